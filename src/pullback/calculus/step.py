@@ -1,0 +1,52 @@
+"""What a derivation is made of: named steps, and the backward pass they lead to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..ir.expr import Expr, Tensor
+from ..ir.program import Define, Program
+from ..ir.subscripts import Index
+
+
+@dataclass(frozen=True)
+class Step:
+    """One rewriting of the value of ``target[indices]``: ``before`` and ``after`` are equal.
+
+    ``name`` is the rule's name, ``reason`` one sentence for a reader, ``quiet`` folds it away.
+    ``check`` may read: inputs, cotangents, and every tensor defined by ``Backward.forward`` and
+    ``Backward.adjoints`` .
+    """
+
+    name: str
+    reason: str
+    target: Tensor
+    indices: tuple[Index, ...]
+    before: Expr
+    after: Expr
+    quiet: bool = False
+
+
+@dataclass(frozen=True)
+class Backward:
+    """The result of reverse-mode differentiation of a program.
+
+    ``program``    the forward program as given
+    ``forward``    the same values, flattened: every named value of ``program`` plus the helper values
+                   (temporaries, arg indices) that the backward pass or the steps mention
+    ``cotangents`` one per float output of ``program``, in its order: what the caller supplies
+    ``statements`` the backward pass, in order: named intermediate adjoints, shared sums, gradients; they read
+                   inputs, tensors of ``forward``, cotangents and earlier statements
+    ``gradients``  one target per requested input, in the requested order
+    ``adjoints``   the same gradients, underived: one un-eliminated, un-simplified statement per tensor
+                   of ``forward`` on the way back (the slow truth that steps are checked against)
+    """
+
+    program: Program
+    forward: Program
+    wrt: tuple[Tensor, ...]
+    cotangents: tuple[Tensor, ...]
+    statements: tuple[Define, ...]
+    gradients: tuple[Tensor, ...]
+    adjoints: tuple[Define, ...]
+    steps: tuple[Step, ...]

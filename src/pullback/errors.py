@@ -1,0 +1,79 @@
+"""What pullback says when it refuses: where, what was expected, what was found, what to do."""
+
+from __future__ import annotations
+
+
+class PullbackError(Exception):
+    """Base of every error this package raises on purpose.
+
+    ``where`` names the place (a formula with a caret, a source line, an argument), ``expected`` and
+    ``found`` the two sides of the disagreement, ``hint`` what to write instead.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        where: str = "",
+        expected: str = "",
+        found: str = "",
+        hint: str = "",
+    ) -> None:
+        self.message = message
+        self.where = where
+        self.expected = expected
+        self.found = found
+        self.hint = hint
+        lines = [message]
+        for label, text in (
+            ("where", where),
+            ("expected", expected),
+            ("found", found),
+            ("hint", hint),
+        ):
+            if text:
+                lines.append(f"  {label + ':':<10}" + text.replace("\n", "\n" + " " * 12))
+        super().__init__("\n".join(lines))
+
+
+class NotationError(PullbackError):
+    """Index notation that can't be read, or that contradicts itself."""
+
+
+class TraceError(PullbackError):
+    """A NumPy function that can't be traced into index notation."""
+
+
+class ShapeError(PullbackError):
+    """Arrays whose shapes, dtypes or sizes don't fit the program."""
+
+
+class DerivationError(PullbackError):
+    """A program that can't be differentiated."""
+
+
+class LimitError(PullbackError):
+    """An input larger than the stated limits."""
+
+
+class CheckError(PullbackError):
+    """A check that failed: a derived or a written result is wrong."""
+
+
+def caret(text: str, start: int, end: int | None = None) -> str:
+    """The line of ``text`` that holds position ``start``, with carets below it.
+
+    >>> print(caret("Y[i] = Q[i]", 7, 8))
+    Y[i] = Q[i]
+           ^
+    """
+    begin = text.rfind("\n", 0, start) + 1
+    stop = text.find("\n", start)
+    line = text[begin : len(text) if stop < 0 else stop]
+    column = start - begin
+    width = max(1, min((end or start + 1) - start, max(1, len(line) - column)))
+    if len(line) > 100:
+        cut = max(0, column - 60)
+        line, column = ("…" if cut else "") + line[cut : cut + 98] + "…", column - cut + bool(cut)
+        width = min(width, 98 - column if column < 98 else 1)
+    return f"{line}\n{' ' * column}{'^' * width}"

@@ -1,0 +1,1 @@
+"""The intermediate representation: sizes, subscripts, expressions, statements, programs."""

@@ -1,0 +1,64 @@
+"""Interned, frozen nodes: building the same node twice gives the same object, so equality is identity."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Any
+from weakref import WeakValueDictionary
+
+
+class Interned(type):
+    """Metaclass of the nodes. A class using it is a dataclass with ``frozen=True, eq=False``."""
+
+    _made: WeakValueDictionary[tuple[Any, ...], Any] = WeakValueDictionary()
+
+    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+        if kwargs:
+            names = [field.name for field in fields(cls)]  # type: ignore[arg-type]
+            args = args + tuple(kwargs[name] for name in names[len(args) :])
+        key = (cls, *args)
+        found = Interned._made.get(key)
+        if found is None:
+            found = super().__call__(*args)
+            Interned._made[key] = found
+        return found
+
+
+class Node(metaclass=Interned):
+    """Base of the interned nodes: a structural order and pickling that keeps identity."""
+
+    __slots__ = ("__weakref__", "_key")
+
+    @property
+    def key(self) -> str:
+        """A text that is equal exactly for equal nodes; the order of everything that is sorted."""
+        try:
+            return self._key  # type: ignore[has-type, no-any-return]
+        except AttributeError:
+            key = self._spell()
+            object.__setattr__(self, "_key", key)
+            return key
+
+    def _spell(self) -> str:
+        parts = (_spell(getattr(self, field.name)) for field in fields(self))  # type: ignore[arg-type]
+        return f"{type(self).__name__}({','.join(parts)})"
+
+    def __copy__(self) -> Node:
+        return self
+
+    def __deepcopy__(self, memo: Any) -> Node:
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), tuple(getattr(self, field.name) for field in fields(self))  # type: ignore[arg-type]
+
+    def __repr__(self) -> str:
+        return self.key
+
+
+def _spell(value: Any) -> str:
+    if isinstance(value, Node):
+        return value.key
+    if isinstance(value, tuple):
+        return "(" + ",".join(map(_spell, value)) + ")"
+    return str(value)

@@ -1,0 +1,255 @@
+"""Indices and subscripts: integer-affine in the indices, with floor quotients, remainders and lookups."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Union
+
+from .intern import Node
+from .sizes import Size, SizeLike, size
+
+if TYPE_CHECKING:
+    from .expr import Access
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Index(Node):
+    """An index: runs from 0 to ``extent`` - 1."""
+
+    name: str
+    extent: Size
+
+    def _spell(self) -> str:
+        return f"{self.name}:{self.extent}"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Quotient(Node):
+    """``value // divisor`` (floor); divisor >= 1."""
+
+    value: Subscript
+    divisor: Size
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Remainder(Node):
+    """``value % divisor``, in [0, divisor)."""
+
+    value: Subscript
+    divisor: Size
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Lookup(Node):
+    """The value of an integer tensor (a gather); in bounds and >= 0 wherever it is read."""
+
+    access: Access
+
+
+SubscriptAtom = Union[Index, Quotient, Remainder, Lookup]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Subscript(Node):
+    """``Σ size·atom + const``. Build with :func:`at` and the operators."""
+
+    terms: tuple[tuple[SubscriptAtom, Size], ...]
+    const: Size
+
+    @property
+    def index(self) -> Index | None:
+        """The index that this subscript plainly is, or None."""
+        if len(self.terms) == 1 and self.const.literal == 0:
+            atom, n = self.terms[0]
+            if isinstance(atom, Index) and n.literal == 1:
+                return atom
+        return None
+
+    @property
+    def atom(self) -> SubscriptAtom | None:
+        """The single atom that this subscript is, or None."""
+        if len(self.terms) == 1 and self.const.literal == 0 and self.terms[0][1].literal == 1:
+            return self.terms[0][0]
+        return None
+
+    def coefficient(self, atom: SubscriptAtom) -> Size:
+        """The size that multiplies ``atom`` (0 where it doesn't occur at the top level)."""
+        return dict(self.terms).get(atom, size(0))
+
+    def __add__(self, other: Subscript | SizeLike) -> Subscript:
+        right = other if isinstance(other, Subscript) else constant(other)
+        total = dict(self.terms)
+        for atom, n in right.terms:
+            total[atom] = total.get(atom, size(0)) + n
+        kept = [(atom, n) for atom, n in total.items() if n.terms]
+        kept.sort(key=lambda term: (term[0].key, term[1].key))
+        return Subscript(tuple(kept), self.const + right.const)
+
+    def __neg__(self) -> Subscript:
+        return self * -1
+
+    def __sub__(self, other: Subscript | SizeLike) -> Subscript:
+        return self + (-other if isinstance(other, Subscript) else -size(other))
+
+    def __mul__(self, other: SizeLike) -> Subscript:
+        factor = size(other)
+        if not factor.terms:
+            return constant(0)
+        return Subscript(tuple((atom, n * factor) for atom, n in self.terms), self.const * factor)
+
+    def __floordiv__(self, divisor: SizeLike) -> Subscript:
+        """Floor division as an atom; not simplified."""
+        return at(Quotient(self, size(divisor)))
+
+    def __mod__(self, divisor: SizeLike) -> Subscript:
+        """Remainder as an atom; not simplified."""
+        return at(Remainder(self, size(divisor)))
+
+
+def at(atom: SubscriptAtom) -> Subscript:
+    """The subscript that is one atom."""
+    return Subscript(((atom, size(1)),), size(0))
+
+
+def constant(value: SizeLike) -> Subscript:
+    """The subscript that is a size."""
+    return Subscript((), size(value))
+
+
+def indices_of(sub: Subscript) -> tuple[Index, ...]:
+    """All indices in a subscript, also inside quotients and lookups, in order of first occurrence."""
+    found: dict[Index, None] = {}
+    _visit(sub, found)
+    return tuple(found)
+
+
+def _visit(sub: Subscript, found: dict[Index, None]) -> None:
+    for atom, _ in sub.terms:
+        match atom:
+            case Index():
+                found[atom] = None
+            case Quotient(value, _) | Remainder(value, _):
+                _visit(value, found)
+            case Lookup(access):
+                for inner in access.subs:
+                    _visit(inner, found)
+
+
+def map_indices(
+    sub: Subscript,
+    indices: Mapping[Index, Subscript],
+    lookup: Callable[[Access], Access] | None = None,
+) -> Subscript:
+    """The subscript with indices replaced by subscripts; ``lookup`` maps the accesses inside lookups."""
+    total = constant(sub.const)
+    for atom, n in sub.terms:
+        match atom:
+            case Index():
+                part = indices.get(atom)
+                part = at(atom) if part is None else part
+            case Quotient(value, divisor):
+                part = map_indices(value, indices, lookup) // divisor
+            case Remainder(value, divisor):
+                part = map_indices(value, indices, lookup) % divisor
+            case Lookup(access):
+                inner = type(access)(
+                    access.tensor, tuple(map_indices(s, indices, lookup) for s in access.subs)
+                )
+                part = at(Lookup(lookup(inner) if lookup else inner))
+        total = total + part * n
+    return total
+
+
+def bounds(sub: Subscript) -> tuple[Size | None, Size | None]:
+    """The least and the greatest value over all indices' ranges (None: not known)."""
+    low: Size | None = sub.const
+    high: Size | None = sub.const
+    for atom, n in sub.terms:
+        match atom:
+            case Index(_, extent):
+                least, most = size(0), extent - 1
+            case Remainder(_, divisor):
+                least, most = size(0), divisor - 1
+            case Quotient(value, divisor):
+                inner = bounds(value)
+                if inner[0] is None or inner[1] is None:
+                    return None, None
+                least, most = inner[0] // divisor, inner[1] // divisor
+            case Lookup():
+                return None, None
+        if n.at_least(0):
+            low, high = low + least * n, high + most * n
+        elif (-n).at_least(0):
+            low, high = low + most * n, high + least * n
+        else:
+            return None, None
+    return low, high
+
+
+def inside(sub: Subscript, extent: Size, positive: Collection[str] | None = None) -> bool:
+    """Whether ``0 <= sub < extent`` is proved at every point of the indices' ranges."""
+    if isinstance(sub.atom, Lookup):
+        return False
+    low, high = bounds(sub)
+    if low is None or high is None:
+        return False
+    if positive is None:
+        positive = [n.names()[0] for n in (i.extent for i in indices_of(sub)) if is_name(n)]
+    return low.at_least(0, positive) and (extent - 1 - high).at_least(0, positive)
+
+
+def is_name(value: Size) -> bool:
+    """Whether a size is just one named size."""
+    return len(value.terms) == 1 and value.terms[0][1] == 1 and (
+        len(value.terms[0][0]) == 1 and isinstance(value.terms[0][0][0], str)
+    )
+
+
+def reduced(sub: Subscript, positive: Collection[str] | None = None) -> Subscript:
+    """The subscript with quotients and remainders resolved where the ranges decide them.
+
+    ``(D*h + d) // D`` is ``h`` and ``(D*h + d) % D`` is ``d`` where 0 <= d < D.
+    """
+    total = constant(sub.const)
+    for atom, n in sub.terms:
+        match atom:
+            case Quotient(value, divisor):
+                part = _divided(reduced(value, positive), divisor, positive)[0]
+            case Remainder(value, divisor):
+                part = _divided(reduced(value, positive), divisor, positive)[1]
+            case _:
+                part = at(atom)
+        total = total + part * n
+    return total
+
+
+def _divided(
+    value: Subscript, divisor: Size, positive: Collection[str] | None
+) -> tuple[Subscript, Subscript]:
+    if divisor.literal == 1:
+        return value, constant(0)
+    whole, rest = constant(0), constant(0)
+    for atom, n in value.terms:
+        over = n.exactly_over(divisor)
+        if over is None:
+            rest = rest + at(atom) * n
+        else:
+            whole = whole + at(atom) * over
+    quotient = value.const // divisor
+    left = value.const - quotient * divisor
+    if quotient.terms and any(not isinstance(a, str) for mono, _ in quotient.terms for a in mono):
+        quotient, left = size(0), value.const
+    whole, rest = whole + quotient, rest + left
+    if not rest.terms and rest.const.literal == 0:
+        return whole, rest
+    if inside(rest, divisor, positive):
+        return whole, rest
+    if len(rest.terms) == 1 and rest.const.literal == 0:
+        inner = rest.atom
+        if isinstance(inner, Quotient):  # (e // a) // b = e // (a*b)
+            merged, _ = _divided(inner.value, inner.divisor * divisor, positive)
+            return whole + merged, rest % divisor
+        if isinstance(inner, Remainder) and inner.divisor.exactly_over(divisor) is not None:
+            return whole + rest // divisor, inner.value % divisor
+    return whole + rest // divisor, rest % divisor

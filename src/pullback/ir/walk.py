@@ -1,0 +1,331 @@
+"""One walker for expressions and conditions: children, rebuilding, free indices, substitution."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Union
+
+from .expr import (
+    Access,
+    Add,
+    And,
+    Apply,
+    Arg,
+    Compare,
+    Cond,
+    Divides,
+    Expr,
+    Guard,
+    IndexOf,
+    Inside,
+    Mul,
+    Not,
+    Or,
+    Power,
+    Reduce,
+    Select,
+    SizeOf,
+    Tensor,
+    Truth,
+    Zero,
+)
+from .sizes import Size, SizeLike
+from .subscripts import (
+    Index,
+    Lookup,
+    Quotient,
+    Remainder,
+    Subscript,
+    at,
+    constant,
+    indices_of,
+    map_indices,
+)
+
+Tree = Union[Expr, Cond]
+
+
+def children(node: Tree) -> tuple[Tree, ...]:
+    """The expressions and conditions directly inside (subscripts are not among them)."""
+    match node:
+        case Apply(_, args):
+            return args
+        case Add(parts) | Mul(parts) | And(parts) | Or(parts):
+            return parts
+        case Power(base, _):
+            return (base,)
+        case Reduce(_, _, domain, body) | Arg(_, _, _, domain, body):
+            return (*domain, body)
+        case Select(cond, then, other):
+            return (cond, then, other)
+        case Guard(cond) | Not(cond):
+            return (cond,)
+        case Compare(_, left, right):
+            return (left, right)
+        case Truth(value):
+            return (value,)
+        case _:
+            return ()
+
+
+def subscripts(node: Tree) -> tuple[Subscript, ...]:
+    """The subscripts directly inside."""
+    match node:
+        case Access(_, subs):
+            return subs
+        case IndexOf(sub) | Zero(sub) | Inside(sub, _) | Divides(_, sub):
+            return (sub,)
+        case _:
+            return ()
+
+
+def rebuild(node: Tree, parts: tuple[Tree, ...]) -> Tree:
+    """The same node with other children (the same object if they are the same)."""
+    if parts == children(node):
+        return node
+    match node:
+        case Apply(function, _):
+            return Apply(function, parts)  # type: ignore[arg-type]
+        case Add() | Mul() | And() | Or():
+            return type(node)(parts)  # type: ignore[arg-type]
+        case Power(_, exponent):
+            return Power(parts[0], exponent)  # type: ignore[arg-type]
+        case Reduce(op, indices, domain, _):
+            return Reduce(op, indices, parts[:-1], parts[-1])  # type: ignore[arg-type]
+        case Arg(op, indices, which, domain, _):
+            return Arg(op, indices, which, parts[:-1], parts[-1])  # type: ignore[arg-type]
+        case Select():
+            return Select(*parts)  # type: ignore[arg-type]
+        case Guard() | Not() | Truth():
+            return type(node)(parts[0])  # type: ignore[arg-type]
+        case Compare(op, _, _):
+            return Compare(op, *parts)  # type: ignore[arg-type]
+        case _:
+            return node
+
+
+def bottom_up(node: Tree, change: Callable[[Tree], Tree]) -> Tree:
+    """Rebuild from the leaves, ``change`` applied to every node; memoised."""
+    memo: dict[Tree, Tree] = {}
+
+    def visit(tree: Tree) -> Tree:
+        if tree not in memo:
+            memo[tree] = change(rebuild(tree, tuple(map(visit, children(tree)))))
+        return memo[tree]
+
+    return visit(node)
+
+
+def nodes(node: Tree) -> Iterator[Tree]:
+    """Every distinct node, parents before children; accesses inside lookups included."""
+    seen: set[Tree] = set()
+    stack: list[Tree] = [node]
+    while stack:
+        tree = stack.pop()
+        if tree in seen:
+            continue
+        seen.add(tree)
+        yield tree
+        inner = [access for sub in subscripts(tree) for access in lookups(sub)]
+        stack.extend(reversed((*children(tree), *inner)))
+
+
+def lookups(sub: Subscript) -> tuple[Access, ...]:
+    """The accesses inside a subscript."""
+    found: list[Access] = []
+    for atom, _ in sub.terms:
+        match atom:
+            case Lookup(access):
+                found.append(access)
+            case Quotient(value, _) | Remainder(value, _):
+                found.extend(lookups(value))
+    return tuple(found)
+
+
+def accesses(node: Tree) -> tuple[Access, ...]:
+    """Every distinct access, in order of first occurrence, those inside lookups included."""
+    return tuple(tree for tree in nodes(node) if isinstance(tree, Access))
+
+
+def tensors(node: Tree) -> tuple[Tensor, ...]:
+    """Every distinct tensor that is read, in order of first occurrence."""
+    return tuple(dict.fromkeys(access.tensor for access in accesses(node)))
+
+
+def bound_indices(node: Tree) -> tuple[Index, ...]:
+    """Every index bound by a reduction inside, in order of first occurrence."""
+    found: dict[Index, None] = {}
+    for tree in nodes(node):
+        if isinstance(tree, Reduce | Arg):
+            found.update(dict.fromkeys(tree.indices))
+    return tuple(found)
+
+
+_FREE: dict[Tree, tuple[Index, ...]] = {}
+
+
+def free_indices(node: Tree) -> tuple[Index, ...]:
+    """The indices that are not bound inside, in order of first occurrence."""
+    found = _FREE.get(node)
+    if found is None:
+        order: dict[Index, None] = {}
+        for sub in subscripts(node):
+            order.update(dict.fromkeys(indices_of(sub)))
+        for child in children(node):
+            order.update(dict.fromkeys(free_indices(child)))
+        if isinstance(node, Reduce | Arg):
+            for index in node.indices:
+                order.pop(index, None)
+        if len(_FREE) > 200_000:
+            _FREE.clear()
+        found = _FREE[node] = tuple(order)
+    return found
+
+
+def fresh(index: Index, taken: set[str]) -> Index:
+    """``index``, renamed if its name is taken; the new name is added to ``taken``."""
+    name, stem, n = index.name, index.name.rstrip("0123456789'"), 1
+    while name in taken:
+        name, n = f"{stem}{n}", n + 1
+    taken.add(name)
+    return Index(name, index.extent)
+
+
+def substitute(node: Tree, indices: Mapping[Index, Subscript]) -> Tree:
+    """``node`` with free indices replaced by subscripts; bound indices are renamed where they would capture."""
+    if not indices:
+        return node
+    memo: dict[Tree, Tree] = {}
+
+    def visit(tree: Tree) -> Tree:
+        if not any(index in indices for index in free_indices(tree)):
+            return tree
+        if tree not in memo:
+            memo[tree] = change(tree)
+        return memo[tree]
+
+    def change(tree: Tree) -> Tree:
+        match tree:
+            case Access(tensor, subs):
+                return Access(tensor, tuple(map_indices(sub, indices) for sub in subs))
+            case IndexOf(sub):
+                return IndexOf(map_indices(sub, indices))
+            case Zero(sub):
+                return Zero(map_indices(sub, indices))
+            case Inside(sub, extent):
+                return Inside(map_indices(sub, indices), extent)
+            case Divides(divisor, sub):
+                return Divides(divisor, map_indices(sub, indices))
+            case Reduce() | Arg():
+                return _under_binder(tree, indices)
+            case _:
+                return rebuild(tree, tuple(map(visit, children(tree))))
+
+    return visit(node)
+
+
+def _under_binder(node: Reduce | Arg, indices: Mapping[Index, Subscript]) -> Tree:
+    live = {i: s for i, s in indices.items() if i not in node.indices and i in free_indices(node)}
+    incoming = {index.name for sub in live.values() for index in indices_of(sub)}
+    taken = incoming | {i.name for i in free_indices(node)}
+    renamed = tuple(
+        fresh(i, taken) if i.name in incoming else (taken.add(i.name) or i) for i in node.indices
+    )
+    full: dict[Index, Subscript] = {**live}
+    full.update({old: at(new) for old, new in zip(node.indices, renamed) if old is not new})
+    parts = tuple(substitute(child, full) for child in children(node))
+    if isinstance(node, Reduce):
+        return Reduce(node.op, renamed, parts[:-1], parts[-1])  # type: ignore[arg-type]
+    return Arg(node.op, renamed, node.which, parts[:-1], parts[-1])  # type: ignore[arg-type]
+
+
+def map_tensors(node: Tree, change: Callable[[Access], Expr]) -> Tree:
+    """``node`` with every access replaced, those inside lookups included (they must stay accesses)."""
+
+    def lookup(access: Access) -> Access:
+        changed = change(access)
+        return changed if isinstance(changed, Access) else access
+
+    def visit(tree: Tree) -> Tree:
+        match tree:
+            case Access(tensor, subs):
+                return change(Access(tensor, tuple(map_indices(s, {}, lookup) for s in subs)))
+            case IndexOf(sub):
+                return IndexOf(map_indices(sub, {}, lookup))
+            case Zero(sub):
+                return Zero(map_indices(sub, {}, lookup))
+            case Inside(sub, extent):
+                return Inside(map_indices(sub, {}, lookup), extent)
+            case Divides(divisor, sub):
+                return Divides(divisor, map_indices(sub, {}, lookup))
+            case _:
+                return tree
+
+    return bottom_up(node, visit)
+
+
+def rename_tensors(node: Tree, names: Mapping[Tensor, Tensor]) -> Tree:
+    """``node`` reading other tensors of the same rank."""
+    return map_tensors(node, lambda a: Access(names.get(a.tensor, a.tensor), a.subs))
+
+
+def map_sizes(node: Tree, names: Mapping[str, SizeLike]) -> Tree:
+    """``node`` with named sizes replaced everywhere: extents, shapes, subscripts, values."""
+    memo: dict[Tree, Tree] = {}
+
+    def of(value: Size) -> Size:
+        return value.replace(names)
+
+    def sub_of(sub: Subscript) -> Subscript:
+        out = constant(of(sub.const))
+        for atom, n in sub.terms:
+            match atom:
+                case Index(name, extent):
+                    part = at(Index(name, of(extent)))
+                case Quotient(value, divisor):
+                    part = sub_of(value) // of(divisor)
+                case Remainder(value, divisor):
+                    part = sub_of(value) % of(divisor)
+                case Lookup(access):
+                    part = at(Lookup(visit(access)))  # type: ignore[arg-type]
+            out = out + part * of(n)
+        return out
+
+    def visit(tree: Tree) -> Tree:
+        if tree not in memo:
+            memo[tree] = change(tree)
+        return memo[tree]
+
+    def change(tree: Tree) -> Tree:
+        match tree:
+            case SizeOf(value):
+                return SizeOf(of(value))
+            case Access(tensor, subs):
+                return Access(resized(tensor, names), tuple(map(sub_of, subs)))
+            case IndexOf(sub):
+                return IndexOf(sub_of(sub))
+            case Zero(sub):
+                return Zero(sub_of(sub))
+            case Inside(sub, extent):
+                return Inside(sub_of(sub), of(extent))
+            case Divides(divisor, sub):
+                return Divides(of(divisor), sub_of(sub))
+            case Reduce(op, indices, _, _):
+                parts = tuple(map(visit, children(tree)))
+                moved = tuple(Index(i.name, of(i.extent)) for i in indices)
+                return Reduce(op, moved, parts[:-1], parts[-1])  # type: ignore[arg-type]
+            case Arg(op, indices, which, _, _):
+                parts = tuple(map(visit, children(tree)))
+                moved = tuple(Index(i.name, of(i.extent)) for i in indices)
+                return Arg(op, moved, which, parts[:-1], parts[-1])  # type: ignore[arg-type]
+            case _:
+                return rebuild(tree, tuple(map(visit, children(tree))))
+
+    return visit(node)
+
+
+def resized(tensor: Tensor, names: Mapping[str, SizeLike]) -> Tensor:
+    """The tensor with named sizes replaced in its shape."""
+    return Tensor(tensor.name, tuple(n.replace(names) for n in tensor.shape), tensor.dtype)
+
+
