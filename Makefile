@@ -1,0 +1,48 @@
+# Needs a POSIX make, Python >= 3.11 (PYTHON=... names another one) and git. Everything else goes into .venv.
+PYTHON ?= python3
+VENV ?= .venv
+JOBS ?= auto
+
+RUN = $(VENV)/bin/python
+
+.PHONY: help demo test lint format bench clean
+
+help:
+	@echo "make demo    derive, check and train the digits model; writes out/digits.html"
+	@echo "make test    run the tests, doctests and documentation snippets"
+	@echo "make lint    ruff check, ruff format --check, mypy --strict"
+	@echo "make bench   run the benchmarks; writes benchmarks/results/"
+	@echo "make format  rewrite the sources with ruff"
+	@echo "make clean   remove the environment and everything generated"
+
+$(RUN):
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	    { echo "pullback needs Python >= 3.11: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+# A stamp a set of extras, so that nothing is installed twice.
+$(VENV)/.ready-%: pyproject.toml | $(RUN)
+	$(RUN) -m pip install --quiet --editable '.[$*]'
+	@touch $@
+
+demo: $(VENV)/.ready-demo
+	$(RUN) examples/digits.py --report out/digits.html
+
+test: $(VENV)/.ready-test
+	$(RUN) -m pytest -q -n $(JOBS)
+
+lint: $(VENV)/.ready-test
+	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
+	$(RUN) -m mypy
+
+format: $(VENV)/.ready-test
+	$(RUN) -m ruff check --fix .
+	$(RUN) -m ruff format .
+
+bench: $(VENV)/.ready-bench
+	$(RUN) -m benchmarks.run
+
+clean:
+	rm -rf $(VENV) out build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
