@@ -48,6 +48,10 @@ class ShapeError(PullbackError):
     """Arrays whose shapes, dtypes or sizes don't fit the program."""
 
 
+class ArgumentError(PullbackError, TypeError):
+    """A call with arguments of a kind, structure or dtype that can't be worked with."""
+
+
 class DerivationError(PullbackError):
     """A program that can't be differentiated."""
 
