@@ -1,0 +1,84 @@
+"""pullback: a forward pass in, its backward pass out, in compact closed form and checked.
+
+>>> import numpy as np, pullback
+>>> pullback.grad(lambda x: (x ** 2).sum())(np.array([1.0, 2.0]))
+array([2., 4.])
+
+Functions with JAX's names and signatures: :func:`grad`, :func:`value_and_grad`, :func:`vjp`, :func:`jvp`.
+:func:`derive` gives the derivation to read, :func:`define` makes a function of index notation, :func:`check_grads`
+and :func:`check_backward` check.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .api import define as define
+    from .api import derive as derive
+    from .api import grad as grad
+    from .api import jvp as jvp
+    from .api import value_and_grad as value_and_grad
+    from .api import vjp as vjp
+    from .derivation import Derivation as Derivation
+    from .errors import ArgumentError as ArgumentError
+    from .errors import CheckError as CheckError
+    from .errors import DerivationError as DerivationError
+    from .errors import LimitError as LimitError
+    from .errors import NotationError as NotationError
+    from .errors import PullbackError as PullbackError
+    from .errors import ShapeError as ShapeError
+    from .errors import TraceError as TraceError
+    from .verify import check_backward as check_backward
+    from .verify import check_grads as check_grads
+
+__version__ = "0.1.0"
+
+# Where each public name lives. Nothing is imported before it is asked for: importing the package is cheap.
+_HOMES = {
+    **dict.fromkeys(("define", "derive", "grad", "jvp", "value_and_grad", "vjp"), "api"),
+    "Derivation": "derivation",
+    **dict.fromkeys(("check_backward", "check_grads"), "verify"),
+    **dict.fromkeys(
+        (
+            *("ArgumentError", "CheckError", "DerivationError", "LimitError", "NotationError"),
+            *("PullbackError", "ShapeError", "TraceError"),
+        ),
+        "errors",
+    ),
+}
+
+__all__ = [
+    "ArgumentError",
+    "CheckError",
+    "Derivation",
+    "DerivationError",
+    "LimitError",
+    "NotationError",
+    "PullbackError",
+    "ShapeError",
+    "TraceError",
+    "__version__",
+    "check_backward",
+    "check_grads",
+    "define",
+    "derive",
+    "grad",
+    "jvp",
+    "value_and_grad",
+    "vjp",
+]
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{home}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
