@@ -1,0 +1,263 @@
+"""The derivative of one flat statement: one term per occurrence of a tensor in its body.
+
+``d value = Σ partial · d access``: the partials are terms in normal form, their bound indices are summed together
+with the access. Both modes use the same partials: reverse mode pairs them with the cotangent of the whole and an
+equality per subscript, forward mode with the tangent of the access.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+from ..errors import DerivationError
+from ..functions import TABLE
+from ..ir.expr import (
+    ZERO,
+    Access,
+    Add,
+    Apply,
+    Arg,
+    Compare,
+    Cond,
+    Expr,
+    Guard,
+    IndexOf,
+    Mul,
+    Not,
+    Number,
+    Power,
+    Reduce,
+    Select,
+    SizeOf,
+    Tensor,
+    Zero,
+)
+from ..ir.program import Define
+from ..ir.subscripts import Index, Lookup, at
+from ..ir.walk import accesses, bound_indices, free_indices, fresh, substitute
+from .normal import Poly, Term, apart, collect, indices_in, poly, term, times
+
+HALF = Fraction(1, 2)
+
+
+@dataclass(frozen=True)
+class Occurrence:
+    """One read of a tensor and the partial derivative of the whole body with respect to it."""
+
+    access: Access
+    partial: Term
+
+
+@dataclass(frozen=True)
+class Context:
+    """What differentiation needs to know besides the statement.
+
+    ``active`` tells which tensors are differentiated; ``squares`` which are sums of squares; ``arg`` names the
+    index of the element that a max or min picks; ``conventions`` switches the published choices at kinks.
+    """
+
+    active: Callable[[Tensor], bool]
+    squares: Callable[[Expr], bool]
+    arg: Callable[[Reduce, int], Access]
+    conventions: Mapping[str, str]
+
+    def depends(self, value: Expr) -> bool:
+        """Whether a value depends on a differentiated tensor."""
+        return any(self.active(access.tensor) for access in accesses(value))
+
+
+def occurrences(statement: Define, context: Context) -> list[Occurrence]:
+    """Every differentiated occurrence in a statement's body with its partial derivative."""
+    body = statement.body
+    if isinstance(body, Apply):  # the function's own value has a name: the target's
+        return _of_apply(body, statement.access, context)
+    return _of_poly(poly(body), context)
+
+
+def _of_poly(value: Poly, context: Context) -> list[Occurrence]:
+    out: list[Occurrence] = []
+    for part in value:
+        for k, (atom, exponent) in enumerate(part.factors):
+            if not context.depends(atom):
+                continue
+            rest = (*part.factors[:k], *part.factors[k + 1 :])
+            guards = part.guards
+            if exponent == HALF and context.squares(atom):
+                guards = (*guards, Compare("!=", atom, ZERO))  # the norm's convention
+            outer = term(
+                part.coef * exponent, part.bound, guards, (*rest, (atom, exponent - 1))
+            )
+            if outer is not None:
+                out.extend(_through(outer, inner) for inner in _of_atom(atom, context))
+    return [o for o in out if o.partial is not _NOTHING]
+
+
+_NOTHING = Term(Fraction(0), (), (), ())
+
+
+def _through(outer: Term, inner: Occurrence) -> Occurrence:
+    """The chain rule: the bound indices of both sides are kept apart, the access renamed along."""
+    names = {i.name for i in indices_in(outer)}
+    moved = {}
+    taken = names | {i.name for i in indices_in(inner.partial)} | {
+        i.name for i in free_indices(inner.access)
+    }
+    for index in inner.partial.bound:
+        if index.name in names:
+            moved[index] = at(fresh(index, taken))
+    partial, access = inner.partial, inner.access
+    if moved:
+        from .normal import renamed
+
+        partial = renamed(partial, {old: new.index for old, new in moved.items()}) or partial  # type: ignore[misc]
+        access = substitute(access, moved)  # type: ignore[assignment]
+    made = _times_sharing(outer, partial)
+    return Occurrence(access, made or _NOTHING)
+
+
+def _times_sharing(outer: Term, inner: Term) -> Term | None:
+    """The product where free indices of ``inner`` may be bound in ``outer`` (it sits under its sums)."""
+    return term(
+        outer.coef * inner.coef,
+        (*outer.bound, *inner.bound),
+        (*outer.guards, *inner.guards),
+        (*outer.factors, *inner.factors),
+    )
+
+
+def _of_atom(atom: Expr, context: Context) -> list[Occurrence]:
+    match atom:
+        case Access(tensor, _):
+            if not context.active(tensor):
+                return []
+            return [Occurrence(atom, _one())]
+        case Apply():
+            return _of_apply(atom, atom, context)
+        case Add() | Mul() | Power() | Select():
+            return _of_poly(poly(atom), context)
+        case Reduce("sum", _, _, _):
+            return _of_poly(poly(atom), context)
+        case Reduce("prod", _, _, _):
+            return _of_product(atom, context)
+        case Reduce():
+            return _of_extremum(atom, context)
+        case Number() | SizeOf() | IndexOf() | Guard() | Arg():
+            return []
+
+
+def _one() -> Term:
+    return Term(Fraction(1), (), (), ())
+
+
+def _of_apply(value: Apply, result: Expr, context: Context) -> list[Occurrence]:
+    row = TABLE[value.function]
+    out: list[Occurrence] = []
+    for k, (argument, partial) in enumerate(zip(value.args, row.partials, strict=True)):
+        if partial is None or not context.depends(argument):
+            continue
+        local = _kink(value, k, context)
+        outer = poly(local if local is not None else partial(value.args, result))
+        inner = _of_atom(argument, context) if _is_atom(argument) else _of_poly(poly(argument), context)
+        out.extend(_through(o, i) for o in outer for i in inner)
+    return [o for o in out if o.partial is not _NOTHING]
+
+
+def _is_atom(value: Expr) -> bool:
+    return isinstance(value, Access | Apply)
+
+
+def _kink(value: Apply, k: int, context: Context) -> Expr | None:
+    """The published convention where only one side of a maximum or minimum is differentiated."""
+    if value.function not in ("maximum", "minimum"):
+        return None
+    mine, other = value.args[k], value.args[1 - k]
+    if context.depends(other):
+        return None
+    strict = (
+        Compare("<", other, mine) if value.function == "maximum" else Compare("<", mine, other)
+    )
+    match context.conventions.get("maximum", "zero"):
+        case "zero":
+            return Guard(strict)
+        case "one":
+            return Guard(Compare("<=", strict.left, strict.right))
+        case "half":
+            return None
+        case unknown:
+            raise DerivationError(
+                "an unknown convention",
+                where="conventions['maximum']",
+                expected="'zero', 'half' or 'one'",
+                found=repr(unknown),
+            )
+
+
+def _of_product(value: Reduce, context: Context) -> list[Occurrence]:
+    """d Π_r f(r) = Σ_r (Π_{r' ≠ r} f(r')) d f(r): leave one out, nothing is divided."""
+    taken = {i.name for i in (*value.indices, *bound_indices(value), *free_indices(value))}
+    others = {i: fresh(i, taken) for i in value.indices}
+    moved = {old: at(new) for old, new in others.items()}
+    different: list[Cond] = [Not(_all_equal(value.indices, others))]
+    domain = [*(substitute(c, moved) for c in value.domain), *different]
+    rest = Reduce(
+        "prod",
+        tuple(others.values()),
+        tuple(domain),  # type: ignore[arg-type]
+        substitute(value.body, moved),  # type: ignore[arg-type]
+    )
+    outer = term(Fraction(1), value.indices, value.domain, ((rest, Fraction(1)),))
+    assert outer is not None
+    return [_through(outer, inner) for inner in _of_poly(poly(value.body), context)]
+
+
+def _all_equal(indices: Sequence[Index], others: Mapping[Index, Index]) -> Cond:
+    from ..ir.expr import And
+
+    conds: list[Cond] = [Zero(at(others[i]) - at(i)) for i in indices]
+    return conds[0] if len(conds) == 1 else And(tuple(conds))
+
+
+def _of_extremum(value: Reduce, context: Context) -> list[Occurrence]:
+    """d max_r f(r) = Σ_r [r = arg] d f(r): the first arg takes all."""
+    chosen: list[Cond] = [
+        Zero(at(index) - at(Lookup(context.arg(value, k)))) for k, index in enumerate(value.indices)
+    ]
+    outer = term(Fraction(1), value.indices, chosen, ())
+    assert outer is not None
+    return [_through(outer, inner) for inner in _of_poly(poly(value.body), context)]
+
+
+def adjoint_terms(
+    seed: Poly, found: Occurrence, axes: Sequence[Index], own: Sequence[Index]
+) -> list[Term]:
+    """``dX[axes] += Σ_own seed · partial · Π [axis = subscript]``, one raw term per term of the seed."""
+    equal = [
+        Zero(at(axis) - sub) for axis, sub in zip(axes, found.access.subs, strict=True)
+    ]
+    out = []
+    for part in seed:
+        used = [i.name for i in (*indices_in(found.partial), *free_indices(found.access), *axes)]
+        moved = times_open(apart(part, used), found.partial)
+        if moved is None:
+            continue
+        made = term(
+            moved.coef, (*own, *moved.bound), (*moved.guards, *equal), moved.factors
+        )
+        if made is not None:
+            out.append(made)
+    return out
+
+
+def times_open(left: Term, right: Term) -> Term | None:
+    """The product of two terms whose bound indices are already apart."""
+    return term(
+        left.coef * right.coef,
+        (*left.bound, *right.bound),
+        (*left.guards, *right.guards),
+        (*left.factors, *right.factors),
+    )
+
+
+_ = (collect, times)

@@ -1,0 +1,467 @@
+"""A program in flat form: every statement is one of a few shapes, every value that matters has a name.
+
+However a person wrote a computation - one expression or twenty statements - its flat form is the same up to
+names: equal values are computed once, views are read through, and each statement's body is
+
+* a sum of products of powers of tensors (no sums over indices inside), or
+* one such product summed over bound indices, or
+* a scalar function of tensors, a select between products, a max/min/prod reduction, an arg.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+
+from ..ir.expr import (
+    Access,
+    Add,
+    Apply,
+    Arg,
+    Cond,
+    Expr,
+    Guard,
+    IndexOf,
+    Mul,
+    Number,
+    Power,
+    Reduce,
+    Select,
+    SizeOf,
+    Tensor,
+    Truth,
+)
+from ..ir.program import Define, Program, Source
+from ..ir.sizes import size
+from ..ir.subscripts import (
+    Index,
+    Lookup,
+    Quotient,
+    Remainder,
+    Subscript,
+    at,
+    indices_of,
+)
+from ..ir.walk import Tree, accesses, bound_indices, free_indices, map_tensors, nodes, substitute
+from .normal import canonical, has_lookup, negation, nonnegative_atom, poly, tidy
+
+
+def flatten(program: Program) -> Program:
+    """The flat form of a program: the same inputs and outputs, the same values under the same names."""
+    return _Flattener(program).run()
+
+
+class _Flattener:
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self.statements: list[Define] = []
+        self.views: dict[Tensor, Define] = {}
+        self.known: dict[object, Access] = {}
+        self.known_indices: dict[object, tuple[Index, ...]] = {}
+        self.definitions: dict[Tensor, Define] = {}
+        self.taken = {t.name for t in program.inputs} | {s.target.name for s in program.statements}
+        self.source = Source()
+        self.guards: tuple[Cond, ...] = ()
+
+    def run(self) -> Program:
+        for statement in self.program.statements:
+            self.source = statement.source
+            self._statement(statement)
+        return Program(
+            self.program.inputs, tuple(self.statements), self.program.outputs, self.program.sizes
+        )
+
+    def _statement(self, statement: Define) -> None:
+        body = split_digits(self._read(statement.body), statement.indices)
+        kind = statement.target.kind
+        if kind == "float":
+            simple = tidy(self._top(_distinct(body, statement.indices)))
+        else:
+            simple = tidy(self._plain(body))
+        made = Define(
+            statement.target, statement.indices, simple, statement.source, statement.user
+        )
+        self._append(made)
+
+    def _append(self, made: Define) -> None:
+        self.statements.append(made)
+        self.definitions[made.target] = made
+        if is_view(made) or (made.target.kind == "bool" and not made.user):
+            self.views[made.target] = made
+        key = _key(made)
+        if key not in self.known:
+            self.known[key] = made.access
+            self.known_indices[key] = made.indices
+
+    def _read(self, body: Expr) -> Expr:
+        """The body with views read through and made-up masks spelled out."""
+        if not self.views:
+            return body
+
+        def through(access: Access) -> Expr:
+            view = self.views.get(access.tensor)
+            if view is None:
+                return access
+            out = substitute(view.body, dict(zip(view.indices, access.subs, strict=True)))
+            return tidy(out)  # type: ignore[arg-type]
+
+        inlined: Expr = map_tensors(body, through)  # type: ignore[assignment]
+        return _plain_truths(inlined)
+
+    # Shapes of statements.
+
+    def _top(self, body: Expr) -> Expr:
+        """A body that is allowed as a whole statement."""
+        match body:
+            case Add(terms):
+                return Add(tuple(self._product(part) for part in _spread_sum(terms)))
+            case Select(cond, then, other):
+                return Select(
+                    self._cond(cond),
+                    self._under((cond,), then),
+                    self._under((negation(cond),), other),
+                )
+            case Reduce("sum", indices, domain, inner):
+                return Reduce("sum", indices, self._conds(domain), self._under(domain, inner))
+            case Reduce(op, indices, domain, inner):
+                return Reduce(op, indices, self._conds(domain), self._atom_under(domain, inner))
+            case Arg(op, indices, which, domain, inner):
+                return Arg(op, indices, which, self._conds(domain), self._atom_under(domain, inner))
+            case Apply(function, args):
+                return Apply(function, tuple(map(self._atom, args)))
+            case _:
+                return self._product(body, top=True)
+
+    def _under(self, guards: Sequence[Cond], body: Expr) -> Expr:
+        """A product, the values named inside it being absent where the guards fail."""
+        before = self.guards
+        self.guards = (*before, *guards)
+        try:
+            return self._product(body)
+        finally:
+            self.guards = before
+
+    def _atom_under(self, guards: Sequence[Cond], body: Expr) -> Expr:
+        before = self.guards
+        self.guards = (*before, *guards)
+        try:
+            return self._atom(body)
+        finally:
+            self.guards = before
+
+    def _product(self, body: Expr, top: bool = False) -> Expr:
+        """A product of powers of atoms."""
+        match body:
+            case Mul(factors):
+                flat = _spread_product(factors)
+                guards = tuple(f.cond for f in flat if isinstance(f, Guard))
+                if top:
+                    lone = self._scaled_reduction(flat)
+                    if lone is not None:
+                        return lone
+                before = self.guards
+                self.guards = (*before, *guards)
+                try:
+                    return Mul(tuple(self._product(f) for f in flat))
+                finally:
+                    self.guards = before
+            case Power(base, exponent):
+                return self._power(base, exponent)
+            case Guard(cond):
+                return Guard(self._cond(cond))
+            case _:
+                return self._atom(body)
+
+    def _scaled_reduction(self, factors: Sequence[Expr]) -> Expr | None:
+        """A sum times numbers and sizes stays one statement (a mean)."""
+        sums = [f for f in factors if isinstance(f, Reduce) and f.op == "sum"]
+        rest = [f for f in factors if f not in sums]
+        if len(sums) != 1 or len(rest) + 1 != len(factors) or not all(map(_is_scalar, rest)):
+            return None
+        return Mul((*rest, self._top(sums[0])))
+
+    def _power(self, base: Expr, exponent: Fraction) -> Expr:
+        match base:
+            case Mul(factors) if exponent.denominator == 1 and exponent > 0:
+                flat = _spread_product(factors)
+                if any(isinstance(f, Guard) for f in flat):
+                    return Power(self._atom(base), exponent)
+                return Mul(tuple(self._power(f, exponent) for f in flat))
+            case Mul(factors) if exponent.denominator == 1 and not any(
+                isinstance(f, Guard | Reduce) for f in factors
+            ):
+                return Mul(tuple(self._power(f, exponent) for f in _spread_product(factors)))
+            case Power(inner, e) if (
+                exponent.denominator == 1 or e.denominator % 2 == 0 or nonnegative_atom(inner)
+            ):
+                return self._power(inner, e * exponent)
+            case _:
+                return Power(self._atom(base), exponent)
+
+    def _plain(self, body: Expr) -> Expr:
+        """An integer or boolean body: kept as written, reductions inside it named."""
+        match body:
+            case Arg() | Reduce():
+                return self._top(body)
+            case _:
+                return self._named_reductions(body)  # type: ignore[return-value]
+
+    # Names.
+
+    def _cond(self, cond: Cond) -> Cond:
+        return self._named_reductions(cond)  # type: ignore[return-value]
+
+    def _conds(self, conds: Sequence[Cond]) -> tuple[Cond, ...]:
+        return tuple(map(self._cond, conds))
+
+    def _named_reductions(self, node: Tree) -> Tree:
+        """Reductions and functions inside a condition or an integer value get names."""
+        from ..ir.walk import children, rebuild
+
+        if isinstance(node, Reduce | Arg | Apply) and not _is_cheap(node):
+            return self._atom(node)
+        return rebuild(node, tuple(map(self._named_reductions, children(node))))
+
+    def _atom(self, body: Expr) -> Expr:
+        """A name for a value (the value itself if it is one already)."""
+        match body:
+            case Access() | Number() | SizeOf() | IndexOf() | Guard():
+                return body
+            case Mul(factors) if all(isinstance(f, Number | SizeOf) for f in factors):
+                return body
+            case Power(SizeOf() | Number(), _):
+                return body
+        free = tuple(i for i in free_indices(body))
+        guards = tuple(c for c in self.guards if set(free_indices(c)) <= set(free))
+        if any(has_lookup_node(body) for _ in (0,)) and False:
+            raise AssertionError
+        before, self.guards = self.guards, ()
+        simple = self._top(body)
+        self.guards = before
+        if guards and _needs_guard(body):
+            simple = Mul((*map(Guard, guards), simple))
+        return self._name(tidy(simple), free)
+
+    def _name(self, simple: Expr, free: tuple[Index, ...]) -> Access:
+        dtype = _dtype(simple)
+        probe = Tensor("", tuple(i.extent for i in free), dtype)
+        key = _key(Define(probe, free, simple))
+        found = self.known.get(key)
+        if found is not None:
+            order = _matching(self.known_indices[key], key, free)
+            if order is not None:
+                return Access(found.tensor, tuple(map(at, order)))
+        ordered = tuple(sorted(free, key=_axis_order))
+        target = Tensor(self._fresh(), tuple(i.extent for i in ordered), dtype)
+        made = Define(target, ordered, simple, self.source, user=False)
+        self.statements.append(made)
+        self.definitions[target] = made
+        own = _key(made)
+        self.known.setdefault(own, made.access)
+        self.known_indices.setdefault(own, ordered)
+        return made.access
+
+    def _fresh(self) -> str:
+        n = 1
+        while f"t{n}" in self.taken:
+            n += 1
+        self.taken.add(f"t{n}")
+        return f"t{n}"
+
+
+def _axis_order(index: Index) -> int:
+    return 0  # keeps the order of first occurrence
+
+
+def has_lookup_node(node: Tree) -> bool:
+    """Whether a node reads through an integer tensor."""
+    return any(
+        isinstance(inner, Access) and any(has_lookup(s) for s in inner.subs) for inner in nodes(node)
+    )
+
+
+def _key(define: Define) -> object:
+    """Equal for statements that define the same value on the same axes."""
+    marks = {i: at(Index(f"${k}", i.extent)) for k, i in enumerate(define.indices)}
+    body = substitute(define.body, marks)
+    terms = poly(body)  # type: ignore[arg-type]
+    return (
+        define.target.dtype,
+        tuple(i.extent for i in define.indices),
+        tuple((t.coef, canonical(t)) for t in sorted(terms, key=lambda t: canonical(t).key)),
+    )
+
+
+def _matching(
+    known: tuple[Index, ...], key: object, free: tuple[Index, ...]
+) -> tuple[Index, ...] | None:
+    return free if len(known) == len(free) else None
+
+
+def _dtype(body: Expr) -> str:
+    """The dtype of a made-up value: the widest float that it reads, else of the kind it is."""
+    match body:
+        case Arg():
+            return "int"
+        case Guard() | Truth():
+            return "bool"
+    floats = [a.tensor.dtype for a in accesses(body) if a.tensor.kind == "float"]
+    return max(floats, key=_width) if floats else "float"
+
+
+def _width(dtype: str) -> int:
+    digits = dtype.removeprefix("float")
+    return int(digits) if digits.isdigit() else 0
+
+
+def is_view(statement: Define) -> bool:
+    """Whether a statement only re-reads one tensor's elements, perhaps absent outside a range."""
+    body = statement.body
+    if statement.target.kind != "float":
+        return isinstance(body, Access) and not has_lookup_node(body)
+    parts = body.factors if isinstance(body, Mul) else (body,)
+    reads = [p for p in parts if isinstance(p, Access)]
+    guards = [p for p in parts if isinstance(p, Guard)]
+    if len(reads) != 1 or len(reads) + len(guards) != len(parts):
+        return False
+    if reads[0].tensor.dtype != statement.target.dtype:
+        return False
+    return not has_lookup_node(body) and all(not accesses(g) for g in guards)
+
+
+def _is_scalar(factor: Expr) -> bool:
+    match factor:
+        case Number() | SizeOf():
+            return True
+        case Power(base, _):
+            return _is_scalar(base)
+        case Mul(parts):
+            return all(map(_is_scalar, parts))
+        case _:
+            return False
+
+
+def _is_cheap(node: Tree) -> bool:
+    return isinstance(node, Apply) and all(isinstance(a, Number | SizeOf | IndexOf) for a in node.args)
+
+
+def _needs_guard(body: Expr) -> bool:
+    """Whether leaving a guard out could read outside an array or evaluate what was excluded."""
+    return True
+
+
+def _spread_sum(terms: Sequence[Expr]) -> list[Expr]:
+    out: list[Expr] = []
+    for part in terms:
+        match part:
+            case Add(inner):
+                out.extend(_spread_sum(inner))
+            case Mul((Number() as n, Add(inner))):
+                out.extend(Mul((n, p)) for p in _spread_sum(inner))
+            case _:
+                out.append(part)
+    return out
+
+
+def _spread_product(factors: Sequence[Expr]) -> list[Expr]:
+    out: list[Expr] = []
+    for part in factors:
+        if isinstance(part, Mul):
+            out.extend(_spread_product(part.factors))
+        else:
+            out.append(part)
+    return out
+
+
+def _plain_truths(node: Expr) -> Expr:
+    """A truth of a bracket is the bracket's condition."""
+    from ..ir.walk import bottom_up
+
+    def change(tree: Tree) -> Tree:
+        match tree:
+            case Truth(Guard(cond)):
+                return cond
+            case _:
+                return tree
+
+    return bottom_up(node, change)  # type: ignore[return-value]
+
+
+def _distinct(body: Expr, indices: Sequence[Index]) -> Expr:
+    return body
+
+
+def split_digits(body: Expr, free: Sequence[Index]) -> Expr:
+    """Summation indices read as ``k // D`` and ``k % D`` are split into those digits."""
+    match body:
+        case Mul(parts):
+            return Mul(tuple(split_digits(p, free) for p in parts))
+        case Add(parts):
+            return Add(tuple(split_digits(p, free) for p in parts))
+        case Reduce("sum", indices, domain, inner):
+            inner = split_digits(inner, free)
+            taken = {i.name for i in (*bound_indices(body), *free_indices(body), *free, *indices)}
+            return _split(list(indices), domain, inner, taken)
+        case _:
+            return body
+
+
+def _split(indices: list[Index], domain: Sequence[Cond], inner: Expr, taken: set[str]) -> Expr:
+    for index in indices:
+        divisor = _digit(index, (*domain, inner))
+        if divisor is None:
+            continue
+        over = index.extent.exactly_over(divisor)
+        if over is None:
+            continue
+        from ..ir.walk import fresh
+
+        high = fresh(Index(index.name, over), taken)
+        low = fresh(Index(index.name, divisor), taken)
+        moved = {index: at(high) * divisor + at(low)}
+        k = indices.index(index)
+        return _split(
+            [*indices[:k], high, low, *indices[k + 1 :]],
+            tuple(tidy(substitute(c, moved)) for c in domain),  # type: ignore[arg-type, misc]
+            tidy(substitute(inner, moved)),  # type: ignore[arg-type]
+            taken,
+        )
+    return Reduce("sum", tuple(indices), tuple(domain), inner)
+
+
+def _digit(index: Index, where: Sequence[Tree]) -> object:
+    """A divisor that splits an index where it stands alone under ``//`` or ``%``; None if there is none."""
+    found = []
+    for root in where:
+        for node in nodes(root):
+            if isinstance(node, Access):
+                for sub in node.subs:
+                    found.extend(_divisors(sub, index))
+    found = [d for d in found if index.extent.exactly_over(d) is not None and d.literal != 1]
+    return max(found, key=_magnitude) if found else None
+
+
+def _magnitude(value: object) -> tuple[int, int, str]:
+    from ..ir.sizes import Size
+
+    assert isinstance(value, Size)
+    literal = value.literal
+    degree = max((len(m) for m, _ in value.terms), default=0)
+    return degree, literal if literal is not None else 0, str(value)
+
+
+def _divisors(sub: Subscript, index: Index) -> list:  # type: ignore[type-arg]
+    out = []
+    for atom, _ in sub.terms:
+        match atom:
+            case Quotient(value, divisor) | Remainder(value, divisor):
+                if value.index is index:
+                    out.append(divisor)
+                elif index in indices_of(value):
+                    out.extend(_divisors(value, index))
+            case Lookup(_) | Index():
+                pass
+    return out
+
+
+_ = size

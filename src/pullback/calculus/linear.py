@@ -1,0 +1,123 @@
+"""What both modes start from: the flat program on its own axes, what is differentiated, made-up names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+
+from ..errors import DerivationError
+from ..ir.expr import Access, Arg, Expr, Reduce, Tensor
+from ..ir.program import Define, Program
+from ..ir.subscripts import Index, at
+from ..ir.walk import accesses, substitute
+from .differentiate import Context
+from .flatten import flatten
+from .letters import hints, lettered
+from .normal import poly
+
+
+class Linear:
+    """The flat statements of a program, each over its target's own axes (indices named ``target.k``)."""
+
+    def __init__(
+        self, program: Program, wrt: Sequence[Tensor] | None, conventions: Mapping[str, str]
+    ) -> None:
+        self.program = program
+        floats = [t for t in program.inputs if t.kind == "float"]
+        self.wrt = tuple(floats if wrt is None else wrt)
+        for tensor in self.wrt:
+            if tensor not in floats:
+                raise DerivationError(
+                    f"{tensor.name} can't be differentiated",
+                    expected=f"float inputs: {', '.join(t.name for t in floats) or 'none'}",
+                    found=f"{tensor.name} of dtype {tensor.dtype}",
+                )
+        self.conventions = conventions
+        plain = flatten(program)
+        self.letters = hints(program) | {
+            t: names for t, names in hints(plain).items() if t not in program.inputs
+        }
+        self.flat = [self._on_axes(s) for s in plain.statements]
+        self.definitions = {s.target: s for s in self.flat}
+        self.active = _active(self.flat, self.wrt)
+        self.extra: dict[Tensor, list[Define]] = {}
+        self.taken = {t.name for t in program.inputs} | {s.target.name for s in self.flat}
+        self._square: dict[Tensor, bool] = {}
+
+    def axes(self, tensor: Tensor) -> tuple[Index, ...]:
+        """The indices that every value of this tensor's shape is written in."""
+        return tuple(Index(f"{tensor.name}.{k}", extent) for k, extent in enumerate(tensor.shape))
+
+    def _on_axes(self, s: Define) -> Define:
+        axes = self.axes(s.target)
+        moved = {i: at(j) for i, j in zip(s.indices, axes, strict=True)}
+        return Define(s.target, axes, substitute(s.body, moved), s.source, s.user)  # type: ignore[arg-type]
+
+    def lettered(self, statement: Define, of: Tensor) -> Define:
+        """The statement with letters for people, free indices those of ``of``."""
+        return lettered(statement, self.letters, of)
+
+    def name(self, wanted: str) -> str:
+        """``wanted`` or, where that is taken, the next free numbered variant; taken from now on."""
+        name, n = wanted, 1
+        while name in self.taken:
+            n += 1
+            name = f"{wanted}{n}"
+        self.taken.add(name)
+        return name
+
+    def context(self, statement: Define) -> Context:
+        """What differentiating one statement needs to know."""
+
+        def arg(value: Reduce, which: int) -> Access:
+            made = self.extra.setdefault(statement.target, [])
+            body = Arg(value.op, value.indices, which, value.domain, value.body)
+            found = next((s for s in made if s.body is body), None)
+            if found is None:
+                letter = value.indices[which].name
+                name = self.name(f"arg_{statement.target.name}_{letter}")
+                target = Tensor(name, statement.target.shape, "int")
+                self.letters[target] = self.letters[statement.target]
+                found = Define(target, statement.indices, body, statement.source, False)
+                made.append(found)
+            return found.access
+
+        return Context(lambda t: t in self.active, self.is_square, arg, self.conventions)
+
+    def is_square(self, value: Expr) -> bool:
+        """Whether a value is a sum of squares (so that its root is a norm)."""
+        if not isinstance(value, Access):
+            return _squares(value, self)
+        if value.tensor not in self._square:
+            self._square[value.tensor] = False
+            define = self.definitions.get(value.tensor)
+            self._square[value.tensor] = define is not None and _squares(define.body, self)
+        return self._square[value.tensor]
+
+
+def _squares(body: Expr, linear: Linear) -> bool:
+    terms = poly(body)
+    return bool(terms) and all(
+        t.coef > 0
+        and t.factors != ()
+        and any(isinstance(a, Access) for a, _ in t.factors)
+        and all(_is_square_factor(a, e, linear) for a, e in t.factors)
+        for t in terms
+    )
+
+
+def _is_square_factor(atom: Expr, exponent: Fraction, linear: Linear) -> bool:
+    from .normal import nonnegative_atom
+
+    if isinstance(atom, Access):
+        even = exponent.denominator == 1 and exponent.numerator % 2 == 0 and exponent > 0
+        return even or (exponent == 1 and linear.is_square(atom))
+    return nonnegative_atom(atom)
+
+
+def _active(statements: Sequence[Define], wrt: Sequence[Tensor]) -> set[Tensor]:
+    active = set(wrt)
+    for s in statements:
+        if s.target.kind == "float" and any(a.tensor in active for a in accesses(s.body)):
+            active.add(s.target)
+    return active

@@ -1,0 +1,66 @@
+"""Forward mode, by the same partial derivatives: tangents of the inputs in, tangents of the outputs out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+
+from ..ir.expr import Access, Tensor, number
+from ..ir.program import Define, Program, live
+from .differentiate import occurrences
+from .eliminate import eliminate
+from .linear import Linear
+from .normal import Term, collect, expression, term
+
+
+def pushforward(
+    program: Program,
+    wrt: Sequence[Tensor] | None = None,
+    conventions: Mapping[str, str] = {},
+) -> Program:
+    """The program of the outputs' tangents.
+
+    Inputs: the program's, then one tangent ``t_X`` per tensor X of ``wrt`` (default: all float inputs), of X's
+    shape and dtype. Outputs: one tangent per float output, of its shape.
+    """
+    lin = Linear(program, wrt, conventions)
+    tangents = {t: Tensor(lin.name(f"t_{t.name}"), t.shape, t.dtype) for t in lin.wrt}
+    statements: list[Define] = []
+    for statement in lin.flat:
+        target = statement.target
+        if target not in lin.active or target in tangents:
+            statements.append(statement)
+            continue
+        made = Tensor(lin.name(f"t_{target.name}"), target.shape, target.dtype)
+        terms: list[Term | None] = []
+        for found in occurrences(statement, lin.context(statement)):
+            access = Access(tangents[found.access.tensor], found.access.subs)
+            terms.append(
+                term(
+                    found.partial.coef,
+                    found.partial.bound,
+                    found.partial.guards,
+                    (*found.partial.factors, (access, Fraction(1))),
+                )
+            )
+        body = expression(collect(eliminate(t) for t in terms if t is not None))
+        statements.append(statement)
+        statements.extend(lin.extra.get(target, []))
+        statements.append(
+            lin.lettered(Define(made, statement.indices, body, statement.source), target)
+        )
+        tangents[target] = made
+    outputs = []
+    for out in program.outputs:
+        if out.kind != "float":
+            continue
+        if out not in tangents:
+            zero = Tensor(lin.name(f"t_{out.name}"), out.shape, out.dtype)
+            statements.append(lin.lettered(Define(zero, lin.axes(out), number(0)), out))
+            tangents[out] = zero
+        outputs.append(tangents[out])
+    inputs = (*program.inputs, *(tangents[t] for t in lin.wrt))
+    lettered = tuple(
+        lin.lettered(s, s.target) if s.target in lin.letters else s for s in statements
+    )
+    return live(Program(inputs, lettered, tuple(outputs), program.sizes))
