@@ -1,7 +1,7 @@
 """Shape specs: ``"N D"`` and its kin, and reading them from jaxtyping-style annotations.
 
-A spec is a text of sizes between blanks (``"N D"``, ``"N 3 H W"``, ``"2*N"``, ``"H//2"``; ``""`` is a
-scalar), or a sequence of ints, names and sizes. A text may end in a dtype: ``"N: int64"``.
+A spec is a text of sizes between blanks (``"N D"``, ``"N 3 H W"``, ``"2*N"``, ``"H//2"``; ``""`` is
+a scalar), or a sequence of ints, names and sizes. A text may end in a dtype: ``"N: int64"``.
 """
 
 from __future__ import annotations
@@ -269,8 +269,8 @@ class _Reader:
 def annotated(function: Callable[..., Any]) -> dict[str, Spec]:
     """The specs that a function's parameters are annotated with, by parameter name.
 
-    Reads ``Float[Array, "N D"]`` and its kin (jaxtyping, which need not be installed where annotations
-    are texts) and ``Annotated[np.ndarray, "N D"]``. Other annotations are passed over.
+    Reads ``Float[Array, "N D"]`` and its kin (jaxtyping need not be installed where annotations are
+    texts) and ``Annotated[np.ndarray, "N D"]``. Other annotations are passed over.
 
     >>> def f(X: 'Float[np.ndarray, "N D"]', y: 'Int[np.ndarray, "N"]', eps: float = 1e-5): ...
     >>> {name: str(found) for name, found in annotated(f).items()}
