@@ -41,8 +41,8 @@ class Form:
 
     name: str
     value: Callable[..., Any]
-    forward: Callable[..., Any]
-    backward: Callable[..., Any]
+    forward: Callable[..., Any] | None
+    backward: Callable[..., Any] | None
     axes: Mapping[str, str]
     integer: Mapping[str, str]
     small: Mapping[str, int]

@@ -8,14 +8,14 @@ LARGE = {"B": 8, "T": 128, "S": 128, "D": 64, "E": 64}
 
 
 def value(Q, K, V):
-    score = Q @ K.transpose(0, 2, 1) / np.sqrt(Q.shape[2])
+    score = Q @ K.swapaxes(1, 2) / np.sqrt(Q.shape[2])
     E = np.exp(score - score.max(axis=2, keepdims=True))
     P = E / E.sum(axis=2, keepdims=True)
     return P @ V
 
 
 def forward(Q, K, V):
-    score = Q @ K.transpose(0, 2, 1) / np.sqrt(Q.shape[2])
+    score = Q @ K.swapaxes(1, 2) / np.sqrt(Q.shape[2])
     E = np.exp(score - score.max(axis=2, keepdims=True))
     P = E / E.sum(axis=2, keepdims=True)
     Y = P @ V
@@ -24,9 +24,9 @@ def forward(Q, K, V):
 
 def backward(dY, cache):
     Q, K, V, P, Y = cache
-    dV = P.transpose(0, 2, 1) @ dY
-    dP = dY @ V.transpose(0, 2, 1)
+    dV = P.swapaxes(1, 2) @ dY
+    dP = dY @ V.swapaxes(1, 2)
     dS = P * (dP - (dY * Y).sum(axis=2, keepdims=True)) / np.sqrt(Q.shape[2])
     dQ = dS @ K
-    dK = dS.transpose(0, 2, 1) @ Q
+    dK = dS.swapaxes(1, 2) @ Q
     return dQ, dK, dV

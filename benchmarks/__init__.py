@@ -1,0 +1,1 @@
+"""What pullback costs and what it gains, as ratios: ``python -m benchmarks.run``."""
