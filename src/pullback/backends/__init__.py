@@ -1,0 +1,1 @@
+"""Backends: from statements to source code."""

@@ -1,0 +1,146 @@
+"""A piece of source that holds an array, and which index each of its axes runs over."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from ...ir.subscripts import Index
+from .code import ATOM, Code, call, leaf, postfix
+
+Axes = tuple[Index | None, ...]
+
+
+@dataclass(frozen=True)
+class Array:
+    """``code`` evaluates to an array with one axis per entry of ``axes``; None is an axis of length 1.
+
+    ``dtype`` is a NumPy dtype name, "float", "int" (of unknown width), or "weak int", "weak float" for
+    Python's own scalars. ``kept`` is the same value spelled with the reduced axes kept, as length 1.
+    ``view`` tells that it may share memory with something that has a name.
+    """
+
+    code: Code
+    axes: Axes
+    dtype: str
+    view: bool = False
+    kept: Array | None = None
+
+    @property
+    def indices(self) -> tuple[Index, ...]:
+        """The axes that are not of length 1."""
+        return tuple(axis for axis in self.axes if axis is not None)
+
+    @property
+    def weak(self) -> bool:
+        """Whether this is a Python scalar, which has no dtype of its own."""
+        return self.dtype.startswith("weak")
+
+    def with_code(self, code: Code, **changes: object) -> Array:
+        """Another spelling over the same axes."""
+        return replace(self, code=code, kept=None, **changes)  # type: ignore[arg-type]
+
+
+def squeezed(array: Array) -> Array:
+    """The array without its axes of length 1."""
+    if None not in array.axes:
+        return array
+    parts = ["0" if axis is None else ":" for axis in array.axes]
+    while parts and parts[-1] == ":":
+        parts.pop()
+    code = postfix(array.code, f"[{', '.join(parts)}]")
+    return replace(array, code=code, axes=array.indices, kept=None, view=True)
+
+
+def transposed(array: Array, order: Sequence[Index]) -> Array:
+    """The array with its (named) axes in another order."""
+    array = squeezed(array)
+    order = tuple(order)
+    if array.axes == order:
+        return array
+    places = [array.axes.index(axis) for axis in order]
+    if order == array.axes[::-1]:
+        change = ".T"
+    else:
+        moved = [n for n, place in enumerate(places) if n != place]
+        name, numbers = ("swapaxes", moved) if len(moved) == 2 else ("transpose", places)
+        change = f".{name}({', '.join(map(str, numbers))})"
+    return replace(array, code=postfix(array.code, change), axes=order, kept=None, view=True)
+
+
+def aligned(array: Array, frame: Sequence[Index]) -> Array:
+    """The array laid out so that it broadcasts against axes ``frame``."""
+    own = set(array.indices)
+    order = tuple(axis for axis in frame if axis in own)
+    if not order:
+        return squeezed(array) if array.axes else array
+    wanted: Axes = tuple(
+        axis if axis in own else None for axis in frame[list(frame).index(order[0]) :]
+    )
+    for spelling in (array, array.kept):
+        if spelling is not None and _fits(spelling.axes, wanted, len(frame)):
+            return spelling
+    plain = transposed(array, order)
+    parts = ["None" if axis is None else ":" for axis in wanted]
+    if None not in wanted:
+        return plain
+    code = postfix(plain.code, f"[{', '.join(parts)}]")
+    return replace(plain, code=code, axes=wanted, kept=None, view=True)
+
+
+def _fits(axes: Axes, wanted: Axes, most: int) -> bool:
+    extra = len(axes) - len(wanted)
+    return (
+        extra >= 0
+        and len(axes) <= most
+        and axes[extra:] == wanted
+        and not any(axes[:extra])
+    )
+
+
+def frame_of(arrays: Sequence[Array], hint: Sequence[Index] = ()) -> tuple[Index, ...]:
+    """An order of all the arrays' axes that asks for few transpositions; ``hint`` breaks ties."""
+    wanted = dict.fromkeys(axis for array in arrays for axis in array.indices)
+    hinted = tuple(axis for axis in hint if axis in wanted)
+    if len(hinted) == len(wanted) and all(_in_order(a.indices, hinted) for a in arrays):
+        return hinted
+    order: list[Index] = []
+    for array in sorted(arrays, key=lambda a: -len(a.indices)):
+        own = array.indices
+        for n, axis in enumerate(own):
+            if axis in order:
+                continue
+            later = [order.index(other) for other in own[n + 1 :] if other in order]
+            order.insert(min(later) if later else len(order), axis)
+    return tuple(order)
+
+
+def _in_order(axes: Sequence[Index], frame: Sequence[Index]) -> bool:
+    places = [frame.index(axis) for axis in axes]
+    return places == sorted(places)
+
+
+def expanded(
+    array: Array, frame: Sequence[Index], shape_of: Callable[[], str], dtype: str
+) -> Array:
+    """The array with exactly the axes ``frame``, repeated along those it lacks.
+
+    ``dtype`` is the text of its dtype, for the case that it is a Python scalar.
+    """
+    frame = tuple(frame)
+    laid = aligned(array, frame)
+    if laid.axes == frame:
+        return laid
+    shape = shape_of()
+    if not laid.indices:
+        named = {"dtype": dtype} if array.weak and dtype else {}
+        code = leaf(_filled(shape, laid.code, named))
+        return Array(code, frame, array.dtype)
+    return Array(leaf(call("np.broadcast_to", laid.code, shape)), frame, array.dtype, view=True)
+
+
+def _filled(shape: str, value: Code, named: dict[str, str]) -> Code:
+    for text, function in (("0", "np.zeros"), ("1", "np.ones")):
+        if value.text in (text, text + ".0") and value.level == ATOM:
+            return call(function, shape, **named)
+    return call("np.full", shape, value, **named)

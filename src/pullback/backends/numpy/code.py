@@ -1,0 +1,96 @@
+"""Pieces of Python source that know how tightly they bind."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+# How tightly the operators of Python bind, from loose to tight.
+COMPARE, OR, XOR, AND, SUM, PRODUCT, UNARY, POWER, ATOM = range(9)
+
+BINDING = {
+    "<": COMPARE, "<=": COMPARE, "==": COMPARE, "!=": COMPARE,
+    "|": OR, "&": AND,
+    "+": SUM, "-": SUM,
+    "*": PRODUCT, "/": PRODUCT, "//": PRODUCT, "%": PRODUCT, "@": PRODUCT,
+    "**": POWER,
+}  # fmt: skip
+
+
+# Stands behind the one array that an element-wise expression reads, so that a change of layout can be
+# spelled there, ``np.sqrt(v[:, None] + 1)`` rather than ``np.sqrt(v + 1)[:, None]``; never printed.
+LEAF = "\0"
+
+
+@dataclass(frozen=True)
+class Code:
+    """The text of an expression and the binding strength of its outermost operator."""
+
+    text: str
+    level: int = ATOM
+
+    def at(self, level: int) -> str:
+        """The text, in parentheses if it binds less tightly than ``level``."""
+        return self.text if self.level >= level else f"({self.text})"
+
+    @property
+    def is_name(self) -> bool:
+        """Whether this is just a name (reading it twice costs nothing)."""
+        return str(self).isidentifier()
+
+    def __str__(self) -> str:
+        return self.text.replace(LEAF, "")
+
+
+def leaf(code: Code) -> Code:
+    """The code as one array whose layout is changed as a whole."""
+    return Code(f"{code}{LEAF}", code.level)
+
+
+def postfix(code: Code, text: str) -> Code:
+    """``code`` with ``[...]`` or ``.T`` behind it, or behind the one array that it reads."""
+    if code.text.count(LEAF) == 1:
+        return Code(code.text.replace(LEAF, text + LEAF), code.level)
+    return leaf(Code(f"{Code(str(code), code.level).at(ATOM)}{text}"))
+
+
+def binary(op: str, left: Code, right: Code) -> Code:
+    """``left op right``; every operator but ``**`` associates to the left.
+
+    >>> print(binary("-", Code("a"), binary("-", Code("b"), Code("c"))))
+    a - (b - c)
+    """
+    level = BINDING[op]
+    if level in (COMPARE, POWER):
+        return Code(f"{left.at(level + 1)} {op} {right.at(level + 1)}", level)
+    return Code(f"{left.at(level)} {op} {right.at(level + 1)}", level)
+
+
+def minus(value: Code) -> Code:
+    """``-value``."""
+    return Code(f"-{value.at(UNARY)}", UNARY)
+
+
+def call(function: str, *args: object, **named: object) -> Code:
+    """``function(args, name=value)``."""
+    parts = [*map(str, args), *(f"{key}={value}" for key, value in named.items())]
+    return Code(f"{function}({', '.join(parts)})")
+
+
+def elementwise(function: str, *args: Code) -> Code:
+    """``function(args)`` of a function that works element by element."""
+    return Code(f"{function}({', '.join(arg.text for arg in args)})")
+
+
+def method(value: Code, name: str, *args: object, **named: object) -> Code:
+    """``value.name(args)``, an array of its own."""
+    return leaf(call(f"{Code(str(value), value.level).at(ATOM)}.{name}", *args, **named))
+
+
+def item(value: Code, parts: list[str]) -> Code:
+    """``value[parts]``."""
+    return leaf(Code(f"{Code(str(value), value.level).at(ATOM)}[{', '.join(parts)}]"))
+
+
+def tuple_of(parts: list[str]) -> str:
+    """A tuple display."""
+    return f"({', '.join(parts)}{',' if len(parts) == 1 else ''})"

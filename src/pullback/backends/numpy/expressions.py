@@ -1,0 +1,608 @@
+"""Expressions as NumPy source: one array operation a node, over whole index ranges at once.
+
+Every value is spelled over the axes that its free indices need, and broadcast only where it meets others.
+A condition becomes a mask; what it guards is computed everywhere (reads kept in bounds) and selected.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+from ...errors import PullbackError
+from ...ir.expr import (
+    Access,
+    Add,
+    And,
+    Apply,
+    Arg,
+    Compare,
+    Cond,
+    Divides,
+    Expr,
+    Guard,
+    IndexOf,
+    Inside,
+    Mul,
+    Not,
+    Number,
+    Or,
+    Power,
+    Reduce,
+    Select,
+    SizeOf,
+    Truth,
+    Zero,
+)
+from ...ir.sizes import Size, size
+from ...ir.subscripts import (
+    Index,
+    Lookup,
+    Quotient,
+    Remainder,
+    Subscript,
+    at,
+    bounds,
+    inside,
+)
+from . import functions
+from .arrays import Array, aligned, frame_of, squeezed, transposed
+from .code import ATOM, POWER, Code, binary, call, elementwise, item, leaf, method, minus
+from .dtypes import floated, is_float, is_integer, promoted
+from .scope import Scope
+
+
+@dataclass(frozen=True)
+class Context:
+    """Where an expression is evaluated.
+
+    ``conds`` may be false at some of the points that are computed (then the value is thrown away);
+    ``hint`` is the order in which the axes are wanted.
+    """
+
+    conds: tuple[Cond, ...] = ()
+    hint: tuple[Index, ...] = ()
+
+    def under(self, *conds: Cond) -> Context:
+        """The context behind more conditions."""
+        return Context((*self.conds, *conds), self.hint)
+
+    def within(self, indices: Sequence[Index]) -> Context:
+        """The context inside a reduction."""
+        return Context(self.conds, (*(i for i in self.hint if i not in indices), *indices))
+
+
+@dataclass
+class Speller:
+    """Spells expressions and conditions in one scope."""
+
+    scope: Scope
+    done: dict[Expr, Array] = field(default_factory=dict)
+
+    def value(self, expr: Expr, context: Context) -> Array:
+        """The array that holds an expression, over the indices it depends on."""
+        match expr:
+            case Number():
+                return number_array(expr)
+            case SizeOf(value):
+                return Array(self.scope.size(value), (), "weak int")
+            case IndexOf(sub):
+                return self.subscript(sub, context)
+            case Access():
+                return self.access(expr, context)
+            case Apply(function, args):
+                return functions.spell(self, function, args, context)
+            case Add(terms):
+                return self.sum(terms, context)
+            case Mul(factors):
+                return self.product(factors, context)
+            case Power(base, exponent):
+                return self.power(self.value(base, context), exponent, context)
+            case Reduce():
+                return self.reduction(expr, context)
+            case Arg():
+                return self.arg(expr, context)
+            case Select(cond, then, other):
+                return self.select(cond, then, other, context)
+            case Guard(cond):
+                return self.condition(cond, context)
+
+    def together(self, arrays: Sequence[Array], context: Context) -> list[Array]:
+        """The arrays laid out so that they broadcast."""
+        frame = frame_of(arrays, context.hint)
+        return [aligned(array, frame) for array in arrays]
+
+    def operation(self, op: str, left: Array, right: Array, context: Context) -> Array:
+        """``left op right`` for an arithmetic operator."""
+        left, right = self.compatible([left, right])
+        one, two = self.together([left, right], context)
+        dtype = promoted([left.dtype, right.dtype])
+        return Array(binary(op, one.code, two.code), broadcast_axes([one, two]), dtype)
+
+    def compatible(self, arrays: Sequence[Array]) -> list[Array]:
+        """Keeps whole numbers and wider floats from widening the floats of unknown width they meet."""
+        if not any(array.dtype == "float" for array in arrays):
+            return list(arrays)
+        return [
+            self.cast(array, "float")
+            if not array.weak and array.dtype not in ("float", "bool")
+            else array
+            for array in arrays
+        ]
+
+    def cast(self, array: Array, dtype: str) -> Array:
+        """The array with another dtype."""
+        if array.dtype == dtype:
+            return array
+        text = self.scope.dtype(dtype) or "float"
+        if array.weak:
+            return array
+        return array.with_code(method(array.code, "astype", text), dtype=dtype, view=False)
+
+    # sums, products, powers
+
+    def sum(self, terms: Sequence[Expr], context: Context) -> Array:
+        """The sum of terms, one with a plus sign first."""
+        signed = [split_sign(term) for term in terms]
+        if not signed:
+            return number_array(Number(Fraction(0), ""))
+        first = next((n for n, (sign, _) in enumerate(signed) if sign > 0), 0)
+        signed.insert(0, signed.pop(first))
+        total: Array | None = None
+        for sign, term in signed:
+            part = self.value(term, context)
+            if total is None:
+                total = part if sign > 0 else self.negative(part)
+                continue
+            if total.dtype == part.dtype == "bool":
+                total = self.cast(total, "int")
+            total = self.operation("+" if sign > 0 else "-", total, part, context)
+        assert total is not None
+        return total
+
+    def negative(self, array: Array) -> Array:
+        """``-array``."""
+        if array.dtype == "bool":
+            array = self.cast(array, "int")
+        return array.with_code(minus(array.code), view=False)
+
+    def product(self, factors: Sequence[Expr], context: Context) -> Array:
+        """The product of factors, selected by the guards among them."""
+        guards = [f.cond for f in factors if isinstance(f, Guard)]
+        others = [f for f in factors if not isinstance(f, Guard)]
+        if not guards:
+            return self.plain_product(others, context)
+        masks = [
+            self.condition(cond, context.under(*guards[:n])) for n, cond in enumerate(guards)
+        ]
+        mask = self.all_of(masks, context)
+        if not others:
+            return mask
+        value = self.plain_product(others, context.under(*guards))
+        return self.where(mask, value, number_array(Number(Fraction(0), "")), context)
+
+    def where(self, mask: Array, then: Array, other: Array, context: Context) -> Array:
+        """``np.where(mask, then, other)``."""
+        then, other = self.compatible([then, other])
+        if mask.weak:
+            return then if mask.code.text == "True" else other
+        cond, one, two = self.together([mask, then, other], context)
+        axes = broadcast_axes([cond, one, two])
+        dtype = promoted([then.dtype, other.dtype])
+        if then.weak and other.weak:
+            dtype = "float64" if dtype == "weak float" else "int64"
+        return Array(elementwise("np.where", cond.code, one.code, two.code), axes, dtype)
+
+    def plain_product(self, factors: Sequence[Expr], context: Context) -> Array:
+        """The product of factors none of which is a guard: the small ones are multiplied first."""
+        coefficient = Fraction(1)
+        above: list[Array] = []
+        below: list[Array] = []
+        for factor in factors:
+            match factor:
+                case Number(value, ""):
+                    coefficient *= value
+                case Power(base, exponent) if exponent < 0:
+                    below.append(self.power(self.value(base, context), -exponent, context))
+                    self.risk(context)
+                case _:
+                    above.append(self.value(factor, context))
+        return self.quotient(coefficient, above, below, context)
+
+    def quotient(
+        self, coefficient: Fraction, above: list[Array], below: list[Array], context: Context
+    ) -> Array:
+        """``coefficient * Π above / Π below``."""
+        sign, coefficient = (-1 if coefficient < 0 else 1), abs(coefficient)
+        over, under = split_number(coefficient)
+        if over != "1":
+            weak = "weak float" if "." in over or "e" in over else "weak int"
+            above = [Array(Code(over), (), weak), *above]
+        if under != "1":
+            below = [Array(Code(under), (), "weak int"), *below]
+        above = sorted(above, key=lambda a: len(a.indices))
+        below = sorted(below, key=lambda a: len(a.indices))
+        if not above:
+            above = [Array(Code("1"), (), "weak int")]
+        elif all(array.dtype == "bool" for array in above) and len(above) > 1:
+            above[0] = self.cast(above[0], "int")
+        total = above.pop(0)
+        negate = sign < 0
+        if negate and (total.weak or not above):
+            total, negate = self.negative(total), False
+        while above or below:
+            ready = next((b for b in below if set(b.indices) <= set(total.indices)), None)
+            if ready is not None and not (total.weak and above and not total.code.text.isdigit()):
+                below.remove(ready)
+                total = self.divided(total, ready, context)
+            elif above:
+                total = self.operation("*", total, above.pop(0), context)
+            else:
+                total = self.divided(total, below.pop(0), context)
+        return self.negative(total) if negate else total
+
+    def divided(self, left: Array, right: Array, context: Context) -> Array:
+        """``left / right``."""
+        result = self.operation("/", left, right, context)
+        dtype = result.dtype
+        if not is_float(dtype):
+            dtype = "weak float" if left.weak and right.weak else "float64"
+        return result.with_code(result.code, dtype=dtype)
+
+    def power(self, base: Array, exponent: Fraction, context: Context) -> Array:
+        """``base ** exponent``."""
+        if exponent < 0:
+            self.risk(context)
+            one = Array(Code("1"), (), "weak int")
+            return self.divided(one, self.power(base, -exponent, context), context)
+        if exponent.denominator > 1:
+            self.risk(context)
+        if base.dtype == "bool":
+            base = self.cast(base, "int")
+        whole, rest = divmod(exponent, 1)
+        if exponent == 1:
+            return base
+        if exponent == 0:
+            return Array(Code("1"), (), "weak int")
+        if rest == 0 and (exponent == 2 or exponent > 3 or not base.code.is_name):
+            return base.with_code(binary("**", base.code, Code(str(exponent))), view=False)
+        if rest == 0:
+            return base.with_code(
+                Code(" * ".join([base.code.text] * int(whole)), 5), view=False
+            )
+        dtype = "weak float" if base.weak else floated(base.dtype)
+        if rest == Fraction(1, 2) and whole <= 1:
+            root = base.with_code(elementwise("np.sqrt", base.code), dtype=dtype, view=False)
+            if base.weak:
+                root = root.with_code(Code(f"{base.code.at(POWER + 1)} ** 0.5", POWER))
+            return self.operation("*", base, root, context) if whole else root
+        over, under = split_number(exponent)
+        text = Code(over) if under == "1" else binary("/", Code(over), Code(under))
+        return base.with_code(binary("**", base.code, text), dtype=dtype, view=False)
+
+    def risk(self, context: Context) -> None:
+        """Notes that a value which is thrown away may be computed with a warning."""
+        if context.conds:
+            self.scope.quiet = True
+
+    # conditions
+
+    def condition(self, cond: Cond, context: Context) -> Array:
+        """The mask of a condition."""
+        match cond:
+            case Compare(op, left, right):
+                one, two = self.value(left, context), self.value(right, context)
+                a, b = self.together([one, two], context)
+                return Array(binary(op, a.code, b.code), broadcast_axes([a, b]), "bool")
+            case Zero(sub):
+                return self.equality(sub, context)
+            case Inside(sub, extent):
+                return self.range(sub, extent, context)
+            case Divides(divisor, sub):
+                value = self.subscript(sub, context)
+                text = binary("%", value.code, self.scope.size(divisor))
+                return value.with_code(binary("==", text, Code("0")), dtype="bool")
+            case And(conds):
+                parts = [
+                    self.condition(c, context.under(*conds[:n])) for n, c in enumerate(conds)
+                ]
+                return self.all_of(parts, context)
+            case Or(conds):
+                parts = [self.condition(c, context.under(*conds)) for c in conds]
+                return self.joined("|", parts, "False", context)
+            case Not(inner):
+                value = self.condition(inner, context)
+                if value.weak or not value.axes:
+                    return value.with_code(elementwise("np.logical_not", value.code))
+                return value.with_code(Code(f"~{value.code.at(6)}", 6))
+            case Truth(value):
+                array = self.value(value, context)
+                if array.dtype == "bool":
+                    return array
+                return array.with_code(binary("!=", array.code, Code("0")), dtype="bool")
+
+    def all_of(self, masks: Sequence[Array], context: Context) -> Array:
+        """The mask that is true where all are."""
+        return self.joined("&", masks, "True", context)
+
+    def joined(self, op: str, masks: Sequence[Array], empty: str, context: Context) -> Array:
+        """Masks joined by ``&`` or ``|``."""
+        if not masks:
+            return Array(Code(f"np.bool({empty})"), (), "bool")
+        total = masks[0]
+        for mask in masks[1:]:
+            a, b = self.together([total, mask], context)
+            total = Array(binary(op, a.code, b.code), broadcast_axes([a, b]), "bool")
+        return total
+
+    def equality(self, sub: Subscript, context: Context) -> Array:
+        """The mask ``sub == 0``, spelled with a plus sign on both sides."""
+        left = Subscript(tuple(t for t in sub.terms if _positive(t[1])), size(0))
+        right = -(sub - left)
+        if not left.terms:
+            left, right = right, left
+        one, two = self.subscript(left, context), self.subscript(right, context)
+        a, b = self.together([one, two], context)
+        return Array(binary("==", a.code, b.code), broadcast_axes([a, b]), "bool")
+
+    def range(self, sub: Subscript, extent: Size, context: Context) -> Array:
+        """The mask ``0 <= sub < extent`` without a side that always holds."""
+        value = self.subscript(sub, context)
+        low, high = bounds(sub)
+        masks = []
+        if low is None or not low.at_least(0):
+            masks.append(value.with_code(binary("<=", Code("0"), value.code), dtype="bool"))
+        if high is None or not (extent - 1 - high).at_least(0):
+            limit = self.scope.size(extent)
+            masks.append(value.with_code(binary("<", value.code, limit), dtype="bool"))
+        if not masks:
+            return Array(Code("np.bool(True)"), (), "bool")
+        return self.all_of(masks, context)
+
+    def select(self, cond: Cond, then: Expr, other: Expr, context: Context) -> Array:
+        """``then`` where the condition holds, else ``other``."""
+        mask = self.condition(cond, context)
+        one = self.value(then, context.under(cond))
+        two = self.value(other, context.under(Not(cond)))
+        return self.where(mask, one, two, context)
+
+    # subscripts and reads
+
+    def subscript(self, sub: Subscript, context: Context) -> Array:
+        """The integers that a subscript takes."""
+        total: Array | None = None
+        for atom, n in sub.terms:
+            part = self.atom(atom, context)
+            minus_one = n.literal == -1
+            if n.literal not in (1, -1):
+                factor = Array(self.scope.size(n), (), "weak int")
+                part = self.operation("*", factor, part, context)
+            if total is None:
+                total = self.negative(part) if minus_one else part
+            else:
+                total = self.operation("-" if minus_one else "+", total, part, context)
+        if total is None:
+            return Array(self.scope.size(sub.const), (), "weak int")
+        if sub.const.terms:
+            sign = "+" if _positive(sub.const) else "-"
+            value = sub.const if sign == "+" else -sub.const
+            total = self.operation(
+                sign, total, Array(self.scope.size(value), (), "weak int"), context
+            )
+        return total
+
+    def atom(self, atom: Index | Quotient | Remainder | Lookup, context: Context) -> Array:
+        """The integers that one atom of a subscript takes."""
+        match atom:
+            case Index():
+                return Array(leaf(call("np.arange", self.scope.size(atom.extent))), (atom,), "int64")
+            case Quotient(value, divisor):
+                inner = self.subscript(value, context)
+                return inner.with_code(binary("//", inner.code, self.scope.size(divisor)))
+            case Remainder(value, divisor):
+                inner = self.subscript(value, context)
+                return inner.with_code(binary("%", inner.code, self.scope.size(divisor)))
+            case Lookup(access):
+                return self.access(access, context)
+
+    def access(self, access: Access, context: Context) -> Array:
+        """An element of a tensor at every point."""
+        held = self.scope.arrays[access.tensor]
+        plain = [sub.index for sub in access.subs]
+        full = all(
+            i is not None and i.extent is n for i, n in zip(plain, access.tensor.shape, strict=True)
+        )
+        if full and len(set(plain)) == len(plain):
+            return Array(held.code, tuple(plain), held.dtype, view=held.view)
+        return self.gather(access, context)
+
+    def gather(self, access: Access, context: Context) -> Array:
+        """A read at computed places; where a condition may fail, a place outside reads a zero."""
+        held = self.scope.arrays[access.tensor].code
+        places: list[Array] = []
+        padding: list[str] = []
+        for sub, extent in zip(access.subs, access.tensor.shape, strict=True):
+            place = self.subscript(sub, context)
+            doubtful = bool(context.conds) and not inside(sub, extent, ())
+            padding.append("(0, 1)" if doubtful else "(0, 0)")
+            if doubtful:
+                place = self.clipped(place, extent, context)
+            places.append(place)
+        if "(0, 1)" in padding:
+            held = call("np.pad", held, f"[{', '.join(padding)}]")
+        laid = self.together(places, context)
+        code = item(held, [str(place.code) for place in laid])
+        return Array(code, broadcast_axes(laid), access.tensor.dtype)
+
+    def clipped(self, place: Array, extent: Size, context: Context) -> Array:
+        """Places outside ``[0, extent)`` moved to ``extent``, where there is one more element."""
+        limit = self.scope.size(extent)
+        if place.weak:
+            text = f"{place.code} if 0 <= {place.code.at(1)} < {limit.at(1)} else {limit}"
+            return place.with_code(Code(f"({text})"))
+        name = self.named(place, "place")
+        mask = f"(0 <= {name.code}) & ({name.code} < {limit.at(1)})"
+        return name.with_code(call("np.where", mask, name.code, limit))
+
+    def named(self, array: Array, wanted: str) -> Array:
+        """The array under a name, made up unless it has one."""
+        if array.code.is_name:
+            return array
+        name = self.scope.names.fresh(wanted)
+        self.scope.emit(f"{name} = {array.code}")
+        return array.with_code(leaf(Code(name)), view=True)
+
+    # reductions
+
+    def reduction(self, expr: Reduce, context: Context) -> Array:
+        """A reduction over whole axes, after selecting what its domain admits."""
+        op, indices = expr.op, expr.indices
+        inner = context.within(indices)
+        body = self.value(expr.body, inner.under(*expr.domain))
+        if expr.domain:
+            masks = [
+                self.condition(cond, inner.under(*expr.domain[:n]))
+                for n, cond in enumerate(expr.domain)
+            ]
+            body = self.where(self.all_of(masks, inner), body, NEUTRAL[op], inner)
+        return self.reduced(op, indices, body, context)
+
+    def reduced(
+        self, op: str, indices: Sequence[Index], body: Array, context: Context
+    ) -> Array:
+        """``body`` reduced over ``indices``, also over those that it doesn't depend on."""
+        body = squeezed(body)
+        inside_body = [i for i in indices if i in body.axes]
+        absent = [i for i in indices if i not in body.axes]
+        if inside_body:
+            body = reduce_axes(op, body, inside_body)
+        for index in absent:
+            extent = Array(self.scope.size(index.extent), (), "weak int")
+            if op == "sum":
+                body = self.operation("*", extent, body, context)
+            elif op == "prod":
+                body = body.with_code(binary("**", body.code, extent.code), view=False)
+        return body
+
+    def arg(self, expr: Arg, context: Context) -> Array:
+        """The place of the first greatest or least value, in the row-major order of its indices."""
+        inner = context.within(expr.indices)
+        body = self.value(expr.body, inner.under(*expr.domain))
+        if expr.domain:
+            masks = [self.condition(cond, inner) for cond in expr.domain]
+            body = self.where(self.all_of(masks, inner), body, NEUTRAL[expr.op], inner)
+        body = squeezed(body)
+        bound = [i for i in expr.indices if i in body.axes]
+        if expr.indices[expr.which] not in bound:
+            return Array(Code("0"), (), "weak int")
+        outer = tuple(axis for axis in body.indices if axis not in bound)
+        if len(bound) == 1:
+            code = method(body.code, f"arg{expr.op}", _axis_argument(body, bound))
+            return Array(code, outer, "int64")
+        flat = transposed(body, (*outer, *bound))
+        shape = [*self.scope.extents(outer), "-1"]
+        code = method(method(flat.code, "reshape", *shape), f"arg{expr.op}", "axis=-1")
+        which = bound.index(expr.indices[expr.which])
+        below = size(1)
+        for index in bound[which + 1 :]:
+            below = below * index.extent
+        if below.literal != 1:
+            code = binary("//", code, self.scope.size(below))
+        if which:
+            code = binary("%", code, self.scope.size(bound[which].extent))
+        return Array(code, outer, "int64")
+
+
+NEUTRAL = {
+    "sum": Array(Code("0"), (), "weak int"),
+    "prod": Array(Code("1"), (), "weak int"),
+    "max": Array(Code("-np.inf", 6), (), "weak float"),
+    "min": Array(Code("np.inf"), (), "weak float"),
+}
+
+
+def reduce_axes(op: str, body: Array, indices: Sequence[Index]) -> Array:
+    """``body`` reduced over some of its axes."""
+    left = tuple(axis for axis in body.indices if axis not in indices)
+    argument = _axis_argument(body, indices)
+    code = method(body.code, op, *([argument] if argument else []))
+    dtype = body.dtype
+    if op in ("sum", "prod") and not is_float(dtype):
+        dtype = "int64" if dtype == "bool" or is_integer(dtype) else dtype
+    kept = None
+    if left:
+        keeping = method(body.code, op, argument, "keepdims=True")
+        axes = tuple(None if axis in indices else axis for axis in body.axes)
+        kept = Array(keeping, axes, dtype)
+    return Array(code, left, dtype, kept=kept)
+
+
+def _axis_argument(body: Array, indices: Sequence[Index]) -> str:
+    places = sorted(body.axes.index(index) for index in indices)
+    if len(places) == len(body.axes):
+        return ""
+    if len(places) == 1:
+        return f"axis={places[0] if places[0] < len(body.axes) - 1 or places[0] < 2 else -1}"
+    return f"axis=({', '.join(map(str, places))})"
+
+
+def number_array(number: Number) -> Array:
+    """A Python literal."""
+    if number.special:
+        text = {"inf": "np.inf", "-inf": "-np.inf", "nan": "np.nan"}[number.special]
+        return Array(Code(text, ATOM if text[0] != "-" else 6), (), "weak float")
+    over, under = split_number(abs(number.value))
+    kind = "weak int" if number.value.denominator == 1 and "." not in over else "weak float"
+    code = Code(over)
+    if under != "1":
+        code, kind = binary("/", code, Code(under)), "weak float"
+    return Array(minus(code) if number.value < 0 else code, (), kind)
+
+
+def split_number(value: Fraction) -> tuple[str, str]:
+    """Numerator and denominator of a positive number, as literals; a short decimal is one literal."""
+    if value.denominator == 1 and value < 2**53:
+        return str(value.numerator), "1"
+    try:
+        text = repr(float(value))
+    except OverflowError:
+        raise PullbackError(
+            "a number is too large for a float",
+            found=f"a number of {len(str(int(value)))} digits",
+        ) from None
+    short = Fraction(text) == value and len(text) <= 12
+    if short or value.denominator > 1000 or value.numerator >= 2**53:
+        return text, "1"
+    return str(value.numerator), str(value.denominator)
+
+
+def split_sign(expr: Expr) -> tuple[int, Expr]:
+    """A term as a sign and the rest, so that ``-1 * x`` prints as a subtraction."""
+    match expr:
+        case Number(value, "") if value < 0:
+            return -1, Number(-value, "")
+        case Mul(factors):
+            for n, factor in enumerate(factors):
+                if isinstance(factor, Number) and not factor.special and factor.value < 0:
+                    rest = [*factors[:n], *factors[n + 1 :]]
+                    if factor.value != -1:
+                        rest.insert(n, Number(-factor.value, ""))
+                    return -1, rest[0] if len(rest) == 1 else Mul(tuple(rest))
+        case _:
+            pass
+    return 1, expr
+
+
+def _positive(value: Size) -> bool:
+    return all(n > 0 for _, n in value.terms)
+
+
+def broadcast_axes(arrays: Sequence[Array]) -> tuple[Index | None, ...]:
+    """The axes of what laid-out arrays broadcast to."""
+    rank = max((len(array.axes) for array in arrays), default=0)
+    axes: list[Index | None] = [None] * rank
+    for array in arrays:
+        for n, axis in enumerate(array.axes, rank - len(array.axes)):
+            axes[n] = axis or axes[n]
+    return tuple(axes)

@@ -1,0 +1,130 @@
+"""Functions and modules: signature, sizes, one piece of source a statement, what is returned."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ...calculus.step import Backward
+from ...ir.expr import Tensor
+from ...ir.program import Define, Program, live, reads
+from .code import tuple_of
+from .expressions import Speller
+from .names import identifier
+from .scope import Scope
+from .statements import returned, statement
+
+INDENT = "    "
+QUIET = '@np.errstate(divide="ignore", invalid="ignore", over="ignore")'
+
+
+def spell(
+    name: str,
+    inputs: Sequence[Tensor],
+    statements: Sequence[Define],
+    returns: Sequence[Tensor],
+    *,
+    comments: bool = True,
+) -> str:
+    """Python source of ``def name(inputs...)`` that returns the tuple of ``returns``, a single one bare.
+
+    It needs ``import numpy as np``, which is its first line. Sizes that no input's shape gives are keyword
+    arguments. Results are new arrays: they share no memory with the inputs or with each other.
+    """
+    scope = Scope(inputs)
+    kept = live_statements(statements, returns)
+    body(scope, kept, set(returns), comments)
+    results = returned(scope, returns, inputs)
+    value = results[0] if len(results) == 1 else ", ".join(results) or "()"
+    lines = function(scope, identifier(name), [str(scope.read(t)) for t in inputs], value)
+    return "\n".join([*imports(scope), "", "", *lines]) + "\n"
+
+
+def spell_pair(backward: Backward, *, comments: bool = True) -> str:
+    """Module source: ``forward(*inputs) -> (Y, cache)`` and ``backward(dY, cache) -> gradients``.
+
+    With several outputs ``Y`` and ``dY`` are tuples. The gradients come in the order of
+    ``backward.gradients``, a single one bare. ``cache`` is the tuple of what ``backward`` reads.
+    """
+    statements = live_statements(backward.statements, backward.gradients)
+    residuals = residuals_of(statements, backward)
+    back = Scope([*backward.cotangents, *residuals])
+    body(back, statements, set(backward.gradients), comments)
+    sizes: list[str] = []
+    back_head = back.head(keyword_sizes=sizes)
+
+    front = Scope(backward.program.inputs)
+    outputs = backward.program.outputs
+    kept = live_statements(backward.forward.statements, [*outputs, *residuals])
+    body(front, kept, set(outputs), comments)
+    results = returned(front, outputs, backward.program.inputs)
+    saved = [str(front.read(t)) for t in residuals]
+    saved += [front.size_name(name) for name in back.sizes if back.sizes[name] in sizes]
+    value = results[0] if len(results) == 1 else tuple_of(results)
+    arguments = [str(front.read(t)) for t in backward.program.inputs]
+    first = function(front, "forward", arguments, f"{value}, {tuple_of(saved)}")
+
+    cotangents = [str(back.read(t)) for t in backward.cotangents]
+    argument = cotangents[0] if len(cotangents) == 1 else "cotangents"
+    unpacked = [f"{', '.join(cotangents)} = cotangents"] if len(cotangents) > 1 else []
+    entries = [*(str(back.read(t)) for t in residuals), *sizes]
+    if entries:
+        unpacked.append(f"{', '.join(entries)}{',' if len(entries) == 1 else ''} = cache")
+    gradients = returned(back, backward.gradients, backward.cotangents)
+    value = gradients[0] if len(gradients) == 1 else ", ".join(gradients) or "()"
+    second = function(back, "backward", [argument, "cache"], value, [*unpacked, *back_head])
+    both = imports(front) + [line for line in imports(back) if line not in imports(front)]
+    return "\n".join([*both, "", "", *first, "", "", *second]) + "\n"
+
+
+def residuals_of(statements: Sequence[Define], backward: Backward) -> list[Tensor]:
+    """The forward values that the backward statements read, inputs first, in the forward order."""
+    made = {s.target for s in statements} | set(backward.cotangents)
+    needed = dict.fromkeys(t for s in statements for t in reads(s) if t not in made)
+    needed.update(dict.fromkeys(t for t in backward.gradients if t not in made))
+    order = [*backward.program.inputs, *(s.target for s in backward.forward.statements)]
+    return [t for t in order if t in needed]
+
+
+def live_statements(statements: Sequence[Define], outputs: Sequence[Tensor]) -> tuple[Define, ...]:
+    """The statements that the outputs need."""
+    return live(Program((), tuple(statements), tuple(outputs))).statements
+
+
+def body(scope: Scope, statements: Sequence[Define], final: set[Tensor], comments: bool) -> None:
+    """Emits the source of all statements."""
+    speller = Speller(scope)
+    for define in statements:
+        before = len(scope.lines)
+        statement(speller, define, final=define.target in final)
+        text = comment(define) if comments else ""
+        if text and text != f"# {scope.lines[-1]}":
+            scope.lines.insert(before, text)
+
+
+def comment(define: Define) -> str:
+    """The comment above a statement: the forward line that it is the gradient of, or that it computes."""
+    text = "".join(c if c.isprintable() else " " for c in define.source.text)
+    text = " ".join(text.split())
+    if define.of:
+        return f"# gradient of {define.of}" + (f", from {text}" if text else "")
+    return f"# {text}" if text else ""
+
+
+def function(
+    scope: Scope, name: str, arguments: list[str], value: str, head: list[str] | None = None
+) -> list[str]:
+    """The lines of a function."""
+    if head is None:
+        keywords: list[str] = []
+        head = scope.head(keyword_sizes=keywords)
+        if keywords:
+            arguments = [*arguments, "*", *keywords]
+    lines = [f"def {name}({', '.join(arguments)}):"]
+    if scope.quiet:
+        lines.insert(0, QUIET)
+    return [*lines, *(INDENT + line for line in (*head, *scope.lines, f"return {value}"))]
+
+
+def imports(scope: Scope) -> list[str]:
+    """The import lines that a function needs."""
+    return ["import numpy as np", *sorted(scope.imports)]

@@ -1,0 +1,63 @@
+"""Names in generated source: ASCII identifiers that clash with nothing."""
+
+from __future__ import annotations
+
+import builtins
+import keyword
+import unicodedata
+from collections.abc import Iterable
+
+RESERVED = frozenset(
+    {
+        *keyword.kwlist,
+        *keyword.softkwlist,
+        *dir(builtins),
+        *("np", "numpy", "scipy", "sliding_window_view", "cache", "forward", "backward"),
+    }
+)
+
+
+def identifier(name: str) -> str:
+    """An ASCII identifier like ``name``; not yet one that clashes with nothing.
+
+    >>> identifier("γ"), identifier("x'"), identifier("2x"), identifier("a b")
+    ('gamma', 'x_', '_2x', 'a_b')
+    """
+    text = "".join(map(_ascii, unicodedata.normalize("NFKD", name))) or "_"
+    return f"_{text}" if text[0].isdigit() else text
+
+
+def _ascii(char: str) -> str:
+    if char.isascii():
+        return char if char.isalnum() else "_"
+    if unicodedata.combining(char):
+        return ""
+    words = unicodedata.name(char, "").split()
+    if words[:1] == ["GREEK"] and "LETTER" in words:
+        word = words[words.index("LETTER") + 1]
+        word = words[words.index("LETTER") + 2] if word == "FINAL" else word
+        return word.lower() if "SMALL" in words else word.capitalize()
+    return f"u{ord(char):x}_"
+
+
+class Names:
+    """Hands out distinct identifiers."""
+
+    def __init__(self, reserved: Iterable[str] = ()) -> None:
+        self.taken = set(RESERVED) | set(reserved)
+
+    def fresh(self, wanted: str) -> str:
+        """An identifier like ``wanted`` that was not handed out before.
+
+        >>> names = Names()
+        >>> names.fresh("x"), names.fresh("x"), names.fresh("lambda")
+        ('x', 'x_2', 'lambda_')
+        """
+        stem = identifier(wanted)
+        if stem in RESERVED or stem.startswith("__"):
+            stem = stem.strip("_") + "_"
+        name, n = stem, 2
+        while name in self.taken:
+            name, n = f"{stem}{'' if stem.endswith('_') else '_'}{n}", n + 1
+        self.taken.add(name)
+        return name

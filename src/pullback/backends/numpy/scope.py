@@ -1,0 +1,183 @@
+"""The scope of one generated function: its names, the sizes it needs, and its lines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ...ir.expr import Tensor
+from ...ir.sizes import FloorQuotient, Size
+from ...ir.subscripts import Index
+from .arrays import Array, Axes
+from .code import LEAF, Code, binary, leaf, minus, tuple_of
+from .names import Names
+
+
+class Scope:
+    """What the spelling of one function knows and collects.
+
+    ``arrays`` maps each tensor that exists so far to how it is read. ``sizes`` maps each named size to its
+    name in the source; asking for one puts it among those that the head of the function binds.
+    """
+
+    def __init__(self, inputs: Iterable[Tensor], names: Names | None = None) -> None:
+        self.names = names or Names()
+        self.arrays: dict[Tensor, Array] = {}
+        self.sizes: dict[str, str] = {}
+        self.lines: list[str] = []
+        self.imports: dict[str, None] = {}
+        self.quiet = False  # whether a value is computed and then thrown away, maybe with a warning
+        self.inputs = tuple(inputs)
+        for tensor in self.inputs:
+            self.bind(tensor)
+        self.floats = next((t for t in self.inputs if t.dtype == "float"), None)
+
+    def bind(self, tensor: Tensor, axes: Axes | None = None, view: bool = True) -> str:
+        """Gives a tensor its name in the source."""
+        name = self.names.fresh(tensor.name)
+        self.arrays[tensor] = Array(leaf(Code(name)), axes or (), tensor.dtype, view=view)
+        return name
+
+    def read(self, tensor: Tensor) -> Code:
+        """The name of a tensor."""
+        return self.arrays[tensor].code
+
+    @property
+    def float_dtype(self) -> str:
+        """The text of the dtype of floats in this function ("" for NumPy's default)."""
+        return f"{self.read(self.floats)}.dtype" if self.floats is not None else ""
+
+    def dtype(self, dtype: str) -> str:
+        """The text of a dtype ("" for NumPy's default)."""
+        match dtype:
+            case "float" | "weak float":
+                return self.float_dtype
+            case "int" | "weak int":
+                return "int"
+            case "bool":
+                return "bool"
+            case _:
+                return f"np.{dtype}"
+
+    def size(self, value: Size) -> Code:
+        """The source of a size."""
+        if not value.terms:
+            return Code("0")
+        total: Code | None = None
+        for mono, n in sorted(value.terms, key=lambda term: (not term[0], term[1] < 0)):
+            part = self._monomial(mono, abs(n))
+            if total is None:
+                total = part if n > 0 else minus(part)
+            else:
+                total = binary("+" if n > 0 else "-", total, part)
+        assert total is not None
+        return total
+
+    def _monomial(self, mono: tuple[str | FloorQuotient, ...], n: int) -> Code:
+        total: Code | None = Code(str(n)) if n != 1 or not mono else None
+        for atom in mono:
+            if isinstance(atom, str):
+                part = Code(self.size_name(atom))
+            else:
+                part = binary("//", self.size(atom.numerator), self.size(atom.denominator))
+            total = part if total is None else binary("*", total, part)
+        assert total is not None
+        return total
+
+    def size_name(self, name: str) -> str:
+        """The name of a size in the source, which from now on the function binds."""
+        if name not in self.sizes:
+            self.sizes[name] = self.names.fresh(name)
+        return self.sizes[name]
+
+    def extents(self, axes: Iterable[Index]) -> list[str]:
+        """The sources of the axes' extents."""
+        return [str(self.size(axis.extent)) for axis in axes]
+
+    def shape(self, axes: Iterable[Index]) -> str:
+        """The source of a shape: a tuple."""
+        return tuple_of(self.extents(axes))
+
+    def emit(self, line: str) -> None:
+        """Adds a line to the body of the function."""
+        self.lines.append(line.replace(LEAF, ""))
+
+    def head(self, *, keyword_sizes: list[str]) -> list[str]:
+        """The lines that bind the sizes asked for; what no shape gives is added to ``keyword_sizes``."""
+        known: dict[str, str] = {}
+        if not all(any(_plain(f) == n for t in self.inputs for f in t.shape) for n in self.sizes):
+            for name in [n for t in self.inputs for form in t.shape for n in form.names()]:
+                self.size_name(name)  # to solve for the sizes that occur in compound forms only
+        lines = self._plain_sizes(known)
+        progress = True
+        while progress and len(known) < len(self.sizes):
+            progress = False
+            for tensor in self.inputs:
+                for axis, form in enumerate(tensor.shape):
+                    line = self._solved(tensor, axis, form, known)
+                    if line:
+                        lines.append(line)
+                        progress = True
+        keyword_sizes.extend(self.sizes[name] for name in sorted(self.sizes) if name not in known)
+        return lines
+
+    def _plain_sizes(self, known: dict[str, str]) -> list[str]:
+        """Binds the sizes that are just an axis of some input."""
+        lines = []
+        while True:
+            missing = {name for name in self.sizes if name not in known}
+            best, gain = None, []
+            for tensor in self.inputs:
+                plain = [_plain(form) for form in tensor.shape]
+                found = list(dict.fromkeys(n for n in plain if n in missing))
+                if len(found) > len(gain):
+                    best, gain = tensor, found
+            if best is None:
+                return lines
+            known.update(dict.fromkeys(n for n in gain if n))
+            name = self.read(best)
+            plain = [_plain(form) for form in best.shape]
+            if len(gain) == 1:
+                lines.append(f"{self.sizes[gain[0] or '']} = {name}.shape[{plain.index(gain[0])}]")
+                continue
+            seen: set[str | None] = set()
+            parts = []
+            for n in plain:
+                parts.append(self.sizes[n] if n in gain and n and n not in seen else "_")
+                seen.add(n)
+            lines.append(f"{', '.join(parts)} = {name}.shape")
+
+    def _solved(self, tensor: Tensor, axis: int, form: Size, known: dict[str, str]) -> str:
+        unknown = [name for name in form.names() if name not in known]
+        if len(unknown) != 1 or unknown[0] not in self.sizes:
+            return ""
+        name = unknown[0]
+        slope = [(mono, n) for mono, n in form.terms if name in mono]
+        if len(slope) != 1 or slope[0][0].count(name) != 1:
+            return ""
+        mono, n = slope[0]
+        if any(not isinstance(atom, str) and name in _names(atom) for atom in mono):
+            return ""
+        factor = Size(((tuple(atom for atom in mono if atom != name), n),))
+        rest = form - Size(((mono, n),))
+        if name in rest.names():
+            return ""
+        value: Code = Code(f"{self.read(tensor)}.shape[{axis}]")
+        if rest.terms:
+            value = binary("-", value, self.size(rest))
+        if factor.literal != 1:
+            value = binary("//", value, self.size(factor))
+        known[name] = ""
+        return f"{self.sizes[name]} = {value}"
+
+
+def _names(atom: FloorQuotient) -> tuple[str, ...]:
+    return (*atom.numerator.names(), *atom.denominator.names())
+
+
+def _plain(form: Size) -> str | None:
+    if len(form.terms) == 1 and form.terms[0][1] == 1 and len(form.terms[0][0]) == 1:
+        atom = form.terms[0][0][0]
+        return atom if isinstance(atom, str) else None
+    return None
+
+
