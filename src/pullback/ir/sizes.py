@@ -170,7 +170,8 @@ class Size(Node):
         out = ""
         ordered = sorted(self.terms, key=lambda term: (not term[0], term[1] < 0))
         for mono, n in ordered:
-            body = "*".join(_atom_text(atom) for atom in mono)
+            alone = len(mono) == 1 and (n == 1 or (n == -1 and bool(out)))
+            body = "*".join(_atom_text(atom, alone) for atom in mono)
             magnitude = str(abs(n)) if not body else body if abs(n) == 1 else f"{abs(n)}*{body}"
             if not out:
                 out = magnitude if n > 0 else f"-{magnitude}"
@@ -198,13 +199,14 @@ def _atom_key(atom: SizeAtom) -> tuple[int, str]:
     return (0, atom) if isinstance(atom, str) else (1, atom.key)
 
 
-def _atom_text(atom: SizeAtom) -> str:
+def _atom_text(atom: SizeAtom, alone: bool) -> str:
+    """A quotient beside other factors is put in parentheses: 2*(H//2) is not 2*H//2."""
     if isinstance(atom, str):
         return atom
     over, under = str(atom.numerator), str(atom.denominator)
     over = f"({over})" if any(c in over for c in " *-/") else over
     under = f"({under})" if any(c in under for c in " *-/") else under
-    return f"{over}//{under}"
+    return f"{over}//{under}" if alone else f"({over}//{under})"
 
 
 def _collect(terms: list[tuple[Monomial, int]]) -> Size:
