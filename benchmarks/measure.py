@@ -62,7 +62,9 @@ def _repeats(thunk: Thunk, at_least: float) -> int:
     thunk()  # the first call may compile or fill a cache
     repeats = 1
     while (taken := _once(thunk, repeats) * repeats) < at_least:
-        repeats = max(repeats + 1, min(10 * repeats, int(1.1 * repeats * at_least / (taken + 1e-9))))
+        repeats = max(
+            repeats + 1, min(10 * repeats, int(1.1 * repeats * at_least / (taken + 1e-9)))
+        )
     return repeats
 
 

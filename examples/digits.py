@@ -2,8 +2,8 @@
 
     python examples/digits.py --report out/digits.html
 
-The network is affine, batch norm, ReLU, affine, softmax cross-entropy, written below as plain NumPy. Nothing
-here says what its gradient is: the backward pass that trains it is generated.
+The network is affine, batch norm, ReLU, affine, softmax cross-entropy, written below as plain
+NumPy. Nothing here says what its gradient is: the backward pass that trains it is generated.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pullback.report.page import write_report
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from sklearn.datasets import load_digits
 
 import pullback
-from pullback.report.page import write_report
 
 EPSILON = 1e-5
 WANTED = 0.96
@@ -98,7 +98,7 @@ def train(
     rate: float,
     momentum: float = 0.9,
 ) -> list[float]:
-    """Trains in place by minibatch gradient descent with momentum; returns the loss of every batch."""
+    """Trains in place by gradient descent with momentum; returns the loss of every batch."""
     forward, backward = pair
     velocity = {name: np.zeros_like(value) for name, value in parameters.items()}
     losses: list[float] = []
@@ -126,10 +126,69 @@ def train(
 
 
 def predict(parameters: Arrays, seen: np.ndarray, X: np.ndarray) -> np.ndarray:
-    """The likeliest classes of X, with batch norm's statistics taken from all that was trained on."""
+    """The likeliest classes of X; batch norm uses the statistics of all that was trained on."""
     H = seen @ parameters["W1"] + parameters["b1"]
     xhat = (X @ parameters["W1"] + parameters["b1"] - H.mean(axis=0)) / np.sqrt(
         H.var(axis=0) + EPSILON
     )
     A = np.maximum(parameters["gamma"] * xhat + parameters["beta"], 0)
     return np.argmax(A @ parameters["W2"] + parameters["b2"], axis=1)
+
+
+def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--report", type=Path, default=Path("out/digits.html"), metavar="FILE")
+    parser.add_argument("--epochs", type=int, default=20)
+    parser.add_argument("--batch", type=int, default=64)
+    parser.add_argument("--hidden", type=int, default=64)
+    parser.add_argument("--rate", type=float, default=0.2, help="learning rate")
+    parser.add_argument("--seed", type=int, default=0)
+    return parser.parse_args(arguments)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs the example; returns 1 where a check fails or the accuracy is below what is promised."""
+    options = parse_arguments(arguments)
+    console = Console()
+    rng = np.random.default_rng(options.seed)
+    data = split_digits(rng)
+    parameters = start(rng, data.X.shape[1], options.hidden, 10)
+
+    derivation = pullback.derive(loss, argnums=PARAMETERS, **SHAPES)
+    console.print(derivation)
+
+    console.rule("check")
+    first = (data.X[: options.batch], data.y[: options.batch], *parameters.values())
+    checked = pullback.check_grads(loss, first, argnums=PARAMETERS, seed=options.seed)
+    console.print(checked)
+    if not checked.passed:
+        return 1
+
+    console.rule("train")
+    losses = train(
+        derivation.compile(),
+        data,
+        parameters,
+        rng,
+        console,
+        epochs=options.epochs,
+        batch=options.batch,
+        rate=options.rate,
+    )
+    accuracy = float(np.mean(predict(parameters, data.X, data.X_held) == data.y_held))
+    console.print(
+        f"{accuracy:.1%} of {len(data.y_held)} held-out digits are recognised (seed {options.seed})"
+    )
+
+    options.report.parent.mkdir(parents=True, exist_ok=True)
+    write_report(options.report, derivation, losses=losses, title="Handwritten digits")
+    console.print(f"report: {options.report}  (open it in a browser; it needs no network)")
+    if accuracy < WANTED:
+        console.print(f"expected at least {WANTED:.0%}")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

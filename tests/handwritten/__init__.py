@@ -48,6 +48,14 @@ class Form:
     small: Mapping[str, int]
     large: Mapping[str, int]
 
+    @property
+    def shapes(self) -> dict[str, str]:
+        """The arguments' shapes as ``pullback.derive`` takes them."""
+        return {
+            name: f"{axes}: int64" if name in self.integer else axes
+            for name, axes in self.axes.items()
+        }
+
     def arguments(self, sizes: Mapping[str, int], seed: int = 0) -> tuple[np.ndarray, ...]:
         """Random arguments of those sizes."""
         rng = np.random.default_rng(seed)

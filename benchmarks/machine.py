@@ -1,0 +1,40 @@
+"""What a benchmark ran on, without anything that names the machine."""
+
+from __future__ import annotations
+
+import os
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+PACKAGES = ("numpy", "scipy", "autograd")
+
+
+def summary(threads: int, rounds: int) -> dict[str, str]:
+    """Processor, cores, versions and settings."""
+    return {
+        "processor": _processor(),
+        "cores": str(
+            len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+        ),
+        "BLAS threads": str(threads),
+        "rounds": str(rounds),
+        "Python": platform.python_version(),
+        **{name: _version(name) for name in PACKAGES},
+    }
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.machine()
+    names = (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.machine())
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "not installed"
