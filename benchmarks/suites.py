@@ -123,10 +123,10 @@ def forms(rounds: int) -> Result:
     return Result(
         "Generated NumPy against HIPS autograd",
         (
-            "Forward and backward together, float64, an arbitrary cotangent, gradients of all float",
-            "arguments. autograd runs the same program; for convolution and pooling one that stacks",
-            "strided slices. A ratio above 1 means that pullback is faster. Deriving and compiling are",
-            "not in the times.",
+            "Forward and backward together, float64, an arbitrary cotangent, gradients of all",
+            "float arguments. autograd runs the same program; for convolution and pooling one that",
+            "stacks strided slices. A ratio above 1 means that pullback is faster. Deriving and",
+            "compiling are not in the times.",
         ),
         ("form", "elements", "pullback", "autograd", "autograd / pullback"),
         rows,
@@ -151,7 +151,7 @@ def handwritten(rounds: int) -> Result:
     return Result(
         "Generated NumPy against hand-written NumPy",
         (
-            "Forward and backward together, float64; tests/handwritten/ has the hand-written pairs.",
+            "Forward and backward together, float64; the pairs are in tests/handwritten/.",
             "A ratio above 1 means that pullback is faster.",
         ),
         ("form", "elements", "pullback", "by hand", "by hand / pullback"),
@@ -203,9 +203,9 @@ def derive(rounds: int) -> Result:
     return Result(
         "Deriving",
         (
-            "Each figure is from processes of its own. *warm*: the case derived for the first time,",
-            "after an unrelated one; *cold*: that unrelated one, the first derivation of the process,",
-            "with the package's import (not NumPy's); *source*: printing and compiling afterwards.",
+            "Each figure is from processes of its own. *warm*: the case derived for the first",
+            "time, after an unrelated one; *cold*: that unrelated one, the first derivation of the",
+            "process, with the package's import (not NumPy's); *source*: printing and compiling.",
         ),
         ("case", "warm", "limit", "limit / warm", "cold", "source"),
         rows,
