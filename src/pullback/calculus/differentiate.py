@@ -73,10 +73,13 @@ def occurrences(statement: Define, context: Context) -> list[Occurrence]:
     body = statement.body
     if isinstance(body, Apply):  # the function's own value has a name: the target's
         return _of_apply(body, statement.access, context)
-    return _of_poly(poly(body), context)
+    terms = poly(body)
+    lone = len(terms) == 1 and terms[0].coef == 1 and len(terms[0].factors) == 1
+    return _of_poly(terms, context, statement.access if lone and not terms[0].bound else None)
 
 
-def _of_poly(value: Poly, context: Context) -> list[Occurrence]:
+def _of_poly(value: Poly, context: Context, root: Access | None = None) -> list[Occurrence]:
+    """``root`` is the name of the value where it is one root of one atom."""
     out: list[Occurrence] = []
     for part in value:
         for k, (atom, exponent) in enumerate(part.factors):
@@ -85,9 +88,9 @@ def _of_poly(value: Poly, context: Context) -> list[Occurrence]:
             rest = (*part.factors[:k], *part.factors[k + 1 :])
             guards = part.guards
             if exponent == HALF and context.squares(atom):
-                guards = (*guards, Compare("!=", atom, ZERO))  # the norm's convention
+                guards = (*guards, Compare("!=", root or atom, ZERO))  # the norm's convention
             outer = term(
-                part.coef * exponent, part.bound, guards, (*rest, (atom, exponent - 1))
+                part.coef * exponent, part.bound, guards, (*rest, (atom, exponent - 1)), False
             )
             if outer is not None:
                 out.extend(_through(outer, inner) for inner in _of_atom(atom, context))
@@ -111,7 +114,7 @@ def _through(outer: Term, inner: Occurrence) -> Occurrence:
     if moved:
         from .normal import renamed
 
-        partial = renamed(partial, {old: new.index for old, new in moved.items()}) or partial  # type: ignore[misc]
+        partial = renamed(partial, {old: new.index for old, new in moved.items()}, False) or partial  # type: ignore[misc]
         access = substitute(access, moved)  # type: ignore[assignment]
     made = _times_sharing(outer, partial)
     return Occurrence(access, made or _NOTHING)
@@ -124,6 +127,7 @@ def _times_sharing(outer: Term, inner: Term) -> Term | None:
         (*outer.bound, *inner.bound),
         (*outer.guards, *inner.guards),
         (*outer.factors, *inner.factors),
+        False,
     )
 
 
@@ -207,7 +211,7 @@ def _of_product(value: Reduce, context: Context) -> list[Occurrence]:
         tuple(domain),  # type: ignore[arg-type]
         substitute(value.body, moved),  # type: ignore[arg-type]
     )
-    outer = term(Fraction(1), value.indices, value.domain, ((rest, Fraction(1)),))
+    outer = term(Fraction(1), value.indices, value.domain, ((rest, Fraction(1)),), False)
     assert outer is not None
     return [_through(outer, inner) for inner in _of_poly(poly(value.body), context)]
 
@@ -224,7 +228,7 @@ def _of_extremum(value: Reduce, context: Context) -> list[Occurrence]:
     chosen: list[Cond] = [
         Zero(at(index) - at(Lookup(context.arg(value, k)))) for k, index in enumerate(value.indices)
     ]
-    outer = term(Fraction(1), value.indices, chosen, ())
+    outer = term(Fraction(1), value.indices, chosen, (), False)
     assert outer is not None
     return [_through(outer, inner) for inner in _of_poly(poly(value.body), context)]
 
@@ -257,6 +261,7 @@ def times_open(left: Term, right: Term) -> Term | None:
         (*left.bound, *right.bound),
         (*left.guards, *right.guards),
         (*left.factors, *right.factors),
+        False,
     )
 
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..ir.expr import Cond, Divides, Inside, Zero
+from ..ir.expr import Cond, Divides, Expr, Inside, Zero
 from ..ir.sizes import Size, size
 from ..ir.subscripts import (
     Index,
@@ -29,8 +29,8 @@ from ..ir.subscripts import (
     indices_of,
     reduced,
 )
-from ..ir.walk import free_indices, fresh, substitute
-from .normal import Term, indices_in, positive_names, term
+from ..ir.walk import Tree, fresh, map_subscripts, substitute
+from .normal import Term, indices_in, term
 
 
 def sift(value: Term) -> Term | None:
@@ -152,12 +152,25 @@ def _solved(value: Term, cond: Cond, index: Index) -> Term | None:
         guards.append(Divides(n, rest))
     guards.append(Inside(solved, index.extent))
     moved = {index: reduced(solved)}
+
+    def put(node: Expr | Cond) -> Tree:
+        out = substitute(node, moved)
+        return out if n.literal == 1 else map_subscripts(out, lambda sub: undivided(sub, n, rest))
+
     return term(
         value.coef,
         [i for i in value.bound if i is not index],
-        [substitute(c, moved) for c in guards],  # type: ignore[misc]
-        [(substitute(a, moved), e) for a, e in value.factors],  # type: ignore[misc]
+        [*map(put, guards[:-1]), guards[-1]],  # type: ignore[list-item]
+        [(put(a), e) for a, e in value.factors],  # type: ignore[misc]
     )
+
+
+def undivided(sub: Subscript, divisor: Size, exact: Subscript) -> Subscript:
+    """``sub`` where ``divisor`` is known to divide ``exact``: ``divisor·(exact // divisor)`` is ``exact``."""
+    quotient = Quotient(exact, divisor)
+    n = sub.coefficient(quotient)
+    over = n.exactly_over(divisor) if n.terms else None
+    return sub if over is None else sub - at(quotient) * n + exact * over
 
 
 def _negative(n: Size) -> bool:
@@ -275,5 +288,3 @@ def _rotation(
         )
     return None
 
-
-_ = (free_indices, positive_names)

@@ -11,6 +11,7 @@ names: equal values are computed once, views are read through, and each statemen
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from fractions import Fraction
 
 from ..ir.expr import (
@@ -32,7 +33,6 @@ from ..ir.expr import (
     Truth,
 )
 from ..ir.program import Define, Program, Source
-from ..ir.sizes import size
 from ..ir.subscripts import (
     Index,
     Lookup,
@@ -57,11 +57,10 @@ class _Flattener:
         self.statements: list[Define] = []
         self.views: dict[Tensor, Define] = {}
         self.known: dict[object, Access] = {}
-        self.known_indices: dict[object, tuple[Index, ...]] = {}
-        self.definitions: dict[Tensor, Define] = {}
         self.taken = {t.name for t in program.inputs} | {s.target.name for s in program.statements}
         self.source = Source()
         self.guards: tuple[Cond, ...] = ()
+        self.indices: tuple[Index, ...] = ()
 
     def run(self) -> Program:
         for statement in self.program.statements:
@@ -73,25 +72,21 @@ class _Flattener:
 
     def _statement(self, statement: Define) -> None:
         body = split_digits(self._read(statement.body), statement.indices)
+        self.indices = statement.indices
         kind = statement.target.kind
         if kind == "float":
-            simple = tidy(self._top(_distinct(body, statement.indices)))
+            simple = tidy(self._top(body))
         else:
             simple = tidy(self._plain(body))
-        made = Define(
-            statement.target, statement.indices, simple, statement.source, statement.user
-        )
-        self._append(made)
-
-    def _append(self, made: Define) -> None:
+        made = replace(statement, body=simple)
+        key = _key(made)
+        known = self.known.setdefault(key, made.access)
+        if known is not made.access:  # the same value again: another name for it
+            moved = dict(zip(indices_in(known), map(at, made.indices), strict=True))
+            made = replace(made, body=substitute(known, moved))  # type: ignore[arg-type]
         self.statements.append(made)
-        self.definitions[made.target] = made
         if is_view(made) or (made.target.kind == "bool" and not made.user):
             self.views[made.target] = made
-        key = _key(made)
-        if key not in self.known:
-            self.known[key] = made.access
-            self.known_indices[key] = made.indices
 
     def _read(self, body: Expr) -> Expr:
         """The body with views read through and made-up masks spelled out."""
@@ -231,14 +226,12 @@ class _Flattener:
                 return body
             case Power(SizeOf() | Number(), _):
                 return body
-        free = tuple(i for i in free_indices(body))
+        free = self._axes(body)
         guards = tuple(c for c in self.guards if set(free_indices(c)) <= set(free))
-        if any(has_lookup_node(body) for _ in (0,)) and False:
-            raise AssertionError
         before, self.guards = self.guards, ()
         simple = self._top(body)
         self.guards = before
-        if guards and _needs_guard(body):
+        if guards:
             simple = Mul((*map(Guard, guards), simple))
         return self._name(tidy(simple), free)
 
@@ -248,18 +241,24 @@ class _Flattener:
         key = _key(Define(probe, free, simple))
         found = self.known.get(key)
         if found is not None:
-            order = _matching(self.known_indices[key], key, free)
-            if order is not None:
-                return Access(found.tensor, tuple(map(at, order)))
-        ordered = tuple(sorted(free, key=_axis_order))
-        target = Tensor(self._fresh(), tuple(i.extent for i in ordered), dtype)
-        made = Define(target, ordered, simple, self.source, user=False)
+            return Access(found.tensor, tuple(map(at, free)))
+        target = Tensor(self._fresh(), tuple(i.extent for i in free), dtype)
+        made = Define(target, free, simple, self.source, user=False)
         self.statements.append(made)
-        self.definitions[target] = made
-        own = _key(made)
-        self.known.setdefault(own, made.access)
-        self.known_indices.setdefault(own, ordered)
+        self.known[key] = made.access
         return made.access
+
+    def _axes(self, body: Expr) -> tuple[Index, ...]:
+        """The axes of a value without a name: in the statement's order, else in the widest tensor's."""
+        free = free_indices(body)
+        order = list(self.indices)
+        if not set(free) <= set(order):
+            reads = [
+                [i for s in a.subs for i in indices_of(s) if i in free] for a in accesses(body)
+            ]
+            order = [*max(reads, key=len, default=[]), *order]
+        rank = {index: k for k, index in reversed(list(enumerate(order)))}
+        return tuple(sorted(free, key=lambda i: rank.get(i, len(order))))
 
     def _fresh(self) -> str:
         n = 1
@@ -269,8 +268,9 @@ class _Flattener:
         return f"t{n}"
 
 
-def _axis_order(index: Index) -> int:
-    return 0  # keeps the order of first occurrence
+def indices_in(access: Access) -> list[Index]:
+    """The indices of an access to a target at its own indices."""
+    return [index for sub in access.subs for index in indices_of(sub)]
 
 
 def has_lookup_node(node: Tree) -> bool:
@@ -283,7 +283,7 @@ def has_lookup_node(node: Tree) -> bool:
 def _key(define: Define) -> object:
     """Equal for statements that define the same value on the same axes."""
     marks = {i: at(Index(f"${k}", i.extent)) for k, i in enumerate(define.indices)}
-    body = substitute(define.body, marks)
+    body = alpha(substitute(define.body, marks))
     terms = poly(body)  # type: ignore[arg-type]
     return (
         define.target.dtype,
@@ -292,10 +292,18 @@ def _key(define: Define) -> object:
     )
 
 
-def _matching(
-    known: tuple[Index, ...], key: object, free: tuple[Index, ...]
-) -> tuple[Index, ...] | None:
-    return free if len(known) == len(free) else None
+def alpha(node: Tree, depth: int = 0) -> Tree:
+    """The node with the indices of its reductions renamed by depth and place."""
+    from ..ir.walk import children, rebuild
+
+    if isinstance(node, Reduce | Arg):
+        names = tuple(Index(f"%{depth}.{k}", i.extent) for k, i in enumerate(node.indices))
+        moved = {old: at(new) for old, new in zip(node.indices, names, strict=True)}
+        parts = tuple(alpha(substitute(c, moved), depth + 1) for c in children(node))
+        if isinstance(node, Reduce):
+            return Reduce(node.op, names, parts[:-1], parts[-1])  # type: ignore[arg-type]
+        return Arg(node.op, names, node.which, parts[:-1], parts[-1])  # type: ignore[arg-type]
+    return rebuild(node, tuple(alpha(c, depth) for c in children(node)))
 
 
 def _dtype(body: Expr) -> str:
@@ -345,11 +353,6 @@ def _is_cheap(node: Tree) -> bool:
     return isinstance(node, Apply) and all(isinstance(a, Number | SizeOf | IndexOf) for a in node.args)
 
 
-def _needs_guard(body: Expr) -> bool:
-    """Whether leaving a guard out could read outside an array or evaluate what was excluded."""
-    return True
-
-
 def _spread_sum(terms: Sequence[Expr]) -> list[Expr]:
     out: list[Expr] = []
     for part in terms:
@@ -385,10 +388,6 @@ def _plain_truths(node: Expr) -> Expr:
                 return tree
 
     return bottom_up(node, change)  # type: ignore[return-value]
-
-
-def _distinct(body: Expr, indices: Sequence[Index]) -> Expr:
-    return body
 
 
 def split_digits(body: Expr, free: Sequence[Index]) -> Expr:
@@ -463,5 +462,3 @@ def _divisors(sub: Subscript, index: Index) -> list:  # type: ignore[type-arg]
                 pass
     return out
 
-
-_ = size

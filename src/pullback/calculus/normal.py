@@ -77,8 +77,13 @@ def term(
     bound: Sequence[Index],
     guards: Iterable[Cond],
     factors: Iterable[Factor],
+    count: bool = True,
 ) -> Term | None:
-    """The term in normal form, None where it is zero."""
+    """The term in normal form, None where it is zero.
+
+    A bound index that occurs nowhere becomes a factor of its extent, unless not ``count``: then more factors are
+    still to come.
+    """
     if not coef:
         return None
     coef, exponents = _gather(coef, factors)
@@ -87,7 +92,8 @@ def term(
     held = settle(guards, [*bound, *_indices(exponents)])
     if held is None:
         return None
-    coef, exponents, bound = _counted(coef, exponents, bound, held)
+    if count:
+        coef, exponents, bound = _counted(coef, exponents, bound, held)
     ordered = tuple(sorted(exponents.items(), key=lambda item: (item[0].key, item[1])))
     return Term(coef, tuple(bound), held, ordered)
 
@@ -349,7 +355,7 @@ def scaled(value: Term, coef: Fraction) -> Term:
     return Term(value.coef * coef, value.bound, value.guards, value.factors)
 
 
-def renamed(value: Term, names: Mapping[Index, Index]) -> Term | None:
+def renamed(value: Term, names: Mapping[Index, Index], count: bool = True) -> Term | None:
     """The term with indices renamed, bound ones too."""
     moved = {old: at(new) for old, new in names.items() if old is not new}
     if not moved:
@@ -359,6 +365,7 @@ def renamed(value: Term, names: Mapping[Index, Index]) -> Term | None:
         [names.get(index, index) for index in value.bound],
         [substitute(c, moved) for c in value.guards],  # type: ignore[misc]
         [(substitute(a, moved), e) for a, e in value.factors],  # type: ignore[misc]
+        count,
     )
 
 

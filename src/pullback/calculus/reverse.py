@@ -1,20 +1,33 @@
-"""Reverse mode: from a program to its backward pass."""
+"""Reverse mode: from a program to its compact backward pass.
+
+The flat statements are visited in reverse. The adjoint of a value is a sum of terms; it is either *named* (it becomes
+a statement of the backward pass) or *inlined* into the adjoints of what the value was made of. Names stand at the
+borders of regions: at contractions, at gradients that were asked for, and where inlining would make terms grow.
+Inside a region everything is brought to base form, where equal terms meet and cancel; the result is then written
+in the program's own names.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 
-from ..ir.expr import Access, Tensor
+from ..ir.expr import Access, Expr, SizeOf, Tensor, Zero
 from ..ir.program import Define, Program, Source
-from ..ir.subscripts import at
-from .differentiate import adjoint_terms, occurrences
+from ..ir.subscripts import Index, at
+from ..ir.walk import accesses, free_indices
+from .definitions import Definitions
+from .differentiate import Occurrence, adjoint_terms, occurrences
 from .eliminate import eliminate, sift
 from .linear import Linear
-from .normal import Poly, Term, collect, expression, term
-from .step import Backward
+from .match import Pattern
+from .normal import Poly, Term, collect, components_of, expression, poly, term
+from .present import Names, complements, factored, fold_sums
+from .share import share
+from .step import Backward, Step
 
 ONE = Fraction(1)
+GROWTH = 24
 
 
 def reverse(
@@ -33,66 +46,121 @@ def reverse(
 class _Reverse:
     def __init__(self, linear: Linear) -> None:
         self.lin = linear
+        self.defs = Definitions(linear.flat)
+        self.names = Names(self.defs)
         self.raw: dict[Tensor, list[Term]] = {}
         self.pending: dict[Tensor, list[Term]] = {}
+        self.adjoint: dict[Tensor, Tensor] = {}
+        self.seeds: dict[Tensor, Poly] = {}
+        self.statements: list[Define] = []
+        self.adjoints: list[Define] = []
+        self.steps: list[Step] = []
+        self.gradients: dict[Tensor, Tensor] = {}
+        self.cotangents: dict[Tensor, Tensor] = {}
+        self.of: dict[str, Tensor] = {}
 
     def run(self) -> Backward:
         lin = self.lin
-        program = lin.program
-        outputs = [t for t in program.outputs if t.kind == "float"]
-        cotangents = {t: self._adjoint(t) for t in outputs}
-        statements: list[Define] = []
-        adjoints: list[Define] = []
-        gradients: dict[Tensor, Tensor] = {}
-        for t in reversed([*lin.wrt, *(s.target for s in lin.flat)]):
-            if t not in lin.active:
-                continue
-            axes = lin.axes(t)
-            pending, raw = self.pending.get(t, []), self.raw.get(t, [])
-            if t in cotangents:
-                pending = [*self._plain(cotangents[t], t), *pending]
-                raw = [*self._plain(cotangents[t], t), *raw]
-            define = lin.definitions.get(t)
-            if t in cotangents and len(raw) == 1 and t not in lin.wrt:
-                target = cotangents[t]
-            else:
-                target = self._adjoint(t)
-                source = define.source if define else Source()
-                body = expression(collect(map(eliminate, pending)))
-                scatter = expression(collect(pending))
-                slow = expression(collect(raw))
-                statements.append(Define(target, axes, body, source, True, scatter, t.name))
-                adjoints.append(Define(target, axes, slow, source, True, None, t.name))
-            if t in lin.wrt:
-                gradients[t] = target
-            if define is None:
-                continue
-            for found in occurrences(define, lin.context(define)):
-                x = found.access.tensor
-                for made in adjoint_terms(self._plain(target, t), found, lin.axes(x), axes):
-                    self.raw.setdefault(x, []).append(made)
-                    simple = sift(made)
-                    if simple is not None:
-                        self.pending.setdefault(x, []).append(simple)
-        byname = {t.name: t for t in (*lin.wrt, *(s.target for s in lin.flat))}
+        outputs = [t for t in lin.program.outputs if t.kind == "float"]
+        for t in outputs:
+            if t not in self.cotangents:
+                self.cotangents[t] = self._adjoint_of(t)
+        first = self._first_uses()
+        for t in lin.wrt:
+            if t not in first:
+                self._visit(t, None)
+        for define in reversed(lin.flat):
+            if define.target in lin.active:
+                self._visit(define.target, define)
+            for t in lin.wrt:
+                if first.get(t) is define.target:
+                    self._visit(t, None)
+        return self._result(outputs)
+
+    def _first_uses(self) -> dict[Tensor, Tensor]:
+        """For every wanted input, the first statement that reads it: after it, the gradient is complete."""
+        found: dict[Tensor, Tensor] = {}
+        for define in self.lin.flat:
+            for access in accesses(define.body):
+                if access.tensor in self.lin.wrt and define.target in self.lin.active:
+                    found.setdefault(access.tensor, define.target)
+        return found
+
+    def _result(self, outputs: Sequence[Tensor]) -> Backward:
+        lin = self.lin
         forward = [s for f in lin.flat for s in (f, *lin.extra.get(f.target, ()))]
+        statements = share(self.statements, lin)
         return Backward(
-            program,
+            lin.program,
             Program(
-                program.inputs,
+                lin.program.inputs,
                 tuple(lin.lettered(s, s.target) for s in forward),
-                program.outputs,
-                program.sizes,
+                lin.program.outputs,
+                lin.program.sizes,
             ),
             lin.wrt,
-            tuple(cotangents[t] for t in outputs),
-            tuple(lin.lettered(s, byname[s.of]) for s in statements),
-            tuple(gradients[t] for t in lin.wrt),
-            tuple(lin.lettered(s, byname[s.of]) for s in adjoints),
-            (),
+            tuple(self.cotangents[t] for t in outputs),
+            tuple(lin.lettered(s, s.target) for s in statements),
+            tuple(self.gradients[t] for t in lin.wrt),
+            tuple(lin.lettered(s, s.target) for s in self.adjoints),
+            tuple(self._lettered_step(s) for s in self.steps),
         )
 
-    def _adjoint(self, of: Tensor) -> Tensor:
+    def _lettered_step(self, step: Step) -> Step:
+        before = self.lin.lettered(Define(step.target, step.indices, step.before), step.target)
+        after = self.lin.lettered(Define(step.target, step.indices, step.after), step.target)
+        return Step(
+            step.name, step.reason, step.target, before.indices, before.body, after.body, step.quiet
+        )
+
+    # One tensor.
+
+    def _visit(self, t: Tensor, define: Define | None) -> None:
+        lin = self.lin
+        raw = list(self.raw.pop(t, ()))
+        sifted = list(self.pending.pop(t, ()))
+        if t in self.cotangents:
+            direct = self._plain(self.cotangents[t], t)
+            raw, sifted = [*direct, *raw], [*direct, *sifted]
+        wanted = t in lin.wrt
+        if not raw and not wanted:
+            return
+        if t in self.cotangents and len(raw) == 1 and not wanted:
+            target = self.cotangents[t]
+        else:
+            target = self._adjoint_of(t)
+            body = expression(collect(raw))
+            self.adjoints.append(Define(target, lin.axes(t), body, Source(), True, None, t.name))
+        self.adjoint[t] = target
+        eliminated = collect(map(eliminate, collect(sifted)))
+        mark = len(self.defs.found)
+        value = self.defs.base(eliminated)
+        facts = self.defs.found[mark:]
+        found = [] if define is None else occurrences(define, lin.context(define))
+        named = wanted or self._is_border(t, value, define, found)
+        if target is self.cotangents.get(t):
+            named = False
+        self._explain(t, target, raw, sifted, eliminated, value, facts, define)
+        if named:
+            self._write(t, target, value, collect(sifted), eliminated, define)
+            seed = self._plain(target, t)
+        else:
+            seed = value
+        if wanted:
+            self.gradients[t] = target
+        for occurrence in found:
+            self._push(t, target, seed, occurrence)
+
+    def _push(self, t: Tensor, target: Tensor, seed: Poly, found: Occurrence) -> None:
+        x, axes = found.access.tensor, self.lin.axes(t)
+        self.raw.setdefault(x, []).extend(
+            adjoint_terms(self._plain(target, t), found, self.lin.axes(x), axes)
+        )
+        terms = adjoint_terms(seed, found, self.lin.axes(x), axes)
+        sifted = [s for s in map(sift, terms) if s is not None]
+        self.pending.setdefault(x, []).extend(sifted)
+
+    def _adjoint_of(self, of: Tensor) -> Tensor:
         made = Tensor(self.lin.name(f"d{of.name}"), of.shape, of.dtype)
         self.lin.letters[made] = self.lin.letters[of]
         return made
@@ -102,3 +170,164 @@ class _Reverse:
         made = term(ONE, (), (), ((access, ONE),))
         assert made is not None
         return (made,)
+
+    # Borders.
+
+    def _is_border(
+        self, t: Tensor, value: Poly, define: Define | None, found: Sequence[Occurrence]
+    ) -> bool:
+        if not value or is_alias(value):
+            return False
+        if any(is_contraction(x) or is_scatter(x) for x in value):
+            return True
+        if define is not None and is_product_of_matrices(define):
+            return True
+        operands = [self.lin.definitions.get(o.access.tensor) for o in found]
+        for operand, o in zip(operands, found, strict=True):
+            if operand is not None and is_product_of_matrices(operand) and is_alias((o.partial,)):
+                return True
+        return len(value) > 1 and len(value) * len(found) > GROWTH
+
+    # Writing.
+
+    def _write(
+        self,
+        t: Tensor,
+        target: Tensor,
+        value: Poly,
+        sifted: Poly,
+        eliminated: Poly,
+        define: Define | None,
+    ) -> None:
+        compact = self._compact(value)
+        body = factored(compact)
+        scatter = None
+        if any(_is_changed(a) for a in sifted):
+            scatter = expression(collect(self.names.fold(x) for x in sifted))
+        source = define.source if define is not None else Source()
+        axes = self.lin.axes(t)
+        made = Define(target, axes, body, source, True, scatter, t.name)
+        self.statements.append(made)
+        self.steps.append(
+            Step(
+                "compact form",
+                "the program's own names are put back and common factors taken out",
+                target,
+                axes,
+                expression(value),
+                body,
+                expression(value) is body,
+            )
+        )
+        if len(value) == 1 and not is_alias(value):
+            self.names.add(Pattern(target, axes, value[0]))
+
+    def _compact(self, value: Poly) -> Poly:
+        out = fold_sums(value, self.defs)
+        out = complements(out, self.defs, self.names)
+        return collect(self.names.fold(x) for x in out)
+
+    # Explaining.
+
+    def _explain(
+        self,
+        t: Tensor,
+        target: Tensor,
+        raw: Sequence[Term],
+        sifted: Sequence[Term],
+        eliminated: Poly,
+        value: Poly,
+        facts: Sequence[tuple[Term, Poly]],
+        define: Define | None,
+    ) -> None:
+        axes = self.lin.axes(t)
+        quiet = define is not None and not define.user
+        stages: list[tuple[str, str, Expr]] = [
+            ("", "", expression(collect(raw))),
+            (
+                "sift",
+                "a sum over a Kronecker delta is the one term that it picks; adjoints inside the region "
+                "are inlined",
+                expression(collect(sifted)),
+            ),
+            (
+                "eliminate",
+                "each equality of subscripts is solved for an index, its range becomes a guard",
+                expression(eliminated),
+            ),
+        ]
+        reason = "; ".join(_fact_text(a, b) for a, b in facts)
+        stages.append(
+            (
+                "reduction fact" if facts else "collect",
+                reason or "definitions are spelled out, equal terms are added",
+                expression(value),
+            )
+        )
+        before = stages[0][2]
+        for name, why, after in stages[1:]:
+            if after is not before:
+                self.steps.append(Step(name, why, target, axes, before, after, quiet))
+            before = after
+
+
+def _fact_text(value: Term, known: Poly) -> str:
+    return "a sum of forward values is known"
+
+
+def _is_changed(value: Term) -> bool:
+    """Whether elimination has more to do than renaming: an equality that is not plain remains."""
+    return any(isinstance(c, Zero) for c in value.guards)
+
+
+def is_alias(value: Poly) -> bool:
+    """Whether a value is a scalar multiple of one tensor's element at the same point."""
+    if len(value) != 1:
+        return False
+    only = value[0]
+    if only.bound or only.guards:
+        return False
+    full = [(a, e) for a, e in only.factors if not _is_scalar(a)]
+    return len(full) == 0 or (len(full) == 1 and full[0][1] == 1)
+
+
+def _is_scalar(atom: Expr) -> bool:
+    return isinstance(atom, SizeOf) or (isinstance(atom, Access) and not atom.subs)
+
+
+def is_contraction(value: Term) -> bool:
+    """Whether a sum pairs two factors of which each has a free index that the other lacks."""
+    for bound, _, factors in components_of(value)[1]:
+        frees = [
+            {i for i in free_indices(a) if i not in value.bound}
+            for a, _ in factors
+            if any(i in bound for i in free_indices(a))
+        ]
+        for k, left in enumerate(frees):
+            if any(left - right and right - left for right in frees[k + 1 :]):
+                return True
+    return False
+
+
+def is_scatter(value: Term) -> bool:
+    """Whether an equality that could not be eliminated remains under a sum, or a strided window does."""
+    from ..ir.expr import Divides
+
+    return any(
+        isinstance(c, Zero | Divides) and any(i in value.bound for i in free_indices(c))
+        for c in value.guards
+    )
+
+
+def is_product_of_matrices(define: Define) -> bool:
+    """Whether a statement sums a product of two tensors that don't run over the same indices."""
+    terms = poly(define.body)
+    if len(terms) != 1 or not terms[0].bound:
+        return False
+    only = terms[0]
+    frees: list[set[Index]] = [
+        {i for i in free_indices(a) if i not in only.bound}
+        for a, _ in only.factors
+        if any(i in only.bound for i in free_indices(a))
+    ]
+    return any(left != right for k, left in enumerate(frees) for right in frees[k + 1 :])

@@ -239,6 +239,27 @@ def _under_binder(node: Reduce | Arg, indices: Mapping[Index, Subscript]) -> Tre
     return Arg(node.op, renamed, node.which, parts[:-1], parts[-1])  # type: ignore[arg-type]
 
 
+def map_subscripts(node: Tree, change: Callable[[Subscript], Subscript]) -> Tree:
+    """``node`` with every top-level subscript changed."""
+
+    def visit(tree: Tree) -> Tree:
+        match tree:
+            case Access(tensor, subs):
+                return Access(tensor, tuple(map(change, subs)))
+            case IndexOf(sub):
+                return IndexOf(change(sub))
+            case Zero(sub):
+                return Zero(change(sub))
+            case Inside(sub, extent):
+                return Inside(change(sub), extent)
+            case Divides(divisor, sub):
+                return Divides(divisor, change(sub))
+            case _:
+                return tree
+
+    return bottom_up(node, visit)
+
+
 def map_tensors(node: Tree, change: Callable[[Access], Expr]) -> Tree:
     """``node`` with every access replaced, those inside lookups included (they must stay accesses)."""
 

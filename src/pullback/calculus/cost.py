@@ -1,0 +1,124 @@
+"""What a form costs: elements computed, with weights; the measure by which forms are chosen.
+
+A named size counts as 64, a literal as itself (at most 4096, at least 2: an axis of one still has to be written).
+Costs compare forms of the same value; they predict no time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from fractions import Fraction
+
+from ..ir.expr import (
+    Access,
+    Add,
+    Apply,
+    Arg,
+    Cond,
+    Expr,
+    Guard,
+    IndexOf,
+    Mul,
+    Number,
+    Power,
+    Reduce,
+    Select,
+    SizeOf,
+)
+from ..ir.program import Define
+from ..ir.sizes import Size
+from ..ir.subscripts import Index
+from ..ir.walk import Tree, children, free_indices
+
+TYPICAL = 64
+FUNCTION = 8.0
+READ = 1.0
+OPERATION = 1.0
+
+
+def extent_cost(extent: Size) -> float:
+    """The number an extent counts for."""
+    literal = extent.literal
+    if literal is None:
+        names = {name: TYPICAL for name in extent.names()}
+        literal = extent.value(names)
+    return float(min(max(literal, 2), 4096))
+
+
+def volume(indices: Iterable[Index]) -> float:
+    """The number of points that indices run over."""
+    out = 1.0
+    for index in indices:
+        out *= extent_cost(index.extent)
+    return out
+
+
+def power_cost(exponent: Fraction) -> float:
+    """The operations that a power costs beyond its base."""
+    if exponent == 1:
+        return 0.0
+    whole = abs(exponent)
+    roots = 0.0 if whole.denominator == 1 else 4.0
+    products = 0.0 if whole.denominator > 1 and whole < 1 else min(float(whole), 4.0) - 1.0
+    return roots + max(products, 0.0) + (1.0 if exponent < 0 else 0.0)
+
+
+def cost(statements: Sequence[Define]) -> float:
+    """The cost of running statements: every operation and every read times the points it runs over."""
+    return sum(statement_cost(s) for s in statements)
+
+
+def statement_cost(statement: Define) -> float:
+    """The cost of one statement, the write included."""
+    return expression_cost(statement.body) + READ * volume(statement.indices)
+
+
+def expression_cost(value: Expr) -> float:
+    """The cost of evaluating an expression at all points of its free indices, parts over their own."""
+    seen: dict[Tree, float] = {}
+
+    def visit(node: Tree) -> float:
+        if node not in seen:
+            seen[node] = 0.0  # an equal part is computed once
+            own = _own(node)
+            inner = sum(visit(child) for child in children(node))
+            seen[node] = own + inner
+            return own + inner
+        return 0.0
+
+    return visit(value)
+
+
+def _own(node: Tree) -> float:
+    match node:
+        case Access():
+            return READ * volume(free_indices(node))
+        case Number() | SizeOf() | IndexOf():
+            return 0.0
+        case Add(parts) | Mul(parts):
+            return OPERATION * max(len(parts) - 1, 0) * _least(parts, free_indices(node))
+        case Power(_, exponent):
+            return power_cost(exponent) * volume(free_indices(node))
+        case Apply(_, _):
+            return FUNCTION * volume(free_indices(node))
+        case Reduce(_, indices, _, body) | Arg(_, indices, _, _, body):
+            return OPERATION * volume(dict.fromkeys([*indices, *free_indices(body)]))
+        case Select():
+            return OPERATION * volume(free_indices(node))
+        case Guard():
+            return OPERATION * volume(free_indices(node))
+        case _:
+            return OPERATION * volume(free_indices(node)) * 0.5
+
+
+def _least(parts: Sequence[Expr | Cond], free: Sequence[Index]) -> float:
+    """The cost per operation of combining parts, small ones first."""
+    if len(parts) < 2:
+        return 0.0
+    ordered = sorted(parts, key=lambda p: volume(free_indices(p)))
+    have: dict[Index, None] = dict.fromkeys(free_indices(ordered[0]))
+    total = 0.0
+    for part in ordered[1:]:
+        have.update(dict.fromkeys(free_indices(part)))
+        total += volume(have)
+    return total / (len(parts) - 1)

@@ -1,0 +1,310 @@
+"""What the flat program defines, as the rewriting of terms needs it.
+
+The *base form* of a term: defined products are spelled out in what they are products of, defined sums are called
+by their names, and sums of values that are known in the end (Σ_n (x - mean) = 0, Σ_c P = 1) are replaced by what
+they are. Two terms that are equal because of the program's definitions meet there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from fractions import Fraction
+
+from ..ir.expr import Access, SizeOf, Tensor
+from ..ir.program import Define
+from ..ir.subscripts import Index
+from ..ir.walk import accesses
+from .match import Pattern, find
+from .normal import (
+    Poly,
+    Term,
+    apart,
+    canonical,
+    collect,
+    components_of,
+    free_of,
+    indices_in,
+    multiply,
+    nonnegative_atom,
+    poly,
+    renamed,
+    replaced,
+    term,
+    times,
+)
+
+ONE = Fraction(1)
+DEPTH = 4
+TERMS = 200
+
+
+class Definitions:
+    """The flat statements as rewriting needs them: products, sums, and sums of products."""
+
+    def __init__(self, statements: Sequence[Define]) -> None:
+        self.products: dict[Tensor, Pattern] = {}
+        self.sums: dict[Tensor, list[Pattern]] = {}
+        self.additive: dict[Tensor, tuple[tuple[Index, ...], Poly]] = {}
+        self.order: dict[Tensor, int] = {}
+        self.facts: dict[Term, Poly | None] = {}
+        self.found: list[tuple[Term, Poly]] = []
+        for statement in statements:
+            self.learn(statement)
+
+    def learn(self, statement: Define) -> None:
+        """Add a statement's definition."""
+        self.order[statement.target] = len(self.order)
+        if statement.target.kind != "float":
+            return
+        terms = poly(statement.body)
+        if len(terms) == 1:
+            only = terms[0]
+            if only.bound:
+                self._learn_sum(statement, only)
+            elif _is_product(only):
+                self.products[statement.target] = Pattern(
+                    statement.target, statement.indices, only, statement.user
+                )
+        elif len(terms) > 1 and all(not t.bound for t in terms):
+            self.additive[statement.target] = (statement.indices, terms)
+
+    def _learn_sum(self, statement: Define, only: Term) -> None:
+        base = self.expanded(only)
+        if base is None:
+            return
+        scalars = [(a, -e) for a, e in base.factors if isinstance(a, SizeOf)]
+        rest = [(a, e) for a, e in base.factors if not isinstance(a, SizeOf)]
+        inner = term(base.coef, base.bound, base.guards, rest)
+        if inner is None or not inner.bound or not any(isinstance(a, Access) for a, _ in rest):
+            return
+        if set(inner.bound) != set(base.bound):
+            return
+        pattern = Pattern(statement.target, statement.indices, inner, statement.user)
+        self._scalars = getattr(self, "_scalars", {})
+        self._scalars[statement.target] = scalars
+        key = next(a.tensor for a, _ in inner.factors if isinstance(a, Access))
+        self.sums.setdefault(key, []).append(pattern)
+
+    # Base form.
+
+    def base(self, value: Poly) -> Poly:
+        """The base form of a sum of terms."""
+        terms = collect(self._base_term(t) for t in value)
+        for _ in range(DEPTH):
+            changed = self._with_facts(terms)
+            if changed == terms:
+                return terms
+            terms = changed
+        return terms
+
+    def _base_term(self, value: Term) -> Term | None:
+        out = self.expanded(value)
+        return None if out is None else self.named_sums(out)
+
+    def expanded(self, value: Term) -> Term | None:
+        """The term with defined products spelled out."""
+        for _ in range(100):
+            hit = next(
+                (
+                    (a, e)
+                    for a, e in value.factors
+                    if isinstance(a, Access) and a.tensor in self.products and self._spells(a, e)
+                ),
+                None,
+            )
+            if hit is None:
+                return value
+            atom, exponent = hit
+            assert isinstance(atom, Access)
+            pattern = self.products[atom.tensor]
+            inner = replaced(pattern.body, dict(zip(pattern.axes, atom.subs, strict=True)))
+            rest = [(a, e) for a, e in value.factors if a is not atom]
+            if inner is None:
+                return None
+            scale = _root(inner.coef, exponent)
+            if scale is None:
+                return value
+            made = term(
+                value.coef * scale,
+                value.bound,
+                (*value.guards, *inner.guards),
+                [*rest, *((a, e * exponent) for a, e in inner.factors)],
+            )
+            if made is None:
+                return None
+            value = made
+        return value
+
+    def _spells(self, atom: Access, exponent: Fraction) -> bool:
+        body = self.products[atom.tensor].body
+        if body.guards and exponent < 0:
+            return False
+        if exponent.denominator == 1:
+            return True
+        if _root(body.coef, exponent) is None:
+            return False
+        unsure = [
+            (a, e)
+            for a, e in body.factors
+            if e.denominator == 1 and not (nonnegative_atom(a) or self.nonnegative(a))
+        ]
+        return not unsure or (len(unsure) == 1 and abs(unsure[0][1]) == 1)
+
+    def nonnegative(self, atom: object) -> bool:
+        """Whether a tensor's elements are >= 0 by its definition."""
+        return False
+
+    def named_sums(self, value: Term) -> Term:
+        """The term with defined sums called by their names."""
+        while value.bound:
+            changed = self._one_named_sum(value)
+            if changed is None:
+                return value
+            value = changed
+        return value
+
+    def _one_named_sum(self, value: Term) -> Term | None:
+        tensors = dict.fromkeys(a.tensor for a, _ in value.factors if isinstance(a, Access))
+        for tensor in tensors:
+            for pattern in self.sums.get(tensor, ()):
+                for found in find(pattern, value):
+                    scalars = self._scalars[pattern.target]
+                    made = term(
+                        found.coef, found.bound, found.guards, [*found.factors, *scalars]
+                    )
+                    if made is not None:
+                        return made
+        return None
+
+    # Reduction facts.
+
+    def _with_facts(self, terms: Poly) -> Poly:
+        out: list[Term | None] = []
+        for value in terms:
+            known = self._fact_in(value)
+            if known is None:
+                out.append(value)
+            else:
+                out.extend(self._base_term(t) for t in known)
+        return collect(out)
+
+    def _fact_in(self, value: Term) -> Poly | None:
+        """The term with one of its closed sums replaced by what it is known to be; None if none is."""
+        outer, components = components_of(value)
+        for bound, guards, factors in components:
+            inner = term(ONE, bound, guards, factors)
+            if inner is None or inner.bound != bound:
+                continue
+            known = self.known(inner)
+            if known is None:
+                continue
+            rest: Poly = collect([_without(value, bound, guards, factors)])
+            return multiply(rest, known)
+        return None
+
+    def known(self, inner: Term) -> Poly | None:
+        """What a closed sum of forward values is, if that is simpler than the sum; else None."""
+        names = {index: Index(f"?{k}", index.extent) for k, index in enumerate(free_of(inner))}
+        general = renamed(inner, names)
+        if general is None:
+            return ()
+        key = canonical(general)
+        if key not in self.facts:
+            self.facts[key] = None  # while it is being looked for, and where nothing is found
+            self.facts[key] = self._search(general)
+        found = self.facts[key]
+        if found is None:
+            return None
+        back = {new: old for old, new in names.items()}
+        out = collect(renamed(t, back) for t in found)
+        self.found.append((inner, out))
+        return out
+
+    def _search(self, value: Term) -> Poly | None:
+        best: Poly = collect([value])
+        for _ in range(DEPTH):
+            nxt = self._expand_one_level(best)
+            if nxt is None or len(nxt) > TERMS:
+                return None
+            best = nxt
+            if all(not t.bound for t in best) and len(best) <= 1:
+                return best
+        return None
+
+    def _expand_one_level(self, terms: Poly) -> Poly | None:
+        changed = False
+        out: list[Term | None] = []
+        for value in terms:
+            atom = next((a for a in self._summed_sums(value)), None)
+            if atom is None:
+                out.append(value)
+                continue
+            changed = True
+            out.extend(self._base_term(t) for t in self._distributed(value, atom))
+        return collect(out) if changed else None
+
+    def _summed_sums(self, value: Term) -> Iterable[Access]:
+        """Factors under a sum that are themselves defined as sums of terms."""
+        for atom, exponent in value.factors:
+            if (
+                isinstance(atom, Access)
+                and atom.tensor in self.additive
+                and exponent.denominator == 1
+                and 0 < exponent <= 2
+                and any(i in value.bound for a in accesses(atom) for s in a.subs for i in _of(s))
+            ):
+                yield atom
+
+    def _distributed(self, value: Term, atom: Access) -> Poly:
+        axes, terms = self.additive[atom.tensor]
+        rest = term(
+            value.coef,
+            (),
+            value.guards,
+            [(a, e - 1 if a is atom else e) for a, e in value.factors],
+        )
+        if rest is None:
+            return ()
+        out: list[Term | None] = []
+        for part in terms:
+            moved = replaced(part, dict(zip(axes, atom.subs, strict=True)))
+            if moved is None:
+                continue
+            moved = apart(moved, [i.name for i in indices_in(value)])
+            joined = times(rest, moved)
+            if joined is not None:
+                out.append(
+                    term(joined.coef, (*value.bound, *joined.bound), joined.guards, joined.factors)
+                )
+        return collect(out)
+
+
+def _of(sub: object) -> tuple[Index, ...]:
+    from ..ir.subscripts import Subscript, indices_of
+
+    assert isinstance(sub, Subscript)
+    return indices_of(sub)
+
+
+def _without(value: Term, bound: object, guards: object, factors: object) -> Term | None:
+    from collections.abc import Collection
+
+    assert isinstance(bound, Collection) and isinstance(guards, Collection)
+    assert isinstance(factors, Collection)
+    return term(
+        value.coef,
+        [i for i in value.bound if i not in bound],
+        [c for c in value.guards if c not in guards],
+        [f for f in value.factors if f not in factors],
+    )
+
+
+def _root(coef: Fraction, exponent: Fraction) -> Fraction | None:
+    from .normal import rational_power
+
+    return rational_power(coef, exponent)
+
+
+def _is_product(value: Term) -> bool:
+    """Whether a term is a product of tensors' powers (not a function's value, which is named for a reason)."""
+    return bool(value.factors) and all(isinstance(a, Access | SizeOf) for a, _ in value.factors)

@@ -1,0 +1,159 @@
+"""Finding a defined value inside a term: the definition's factors among the term's, up to names of indices."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+
+from ..ir.expr import Access, Apply, Cond, Expr, SizeOf, Tensor
+from ..ir.subscripts import Index, Subscript, at
+from ..ir.walk import Tree, free_indices, substitute
+from .normal import Factor, Term, apart, indices_in, term, tidy
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """``target[axes] = body``: a term that may be replaced by the target (to a power).
+
+    ``body`` has no coefficient other than what ``target`` is divided by when it replaces it.
+    """
+
+    target: Tensor
+    axes: tuple[Index, ...]
+    body: Term
+    user: bool = True
+
+    @property
+    def access(self) -> Access:
+        """The target at the pattern's own axes."""
+        return Access(self.target, tuple(map(at, self.axes)))
+
+
+Binding = dict[Index, Subscript]
+
+
+def find(pattern: Pattern, within: Term, exponent: Fraction = Fraction(1)) -> Iterator[Term]:
+    """Each way to write ``within`` with one occurrence of ``pattern ** exponent`` replaced by its name."""
+    body = apart(pattern.body, [i.name for i in indices_in(within)])
+    if body.bound and exponent != 1:
+        return
+    wanted = [(atom, e * exponent) for atom, e in body.factors]
+    left = dict(within.factors)
+    for binding, rest in _factors(wanted, left, {}, frozenset(body.bound), within):
+        made = _replace(pattern, body, within, exponent, binding, rest)
+        if made is not None:
+            yield made
+
+
+def _factors(
+    wanted: list[Factor],
+    left: Mapping[Expr, Fraction],
+    binding: Binding,
+    bound: frozenset[Index],
+    within: Term,
+) -> Iterator[tuple[Binding, dict[Expr, Fraction]]]:
+    if not wanted:
+        yield binding, dict(left)
+        return
+    atom, need = wanted[0]
+    for other, have in list(left.items()):
+        if not _covers(have, need):
+            continue
+        merged = _unify(atom, other, binding, bound, within)
+        if merged is None:
+            continue
+        rest = dict(left)
+        if have == need:
+            del rest[other]
+        else:
+            rest[other] = have - need
+        yield from _factors(wanted[1:], rest, merged, bound, within)
+
+
+def _covers(have: Fraction, need: Fraction) -> bool:
+    return have == need or (have > 0) == (need > 0) and abs(have) > abs(need)
+
+
+def _unify(
+    atom: Expr, other: Expr, binding: Binding, bound: frozenset[Index], within: Term
+) -> Binding | None:
+    """The binding extended so that ``atom`` becomes ``other``, None if that can't be."""
+    match atom, other:
+        case Access(tensor, subs), Access(tensor2, subs2) if tensor is tensor2:
+            out = dict(binding)
+            for sub, sub2 in zip(subs, subs2, strict=True):
+                index = sub.index
+                if index is not None and index not in out:
+                    if index in bound and (
+                        sub2.index is None
+                        or sub2.index not in within.bound
+                        or sub2.index.extent is not index.extent
+                        or any(out.get(b) is sub2 for b in bound)
+                    ):
+                        return None
+                    out[index] = sub2
+            return out if tidy(substitute(atom, out)) is other else None  # type: ignore[arg-type]
+        case Apply(f, args), Apply(g, args2) if f == g and len(args) == len(args2):
+            merged: Binding | None = binding
+            for a, b in zip(args, args2, strict=True):
+                merged = _unify(a, b, merged, bound, within) if merged is not None else None
+            return merged
+        case _:
+            if atom is other:
+                return binding
+            if all(i in binding for i in free_indices(atom)):
+                return binding if tidy(substitute(atom, binding)) is other else None  # type: ignore[arg-type]
+            return None
+
+
+def _replace(
+    pattern: Pattern,
+    body: Term,
+    within: Term,
+    exponent: Fraction,
+    binding: Binding,
+    rest: dict[Expr, Fraction],
+) -> Term | None:
+    if any(axis not in binding for axis in (*pattern.axes, *body.bound)):
+        return None
+    used = [binding[i].index for i in body.bound]
+    needed = {_moved(c, binding) for c in body.guards}
+    if not all(c in within.guards for c in needed):
+        return None
+    kept: list[Cond] = []
+    for cond in within.guards:
+        if any(i in used for i in free_indices(cond)):
+            if cond not in needed:
+                return None
+        else:
+            kept.append(cond)
+    if any(i in used for atom in rest for i in free_indices(atom)):
+        return None
+    subs = tuple(binding[axis] for axis in pattern.axes)
+    if any(i in used for sub in subs for i in free_indices(Access(pattern.target, (sub,)))):
+        return None
+    scale = _scale(body.coef, exponent)
+    if scale is None:
+        return None
+    factors = [*rest.items(), (Access(pattern.target, subs), exponent)]
+    return term(
+        within.coef / scale, [i for i in within.bound if i not in used], kept, factors
+    )
+
+
+def _scale(coef: Fraction, exponent: Fraction) -> Fraction | None:
+    from .normal import rational_power
+
+    return rational_power(coef, exponent)
+
+
+def _moved(cond: Tree, binding: Binding) -> Tree:
+    return tidy(substitute(cond, binding))  # type: ignore[arg-type]
+
+
+def without_scalars(value: Term) -> tuple[Term, list[Factor]]:
+    """The term without its sizes and numbers, and those."""
+    scalars = [(a, e) for a, e in value.factors if isinstance(a, SizeOf)]
+    rest = tuple((a, e) for a, e in value.factors if not isinstance(a, SizeOf))
+    return Term(value.coef, value.bound, value.guards, rest), scalars

@@ -1,0 +1,502 @@
+"""The compact form of a sum of terms: names put back, common factors taken out, sums nested."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from fractions import Fraction
+from math import gcd
+
+from ..ir.expr import (
+    ONE,
+    Access,
+    Add,
+    Cond,
+    Expr,
+    Guard,
+    Mul,
+    Power,
+    Reduce,
+    SizeOf,
+    Tensor,
+    number,
+)
+from ..ir.program import Define
+from ..ir.subscripts import Index
+from ..ir.walk import free_indices
+from .cost import power_cost, volume
+from .definitions import Definitions
+from .match import Pattern, find
+from .normal import (
+    Component,
+    Factor,
+    Poly,
+    Term,
+    apart,
+    collect,
+    components_of,
+    expression,
+    free_of,
+    indices_in,
+    multiply,
+    poly,
+    replaced,
+    spelled,
+    term,
+    times,
+)
+
+UNIT = Fraction(1)
+STATES = 40
+EXPONENTS = tuple(Fraction(n) for n in (1, -1, 2, -2, 3, -3))
+
+
+# Names put back.
+
+
+def term_cost(value: Term) -> float:
+    """A measure of one term: reads, products and powers, each over the points it runs over."""
+    outer, components = components_of(value)
+    total = _group_cost(outer[0], outer[1])
+    for bound, guards, factors in components:
+        total += _group_cost(guards, factors) + volume(bound)
+    return total
+
+
+def _group_cost(guards: Sequence[Cond], factors: Sequence[Factor]) -> float:
+    """Products are formed from the smallest factors up."""
+    parts = sorted(
+        ((free_indices(a), e) for a, e in factors if not isinstance(a, SizeOf)),
+        key=lambda part: volume(part[0]),
+    )
+    have: dict[Index, None] = {}
+    total = 0.0
+    for k, (indices, exponent) in enumerate(parts):
+        have.update(dict.fromkeys(indices))
+        total += volume(indices) * (1.0 + power_cost(exponent))
+        if k:
+            total += volume(have)
+    for cond in guards:
+        total += 2 * volume(free_indices(cond))
+    return total
+
+
+class Names:
+    """The names that may stand in a result: forward values, gradients already made, introduced values."""
+
+    def __init__(self, definitions: Definitions) -> None:
+        self.patterns: dict[Tensor, list[Pattern]] = {}
+        self.user: dict[Tensor, bool] = {}
+        for tensor, pattern in definitions.products.items():
+            body = definitions.expanded(pattern.body)
+            if body is not None and len(body.factors) + abs(len(body.bound)) > 0:
+                self.add(Pattern(tensor, pattern.axes, body, pattern.user))
+
+    def add(self, pattern: Pattern) -> None:
+        """A name for a product or a sum; later ones are preferred."""
+        body = pattern.body
+        if body.guards and not body.bound:
+            return
+        lone = len(body.factors) == 1 and body.factors[0][1] == 1
+        if lone and not body.bound and body.coef == 1:
+            return  # a view
+        atoms = [a for a, _ in body.factors if isinstance(a, Access)]
+        if not atoms:
+            return
+        self.user[pattern.target] = pattern.user
+        self.patterns.setdefault(atoms[0].tensor, []).append(pattern)
+
+    def fold(self, value: Term) -> Term:
+        """The term with names put back so that it is cheapest: a small search, best first."""
+        best, seen = value, {value}
+        frontier = [(self._rank(value), value)]
+        while frontier and len(seen) < STATES:
+            frontier.sort(key=lambda pair: pair[0])
+            rank, state = frontier.pop(0)
+            if rank < self._rank(best):
+                best = state
+            for option in self._options(state):
+                if option not in seen:
+                    seen.add(option)
+                    frontier.append((self._rank(option), option))
+        return min([best, *(t for _, t in frontier)], key=self._rank)
+
+    def _rank(self, value: Term) -> tuple[float, int, str]:
+        """Cost first, then fewer made-up names, then the text."""
+        made_up = sum(
+            not self.user.get(a.tensor, True) for a, _ in value.factors if isinstance(a, Access)
+        )
+        return (term_cost(value), made_up, value.key)
+
+    def _options(self, value: Term) -> Iterable[Term]:
+        tensors = dict.fromkeys(a.tensor for a, _ in value.factors if isinstance(a, Access))
+        for tensor in tensors:
+            for pattern in self.patterns.get(tensor, ()):
+                for exponent in _useful_exponents(pattern, value):
+                    yield from find(pattern, value, exponent)
+
+
+def _useful_exponents(pattern: Pattern, value: Term) -> list[Fraction]:
+    """The powers of a definition that could stand in a term."""
+    if pattern.body.bound:
+        return [UNIT]
+    first = next((a, e) for a, e in pattern.body.factors if isinstance(a, Access))
+    have = [
+        e
+        for a, e in value.factors
+        if isinstance(a, Access) and isinstance(first[0], Access) and a.tensor is first[0].tensor
+    ]
+    out: dict[Fraction, None] = {}
+    for e in have:
+        ratio = e / first[1]
+        for exponent in EXPONENTS:
+            if (exponent > 0) == (ratio > 0) and abs(exponent) <= abs(ratio):
+                out[exponent] = None
+    return list(out)
+
+
+# Sums of terms that have a name.
+
+
+def fold_sums(value: Poly, definitions: Definitions, skip: Tensor | None = None) -> Poly:
+    """Terms that together are a multiple of a named sum become that name (x - mu → x̃)."""
+    changed = True
+    while changed and len(value) > 1:
+        changed = False
+        present = {a.tensor for t in value for a, _ in t.factors if isinstance(a, Access)}
+        for tensor, (axes, terms) in reversed(list(definitions.additive.items())):
+            if tensor is skip or not _could_hold(terms, present):
+                continue
+            folded = _fold_one_sum(value, tensor, axes, terms, definitions)
+            if folded is not None:
+                value, changed = folded, True
+                break
+    return value
+
+
+def _could_hold(terms: Poly, present: set[Tensor]) -> bool:
+    return all(
+        any(isinstance(a, Access) and a.tensor in present for a, _ in t.factors) or not t.factors
+        for t in terms
+    )
+
+
+def _fold_one_sum(
+    value: Poly,
+    tensor: Tensor,
+    axes: tuple[Index, ...],
+    terms: Poly,
+    definitions: Definitions,
+) -> Poly | None:
+    based = collect(definitions.expanded(t) for t in terms)
+    if len(based) != len(terms) or any(t.guards for t in based):
+        return None
+    lead = max(based, key=lambda t: (len(t.factors), t.key))
+    if not lead.factors:
+        return None
+    pattern = Pattern(tensor, axes, lead)
+    for candidate in value:
+        for found in find(pattern, candidate):
+            access = next(
+                (a for a, e in found.factors if isinstance(a, Access) and a.tensor is tensor), None
+            )
+            if access is None:
+                continue
+            rest = term(
+                found.coef,
+                found.bound,
+                found.guards,
+                [(a, e - 1 if a is access else e) for a, e in found.factors],
+            )
+            if rest is None:
+                continue
+            binding = dict(zip(axes, access.subs, strict=True))
+            whole = []
+            for part in based:
+                moved = replaced(part, binding)
+                whole.append(None if moved is None else _under(rest, moved))
+            spread = collect(whole)
+            left = collect([*value, *(Term(-t.coef, t.bound, t.guards, t.factors) for t in spread)])
+            if len(left) + 1 < len(value) or (len(left) + 1 == len(value) and len(spread) > 2):
+                return collect([*left, found])
+    return None
+
+
+def _under(rest: Term, part: Term) -> Term | None:
+    """``rest · part`` where part's free indices may be summed in rest."""
+    part = apart(part, [i.name for i in indices_in(rest)])
+    return term(
+        rest.coef * part.coef,
+        (*rest.bound, *part.bound),
+        (*rest.guards, *part.guards),
+        (*rest.factors, *part.factors),
+    )
+
+
+def complements(value: Poly, definitions: Definitions, names: Names) -> Poly:
+    """``u/(c + u)`` is ``1 - c/(c + u)``: where 1/(c + u) has a name, the derivative is written in it."""
+    out: list[Term | None] = []
+    for t in value:
+        out.append(_complement(t, definitions, names))
+    return collect(out)
+
+
+def _complement(value: Term, definitions: Definitions, names: Names) -> Term | None:
+    for atom, exponent in value.factors:
+        if not isinstance(atom, Access) or exponent.denominator != 1 or exponent > -2:
+            continue
+        if atom.tensor not in definitions.additive:
+            continue
+        axes, terms = definitions.additive[atom.tensor]
+        if len(terms) != 2:
+            continue
+        binding = dict(zip(axes, atom.subs, strict=True))
+        parts = [replaced(t, binding) for t in terms]
+        constants = [t for t in parts if t is not None and not t.factors and not t.guards]
+        others = [t for t in parts if t is not None and t.factors]
+        if len(constants) != 1 or len(others) != 1 or others[0].bound or others[0].guards:
+            continue
+        tau = definitions.expanded(others[0]) or others[0]
+        have = dict(value.factors)
+        if any(have.get(a, Fraction(0)) < e or e < 0 for a, e in tau.factors):
+            continue
+        inverse = next(
+            (
+                p
+                for p in names.patterns.get(atom.tensor, ())
+                if p.body.factors == ((Access(atom.tensor, p.body.factors[0][0].subs), Fraction(-1)),)  # type: ignore[union-attr]
+                and p.body.coef == 1
+            ),
+            None,
+        )
+        if inverse is None:
+            continue
+        named = Access(inverse.target, atom.subs)
+        for a, e in tau.factors:
+            have[a] -= e
+        have[atom] += 1
+        one_minus = Add((ONE, Mul((number(-constants[0].coef), named))))
+        return term(
+            value.coef / tau.coef,
+            value.bound,
+            value.guards,
+            [*have.items(), (one_minus, UNIT)],
+        )
+    return value
+
+
+# Factoring.
+
+
+def factored(value: Poly) -> Expr:
+    """One expression for a sum of terms: common factors outside, shared ones in groups."""
+    if not value:
+        return number(0)
+    if len(value) == 1:
+        return nested(value[0])
+    shared, rest = _common(value)
+    inner = _grouped(rest)
+    if shared is None:
+        return inner
+    return _product_of(shared, inner)
+
+
+def _product_of(shared: Term, inner: Expr) -> Expr:
+    parts: list[Expr] = []
+    if shared.coef != 1:
+        parts.append(number(shared.coef))
+    parts.extend(spelled(shared.guards, shared.factors))
+    if inner is not ONE:
+        parts.append(inner)
+    return parts[0] if len(parts) == 1 else Mul(tuple(parts))
+
+
+def _common(value: Poly) -> tuple[Term | None, Poly]:
+    """What all terms share outside their sums, and the terms without it."""
+    outers = [components_of(t)[0] for t in value]
+    guards = [c for c in outers[0][0] if all(c in o[0] for o in outers[1:])]
+    factors: list[Factor] = []
+    for atom, exponent in outers[0][1]:
+        exponents = [dict(o[1]).get(atom, Fraction(0)) for o in outers]
+        least = _shared_exponent(exponents)
+        if least:
+            factors.append((atom, least))
+    factors.extend(_scalar_factors(outers, factors))
+    coef = _shared_coefficient([t.coef for t in value])
+    if coef == 1 and not guards and not factors:
+        return None, value
+    shared = term(coef, (), guards, factors)
+    if shared is None:
+        return None, value
+    divided = [
+        term(
+            t.coef / coef,
+            t.bound,
+            [c for c in t.guards if c not in guards],
+            [*t.factors, *((a, -e) for a, e in factors)],
+        )
+        for t in value
+    ]
+    rest = tuple(t for t in divided if t is not None)
+    if len(rest) != len(value):
+        return None, value
+    return shared, rest
+
+
+def _shared_exponent(exponents: Sequence[Fraction]) -> Fraction:
+    """The power that all can give: the least of positive ones, the greatest of negative ones."""
+    if all(e > 0 for e in exponents):
+        return min(exponents)
+    if all(e < 0 for e in exponents):
+        return max(exponents)
+    return Fraction(0)
+
+
+def _scalar_factors(
+    outers: Sequence[tuple[Sequence[Cond], Sequence[Factor]]], have: Sequence[Factor]
+) -> list[Factor]:
+    """A size that divides more than half of the terms is taken out of all (1/N·(N·a - b - c))."""
+    done = {a for a, _ in have}
+    counts: Counter[Factor] = Counter()
+    order: dict[Factor, None] = {}
+    for _, factors in outers:
+        for atom, exponent in factors:
+            if isinstance(atom, SizeOf) and exponent < 0 and atom not in done:
+                counts[(atom, exponent)] += 1
+                order[(atom, exponent)] = None
+    return [f for f in order if 2 * counts[f] > len(outers)]
+
+
+def _shared_coefficient(coefs: Sequence[Fraction]) -> Fraction:
+    """The greatest common divisor of the coefficients, negative if most are."""
+    sign = -1 if all(c < 0 for c in coefs) else 1
+    size = abs(coefs[0])
+    if all(abs(c) == size for c in coefs):
+        return sign * size
+    over = 0
+    for c in coefs:
+        over = gcd(over, c.numerator)
+    under = coefs[0].denominator
+    for c in coefs:
+        under = under * c.denominator // gcd(under, c.denominator)
+    if under > 1 and sum(c.denominator == 1 for c in coefs) * 2 >= len(coefs):
+        under = 1
+    return sign * Fraction(over, under)
+
+
+def _grouped(value: Poly) -> Expr:
+    """Terms in groups that share a factor, positive ones first."""
+    ordered = sorted(value, key=lambda t: t.coef < 0)
+    if len(ordered) > 2:
+        best = _best_group(ordered)
+        if best is not None:
+            inside = [t for t in ordered if t in best]
+            outside = [t for t in ordered if t not in best]
+            parts = [factored(tuple(inside))]
+            rest = _grouped(tuple(outside)) if len(outside) > 1 else nested(outside[0])
+            parts.extend(rest.terms if isinstance(rest, Add) else [rest])
+            parts.sort(key=_is_negative)
+            return Add(tuple(parts))
+    return Add(tuple(nested(t) for t in ordered)) if len(ordered) > 1 else nested(ordered[0])
+
+
+def _is_negative(value: Expr) -> bool:
+    from ..ir.expr import Number
+
+    match value:
+        case Mul((Number(coef, ""), *_)):
+            return coef < 0
+        case Number(coef, ""):
+            return coef < 0
+        case _:
+            return False
+
+
+def _best_group(value: Sequence[Term]) -> list[Term] | None:
+    """The terms sharing the factor whose sharing saves most, None if nothing is worth it."""
+    holders: dict[Expr | Cond, list[Term]] = {}
+    for t in value:
+        (guards, factors), _ = components_of(t)
+        for atom, exponent in factors:
+            if not isinstance(atom, SizeOf):
+                holders.setdefault(atom if exponent > 0 else Power(atom, Fraction(-1)), []).append(t)
+        for cond in guards:
+            holders.setdefault(cond, []).append(t)
+    best: tuple[float, str, list[Term]] | None = None
+    for atom, terms in holders.items():
+        if not 2 <= len(terms) < len(value):
+            continue
+        scope = dict.fromkeys(i for t in terms for i in free_of(t))
+        saved = (len(terms) - 1) * (volume(scope) + volume(free_indices(atom)))
+        if best is None or (-saved, atom.key) < (-best[0], best[1]):
+            best = (saved, atom.key, terms)
+    return None if best is None else best[2]
+
+
+# Nested sums.
+
+
+def nested(value: Term) -> Expr:
+    """One term: independent sums apart, connected ones nested so that the work is least."""
+    (guards, factors), components = components_of(value)
+    parts: list[Expr] = []
+    if value.coef != 1:
+        parts.append(number(value.coef))
+    parts.extend(spelled(guards, factors))
+    parts.extend(_nested_sum(c) for c in components)
+    return ONE if not parts else parts[0] if len(parts) == 1 else Mul(tuple(parts))
+
+
+def _nested_sum(component: Component) -> Expr:
+    bound, guards, factors = component
+    if len(bound) > 1:
+        split = _inner_sum(bound, guards, factors)
+        if split is not None:
+            inner, rest_bound, rest_guards, rest_factors = split
+            made = _nested_sum(inner)
+            return _nested_sum((rest_bound, rest_guards, (*rest_factors, (made, UNIT))))
+    body = spelled(guards, factors)
+    return Reduce("sum", bound, (), body[0] if len(body) == 1 else Mul(tuple(body)))
+
+
+def _inner_sum(
+    bound: Sequence[Index], guards: Sequence[Cond], factors: Sequence[Factor]
+) -> tuple[Component, tuple[Index, ...], tuple[Cond, ...], tuple[Factor, ...]] | None:
+    """A group of indices that is better summed first, because what holds it lacks some other index."""
+    everything = dict.fromkeys(
+        i for part in (*guards, *(a for a, _ in factors)) for i in free_indices(part)
+    )
+    best: tuple[float, str, Index] | None = None
+    for index in bound:
+        holding = dict.fromkeys(
+            i
+            for part in (*guards, *(a for a, _ in factors))
+            if index in free_indices(part)
+            for i in free_indices(part)
+        )
+        if len(holding) < len(everything):
+            rank = (volume(holding), index.name, index)
+            if best is None or rank[:2] < best[:2]:
+                best = rank
+    if best is None:
+        return None
+    index = best[2]
+    in_guards = tuple(c for c in guards if index in free_indices(c))
+    in_factors = tuple(f for f in factors if index in free_indices(f[0]))
+    out_guards = tuple(c for c in guards if c not in in_guards)
+    out_factors = tuple(f for f in factors if f not in in_factors)
+    outside = {i for part in (*out_guards, *(a for a, _ in out_factors)) for i in free_indices(part)}
+    first = tuple(
+        i
+        for i in bound
+        if i is index
+        or (i not in outside and any(i in free_indices(p) for p in (*in_guards, *(a for a, _ in in_factors))))
+    )
+    later = tuple(i for i in bound if i not in first)
+    if not later:
+        return None
+    return (first, in_guards, in_factors), later, out_guards, out_factors
+
+
+__all__ = ["Names", "complements", "factored", "fold_sums", "nested", "term_cost"]
+_ = (Define, Guard, expression, multiply, poly, times)
