@@ -37,7 +37,7 @@ from ..ir.expr import (
 from ..ir.program import Define
 from ..ir.subscripts import Index, Lookup, at
 from ..ir.walk import accesses, bound_indices, free_indices, fresh, substitute
-from .normal import Poly, Term, apart, collect, indices_in, poly, term, times
+from .normal import Poly, Term, apart, collect, indices_in, poly, term, times, undistributed
 
 HALF = Fraction(1, 2)
 
@@ -162,7 +162,7 @@ def _of_apply(value: Apply, result: Expr, context: Context) -> list[Occurrence]:
         if partial is None or not context.depends(argument):
             continue
         local = _kink(value, k, context)
-        outer = poly(local if local is not None else partial(value.args, result))
+        outer = undistributed(poly(local if local is not None else partial(value.args, result)))
         inner = _of_atom(argument, context) if _is_atom(argument) else _of_poly(poly(argument), context)
         out.extend(_through(o, i) for o in outer for i in inner)
     return [o for o in out if o.partial is not _NOTHING]

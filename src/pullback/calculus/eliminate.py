@@ -30,6 +30,7 @@ from ..ir.subscripts import (
     reduced,
 )
 from ..ir.walk import Tree, fresh, map_subscripts, substitute
+from .cost import extent_cost
 from .normal import Term, indices_in, term
 
 
@@ -56,10 +57,10 @@ def _run(value: Term | None, plain: bool) -> Term | None:
 
 def _once(value: Term, plain: bool) -> Term | None:
     equalities = [c for c in value.guards if isinstance(c, Zero)]
-    best: tuple[tuple[int, int, int, str], Cond, Index, Subscript] | None = None
+    best: tuple[tuple[float, str], Cond, Index, Subscript] | None = None
     for cond in equalities:
         for index, solved in _plain_solutions(cond.sub, value.bound):
-            rank = (0, *_extent_rank(index.extent), index.name)
+            rank = (_extent_rank(index.extent), index.name)
             if best is None or rank < best[0]:
                 best = (rank, cond, index, solved)
     if best is not None:
@@ -67,16 +68,16 @@ def _once(value: Term, plain: bool) -> Term | None:
     if plain:
         return value
     for cond in equalities:
-        split = _split_digits(value, cond)
+        split = _split_digits(value, cond, Quotient)
         if split is not None:
             return split
-    options: list[tuple[tuple[int, ...], str, Cond, Index]] = []
+    options: list[tuple[tuple[float, ...], str, Cond, Index]] = []
     for cond in equalities:
         for index in value.bound:
             if _solvable(cond.sub, index):
-                options.append(
-                    ((*_extent_rank(index.extent), -value.bound.index(index)), index.name, cond, index)
-                )
+                unit = abs(cond.sub.coefficient(index).literal or 2) != 1
+                place = (_extent_rank(index.extent), unit, -value.bound.index(index))
+                options.append((place, index.name, cond, index))
     for cond in equalities:
         merged = _mixed_radix(value, cond)
         if merged is not None:
@@ -84,13 +85,16 @@ def _once(value: Term, plain: bool) -> Term | None:
     if options:
         _, _, cond, index = min(options, key=lambda option: (option[0], option[1]))
         return _solved(value, cond, index)
+    for cond in equalities:
+        split = _split_digits(value, cond, Remainder)
+        if split is not None:
+            return split
     return value
 
 
-def _extent_rank(extent: Size) -> tuple[int, int]:
-    """Larger extents first: symbolic ones are taken for larger than literal ones."""
-    literal = extent.literal
-    return (1, -literal) if literal is not None else (0, 0)
+def _extent_rank(extent: Size) -> float:
+    """Larger extents first, so that the smaller sum remains."""
+    return -extent_cost(extent)
 
 
 def _plain_solutions(
@@ -232,11 +236,13 @@ def _radix_chain(digits: list[tuple[Index, Size]]) -> list[tuple[Index, Size]] |
     return chain[::-1]
 
 
-def _split_digits(value: Term, cond: Cond) -> Term | None:
+def _split_digits(value: Term, cond: Cond, kind: type) -> Term | None:
     """``[h = e // D]`` and ``[d = e % D]`` with a bound index in e become an affine equality."""
     assert isinstance(cond, Zero)
     for atom, n in cond.sub.terms:
         if not isinstance(atom, Quotient | Remainder) or abs(n.literal or 0) != 1:
+            continue
+        if not isinstance(atom, kind):
             continue
         inside_value = atom.value
         if not any(i in value.bound for i in indices_of(inside_value)):

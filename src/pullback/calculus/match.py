@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from ..ir.expr import Access, Apply, Cond, Expr, SizeOf, Tensor
-from ..ir.subscripts import Index, Subscript, at
+from ..ir.subscripts import Index, Subscript, at, constant, inside
 from ..ir.walk import Tree, free_indices, substitute
 from .normal import Factor, Term, apart, indices_in, term, tidy
 
@@ -82,9 +82,11 @@ def _unify(
     match atom, other:
         case Access(tensor, subs), Access(tensor2, subs2) if tensor is tensor2:
             out = dict(binding)
-            for sub, sub2 in zip(subs, subs2, strict=True):
+            for extent, sub, sub2 in zip(tensor.shape, subs, subs2, strict=True):
                 index = sub.index
                 if index is not None and index not in out:
+                    if index.extent is not extent and not inside(sub2, index.extent):
+                        return None
                     if index in bound and (
                         sub2.index is None
                         or sub2.index not in within.bound
@@ -115,6 +117,8 @@ def _replace(
     binding: Binding,
     rest: dict[Expr, Fraction],
 ) -> Term | None:
+    lone = {axis: constant(0) for axis in pattern.axes if axis.extent.literal == 1}
+    binding = {**lone, **binding}
     if any(axis not in binding for axis in (*pattern.axes, *body.bound)):
         return None
     used = [binding[i].index for i in body.bound]

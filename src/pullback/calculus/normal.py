@@ -205,9 +205,12 @@ def settle(guards: Iterable[Cond], scope: Iterable[Index]) -> tuple[Cond, ...] |
     for cond in guards:
         _spread(cond, flat)
     names = positive_names(dict.fromkeys([*scope, *(i for c in flat for i in free_indices(c))]))
+    pinned = _pinned(flat)
     held: dict[Cond, None] = {}
     for cond in flat:
         verdict = decide(cond, names)
+        if verdict is None and pinned and not isinstance(cond, Zero):
+            verdict = decide(_tidy_cond(substitute(cond, pinned)), names)  # type: ignore[arg-type]
         if verdict is False:
             return None
         if verdict is None:
@@ -219,6 +222,17 @@ def settle(guards: Iterable[Cond], scope: Iterable[Index]) -> tuple[Cond, ...] |
     return tuple(sorted(kept, key=lambda cond: cond.key))
 
 
+def _pinned(guards: Iterable[Cond]) -> dict[Index, Subscript]:
+    """Indices that an equality fixes to a size, as in ``[m - 1 = 0]``."""
+    out: dict[Index, Subscript] = {}
+    for cond in guards:
+        if isinstance(cond, Zero) and len(cond.sub.terms) == 1:
+            atom, n = cond.sub.terms[0]
+            if isinstance(atom, Index) and abs(n.literal or 0) == 1:
+                out[atom] = (cond.sub - at(atom) * n) * -(n.literal or 1)
+    return out
+
+
 def _spread(cond: Cond, into: dict[Cond, None]) -> None:
     match cond:
         case And(conds):
@@ -226,6 +240,8 @@ def _spread(cond: Cond, into: dict[Cond, None]) -> None:
                 _spread(part, into)
         case Not(Not(inner)):
             _spread(inner, into)
+        case Inside(sub, extent) if extent.literal == 1:
+            into[_tidy_cond(Zero(sub))] = None
         case _:
             into[_tidy_cond(cond)] = None
 
@@ -245,6 +261,8 @@ def decide(cond: Cond, positive: Sequence[str] = ()) -> bool | None:
                 return False
             if high is not None and (-high).at_least(1, positive):
                 return False
+            if low is not None and high is not None and low.literal == high.literal == 0:
+                return True
             return None
         case Inside(sub, extent):
             if inside(sub, extent, positive):

@@ -379,9 +379,11 @@ def _shared_coefficient(coefs: Sequence[Fraction]) -> Fraction:
     under = coefs[0].denominator
     for c in coefs:
         under = under * c.denominator // gcd(under, c.denominator)
-    if under > 1 and sum(c.denominator == 1 for c in coefs) * 2 >= len(coefs):
-        under = 1
-    return sign * Fraction(over, under)
+    shared = Fraction(over, under)
+    simple = all(c / shared <= 16 for c in map(abs, coefs))
+    if not simple or (under > 1 and sum(c.denominator == 1 for c in coefs) * 2 >= len(coefs)):
+        return Fraction(sign)
+    return sign * shared
 
 
 def _grouped(value: Poly) -> Expr:
@@ -393,7 +395,7 @@ def _grouped(value: Poly) -> Expr:
             inside = [t for t in ordered if t in best]
             outside = [t for t in ordered if t not in best]
             parts = [factored(tuple(inside))]
-            rest = _grouped(tuple(outside)) if len(outside) > 1 else nested(outside[0])
+            rest = factored(tuple(outside))
             parts.extend(rest.terms if isinstance(rest, Add) else [rest])
             parts.sort(key=_is_negative)
             return Add(tuple(parts))

@@ -9,6 +9,7 @@ in the program's own names.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 
@@ -21,7 +22,7 @@ from .differentiate import Occurrence, adjoint_terms, occurrences
 from .eliminate import eliminate, sift
 from .linear import Linear
 from .match import Pattern
-from .normal import Poly, Term, collect, components_of, expression, poly, term
+from .normal import Poly, Term, canonical, collect, components_of, expression, poly, term
 from .present import Names, complements, factored, fold_sums
 from .share import share
 from .step import Backward, Step
@@ -57,7 +58,9 @@ class _Reverse:
         self.steps: list[Step] = []
         self.gradients: dict[Tensor, Tensor] = {}
         self.cotangents: dict[Tensor, Tensor] = {}
-        self.of: dict[str, Tensor] = {}
+        self.uses = Counter(
+            access.tensor for s in linear.flat for access in accesses(s.body)
+        )
 
     def run(self) -> Backward:
         lin = self.lin
@@ -182,11 +185,22 @@ class _Reverse:
             return True
         if define is not None and is_product_of_matrices(define):
             return True
-        operands = [self.lin.definitions.get(o.access.tensor) for o in found]
-        for operand, o in zip(operands, found, strict=True):
-            if operand is not None and is_product_of_matrices(operand) and is_alias((o.partial,)):
+        for o in found:
+            operand = self.lin.definitions.get(o.access.tensor)
+            if operand is None or self.uses[operand.target] > 1:
+                continue
+            if is_product_of_matrices(operand) and is_alias((o.partial,)):
                 return True
+        if len(value) > 1 and any(self._scatters(t, o) for o in found):
+            return True
         return len(value) > 1 and len(value) * len(found) > GROWTH
+
+    def _scatters(self, t: Tensor, found: Occurrence) -> bool:
+        """Whether the adjoint of what is read here is a scatter or a strided window of t's adjoint."""
+        axes = self.lin.axes(found.access.tensor)
+        seed = self._plain(self.adjoint[t], t)
+        terms = map(eliminate, adjoint_terms(seed, found, axes, self.lin.axes(t)))
+        return any(made is not None and is_scatter(made) for made in terms)
 
     # Writing.
 
@@ -202,7 +216,7 @@ class _Reverse:
         compact = self._compact(value)
         body = factored(compact)
         scatter = None
-        if any(_is_changed(a) for a in sifted):
+        if set(map(canonical, sifted)) != set(map(canonical, eliminated)):
             scatter = expression(collect(self.names.fold(x) for x in sifted))
         source = define.source if define is not None else Source()
         axes = self.lin.axes(t)
@@ -273,11 +287,6 @@ class _Reverse:
 
 def _fact_text(value: Term, known: Poly) -> str:
     return "a sum of forward values is known"
-
-
-def _is_changed(value: Term) -> bool:
-    """Whether elimination has more to do than renaming: an equality that is not plain remains."""
-    return any(isinstance(c, Zero) for c in value.guards)
 
 
 def is_alias(value: Poly) -> bool:

@@ -87,6 +87,8 @@ class Size(Node):
             return _collect(whole) + left.literal // other.literal
         if left.literal == 0:
             return _collect(whole)
+        if left.literal == -1:  # for every divisor >= 1
+            return _collect(whole) - 1
         if other.literal is not None and () in dict(left.terms):  # a constant beyond the divisor
             constant = dict(left.terms)[()]
             carry = constant // other.literal

@@ -217,11 +217,33 @@ def reduced(sub: Subscript, positive: Collection[str] | None = None) -> Subscrip
             case Quotient(value, divisor):
                 part = _divided(reduced(value, positive), divisor, positive)[0]
             case Remainder(value, divisor):
-                part = _divided(reduced(value, positive), divisor, positive)[1]
+                part = _divided(_modulo(reduced(value, positive), divisor), divisor, positive)[1]
+            case Index(_, extent) if extent.literal == 1:
+                part = constant(0)
             case _:
                 part = at(atom)
         total = total + part * n
-    return total
+    return _rejoined(total)
+
+
+def _rejoined(sub: Subscript) -> Subscript:
+    """``D*(e // D) + e % D`` is ``e``."""
+    for atom, n in sub.terms:
+        if isinstance(atom, Remainder):
+            quotient = Quotient(atom.value, atom.divisor)
+            if sub.coefficient(quotient) is n * atom.divisor:
+                whole = sub - at(atom) * n - at(quotient) * (n * atom.divisor) + atom.value * n
+                return _rejoined(whole)
+    return sub
+
+
+def _modulo(value: Subscript, divisor: Size) -> Subscript:
+    """A value that differs from this one by a multiple of ``divisor``: inner remainders by it are dropped."""
+    out = constant(value.const)
+    for atom, n in value.terms:
+        same = isinstance(atom, Remainder) and atom.divisor is divisor
+        out = out + (atom.value if same else at(atom)) * n  # type: ignore[union-attr]
+    return out
 
 
 def _divided(
