@@ -1,0 +1,1 @@
+"""Index notation: text to programs, and programs, expressions and statements to text."""

@@ -1,0 +1,237 @@
+"""Proofs that a subscript stays inside an extent, from the ranges of indices and the guards around it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import combinations
+
+from ..ir.expr import (
+    Access,
+    And,
+    Arg,
+    Cond,
+    Expr,
+    Guard,
+    Inside,
+    Mul,
+    Not,
+    Or,
+    Reduce,
+    Select,
+    Zero,
+)
+from ..ir.sizes import FloorQuotient, Size
+from ..ir.subscripts import (
+    Index,
+    Lookup,
+    Quotient,
+    Remainder,
+    Subscript,
+    bounds,
+    constant,
+    indices_of,
+    is_name,
+    reduced,
+)
+from ..ir.walk import Tree, children, subscripts
+
+MAX_FACTS = 12
+
+Facts = tuple[Subscript, ...]
+"""Subscripts that are known to be >= 0."""
+
+
+def inside(sub: Subscript, extent: Size, facts: Facts = (), scope: tuple[Index, ...] = ()) -> bool:
+    """Whether ``0 <= sub < extent`` is proved wherever ``facts`` hold; False means "not proved"."""
+    ranges = (*scope, *indices_of(sub))
+    positive = _positive(ranges, (sub, constant(extent), *facts))
+    known = (*facts[:MAX_FACTS], *_nonempty(ranges))
+    candidates = [sub]
+    if (simpler := reduced(sub, positive)) is not sub:
+        candidates.append(simpler)
+    for one in candidates:
+        low, high = one, constant(extent - 1) - one
+        if isinstance(one.atom, Quotient):  # v//d < e exactly where v < e*d
+            low = one.atom.value
+            high = constant(extent * one.atom.divisor - 1) - one.atom.value
+        if nonnegative(low, known, positive) and nonnegative(high, known, positive):
+            return True
+    return False
+
+
+def nonnegative(sub: Subscript, facts: Facts, positive: tuple[str, ...]) -> bool:
+    """Whether ``sub >= 0`` follows from the ranges and at most two of the facts."""
+    if _low(sub, positive):
+        return True
+    rests = [sub - fact for fact in facts]
+    if any(_low(rest, positive) for rest in rests):
+        return True
+    return any(_low(sub - a - b, positive) for a, b in combinations(facts, 2))
+
+
+def _low(sub: Subscript, positive: tuple[str, ...]) -> bool:
+    low, _ = bounds(sub)
+    return low is not None and low.at_least(0, positive)
+
+
+def _positive(ranges: tuple[Index, ...], subs: tuple[Subscript, ...]) -> tuple[str, ...]:
+    """Sizes that are >= 1 where a point of the ranges exists: extents, and whatever divides."""
+    names = [i.extent.names()[0] for i in ranges if is_name(i.extent)]
+    for form in (*(i.extent for i in ranges), *(s for sub in subs for s in _sizes(sub))):
+        names.extend(_divisors(form))
+    for sub in subs:
+        names.extend(d.names()[0] for d in _sub_divisors(sub) if is_name(d))
+    return tuple(dict.fromkeys(names))
+
+
+def _nonempty(ranges: tuple[Index, ...]) -> Facts:
+    """extent - 1 >= 0 for the extents that are no plain names."""
+    forms = dict.fromkeys(i.extent for i in ranges)
+    return tuple(
+        constant(form - 1) for form in forms if form.literal is None and not is_name(form)
+    )[:4]
+
+
+def _sizes(sub: Subscript) -> Iterator[Size]:
+    yield sub.const
+    for atom, n in sub.terms:
+        yield n
+        if isinstance(atom, Quotient | Remainder):
+            yield atom.divisor
+            yield from _sizes(atom.value)
+
+
+def _sub_divisors(sub: Subscript) -> Iterator[Size]:
+    for atom, _ in sub.terms:
+        if isinstance(atom, Quotient | Remainder):
+            yield atom.divisor
+            yield from _sub_divisors(atom.value)
+
+
+def _divisors(form: Size) -> Iterator[str]:
+    for mono, _ in form.terms:
+        for atom in mono:
+            if isinstance(atom, FloorQuotient):
+                if len(atom.denominator.terms) == 1:
+                    yield from (a for a in atom.denominator.terms[0][0] if isinstance(a, str))
+                yield from _divisors(atom.numerator)
+
+
+def facts_of(cond: Cond) -> Facts:
+    """What is >= 0 where a condition holds."""
+    match cond:
+        case And(conds):
+            return tuple(fact for part in conds for fact in facts_of(part))
+        case Inside(sub, extent):
+            return (sub, constant(extent - 1) - sub)
+        case Zero(sub):
+            return (sub, -sub)
+        case Not(inner):
+            return facts_against(inner)
+        case _:
+            return ()
+
+
+def facts_against(cond: Cond) -> Facts:
+    """What is >= 0 where a condition does not hold."""
+    match cond:
+        case Or(conds):
+            return tuple(fact for part in conds for fact in facts_against(part))
+        case Not(inner):
+            return facts_of(inner)
+        case Inside(sub, extent):
+            positive = _positive(indices_of(sub), (sub, constant(extent)))
+            known = _nonempty(indices_of(sub))
+            above = constant(extent - 1) - sub
+            if nonnegative(sub, known, positive):
+                return (sub - extent,)
+            if nonnegative(above, known, positive):
+                return (-sub - 1,)
+            return ()
+        case _:
+            return ()
+
+
+@dataclass(frozen=True)
+class Stray:
+    """A read that is not proved in bounds: its tensor's ``axis``, and the subscript there."""
+
+    access: Access
+    axis: int
+
+
+def strays(
+    body: Expr, scope: tuple[Index, ...] = (), facts: Facts = ()
+) -> Iterator[Stray]:
+    """The reads of ``body`` that are not proved to stay in their arrays.
+
+    A lookup itself (``P[n, y[n]]``) is left to the run time; what is read inside it is not.
+    """
+    yield from _visit(body, scope, facts)
+
+
+def _visit(node: Tree, scope: tuple[Index, ...], facts: Facts) -> Iterator[Stray]:
+    for sub in subscripts(node):
+        yield from _visit_lookups(sub, scope, facts)
+    match node:
+        case Access():
+            yield from _stray_axes(node, scope, facts)
+        case Mul(factors):
+            guards = tuple(f.cond for f in factors if isinstance(f, Guard))
+            yield from _in_turn(guards, scope, facts)
+            inner = (*facts, *(fact for cond in guards for fact in facts_of(cond)))
+            for factor in factors:
+                if not isinstance(factor, Guard):
+                    yield from _visit(factor, scope, inner)
+        case And(conds):
+            yield from _in_turn(conds, scope, facts)
+        case Reduce(_, indices, domain, body) | Arg(_, indices, _, domain, body):
+            wider = (*scope, *indices)
+            yield from _in_turn(domain, wider, facts)
+            inner = (*facts, *(fact for cond in domain for fact in facts_of(cond)))
+            yield from _visit(body, wider, inner)
+        case Select(cond, then, other):
+            yield from _visit(cond, scope, facts)
+            yield from _visit(then, scope, (*facts, *facts_of(cond)))
+            yield from _visit(other, scope, (*facts, *facts_against(cond)))
+        case _:
+            for child in children(node):
+                yield from _visit(child, scope, facts)
+
+
+def _in_turn(conds: tuple[Cond, ...], scope: tuple[Index, ...], facts: Facts) -> Iterator[Stray]:
+    for cond in conds:
+        yield from _visit(cond, scope, facts)
+        facts = (*facts, *facts_of(cond))
+
+
+def _visit_lookups(sub: Subscript, scope: tuple[Index, ...], facts: Facts) -> Iterator[Stray]:
+    for atom, _ in sub.terms:
+        match atom:
+            case Lookup(access):
+                yield from _visit(access, scope, facts)
+            case Quotient(value, _) | Remainder(value, _):
+                yield from _visit_lookups(value, scope, facts)
+            case _:
+                pass
+
+
+def _stray_axes(access: Access, scope: tuple[Index, ...], facts: Facts) -> Iterator[Stray]:
+    for axis, (sub, extent) in enumerate(zip(access.subs, access.tensor.shape, strict=True)):
+        if has_lookup(sub):
+            continue
+        index = sub.index
+        if index is not None and index.extent is extent:
+            continue
+        if not inside(sub, extent, facts, scope):
+            yield Stray(access, axis)
+
+
+def has_lookup(sub: Subscript) -> bool:
+    """Whether an integer tensor is read in a subscript."""
+    return any(
+        isinstance(atom, Lookup)
+        or (isinstance(atom, Quotient | Remainder) and has_lookup(atom.value))
+        for atom, _ in sub.terms
+    )

@@ -1,0 +1,215 @@
+"""Index notation text to a program."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from ..errors import NotationError, ShapeError
+from ..ir.expr import ZERO, Access, Add, Arg, Compare, Expr, IndexOf, Select, SizeOf, Tensor
+from ..ir.program import Define, Program, Source
+from ..ir.sizes import Size, size
+from ..ir.subscripts import Index, Subscript, at, bounds
+from ..ir.walk import substitute, tensors
+from .affine import Affine
+from .bounds import Stray, strays
+from .dtypes import natural_dtype
+from .grammar import Grammar
+from .infer import Extents
+from .lower import Lower
+from .names import Names, resolve
+from .program_sizes import free_sizes
+from .spell import show_sub
+from .tokens import where
+from .tree import Binder, Definition, Line, Name, Return, SizeNames
+
+Shape = str | Sequence[int | str]
+
+
+def parse(text: str, shapes: Mapping[str, Shape] | None = None) -> Program:
+    """The program that a text defines.
+
+    ``shapes`` fixes the extents of inputs, as names (``"N D"``) or numbers (``(64, 10)``). The inputs are the arrays that are declared
+    or read and never defined, in order of first occurrence; the outputs are those of ``return``, else the definitions that
+    no statement reads. Raises NotationError, ShapeError or LimitError.
+
+    >>> program = parse("Y[n,m] = sum(d) X[n,d]*W[d,m] + b[m]")
+    >>> [(t.name, *map(str, t.shape)) for t in program.inputs]
+    [('X', 'N', 'D'), ('W', 'D', 'M'), ('b', 'M')]
+    """
+    lines = Grammar(text).lines()
+    forms = {name: _shape(name, shape) for name, shape in (shapes or {}).items()}
+    given = {n: None for shape in forms.values() for form in shape for n in form.names()}
+    names = resolve(text, lines, given)
+    extents = Extents(names, lines, forms)
+    extents.solve()
+    return _Program(names, extents, lines).build()
+
+
+def _shape(name: str, shape: Shape) -> tuple[Size, ...]:
+    parts = shape.replace(",", " ").split() if isinstance(shape, str) else shape
+    return tuple(_size(name, part) for part in parts)
+
+
+def _size(name: str, part: int | str) -> Size:
+    if isinstance(part, str):
+        return _size_text(part)
+    try:
+        value = int(part)
+    except (TypeError, ValueError):
+        value = -1
+    if value < 0 or isinstance(part, bool) or value != part:
+        raise ShapeError(
+            f"the shape of {name} has a size that is none", where=f"shapes[{name!r}]",
+            expected="integers >= 0 or names", found=repr(part),
+        )  # fmt: skip
+    return size(value)
+
+
+def _size_text(text: str) -> Size:
+    grammar = Grammar(text)
+    node = grammar.expression(0)
+    if grammar.next.kind != "end" or grammar.look(1).kind != "eof":
+        grammar.fail(grammar.next, "a size is one name, number or expression")
+    return Affine(Names(text), lambda b: size(0), _no_lookup, {}).size(node)
+
+
+def _no_lookup(node: object) -> Access:
+    raise NotationError("a size reads no array")
+
+
+class _Program:
+    """Builds the program from what the inference found."""
+
+    def __init__(self, names: Names, extents: Extents, lines: list[Line]) -> None:
+        self.names = names
+        self.extents = extents
+        self.lines = lines
+        letters = [b.name for found in names.binders.values() for b in found]
+        taken = dict.fromkeys((*names.arrays, *letters, *names.given, *extents.taken))
+        self.lower = Lower(names, extents, taken)
+        self.statements: list[Define] = []
+
+    def build(self) -> Program:
+        inputs = [a for a in self.names.arrays.values() if a.line is None]
+        inputs.sort(key=lambda array: array.first.start)
+        for array in inputs:
+            shape = self.extents.shape(array.name)
+            self.lower.tensors[array.name] = Tensor(array.name, shape, array.dtype)
+        for number, line in enumerate(self.lines):
+            if isinstance(line, Definition):
+                self.define(number, line)
+        if not self.statements:
+            raise NotationError(
+                "the text defines nothing", where=where(self.names.text, 0),
+                expected="name[indices] = expression",
+            )  # fmt: skip
+        own = tuple(self.lower.tensors[array.name] for array in inputs)
+        statements = tuple(self.statements)
+        outputs = self.outputs(statements)
+        stated = [n for line in self.lines if isinstance(line, SizeNames) for n in line.names]
+        sizes = free_sizes(own, statements, tuple(stated))
+        return Program(own, statements, outputs, sizes)
+
+    def define(self, number: int, line: Definition) -> None:
+        lower = self.lower
+        lower.line, lower.helpers = number, []
+        start = self.names.text.count("\n", 0, line.start) + 1
+        lower.source = Source(self.names.text[line.start : line.end], start)
+        body = lower.whole(line.body)
+        indices = tuple(map(lower.affine.index, line.binders))
+        for helper in lower.helpers:
+            self.check(helper.body, helper.indices, line)
+        self.check(body, indices, line)
+        left, body = self.left(line, body)
+        shape = tuple(index.extent for index in left)
+        dtype = line.dtype or natural_dtype(body)
+        tensor = Tensor(line.name, shape, dtype)
+        lower.tensors[line.name] = tensor
+        if tensor.kind == "int" and self.natural(body):
+            lower.natural[tensor] = None
+        self.statements += [*lower.helpers, Define(tensor, left, body, lower.source)]
+
+    def natural(self, body: Expr) -> bool:
+        """Whether an integer value is >= 0: an arg, a position, a subscript counted from the end."""
+        match body:
+            case Arg():
+                return True
+            case IndexOf(sub):
+                return self.lower.is_natural(sub)
+            case Select(Compare("<", value, number), Add((term, SizeOf())), other):
+                return number is ZERO and term is value and other is value
+            case _:
+                return False
+
+    def left(self, line: Definition, body: Expr) -> tuple[tuple[Index, ...], Expr]:
+        """The plain indices of the left side; merged axes are split in the body."""
+        lower = self.lower
+        taken = {b.name for b in self.names.binders[lower.line]}
+        found: list[Index] = []
+        for item in line.left:
+            if isinstance(item, Binder):
+                found.append(lower.affine.index(item))
+                continue
+            parts = tuple(map(lower.affine.index, item.parts))
+            name = "".join(index.name for index in parts)
+            while name in taken:
+                name += "'"
+            taken.add(name)
+            body, index = _split(body, parts, name)
+            found.append(index)
+        return tuple(found), body
+
+    def check(self, body: Expr, indices: tuple[Index, ...], line: Definition) -> None:
+        for stray in strays(body, indices):
+            self.refuse(stray, line)
+
+    def refuse(self, stray: Stray, line: Definition) -> None:
+        access, axis = stray.access, stray.axis
+        sub, extent = access.subs[axis], access.tensor.shape[axis]
+        low, high = bounds(sub)
+        ranges = f" runs from {low} to {high}" if low is not None and high is not None else ""
+        place = self.lower.places.get(access, line)
+        name = access.tensor.name
+        self.names.fail(
+            place, f"{name} is read outside its extent, or not provably inside",
+            expected=f"0 <= {show_sub(sub)} < {extent}, axis {axis} of {name}",
+            found=f"{show_sub(sub)}{ranges}",
+            hint=f"pad it: pad({name}, 0)[...]; or restrict an index: name:EXTENT where it is bound; or "
+            f"guard the read: [0 <= {show_sub(sub)} < {extent}]*{name}[...]; "
+            f"or declare the extents: {self.extents.declaration(name)}",
+        )  # fmt: skip
+
+    def outputs(self, statements: tuple[Define, ...]) -> tuple[Tensor, ...]:
+        returns = [line for line in self.lines if isinstance(line, Return)]
+        if not returns:
+            return default_outputs(statements)
+        if len(returns) > 1:
+            self.names.fail(returns[1], "there is a second return", expected="one at most")
+        return tuple(self.returned(name) for name in returns[0].names)
+
+    def returned(self, name: Name) -> Tensor:
+        found = self.lower.tensors.get(name.name)
+        if found is None:
+            self.names.fail(name, f"{name.name} is not defined", expected="a name of the program")
+        return found
+
+
+def default_outputs(statements: tuple[Define, ...]) -> tuple[Tensor, ...]:
+    """The targets that no statement reads."""
+    read = {tensor for statement in statements for tensor in tensors(statement.body)}
+    return tuple(s.target for s in statements if s.target not in read)
+
+
+def _split(body: Expr, parts: tuple[Index, ...], name: str) -> tuple[Expr, Index]:
+    """``body`` with several indices read off one: ``(h, d)`` is ``hd//D`` and ``hd % D``."""
+    whole = size(1)
+    for index in parts:
+        whole = whole * index.extent
+    merged = Index(name, whole)
+    places: dict[Index, Subscript] = {}
+    below = size(1)
+    for index in reversed(parts):
+        place = at(merged) if below.literal == 1 else at(merged) // below
+        places[index] = place if index is parts[0] else place % index.extent
+        below = below * index.extent
+    return substitute(body, places), merged  # type: ignore[return-value]
