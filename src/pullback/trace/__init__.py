@@ -1,0 +1,1 @@
+"""From plain NumPy functions to programs."""

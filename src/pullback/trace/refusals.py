@@ -1,0 +1,134 @@
+"""What can't be traced, by name, and what to write instead."""
+
+from __future__ import annotations
+
+_SCAN = "a running sum of n elements is np.tril(np.ones((n, n))) @ x; running products can't be written yet"
+_DATA_SHAPE = (
+    "the result's shape depends on data; keep the shape with np.where or a product with a mask"
+)
+_ORDER = "sorting can't be traced yet; np.max, np.min, np.argmax and np.argmin can"
+_MATRIX = "matrix functions that need elimination or iteration can't be traced yet"
+_IN_PLACE = "it changes its argument; write a new array with np.where or np.concatenate"
+_SPECTRUM = "write the transform as a product with a constant matrix of cosines and sines"
+_UNINITIALISED = (
+    "use np.zeros or np.zeros_like, and np.where, np.stack or np.concatenate to fill it"
+)
+
+# Name of a NumPy or SciPy function, or of a method -> what to write instead.
+HINTS: dict[str, str] = {
+    **dict.fromkeys(("np.cumsum", "np.cumprod", "np.cumulative_sum", "np.cumulative_prod"), _SCAN),
+    **dict.fromkeys(("np.nancumsum", "np.nancumprod", "cumsum", "cumprod"), _SCAN),
+    **dict.fromkeys(("np.nonzero", "np.flatnonzero", "np.argwhere", "np.unique"), _DATA_SHAPE),
+    **dict.fromkeys(
+        ("np.extract", "np.compress", "np.trim_zeros", "nonzero", "compress"), _DATA_SHAPE
+    ),
+    **dict.fromkeys(("np.sort", "np.argsort", "np.partition", "np.argpartition"), _ORDER),
+    **dict.fromkeys(("np.median", "np.percentile", "np.quantile", "np.searchsorted"), _ORDER),
+    **dict.fromkeys(("np.lexsort", "sort", "argsort", "partition", "argpartition"), _ORDER),
+    **dict.fromkeys(("np.nanmedian", "np.nanpercentile", "np.nanquantile", "searchsorted"), _ORDER),
+    **dict.fromkeys(
+        tuple(
+            f"np.linalg.{name}"
+            for name in (
+                *("inv", "solve", "det", "slogdet", "cholesky", "qr", "svd", "eig", "eigh"),
+                *("eigvals", "eigvalsh", "pinv", "lstsq", "matrix_rank", "cond", "tensorinv"),
+                *("tensorsolve", "svdvals"),
+            )
+        ),
+        _MATRIX,
+    ),
+    **dict.fromkeys(
+        tuple(
+            f"np.fft.{name}" for name in ("fft", "ifft", "rfft", "irfft", "fft2", "ifft2", "fftn")
+        ),
+        _SPECTRUM,
+    ),
+    **dict.fromkeys(
+        ("np.put", "np.place", "np.putmask", "np.copyto", "np.fill_diagonal"), _IN_PLACE
+    ),
+    **dict.fromkeys(
+        ("np.put_along_axis", "fill", "put", "resize", "setfield", "partition"), _IN_PLACE
+    ),
+    **dict.fromkeys(("np.empty_like",), _UNINITIALISED),
+    "np.convolve": "use np.lib.stride_tricks.sliding_window_view and a product",
+    "np.correlate": "use np.lib.stride_tricks.sliding_window_view and a product",
+    "np.gradient": "write the differences out with slices: (x[2:] - x[:-2]) / 2",
+    "np.interp": "write it with np.floor, np.take and a weighted sum",
+    "np.allclose": "its result decides what runs; compute np.isclose and keep both outcomes",
+    "np.array_equal": "its result decides what runs; compute x == y and keep both outcomes",
+    "np.array_equiv": "its result decides what runs; compute x == y and keep both outcomes",
+    "np.apply_along_axis": "write the function for the whole array, with axis=",
+    "np.apply_over_axes": "write the function for the whole array, with axis=",
+    "np.vectorize": "write the function for the whole array",
+    "np.piecewise": "write np.where(condition, x, y)",
+    "np.choose": "write np.where, or np.take_along_axis of a np.stack",
+    "np.delete": "write np.concatenate of the slices that stay",
+    "np.insert": "write np.concatenate of slices and the new part",
+    "np.nanmax": "write np.max(np.where(np.isnan(x), -np.inf, x))",
+    "np.nanmin": "write np.min(np.where(np.isnan(x), np.inf, x))",
+    "np.nanvar": "write it with np.nanmean",
+    "np.nanstd": "write it with np.nanmean",
+    "np.nanprod": "write np.prod(np.where(np.isnan(x), 1, x))",
+    "np.cov": "write (x - x.mean(1, keepdims=True)) @ (...).T / (n - 1)",
+    "np.corrcoef": "write it with np.mean, np.std and a product",
+    "np.bincount": "write a sum over (y[:, None] == np.arange(n))",
+    "np.histogram": "its result is piecewise constant in the data; compute it outside",
+    "np.trapezoid": "write ((y[1:] + y[:-1]) / 2 * np.diff(x)).sum()",
+    "np.trapz": "write ((y[1:] + y[:-1]) / 2 * np.diff(x)).sum()",
+    "np.angle": "complex arrays can't be traced; use np.arctan2",
+    "np.imag": "complex arrays can't be traced",
+    "np.resize": "use np.reshape or np.tile",
+    "np.take": "only traced arrays can be indexed by traced ones: make the table an argument, "
+    "or write (y[:, None] == np.arange(len(table))) @ table",
+    "np.asarray": "leave it out: the argument is an array already",
+    "np.polyval": "write it by Horner's rule, or with powers",
+    "scipy.special.logsumexp": "write m = x.max(axis, keepdims=True); np.log(np.sum(np.exp(x - m))) + m",
+    "scipy.special.softmax": "write e = np.exp(x - x.max(axis, keepdims=True)); e / e.sum(axis, keepdims=True)",
+    "scipy.special.log_softmax": "write x - m - np.log(np.exp(x - m).sum(axis, keepdims=True)), m = x.max(...)",
+    "item": "keep it an array: x.sum() is one already; index it as x[0] for one element",
+    "tolist": "keep it an array",
+    "tobytes": "keep it an array",
+    "view": "use .astype for another dtype, .reshape for another shape",
+    "flat": "use .ravel()",
+    "searchsorted": _ORDER,
+    "choose": "write np.where, or np.take_along_axis of a np.stack",
+    "data": "keep it an array",
+    "imag": "complex arrays can't be traced",
+    "byteswap": "keep it an array",
+    "strides": "memory layout has no part in a formula",
+    "ctypes": "keep it an array",
+    "base": "memory layout has no part in a formula",
+    "flags": "memory layout has no part in a formula",
+    "gcd": "integers with no derivative: compute it outside",
+    "lcm": "integers with no derivative: compute it outside",
+    "left_shift": "write x * 2**n",
+    "right_shift": "write x // 2**n",
+    "bitwise_and": "bitwise operations are traced for bools only",
+    "bitwise_or": "bitwise operations are traced for bools only",
+    "bitwise_xor": "bitwise operations are traced for bools only",
+    "nextafter": "it is a matter of rounding and has no derivative",
+    "spacing": "it is a matter of rounding and has no derivative",
+    "frexp": "write it with np.log2, np.floor and np.exp2",
+    "erfc": "write 1 - scipy.special.erf(x)",
+    "accumulate": _SCAN,
+    "at": _IN_PLACE,
+    "reduceat": "write the sums over slices and np.stack them",
+}
+
+ANYTHING_ELSE = (
+    "write it with functions that can be traced: sums, products, slices, np.where, np.einsum"
+)
+NO_ARRAY = (
+    "use NumPy functions of the array itself: np.stack([...]) makes an array of traced ones; for "
+    "table[y] with a constant table, write (y[:, None] == np.arange(len(table))) @ table, or make it an argument"
+)
+NO_BOOL = "write np.where(condition, x, y): both outcomes become part of the formula"
+NO_NUMBER = "keep it an array: arithmetic and NumPy functions take it as it is"
+NO_ASSIGNMENT = (
+    "write a new array: np.where(mask, new, x), np.concatenate or np.stack of the parts, or np.pad"
+)
+
+
+def hint_for(*names: str) -> str:
+    """What to write instead of the first of these names that is known."""
+    return next((HINTS[name] for name in names if name in HINTS), ANYTHING_ELSE)

@@ -1,0 +1,304 @@
+"""Reading by subscripts: ``x[...]`` in all of NumPy's forms, take, take_along_axis; constants alike."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ..ir.expr import ZERO, Access, Add, Compare, Expr, Select, number
+from ..ir.subscripts import Lookup, Subscript, at, constant
+from .axes import one_axis
+from .constants import affine, affine_form
+from .record import Sheet
+from .rows import row
+from .values import INT, Subs, Value, remapped, reshaped
+
+Getter = tuple[tuple[int, ...], Any]  # an index array: its shape, its subscript as a function
+
+
+def getitem(sheet: Sheet, value: Value, key: Any) -> tuple[Value, bool]:
+    """``value[key]``, and whether NumPy gives a view."""
+    parts = _complete(sheet, value, key if isinstance(key, tuple) else (key,))
+    arrays = [part for part in parts if not isinstance(part, slice | type(None) | int)]
+    if not arrays:
+        return _basic(value, parts), True
+    return _advanced(sheet, value, parts), False
+
+
+def _complete(sheet: Sheet, value: Value, key: tuple[Any, ...]) -> list[Any]:
+    """The key without ellipsis, one part per axis: slice, int, None or an index array."""
+    parts = [part for given in key for part in _part(sheet, given)]
+    used = sum(part is not None and part is not Ellipsis for part in parts)
+    dots = [k for k, part in enumerate(parts) if part is Ellipsis]
+    if len(dots) > 1:
+        raise IndexError("an index can only have a single ellipsis")
+    if used > value.ndim:
+        raise IndexError(f"{used} indices for an array of {value.ndim} axes")
+    place = dots[0] if dots else len(parts)
+    fill = [slice(None)] * (value.ndim - used)
+    return [*parts[:place], *fill, *parts[place + 1 :]]
+
+
+def _part(sheet: Sheet, given: Any) -> list[Any]:
+    if given is None or given is Ellipsis or isinstance(given, slice):
+        return [given]
+    if isinstance(given, bool | np.bool_):
+        raise sheet.refusal("a single bool as an index can't be traced", hint="use np.where")
+    traced = getattr(given, "_pullback_value", None)
+    if traced is not None:
+        index = sheet.value(given)
+        if index.is_bool:
+            raise sheet.refusal(
+                "indexing by a traced bool array can't be traced: the result's shape depends on data",
+                hint="keep the shape: np.where(mask, x, 0), or a sum of x * mask",
+            )
+        if index.dtype.kind not in "iu":
+            raise sheet.refusal(
+                "an index is not an integer",
+                expected="integers",
+                found=f"dtype {index.dtype}",
+                hint="make it an integer array: y.astype(int)",
+            )
+        return [index]
+    if isinstance(given, list | tuple | np.ndarray):
+        return _constant_part(sheet, given)
+    return [operator.index(given)]
+
+
+def _constant_part(sheet: Sheet, given: Any) -> list[Any]:
+    if not isinstance(given, np.ndarray) and any(hasattr(p, "_pullback_value") for p in given):
+        raise sheet.refusal(
+            "a list that holds traced arrays is used as an index",
+            hint="write np.stack([...]) to make one array of them",
+        )
+    array = np.asarray(given)
+    if array.dtype.kind == "b":
+        return list(array.nonzero())
+    if not array.size and not isinstance(given, np.ndarray):
+        array = array.astype(np.int64)
+    if array.dtype.kind not in "iu":
+        raise IndexError("arrays used as indices must be of integer type")
+    return [array]
+
+
+def _basic(value: Value, parts: Sequence[Any]) -> Value:
+    """Slices, integers and new axes."""
+    shape: list[int] = []
+    names: list[str] = []
+    sources: list[tuple[int, int, int]] = []  # per old axis: the new one (-1: none), step, first
+    axis = 0
+    for part in parts:
+        if part is None:
+            shape.append(1)
+            names.append("")
+            continue
+        extent = value.shape[axis]
+        if isinstance(part, slice):
+            start, stop, step = part.indices(extent)
+            sources.append((len(shape), step, start))
+            shape.append(len(range(start, stop, step)))
+            names.append(value.axes[axis])
+        else:
+            sources.append((-1, 0, _within(part, extent, axis)))
+        axis += 1
+
+    def change(subs: Subs) -> Subs:
+        return tuple(
+            constant(first) if new < 0 else _stepped(subs[new], step, first, shape[new])
+            for new, step, first in sources
+        )
+
+    return remapped(value, shape, names, change)
+
+
+def _stepped(sub: Subscript, step: int, first: int, extent: int) -> Subscript:
+    return sub * step + first if extent != 1 or step == 1 else sub + first
+
+
+def _within(index: int, extent: int, axis: int) -> int:
+    if not -extent <= index < extent:
+        raise IndexError(f"index {index} is out of bounds for axis {axis} with size {extent}")
+    return index % extent
+
+
+def _advanced(sheet: Sheet, value: Value, parts: Sequence[Any]) -> Value:
+    """Index arrays (and integers) run together; slices and new axes apply on their own."""
+    plain: list[Any] = []
+    advanced: list[int] = []  # the places of index arrays among the parts
+    for place, part in enumerate(parts):
+        if part is None or isinstance(part, slice):
+            plain.append(part)
+        else:
+            plain.append(slice(None))
+            advanced.append(place)
+    sliced = _basic(value, plain)
+    getters = {
+        place: _getter(sheet, parts[place], sliced.shape[place], place) for place in advanced
+    }
+    common = np.broadcast_shapes(*(shape for shape, _ in getters.values()))
+    together = advanced == list(range(advanced[0], advanced[0] + len(advanced)))
+    lead = advanced[0] if together else 0
+    rest = [k for k in range(sliced.ndim) if k not in getters]
+    names = _index_names(sheet, [parts[p] for p in advanced], common)
+    shape = [sliced.shape[k] for k in rest]
+    axes = [sliced.axes[k] for k in rest]
+    shape[lead:lead], axes[lead:lead] = list(common), names
+
+    def change(subs: Subs) -> Subs:
+        own = subs[lead : lead + len(common)]
+        others = iter((*subs[:lead], *subs[lead + len(common) :]))
+        return tuple(
+            getters[k][1](_aligned(own, common, getters[k][0])) if k in getters else next(others)
+            for k in range(sliced.ndim)
+        )
+
+    return remapped(sliced, shape, axes, change)
+
+
+def _index_names(sheet: Sheet, parts: Sequence[Any], common: tuple[int, ...]) -> list[str]:
+    names = [""] * len(common)
+    for part in parts:
+        if isinstance(part, Value):
+            lead = len(common) - part.ndim
+            for k, (n, name) in enumerate(zip(part.shape, part.axes, strict=True)):
+                if n == common[lead + k] and not names[lead + k]:
+                    names[lead + k] = name
+    return names
+
+
+def _getter(sheet: Sheet, part: Any, extent: int, axis: int) -> Getter:
+    """An index array's shape, and its subscript as a function of the result's subscripts."""
+    if isinstance(part, int):
+        fixed = constant(_within(part, extent, axis))
+        return (), lambda subs: fixed
+    if isinstance(part, Value):
+        return _traced_getter(sheet, part, extent)
+    array = np.asarray(part, dtype=np.int64)
+    if array.size and (array.min() < -extent or array.max() >= extent):
+        wrong = array[(array < -extent) | (array >= extent)][0]
+        raise IndexError(f"index {wrong} is out of bounds for axis {axis} with size {extent}")
+    array = np.where(array < 0, array + extent, array)
+    form = affine_form(array)
+    if form is not None:
+        return array.shape, lambda subs: affine(*form, subs)
+    return _lookup(sheet.value(array))
+
+
+def _traced_getter(sheet: Sheet, index: Value, extent: int) -> Getter:
+    if index.nonnegative:
+        return _lookup(index if index.tensor is not None else sheet.keep(index))
+
+    def lowered(subs: Subs) -> Expr:
+        own = index.read(subs)
+        return Select(Compare("<", own, ZERO), Add((own, number(extent))), own)
+
+    counted = Value(index.shape, INT, lowered, index.axes, nonnegative=True)
+    wish = sheet.wish_of(index)
+    return _lookup(sheet.keep(counted, f"{wish}_wrapped" if wish else ""))
+
+
+def _lookup(index: Value) -> Getter:
+    assert index.tensor is not None
+    tensor = index.tensor
+    return index.shape, lambda subs: at(Lookup(Access(tensor, subs)))
+
+
+def _aligned(subs: Subs, common: Sequence[int], shape: Sequence[int]) -> Subs:
+    """The subscripts of a common shape as those of one that is broadcast to it."""
+    lead = len(common) - len(shape)
+    return tuple(
+        constant(0) if n == 1 and common[lead + k] != 1 else subs[lead + k]
+        for k, n in enumerate(shape)
+    )
+
+
+def taken(sheet: Sheet, value: Value, indices: Any, axis: int) -> Value:
+    """``value`` at an array of indices along one axis."""
+    key = [slice(None)] * value.ndim
+    parts = [
+        p for k, given in enumerate(key) for p in ([given] if k != axis else _part(sheet, indices))
+    ]
+    return _advanced(sheet, value, parts)
+
+
+@row(np.take)
+def take(sheet: Sheet, a: Any, indices: Any, axis: Any = None, *, mode: str = "raise") -> Value:
+    """The elements at some places of one axis."""
+    value = sheet.value(a)
+    if mode != "raise":
+        raise sheet.refusal(
+            f"np.take with mode={mode!r} can't be traced",
+            expected="mode='raise'",
+            hint="bring the indices in range first, with np.clip or %",
+        )
+    if axis is None:
+        value = value if value.ndim == 1 else sheet.keep(reshaped(value, (value.size,)))
+        axis = 0
+    along = one_axis(axis, value.ndim)
+    if not hasattr(indices, "_pullback_value"):
+        indices = np.asarray(indices)
+        if indices.dtype.kind == "b":
+            indices = indices.astype(np.int64)
+    return taken(sheet, value, indices, along)
+
+
+@row(np.take_along_axis)
+def take_along_axis(sheet: Sheet, arr: Any, indices: Any, axis: Any = -1) -> Value:
+    """arr[..., indices[..., k, ...], ...], the other axes running together."""
+    value, index = sheet.value(arr), sheet.value(indices)
+    if axis is None:
+        value, axis = sheet.keep(reshaped(value, (value.size,))), 0
+    along = one_axis(axis, value.ndim)
+    if index.dtype.kind not in "iu" or index.ndim != value.ndim:
+        raise IndexError("indices must be integers with as many axes as the array")
+    others = [k for k in range(value.ndim) if k != along]
+    extents = list(index.shape)
+    for k in others:
+        extents[k] = np.broadcast_shapes((value.shape[k],), (index.shape[k],))[0]
+    given = indices if not hasattr(indices, "_pullback_value") else index
+    _, sub_of = _getter(sheet, given, value.shape[along], along)
+
+    def change(subs: Subs) -> Subs:
+        own = [
+            constant(0) if n == 1 and extents[k] != 1 else sub
+            for k, (sub, n) in enumerate(zip(subs, index.shape, strict=True))
+        ]
+        outer = [
+            constant(0) if value.shape[k] == 1 and extents[k] != 1 else sub
+            for k, sub in enumerate(subs)
+        ]
+        return (*outer[:along], sub_of(tuple(own)), *outer[along + 1 :])
+
+    names = [index.axes[k] or (value.axes[k] if k != along else "") for k in range(value.ndim)]
+    return remapped(value, extents, names, change)
+
+
+# ----------------------------------------------------------------------------------------------------
+# Constants of an array's form: NumPy's own arrays, which enter later operations as constants
+
+
+def _like(make: Any) -> Any:
+    def build(
+        sheet: Sheet, a: Any, *fill: Any, dtype: Any = None, shape: Any = None, **options: Any
+    ) -> Any:
+        if options.pop("order", "C") not in ("C", "K", "A") or options.pop("subok", False):
+            raise TypeError("unexpected order or subok")
+        options.pop("device", None)
+        value = sheet.value(a)
+        if any(hasattr(part, "_pullback_value") for part in fill):
+            raise sheet.refusal(
+                "np.full_like with a traced fill value can't be traced",
+                hint="write np.broadcast_to(value, x.shape)",
+            )
+        extents = value.shape if shape is None else shape
+        return make(extents, *fill, dtype=value.dtype if dtype is None else dtype)
+
+    return build
+
+
+row(np.zeros_like)(_like(np.zeros))
+row(np.ones_like)(_like(np.ones))
+row(np.full_like)(_like(np.full))

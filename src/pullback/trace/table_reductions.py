@@ -1,0 +1,358 @@
+"""Reductions: sums, means, variances, extrema and their places."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from ..ir.expr import (
+    ZERO,
+    Add,
+    Arg,
+    Compare,
+    Cond,
+    Expr,
+    Guard,
+    Mul,
+    Not,
+    Reduce,
+    Select,
+    SizeOf,
+    neg,
+    power,
+    total,
+)
+from ..ir.sizes import size
+from ..ir.subscripts import Index, Subscript, at
+from .axes import all_axes, one_axis
+from .record import Sheet
+from .rows import row
+from .table_elementwise import HALF, apply_ufunc, elementwise
+from .values import (
+    BOOL,
+    INT,
+    DType,
+    Subs,
+    Value,
+    broadcast,
+    cast,
+    condition,
+    expanded,
+    reshaped,
+)
+
+Reading = Callable[[tuple[Index, ...], Expr], Expr]
+
+
+def folded(
+    sheet: Sheet,
+    value: Value,
+    axes: Sequence[int],
+    keepdims: bool,
+    dtype: DType,
+    fold: Reading,
+) -> Value:
+    """``fold`` of the elements along ``axes``."""
+    kept = [k for k in range(value.ndim) if k not in axes]
+
+    def read(subs: Subs) -> Expr:
+        own = tuple(subs[k] for k in kept) if keepdims else subs
+        bound = {k: sheet.bound(value.shape[k], value.axes[k]) for k in sorted(axes)}
+        free = dict(zip(kept, own, strict=True))
+        full: list[Subscript] = [at(bound[k]) if k in bound else free[k] for k in range(value.ndim)]
+        return fold(tuple(bound.values()), value.read(tuple(full)))
+
+    def truth(subs: Subs) -> Cond:
+        found = read(subs)
+        return found.cond if isinstance(found, Guard) else Compare("!=", found, ZERO)
+
+    if keepdims:
+        shape = [1 if k in axes else n for k, n in enumerate(value.shape)]
+        names = ["" if k in axes else name for k, name in enumerate(value.axes)]
+    else:
+        shape = [value.shape[k] for k in kept]
+        names = [value.axes[k] for k in kept]
+    return Value(tuple(shape), dtype, truth if dtype == BOOL else read, tuple(names))
+
+
+def count(value: Value, axes: Sequence[int]) -> int:
+    """The number of elements reduced to one."""
+    return prod(value.shape[k] for k in axes)
+
+
+def asked(function: Any, value: Value, **options: Any) -> DType:
+    """The dtype of a reduction's result: NumPy itself is asked, on one element."""
+    with np.errstate(all="ignore"):
+        found: DType = np.asarray(function(np.ones((1,), value.dtype), **options)).dtype
+    return found
+
+
+def _as(sheet: Sheet, value: Value, dtype: Any) -> Value:
+    return value if dtype is None else sheet.keep(cast(value, np.dtype(dtype)))
+
+
+def _sum(indices: tuple[Index, ...], body: Expr) -> Expr:
+    return total(indices, body)
+
+
+def _reduce(op: str) -> Reading:
+    return lambda indices, body: Reduce(op, indices, (), body) if indices else body
+
+
+@row(np.sum)
+def sum_(
+    sheet: Sheet, a: Any, axis: Any = None, dtype: Any = None, *, keepdims: bool = False
+) -> Value:
+    """Σ over the axes."""
+    value = sheet.value(a)
+    found = asked(np.sum, value, dtype=dtype)
+    value = _as(sheet, value, dtype)
+    return folded(sheet, value, all_axes(axis, value.ndim), keepdims, found, _sum)
+
+
+@row(np.prod)
+def prod_(
+    sheet: Sheet, a: Any, axis: Any = None, dtype: Any = None, *, keepdims: bool = False
+) -> Value:
+    """Π over the axes."""
+    value = sheet.value(a)
+    found = asked(np.prod, value, dtype=dtype)
+    value = _as(sheet, value, dtype)
+    return folded(sheet, value, all_axes(axis, value.ndim), keepdims, found, _reduce("prod"))
+
+
+@row(np.mean)
+def mean(
+    sheet: Sheet, a: Any, axis: Any = None, dtype: Any = None, *, keepdims: bool = False
+) -> Value:
+    """1/n Σ over the axes."""
+    value = sheet.value(a)
+    found = asked(np.mean, value, dtype=dtype)
+    value = _as(sheet, value, dtype)
+    return averaged(sheet, value, all_axes(axis, value.ndim), keepdims, found)
+
+
+def averaged(
+    sheet: Sheet, value: Value, axes: Sequence[int], keepdims: bool, dtype: DType, less: int = 0
+) -> Value:
+    """Σ over the axes divided by their number, less ``less``."""
+    scale = power(SizeOf(size(max(count(value, axes) - less, 0))), -1)
+
+    def fold(indices: tuple[Index, ...], body: Expr) -> Expr:
+        return Mul((scale, total(indices, body)))
+
+    return folded(sheet, value, axes, keepdims, dtype, fold)
+
+
+@row(np.var)
+def var(
+    sheet: Sheet,
+    a: Any,
+    axis: Any = None,
+    dtype: Any = None,
+    *,
+    ddof: int = 0,
+    keepdims: bool = False,
+    mean: Any = None,
+    correction: Any = None,
+) -> Value:
+    """The mean of squares of what differs from the mean."""
+    value = sheet.value(a)
+    found = asked(np.var, value, dtype=dtype)
+    value = _as(sheet, value, dtype)
+    axes = all_axes(axis, value.ndim)
+    less = ddof if correction is None else correction
+    if less != int(less):
+        raise sheet.refusal(f"ddof={less} can't be traced", expected="an integer")
+    if mean is None:  # kept in the form that the user's own mean would have, to be shared with it
+        middle = sheet.keep(averaged(sheet, value, axes, keepdims, found))
+        middle = middle if keepdims else expanded(middle, axes)
+    else:
+        middle = sheet.value(mean)
+    centred = sheet.keep(elementwise(lambda x, m: Add((x, neg(m))), [value, middle], found))
+    squares = replace(centred, at=lambda subs: power(centred.read(subs), 2))
+    return averaged(sheet, squares, axes, keepdims, found, int(less))
+
+
+@row(np.std)
+def std(sheet: Sheet, a: Any, axis: Any = None, dtype: Any = None, **options: Any) -> Value:
+    """The square root of the variance."""
+    variance = sheet.keep(var(sheet, a, axis, dtype, **options))
+    return elementwise(lambda v: power(v, HALF), [variance], variance.dtype)
+
+
+def _extremum(op: str) -> Callable[..., Value]:
+    def build(sheet: Sheet, a: Any, axis: Any = None, *, keepdims: bool = False) -> Value:
+        value = sheet.value(a)
+        axes = all_axes(axis, value.ndim)
+        if not count(value, axes):
+            raise ValueError(f"the {op} over no elements")
+        return folded(sheet, value, axes, keepdims, value.dtype, _reduce(op))
+
+    return build
+
+
+row(np.max, np.amax)(_extremum("max"))
+row(np.min, np.amin)(_extremum("min"))
+
+
+@row(np.ptp)
+def ptp(sheet: Sheet, a: Any, axis: Any = None, *, keepdims: bool = False) -> Value:
+    """The greatest less the least."""
+    most = sheet.keep(_extremum("max")(sheet, a, axis, keepdims=keepdims))
+    least = sheet.keep(_extremum("min")(sheet, a, axis, keepdims=keepdims))
+    return elementwise(lambda x, y: Add((x, neg(y))), [most, least], most.dtype)
+
+
+def _place(op: str) -> Callable[..., Value]:
+    def build(sheet: Sheet, a: Any, axis: Any = None, *, keepdims: bool = False) -> Value:
+        value = sheet.value(a)
+        rank = value.ndim
+        if axis is None and rank != 1:
+            value = sheet.keep(reshaped(value, (value.size,)))
+        along = 0 if axis is None else one_axis(axis, rank)
+        if not value.shape[along]:
+            raise ValueError(f"the arg{op} over no elements")
+
+        def fold(indices: tuple[Index, ...], body: Expr) -> Expr:
+            return Arg(op, indices, 0, (), body)
+
+        found = folded(sheet, value, (along,), keepdims and axis is not None, INT, fold)
+        if keepdims and axis is None:
+            found = expanded(found, range(rank))
+        return replace(found, nonnegative=True)
+
+    return build
+
+
+row(np.argmax)(_place("max"))
+row(np.argmin)(_place("min"))
+
+
+def _counted(sheet: Sheet, a: Any, axis: Any, keepdims: bool, negated: bool) -> Value:
+    value = sheet.value(a)
+    told = condition(
+        value.shape,
+        lambda subs: Not(value.test(subs)) if negated else value.test(subs),
+        value.axes,
+    )
+    return folded(sheet, told, all_axes(axis, value.ndim), keepdims, INT, _sum)
+
+
+@row(np.any)
+def any_(sheet: Sheet, a: Any, axis: Any = None, *, keepdims: bool = False) -> Value:
+    """Whether one of them is true."""
+    counted = _counted(sheet, a, axis, keepdims, False)
+    return condition(
+        counted.shape, lambda subs: Compare("<", ZERO, counted.read(subs)), counted.axes
+    )
+
+
+@row(np.all)
+def all_(sheet: Sheet, a: Any, axis: Any = None, *, keepdims: bool = False) -> Value:
+    """Whether none of them is false."""
+    counted = _counted(sheet, a, axis, keepdims, True)
+    return condition(
+        counted.shape, lambda subs: Compare("==", counted.read(subs), ZERO), counted.axes
+    )
+
+
+@row(np.count_nonzero)
+def count_nonzero(sheet: Sheet, a: Any, axis: Any = None, *, keepdims: bool = False) -> Value:
+    """The number of elements that are not zero."""
+    return _counted(sheet, a, axis, keepdims, False)
+
+
+@row(np.average)
+def average(
+    sheet: Sheet, a: Any, axis: Any = None, weights: Any = None, *, keepdims: bool = False
+) -> Value:
+    """Σ weight·a / Σ weight."""
+    value = sheet.value(a)
+    if weights is None:
+        return mean(sheet, a, axis, keepdims=keepdims)
+    weight = sheet.value(weights)
+    axes = all_axes(axis, value.ndim)
+    if weight.shape != value.shape:
+        if len(axes) != 1 or weight.shape != (value.shape[axes[0]],):
+            raise ValueError("the weights have neither a's shape nor the length of the axis")
+        weight = expanded(weight, [k for k in range(value.ndim) if k != axes[0]])
+        weight = broadcast(weight, value.shape)
+    found = np.average(np.ones(1, value.dtype), weights=np.ones(1, weight.dtype)).dtype
+    weighted = elementwise(lambda x, w: Mul((x, w)), [value, weight], found)
+    over = sheet.keep(folded(sheet, weighted, axes, keepdims, found, _sum))
+    under = sheet.keep(folded(sheet, weight, axes, keepdims, found, _sum))
+    return elementwise(lambda x, y: Mul((x, power(y, -1))), [over, under], found)
+
+
+@row(np.nansum)
+def nansum(sheet: Sheet, a: Any, axis: Any = None, *, keepdims: bool = False) -> Value:
+    """Σ of what is not NaN."""
+    value = sheet.value(a)
+    value = elementwise(lambda x: Select(Compare("==", x, x), x, ZERO), [value], value.dtype)
+    found = asked(np.sum, value)
+    return folded(sheet, value, all_axes(axis, value.ndim), keepdims, found, _sum)
+
+
+@row(np.nanmean)
+def nanmean(sheet: Sheet, a: Any, axis: Any = None, *, keepdims: bool = False) -> Value:
+    """The mean of what is not NaN."""
+    value = sheet.value(a)
+    axes = all_axes(axis, value.ndim)
+    found = asked(np.mean, value)
+    over = sheet.keep(replace(nansum(sheet, a, axis, keepdims=keepdims), dtype=found))
+    present = condition(
+        value.shape, lambda s: Compare("==", value.read(s), value.read(s)), value.axes
+    )
+    under = sheet.keep(folded(sheet, present, axes, keepdims, INT, _sum))
+    return elementwise(lambda x, y: Mul((x, power(y, -1))), [over, under], found)
+
+
+@row(np.linalg.norm)
+def norm(sheet: Sheet, x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Value:
+    """A vector norm, or the Frobenius norm of a matrix: the root of a sum of squares."""
+    value = sheet.value(x)
+    rank = value.ndim
+    axes = all_axes(axis, rank)
+    if axis is None and ord is not None and rank not in (1, 2):
+        raise ValueError("ord needs a vector, a matrix or an axis")
+    found = np.linalg.norm(np.ones(1, value.dtype)).dtype
+    if ord is None or ord == ("fro" if len(axes) == 2 else 2):
+        return _root_of_squares(sheet, value, axes, keepdims, found)
+    if len(axes) != 1:
+        raise sheet.refusal(
+            f"np.linalg.norm(ord={ord!r}) of a matrix can't be traced",
+            expected="the Frobenius norm (ord=None or 'fro'), or the norm of vectors along one axis",
+            hint="the norms of a matrix need singular values or sorting",
+        )
+    size_of = sheet.keep(apply_ufunc(sheet, np.absolute, (x,)))
+    if ord in (np.inf, -np.inf):
+        op = "max" if ord > 0 else "min"
+        return folded(sheet, size_of, axes, keepdims, found, _reduce(op))
+    if ord == 1:
+        return folded(sheet, size_of, axes, keepdims, found, _sum)
+    if ord == 0:
+        told = condition(value.shape, value.test, value.axes)
+        return folded(sheet, told, axes, keepdims, found, _sum)
+    powered = apply_ufunc(sheet, np.power, (size_of, float(ord)))
+    summed = sheet.keep(folded(sheet, powered, axes, keepdims, found, _sum))
+    return replace(apply_ufunc(sheet, np.power, (summed, 1.0 / ord)), dtype=found)
+
+
+def _root_of_squares(
+    sheet: Sheet, value: Value, axes: Sequence[int], keepdims: bool, dtype: DType
+) -> Value:
+    squares = folded(
+        sheet,
+        value,
+        axes,
+        keepdims,
+        dtype,
+        lambda indices, body: total(indices, power(body, 2)),
+    )
+    summed = sheet.keep(squares)
+    return elementwise(lambda s: power(s, HALF), [summed], dtype)
