@@ -32,7 +32,7 @@ class Leaf(enum.Enum):
     ARRAY = "array"
     SCALAR = "NumPy scalar"
     FLOAT = "Python float"
-    VALUE = "value"  # what ``is_leaf`` claimed
+    VALUE = "value"  # what ``is_leaf`` claimed, or an array that is being traced
 
 
 class Static(NamedTuple):
@@ -240,6 +240,9 @@ def _flatten(tree: Any, leaves: list[Any], walk: _Walk) -> Structure:
         return kind
     parts = _parts(tree, walk)
     if parts is None:
+        if hasattr(type(tree), "_pullback_value") or hasattr(tree, "_pullback_value"):
+            leaves.append(tree)
+            return Leaf.VALUE
         return Static(_static_key(tree, walk), Held(tree))
     return _flatten_branch(tree, parts, leaves, walk)
 

@@ -68,16 +68,16 @@ class Facts(list[Any]):
     """What a function reads, in a fixed order: atoms, kept objects and arrays."""
 
 
-def captured(function: Callable[..., Any], also: tuple[type, ...] = ()) -> Facts | None:
+def captured(function: Callable[..., Any], also: tuple[Any, ...] = ()) -> Facts | None:
     """All that ``function`` reads besides its arguments, or None where that can't be listed.
 
-    ``also`` are classes of the arguments, whose methods it may call.
+    ``also`` are classes and functions among the arguments, which it may call.
     """
     walk = _Walk()
     try:
         walk.visit(function)
-        for kind in also:
-            walk.visit(kind)
+        for item in also:
+            walk.visit(item)
     except _Unlisted:
         return None
     except Exception:  # an attribute of the user's that fails while being listed
@@ -171,6 +171,11 @@ class _Walk:
         self.facts.append(value)
 
     def visit_function(self, value: types.FunctionType) -> None:
+        transform = value.__dict__.get("__pullback__")
+        if transform is not None:  # grad(f) is what it asks for, and f
+            self.facts.append(transform)
+            self.visit(value.__dict__["__wrapped__"])
+            return
         self.facts.append(value.__code__)
         if _is_pure(value):
             return

@@ -1,0 +1,301 @@
+"""One call of a user's function: its arguments flat, a key of all that a trace depends on."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import Any, Union
+
+import numpy as np
+
+from ..errors import ArgumentError
+from ..trees import (
+    Branch,
+    Leaf,
+    Static,
+    Structure,
+    distinct,
+    flatten,
+    leaf_name,
+    paths,
+    show_path,
+    statics,
+    unflatten,
+)
+
+@lru_cache(maxsize=4096)
+def _code_in(structure: Structure) -> tuple[Any, ...]:
+    """The dataclasses, named tuples and functions in a structure."""
+    if isinstance(structure, Static):
+        value = structure.value.value
+        return (value,) if callable(value) else ()
+    if isinstance(structure, Branch):
+        own = structure.make if isinstance(structure.make, type) else None
+        inner = (item for child in structure.children for item in _code_in(child))
+        return (*inner,) if own in (dict, list, tuple, None) else (own, *inner)
+    return ()
+
+
+Argnums = Union[int, str, Sequence["int | str"]]
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """The names of a function's positional parameters; ``rest`` names its ``*args`` ("" for none)."""
+
+    names: tuple[str, ...]
+    rest: str
+    signature: inspect.Signature | None
+
+    def label(self, position: int) -> str:
+        """A name for the argument at a position."""
+        if position < len(self.names):
+            return self.names[position]
+        return f"{self.rest or 'x'}_{position - len(self.names)}"
+
+
+def parameters(function: Callable[..., Any]) -> Parameters:
+    """What a function's signature says (nothing for most functions written in C).
+
+    >>> parameters(lambda X, W, *more, axis=0: X).names
+    ('X', 'W')
+    """
+    if not callable(function):
+        raise ArgumentError(
+            "there is no function to differentiate",
+            expected="a function of arrays",
+            found=f"a {type(function).__name__}",
+            hint="pullback.define makes a function of index notation" if isinstance(function, str) else "",
+        )
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):
+        return Parameters((), "x", None)
+    kinds = signature.parameters.values()
+    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    rest = [p.name for p in kinds if p.kind is inspect.Parameter.VAR_POSITIONAL]
+    names = tuple(p.name for p in kinds if p.kind in positional)
+    return Parameters(names, rest[0] if rest else "", signature)
+
+
+class Call:
+    """The arguments of one call: ``structures`` and ``leaves`` a slot, positional arguments first."""
+
+    __slots__ = ("__dict__", "counts", "key", "keywords", "labels", "leaves", "positional", "structures")
+
+    def __init__(
+        self, about: Parameters, args: Sequence[Any], kwargs: Mapping[str, Any]
+    ) -> None:
+        self.positional = len(args)
+        self.keywords = tuple(sorted(kwargs)) if kwargs else ()
+        values = [*args, *(kwargs[name] for name in self.keywords)]
+        names = about.names
+        labels = [
+            *(names[n] if n < len(names) else about.label(n) for n in range(len(args))),
+            *self.keywords,
+        ]
+        self.labels = labels
+        leaves: list[Any] = []
+        structures: list[Structure] = []
+        counts: list[int] = []
+        for label, value in zip(labels, values, strict=True):
+            found, structure = flatten(value, label)
+            leaves += found
+            structures.append(structure)
+            counts.append(len(found))
+        self.leaves = leaves
+        self.structures = structures
+        self.counts = counts
+        self.key: Hashable = (
+            self.positional,
+            self.keywords,
+            *structures,
+            *[(leaf.shape, leaf.dtype) if type(leaf) is not float else float for leaf in leaves],
+        )
+
+    @property
+    def also(self) -> tuple[Any, ...]:
+        """The classes and functions among the arguments: a trace depends on what they are."""
+        if all(isinstance(structure, Leaf) for structure in self.structures):
+            return ()
+        return tuple(item for structure in self.structures for item in _code_in(structure))
+
+    @property
+    def floats(self) -> tuple[str, ...]:
+        """The values of the Python floats, exactly."""
+        return tuple(leaf.hex() for leaf in self.leaves if type(leaf) is float)
+
+    @cached_property
+    def traced(self) -> bool:
+        """Whether an array among the arguments is being traced."""
+        return any(hasattr(leaf, "_pullback_value") for leaf in self.leaves)
+
+    def only_leaf(self, slot: int) -> int:
+        """The position of the one leaf of a slot that is an array or a number."""
+        if not isinstance(self.structures[slot], Leaf):
+            raise ArgumentError(
+                f"{self.labels[slot]} is no array",
+                where=f"argument {self.labels[slot]}",
+                expected="an array or a float",
+                hint="np.asarray makes an array of lists of numbers; a single number is written 3.0",
+            )
+        return self.leaves_of(slot)[0]
+
+    def static(self, slot: int) -> Any:
+        """The value of a slot that holds no array, e.g. a size."""
+        structure = self.structures[slot]
+        return structure.value.value if isinstance(structure, Static) else self.leaves[self.only_leaf(slot)]
+
+    @cached_property
+    def names(self) -> list[str]:
+        """A distinct name for each leaf: an input of the program."""
+        return distinct(
+            leaf_name(label, path)
+            for label, structure in zip(self.labels, self.structures, strict=True)
+            for path in paths(structure)
+        )
+
+    @cached_property
+    def places(self) -> list[str]:
+        """Each leaf as a person writes it."""
+        return [
+            show_path(label, path)
+            for label, structure in zip(self.labels, self.structures, strict=True)
+            for path in paths(structure)
+        ]
+
+    def rebuilt(self, leaves: Sequence[Any]) -> tuple[list[Any], dict[str, Any]]:
+        """Positional and keyword arguments with other leaves."""
+        values = []
+        start = 0
+        for structure, n in zip(self.structures, self.counts, strict=True):
+            values.append(unflatten(structure, leaves[start : start + n]))
+            start += n
+        keywords = dict(zip(self.keywords, values[self.positional :], strict=True))
+        return values[: self.positional], keywords
+
+    def leaves_of(self, slot: int) -> range:
+        """The positions of a slot's leaves among all leaves."""
+        start = sum(self.counts[:slot])
+        return range(start, start + self.counts[slot])
+
+
+def check_argnums(argnums: Argnums) -> tuple[tuple[int | str, ...], bool]:
+    """The arguments asked for, and whether a single one was (so that its gradient comes bare).
+
+    >>> check_argnums(0), check_argnums(("W", -1))
+    (((0,), True), (('W', -1), False))
+    """
+    single = isinstance(argnums, int | str)
+    wanted = (argnums,) if single else tuple(argnums) if isinstance(argnums, Sequence) else ()
+    for item in wanted:
+        if isinstance(item, bool) or not isinstance(item, int | str):
+            wanted = ()
+    if not wanted:
+        raise ArgumentError(
+            "argnums says which arguments to differentiate by",
+            expected="a position, a parameter's name, or a tuple of them",
+            found=repr(argnums)[:80],
+        )
+    return wanted, single  # type: ignore[return-value]
+
+
+def slots(wanted: Sequence[int | str], about: Parameters, call: Call) -> tuple[int, ...]:
+    """The slots of a call that ``argnums`` asks for; raises ArgumentError where there is none."""
+    found = tuple(_slot(item, about, call) for item in wanted)
+    for n, slot in enumerate(found):
+        if slot in found[:n]:
+            raise ArgumentError(
+                f"argnums names the argument {call.labels[slot]} twice",
+                found=repr(tuple(wanted)),
+                hint="ask for each argument once",
+            )
+    return found
+
+
+def _slot(item: int | str, about: Parameters, call: Call) -> int:
+    if isinstance(item, str):
+        if item in call.labels:
+            return call.labels.index(item)
+        known = item in about.names or (
+            about.signature is not None and item in about.signature.parameters
+        )
+        raise ArgumentError(
+            f"argnums asks for the argument {item!r}, which the call doesn't pass",
+            expected=f"one of {', '.join(call.labels) or 'no arguments'}",
+            hint=f"pass {item} instead of leaving it at its default" if known else "check its spelling",
+        )
+    position = item + call.positional if item < 0 else item
+    if 0 <= position < call.positional:
+        return position
+    name = about.names[position] if 0 <= position < len(about.names) else ""
+    if name in call.keywords:
+        return call.labels.index(name)
+    raise ArgumentError(
+        f"argnums asks for argument {item}, which the call doesn't pass",
+        expected=f"a position below {call.positional}"
+        + (f" ({', '.join(call.labels[: call.positional])})" if call.positional else ""),
+        found=str(item),
+        hint="positions count from 0; a keyword argument is asked for by name",
+    )
+
+
+def check_floats(call: Call, slot: int) -> None:
+    """Refuses an argument that holds anything but floats (and None): it can't be differentiated."""
+    label = call.labels[slot]
+    for path, value in statics(call.structures[slot]):
+        if value is not None:
+            raise ArgumentError(
+                f"{show_path(label, path)} can't be differentiated",
+                where=f"argument {label}",
+                expected="floats",
+                found=f"{type(value).__name__} {value!r}"[:80],
+                hint=_static_hint(value, path == (), label),
+            )
+    for n in call.leaves_of(slot):
+        leaf = call.leaves[n]
+        if not isinstance(leaf, float) and leaf.dtype.kind != "f":
+            raise ArgumentError(
+                f"{call.places[n]} can't be differentiated",
+                where=f"argument {label}",
+                expected="floats",
+                found=f"dtype {leaf.dtype}, shape {leaf.shape}",
+                hint=f"pass {call.places[n]}.astype(float) if it is a quantity; "
+                f"leave {label} out of argnums if it is an index, a label or a mask",
+            )
+
+
+def _static_hint(value: Any, alone: bool, label: str) -> str:
+    if isinstance(value, int) and not isinstance(value, bool):
+        if alone:
+            return f"pass a float, {value}.0, or leave {label} out of argnums"
+        return f"make it a float, {value}.0, or pass it as an argument of its own"
+    if alone:
+        return f"leave {label} out of argnums"
+    return f"pass it as an argument of its own, not inside {label}"
+
+
+def as_array(leaf: Any) -> np.ndarray[Any, Any]:
+    """A leaf as an array in native byte order; the array itself where it is one already."""
+    if type(leaf) is np.ndarray and leaf.dtype.isnative:
+        return leaf
+    array = np.asarray(leaf)
+    return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
+
+
+def kinds(call: Call) -> list[Leaf]:
+    """The kind of each leaf, in order."""
+    found: list[Leaf] = []
+
+    def visit(node: Structure) -> None:
+        if isinstance(node, Leaf):
+            found.append(node)
+        else:
+            for child in getattr(node, "children", ()):
+                visit(child)
+
+    for structure in call.structures:
+        visit(structure)
+    return found

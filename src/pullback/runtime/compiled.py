@@ -1,0 +1,160 @@
+"""Programs as functions of arrays: forward, forward with backward, forward with tangents."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from ..backends.numpy import spell, spell_pair
+from ..backends.numpy.module import residuals_of
+from ..calculus.pushforward import pushforward
+from ..calculus.reverse import reverse
+from ..calculus.step import Backward
+from ..ir.expr import Tensor
+from ..ir.program import Define, Program, live, reads
+from .load import load, load_module
+
+Array = np.ndarray[Any, Any]
+Cache = tuple[Any, ...]
+Conventions = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A forward and a backward pass over flat arrays; tuples in, tuples out.
+
+    ``cotangents`` are the outputs that take one, by position; ``source`` is what runs.
+    """
+
+    program: Program
+    passes: Backward
+    residuals: tuple[Tensor, ...]
+    cotangents: tuple[int, ...]
+    source: str
+    forward: Callable[..., tuple[tuple[Any, ...], Cache]]
+    backward: Callable[[tuple[Any, ...], Cache], tuple[Any, ...]]
+
+    @property
+    def forward_program(self) -> Program:
+        """From the inputs to the outputs and then the residuals."""
+        forward = self.passes.forward
+        outputs = (*self.program.outputs, *self.residuals)
+        return Program(forward.inputs, forward.statements, outputs, forward.sizes)
+
+    @property
+    def backward_program(self) -> Program:
+        """From the cotangents and then the residuals to the gradients."""
+        inputs = (*self.passes.cotangents, *self.residuals)
+        return Program(inputs, self.passes.statements, self.passes.gradients)
+
+
+@lru_cache(maxsize=512)
+def pair(
+    program: Program,
+    wrt: tuple[Tensor, ...],
+    through: tuple[Tensor, ...],
+    conventions: Conventions = (),
+) -> Pair:
+    """The compiled forward and backward pass of a program, by its inputs ``wrt``, through some outputs.
+
+    The other outputs are values that come along (integers, auxiliary ones); they take no cotangent.
+    """
+    loss = Program(program.inputs, program.statements, through, program.sizes)
+    derived = reverse(loss, wrt, dict(conventions))
+    whole = replace(
+        derived,
+        program=program,
+        forward=Program(
+            program.inputs,
+            (*derived.forward.statements, *missing(derived.forward.statements, program)),
+            program.outputs,
+            program.sizes,
+        ),
+    )
+    source = spell_pair(whole)
+    module = load_module(source, "gradient")
+    kept = live(Program((), whole.statements, whole.gradients)).statements
+    return Pair(
+        program,
+        whole,
+        tuple(residuals_of(kept, whole)),
+        tuple(n for n, tensor in enumerate(program.outputs) if tensor in through),
+        source,
+        _forward(module.forward, len(program.outputs)),
+        _backward(module.backward, len(through), len(wrt)),
+    )
+
+
+@lru_cache(maxsize=512)
+def evaluation(program: Program) -> Callable[..., tuple[Any, ...]]:
+    """The outputs of a program as a function of its inputs."""
+    source = spell("forward", program.inputs, program.statements, program.outputs)
+    return _tupled(load(source, "forward"), len(program.outputs))
+
+
+@lru_cache(maxsize=512)
+def tangents(
+    program: Program, wrt: tuple[Tensor, ...], conventions: Conventions = ()
+) -> Program:
+    """From the inputs, then the tangents of ``wrt``, to the outputs, then the float outputs' tangents."""
+    pushed = pushforward(program, wrt, dict(conventions))
+    statements = (*pushed.statements, *missing(pushed.statements, program))
+    outputs = (*program.outputs, *pushed.outputs)
+    return live(Program(pushed.inputs, statements, outputs, pushed.sizes))
+
+
+def missing(statements: Iterable[Define], program: Program) -> tuple[Define, ...]:
+    """The statements of a program that its outputs need and ``statements`` don't have."""
+    made = {s.target for s in statements} | set(program.inputs)
+    needed = {t for t in program.outputs if t not in made}
+    kept: list[Define] = []
+    for statement in reversed(program.statements):
+        if statement.target in needed:
+            kept.append(statement)
+            needed.update(t for t in reads(statement) if t not in made)
+    return tuple(reversed(kept))
+
+
+def _tupled(function: Callable[..., Any], outputs: int) -> Callable[..., tuple[Any, ...]]:
+    """A generated function returns a single result bare."""
+    if outputs == 1:
+        return lambda *arrays: (function(*arrays),)
+    return function
+
+
+def _forward(
+    function: Callable[..., Any], outputs: int
+) -> Callable[..., tuple[tuple[Any, ...], Cache]]:
+    if outputs != 1:
+        return function
+
+    def forward(*arrays: Array) -> tuple[tuple[Any, ...], Cache]:
+        out, cache = function(*arrays)
+        return (out,), cache
+
+    return forward
+
+
+def _backward(
+    function: Callable[..., Any], cotangents: int, gradients: int
+) -> Callable[[tuple[Any, ...], Cache], tuple[Any, ...]]:
+    def backward(seeds: tuple[Any, ...], cache: Cache) -> tuple[Any, ...]:
+        found = function(seeds[0] if cotangents == 1 else seeds, cache)
+        return (found,) if gradients == 1 else found
+
+    return backward
+
+
+def apart(values: Iterable[Any], others: Sequence[Any]) -> tuple[Any, ...]:
+    """The values, copied where they share memory with one of ``others``."""
+    return tuple(
+        value.copy()
+        if isinstance(value, np.ndarray)
+        and any(isinstance(o, np.ndarray) and np.may_share_memory(value, o) for o in others)
+        else value
+        for value in values
+    )

@@ -1,0 +1,117 @@
+"""A function traced at one signature of its arguments: a program, and the tree of what it returns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..errors import ArgumentError
+from ..ir.expr import Tensor
+from ..ir.program import Program, solve_sizes
+from ..trace.tracer import trace
+from ..trees import Branch, Leaf, Structure, count, paths, show_path, unflatten
+from .calls import Call, as_array
+from .notated import Formula
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True)
+class Forward:
+    """What a function does with arguments of one signature.
+
+    The program's inputs are the ``given`` leaves of the arguments, by position, then ``constants``. Its outputs
+    are the leaves of the result (``structure``), then those of the auxiliary result (``more``, where asked for).
+    """
+
+    program: Program
+    given: tuple[int, ...]
+    constants: tuple[Array, ...]
+    structure: Structure
+    more: Structure | None = None
+
+    @property
+    def results(self) -> int:
+        """The number of leaves of the result proper."""
+        return count(self.structure)
+
+    @property
+    def through(self) -> tuple[Tensor, ...]:
+        """The outputs that take a cotangent: the floats of the result proper."""
+        return tuple(t for t in self.program.outputs[: self.results] if t.kind == "float")
+
+    def arrays(self, call: Call) -> list[Array]:
+        """A call's leaves and the constants: what the program is run on."""
+        return [*(as_array(call.leaves[n]) for n in self.given), *self.constants]
+
+    def input(self, leaf: int) -> Tensor:
+        """The program's input for a leaf of the arguments."""
+        return self.program.inputs[self.given.index(leaf)]
+
+    def built(self, outputs: Sequence[Any]) -> tuple[Any, Any]:
+        """The result and the auxiliary result (None where there is none), from the program's outputs."""
+        if self.more is None:
+            if type(self.structure) is Leaf:
+                return _scalar(outputs[0]), None
+            return unflatten(self.structure, map(_scalar, outputs)), None
+        values = list(map(_scalar, outputs))
+        split = self.results
+        return unflatten(self.structure, values[:split]), unflatten(self.more, values[split:])
+
+    def places(self, name: str) -> list[str]:
+        """Each leaf of the result proper as a person writes it, the result being called ``name``."""
+        return [show_path(name, path) for path in paths(self.structure)]
+
+
+def _scalar(value: Any) -> Any:
+    """NumPy's own functions return scalars, not 0-d arrays."""
+    return value[()] if type(value) is np.ndarray and value.ndim == 0 else value
+
+
+def forward_of(
+    function: Callable[..., Any], call: Call, has_aux: bool, fixed: Sequence[int] = ()
+) -> Forward:
+    """What ``function`` does with a call's arguments; the leaves ``fixed`` are taken as they are.
+
+    Raises TraceError for what can't be traced, ArgumentError where ``has_aux`` doesn't fit the result.
+    """
+    given = tuple(n for n in range(len(call.leaves)) if n not in fixed)
+    if isinstance(function, Formula):
+        return Forward(*function.bound(call), structure=function.structure)
+
+    def flat(*__traced: Any) -> Any:
+        leaves = list(call.leaves)
+        for n, leaf in zip(given, __traced, strict=True):
+            leaves[n] = leaf
+        positional, keywords = call.rebuilt(leaves)
+        return function(*positional, **keywords)
+
+    traced = trace(flat, {call.names[n]: call.leaves[n] for n in given})
+    constants = tuple(traced.constants[t.name] for t in traced.program.inputs[len(given) :])
+    structure, more = _split(traced.structure, has_aux)
+    return Forward(traced.program, given, constants, structure, more)
+
+
+def sizes_of(program: Program, values: Sequence[Any]) -> dict[str, int]:
+    """The values of a program's named sizes (none where it was traced at plain ones)."""
+    if not any(extent.names() for tensor in program.inputs for extent in tensor.shape):
+        return {}
+    shapes = {t: tuple(np.shape(v)) for t, v in zip(program.inputs, values, strict=True)}
+    return solve_sizes(shapes)
+
+
+def _split(structure: Structure, has_aux: bool) -> tuple[Structure, Structure | None]:
+    """The structures of the result and of the auxiliary result."""
+    if not has_aux:
+        return structure, None
+    if isinstance(structure, Branch) and structure.make in (tuple, list) and len(structure.children) == 2:
+        return structure.children
+    raise ArgumentError(
+        "with has_aux=True the function returns two things",
+        expected="(result, more)",
+        found=f"{len(structure.children)} things" if isinstance(structure, Branch) else "one thing",
+        hint="leave has_aux out, or return a pair",
+    )

@@ -1,0 +1,92 @@
+"""Programs inside a trace: what pullback's own functions do when a traced array is among their arguments."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from ..ir.expr import Guard, Tensor
+from ..ir.program import Define, Program
+from ..ir.subscripts import Index
+from ..ir.walk import bound_indices
+from ..trace.naming import renamed
+from ..trace.places import here
+from ..trace.record import Sheet
+from ..trace.tracer import Tracer
+from ..trace.values import Subs, Value
+
+
+def is_traced(value: Any) -> bool:
+    """Whether a value is a traced array."""
+    return isinstance(value, Tracer)
+
+
+def sheet_of(values: Sequence[Any]) -> Sheet:
+    """The sheet that the first traced array among the values is written on."""
+    return next(value._pullback_sheet for value in values if isinstance(value, Tracer))
+
+
+def inlined(sheet: Sheet, program: Program, values: Sequence[Any]) -> list[Tracer]:
+    """The program's outputs, its statements written on the sheet; ``values`` are its inputs.
+
+    Every size in the program is a number. Raises TraceError where a value belongs to another trace.
+    """
+    sheet.place = here()
+    tensors: dict[Tensor, Tensor] = {}
+    kept: dict[Tensor, Value] = {}
+    for tensor, value in zip(program.inputs, values, strict=True):
+        kept[tensor] = _tensor(sheet, sheet.value(value))
+        tensors[tensor] = _named(kept[tensor])
+    strong = [v.dtype for v in kept.values() if v.dtype.kind == "f" and v.weak is None]
+    floats = np.result_type(*strong) if strong else np.dtype(np.float64)
+    for statement in program.statements:
+        dtype = _dtype(statement.target, floats)
+        kept[statement.target] = _statement(sheet, statement, tensors, dtype)
+        tensors[statement.target] = _named(kept[statement.target])
+    return [Tracer(sheet, kept[tensor]) for tensor in program.outputs]
+
+
+def _dtype(tensor: Tensor, floats: np.dtype[Any]) -> np.dtype[Any]:
+    """A statement's dtype; one of no given width follows the floats that go in."""
+    match tensor.dtype:
+        case "float":
+            return floats
+        case "int":
+            return np.dtype(np.int64)
+        case name:
+            return np.dtype(name)
+
+
+def _tensor(sheet: Sheet, value: Value) -> Value:
+    """The value as a tensor that subscripts can look up."""
+    if value.tensor is not None:
+        return value
+    return sheet.keep(replace(value, weak=None))
+
+
+def _named(value: Value) -> Tensor:
+    assert value.tensor is not None
+    return value.tensor
+
+
+def _statement(
+    sheet: Sheet, statement: Define, tensors: dict[Tensor, Tensor], dtype: np.dtype[Any]
+) -> Value:
+    """The statement's value, written on the sheet."""
+
+    def at(subs: Subs) -> Any:
+        names: dict[Index, Index] = {}
+        for index, sub in zip(statement.indices, subs, strict=True):
+            assert sub.index is not None
+            names[index] = sub.index
+        for index in bound_indices(statement.body):
+            names[index] = sheet.bound(int(index.extent.value({})), index.name)
+        body = renamed(statement.body, names, tensors)
+        return body.cond if dtype.kind == "b" and isinstance(body, Guard) else body
+
+    shape = tuple(int(extent.value({})) for extent in statement.target.shape)
+    axes = tuple(index.name for index in statement.indices)
+    return sheet.keep(Value(shape, dtype, at, axes), statement.target.name)

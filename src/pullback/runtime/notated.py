@@ -1,0 +1,150 @@
+"""Functions made of index notation."""
+
+from __future__ import annotations
+
+import inspect
+import keyword
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..errors import ArgumentError
+from ..ir.expr import Tensor
+from ..ir.program import Program, solve_sizes
+from ..trees import Branch, Leaf, Structure
+from .calls import Call
+from .compiled import apart, evaluation
+from .nested import inlined, is_traced, sheet_of
+
+Array = np.ndarray[Any, Any]
+
+
+class Formula:
+    """Index notation as a function of arrays, by position or by name; what :func:`pullback.define` returns.
+
+    ``inputs`` and ``outputs`` are the names of its arrays, ``sizes`` those of sizes that no array's shape tells: they
+    are given as keyword arguments. A single output is returned bare, several as a tuple. ``program`` is
+    what the text means, ``text`` the text.
+    """
+
+    def __init__(self, program: Program, text: str) -> None:
+        self.program = program
+        self.text = text
+        self.inputs = tuple(tensor.name for tensor in program.inputs)
+        self.outputs = tuple(tensor.name for tensor in program.outputs)
+        self.sizes = program.sizes
+        self.__name__ = self.outputs[0]
+        self.__doc__ = text
+        self.__signature__ = _signature(self.inputs, self.sizes)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        values, sizes = self._bind(args, kwargs)
+        if any(map(is_traced, values)):
+            outputs: Sequence[Any] = self._inside_a_trace(values, sizes)
+        else:
+            arrays = [_fitting(v, t) for v, t in zip(values, self.program.inputs, strict=True)]
+            program = self._sized(arrays, sizes)
+            with np.errstate(all="ignore"):
+                outputs = evaluation(program)(*arrays)
+            outputs = [_scalar(out) for out in apart(outputs, arrays)]
+        return outputs[0] if len(outputs) == 1 else tuple(outputs)
+
+    def __repr__(self) -> str:
+        return f"<{', '.join(self.outputs)} of {', '.join(self.inputs) or 'nothing'}: {self.text.strip()!r}>"
+
+    @property
+    def structure(self) -> Structure:
+        """The tree of what it returns."""
+        if len(self.outputs) == 1:
+            return Leaf.ARRAY
+        steps = tuple(("item", n) for n in range(len(self.outputs)))
+        return Branch(tuple, steps, (Leaf.ARRAY,) * len(self.outputs))
+
+    def bound(self, call: Call) -> tuple[Program, tuple[int, ...], tuple[Array, ...]]:
+        """The program for a call's arguments, and which leaf is which input."""
+        slots = list(range(len(call.structures)))
+        positional = slots[: call.positional]
+        named = dict(zip(call.keywords, slots[call.positional :], strict=True))
+        values, sizes = self._bind(positional, named)
+        plain = {name: call.static(slot) for name, slot in sizes.items()}
+        given = tuple(call.only_leaf(slot) for slot in values)
+        arrays = [call.leaves[n] for n in given]
+        for tensor, array, slot in zip(self.program.inputs, arrays, values, strict=True):
+            _check_kind(np.asarray(array) if isinstance(array, float) else array, tensor, call.labels[slot])
+        return self._sized(arrays, plain), given, ()
+
+    def _bind(
+        self, args: Sequence[Any], kwargs: Mapping[str, Any]
+    ) -> tuple[list[Any], dict[str, Any]]:
+        """The arguments in the order of the inputs, and the sizes."""
+        bound = self.__signature__.bind(*args, **kwargs).arguments
+        values = list(bound.values())[: len(self.inputs)]
+        return values, {name: bound[name] for name in self.sizes}
+
+    def _sized(self, arrays: Sequence[Any], sizes: Mapping[str, int]) -> Program:
+        """The program, its arrays' shapes checked; sizes that they don't tell are put in."""
+        for name, value in sizes.items():
+            if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 0:
+                raise ArgumentError(
+                    f"the size {name} is no size", expected="a whole number >= 0", found=repr(value)[:60]
+                )
+        program = self.program.with_sizes(sizes) if sizes else self.program
+        shapes = {
+            tensor: np.shape(array) for tensor, array in zip(program.inputs, arrays, strict=True)
+        }
+        solve_sizes(shapes)
+        return program
+
+    def _inside_a_trace(self, values: Sequence[Any], sizes: Mapping[str, int]) -> Sequence[Any]:
+        program = self._sized(values, sizes)
+        shapes = {t: tuple(np.shape(v)) for t, v in zip(program.inputs, values, strict=True)}
+        return inlined(sheet_of(values), program.with_sizes(solve_sizes(shapes)), values)
+
+
+def _signature(inputs: Sequence[str], sizes: Sequence[str]) -> inspect.Signature:
+    plain = all(name.isidentifier() and not keyword.iskeyword(name) for name in inputs)
+    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD if plain else inspect.Parameter.POSITIONAL_ONLY
+    found = [
+        inspect.Parameter(name if plain else f"x{n}", kind) for n, name in enumerate(inputs)
+    ]
+    found += [inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY) for name in sizes]
+    return inspect.Signature(found)
+
+
+def _fitting(value: Any, tensor: Tensor) -> Array:
+    """An argument as an array of the tensor's kind; integers may stand for floats."""
+    try:
+        array = np.asarray(value)
+    except ValueError as error:
+        raise ArgumentError(
+            f"{tensor.name} is no array", where=f"argument {tensor.name}", found=str(error)
+        ) from None
+    if tensor.kind == "float" and array.dtype.kind in "iu":
+        array = array.astype(np.float64 if tensor.dtype == "float" else tensor.dtype)
+    _check_kind(array, tensor, tensor.name)
+    return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
+
+
+_KINDS = {"f": "float", "i": "int", "u": "int", "b": "bool"}
+
+
+def _check_kind(array: Any, tensor: Tensor, name: str) -> None:
+    dtype = array.dtype
+    kind = _KINDS.get(dtype.kind)
+    if kind == tensor.kind and tensor.dtype in ("float", "int", "bool", dtype.name):
+        return
+    wanted = tensor.dtype if tensor.dtype != tensor.kind else f"{tensor.kind}s"
+    raise ArgumentError(
+        f"{name} has the wrong dtype",
+        where=f"argument {name}",
+        expected=wanted,
+        found=f"dtype {dtype}",
+        hint=f"pass {name}.astype({tensor.dtype})" if kind else "",
+    )
+
+
+def _scalar(value: Any) -> Any:
+    return value[()] if isinstance(value, np.ndarray) and value.ndim == 0 else value
+
+
