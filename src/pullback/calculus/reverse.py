@@ -10,22 +10,24 @@ in the program's own names.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from ..ir.expr import Access, Expr, SizeOf, Tensor, Zero
 from ..ir.program import Define, Program, Source
 from ..ir.subscripts import Index, at
-from ..ir.walk import accesses, free_indices
+from ..ir.walk import accesses, free_indices, substitute
+from .cost import expression_cost, statement_cost
 from .definitions import Definitions
 from .differentiate import Occurrence, adjoint_terms, occurrences
 from .eliminate import eliminate, sift
 from .linear import Linear
-from .match import Pattern
+from .match import Pattern, find
 from .normal import Poly, Term, canonical, collect, components_of, expression, poly, term
 from .present import Names, complements, factored, fold_sums
 from .share import share
-from .step import Backward, Step
+from .step import Backward, Step, Steps
 
 ONE = Fraction(1)
 GROWTH = 24
@@ -55,9 +57,10 @@ class _Reverse:
         self.seeds: dict[Tensor, Poly] = {}
         self.statements: list[Define] = []
         self.adjoints: list[Define] = []
-        self.steps: list[Step] = []
+        self.drafts: list[_Draft] = []
         self.gradients: dict[Tensor, Tensor] = {}
         self.cotangents: dict[Tensor, Tensor] = {}
+        self.inlined: list[Pattern] = []
         self.uses = Counter(
             access.tensor for s in linear.flat for access in accesses(s.body)
         )
@@ -106,14 +109,7 @@ class _Reverse:
             tuple(lin.lettered(s, s.target) for s in statements),
             tuple(self.gradients[t] for t in lin.wrt),
             tuple(lin.lettered(s, s.target) for s in self.adjoints),
-            tuple(self._lettered_step(s) for s in self.steps),
-        )
-
-    def _lettered_step(self, step: Step) -> Step:
-        before = self.lin.lettered(Define(step.target, step.indices, step.before), step.target)
-        after = self.lin.lettered(Define(step.target, step.indices, step.after), step.target)
-        return Step(
-            step.name, step.reason, step.target, before.indices, before.body, after.body, step.quiet
+            Steps(lambda: tuple(step for d in self.drafts for step in self._written(d))),
         )
 
     # One tensor.
@@ -143,12 +139,23 @@ class _Reverse:
         named = wanted or self._is_border(t, value, define, found)
         if target is self.cotangents.get(t):
             named = False
-        self._explain(t, target, raw, sifted, eliminated, value, facts, define)
+        stages: list[tuple[str, Poly | Expr]] = [
+            ("chain rule", collect(raw)),
+            ("sift", collect(map(sift, raw))),
+            ("inline", collect(sifted)),
+            ("eliminate", eliminated),
+            ("known sums", value),
+        ]
         if named:
-            self._write(t, target, value, collect(sifted), eliminated, define)
+            body = self._write(t, target, value, collect(sifted), eliminated, define)
+            stages.append(("compact form", body))
+        self._explain(t, target, stages, facts, define)
+        if named:
             seed = self._plain(target, t)
         else:
             seed = value
+            if len(value) == 1 and not value[0].bound and not value[0].guards and not is_alias(value):
+                self.inlined.append(Pattern(target, lin.axes(t), value[0], False))
         if wanted:
             self.gradients[t] = target
         for occurrence in found:
@@ -212,8 +219,8 @@ class _Reverse:
         sifted: Poly,
         eliminated: Poly,
         define: Define | None,
-    ) -> None:
-        compact = self._compact(value)
+    ) -> Expr:
+        compact = self._introduced(self._compact(value), define)
         body = factored(compact)
         scatter = None
         if set(map(canonical, sifted)) != set(map(canonical, eliminated)):
@@ -222,24 +229,74 @@ class _Reverse:
         axes = self.lin.axes(t)
         made = Define(target, axes, body, source, True, scatter, t.name)
         self.statements.append(made)
-        self.steps.append(
-            Step(
-                "compact form",
-                "the program's own names are put back and common factors taken out",
-                target,
-                axes,
-                expression(value),
-                body,
-                expression(value) is body,
-            )
-        )
         if len(value) == 1 and not is_alias(value):
             self.names.add(Pattern(target, axes, value[0]))
+        return body
 
     def _compact(self, value: Poly) -> Poly:
         out = fold_sums(value, self.defs)
         out = complements(out, self.defs, self.names)
         return collect(self.names.fold(x) for x in out)
+
+    def _introduced(self, value: Poly, define: Define | None) -> Poly:
+        """The terms with values named that the program has no name for, where that pays."""
+        value = self._with_ratios(value, define)
+        for pattern in self.inlined:
+            folded = collect(_folded(pattern, t) for t in value)
+            extra = Define(pattern.target, pattern.axes, expression((pattern.body,)))
+            if folded != value and (
+                expression_cost(factored(folded)) + statement_cost(extra)
+                < expression_cost(factored(value))
+            ):
+                self._introduce(pattern, define)
+                return folded
+        return value
+
+    def _introduce(self, pattern: Pattern, define: Define | None) -> None:
+        """A statement for a value that got a name."""
+        body = factored(collect([self.names.fold(pattern.body)]))
+        source = define.source if define is not None else Source()
+        self.statements.append(Define(pattern.target, pattern.axes, body, source, False))
+        self.names.add(pattern)
+        self.inlined = [p for p in self.inlined if p.target is not pattern.target]
+
+    def _with_ratios(self, value: Poly, define: Define | None) -> Poly:
+        """A value over the sum of such values (a softmax) gets the name P if it has none."""
+        for t in value:
+            for atom, exponent in t.factors:
+                if isinstance(atom, Access) and exponent <= -1:
+                    ratio = self._ratio(atom.tensor, t)
+                    if ratio is not None:
+                        self._introduce(ratio, define)
+                        return self._with_ratios(
+                            collect(self.names.fold(x) for x in value), define
+                        )
+        return value
+
+    def _ratio(self, total: Tensor, value: Term) -> Pattern | None:
+        define = self.lin.definitions.get(total)
+        terms = poly(define.body) if define is not None else ()
+        if len(terms) != 1 or not terms[0].bound or terms[0].coef != 1 or terms[0].guards:
+            return None
+        if len(terms[0].factors) != 1 or terms[0].factors[0][1] != 1:
+            return None
+        whole = terms[0].factors[0][0]
+        present = [a.tensor for a, e in value.factors if isinstance(a, Access) and e >= 1]
+        if not isinstance(whole, Access) or whole.tensor not in present:
+            return None
+        axes = tuple(Index(f"P.{k}", n) for k, n in enumerate(whole.tensor.shape))
+        assert define is not None
+        moved = {s.index: at(i) for s, i in zip(whole.subs, axes, strict=True) if s.index}
+        if len(moved) != len(axes):
+            return None
+        under = substitute(define.access, moved)
+        part = Access(whole.tensor, tuple(map(at, axes)))
+        body = term(ONE, (), (), ((part, ONE), (under, -ONE)))  # type: ignore[arg-type]
+        if body is None or not any(True for _ in find(Pattern(total, axes, body), value)):
+            return None
+        target = Tensor(self.lin.name("P"), whole.tensor.shape, whole.tensor.dtype)
+        self.lin.letters[target] = self.lin.letters[whole.tensor]
+        return Pattern(target, axes, body, True)
 
     # Explaining.
 
@@ -247,46 +304,70 @@ class _Reverse:
         self,
         t: Tensor,
         target: Tensor,
-        raw: Sequence[Term],
-        sifted: Sequence[Term],
-        eliminated: Poly,
-        value: Poly,
+        stages: Sequence[tuple[str, Poly | Expr]],
         facts: Sequence[tuple[Term, Poly]],
         define: Define | None,
     ) -> None:
-        axes = self.lin.axes(t)
+        """Note the stages of one adjoint; they are written down as steps when somebody reads them."""
         quiet = define is not None and not define.user
-        stages: list[tuple[str, str, Expr]] = [
-            ("", "", expression(collect(raw))),
-            (
-                "sift",
-                "a sum over a Kronecker delta is the one term that it picks; adjoints inside the region "
-                "are inlined",
-                expression(collect(sifted)),
-            ),
-            (
-                "eliminate",
-                "each equality of subscripts is solved for an index, its range becomes a guard",
-                expression(eliminated),
-            ),
-        ]
-        reason = "; ".join(_fact_text(a, b) for a, b in facts)
-        stages.append(
-            (
-                "reduction fact" if facts else "collect",
-                reason or "definitions are spelled out, equal terms are added",
-                expression(value),
-            )
-        )
-        before = stages[0][2]
-        for name, why, after in stages[1:]:
-            if after is not before:
-                self.steps.append(Step(name, why, target, axes, before, after, quiet))
+        self.drafts.append(_Draft(target, self.lin.axes(t), tuple(stages), tuple(facts), quiet))
+
+    def _written(self, draft: _Draft) -> Iterator[Step]:
+        before: Expr | None = None
+        for name, value in draft.stages:
+            after = value if not isinstance(value, tuple) else expression(value)
+            if before is not None and after is not before:
+                reason = REASONS[name]
+                if name == "known sums":
+                    reason = "; ".join(self._fact(draft, *fact) for fact in draft.facts) or reason
+                yield self._lettered_step(
+                    Step(name, reason, draft.target, draft.axes, before, after, draft.quiet)
+                )
             before = after
 
+    def _fact(self, draft: _Draft, value: Term, known: Poly) -> str:
+        from ..notation.plain import show
 
-def _fact_text(value: Term, known: Poly) -> str:
-    return "a sum of forward values is known"
+        sides = [
+            self.lin.lettered(Define(draft.target, draft.axes, side), draft.target).body
+            for side in (expression((value,)), expression(known))
+        ]
+        return f"{show(sides[0])} = {show(sides[1])}"
+
+    def _lettered_step(self, step: Step) -> Step:
+        before = self.lin.lettered(Define(step.target, step.indices, step.before), step.target)
+        after = self.lin.lettered(Define(step.target, step.indices, step.after), step.target)
+        return replace(step, indices=before.indices, before=before.body, after=after.body)
+
+
+REASONS = {
+    "chain rule": "one term for every read of the tensor: upstream gradient times local gradient, summed",
+    "sift": "a sum over a Kronecker delta is the one term that it picks",
+    "inline": "upstream gradients of this region are put in place",
+    "eliminate": "each equality of subscripts is solved for an index; its range becomes a guard",
+    "known sums": "values are spelled out in what they are defined by, sums that have a name get it",
+    "compact form": "the program's own names are put back and common factors taken out",
+}
+
+
+@dataclass(frozen=True)
+class _Draft:
+    """The stages of one adjoint, before anybody reads them."""
+
+    target: Tensor
+    axes: tuple[Index, ...]
+    stages: tuple[tuple[str, Poly | Expr], ...]
+    facts: tuple[tuple[Term, Poly], ...]
+    quiet: bool
+
+
+def _folded(pattern: Pattern, value: Term) -> Term:
+    """The term with a name put in wherever it fits."""
+    while True:
+        found = next(find(pattern, value), None)
+        if found is None:
+            return value
+        value = found
 
 
 def is_alias(value: Poly) -> bool:

@@ -1,13 +1,103 @@
-"""Sharing across the backward pass: a sum that several statements need is computed once."""
+"""Sharing across the backward pass: a sum that is needed more than once is computed once and gets a name."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
+from ..ir.expr import Access, Expr, Reduce, Tensor
 from ..ir.program import Define
+from ..ir.subscripts import Index, at
+from ..ir.walk import Tree, bottom_up, free_indices, nodes, substitute, tensors
+from .flatten import alpha
 from .linear import Linear
 
 
 def share(statements: Sequence[Define], linear: Linear) -> list[Define]:
-    """The statements with sums that occur more than once named."""
-    return list(statements)
+    """The statements with sums that occur more than once named, in an order in which they can run."""
+    found = _occurrences(statements)
+    names: dict[Tree, Define] = {}
+    for key, places in found.items():
+        whole = next((s for s in statements if _key(s.body, s.indices) is key), None)
+        if whole is not None:
+            names[key] = whole
+        elif len(places) > 1:
+            names[key] = _named(places[0], linear)
+    if not names:
+        return list(statements)
+    fresh = [d for d in names.values() if d not in statements]
+    changed = [_with_names(s, names) for s in (*fresh, *statements)]
+    return in_order(changed)
+
+
+@dataclass(frozen=True)
+class _Place:
+    node: Reduce
+    statement: Define
+
+
+def _occurrences(statements: Sequence[Define]) -> dict[Tree, list[_Place]]:
+    found: dict[Tree, list[_Place]] = {}
+    for statement in statements:
+        for node in nodes(statement.body):
+            if isinstance(node, Reduce) and not _inside_binder(node, statement.body):
+                found.setdefault(_key(node, free_indices(node)), []).append(_Place(node, statement))
+    return found
+
+
+def _inside_binder(node: Reduce, body: Expr) -> bool:
+    """Whether a sum depends on another sum's index (then it is no value of its own here)."""
+    bound = {
+        i for tree in nodes(body) if isinstance(tree, Reduce) and tree is not node for i in tree.indices
+    }
+    return any(i in bound for i in free_indices(node))
+
+
+def _key(node: Tree, free: Iterable[Index]) -> Tree:
+    marks = {i: at(Index(f"${k}", i.extent)) for k, i in enumerate(free)}
+    return alpha(substitute(node, marks))
+
+
+def _named(place: _Place, linear: Linear) -> Define:
+    node, statement = place.node, place.statement
+    free = free_indices(node)
+    shape = tuple(i.extent for i in free)
+    target = Tensor(linear.name("sum1"), shape, statement.target.dtype)
+    letters = linear.letters.get(statement.target)
+    if letters is not None:
+        names = dict(zip(statement.indices, letters, strict=True))
+        linear.letters[target] = tuple(names[i] for i in free)
+    return Define(target, free, node, statement.source, False, None, statement.of)
+
+
+def _with_names(statement: Define, names: Mapping[Tree, Define]) -> Define:
+    def change(tree: Tree) -> Tree:
+        if not isinstance(tree, Reduce):
+            return tree
+        free = free_indices(tree)
+        known = names.get(_key(tree, free))
+        if known is None or known.target is statement.target:
+            return tree
+        if _key(tree, free) is not _key(known.body, known.indices):
+            return tree
+        return Access(known.target, tuple(map(at, free)))
+
+    body = bottom_up(statement.body, change)
+    return statement if body is statement.body else replace(statement, body=body)
+
+
+def in_order(statements: Sequence[Define]) -> list[Define]:
+    """The statements in an order in which each reads only earlier ones; stable."""
+    defined = {s.target for s in statements}
+    done: set[Tensor] = set()
+    left, out = list(statements), []
+    while left:
+        ready = next(
+            (s for s in left if all(t in done or t not in defined for t in tensors(s.body))), None
+        )
+        if ready is None:
+            raise AssertionError("statements that need each other")
+        left.remove(ready)
+        out.append(ready)
+        done.add(ready.target)
+    return out

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from typing import overload
 
 from ..ir.expr import Expr, Tensor
 from ..ir.program import Define, Program
@@ -27,6 +30,30 @@ class Step:
     quiet: bool = False
 
 
+class Steps(Sequence[Step]):
+    """Steps that are written down when somebody reads them (running a derivation needs none)."""
+
+    def __init__(self, write: Callable[[], tuple[Step, ...]]) -> None:
+        self._write = write
+
+    @cached_property
+    def _all(self) -> tuple[Step, ...]:
+        return self._write()
+
+    @overload
+    def __getitem__(self, k: int) -> Step: ...
+    @overload
+    def __getitem__(self, k: slice) -> tuple[Step, ...]: ...
+    def __getitem__(self, k: int | slice) -> Step | tuple[Step, ...]:
+        return self._all[k]
+
+    def __iter__(self) -> Iterator[Step]:
+        return iter(self._all)
+
+    def __len__(self) -> int:
+        return len(self._all)
+
+
 @dataclass(frozen=True)
 class Backward:
     """The result of reverse-mode differentiation of a program.
@@ -49,4 +76,4 @@ class Backward:
     statements: tuple[Define, ...]
     gradients: tuple[Tensor, ...]
     adjoints: tuple[Define, ...]
-    steps: tuple[Step, ...]
+    steps: Sequence[Step]

@@ -43,6 +43,11 @@ class Size(Node):
         return None
 
     def __add__(self, other: SizeLike) -> Size:
+        other = size(other)
+        if not other.terms:
+            return self
+        if not self.terms:
+            return other
         return _collect([*self.terms, *size(other).terms])
 
     __radd__ = __add__
@@ -57,6 +62,11 @@ class Size(Node):
         return size(other) - self
 
     def __mul__(self, other: SizeLike) -> Size:
+        other = size(other)
+        if other is ONE or not self.terms:
+            return self
+        if self is ONE or not other.terms:
+            return other
         return _collect(
             [
                 (tuple(sorted(a + b, key=_atom_key)), m * n)
@@ -194,7 +204,10 @@ def size(value: SizeLike) -> Size:
         return value
     if isinstance(value, str):
         return Size((((value,), 1),))
-    return _collect([((), int(value))])
+    return Size((((), int(value)),)) if value else Size(())
+
+
+ONE = size(1)
 
 
 def _atom_key(atom: SizeAtom) -> tuple[int, str]:

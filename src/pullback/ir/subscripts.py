@@ -7,10 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Union
 
 from .intern import Node
-from .sizes import Size, SizeLike, size
+from .sizes import ONE, Size, SizeLike, size
 
 if TYPE_CHECKING:
     from .expr import Access
+
+
+NOTHING = size(0)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -60,9 +63,9 @@ class Subscript(Node):
     @property
     def index(self) -> Index | None:
         """The index that this subscript plainly is, or None."""
-        if len(self.terms) == 1 and self.const.literal == 0:
+        if len(self.terms) == 1 and self.const is NOTHING:
             atom, n = self.terms[0]
-            if isinstance(atom, Index) and n.literal == 1:
+            if n is ONE and isinstance(atom, Index):
                 return atom
         return None
 
@@ -79,6 +82,10 @@ class Subscript(Node):
 
     def __add__(self, other: Subscript | SizeLike) -> Subscript:
         right = other if isinstance(other, Subscript) else constant(other)
+        if not right.terms:
+            return Subscript(self.terms, self.const + right.const) if right.const.terms else self
+        if not self.terms:
+            return Subscript(right.terms, self.const + right.const) if self.const.terms else right
         total = dict(self.terms)
         for atom, n in right.terms:
             total[atom] = total.get(atom, size(0)) + n
@@ -96,6 +103,8 @@ class Subscript(Node):
         factor = size(other)
         if not factor.terms:
             return constant(0)
+        if factor is ONE:
+            return self
         return Subscript(tuple((atom, n * factor) for atom, n in self.terms), self.const * factor)
 
     def __floordiv__(self, divisor: SizeLike) -> Subscript:
@@ -109,7 +118,7 @@ class Subscript(Node):
 
 def at(atom: SubscriptAtom) -> Subscript:
     """The subscript that is one atom."""
-    return Subscript(((atom, size(1)),), size(0))
+    return Subscript(((atom, ONE),), NOTHING)
 
 
 def constant(value: SizeLike) -> Subscript:
@@ -142,6 +151,9 @@ def map_indices(
     lookup: Callable[[Access], Access] | None = None,
 ) -> Subscript:
     """The subscript with indices replaced by subscripts; ``lookup`` maps the accesses inside lookups."""
+    index = sub.index
+    if index is not None:
+        return indices.get(index, sub)
     total = constant(sub.const)
     for atom, n in sub.terms:
         match atom:
@@ -211,6 +223,8 @@ def reduced(sub: Subscript, positive: Collection[str] | None = None) -> Subscrip
 
     ``(D*h + d) // D`` is ``h`` and ``(D*h + d) % D`` is ``d`` where 0 <= d < D.
     """
+    if all(isinstance(a, Index) and a.extent is not ONE for a, _ in sub.terms):
+        return sub
     total = constant(sub.const)
     for atom, n in sub.terms:
         match atom:
