@@ -1,7 +1,7 @@
 """What a form costs: elements computed, with weights; the measure by which forms are chosen.
 
-A named size counts as 64, a literal as itself (at most 4096, at least 2: an axis of one still has to be written).
-Costs compare forms of the same value; they predict no time.
+A named size counts as 64, a literal as itself (at most 4096, at least 2: an axis of one still has
+to be written). Costs compare forms of the same value; they predict no time.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def extent_cost(extent: Size) -> float:
     """The number an extent counts for."""
     literal = extent.literal
     if literal is None:
-        names = {name: TYPICAL for name in extent.names()}
+        names = dict.fromkeys(extent.names(), TYPICAL)
         literal = extent.value(names)
     return float(min(max(literal, 2), 4096))
 
@@ -64,7 +64,8 @@ def power_cost(exponent: Fraction) -> float:
 
 
 def cost(statements: Sequence[Define]) -> float:
-    """The cost of running statements: every operation and every read times the points it runs over."""
+    """The cost of running statements: every operation and every read times the points it runs
+    over."""
     return sum(statement_cost(s) for s in statements)
 
 
@@ -74,7 +75,8 @@ def statement_cost(statement: Define) -> float:
 
 
 def expression_cost(value: Expr) -> float:
-    """The cost of evaluating an expression at all points of its free indices, parts over their own."""
+    """The cost of evaluating an expression at all points of its free indices, parts over their
+    own."""
     seen: dict[Tree, float] = {}
 
     def visit(node: Tree) -> float:

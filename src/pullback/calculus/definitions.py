@@ -1,8 +1,9 @@
 """What the flat program defines, as the rewriting of terms needs it.
 
-The *base form* of a term: defined products are spelled out in what they are products of, defined sums are called
-by their names, and sums of values that are known in the end (Σ_n (x - mean) = 0, Σ_c P = 1) are replaced by what
-they are. Two terms that are equal because of the program's definitions meet there.
+The *base form* of a term: defined products are spelled out in what they are products of, defined
+sums are called by their names, and sums of values that are known in the end (Σ_n (x - mean) = 0,
+Σ_c P = 1) are replaced by what they are. Two terms that are equal because of the program's
+definitions meet there.
 """
 
 from __future__ import annotations
@@ -13,9 +14,11 @@ from fractions import Fraction
 from ..ir.expr import Access, SizeOf, Tensor
 from ..ir.program import Define
 from ..ir.subscripts import Index
-from ..ir.walk import accesses
+from ..ir.walk import free_indices
 from .match import Pattern, find
 from .normal import (
+    Component,
+    Factor,
     Poly,
     Term,
     apart,
@@ -27,6 +30,7 @@ from .normal import (
     multiply,
     nonnegative_atom,
     poly,
+    rational_power,
     renamed,
     replaced,
     term,
@@ -47,6 +51,7 @@ class Definitions:
         self.additive: dict[Tensor, tuple[tuple[Index, ...], Poly]] = {}
         self.order: dict[Tensor, int] = {}
         self.facts: dict[Term, Poly | None] = {}
+        self._scalars: dict[Tensor, list[Factor]] = {}
         self.found: list[tuple[Term, Poly]] = []
         for statement in statements:
             self.learn(statement)
@@ -72,7 +77,7 @@ class Definitions:
         base = self.expanded(only)
         if base is None:
             return
-        scalars = [(a, -e) for a, e in base.factors if isinstance(a, SizeOf)]
+        scalars: list[Factor] = [(a, -e) for a, e in base.factors if isinstance(a, SizeOf)]
         rest = [(a, e) for a, e in base.factors if not isinstance(a, SizeOf)]
         inner = term(base.coef, base.bound, base.guards, rest)
         if inner is None or not inner.bound or not any(isinstance(a, Access) for a, _ in rest):
@@ -80,7 +85,6 @@ class Definitions:
         if set(inner.bound) != set(base.bound):
             return
         pattern = Pattern(statement.target, statement.indices, inner, statement.user)
-        self._scalars = getattr(self, "_scalars", {})
         self._scalars[statement.target] = scalars
         key = next(a.tensor for a, _ in inner.factors if isinstance(a, Access))
         self.sums.setdefault(key, []).append(pattern)
@@ -121,7 +125,7 @@ class Definitions:
             rest = [(a, e) for a, e in value.factors if a is not atom]
             if inner is None:
                 return None
-            scale = _root(inner.coef, exponent)
+            scale = rational_power(inner.coef, exponent)
             if scale is None:
                 return value
             made = term(
@@ -141,18 +145,10 @@ class Definitions:
             return False
         if exponent.denominator == 1:
             return True
-        if _root(body.coef, exponent) is None:
+        if rational_power(body.coef, exponent) is None:
             return False
-        unsure = [
-            (a, e)
-            for a, e in body.factors
-            if e.denominator == 1 and not (nonnegative_atom(a) or self.nonnegative(a))
-        ]
+        unsure = [(a, e) for a, e in body.factors if e.denominator == 1 and not nonnegative_atom(a)]
         return not unsure or (len(unsure) == 1 and abs(unsure[0][1]) == 1)
-
-    def nonnegative(self, atom: object) -> bool:
-        """Whether a tensor's elements are >= 0 by its definition."""
-        return False
 
     def named_sums(self, value: Term) -> Term:
         """The term with defined sums called by their names."""
@@ -169,9 +165,7 @@ class Definitions:
             for pattern in self.sums.get(tensor, ()):
                 for found in find(pattern, value):
                     scalars = self._scalars[pattern.target]
-                    made = term(
-                        found.coef, found.bound, found.guards, [*found.factors, *scalars]
-                    )
+                    made = term(found.coef, found.bound, found.guards, [*found.factors, *scalars])
                     if made is not None:
                         return made
         return None
@@ -189,16 +183,16 @@ class Definitions:
         return collect(out)
 
     def _fact_in(self, value: Term) -> Poly | None:
-        """The term with one of its closed sums replaced by what it is known to be; None if none is."""
-        outer, components = components_of(value)
-        for bound, guards, factors in components:
+        """The term with one of its closed sums replaced by what it is known to be; None if none
+        is."""
+        for bound, guards, factors in components_of(value)[1]:
             inner = term(ONE, bound, guards, factors)
             if inner is None or inner.bound != bound:
                 continue
             known = self.known(inner)
             if known is None:
                 continue
-            rest: Poly = collect([_without(value, bound, guards, factors)])
+            rest: Poly = collect([_without(value, (bound, guards, factors))])
             return multiply(rest, known)
         return None
 
@@ -251,7 +245,7 @@ class Definitions:
                 and atom.tensor in self.additive
                 and exponent.denominator == 1
                 and 0 < exponent <= 2
-                and any(i in value.bound for a in accesses(atom) for s in a.subs for i in _of(s))
+                and any(i in value.bound for i in free_indices(atom))
             ):
                 yield atom
 
@@ -279,18 +273,9 @@ class Definitions:
         return collect(out)
 
 
-def _of(sub: object) -> tuple[Index, ...]:
-    from ..ir.subscripts import Subscript, indices_of
-
-    assert isinstance(sub, Subscript)
-    return indices_of(sub)
-
-
-def _without(value: Term, bound: object, guards: object, factors: object) -> Term | None:
-    from collections.abc import Collection
-
-    assert isinstance(bound, Collection) and isinstance(guards, Collection)
-    assert isinstance(factors, Collection)
+def _without(value: Term, part: Component) -> Term | None:
+    """The term without one of its closed sums."""
+    bound, guards, factors = part
     return term(
         value.coef,
         [i for i in value.bound if i not in bound],
@@ -299,12 +284,7 @@ def _without(value: Term, bound: object, guards: object, factors: object) -> Ter
     )
 
 
-def _root(coef: Fraction, exponent: Fraction) -> Fraction | None:
-    from .normal import rational_power
-
-    return rational_power(coef, exponent)
-
-
 def _is_product(value: Term) -> bool:
-    """Whether a term is a product of tensors' powers (not a function's value, which is named for a reason)."""
+    """Whether a term is a product of tensors' powers (not a function's value, which is named for a
+    reason)."""
     return bool(value.factors) and all(isinstance(a, Access | SizeOf) for a, _ in value.factors)

@@ -1,8 +1,8 @@
 """The derivative of one flat statement: one term per occurrence of a tensor in its body.
 
-``d value = Σ partial · d access``: the partials are terms in normal form, their bound indices are summed together
-with the access. Both modes use the same partials: reverse mode pairs them with the cotangent of the whole and an
-equality per subscript, forward mode with the tangent of the access.
+``d value = Σ partial · d access``: the partials are terms in normal form, their bound indices are
+summed together with the access. Both modes use the same partials: reverse mode pairs them with the
+cotangent of the whole and an equality per subscript, forward mode with the tangent of the access.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from ..ir.expr import (
     ZERO,
     Access,
     Add,
+    And,
     Apply,
     Arg,
     Compare,
@@ -37,7 +38,7 @@ from ..ir.expr import (
 from ..ir.program import Define
 from ..ir.subscripts import Index, Lookup, at
 from ..ir.walk import accesses, bound_indices, free_indices, fresh, substitute
-from .normal import Poly, Term, apart, collect, indices_in, poly, term, times, undistributed
+from .normal import Poly, Term, apart, indices_in, poly, renamed, term, undistributed
 
 HALF = Fraction(1, 2)
 
@@ -54,8 +55,9 @@ class Occurrence:
 class Context:
     """What differentiation needs to know besides the statement.
 
-    ``active`` tells which tensors are differentiated; ``squares`` which are sums of squares; ``arg`` names the
-    index of the element that a max or min picks; ``conventions`` switches the published choices at kinks.
+    ``active`` tells which tensors are differentiated; ``squares`` which are sums of squares;
+    ``arg`` names the index of the element that a max or min picks; ``conventions`` switches the
+    published choices at kinks.
     """
 
     active: Callable[[Tensor], bool]
@@ -104,31 +106,19 @@ def _through(outer: Term, inner: Occurrence) -> Occurrence:
     """The chain rule: the bound indices of both sides are kept apart, the access renamed along."""
     names = {i.name for i in indices_in(outer)}
     moved = {}
-    taken = names | {i.name for i in indices_in(inner.partial)} | {
-        i.name for i in free_indices(inner.access)
-    }
+    taken = (
+        names
+        | {i.name for i in indices_in(inner.partial)}
+        | {i.name for i in free_indices(inner.access)}
+    )
     for index in inner.partial.bound:
         if index.name in names:
             moved[index] = at(fresh(index, taken))
     partial, access = inner.partial, inner.access
     if moved:
-        from .normal import renamed
-
         partial = renamed(partial, {old: new.index for old, new in moved.items()}, False) or partial  # type: ignore[misc]
         access = substitute(access, moved)  # type: ignore[assignment]
-    made = _times_sharing(outer, partial)
-    return Occurrence(access, made or _NOTHING)
-
-
-def _times_sharing(outer: Term, inner: Term) -> Term | None:
-    """The product where free indices of ``inner`` may be bound in ``outer`` (it sits under its sums)."""
-    return term(
-        outer.coef * inner.coef,
-        (*outer.bound, *inner.bound),
-        (*outer.guards, *inner.guards),
-        (*outer.factors, *inner.factors),
-        False,
-    )
+    return Occurrence(access, times_open(outer, partial) or _NOTHING)
 
 
 def _of_atom(atom: Expr, context: Context) -> list[Occurrence]:
@@ -163,7 +153,9 @@ def _of_apply(value: Apply, result: Expr, context: Context) -> list[Occurrence]:
             continue
         local = _kink(value, k, context)
         outer = undistributed(poly(local if local is not None else partial(value.args, result)))
-        inner = _of_atom(argument, context) if _is_atom(argument) else _of_poly(poly(argument), context)
+        inner = (
+            _of_atom(argument, context) if _is_atom(argument) else _of_poly(poly(argument), context)
+        )
         out.extend(_through(o, i) for o in outer for i in inner)
     return [o for o in out if o.partial is not _NOTHING]
 
@@ -179,9 +171,7 @@ def _kink(value: Apply, k: int, context: Context) -> Expr | None:
     mine, other = value.args[k], value.args[1 - k]
     if context.depends(other):
         return None
-    strict = (
-        Compare("<", other, mine) if value.function == "maximum" else Compare("<", mine, other)
-    )
+    strict = Compare("<", other, mine) if value.function == "maximum" else Compare("<", mine, other)
     match context.conventions.get("maximum", "zero"):
         case "zero":
             return Guard(strict)
@@ -217,8 +207,6 @@ def _of_product(value: Reduce, context: Context) -> list[Occurrence]:
 
 
 def _all_equal(indices: Sequence[Index], others: Mapping[Index, Index]) -> Cond:
-    from ..ir.expr import And
-
     conds: list[Cond] = [Zero(at(others[i]) - at(i)) for i in indices]
     return conds[0] if len(conds) == 1 else And(tuple(conds))
 
@@ -236,26 +224,23 @@ def _of_extremum(value: Reduce, context: Context) -> list[Occurrence]:
 def adjoint_terms(
     seed: Poly, found: Occurrence, axes: Sequence[Index], own: Sequence[Index]
 ) -> list[Term]:
-    """``dX[axes] += Σ_own seed · partial · Π [axis = subscript]``, one raw term per term of the seed."""
-    equal = [
-        Zero(at(axis) - sub) for axis, sub in zip(axes, found.access.subs, strict=True)
-    ]
+    """``dX[axes] += Σ_own seed · partial · Π [axis = subscript]``, one raw term per term of the
+    seed."""
+    equal = [Zero(at(axis) - sub) for axis, sub in zip(axes, found.access.subs, strict=True)]
     out = []
     for part in seed:
         used = [i.name for i in (*indices_in(found.partial), *free_indices(found.access), *axes)]
         moved = times_open(apart(part, used), found.partial)
         if moved is None:
             continue
-        made = term(
-            moved.coef, (*own, *moved.bound), (*moved.guards, *equal), moved.factors
-        )
+        made = term(moved.coef, (*own, *moved.bound), (*moved.guards, *equal), moved.factors)
         if made is not None:
             out.append(made)
     return out
 
 
 def times_open(left: Term, right: Term) -> Term | None:
-    """The product of two terms whose bound indices are already apart."""
+    """The product of two terms whose bound indices are apart; one may be under the other's sums."""
     return term(
         left.coef * right.coef,
         (*left.bound, *right.bound),
@@ -263,6 +248,3 @@ def times_open(left: Term, right: Term) -> Term | None:
         (*left.factors, *right.factors),
         False,
     )
-
-
-_ = (collect, times)

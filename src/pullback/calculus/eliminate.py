@@ -1,8 +1,8 @@
 """Eliminating equalities of subscripts: a sum over deltas becomes a sum over what is left.
 
-A bound index that an equality determines is substituted; its range becomes a guard unless it is implied. What
-can't be eliminated stays as a guard: being right never depends on elimination. Each rewriting is the statement of
-one equation about integers:
+A bound index that an equality determines is substituted; its range becomes a guard unless it is
+implied. What can't be eliminated stays as a guard: being right never depends on elimination. Each
+rewriting is the statement of one equation about integers:
 
 * ``[r = e]``            r := e, guard [0 <= e < extent]
 * ``[c·r = e]``          r := e // c, guards [c | e] and [0 <= e//c < extent]
@@ -35,7 +35,8 @@ from .normal import Term, indices_in, term
 
 
 def sift(value: Term) -> Term | None:
-    """Only the plain equalities ``[a = r]`` and ``[r = data]`` are eliminated: nothing else changes."""
+    """Only the plain equalities ``[a = r]`` and ``[r = data]`` are eliminated: nothing else
+    changes."""
     return _run(value, plain=True)
 
 
@@ -83,8 +84,8 @@ def _once(value: Term, plain: bool) -> Term | None:
         if merged is not None:
             return merged
     if options:
-        _, _, cond, index = min(options, key=lambda option: (option[0], option[1]))
-        return _solved(value, cond, index)
+        _, _, chosen, index = min(options, key=lambda option: (option[0], option[1]))
+        return _solved(value, chosen, index)
     for cond in equalities:
         split = _split_digits(value, cond, Remainder)
         if split is not None:
@@ -97,9 +98,7 @@ def _extent_rank(extent: Size) -> float:
     return -extent_cost(extent)
 
 
-def _plain_solutions(
-    sub: Subscript, bound: Sequence[Index]
-) -> list[tuple[Index, Subscript]]:
+def _plain_solutions(sub: Subscript, bound: Sequence[Index]) -> list[tuple[Index, Subscript]]:
     """Ways to read ``sub = 0`` as ``r = other index`` or ``r = constant`` or ``r = data``."""
     out = []
     for atom, n in sub.terms:
@@ -127,7 +126,8 @@ def _substituted(value: Term, cond: Cond, index: Index, solved: Subscript) -> Te
 
 
 def _solvable(sub: Subscript, index: Index) -> bool:
-    """Whether ``index`` stands in ``sub`` once, at the top level, with a coefficient known to be nonzero."""
+    """Whether ``index`` stands in ``sub`` once, at the top level, with a coefficient known to be
+    nonzero."""
     n = sub.coefficient(index)
     if not n.terms:
         return False
@@ -170,7 +170,8 @@ def _solved(value: Term, cond: Cond, index: Index) -> Term | None:
 
 
 def undivided(sub: Subscript, divisor: Size, exact: Subscript) -> Subscript:
-    """``sub`` where ``divisor`` is known to divide ``exact``: ``divisor·(exact // divisor)`` is ``exact``."""
+    """``sub`` where ``divisor`` is known to divide ``exact``: ``divisor·(exact // divisor)`` is
+    ``exact``."""
     quotient = Quotient(exact, divisor)
     n = sub.coefficient(quotient)
     over = n.exactly_over(divisor) if n.terms else None
@@ -220,7 +221,8 @@ def _mixed_radix(value: Term, cond: Cond) -> Term | None:
 
 
 def _radix_chain(digits: list[tuple[Index, Size]]) -> list[tuple[Index, Size]] | None:
-    """Digits from the highest to the lowest: each coefficient is the next one's times its extent."""
+    """Digits from the highest to the lowest: each coefficient is the next one's times its
+    extent."""
     if len(digits) < 2:
         return None
     chain: list[tuple[Index, Size]] = []
@@ -271,9 +273,7 @@ def _split_digits(value: Term, cond: Cond, kind: type) -> Term | None:
     return None
 
 
-def _rotation(
-    value: Term, guards: Sequence[Cond], atom: Remainder, rest: Subscript
-) -> Term | None:
+def _rotation(value: Term, guards: Sequence[Cond], atom: Remainder, rest: Subscript) -> Term | None:
     """``[a = (±i + c) % N]`` with i over N values: i := (±(a - c)) % N."""
     for part, n in atom.value.terms:
         if not isinstance(part, Index) or part not in value.bound or abs(n.literal or 0) != 1:
@@ -293,4 +293,3 @@ def _rotation(
             [(substitute(a, moved), e) for a, e in value.factors],  # type: ignore[misc]
         )
     return None
-

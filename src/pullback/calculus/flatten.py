@@ -1,7 +1,9 @@
-"""A program in flat form: every statement is one of a few shapes, every value that matters has a name.
+"""A program in flat form: every statement is one of a few shapes, every value that matters has a
+name.
 
-However a person wrote a computation - one expression or twenty statements - its flat form is the same up to
-names: equal values are computed once, views are read through, and each statement's body is
+However a person wrote a computation - one expression or twenty statements - its flat form is the
+same up to names: equal values are computed once, views are read through, and each statement's body
+is
 
 * a sum of products of powers of tensors (no sums over indices inside), or
 * one such product summed over bound indices, or
@@ -33,6 +35,7 @@ from ..ir.expr import (
     Truth,
 )
 from ..ir.program import Define, Program, Source
+from ..ir.sizes import Size
 from ..ir.subscripts import (
     Index,
     Lookup,
@@ -42,12 +45,26 @@ from ..ir.subscripts import (
     at,
     indices_of,
 )
-from ..ir.walk import Tree, accesses, bound_indices, free_indices, map_tensors, nodes, substitute
-from .normal import canonical, has_lookup, negation, nonnegative_atom, poly, tidy
+from ..ir.walk import (
+    Tree,
+    accesses,
+    bottom_up,
+    bound_indices,
+    children,
+    free_indices,
+    fresh,
+    map_tensors,
+    nodes,
+    rebuild,
+    substitute,
+)
+from .guards import negation, tidy
+from .normal import canonical, has_lookup, nonnegative_atom, poly
 
 
 def flatten(program: Program) -> Program:
-    """The flat form of a program: the same inputs and outputs, the same values under the same names."""
+    """The flat form of a program: the same inputs and outputs, the same values under the same
+    names."""
     return _Flattener(program).run()
 
 
@@ -73,11 +90,8 @@ class _Flattener:
     def _statement(self, statement: Define) -> None:
         body = split_digits(self._read(statement.body), statement.indices)
         self.indices = statement.indices
-        kind = statement.target.kind
-        if kind == "float":
-            simple = tidy(self._top(body))
-        else:
-            simple = tidy(self._plain(body))
+        shaped = self._top if statement.target.kind == "float" else self._plain
+        simple = tidy(shaped(body))
         made = replace(statement, body=simple)
         key = _key(made)
         known = self.known.setdefault(key, made.access)
@@ -211,8 +225,6 @@ class _Flattener:
 
     def _named_reductions(self, node: Tree) -> Tree:
         """Reductions and functions inside a condition or an integer value get names."""
-        from ..ir.walk import children, rebuild
-
         if isinstance(node, Reduce | Arg | Apply) and not _is_cheap(node):
             return self._atom(node)
         return rebuild(node, tuple(map(self._named_reductions, children(node))))
@@ -249,7 +261,8 @@ class _Flattener:
         return made.access
 
     def _axes(self, body: Expr) -> tuple[Index, ...]:
-        """The axes of a value without a name: in the statement's order, else in the widest tensor's."""
+        """The axes of a value without a name: in the statement's order, else in the widest
+        tensor's."""
         free = free_indices(body)
         order = list(self.indices)
         if not set(free) <= set(order):
@@ -276,7 +289,8 @@ def indices_in(access: Access) -> list[Index]:
 def has_lookup_node(node: Tree) -> bool:
     """Whether a node reads through an integer tensor."""
     return any(
-        isinstance(inner, Access) and any(has_lookup(s) for s in inner.subs) for inner in nodes(node)
+        isinstance(inner, Access) and any(has_lookup(s) for s in inner.subs)
+        for inner in nodes(node)
     )
 
 
@@ -294,8 +308,6 @@ def _key(define: Define) -> object:
 
 def alpha(node: Tree, depth: int = 0) -> Tree:
     """The node with the indices of its reductions renamed by depth and place."""
-    from ..ir.walk import children, rebuild
-
     if isinstance(node, Reduce | Arg):
         names = tuple(Index(f"%{depth}.{k}", i.extent) for k, i in enumerate(node.indices))
         moved = {old: at(new) for old, new in zip(node.indices, names, strict=True)}
@@ -350,7 +362,9 @@ def _is_scalar(factor: Expr) -> bool:
 
 
 def _is_cheap(node: Tree) -> bool:
-    return isinstance(node, Apply) and all(isinstance(a, Number | SizeOf | IndexOf) for a in node.args)
+    return isinstance(node, Apply) and all(
+        isinstance(a, Number | SizeOf | IndexOf) for a in node.args
+    )
 
 
 def _spread_sum(terms: Sequence[Expr]) -> list[Expr]:
@@ -378,7 +392,6 @@ def _spread_product(factors: Sequence[Expr]) -> list[Expr]:
 
 def _plain_truths(node: Expr) -> Expr:
     """A truth of a bracket is the bracket's condition."""
-    from ..ir.walk import bottom_up
 
     def change(tree: Tree) -> Tree:
         match tree:
@@ -413,8 +426,6 @@ def _split(indices: list[Index], domain: Sequence[Cond], inner: Expr, taken: set
         over = index.extent.exactly_over(divisor)
         if over is None:
             continue
-        from ..ir.walk import fresh
-
         high = fresh(Index(index.name, over), taken)
         low = fresh(Index(index.name, divisor), taken)
         moved = {index: at(high) * divisor + at(low)}
@@ -428,9 +439,10 @@ def _split(indices: list[Index], domain: Sequence[Cond], inner: Expr, taken: set
     return Reduce("sum", tuple(indices), tuple(domain), inner)
 
 
-def _digit(index: Index, where: Sequence[Tree]) -> object:
-    """A divisor that splits an index where it stands alone under ``//`` or ``%``; None if there is none."""
-    found = []
+def _digit(index: Index, where: Sequence[Tree]) -> Size | None:
+    """A divisor that splits an index where it stands alone under ``//`` or ``%``; None if there is
+    none."""
+    found: list[Size] = []
     for root in where:
         for node in nodes(root):
             if isinstance(node, Access):
@@ -440,17 +452,14 @@ def _digit(index: Index, where: Sequence[Tree]) -> object:
     return max(found, key=_magnitude) if found else None
 
 
-def _magnitude(value: object) -> tuple[int, int, str]:
-    from ..ir.sizes import Size
-
-    assert isinstance(value, Size)
+def _magnitude(value: Size) -> tuple[int, int, str]:
     literal = value.literal
     degree = max((len(m) for m, _ in value.terms), default=0)
     return degree, literal if literal is not None else 0, str(value)
 
 
-def _divisors(sub: Subscript, index: Index) -> list:  # type: ignore[type-arg]
-    out = []
+def _divisors(sub: Subscript, index: Index) -> list[Size]:
+    out: list[Size] = []
     for atom, _ in sub.terms:
         match atom:
             case Quotient(value, divisor) | Remainder(value, divisor):
@@ -461,4 +470,3 @@ def _divisors(sub: Subscript, index: Index) -> list:  # type: ignore[type-arg]
             case Lookup(_) | Index():
                 pass
     return out
-

@@ -1,15 +1,14 @@
-"""Index letters for people: the engine's own names are replaced by the letters of the user's program."""
+"""Index letters for people: the engine's own names are replaced by the letters of the user's
+program."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from ..ir.expr import Expr, Tensor
+from ..ir.expr import Arg, Expr, Reduce, Tensor
 from ..ir.program import Define, Program
 from ..ir.subscripts import Index, at
-from ..ir.walk import Tree, accesses, bound_indices, nodes, substitute
-from ..ir.expr import Arg, Reduce
-from ..ir.walk import children, rebuild
+from ..ir.walk import Tree, accesses, bound_indices, children, nodes, rebuild, substitute
 
 SPARE = "ijklabcdefghmnopqrstuvwxyz"
 
@@ -42,7 +41,8 @@ def _filled(tensor: Tensor, names: Sequence[str]) -> list[str]:
 
 
 def lettered(statement: Define, letters: Mapping[Tensor, tuple[str, ...]], of: Tensor) -> Define:
-    """The statement with its free indices named after ``of``'s axes and its bound indices after theirs."""
+    """The statement with its free indices named after ``of``'s axes and its bound indices after
+    theirs."""
     wanted = letters.get(of) or tuple(_filled(of, [""] * len(of.shape)))
     free = {
         old: Index(name, old.extent) for old, name in zip(statement.indices, wanted, strict=True)
@@ -75,7 +75,8 @@ def spell_indices(
 
 
 def _unbound(node: Tree) -> Tree:
-    """Every reduction's indices made distinct from all others' (so that they can be renamed at once)."""
+    """Every reduction's indices made distinct from all others' (so that they can be renamed at
+    once)."""
     seen: dict[str, int] = {}
 
     def visit(tree: Tree) -> Tree:
@@ -115,9 +116,10 @@ def _letter(
     letters: Mapping[Tensor, tuple[str, ...]],
     taken: Iterable[str],
 ) -> str:
-    """A free letter for a bound index: that of an axis it runs over, primed by a number if need be."""
+    """A free letter for a bound index: that of an axis it runs over, primed by a number if need
+    be."""
     taken = set(taken)
-    options = [o for o in _axis_letters(index, body, letters)]
+    options = list(_axis_letters(index, body, letters))
     own = index.name.split("~")[0].split(".")[-1].rstrip("0123456789")
     if own.isidentifier():
         options.append(own)
@@ -131,9 +133,7 @@ def _letter(
     return f"{stem}{n}"
 
 
-def _axis_letters(
-    index: Index, body: Expr, letters: Mapping[Tensor, tuple[str, ...]]
-) -> list[str]:
+def _axis_letters(index: Index, body: Expr, letters: Mapping[Tensor, tuple[str, ...]]) -> list[str]:
     found: list[str] = []
     for node in nodes(body):
         for access in accesses(node) if not found else ():

@@ -1,4 +1,5 @@
-"""What both modes start from: the flat program on its own axes, what is differentiated, made-up names."""
+"""What both modes start from: the flat program on its own axes, what is differentiated, made-up
+names."""
 
 from __future__ import annotations
 
@@ -13,11 +14,12 @@ from ..ir.walk import accesses, substitute
 from .differentiate import Context
 from .flatten import flatten
 from .letters import hints, lettered
-from .normal import poly
+from .normal import nonnegative_atom, poly
 
 
 class Linear:
-    """The flat statements of a program, each over its target's own axes (indices named ``target.k``)."""
+    """The flat statements of a program, each over its target's own axes (indices named
+    ``target.k``)."""
 
     def __init__(
         self, program: Program, wrt: Sequence[Tensor] | None, conventions: Mapping[str, str]
@@ -107,8 +109,6 @@ def _squares(body: Expr, linear: Linear) -> bool:
 
 
 def _is_square_factor(atom: Expr, exponent: Fraction, linear: Linear) -> bool:
-    from .normal import nonnegative_atom
-
     if isinstance(atom, Access):
         even = exponent.denominator == 1 and exponent.numerator % 2 == 0 and exponent > 0
         return even or (exponent == 1 and linear.is_square(atom))

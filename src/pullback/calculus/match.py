@@ -1,4 +1,5 @@
-"""Finding a defined value inside a term: the definition's factors among the term's, up to names of indices."""
+"""Finding a defined value inside a term: the definition's factors among the term's, up to names of
+indices."""
 
 from __future__ import annotations
 
@@ -6,10 +7,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
-from ..ir.expr import Access, Apply, Cond, Expr, SizeOf, Tensor
+from ..ir.expr import Access, Apply, Cond, Expr, Tensor
 from ..ir.subscripts import Index, Subscript, at, constant, inside
 from ..ir.walk import Tree, free_indices, substitute
-from .normal import Factor, Term, apart, indices_in, term, tidy
+from .guards import tidy
+from .normal import Factor, Term, apart, indices_in, rational_power, term
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,8 @@ Binding = dict[Index, Subscript]
 
 
 def find(pattern: Pattern, within: Term, exponent: Fraction = Fraction(1)) -> Iterator[Term]:
-    """Each way to write ``within`` with one occurrence of ``pattern ** exponent`` replaced by its name."""
+    """Each way to write ``within`` with one occurrence of ``pattern ** exponent`` replaced by its
+    name."""
     body = apart(pattern.body, [i.name for i in indices_in(within)])
     if body.bound and exponent != 1:
         return
@@ -72,7 +75,7 @@ def _factors(
 
 
 def _covers(have: Fraction, need: Fraction) -> bool:
-    return have == need or (have > 0) == (need > 0) and abs(have) > abs(need)
+    return have == need or ((have > 0) == (need > 0) and abs(have) > abs(need))
 
 
 def _unify(
@@ -137,27 +140,12 @@ def _replace(
     subs = tuple(binding[axis] for axis in pattern.axes)
     if any(i in used for sub in subs for i in free_indices(Access(pattern.target, (sub,)))):
         return None
-    scale = _scale(body.coef, exponent)
+    scale = rational_power(body.coef, exponent)
     if scale is None:
         return None
     factors = [*rest.items(), (Access(pattern.target, subs), exponent)]
-    return term(
-        within.coef / scale, [i for i in within.bound if i not in used], kept, factors
-    )
-
-
-def _scale(coef: Fraction, exponent: Fraction) -> Fraction | None:
-    from .normal import rational_power
-
-    return rational_power(coef, exponent)
+    return term(within.coef / scale, [i for i in within.bound if i not in used], kept, factors)
 
 
 def _moved(cond: Tree, binding: Binding) -> Tree:
     return tidy(substitute(cond, binding))  # type: ignore[arg-type]
-
-
-def without_scalars(value: Term) -> tuple[Term, list[Factor]]:
-    """The term without its sizes and numbers, and those."""
-    scalars = [(a, e) for a, e in value.factors if isinstance(a, SizeOf)]
-    rest = tuple((a, e) for a, e in value.factors if not isinstance(a, SizeOf))
-    return Term(value.coef, value.bound, value.guards, rest), scalars

@@ -1,11 +1,13 @@
-"""The normal form: a value is a sum of terms; a term is a coefficient, guards and factors with exponents.
+"""The normal form: a value is a sum of terms; a term is a coefficient, guards and factors with
+exponents.
 
-All sums of a term are flattened into one set of bound indices (``Σ_a f · Σ_b g = Σ_ab f·g``), so that equal terms
-are equal up to the names of bound indices, and a name can be recognised across nested sums. Sums of terms that
-are raised to a power, or that a product keeps undistributed, are atoms.
+All sums of a term are flattened into one set of bound indices (``Σ_a f · Σ_b g = Σ_ab f·g``), so
+that equal terms are equal up to the names of bound indices, and a name can be recognised across
+nested sums. Sums of terms that are raised to a power, or that a product keeps undistributed, are
+atoms.
 
-Exponents of equal atoms are added: ``f^a·f^b = f^(a+b)``. Where f is 0 and the signs of a and b differ this takes
-the limit where the product is undefined; it changes no finite value.
+Exponents of equal atoms are added: ``f^a·f^b = f^(a+b)``. Where f is 0 and the signs of a and b
+differ this takes the limit where the product is undefined; it changes no finite value.
 """
 
 from __future__ import annotations
@@ -16,26 +18,21 @@ from fractions import Fraction
 from itertools import permutations, product
 from math import isqrt
 
+from ..functions import TABLE
 from ..ir.expr import (
     ONE,
-    Access,
     Add,
-    And,
-    Compare,
+    Apply,
     Cond,
-    Divides,
     Expr,
     Guard,
     IndexOf,
-    Inside,
     Mul,
-    Not,
     Number,
     Power,
     Reduce,
     Select,
     SizeOf,
-    Zero,
     number,
 )
 from ..ir.intern import Node
@@ -47,13 +44,10 @@ from ..ir.subscripts import (
     Remainder,
     Subscript,
     at,
-    bounds,
     indices_of,
-    inside,
-    is_name,
-    reduced,
 )
-from ..ir.walk import Tree, bottom_up, free_indices, fresh, nodes, substitute
+from ..ir.walk import Tree, free_indices, fresh, substitute
+from .guards import negation, settle, tidy
 
 Factor = tuple[Expr, Fraction]
 
@@ -81,8 +75,8 @@ def term(
 ) -> Term | None:
     """The term in normal form, None where it is zero.
 
-    A bound index that occurs nowhere becomes a factor of its extent, unless not ``count``: then more factors are
-    still to come.
+    A bound index that occurs nowhere becomes a factor of its extent, unless not ``count``: then
+    more factors are still to come.
     """
     if not coef:
         return None
@@ -146,7 +140,10 @@ def _indices(atoms: Iterable[Expr]) -> list[Index]:
 
 
 def _counted(
-    coef: Fraction, exponents: dict[Expr, Fraction], bound: Sequence[Index], guards: tuple[Cond, ...]
+    coef: Fraction,
+    exponents: dict[Expr, Fraction],
+    bound: Sequence[Index],
+    guards: tuple[Cond, ...],
 ) -> tuple[Fraction, dict[Expr, Fraction], Sequence[Index]]:
     """A bound index that occurs nowhere becomes a factor of its extent."""
     if not bound:
@@ -159,195 +156,6 @@ def _counted(
             coef, more = _gather(coef, [*exponents.items(), (SizeOf(index.extent), Fraction(1))])
             exponents = more
     return coef, exponents, tuple(index for index in bound if index in used)
-
-
-_TIDY: dict[Tree, Tree] = {}
-
-
-def tidy(node: Expr) -> Expr:
-    """The same value with every subscript's quotients and remainders resolved where ranges decide them."""
-    found = _TIDY.get(node)
-    if found is None:
-        if len(_TIDY) > 100_000:
-            _TIDY.clear()
-        found = _TIDY[node] = bottom_up(node, _tidy_node)
-    return found  # type: ignore[return-value]
-
-
-def _tidy_node(node: Tree) -> Tree:
-    match node:
-        case Access(tensor, subs):
-            return Access(tensor, tuple(reduced(sub) for sub in subs))
-        case IndexOf(sub):
-            return IndexOf(reduced(sub))
-        case Zero(sub):
-            return Zero(reduced(sub))
-        case Inside(sub, extent):
-            return Inside(reduced(sub), extent)
-        case Divides(divisor, sub):
-            return Divides(divisor, reduced(sub))
-        case _:
-            return node
-
-
-# Guards.
-
-
-def positive_names(indices: Iterable[Index]) -> tuple[str, ...]:
-    """The named sizes that are >= 1 wherever all these indices have a value."""
-    names = {index.extent.names()[0] for index in indices if is_name(index.extent)}
-    return tuple(sorted(names))
-
-
-def settle(guards: Iterable[Cond], scope: Iterable[Index]) -> tuple[Cond, ...] | None:
-    """Guards with the always-true ones dropped, sorted; None if they can't all hold."""
-    flat: dict[Cond, None] = {}
-    for cond in guards:
-        _spread(cond, flat)
-    names = positive_names(dict.fromkeys([*scope, *(i for c in flat for i in free_indices(c))]))
-    pinned = _pinned(flat)
-    held: dict[Cond, None] = {}
-    for cond in flat:
-        verdict = decide(cond, names)
-        if verdict is None and pinned and not isinstance(cond, Zero):
-            verdict = decide(_tidy_cond(substitute(cond, pinned)), names)  # type: ignore[arg-type]
-        if verdict is False:
-            return None
-        if verdict is None:
-            held[_oriented(cond)] = None
-    for cond in held:
-        if _opposite(cond) in held or (isinstance(cond, Compare) and _clashes(cond, held)):
-            return None
-    kept = [c for c in held if not _weaker(c, held)]
-    return tuple(sorted(kept, key=lambda cond: cond.key))
-
-
-def _pinned(guards: Iterable[Cond]) -> dict[Index, Subscript]:
-    """Indices that an equality fixes to a size, as in ``[m - 1 = 0]``."""
-    out: dict[Index, Subscript] = {}
-    for cond in guards:
-        if isinstance(cond, Zero) and len(cond.sub.terms) == 1:
-            atom, n = cond.sub.terms[0]
-            if isinstance(atom, Index) and abs(n.literal or 0) == 1:
-                out[atom] = (cond.sub - at(atom) * n) * -(n.literal or 1)
-    return out
-
-
-def _spread(cond: Cond, into: dict[Cond, None]) -> None:
-    match cond:
-        case And(conds):
-            for part in conds:
-                _spread(part, into)
-        case Not(Not(inner)):
-            _spread(inner, into)
-        case Inside(sub, extent) if extent.literal == 1:
-            into[_tidy_cond(Zero(sub))] = None
-        case _:
-            into[_tidy_cond(cond)] = None
-
-
-def _tidy_cond(cond: Cond) -> Cond:
-    return tidy(cond)  # type: ignore[arg-type, return-value]
-
-
-def decide(cond: Cond, positive: Sequence[str] = ()) -> bool | None:
-    """Whether a condition always holds (True), never holds (False), or neither is proved (None)."""
-    match cond:
-        case Zero(sub):
-            if not sub.terms and sub.const.literal is not None:
-                return sub.const.literal == 0
-            low, high = bounds(sub)
-            if low is not None and low.at_least(1, positive):
-                return False
-            if high is not None and (-high).at_least(1, positive):
-                return False
-            if low is not None and high is not None and low.literal == high.literal == 0:
-                return True
-            return None
-        case Inside(sub, extent):
-            if inside(sub, extent, positive):
-                return True
-            low, high = bounds(sub)
-            if (low is not None and (low - extent).at_least(0, positive)) or (
-                high is not None and (-high).at_least(1, positive)
-            ):
-                return False
-            return None
-        case Divides(divisor, sub):
-            if divisor.literal == 1:
-                return True
-            parts = [*(n for _, n in sub.terms), sub.const]
-            if all(n.exactly_over(divisor) is not None for n in parts):
-                return True
-            if not sub.terms and sub.const.literal is not None and divisor.literal:
-                return sub.const.literal % divisor.literal == 0
-            return None
-        case Compare(op, Number(a, ""), Number(b, "")):
-            return {"<": a < b, "<=": a <= b, "==": a == b, "!=": a != b}[op]
-        case Compare(op, left, right) if left is right and op == "<":
-            return False
-        case Not(inner):
-            verdict = decide(inner, positive)
-            return None if verdict is None else not verdict
-        case _:
-            return None
-
-
-def _oriented(cond: Cond) -> Cond:
-    match cond:
-        case Zero(sub) if sub.terms and (-sub.terms[0][1]).at_least(1):
-            return Zero(-sub)
-        case Compare("==" | "!=" as op, left, right) if right.key < left.key:
-            return Compare(op, right, left)
-        case _:
-            return cond
-
-
-def _opposite(cond: Cond) -> Cond:
-    match cond:
-        case Not(inner):
-            return inner
-        case Compare("==", left, right):
-            return Compare("!=", left, right)
-        case Compare("!=", left, right):
-            return Compare("==", left, right)
-        case _:
-            return Not(cond)
-
-
-def negation(cond: Cond) -> Cond:
-    """The condition that holds exactly where ``cond`` doesn't (NaN included)."""
-    match cond:
-        case Not(inner):
-            return inner
-        case Compare("==", left, right):
-            return Compare("!=", left, right)
-        case Compare("!=", left, right):
-            return Compare("==", left, right)
-        case _:
-            return Not(cond)
-
-
-def _clashes(cond: Compare, held: Mapping[Cond, None]) -> bool:
-    op, left, right = cond.op, cond.left, cond.right
-    swapped = Compare("<", right, left)
-    if op == "<":
-        equal = _oriented(Compare("==", left, right))
-        return swapped in held or Compare("<=", right, left) in held or equal in held
-    return False
-
-
-def _weaker(cond: Cond, held: Mapping[Cond, None]) -> bool:
-    """Whether another guard that is held implies this one."""
-    match cond:
-        case Compare("<=", left, right):
-            return Compare("<", left, right) in held or (
-                _oriented(Compare("==", left, right)) in held
-            )
-        case Compare("!=", left, right):
-            return Compare("<", left, right) in held or Compare("<", right, left) in held
-        case _:
-            return False
 
 
 # Terms.
@@ -426,7 +234,8 @@ def replaced(value: Term, indices: Mapping[Index, Subscript]) -> Term | None:
 
 
 def collect(terms: Iterable[Term | None]) -> Poly:
-    """Equal terms (up to names of bound indices) added; zeros dropped; in order of first occurrence."""
+    """Equal terms (up to names of bound indices) added; zeros dropped; in order of first
+    occurrence."""
     total: dict[Term, tuple[Fraction, Term]] = {}
     for value in terms:
         if value is None:
@@ -445,7 +254,8 @@ _CANONICAL: dict[Term, Term] = {}
 
 
 def canonical(value: Term) -> Term:
-    """The term with coefficient 1 and bound indices renamed so that equal terms are the same object."""
+    """The term with coefficient 1 and bound indices renamed so that equal terms are the same
+    object."""
     found = _CANONICAL.get(value)
     if found is None:
         if len(_CANONICAL) > 100_000:
@@ -504,7 +314,8 @@ def _refine(value: Term) -> dict[Index, str]:
 def poly(value: Expr, distribute: bool = False) -> Poly:
     """The normal form of an expression.
 
-    Sums inside a product stay atoms unless ``distribute``; a :class:`Select` becomes two guarded terms.
+    Sums inside a product stay atoms unless ``distribute``; a :class:`Select` becomes two guarded
+    terms.
     """
     match value:
         case Number(exact, ""):
@@ -531,9 +342,7 @@ def poly(value: Expr, distribute: bool = False) -> Poly:
 
 
 def _summed(inner: Term, indices: Sequence[Index], domain: Sequence[Cond]) -> Term | None:
-    return term(
-        inner.coef, (*indices, *inner.bound), (*domain, *inner.guards), inner.factors
-    )
+    return term(inner.coef, (*indices, *inner.bound), (*domain, *inner.guards), inner.factors)
 
 
 def _product(parts: Sequence[Poly], distribute: bool) -> Poly:
@@ -544,7 +353,8 @@ def _product(parts: Sequence[Poly], distribute: bool) -> Poly:
 
 
 def undistributed(value: Poly) -> Poly:
-    """A sum of several terms as one term with an atom (guards keep it a sum: they make terms absent)."""
+    """A sum of several terms as one term with an atom (guards keep it a sum: they make terms
+    absent)."""
     if len(value) < 2 or any(t.guards for t in value):
         return value
     made = term(Fraction(1), (), (), ((expression(value), Fraction(1)),))
@@ -564,10 +374,14 @@ def _powered(base: Expr, exponent: Fraction, distribute: bool) -> Poly:
         only = inner[0]
         whole = exponent.denominator == 1
         coef = rational_power(only.coef, exponent)
-        if coef is not None and (exponent > 0 or not only.guards) and (
-            whole or _splits(only.factors)
+        if (
+            coef is not None
+            and (exponent > 0 or not only.guards)
+            and (whole or _splits(only.factors))
         ):
-            return collect([term(coef, (), only.guards, [(a, e * exponent) for a, e in only.factors])])
+            return collect(
+                [term(coef, (), only.guards, [(a, e * exponent) for a, e in only.factors])]
+            )
     if distribute and exponent.denominator == 1 and 1 < exponent <= 4:
         out = inner
         for _ in range(int(exponent) - 1):
@@ -578,18 +392,18 @@ def _powered(base: Expr, exponent: Fraction, distribute: bool) -> Poly:
 
 
 def _splits(factors: Sequence[Factor]) -> bool:
-    """Whether a root of this product is the product of the roots: at most one factor of unknown sign."""
+    """Whether a root of this product is the product of the roots: at most one factor of unknown
+    sign."""
     free = [1 for atom, e in factors if not nonnegative_atom(atom)]
     if len(free) > 1:
         return False
-    return all(nonnegative_atom(atom) or e.denominator % 2 == 0 or abs(e) == 1 for atom, e in factors)
+    return all(
+        nonnegative_atom(atom) or e.denominator % 2 == 0 or abs(e) == 1 for atom, e in factors
+    )
 
 
 def nonnegative_atom(atom: Expr) -> bool:
     """Whether an atom is >= 0 by what it is, whatever the tensors hold."""
-    from ..functions import TABLE
-    from ..ir.expr import Apply
-
     match atom:
         case SizeOf():
             return True
@@ -637,7 +451,8 @@ Component = tuple[tuple[Index, ...], tuple[Cond, ...], tuple[Factor, ...]]
 
 
 def components_of(value: Term) -> tuple[Part, list[Component]]:
-    """What is free of the bound indices, and the connected groups of bound indices with what they hold."""
+    """What is free of the bound indices, and the connected groups of bound indices with what they
+    hold."""
     leader = {index: index for index in value.bound}
 
     def find(index: Index) -> Index:
@@ -653,17 +468,15 @@ def components_of(value: Term) -> tuple[Part, list[Component]]:
     for _, _, inner in held:
         for index in inner[1:]:
             leader[find(index)] = find(inner[0])
-    groups: dict[Index | None, tuple[list[Index], list[Cond], list[Factor]]] = {
-        None: ([], [], [])
-    }
+    groups: dict[Index | None, tuple[list[Index], list[Cond], list[Factor]]] = {None: ([], [], [])}
     for index in value.bound:
         groups.setdefault(find(index), ([], [], []))[0].append(index)
-    for node, exponent, inner in held:
+    for node, power, inner in held:
         group = groups[find(inner[0]) if inner else None]
-        if exponent is None:
+        if power is None:
             group[1].append(node)  # type: ignore[arg-type]
         else:
-            group[2].append((node, exponent))  # type: ignore[arg-type]
+            group[2].append((node, power))  # type: ignore[arg-type]
     outer = groups.pop(None)
     return (tuple(outer[1]), tuple(outer[2])), [
         (tuple(b), tuple(g), tuple(f)) for b, g, f in groups.values()
@@ -685,11 +498,3 @@ def has_lookup(sub: Subscript) -> bool:
                 if has_lookup(value):
                     return True
     return False
-
-
-__all__ = [
-    "UNIT", "Component", "Factor", "Poly", "Term", "apart", "canonical", "collect", "components_of",
-    "decide", "expression", "free_of", "has_lookup", "indices_in", "mentions", "multiply", "negation",
-    "nodes", "nonnegative_atom", "poly", "positive_names", "rational_power", "renamed", "replaced",
-    "scaled", "settle", "spelled", "term", "tidy", "times", "undistributed",
-]

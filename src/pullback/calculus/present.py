@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from fractions import Fraction
 from math import gcd
 
@@ -13,19 +13,19 @@ from ..ir.expr import (
     Add,
     Cond,
     Expr,
-    Guard,
     Mul,
+    Number,
     Power,
     Reduce,
     SizeOf,
     Tensor,
     number,
 )
-from ..ir.program import Define
-from ..ir.subscripts import Index
-from ..ir.walk import free_indices
+from ..ir.subscripts import Index, inside
+from ..ir.walk import Tree, free_indices
 from .cost import power_cost, volume
 from .definitions import Definitions
+from .guards import positive_names
 from .match import Pattern, find
 from .normal import (
     Component,
@@ -35,15 +35,11 @@ from .normal import (
     apart,
     collect,
     components_of,
-    expression,
     free_of,
     indices_in,
-    multiply,
-    poly,
     replaced,
     spelled,
     term,
-    times,
 )
 
 UNIT = Fraction(1)
@@ -82,7 +78,8 @@ def _group_cost(guards: Sequence[Cond], factors: Sequence[Factor]) -> float:
 
 
 class Names:
-    """The names that may stand in a result: forward values, gradients already made, introduced values."""
+    """The names that may stand in a result: forward values, gradients already made, introduced
+    values."""
 
     def __init__(self, definitions: Definitions) -> None:
         self.patterns: dict[Tensor, list[Pattern]] = {}
@@ -234,7 +231,8 @@ def _under(rest: Term, part: Term) -> Term | None:
 
 
 def complements(value: Poly, definitions: Definitions, names: Names) -> Poly:
-    """``u/(c + u)`` is ``1 - c/(c + u)``: where 1/(c + u) has a name, the derivative is written in it."""
+    """``u/(c + u)`` is ``1 - c/(c + u)``: where 1/(c + u) has a name, the derivative is written in
+    it."""
     out: list[Term | None] = []
     for t in value:
         out.append(_complement(t, definitions, names))
@@ -264,8 +262,7 @@ def _complement(value: Term, definitions: Definitions, names: Names) -> Term | N
             (
                 p
                 for p in names.patterns.get(atom.tensor, ())
-                if p.body.factors == ((Access(atom.tensor, p.body.factors[0][0].subs), Fraction(-1)),)  # type: ignore[union-attr]
-                and p.body.coef == 1
+                if p.body.coef == 1 and [e for _, e in p.body.factors] == [-UNIT]
             ),
             None,
         )
@@ -288,14 +285,22 @@ def _complement(value: Term, definitions: Definitions, names: Names) -> Term | N
 # Factoring.
 
 
-def factored(value: Poly) -> Expr:
-    """One expression for a sum of terms: common factors outside, shared ones in groups."""
+Finite = Callable[[Tensor], bool]
+
+
+def factored(value: Poly, finite: Finite) -> Expr:
+    """One expression for a sum of terms: common factors outside, shared ones in groups.
+
+    ``finite`` tells the tensors that are finite wherever they are read (inputs, gradients): only
+    those may leave a guard that other terms don't share. Elsewhere a guard may be what keeps an
+    overflow out.
+    """
     if not value:
         return number(0)
     if len(value) == 1:
         return nested(value[0])
-    shared, rest = _common(value)
-    inner = _grouped(rest)
+    shared, rest = _common(value, finite)
+    inner = _grouped(rest, finite)
     if shared is None:
         return inner
     return _product_of(shared, inner)
@@ -311,15 +316,15 @@ def _product_of(shared: Term, inner: Expr) -> Expr:
     return parts[0] if len(parts) == 1 else Mul(tuple(parts))
 
 
-def _common(value: Poly) -> tuple[Term | None, Poly]:
+def _common(value: Poly, finite: Finite) -> tuple[Term | None, Poly]:
     """What all terms share outside their sums, and the terms without it."""
     outers = [components_of(t)[0] for t in value]
     guards = [c for c in outers[0][0] if all(c in o[0] for o in outers[1:])]
     factors: list[Factor] = []
-    for atom, exponent in outers[0][1]:
+    for atom, _ in outers[0][1]:
         exponents = [dict(o[1]).get(atom, Fraction(0)) for o in outers]
         least = _shared_exponent(exponents)
-        if least:
+        if least and _may_leave(atom, least, value, guards, finite):
             factors.append((atom, least))
     factors.extend(_scalar_factors(outers, factors))
     coef = _shared_coefficient([t.coef for t in value])
@@ -341,6 +346,23 @@ def _common(value: Poly) -> tuple[Term | None, Poly]:
     if len(rest) != len(value):
         return None, value
     return shared, rest
+
+
+def _may_leave(
+    atom: Expr, exponent: Fraction, terms: Sequence[Term], shared: Sequence[Cond], finite: Finite
+) -> bool:
+    """Whether a factor of all terms may be evaluated where some of their guards fail."""
+    if all(c in shared for t in terms for c in t.guards) or isinstance(atom, SizeOf):
+        return True
+    return (
+        isinstance(atom, Access)
+        and exponent > 0
+        and finite(atom.tensor)
+        and all(
+            inside(s, n, positive_names(free_indices(atom)))
+            for s, n in zip(atom.subs, atom.tensor.shape, strict=True)
+        )
+    )
 
 
 def _shared_exponent(exponents: Sequence[Fraction]) -> Fraction:
@@ -386,16 +408,16 @@ def _shared_coefficient(coefs: Sequence[Fraction]) -> Fraction:
     return sign * shared
 
 
-def _grouped(value: Poly) -> Expr:
+def _grouped(value: Poly, finite: Finite) -> Expr:
     """Terms in groups that share a factor, positive ones first."""
     ordered = sorted(value, key=lambda t: t.coef < 0)
     if len(ordered) > 2:
-        best = _best_group(ordered)
+        best = _best_group(ordered, finite)
         if best is not None:
-            inside = [t for t in ordered if t in best]
+            within = [t for t in ordered if t in best]
             outside = [t for t in ordered if t not in best]
-            parts = [factored(tuple(inside))]
-            rest = factored(tuple(outside))
+            parts = [factored(tuple(within), finite)]
+            rest = factored(tuple(outside), finite)
             parts.extend(rest.terms if isinstance(rest, Add) else [rest])
             parts.sort(key=_is_negative)
             return Add(tuple(parts))
@@ -403,8 +425,6 @@ def _grouped(value: Poly) -> Expr:
 
 
 def _is_negative(value: Expr) -> bool:
-    from ..ir.expr import Number
-
     match value:
         case Mul((Number(coef, ""), *_)):
             return coef < 0
@@ -414,25 +434,37 @@ def _is_negative(value: Expr) -> bool:
             return False
 
 
-def _best_group(value: Sequence[Term]) -> list[Term] | None:
+def _best_group(value: Sequence[Term], finite: Finite) -> list[Term] | None:
     """The terms sharing the factor whose sharing saves most, None if nothing is worth it."""
-    holders: dict[Expr | Cond, list[Term]] = {}
+    holders: dict[Tree, list[Term]] = {}
     for t in value:
         (guards, factors), _ = components_of(t)
-        for atom, exponent in factors:
-            if not isinstance(atom, SizeOf):
-                holders.setdefault(atom if exponent > 0 else Power(atom, Fraction(-1)), []).append(t)
+        for base, exponent in factors:
+            if not isinstance(base, SizeOf):
+                key = base if exponent > 0 else Power(base, -UNIT)
+                holders.setdefault(key, []).append(t)
         for cond in guards:
             holders.setdefault(cond, []).append(t)
     best: tuple[float, str, list[Term]] | None = None
     for atom, terms in holders.items():
         if not 2 <= len(terms) < len(value):
             continue
+        shared = [c for c in terms[0].guards if all(c in t.guards for t in terms)]
+        if not any(c is atom for c in shared) and not _leaves(atom, terms, shared, finite):
+            continue
         scope = dict.fromkeys(i for t in terms for i in free_of(t))
         saved = (len(terms) - 1) * (volume(scope) + volume(free_indices(atom)))
         if best is None or (-saved, atom.key) < (-best[0], best[1]):
             best = (saved, atom.key, terms)
     return None if best is None else best[2]
+
+
+def _leaves(key: Tree, terms: Sequence[Term], shared: Sequence[Cond], finite: Finite) -> bool:
+    match key:
+        case Power(base, exponent):
+            return _may_leave(base, exponent, terms, shared, finite)
+        case _:
+            return _may_leave(key, UNIT, terms, shared, finite)  # type: ignore[arg-type]
 
 
 # Nested sums.
@@ -464,7 +496,8 @@ def _nested_sum(component: Component) -> Expr:
 def _inner_sum(
     bound: Sequence[Index], guards: Sequence[Cond], factors: Sequence[Factor]
 ) -> tuple[Component, tuple[Index, ...], tuple[Cond, ...], tuple[Factor, ...]] | None:
-    """A group of indices that is better summed first, because what holds it lacks some other index."""
+    """A group of indices that is better summed first, because what holds it lacks some other
+    index."""
     everything = dict.fromkeys(
         i for part in (*guards, *(a for a, _ in factors)) for i in free_indices(part)
     )
@@ -487,18 +520,19 @@ def _inner_sum(
     in_factors = tuple(f for f in factors if index in free_indices(f[0]))
     out_guards = tuple(c for c in guards if c not in in_guards)
     out_factors = tuple(f for f in factors if f not in in_factors)
-    outside = {i for part in (*out_guards, *(a for a, _ in out_factors)) for i in free_indices(part)}
+    outside = {
+        i for part in (*out_guards, *(a for a, _ in out_factors)) for i in free_indices(part)
+    }
     first = tuple(
         i
         for i in bound
         if i is index
-        or (i not in outside and any(i in free_indices(p) for p in (*in_guards, *(a for a, _ in in_factors))))
+        or (
+            i not in outside
+            and any(i in free_indices(p) for p in (*in_guards, *(a for a, _ in in_factors)))
+        )
     )
     later = tuple(i for i in bound if i not in first)
     if not later:
         return None
     return (first, in_guards, in_factors), later, out_guards, out_factors
-
-
-__all__ = ["Names", "complements", "factored", "fold_sums", "nested", "term_cost"]
-_ = (Define, Guard, expression, multiply, poly, times)

@@ -1,4 +1,5 @@
-"""Forward mode, by the same partial derivatives: tangents of the inputs in, tangents of the outputs out."""
+"""Forward mode, by the same partial derivatives: tangents of the inputs in, tangents of the
+outputs out."""
 
 from __future__ import annotations
 
@@ -20,8 +21,8 @@ def pushforward(
 ) -> Program:
     """The program of the outputs' tangents.
 
-    Inputs: the program's, then one tangent ``t_X`` per tensor X of ``wrt`` (default: all float inputs), of X's
-    shape and dtype. Outputs: one tangent per float output, of its shape.
+    Inputs: the program's, then one tangent ``t_X`` per tensor X of ``wrt`` (default: all float
+    inputs), of X's shape and dtype. Outputs: one tangent per float output, of its shape.
     """
     lin = Linear(program, wrt, conventions)
     tangents = {t: Tensor(lin.name(f"t_{t.name}"), t.shape, t.dtype) for t in lin.wrt}

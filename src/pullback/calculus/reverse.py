@@ -1,10 +1,10 @@
 """Reverse mode: from a program to its compact backward pass.
 
-The flat statements are visited in reverse. The adjoint of a value is a sum of terms; it is either *named* (it becomes
-a statement of the backward pass) or *inlined* into the adjoints of what the value was made of. Names stand at the
-borders of regions: at contractions, at gradients that were asked for, and where inlining would make terms grow.
-Inside a region everything is brought to base form, where equal terms meet and cancel; the result is then written
-in the program's own names.
+The flat statements are visited in reverse. The adjoint of a value is a sum of terms; it is either
+*named* (it becomes a statement of the backward pass) or *inlined* into the adjoints of what the
+value was made of. Names stand at the borders of regions: at contractions, at gradients that were
+asked for, and where inlining would make terms grow. Inside a region everything is brought to base
+form, where equal terms meet and cancel; the result is then written in the program's own names.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ def reverse(
 ) -> Backward:
     """The backward pass of a program.
 
-    ``wrt`` are the inputs whose gradients are wanted (default: every float input). The cotangent of a float output
-    Y is a tensor named dY of Y's shape and dtype; the gradient of X is named dX.
+    ``wrt`` are the inputs whose gradients are wanted (default: every float input). The cotangent
+    of a float output Y is a tensor named dY of Y's shape and dtype; the gradient of X is named dX.
     """
     return _Reverse(Linear(program, wrt, conventions)).run()
 
@@ -61,9 +61,7 @@ class _Reverse:
         self.gradients: dict[Tensor, Tensor] = {}
         self.cotangents: dict[Tensor, Tensor] = {}
         self.inlined: list[Pattern] = []
-        self.uses = Counter(
-            access.tensor for s in linear.flat for access in accesses(s.body)
-        )
+        self.uses = Counter(access.tensor for s in linear.flat for access in accesses(s.body))
 
     def run(self) -> Backward:
         lin = self.lin
@@ -84,7 +82,8 @@ class _Reverse:
         return self._result(outputs)
 
     def _first_uses(self) -> dict[Tensor, Tensor]:
-        """For every wanted input, the first statement that reads it: after it, the gradient is complete."""
+        """For every wanted input, the first statement that reads it: after it, the gradient is
+        complete."""
         found: dict[Tensor, Tensor] = {}
         for define in self.lin.flat:
             for access in accesses(define.body):
@@ -154,7 +153,12 @@ class _Reverse:
             seed = self._plain(target, t)
         else:
             seed = value
-            if len(value) == 1 and not value[0].bound and not value[0].guards and not is_alias(value):
+            if (
+                len(value) == 1
+                and not value[0].bound
+                and not value[0].guards
+                and not is_alias(value)
+            ):
                 self.inlined.append(Pattern(target, lin.axes(t), value[0], False))
         if wanted:
             self.gradients[t] = target
@@ -181,6 +185,11 @@ class _Reverse:
         assert made is not None
         return (made,)
 
+    def _finite(self, tensor: Tensor) -> bool:
+        """Inputs, cotangents and gradients are taken for finite; what the forward pass computes
+        may overflow."""
+        return tensor in self.lin.program.inputs or tensor not in self.lin.definitions
+
     # Borders.
 
     def _is_border(
@@ -203,7 +212,8 @@ class _Reverse:
         return len(value) > 1 and len(value) * len(found) > GROWTH
 
     def _scatters(self, t: Tensor, found: Occurrence) -> bool:
-        """Whether the adjoint of what is read here is a scatter or a strided window of t's adjoint."""
+        """Whether the adjoint of what is read here is a scatter or a strided window of t's
+        adjoint."""
         axes = self.lin.axes(found.access.tensor)
         seed = self._plain(self.adjoint[t], t)
         terms = map(eliminate, adjoint_terms(seed, found, axes, self.lin.axes(t)))
@@ -221,7 +231,7 @@ class _Reverse:
         define: Define | None,
     ) -> Expr:
         compact = self._introduced(self._compact(value), define)
-        body = factored(compact)
+        body = factored(compact, self._finite)
         scatter = None
         if set(map(canonical, sifted)) != set(map(canonical, eliminated)):
             scatter = expression(collect(self.names.fold(x) for x in sifted))
@@ -245,8 +255,8 @@ class _Reverse:
             folded = collect(_folded(pattern, t) for t in value)
             extra = Define(pattern.target, pattern.axes, expression((pattern.body,)))
             if folded != value and (
-                expression_cost(factored(folded)) + statement_cost(extra)
-                < expression_cost(factored(value))
+                expression_cost(factored(folded, self._finite)) + statement_cost(extra)
+                < expression_cost(factored(value, self._finite))
             ):
                 self._introduce(pattern, define)
                 return folded
@@ -254,7 +264,7 @@ class _Reverse:
 
     def _introduce(self, pattern: Pattern, define: Define | None) -> None:
         """A statement for a value that got a name."""
-        body = factored(collect([self.names.fold(pattern.body)]))
+        body = factored(collect([self.names.fold(pattern.body)]), self._finite)
         source = define.source if define is not None else Source()
         self.statements.append(Define(pattern.target, pattern.axes, body, source, False))
         self.names.add(pattern)
@@ -268,9 +278,7 @@ class _Reverse:
                     ratio = self._ratio(atom.tensor, t)
                     if ratio is not None:
                         self._introduce(ratio, define)
-                        return self._with_ratios(
-                            collect(self.names.fold(x) for x in value), define
-                        )
+                        return self._with_ratios(collect(self.names.fold(x) for x in value), define)
         return value
 
     def _ratio(self, total: Tensor, value: Term) -> Pattern | None:
@@ -308,7 +316,8 @@ class _Reverse:
         facts: Sequence[tuple[Term, Poly]],
         define: Define | None,
     ) -> None:
-        """Note the stages of one adjoint; they are written down as steps when somebody reads them."""
+        """Note the stages of one adjoint; they are written down as steps when somebody reads
+        them."""
         quiet = define is not None and not define.user
         self.drafts.append(_Draft(target, self.lin.axes(t), tuple(stages), tuple(facts), quiet))
 
@@ -341,11 +350,11 @@ class _Reverse:
 
 
 REASONS = {
-    "chain rule": "one term for every read of the tensor: upstream gradient times local gradient, summed",
+    "chain rule": "one term for every read: upstream gradient times local gradient, summed",
     "sift": "a sum over a Kronecker delta is the one term that it picks",
     "inline": "upstream gradients of this region are put in place",
     "eliminate": "each equality of subscripts is solved for an index; its range becomes a guard",
-    "known sums": "values are spelled out in what they are defined by, sums that have a name get it",
+    "known sums": "values are spelled out in what they are defined by, named sums get their names",
     "compact form": "the program's own names are put back and common factors taken out",
 }
 
@@ -400,7 +409,8 @@ def is_contraction(value: Term) -> bool:
 
 
 def is_scatter(value: Term) -> bool:
-    """Whether an equality that could not be eliminated remains under a sum, or a strided window does."""
+    """Whether an equality that could not be eliminated remains under a sum, or a strided window
+    does."""
     from ..ir.expr import Divides
 
     return any(

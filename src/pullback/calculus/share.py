@@ -1,4 +1,5 @@
-"""Sharing across the backward pass: a sum that is needed more than once is computed once and gets a name."""
+"""Sharing across the backward pass: a sum that is needed more than once is computed once and gets
+a name."""
 
 from __future__ import annotations
 
@@ -14,7 +15,8 @@ from .linear import Linear
 
 
 def share(statements: Sequence[Define], linear: Linear) -> list[Define]:
-    """The statements with sums that occur more than once named, in an order in which they can run."""
+    """The statements with sums that occur more than once named, in an order in which they can
+    run."""
     found = _occurrences(statements)
     names: dict[Tree, Define] = {}
     for key, places in found.items():
@@ -48,7 +50,10 @@ def _occurrences(statements: Sequence[Define]) -> dict[Tree, list[_Place]]:
 def _inside_binder(node: Reduce, body: Expr) -> bool:
     """Whether a sum depends on another sum's index (then it is no value of its own here)."""
     bound = {
-        i for tree in nodes(body) if isinstance(tree, Reduce) and tree is not node for i in tree.indices
+        i
+        for tree in nodes(body)
+        if isinstance(tree, Reduce) and tree is not node
+        for i in tree.indices
     }
     return any(i in bound for i in free_indices(node))
 
@@ -83,7 +88,7 @@ def _with_names(statement: Define, names: Mapping[Tree, Define]) -> Define:
         return Access(known.target, tuple(map(at, free)))
 
     body = bottom_up(statement.body, change)
-    return statement if body is statement.body else replace(statement, body=body)
+    return statement if body is statement.body else replace(statement, body=body)  # type: ignore[arg-type]
 
 
 def in_order(statements: Sequence[Define]) -> list[Define]:

@@ -59,13 +59,16 @@ class Backward:
     """The result of reverse-mode differentiation of a program.
 
     ``program``    the forward program as given
-    ``forward``    the same values, flattened: every named value of ``program`` plus the helper values
+    ``forward``    the same values, flattened: every named value of ``program`` plus the helper
+    values
                    (temporaries, arg indices) that the backward pass or the steps mention
     ``cotangents`` one per float output of ``program``, in its order: what the caller supplies
-    ``statements`` the backward pass, in order: named intermediate adjoints, shared sums, gradients; they read
+    ``statements`` the backward pass, in order: named intermediate adjoints, shared sums,
+    gradients; they read
                    inputs, tensors of ``forward``, cotangents and earlier statements
     ``gradients``  one target per requested input, in the requested order
-    ``adjoints``   the same gradients, underived: one un-eliminated, un-simplified statement per tensor
+    ``adjoints``   the same gradients, underived: one un-eliminated, un-simplified statement per
+    tensor
                    of ``forward`` on the way back (the slow truth that steps are checked against)
     """
 

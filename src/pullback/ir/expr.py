@@ -1,15 +1,15 @@
 """The expressions: a small closed set of interned nodes. No constructor simplifies.
 
 A *value* (Expr) at a point of the indices is a number; a *condition* (Cond) is true or false. A
-:class:`Guard` (Iverson bracket) inside a product is no number that multiplies: where its condition is false
-the whole product is exactly absent (0, and nothing in it is evaluated, so nothing outside an array is read).
+:class:`Guard` (Iverson bracket) inside a product is no number that multiplies: where its condition
+is false the whole product is exactly absent (0, and nothing in it is evaluated, so nothing outside
+an array is read).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Union
 
 from .intern import Node
 from .sizes import Size
@@ -18,7 +18,8 @@ from .subscripts import Index, Subscript
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Tensor(Node):
-    """A named array. ``dtype`` is a NumPy dtype name, or "float", "int", "bool" where any of the kind will do."""
+    """A named array. ``dtype`` is a NumPy dtype name, or "float", "int", "bool" where any of the
+    kind will do."""
 
     name: str
     shape: tuple[Size, ...]
@@ -92,7 +93,8 @@ class Power(Node):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Reduce(Node):
-    """sum, prod, max or min of ``body`` over the points of ``indices`` where all of ``domain`` holds.
+    """sum, prod, max or min of ``body`` over the points of ``indices`` where all of ``domain``
+    holds.
 
     Of no points: 0, 1, -inf and inf.
     """
@@ -128,7 +130,8 @@ class Select(Node):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Guard(Node):
-    """The Iverson bracket [cond]: 1 where it holds; where it does not, the product it is in is absent."""
+    """The Iverson bracket [cond]: 1 where it holds; where it does not, the product it is in is
+    absent."""
 
     cond: Cond
 
@@ -193,10 +196,10 @@ class Truth(Node):
     value: Expr
 
 
-Expr = Union[
-    Number, SizeOf, IndexOf, Access, Apply, Add, Mul, Power, Reduce, Arg, Select, Guard
-]
-Cond = Union[Compare, Zero, Inside, Divides, And, Or, Not, Truth]
+Expr = (
+    Number | SizeOf | IndexOf | Access | Apply | Add | Mul | Power | Reduce | Arg | Select | Guard
+)
+Cond = Compare | Zero | Inside | Divides | And | Or | Not | Truth
 
 
 def number(value: int | float | Fraction | str) -> Number:

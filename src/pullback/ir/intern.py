@@ -1,16 +1,17 @@
-"""Interned, frozen nodes: building the same node twice gives the same object, so equality is identity."""
+"""Interned, frozen nodes: building the same node twice gives the same object, so equality is
+identity."""
 
 from __future__ import annotations
 
 from dataclasses import fields
-from typing import Any
+from typing import Any, ClassVar
 from weakref import WeakValueDictionary
 
 
 class Interned(type):
     """Metaclass of the nodes. A class using it is a dataclass with ``frozen=True, eq=False``."""
 
-    _made: WeakValueDictionary[tuple[Any, ...], Any] = WeakValueDictionary()
+    _made: ClassVar[WeakValueDictionary[tuple[Any, ...], Any]] = WeakValueDictionary()
 
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
         if kwargs:
@@ -27,13 +28,13 @@ class Interned(type):
 class Node(metaclass=Interned):
     """Base of the interned nodes: a structural order and pickling that keeps identity."""
 
-    __slots__ = ("__weakref__", "_key")
+    _key: str
 
     @property
     def key(self) -> str:
         """A text that is equal exactly for equal nodes; the order of everything that is sorted."""
         try:
-            return self._key  # type: ignore[has-type, no-any-return]
+            return self._key
         except AttributeError:
             key = self._spell()
             object.__setattr__(self, "_key", key)

@@ -24,10 +24,10 @@ class Source:
 class Define:
     """``target[indices] = body``: one plain, distinct index per axis of the target.
 
-    ``user`` tells whether the target's name is the user's (else it was made up). ``scatter`` is, where
-    elimination changed the body, the same value over its un-eliminated domain (equalities kept under the
-    sums): backends choose. ``of`` names the forward tensor this is the gradient of ("" in a forward
-    program).
+    ``user`` tells whether the target's name is the user's (else it was made up). ``scatter`` is,
+    where elimination changed the body, the same value over its un-eliminated domain (equalities
+    kept under the sums): backends choose. ``of`` names the forward tensor this is the gradient of
+    ("" in a forward program).
     """
 
     target: Tensor
@@ -51,8 +51,8 @@ Statement = Define  # opaque operations, scans and calls will join this union
 class Program:
     """Inputs, statements in order (each reads only inputs and earlier targets), outputs.
 
-    Names are distinct. The named sizes are those in the inputs' shapes and in ``sizes``: names whose
-    value no input's shape gives.
+    Names are distinct. The named sizes are those in the inputs' shapes and in ``sizes``: names
+    whose value no input's shape gives.
     """
 
     inputs: tuple[Tensor, ...]
@@ -105,7 +105,8 @@ def live(program: Program) -> Program:
 def solve_sizes(
     shapes: Mapping[Tensor, tuple[int, ...]], given: Mapping[str, int] | None = None
 ) -> dict[str, int]:
-    """The named sizes' values from the inputs' actual shapes; raises ShapeError where they disagree."""
+    """The named sizes' values from the inputs' actual shapes; raises ShapeError where they
+    disagree."""
     from ..errors import ShapeError
 
     values = dict(given or {})
@@ -119,7 +120,7 @@ def solve_sizes(
                 expected=f"shape {show_shape(tensor.shape)}",
                 found=f"shape {show_shape(shape)}",
             )
-        for axis, (form, actual) in enumerate(zip(tensor.shape, shape)):
+        for axis, (form, actual) in enumerate(zip(tensor.shape, shape, strict=True)):
             pending.append((tensor, axis, form, actual))
     progress = True
     while progress:
@@ -151,7 +152,12 @@ def _solve(form: Size, name: str, actual: int, values: Mapping[str, int]) -> int
     """The value of ``name`` that makes a form, linear in it, equal to ``actual``."""
     zero, one, two = (form.value({**values, name: n}) for n in (0, 1, 2))
     slope = one - zero
-    if slope and two - one == slope and (actual - zero) % slope == 0 and (actual - zero) // slope >= 0:
+    if (
+        slope
+        and two - one == slope
+        and (actual - zero) % slope == 0
+        and (actual - zero) // slope >= 0
+    ):
         return (actual - zero) // slope
     return None
 

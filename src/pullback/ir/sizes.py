@@ -1,14 +1,15 @@
-"""Sizes: integer polynomials in named sizes and floor quotients of them, e.g. ``(H + 2*P - K)//S + 1``.
+"""Sizes: integer polynomials in named sizes and floor quotients of them, e.g. ``(H + 2*P - K)//S +
+1``.
 
-Every named size is >= 0. Sizes are interned: two sizes are the same object exactly if they are the same
-polynomial. What is evaluated is always an integer.
+Every named size is >= 0. Sizes are interned: two sizes are the same object exactly if they are the
+same polynomial. What is evaluated is always an integer.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Union
+from typing import TypeAlias
 
 from ..errors import ShapeError
 from .intern import Node
@@ -22,14 +23,15 @@ class FloorQuotient(Node):
     denominator: Size
 
 
-SizeAtom = Union[str, FloorQuotient]
+SizeAtom = str | FloorQuotient
 Monomial = tuple[SizeAtom, ...]
-SizeLike = Union["Size", int, str]
+SizeLike: TypeAlias = "Size | int | str"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Size(Node):
-    """A sum of integer multiples of products of atoms. Build with :func:`size` and the operators."""
+    """A sum of integer multiples of products of atoms. Build with :func:`size` and the
+    operators."""
 
     terms: tuple[tuple[Monomial, int], ...]
 
@@ -144,7 +146,9 @@ class Size(Node):
             for atom in mono:
                 if isinstance(atom, str):
                     if atom not in sizes:
-                        raise ShapeError(f"the size {atom} is not known here", hint="give its value")
+                        raise ShapeError(
+                            f"the size {atom} is not known here", hint="give its value"
+                        )
                     n *= sizes[atom]
                 else:
                     n *= atom.numerator.value(sizes) // atom.denominator.value(sizes)
@@ -263,8 +267,4 @@ def _nonnegative(value: Size, positive: Collection[str], fuel: int) -> bool:
 
 
 def _quotient_nonnegative(atom: FloorQuotient, fuel: int) -> bool:
-    return (
-        fuel > 0
-        and _nonnegative(atom.numerator, (), fuel - 1)
-        and atom.denominator.at_least(1)
-    )
+    return fuel > 0 and _nonnegative(atom.numerator, (), fuel - 1) and atom.denominator.at_least(1)

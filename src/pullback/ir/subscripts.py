@@ -1,10 +1,11 @@
-"""Indices and subscripts: integer-affine in the indices, with floor quotients, remainders and lookups."""
+"""Indices and subscripts: integer-affine in the indices, with floor quotients, remainders and
+lookups."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Union
+from typing import TYPE_CHECKING
 
 from .intern import Node
 from .sizes import ONE, Size, SizeLike, size
@@ -50,7 +51,7 @@ class Lookup(Node):
     access: Access
 
 
-SubscriptAtom = Union[Index, Quotient, Remainder, Lookup]
+SubscriptAtom = Index | Quotient | Remainder | Lookup
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -127,7 +128,8 @@ def constant(value: SizeLike) -> Subscript:
 
 
 def indices_of(sub: Subscript) -> tuple[Index, ...]:
-    """All indices in a subscript, also inside quotients and lookups, in order of first occurrence."""
+    """All indices in a subscript, also inside quotients and lookups, in order of first
+    occurrence."""
     found: dict[Index, None] = {}
     _visit(sub, found)
     return tuple(found)
@@ -150,7 +152,8 @@ def map_indices(
     indices: Mapping[Index, Subscript],
     lookup: Callable[[Access], Access] | None = None,
 ) -> Subscript:
-    """The subscript with indices replaced by subscripts; ``lookup`` maps the accesses inside lookups."""
+    """The subscript with indices replaced by subscripts; ``lookup`` maps the accesses inside
+    lookups."""
     index = sub.index
     if index is not None:
         return indices.get(index, sub)
@@ -175,8 +178,7 @@ def map_indices(
 
 def bounds(sub: Subscript) -> tuple[Size | None, Size | None]:
     """The least and the greatest value over all indices' ranges (None: not known)."""
-    low: Size | None = sub.const
-    high: Size | None = sub.const
+    low, high = sub.const, sub.const
     for atom, n in sub.terms:
         match atom:
             case Index(_, extent):
@@ -213,8 +215,10 @@ def inside(sub: Subscript, extent: Size, positive: Collection[str] | None = None
 
 def is_name(value: Size) -> bool:
     """Whether a size is just one named size."""
-    return len(value.terms) == 1 and value.terms[0][1] == 1 and (
-        len(value.terms[0][0]) == 1 and isinstance(value.terms[0][0][0], str)
+    return (
+        len(value.terms) == 1
+        and value.terms[0][1] == 1
+        and (len(value.terms[0][0]) == 1 and isinstance(value.terms[0][0][0], str))
     )
 
 
@@ -252,7 +256,8 @@ def _rejoined(sub: Subscript) -> Subscript:
 
 
 def _modulo(value: Subscript, divisor: Size) -> Subscript:
-    """A value that differs from this one by a multiple of ``divisor``: inner remainders by it are dropped."""
+    """A value that differs from this one by a multiple of ``divisor``: inner remainders by it are
+    dropped."""
     out = constant(value.const)
     for atom, n in value.terms:
         same = isinstance(atom, Remainder) and atom.divisor is divisor

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Union
 
 from .expr import (
     Access,
@@ -42,7 +41,7 @@ from .subscripts import (
     map_indices,
 )
 
-Tree = Union[Expr, Cond]
+Tree = Expr | Cond
 
 
 def children(node: Tree) -> tuple[Tree, ...]:
@@ -90,9 +89,9 @@ def rebuild(node: Tree, parts: tuple[Tree, ...]) -> Tree:
             return type(node)(parts)  # type: ignore[arg-type]
         case Power(_, exponent):
             return Power(parts[0], exponent)  # type: ignore[arg-type]
-        case Reduce(op, indices, domain, _):
+        case Reduce(op, indices, _, _):
             return Reduce(op, indices, parts[:-1], parts[-1])  # type: ignore[arg-type]
-        case Arg(op, indices, which, domain, _):
+        case Arg(op, indices, which, _, _):
             return Arg(op, indices, which, parts[:-1], parts[-1])  # type: ignore[arg-type]
         case Select():
             return Select(*parts)  # type: ignore[arg-type]
@@ -192,7 +191,8 @@ def fresh(index: Index, taken: set[str]) -> Index:
 
 
 def substitute(node: Tree, indices: Mapping[Index, Subscript]) -> Tree:
-    """``node`` with free indices replaced by subscripts; bound indices are renamed where they would capture."""
+    """``node`` with free indices replaced by subscripts; bound indices are renamed where they
+    would capture."""
     if not indices:
         return node
     memo: dict[Tree, Tree] = {}
@@ -227,12 +227,12 @@ def substitute(node: Tree, indices: Mapping[Index, Subscript]) -> Tree:
 def _under_binder(node: Reduce | Arg, indices: Mapping[Index, Subscript]) -> Tree:
     live = {i: s for i, s in indices.items() if i not in node.indices and i in free_indices(node)}
     incoming = {index.name for sub in live.values() for index in indices_of(sub)}
-    taken = incoming | {i.name for i in free_indices(node)}
-    renamed = tuple(
-        fresh(i, taken) if i.name in incoming else (taken.add(i.name) or i) for i in node.indices
-    )
+    taken = incoming | {i.name for i in (*free_indices(node), *node.indices)}
+    renamed = tuple(fresh(i, taken) if i.name in incoming else i for i in node.indices)
     full: dict[Index, Subscript] = {**live}
-    full.update({old: at(new) for old, new in zip(node.indices, renamed) if old is not new})
+    full.update(
+        {old: at(new) for old, new in zip(node.indices, renamed, strict=True) if old is not new}
+    )
     parts = tuple(substitute(child, full) for child in children(node))
     if isinstance(node, Reduce):
         return Reduce(node.op, renamed, parts[:-1], parts[-1])  # type: ignore[arg-type]
@@ -261,7 +261,8 @@ def map_subscripts(node: Tree, change: Callable[[Subscript], Subscript]) -> Tree
 
 
 def map_tensors(node: Tree, change: Callable[[Access], Expr]) -> Tree:
-    """``node`` with every access replaced, those inside lookups included (they must stay accesses)."""
+    """``node`` with every access replaced, those inside lookups included (they must stay
+    accesses)."""
 
     def lookup(access: Access) -> Access:
         changed = change(access)
@@ -348,5 +349,3 @@ def map_sizes(node: Tree, names: Mapping[str, SizeLike]) -> Tree:
 def resized(tensor: Tensor, names: Mapping[str, SizeLike]) -> Tensor:
     """The tensor with named sizes replaced in its shape."""
     return Tensor(tensor.name, tuple(n.replace(names) for n in tensor.shape), tensor.dtype)
-
-

@@ -1,0 +1,207 @@
+"""Guards put in order: the always-true ones dropped, those that can't hold together seen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from ..ir.expr import (
+    Access,
+    And,
+    Compare,
+    Cond,
+    Divides,
+    Expr,
+    IndexOf,
+    Inside,
+    Not,
+    Number,
+    Zero,
+)
+from ..ir.subscripts import Index, Subscript, at, bounds, inside, is_name, reduced
+from ..ir.walk import Tree, bottom_up, free_indices, substitute
+
+_TIDY: dict[Tree, Tree] = {}
+
+
+def tidy(node: Expr) -> Expr:
+    """The same value with every subscript's quotients and remainders resolved where ranges decide
+    them."""
+    found = _TIDY.get(node)
+    if found is None:
+        if len(_TIDY) > 100_000:
+            _TIDY.clear()
+        found = _TIDY[node] = bottom_up(node, _tidy_node)
+    return found  # type: ignore[return-value]
+
+
+def _tidy_node(node: Tree) -> Tree:
+    match node:
+        case Access(tensor, subs):
+            return Access(tensor, tuple(reduced(sub) for sub in subs))
+        case IndexOf(sub):
+            return IndexOf(reduced(sub))
+        case Zero(sub):
+            return Zero(reduced(sub))
+        case Inside(sub, extent):
+            return Inside(reduced(sub), extent)
+        case Divides(divisor, sub):
+            return Divides(divisor, reduced(sub))
+        case _:
+            return node
+
+
+def positive_names(indices: Iterable[Index]) -> tuple[str, ...]:
+    """The named sizes that are >= 1 wherever all these indices have a value."""
+    names = {index.extent.names()[0] for index in indices if is_name(index.extent)}
+    return tuple(sorted(names))
+
+
+def settle(guards: Iterable[Cond], scope: Iterable[Index]) -> tuple[Cond, ...] | None:
+    """Guards with the always-true ones dropped, sorted; None if they can't all hold."""
+    flat: dict[Cond, None] = {}
+    for cond in guards:
+        _spread(cond, flat)
+    names = positive_names(dict.fromkeys([*scope, *(i for c in flat for i in free_indices(c))]))
+    pinned = _pinned(flat)
+    held: dict[Cond, None] = {}
+    for cond in flat:
+        verdict = decide(cond, names)
+        if verdict is None and pinned and not isinstance(cond, Zero):
+            verdict = decide(_tidy_cond(substitute(cond, pinned)), names)  # type: ignore[arg-type]
+        if verdict is False:
+            return None
+        if verdict is None:
+            held[_oriented(cond)] = None
+    for cond in held:
+        if _opposite(cond) in held or (isinstance(cond, Compare) and _clashes(cond, held)):
+            return None
+    kept = [c for c in held if not _weaker(c, held)]
+    return tuple(sorted(kept, key=lambda cond: cond.key))
+
+
+def _pinned(guards: Iterable[Cond]) -> dict[Index, Subscript]:
+    """Indices that an equality fixes to a size, as in ``[m - 1 = 0]``."""
+    out: dict[Index, Subscript] = {}
+    for cond in guards:
+        if isinstance(cond, Zero) and len(cond.sub.terms) == 1:
+            atom, n = cond.sub.terms[0]
+            if isinstance(atom, Index) and abs(n.literal or 0) == 1:
+                out[atom] = (cond.sub - at(atom) * n) * -(n.literal or 1)
+    return out
+
+
+def _spread(cond: Cond, into: dict[Cond, None]) -> None:
+    match cond:
+        case And(conds):
+            for part in conds:
+                _spread(part, into)
+        case Not(Not(inner)):
+            _spread(inner, into)
+        case Inside(sub, extent) if extent.literal == 1:
+            into[_tidy_cond(Zero(sub))] = None
+        case _:
+            into[_tidy_cond(cond)] = None
+
+
+def _tidy_cond(cond: Cond) -> Cond:
+    return tidy(cond)  # type: ignore[arg-type, return-value]
+
+
+def decide(cond: Cond, positive: Sequence[str] = ()) -> bool | None:
+    """Whether a condition always holds (True), never holds (False), or neither is proved (None)."""
+    match cond:
+        case Zero(sub):
+            if not sub.terms and sub.const.literal is not None:
+                return sub.const.literal == 0
+            low, high = bounds(sub)
+            if low is not None and low.at_least(1, positive):
+                return False
+            if high is not None and (-high).at_least(1, positive):
+                return False
+            if low is not None and high is not None and low.literal == high.literal == 0:
+                return True
+            return None
+        case Inside(sub, extent):
+            if inside(sub, extent, positive):
+                return True
+            low, high = bounds(sub)
+            if (low is not None and (low - extent).at_least(0, positive)) or (
+                high is not None and (-high).at_least(1, positive)
+            ):
+                return False
+            return None
+        case Divides(divisor, sub):
+            if divisor.literal == 1:
+                return True
+            parts = [*(n for _, n in sub.terms), sub.const]
+            if all(n.exactly_over(divisor) is not None for n in parts):
+                return True
+            if not sub.terms and sub.const.literal is not None and divisor.literal:
+                return sub.const.literal % divisor.literal == 0
+            return None
+        case Compare(op, Number(a, ""), Number(b, "")):
+            return {"<": a < b, "<=": a <= b, "==": a == b, "!=": a != b}[op]
+        case Compare(op, left, right) if left is right and op == "<":
+            return False
+        case Not(inner):
+            verdict = decide(inner, positive)
+            return None if verdict is None else not verdict
+        case _:
+            return None
+
+
+def _oriented(cond: Cond) -> Cond:
+    match cond:
+        case Zero(sub) if sub.terms and (-sub.terms[0][1]).at_least(1):
+            return Zero(-sub)
+        case Compare("==" | "!=" as op, left, right) if right.key < left.key:
+            return Compare(op, right, left)
+        case _:
+            return cond
+
+
+def _opposite(cond: Cond) -> Cond:
+    match cond:
+        case Not(inner):
+            return inner
+        case Compare("==", left, right):
+            return Compare("!=", left, right)
+        case Compare("!=", left, right):
+            return Compare("==", left, right)
+        case _:
+            return Not(cond)
+
+
+def negation(cond: Cond) -> Cond:
+    """The condition that holds exactly where ``cond`` doesn't (NaN included)."""
+    match cond:
+        case Not(inner):
+            return inner
+        case Compare("==", left, right):
+            return Compare("!=", left, right)
+        case Compare("!=", left, right):
+            return Compare("==", left, right)
+        case _:
+            return Not(cond)
+
+
+def _clashes(cond: Compare, held: Mapping[Cond, None]) -> bool:
+    op, left, right = cond.op, cond.left, cond.right
+    swapped = Compare("<", right, left)
+    if op == "<":
+        equal = _oriented(Compare("==", left, right))
+        return swapped in held or Compare("<=", right, left) in held or equal in held
+    return False
+
+
+def _weaker(cond: Cond, held: Mapping[Cond, None]) -> bool:
+    """Whether another guard that is held implies this one."""
+    match cond:
+        case Compare("<=", left, right):
+            return Compare("<", left, right) in held or (
+                _oriented(Compare("==", left, right)) in held
+            )
+        case Compare("!=", left, right):
+            return Compare("<", left, right) in held or Compare("<", right, left) in held
+        case _:
+            return False
