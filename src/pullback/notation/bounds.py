@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from itertools import combinations
 
 from ..ir.expr import (
+    ZERO,
     Access,
+    Add,
     And,
     Arg,
+    Compare,
     Cond,
     Expr,
     Guard,
+    IndexOf,
     Inside,
     Mul,
     Not,
     Or,
     Reduce,
     Select,
+    SizeOf,
+    Tensor,
     Zero,
 )
 from ..ir.sizes import FloorQuotient, Size
@@ -28,6 +34,7 @@ from ..ir.subscripts import (
     Quotient,
     Remainder,
     Subscript,
+    at,
     bounds,
     constant,
     indices_of,
@@ -235,3 +242,57 @@ def has_lookup(sub: Subscript) -> bool:
         or (isinstance(atom, Quotient | Remainder) and has_lookup(atom.value))
         for atom, _ in sub.terms
     )
+
+
+def is_natural(sub: Subscript, natural: Collection[Tensor]) -> bool:
+    """Whether a subscript with lookups is >= 0 because the integer arrays in it are."""
+    rest = constant(sub.const)
+    for atom, n in sub.terms:
+        match atom:
+            case Lookup(access):
+                if access.tensor not in natural or not n.at_least(0):
+                    return False
+            case Quotient(value, _) if has_lookup(value):
+                if not n.at_least(0) or not is_natural(value, natural):
+                    return False
+            case Remainder(value, _) if has_lookup(value):
+                if not n.at_least(0):
+                    return False
+            case _:
+                rest = rest + at(atom) * n
+    return nonnegative(rest, (), ())
+
+
+def is_natural_value(body: Expr, natural: Collection[Tensor]) -> bool:
+    """Whether an integer value is >= 0: an arg, a position, a subscript counted from the end."""
+    match body:
+        case Arg():
+            return True
+        case IndexOf(sub):
+            return is_natural(sub, natural)
+        case Select(Compare("<", value, zero), Add((term, SizeOf())), other):
+            return zero is ZERO and term is value and other is value
+        case _:
+            return False
+
+
+def pad_conditions(subs: tuple[Subscript, ...], shape: tuple[Size, ...]) -> tuple[Cond, ...]:
+    """The conditions under which a padded read is inside, those that always hold left out."""
+    return tuple(
+        Inside(sub, extent)
+        for sub, extent in zip(subs, shape, strict=True)
+        if not has_lookup(sub) and not inside(sub, extent)
+    )
+
+
+def one_sided(low: Subscript, high: Subscript) -> Cond | None:
+    """``low < high`` as a range that is open on the side that always holds, or None."""
+    if low.terms and not high.terms:
+        if nonnegative(low, (), ()):
+            return Inside(low, high.const)
+        least = bounds(low)[0]
+        if least is not None:
+            return Inside(low - least, high.const - least)
+    gap = high - low - 1
+    most = bounds(gap)[1]
+    return None if most is None else Inside(gap, most + 1)

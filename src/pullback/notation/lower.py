@@ -43,7 +43,6 @@ from ..ir.expr import (
     Zero,
     add,
     mul,
-    neg,
     number,
 )
 from ..ir.program import Define, Source
@@ -55,15 +54,15 @@ from ..ir.subscripts import (
     Remainder,
     Subscript,
     at,
-    bounds,
     constant,
     indices_of,
 )
 from .affine import Affine, is_forced
-from .bounds import has_lookup, inside, nonnegative
+from .bounds import has_lookup, inside, is_natural, one_sided, pad_conditions
 from .infer import Extents
 from .limits import MAX_CONSTANT_BITS, MAX_EXPONENT
 from .names import ALWAYS, CONSTANTS, Names
+from .purity import IMPURE, INDEX, LOOKUP, NUMBER, SIZE
 from .tree import (
     Bind,
     Binder,
@@ -104,9 +103,6 @@ SPELLINGS = {
 
 CHAINED = frozenset({"maximum", "minimum"})
 """Functions of two arguments that take more by nesting to the left."""
-
-NUMBER, SIZE, INDEX, LOOKUP, IMPURE = 0, 1, 2, 4, 8
-"""What a syntax holds, as bits: integers only (0), sizes, indices, integer arrays, anything else."""
 
 
 class Lower:
@@ -383,7 +379,7 @@ class Lower:
 
     def wrapped(self, sub: Subscript, extent: Size) -> Subscript:
         """The subscript with negative values counted from the end, in a named statement first."""
-        if self.is_natural(sub):
+        if is_natural(sub, self.natural):
             return sub
         atom = sub.atom
         if isinstance(atom, Lookup):
@@ -416,20 +412,6 @@ class Lower:
             name, n = f"{stem}{n}", n + 1
         self.taken[name] = None
         return name
-
-    def is_natural(self, sub: Subscript) -> bool:
-        """Whether a subscript is >= 0 because the integer arrays in it are."""
-        if not all(tensor in self.natural for tensor in _looked_up(sub)):
-            return False
-        rest, low = constant(sub.const), True
-        for atom, n in sub.terms:
-            if isinstance(atom, Lookup):
-                low = low and n.at_least(0)
-            elif isinstance(atom, Quotient | Remainder):
-                low = low and n.at_least(0) and self.is_natural(atom.value)
-            else:
-                rest = rest + at(atom) * n
-        return low and nonnegative(rest, (), ())
 
     def pad(self, node: Pad) -> list[Expr]:
         subs = self.subs(node)
@@ -687,24 +669,6 @@ def _negative(sub: Subscript) -> Cond:
     return found if found is not None else Compare("<", IndexOf(sub), ZERO)
 
 
-def pad_conditions(subs: tuple[Subscript, ...], shape: tuple[Size, ...]) -> tuple[Cond, ...]:
-    """The conditions under which a padded read is inside, those that always hold left out."""
-    return tuple(
-        Inside(sub, extent)
-        for sub, extent in zip(subs, shape, strict=True)
-        if not has_lookup(sub) and not inside(sub, extent)
-    )
-
-
-def one_sided(low: Subscript, high: Subscript) -> Cond | None:
-    """``low < high`` as a range that is open on the side that always holds, or None."""
-    if not high.terms and low.terms and nonnegative(low, (), ()):
-        return Inside(low, high.const)
-    gap = high - low - 1
-    most = bounds(gap)[1]
-    return None if most is None else Inside(gap, most + 1)
-
-
 def _negated(value: Number) -> Number:
     if value.special:
         return number(float({"inf": "-inf", "-inf": "inf"}.get(value.special, "nan")))
@@ -830,4 +794,3 @@ PADDING: dict[str, Callable[[Lower, Pad, Tensor, tuple[Subscript, ...]], Expr]] 
     "edge": Lower.edge, "wrap": Lower.wrap, "reflect": Lower.reflect, "symmetric": Lower.symmetric,
 }  # fmt: skip
 
-__all__ = ["Lower", "neg", "one_sided", "pad_conditions"]

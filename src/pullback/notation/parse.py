@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from ..errors import NotationError, ShapeError
-from ..ir.expr import ZERO, Access, Add, Arg, Compare, Expr, IndexOf, Select, SizeOf, Tensor
+from ..ir.expr import Access, Expr, Tensor
 from ..ir.program import Define, Program, Source
 from ..ir.sizes import Size, size
 from ..ir.subscripts import Index, Subscript, at, bounds
 from ..ir.walk import substitute, tensors
 from .affine import Affine
-from .bounds import Stray, strays
+from .bounds import Stray, is_natural_value, strays
 from .dtypes import natural_dtype
 from .grammar import Grammar
 from .infer import Extents
 from .lower import Lower
 from .names import Names, resolve
 from .program_sizes import free_sizes
-from .spell import show_sub
+from .spell import Spelling
 from .tokens import where
 from .tree import Binder, Definition, Line, Name, Return, SizeNames
 
@@ -125,21 +125,9 @@ class _Program:
         dtype = line.dtype or natural_dtype(body)
         tensor = Tensor(line.name, shape, dtype)
         lower.tensors[line.name] = tensor
-        if tensor.kind == "int" and self.natural(body):
+        if tensor.kind == "int" and is_natural_value(body, lower.natural):
             lower.natural[tensor] = None
         self.statements += [*lower.helpers, Define(tensor, left, body, lower.source)]
-
-    def natural(self, body: Expr) -> bool:
-        """Whether an integer value is >= 0: an arg, a position, a subscript counted from the end."""
-        match body:
-            case Arg():
-                return True
-            case IndexOf(sub):
-                return self.lower.is_natural(sub)
-            case Select(Compare("<", value, number), Add((term, SizeOf())), other):
-                return number is ZERO and term is value and other is value
-            case _:
-                return False
 
     def left(self, line: Definition, body: Expr) -> tuple[tuple[Index, ...], Expr]:
         """The plain indices of the left side; merged axes are split in the body."""
@@ -167,15 +155,16 @@ class _Program:
         access, axis = stray.access, stray.axis
         sub, extent = access.subs[axis], access.tensor.shape[axis]
         low, high = bounds(sub)
+        shown = Spelling().sub(sub)
         ranges = f" runs from {low} to {high}" if low is not None and high is not None else ""
         place = self.lower.places.get(access, line)
         name = access.tensor.name
         self.names.fail(
             place, f"{name} is read outside its extent, or not provably inside",
-            expected=f"0 <= {show_sub(sub)} < {extent}, axis {axis} of {name}",
-            found=f"{show_sub(sub)}{ranges}",
+            expected=f"0 <= {shown} < {extent}, axis {axis} of {name}",
+            found=f"{shown}{ranges}",
             hint=f"pad it: pad({name}, 0)[...]; or restrict an index: name:EXTENT where it is bound; or "
-            f"guard the read: [0 <= {show_sub(sub)} < {extent}]*{name}[...]; "
+            f"guard the read: [0 <= {shown} < {extent}]*{name}[...]; "
             f"or declare the extents: {self.extents.declaration(name)}",
         )  # fmt: skip
 

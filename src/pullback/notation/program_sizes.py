@@ -8,7 +8,7 @@ from ..ir.expr import Access, Arg, Divides, Inside, Reduce, SizeOf, Tensor
 from ..ir.program import Define
 from ..ir.sizes import Size
 from ..ir.subscripts import Index, Lookup, Quotient, Remainder, Subscript
-from ..ir.walk import nodes, subscripts
+from ..ir.walk import Tree, nodes, subscripts
 
 
 def free_sizes(
@@ -17,7 +17,7 @@ def free_sizes(
     """The names, those of ``stated`` first, then in order of first occurrence."""
     given = solvable(inputs)
     found = dict.fromkeys(name for name in stated if name not in given)
-    for form in _forms(inputs, statements):
+    for form in program_sizes(inputs, statements):
         found.update(dict.fromkeys(name for name in form.names() if name not in given))
     return tuple(found)
 
@@ -51,23 +51,31 @@ def _names(atom: object) -> tuple[str, ...]:
     return (*atom.numerator.names(), *atom.denominator.names())  # type: ignore[attr-defined]
 
 
-def _forms(inputs: tuple[Tensor, ...], statements: tuple[Define, ...]) -> Iterator[Size]:
+def program_sizes(
+    inputs: tuple[Tensor, ...], statements: tuple[Define, ...]
+) -> Iterator[Size]:
+    """Every size that a program mentions, those of the inputs first."""
     for tensor in inputs:
         yield from tensor.shape
     for statement in statements:
         yield from (index.extent for index in statement.indices)
-        for node in nodes(statement.body):
-            for sub in subscripts(node):
-                yield from forms_in(sub)
-            match node:
-                case SizeOf(form) | Inside(_, form) | Divides(form, _):
-                    yield form
-                case Access(tensor, _):
-                    yield from tensor.shape
-                case Reduce(_, indices, _, _) | Arg(_, indices, _, _, _):
-                    yield from (index.extent for index in indices)
-                case _:
-                    pass
+        yield from tree_sizes(statement.body)
+
+
+def tree_sizes(tree: Tree) -> Iterator[Size]:
+    """Every size that an expression or condition mentions."""
+    for node in nodes(tree):
+        for sub in subscripts(node):
+            yield from forms_in(sub)
+        match node:
+            case SizeOf(form) | Inside(_, form) | Divides(form, _):
+                yield form
+            case Access(tensor, _):
+                yield from tensor.shape
+            case Reduce(_, indices, _, _) | Arg(_, indices, _, _, _):
+                yield from (index.extent for index in indices)
+            case _:
+                pass
 
 
 def forms_in(sub: Subscript) -> Iterator[Size]:
