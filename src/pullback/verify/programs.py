@@ -1,0 +1,265 @@
+"""Checks of a whole backward pass, by the interpreter alone: no generated source takes part.
+
+The compact statements against the raw adjoints (modulo a prime and in decimals), both against differences of the
+forward program in 50-digit decimals, and ⟨u, Jv⟩ = ⟨Jᵀu, v⟩ with the pushforward.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from random import Random
+from typing import Any
+
+from ..calculus.pushforward import pushforward
+from ..calculus.step import Backward
+from ..errors import PullbackError
+from ..ir.arithmetic import MODULAR, PRIME, Abstain, Resample
+from ..ir.expr import Tensor
+from ..ir.interpret import Array, define
+from ..ir.program import Define
+from .decimals import DECIMALS
+from .report import Comparison, Report
+from .samples import STYLES, Sample, compute, draw, draw_sizes, is_number, work
+from .steps import difference
+
+WORK = 400_000
+EXACT = 1e-30  # two ways to compute the same, in 50 digits
+LIMIT = 1e-8  # a difference quotient, in 50 digits; well above its own error, well below any mistake
+
+
+def check_backward_program(backward: Backward, seed: int = 0, samples: int = 4) -> Report:
+    """The backward pass of a program, checked at small sizes (1 and odd ones among them).
+
+    Named sizes are drawn; a program whose literal sizes make the interpreter too slow is reported as not
+    decided.
+    """
+    return _Checks(backward, seed, samples).report()
+
+
+class _Checks:
+    def __init__(self, backward: Backward, seed: int, samples: int) -> None:
+        self.backward = backward
+        self.seed = seed
+        self.inputs = (*backward.program.inputs, *backward.cotangents)
+        self.forward = merged(backward.forward.statements, backward.program.statements)
+        self.pushed = pushforward(backward.program, backward.wrt)
+        every = [*self.forward, *backward.adjoints, *backward.statements, *self.pushed.statements]
+        sizes = draw_sizes(every, self.inputs, Random(seed), samples)
+        self.sizes = [n for n in sizes if sum(work(s, n) for s in every) <= WORK]
+
+    def report(self) -> Report:
+        pairs = list(zip(self.backward.wrt, self.backward.gradients, strict=True))
+        found: list[Comparison] = []
+        exact = self.modular()
+        for k, (tensor, gradient) in enumerate(pairs):
+            what = f"gradient of {tensor.name}"
+            compact = Tally(what, "the raw sums over all deltas")
+            scatter = Tally(what, "the sums that backends may choose")
+            quotient = Tally(what, "differences of the forward pass")
+            for sample, raw, windows, rng in self.decimal():
+                compact.arrays(raw[gradient.name], sample.arrays[gradient.name])
+                scatter.arrays(raw[gradient.name], windows.get(gradient.name))
+                quotient.number(*self.slopes(tensor, gradient, sample, Random(f"{rng} {k}")))
+            found.append(compact.comparison(EXACT, exact.get(gradient.name, "")))
+            found += [scatter.comparison(EXACT)] if scatter.count else []
+            found.append(quotient.comparison(LIMIT))
+        found.append(self.dots())
+        return Report("backward pass", tuple(found), self.seed)
+
+    def draw(self, sizes: Mapping[str, int], rng: Random, style: str, modular: bool) -> Sample | None:
+        arithmetic = MODULAR if modular else DECIMALS
+        try:
+            return draw(self.inputs, self.forward, sizes, rng, arithmetic, style, modular)
+        except PullbackError:
+            return None
+
+    def decimal(self) -> Iterable[tuple[Sample, dict[str, Array], dict[str, Array], str]]:
+        """Samples with the compact statements computed; raw adjoints; scatter forms; a name of the draw."""
+        for k, sizes in enumerate(self.sizes):
+            for style in STYLES if k == 0 else STYLES[:2]:
+                name = f"{self.seed} {k} {style}"
+                sample = self.draw(sizes, Random(name), style, False)
+                if sample is not None:
+                    raw = self.adjoints(sample)
+                    compute(sample, self.backward.statements, Random(name))
+                    yield sample, raw, self.windows(sample), name
+
+    def adjoints(self, sample: Sample) -> dict[str, Array]:
+        """The raw adjoints, which read only each other."""
+        arrays = dict(sample.arrays)
+        for s in self.backward.adjoints:
+            arrays[s.target.name] = define(s, arrays, sample.sizes, sample.arithmetic)
+        for t in self.backward.gradients:
+            arrays.setdefault(t.name, sample.arrays.get(t.name, Array((), [])))
+        return arrays
+
+    def windows(self, sample: Sample) -> dict[str, Array]:
+        """The statements' ``scatter`` forms, each from the same surroundings."""
+        return {
+            s.target.name: define(
+                Define(s.target, s.indices, s.scatter), sample.arrays, sample.sizes, sample.arithmetic
+            )
+            for s in self.backward.statements
+            if s.scatter is not None
+        }
+
+    def modular(self) -> dict[str, str]:
+        """By gradient: that it equals its raw adjoint modulo the prime, where that can be decided."""
+        told: dict[str, str] = {}
+        for k, sizes in enumerate(self.sizes):
+            sample = self.draw(sizes, Random(f"{self.seed} {k} modular"), "signed", True)
+            if sample is None:
+                continue
+            try:
+                raw = self.adjoints(sample)
+                compute(sample, self.backward.statements, Random(0))
+            except (Abstain, Resample, PullbackError):
+                continue
+            for t in self.backward.gradients:
+                sides = zip(raw[t.name].flat, sample.arrays[t.name].flat, strict=True)
+                equal = all(int(a) % PRIME == int(b) % PRIME for a, b in sides)
+                if equal and t.name not in told:
+                    told[t.name] = "and exactly modulo 2⁶¹ − 1"
+        return told
+
+    def slopes(
+        self, tensor: Tensor, gradient: Tensor, sample: Sample, rng: Random
+    ) -> tuple[Any, Any, Any]:
+        """Along a random direction: the slope before, the slope after, and what the gradient says."""
+        at = sample.arrays[tensor.name]
+        direction = [DECIMALS.element(rng.randint(-9, 9)) / 8 for _ in at.flat]
+        found = sample.arrays[gradient.name].flat
+        says = sum(g * d for g, d in zip(found, direction, strict=True))
+        here = self.value(sample, {})
+        step = DECIMALS.element(10) ** -20
+
+        def moved(sign: int) -> Any:
+            flat = [x + sign * step * d for x, d in zip(at.flat, direction, strict=True)]
+            return self.value(sample, {tensor.name: Array(at.shape, flat)})
+
+        return (here - moved(-1)) / step, (moved(1) - here) / step, says
+
+    def value(self, sample: Sample, changed: Mapping[str, Array]) -> Any:
+        """Σ cotangent · output of the program as it was given."""
+        program, arrays = self.backward.program, dict(sample.arrays)
+        arrays.update(changed)
+        for s in program.statements:
+            arrays[s.target.name] = define(s, arrays, sample.sizes, sample.arithmetic)
+        outputs = [t for t in program.outputs if t.kind == "float"]
+        return sum(
+            u * y
+            for out, seed in zip(outputs, self.backward.cotangents, strict=True)
+            for u, y in zip(sample.arrays[seed.name].flat, arrays[out.name].flat, strict=True)
+        )
+
+    def dots(self) -> Comparison:
+        """⟨u, Jv⟩ = ⟨Jᵀu, v⟩, by two derivations that share no statement."""
+        tally = Tally("⟨Jᵀu, v⟩", "⟨u, Jv⟩ of the pushforward")
+        extra = self.pushed.inputs[len(self.backward.program.inputs) :]
+        for sample, _, _, name in self.decimal():
+            rng = Random(f"{name} dot")
+            arrays = {t.name: sample.arrays[t.name] for t in self.backward.program.inputs}
+            for tangent, tensor in zip(extra, self.backward.wrt, strict=True):
+                shape = sample.arrays[tensor.name].shape
+                flat = [DECIMALS.element(rng.randint(-9, 9)) / 8 for _ in sample.arrays[tensor.name].flat]
+                arrays[tangent.name] = Array(shape, flat)
+            for s in self.pushed.statements:
+                arrays[s.target.name] = define(s, arrays, sample.sizes, sample.arithmetic)
+            seeds = zip(self.backward.cotangents, self.pushed.outputs, strict=True)
+            left = sum(inner(sample.arrays[u.name], arrays[t.name]) for u, t in seeds)
+            gradients = zip(self.backward.gradients, extra, strict=True)
+            right = sum(inner(sample.arrays[g.name], arrays[v.name]) for g, v in gradients)
+            tally.number(left, left, right)
+        return tally.comparison(EXACT)
+
+
+def inner(left: Array, right: Array) -> Any:
+    """The sum of products of two arrays' elements."""
+    return sum(a * b for a, b in zip(left.flat, right.flat, strict=True))
+
+
+def merged(first: Sequence[Define], second: Sequence[Define]) -> tuple[Define, ...]:
+    """The statements of the first, then those of the second whose targets the first lacks."""
+    made = {s.target.name for s in first}
+    return (*first, *(s for s in second if s.target.name not in made))
+
+
+@dataclass
+class Tally:
+    """Collects comparisons of one value at several samples."""
+
+    what: str
+    against: str
+    count: int = 0
+    kinks: int = 0
+    undefined: int = 0
+    worst: float = -1.0
+    at: tuple[int, ...] | None = None
+    expected: Any = None
+    found: Any = None
+
+    def arrays(self, expected: Array, found: Array | None) -> None:
+        """Takes in two arrays, element by element."""
+        if found is None:
+            return
+        if expected.shape != found.shape:
+            self._worse(float("inf"), None, expected.shape, found.shape)
+            return
+        finite = [abs(x) for x in expected.flat if is_number(x) and abs(x) < DECIMALS.inf]
+        scale = max(finite, default=0)
+        for k, (a, b) in enumerate(zip(expected.flat, found.flat, strict=True)):
+            if not is_number(a):
+                self.undefined += 1
+                continue
+            self.count += 1
+            self._worse(difference(a, b, scale), _place(k, expected.shape), a, b)
+
+    def number(self, before: Any, after: Any, found: Any) -> None:
+        """Takes in a slope, unless the slopes on its two sides differ."""
+        if not (is_number(before) and is_number(after)):
+            self.undefined += 1
+            return
+        scale = max(abs(before), abs(after))
+        if difference(before, after, scale) > LIMIT:
+            self.kinks += 1  # a kink or a tie: no slope to compare a convention's choice with
+            return
+        self.count += 1
+        self._worse(difference(before, found, scale), None, before, found)
+
+    def _worse(self, off: float, at: tuple[int, ...] | None, expected: Any, found: Any) -> None:
+        if off > self.worst:
+            self.worst, self.at, self.expected, self.found = off, at, expected, found
+
+    def comparison(self, tolerance: float, note: str = "") -> Comparison:
+        """What it all comes to."""
+        notes = [note] if note else []
+        notes += [f"{self.kinks} at kinks, not compared"] if self.kinks else []
+        passed = None if self.worst < 0 else self.worst <= tolerance
+        if passed is None:
+            notes.append("too large, or no point found where it is defined")
+        return Comparison(
+            self.what,
+            self.against,
+            passed,
+            self.at,
+            _short(self.expected),
+            _short(self.found),
+            max(self.worst, 0.0),
+            tolerance,
+            self.count,
+            "; ".join(notes),
+        )
+
+
+def _short(value: Any) -> Any:
+    return value if value is None or isinstance(value, tuple) else float(value)
+
+
+def _place(k: int, shape: tuple[int, ...]) -> tuple[int, ...]:
+    place: list[int] = []
+    for n in reversed(shape):
+        k, rest = divmod(k, n)
+        place.append(rest)
+    return tuple(reversed(place))
+

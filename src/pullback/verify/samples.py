@@ -1,0 +1,280 @@
+"""Points to check at: small sizes (1 and odd ones among them) and random values of the inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from math import prod
+from random import Random
+from typing import Any
+
+from ..errors import CheckError, PullbackError, ShapeError
+from ..ir.arithmetic import PRIME, Abstain, Arithmetic, Modular, Resample, Residue
+from ..ir.expr import Access, Arg, Expr, Reduce, Tensor, Zero
+from ..ir.interpret import Array, define, typed, value_of
+from ..ir.program import Define, Program, reads
+from ..ir.sizes import Size
+from ..ir.subscripts import Index, Lookup, Subscript
+from ..ir.walk import (
+    Tree,
+    bound_indices,
+    children,
+    free_indices,
+    lookups,
+    nodes,
+    subscripts,
+)
+
+TRIES = 60
+SMALL = (2, 3, 5, 4, 1, 7)
+STYLES = ("signed", "grid", "positive", "unit", "mixed")
+
+
+@dataclass
+class Sample:
+    """Values of named tensors at some sizes; ``free`` are floats that were drawn, not computed.
+
+    A tensor whose value the arithmetic could not compute is drawn, too: what holds then holds whatever
+    its definition is, and what doesn't hold may still follow from the definition.
+    """
+
+    sizes: Mapping[str, int]
+    arithmetic: Arithmetic
+    arrays: dict[str, Array] = field(default_factory=dict)
+    loose: dict[str, str] = field(default_factory=dict)  # tensor: why its value was drawn
+
+
+def names_in(statements: Iterable[Define], inputs: Iterable[Tensor]) -> tuple[str, ...]:
+    """Every named size in inputs and statements, sorted."""
+    found: set[str] = set()
+    for tensor in inputs:
+        found.update(name for n in tensor.shape for name in n.names())
+    for statement in statements:
+        for extent in extents(statement):
+            found.update(extent.names())
+    return tuple(sorted(found))
+
+
+def extents(statement: Define) -> list[Size]:
+    """The extents of the target's axes, of the bound indices and of every array that is read."""
+    inner = [i.extent for i in bound_indices(statement.body)]
+    read = [n for tensor in reads(statement) for n in tensor.shape]
+    return [*statement.target.shape, *inner, *read]
+
+
+def draw_sizes(
+    statements: Sequence[Define], inputs: Sequence[Tensor], rng: Random, count: int
+) -> list[dict[str, int]]:
+    """Up to ``count`` assignments at which no extent is negative: odd sizes, ones, then any small ones."""
+    names = names_in(statements, inputs)
+    every = [*dict.fromkeys(n for s in statements for n in extents(s))]
+    every += [n for t in inputs for n in t.shape]
+    found: list[dict[str, int]] = []
+    for attempt in range(TRIES):
+        if len(found) == count:
+            break
+        sizes = {name: _size(rng, attempt, k) for k, name in enumerate(names)}
+        if sizes not in found and _fits(every, sizes, least=1 if attempt < TRIES // 2 else 0):
+            found.append(sizes)
+        if not names:
+            break
+    return found
+
+
+def _size(rng: Random, attempt: int, k: int) -> int:
+    if attempt == 0:
+        return (3, 2, 5, 4, 7)[k % 5]
+    return rng.choice((1, 1, 2, 3, 5) if attempt % 2 else SMALL)
+
+
+def _fits(every: Sequence[Size], sizes: Mapping[str, int], least: int) -> bool:
+    try:
+        return all(value_of(n, sizes) >= least for n in every)
+    except PullbackError:
+        return False
+
+
+def draw_inputs(
+    tensors: Sequence[Tensor],
+    statements: Sequence[Define],
+    sizes: Mapping[str, int],
+    rng: Random,
+    arithmetic: Arithmetic,
+    style: str,
+) -> dict[str, Array]:
+    """Random values of inputs and cotangents; integers where they are used as subscripts stay inside."""
+    ranges = lookup_ranges(statements, sizes)
+    direct = {a.tensor for s in statements for a in lookups_in(s)}
+    found = {}
+    for tensor in tensors:
+        shape = tuple(value_of(n, sizes) for n in tensor.shape)
+        extent = ranges.get(tensor)
+        low = -extent if extent and tensor not in direct and rng.random() < 0.5 else 0
+        draw = _DRAWS[tensor.kind](rng, (low, extent), arithmetic, style)
+        found[tensor.name] = typed(
+            Array(shape, [draw() for _ in range(prod(shape))]), tensor, arithmetic
+        )
+    return found
+
+
+Span = tuple[int, int | None]  # of integers: the least, one beyond the greatest if that matters
+
+
+def _floats(rng: Random, span: Span, arithmetic: Arithmetic, style: str) -> Callable[[], Any]:
+    if isinstance(arithmetic, Modular):
+        return lambda: rng.randrange(PRIME)
+    own = rng.choice(("signed", "positive", "unit")) if style == "mixed" else style
+    return {
+        "signed": lambda: Fraction(rng.randint(-2000, 2000) * 2 + 1, 1000),
+        "grid": lambda: Fraction(rng.randint(-2, 2), 2),  # ties and zeros
+        "positive": lambda: Fraction(rng.randint(200, 3000), 1000),
+        "unit": lambda: Fraction(rng.randint(-900, 900), 1000),
+    }[own]
+
+
+def _ints(rng: Random, span: Span, arithmetic: Arithmetic, style: str) -> Callable[[], Any]:
+    low, high = span
+    return lambda: rng.randrange(low, max(1, 3 if high is None else high))
+
+
+def _bools(rng: Random, span: Span, arithmetic: Arithmetic, style: str) -> Callable[[], Any]:
+    return lambda: rng.random() < 0.5
+
+
+_DRAWS = {"float": _floats, "int": _ints, "bool": _bools}
+
+
+def lookup_ranges(statements: Sequence[Define], sizes: Mapping[str, int]) -> dict[Tensor, int]:
+    """For each integer tensor that subscripts depend on: the least extent that they subscript."""
+    found: dict[Tensor, int] = {}
+    for statement in statements:
+        for node in nodes(statement.body):
+            for sub, extent in _axes(node):
+                for atom, _ in sub.terms:
+                    if isinstance(atom, Lookup):
+                        tensor, n = atom.access.tensor, value_of(extent, sizes)
+                        found[tensor] = min(found.get(tensor, n), n)
+    for statement in reversed(list(statements)):  # what a subscript is computed from
+        if statement.target in found:
+            for tensor in reads(statement):
+                if tensor.kind == "int" and tensor not in found:
+                    found[tensor] = found[statement.target]
+    return found
+
+
+def lookups_in(statement: Define) -> list[Access]:
+    """The reads of integer tensors inside a statement's subscripts."""
+    every = [sub for node in nodes(statement.body) for sub in subscripts(node)]
+    return [access for sub in every for access in lookups(sub)]
+
+
+def _axes(node: Tree) -> Iterator[tuple[Subscript, Size]]:
+    if isinstance(node, Access):
+        yield from zip(node.subs, node.tensor.shape, strict=True)
+    elif isinstance(node, Zero):  # [i = idx[n]]: as good as a subscript of i's axis
+        for atom, _ in node.sub.terms:
+            if not isinstance(atom, Lookup):
+                if isinstance(atom, Index):
+                    yield node.sub, atom.extent
+
+
+def compute(
+    sample: Sample, statements: Iterable[Define], rng: Random, loosen: bool = False
+) -> None:
+    """Adds the statements' values to a sample.
+
+    With ``loosen`` a value that the arithmetic abstains from is drawn instead.
+    """
+    for statement in statements:
+        if statement.target.name in sample.arrays:
+            continue
+        try:
+            made = define(statement, sample.arrays, sample.sizes, sample.arithmetic)
+        except Abstain as why:
+            if not loosen:
+                raise
+            made = _drawn(statement, sample, rng)
+            sample.loose[statement.target.name] = str(why)
+        sample.arrays[statement.target.name] = made
+
+
+def _drawn(statement: Define, sample: Sample, rng: Random) -> Array:
+    shape = tuple(value_of(n, sample.sizes) for n in statement.target.shape)
+    extent: int | None = None
+    if isinstance(statement.body, Arg):
+        extent = value_of(statement.body.indices[statement.body.which].extent, sample.sizes)
+    draw = _DRAWS[statement.target.kind](rng, (0, extent), sample.arithmetic, "signed")
+    flat = [draw() for _ in range(prod(shape))]
+    return typed(Array(shape, flat), statement.target, sample.arithmetic)
+
+
+def draw(
+    inputs: Sequence[Tensor],
+    statements: Sequence[Define],
+    sizes: Mapping[str, int],
+    rng: Random,
+    arithmetic: Arithmetic,
+    style: str = "signed",
+    loosen: bool = False,
+) -> Sample | None:
+    """A sample with the values of all statements, None where no draw gives defined ones."""
+    for _ in range(TRIES):
+        sample = Sample(sizes, arithmetic)
+        sample.arrays.update(draw_inputs(inputs, statements, sizes, rng, arithmetic, style))
+        try:
+            compute(sample, statements, rng, loosen)
+        except (Resample, CheckError, ShapeError):
+            continue
+        if all(is_number(x) for array in sample.arrays.values() for x in array.flat):
+            return sample
+    return None
+
+
+def is_number(value: Any) -> bool:
+    """Whether a value of any arithmetic is a number (an infinity is one, NaN is not)."""
+    return bool(value == value)
+
+
+def is_finite(value: Any) -> bool:
+    """Whether a value of any arithmetic is a finite number."""
+    if isinstance(value, int | Residue):
+        return True
+    difference = value - value
+    return bool(difference == difference)
+
+
+def work(statement: Define, sizes: Mapping[str, int]) -> int:
+    """About how many operations the interpreter needs for a statement."""
+    points = prod(value_of(n, sizes) for n in statement.target.shape)
+    return points * work_of(statement.body, sizes)
+
+
+def work_of(node: Tree, sizes: Mapping[str, int]) -> int:
+    """About how many operations one evaluation takes; equalities of indices cut loops short."""
+    memo: dict[Tree, int] = {}
+
+    def visit(tree: Tree) -> int:
+        if tree not in memo:
+            inner = 1 + len(subscripts(tree)) + sum(map(visit, children(tree)))
+            memo[tree] = inner * _loops(tree, sizes) if isinstance(tree, Reduce | Arg) else inner
+        return memo[tree]
+
+    return visit(node)
+
+
+def _loops(node: Reduce | Arg, sizes: Mapping[str, int]) -> int:
+    left = {i: value_of(i.extent, sizes) for i in node.indices}
+    body: Expr = node.body
+    guards = [getattr(f, "cond", None) for f in getattr(body, "factors", ())]
+    for cond in (*node.domain, *guards):
+        if isinstance(cond, Zero):
+            own = [i for i in free_indices(cond) if i in left]
+            if own:
+                left.pop(max(own, key=lambda i: (left[i], i.key)))
+    return prod(left.values())
+
+
+def program_of(statements: Sequence[Define], inputs: Sequence[Tensor]) -> Program:
+    """A program of loose parts whose outputs are all its targets."""
+    return Program(tuple(inputs), tuple(statements), tuple(s.target for s in statements))

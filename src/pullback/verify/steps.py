@@ -1,0 +1,219 @@
+"""Checks of a derivation's steps: is what stands after a step equal to what stood before?
+
+Each step is checked by itself: inputs and cotangents are drawn, the tensors that it reads are computed by
+the interpreter, and both sides are evaluated at the points of its indices. First exactly modulo a prime, which
+proves rational identities but knows no order and no analytic identity; where it abstains or disagrees, or where
+a step turns on comparisons, 50-digit decimals decide, ties included.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import product
+from random import Random
+from typing import Any
+
+from ..calculus.step import Backward, Step
+from ..errors import PullbackError
+from ..ir.arithmetic import MODULAR, Abstain, Arithmetic, Resample
+from ..ir.expr import Apply, Arg, Compare, Expr, Reduce, Select, Truth
+from ..ir.interpret import Context, Scope, value_of
+from ..ir.program import Define, reads
+from ..ir.walk import nodes, tensors
+from .decimals import DECIMALS
+from .samples import STYLES, Sample, draw, draw_sizes, is_number, work, work_of
+
+WORK = 400_000  # about a second of the interpreter's decimals
+POINTS = 60
+TOLERANCE = 1e-30
+
+
+@dataclass(frozen=True)
+class StepCheck:
+    """The result: passed, failed, or (None) not decided; ``worst`` is the greatest relative difference."""
+
+    passed: bool | None
+    how: str
+    worst: float = 0.0
+
+    @property
+    def mark(self) -> str:
+        """✓, ✗ or – (not decided)."""
+        return "–" if self.passed is None else "✓" if self.passed else "✗"
+
+    def __str__(self) -> str:
+        return f"{self.mark} {self.how}"
+
+
+def check_step(step: Step, backward: Backward, seed: int = 0) -> StepCheck:
+    """Whether a step's two sides are equal."""
+    return check_steps(backward, seed, [step])[0]
+
+
+def check_steps(
+    backward: Backward, seed: int = 0, steps: Sequence[Step] | None = None
+) -> tuple[StepCheck, ...]:
+    """One check a step; the values that steps read are drawn and computed once for all."""
+    steps = backward.steps if steps is None else steps
+    around = Surroundings(backward, steps, seed)
+    return tuple(_check(step, around) for step in steps)
+
+
+class Surroundings:
+    """The values around the steps, drawn when they are first asked for."""
+
+    def __init__(self, backward: Backward, steps: Sequence[Step], seed: int) -> None:
+        self.inputs = (*backward.program.inputs, *backward.cotangents)
+        self.statements = needed(backward, steps)
+        self.seed = seed
+        names = [Define(s.target, s.indices, s.before) for s in steps]
+        sizes = draw_sizes([*self.statements, *names], self.inputs, Random(seed), 4)
+        self.sizes = [
+            n for n in sizes if sum(work(s, n) for s in self.statements) <= WORK
+        ]
+        self.samples = lru_cache(maxsize=None)(self._sample)
+
+    def _sample(self, k: int, style: str, modular: bool) -> Sample | None:
+        rng = Random(f"{self.seed} {k} {style} {modular}")
+        arithmetic: Arithmetic = MODULAR if modular else DECIMALS
+        try:
+            return draw(
+                self.inputs, self.statements, self.sizes[k], rng, arithmetic, style, modular
+            )
+        except PullbackError:
+            return None
+
+    def modular(self) -> Iterator[Sample]:
+        """Samples modulo the prime."""
+        made = (self.samples(k, "signed", True) for k in range(len(self.sizes)))
+        return (sample for sample in made if sample is not None)
+
+    def decimal(self) -> Iterator[Sample]:
+        """Samples in decimals, of several styles at several sizes."""
+        for k in range(len(self.sizes)):
+            for style in STYLES if k < 2 else STYLES[:2]:
+                sample = self.samples(k, style, False)
+                if sample is not None:
+                    yield sample
+
+
+def needed(backward: Backward, steps: Iterable[Step]) -> tuple[Define, ...]:
+    """The statements that compute all that steps read, in order."""
+    wanted = {t for s in steps for side in (s.before, s.after) for t in tensors(side)}
+    made: dict[str, Define] = {}
+    for s in (*backward.forward.statements, *backward.adjoints, *backward.statements):
+        made.setdefault(s.target.name, s)
+    kept: list[Define] = []
+    for statement in reversed(list(made.values())):
+        if statement.target in wanted:
+            kept.append(statement)
+            wanted.update(reads(statement))
+    return tuple(reversed(kept))
+
+
+def _check(step: Step, around: Surroundings) -> StepCheck:
+    if step.before is step.after:
+        return StepCheck(True, "the same")
+    if not around.sizes:
+        return StepCheck(None, "not checked: too large to be evaluated point by point")
+    exact, why = _modular(step, around)
+    if exact and not turns(step.before) and not turns(step.after):
+        return StepCheck(True, f"equal modulo 2⁶¹ − 1 at {exact} points")
+    count, worst, where = _decimal(step, around)
+    if where:
+        return StepCheck(False, f"differs: {where}", worst)
+    if not count:
+        return StepCheck(None, f"not decided: {why or 'no point where both sides are defined'}")
+    also = f"equal modulo 2⁶¹ − 1 at {exact} points, and " if exact else ""
+    return StepCheck(True, f"{also}equal to 30 digits at {count} points, ties among them", worst)
+
+
+def turns(value: Expr) -> bool:
+    """Whether a value is piecewise: random residues never meet its ties."""
+    piecewise = Compare | Select | Truth | Arg
+    return any(
+        isinstance(node, piecewise)
+        or (isinstance(node, Reduce) and node.op in ("max", "min"))
+        or (isinstance(node, Apply) and node.function in PIECEWISE)
+        for node in nodes(value)
+    )
+
+
+PIECEWISE = frozenset(
+    ("abs", "sign", "maximum", "minimum", "clip", "xlogy", "pow", "mod", "fmod", "copysign")
+    + ("floor", "ceil", "trunc", "rint", "floor_divide", "heaviside", "hypot")
+)
+
+
+def _modular(step: Step, around: Surroundings) -> tuple[int, str]:
+    """At how many points the sides agree modulo the prime; 0 and why not if they need not."""
+    count, why = 0, "no point modulo the prime has all its roots"
+    for sample in around.modular():
+        try:
+            for _, before, after in pairs(step, sample, Random(around.seed)):
+                if int(before) % (2**61 - 1) != int(after) % (2**61 - 1):
+                    return 0, "modulo the prime the sides differ"
+                count += 1
+        except Abstain as reason:
+            return 0, f"modulo the prime: {reason}"
+        except Resample:
+            continue
+        except PullbackError as error:
+            return 0, error.message
+    return count, why
+
+
+def _decimal(step: Step, around: Surroundings) -> tuple[int, float, str]:
+    """At how many points the sides agree in decimals, the worst difference, where they don't agree."""
+    count, worst = 0, 0.0
+    for n, sample in enumerate(around.decimal()):
+        if n >= 6 and count >= 3 * POINTS:
+            break
+        found = list(pairs(step, sample, Random(around.seed)))
+        scale = max([abs(b) for _, b, _ in found if is_number(b) and abs(b) < DECIMALS.inf], default=0)
+        for at, before, after in found:
+            if not is_number(before):
+                continue
+            off = difference(before, after, scale)
+            if not off < TOLERANCE:
+                return count, off, _where(step, at, before, after, sample)
+            count, worst = count + 1, max(worst, off)
+    return count, worst, ""
+
+
+def difference(before: Any, after: Any, scale: Any) -> float:
+    """The difference relative to the greatest value around; infinite where only one is a number."""
+    if not is_number(after):
+        return float("inf")
+    if before == after:
+        return 0.0
+    off = abs(before - after) / max(abs(scale), 1)
+    return float(off) if off == off else float("inf")
+
+
+def _where(step: Step, at: Sequence[int], before: Any, after: Any, sample: Sample) -> str:
+    sizes = ", ".join(f"{name}={n}" for name, n in sample.sizes.items())
+    place = ", ".join(map(str, at))
+    show = DECIMALS.context.nstr
+    return (
+        f"{step.target.name}[{place}] is {show(DECIMALS.element(before), 12)} before and "
+        f"{show(DECIMALS.element(after), 12)} after, at {sizes or 'the given sizes'}"
+    )
+
+
+def pairs(step: Step, sample: Sample, rng: Random) -> Iterator[tuple[Sequence[int], Any, Any]]:
+    """Both sides at points of the step's indices: all of them, or a random choice of them."""
+    context = Context(sample.arrays, sample.sizes, sample.arithmetic)
+    scope = Scope(context, {index: k for k, index in enumerate(step.indices)})
+    shape = [value_of(i.extent, sample.sizes) for i in step.indices]
+    before, after = scope.value(step.before), scope.value(step.after)
+    points = list(product(*map(range, shape)))
+    cost = work_of(step.before, sample.sizes) + work_of(step.after, sample.sizes)
+    most = max(4, min(POINTS, WORK // max(1, cost)))
+    for at in points if len(points) <= most else sorted(rng.sample(points, most)):
+        context.point[: len(at)] = at
+        yield at, before(context.point), after(context.point)
+
+
