@@ -49,7 +49,7 @@ def squeezed(array: Array) -> Array:
     while parts and parts[-1] == ":":
         parts.pop()
     code = postfix(array.code, f"[{', '.join(parts)}]")
-    return replace(array, code=code, axes=array.indices, kept=None, view=True)
+    return replace(array, code=code, axes=array.indices, kept=None)
 
 
 def transposed(array: Array, order: Sequence[Index]) -> Array:
@@ -65,7 +65,7 @@ def transposed(array: Array, order: Sequence[Index]) -> Array:
         moved = [n for n, place in enumerate(places) if n != place]
         name, numbers = ("swapaxes", moved) if len(moved) == 2 else ("transpose", places)
         change = f".{name}({', '.join(map(str, numbers))})"
-    return replace(array, code=postfix(array.code, change), axes=order, kept=None, view=True)
+    return replace(array, code=postfix(array.code, change), axes=order, kept=None)
 
 
 def aligned(array: Array, frame: Sequence[Index]) -> Array:
@@ -85,7 +85,7 @@ def aligned(array: Array, frame: Sequence[Index]) -> Array:
     if None not in wanted:
         return plain
     code = postfix(plain.code, f"[{', '.join(parts)}]")
-    return replace(plain, code=code, axes=wanted, kept=None, view=True)
+    return replace(plain, code=code, axes=wanted, kept=None)
 
 
 def _fits(axes: Axes, wanted: Axes, most: int) -> bool:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 COMPARE, OR, XOR, AND, SUM, PRODUCT, UNARY, POWER, ATOM = range(9)
 
 BINDING = {
-    "<": COMPARE, "<=": COMPARE, "==": COMPARE, "!=": COMPARE,
+    "<": COMPARE, "<=": COMPARE, ">": COMPARE, ">=": COMPARE, "==": COMPARE, "!=": COMPARE,
     "|": OR, "&": AND,
     "+": SUM, "-": SUM,
     "*": PRODUCT, "/": PRODUCT, "//": PRODUCT, "%": PRODUCT, "@": PRODUCT,
@@ -43,14 +43,19 @@ class Code:
 
 def leaf(code: Code) -> Code:
     """The code as one array whose layout is changed as a whole."""
-    return Code(f"{code}{LEAF}", code.level)
+    return Code(f"{code}{LEAF if code.level == ATOM else LEAF * 2}", code.level)
 
 
 def postfix(code: Code, text: str) -> Code:
     """``code`` with ``[...]`` or ``.T`` behind it, or behind the one array that it reads."""
     if code.text.count(LEAF) == 1:
         return Code(code.text.replace(LEAF, text + LEAF), code.level)
-    return leaf(Code(f"{Code(str(code), code.level).at(ATOM)}{text}"))
+    return leaf(Code(f"{bare(code).at(ATOM)}{text}"))
+
+
+def bare(code: Code) -> Code:
+    """The code without marks."""
+    return Code(str(code), code.level)
 
 
 def binary(op: str, left: Code, right: Code) -> Code:
@@ -83,12 +88,12 @@ def elementwise(function: str, *args: Code) -> Code:
 
 def method(value: Code, name: str, *args: object, **named: object) -> Code:
     """``value.name(args)``, an array of its own."""
-    return leaf(call(f"{Code(str(value), value.level).at(ATOM)}.{name}", *args, **named))
+    return leaf(call(f"{bare(value).at(ATOM)}.{name}", *args, **named))
 
 
 def item(value: Code, parts: list[str]) -> Code:
     """``value[parts]``."""
-    return leaf(Code(f"{Code(str(value), value.level).at(ATOM)}[{', '.join(parts)}]"))
+    return leaf(Code(f"{bare(value).at(ATOM)}[{', '.join(parts)}]"))
 
 
 def tuple_of(parts: list[str]) -> str:

@@ -46,9 +46,9 @@ from ...ir.subscripts import (
     bounds,
     inside,
 )
-from . import functions
+from . import functions, products, views
 from .arrays import Array, aligned, frame_of, squeezed, transposed
-from .code import ATOM, POWER, Code, binary, call, elementwise, item, leaf, method, minus
+from .code import ATOM, POWER, PRODUCT, Code, binary, call, elementwise, item, leaf, method, minus
 from .dtypes import floated, is_float, is_integer, promoted
 from .scope import Scope
 
@@ -173,10 +173,7 @@ class Speller:
         others = [f for f in factors if not isinstance(f, Guard)]
         if not guards:
             return self.plain_product(others, context)
-        masks = [
-            self.condition(cond, context.under(*guards[:n])) for n, cond in enumerate(guards)
-        ]
-        mask = self.all_of(masks, context)
+        mask = self.all_conditions(guards, context)
         if not others:
             return mask
         value = self.plain_product(others, context.under(*guards))
@@ -221,26 +218,36 @@ class Speller:
             above = [Array(Code(over), (), weak), *above]
         if under != "1":
             below = [Array(Code(under), (), "weak int"), *below]
-        above = sorted(above, key=lambda a: len(a.indices))
-        below = sorted(below, key=lambda a: len(a.indices))
-        if not above:
-            above = [Array(Code("1"), (), "weak int")]
-        elif all(array.dtype == "bool" for array in above) and len(above) > 1:
+        if all(array.dtype == "bool" for array in above) and len(above) > 1:
             above[0] = self.cast(above[0], "int")
-        total = above.pop(0)
-        negate = sign < 0
-        if negate and (total.weak or not above):
-            total, negate = self.negative(total), False
-        while above or below:
-            ready = next((b for b in below if set(b.indices) <= set(total.indices)), None)
-            if ready is not None and not (total.weak and above and not total.code.text.isdigit()):
-                below.remove(ready)
-                total = self.divided(total, ready, context)
-            elif above:
-                total = self.operation("*", total, above.pop(0), context)
+        parts = [(len(a.indices), 0, n, a) for n, a in enumerate(above)]
+        parts += [(len(a.indices), 1, n, a) for n, a in enumerate(below)]
+        total: Array | None = None
+        waiting: list[Array] = []  # what to divide by as soon as there is something to divide
+        for _, side, _, array in sorted(parts, key=lambda part: part[:3]):
+            if side:
+                waiting.append(array)
+            elif total is None:
+                total = self.negative(array) if sign < 0 and array.weak else array
+                sign = 1 if total is not array else sign
             else:
-                total = self.divided(total, below.pop(0), context)
-        return self.negative(total) if negate else total
+                total = self.operation("*", total, array, context)
+            if waiting and total is not None and not (total.weak and waiting[0].weak):
+                total = self.divided(total, self.multiplied(waiting, context), context)
+                waiting = []
+        if total is None:
+            total = Array(Code("1" if sign > 0 else "-1"), (), "weak int")
+            sign = 1
+        if waiting:
+            total = self.divided(total, self.multiplied(waiting, context), context)
+        return self.negative(total) if sign < 0 else total
+
+    def multiplied(self, arrays: Sequence[Array], context: Context) -> Array:
+        """The product of arrays, as it stands."""
+        total = arrays[0]
+        for array in arrays[1:]:
+            total = self.operation("*", total, array, context)
+        return total
 
     def divided(self, left: Array, right: Array, context: Context) -> Array:
         """``left / right``."""
@@ -293,8 +300,7 @@ class Speller:
         match cond:
             case Compare(op, left, right):
                 one, two = self.value(left, context), self.value(right, context)
-                a, b = self.together([one, two], context)
-                return Array(binary(op, a.code, b.code), broadcast_axes([a, b]), "bool")
+                return self.comparison(op, one, two, context)
             case Zero(sub):
                 return self.equality(sub, context)
             case Inside(sub, extent):
@@ -304,10 +310,7 @@ class Speller:
                 text = binary("%", value.code, self.scope.size(divisor))
                 return value.with_code(binary("==", text, Code("0")), dtype="bool")
             case And(conds):
-                parts = [
-                    self.condition(c, context.under(*conds[:n])) for n, c in enumerate(conds)
-                ]
-                return self.all_of(parts, context)
+                return self.all_conditions(conds, context)
             case Or(conds):
                 parts = [self.condition(c, context.under(*conds)) for c in conds]
                 return self.joined("|", parts, "False", context)
@@ -321,6 +324,14 @@ class Speller:
                 if array.dtype == "bool":
                     return array
                 return array.with_code(binary("!=", array.code, Code("0")), dtype="bool")
+
+    def all_conditions(self, conds: Sequence[Cond], context: Context) -> Array:
+        """The mask where all conditions hold; each is computed also where others don't."""
+        masks = [
+            self.condition(cond, context.under(*conds[:n], *conds[n + 1 :]))
+            for n, cond in enumerate(conds)
+        ]
+        return self.all_of(masks, context)
 
     def all_of(self, masks: Sequence[Array], context: Context) -> Array:
         """The mask that is true where all are."""
@@ -336,6 +347,13 @@ class Speller:
             total = Array(binary(op, a.code, b.code), broadcast_axes([a, b]), "bool")
         return total
 
+    def comparison(self, op: str, left: Array, right: Array, context: Context) -> Array:
+        """A comparison; one with a number on the left is turned round."""
+        if left.weak and not right.weak:
+            left, right, op = right, left, TURNED[op]
+        left, right = self.together([left, right], context)
+        return Array(binary(op, left.code, right.code), broadcast_axes([left, right]), "bool")
+
     def equality(self, sub: Subscript, context: Context) -> Array:
         """The mask ``sub == 0``, spelled with a plus sign on both sides."""
         left = Subscript(tuple(t for t in sub.terms if _positive(t[1])), size(0))
@@ -343,8 +361,7 @@ class Speller:
         if not left.terms:
             left, right = right, left
         one, two = self.subscript(left, context), self.subscript(right, context)
-        a, b = self.together([one, two], context)
-        return Array(binary("==", a.code, b.code), broadcast_axes([a, b]), "bool")
+        return self.comparison("==", one, two, context)
 
     def range(self, sub: Subscript, extent: Size, context: Context) -> Array:
         """The mask ``0 <= sub < extent`` without a side that always holds."""
@@ -352,7 +369,7 @@ class Speller:
         low, high = bounds(sub)
         masks = []
         if low is None or not low.at_least(0):
-            masks.append(value.with_code(binary("<=", Code("0"), value.code), dtype="bool"))
+            masks.append(value.with_code(binary(">=", value.code, Code("0")), dtype="bool"))
         if high is None or not (extent - 1 - high).at_least(0):
             limit = self.scope.size(extent)
             masks.append(value.with_code(binary("<", value.code, limit), dtype="bool"))
@@ -415,7 +432,7 @@ class Speller:
         )
         if full and len(set(plain)) == len(plain):
             return Array(held.code, tuple(plain), held.dtype, view=held.view)
-        return self.gather(access, context)
+        return views.read(self, access, context) or self.gather(access, context)
 
     def gather(self, access: Access, context: Context) -> Array:
         """A read at computed places; where a condition may fail, a place outside reads a zero."""
@@ -445,6 +462,10 @@ class Speller:
         mask = f"(0 <= {name.code}) & ({name.code} < {limit.at(1)})"
         return name.with_code(call("np.where", mask, name.code, limit))
 
+    def extent(self, index: Index) -> Code:
+        """The extent of an index."""
+        return self.scope.size(index.extent)
+
     def named(self, array: Array, wanted: str) -> Array:
         """The array under a name, made up unless it has one."""
         if array.code.is_name:
@@ -457,15 +478,15 @@ class Speller:
 
     def reduction(self, expr: Reduce, context: Context) -> Array:
         """A reduction over whole axes, after selecting what its domain admits."""
+        found = products.contract(self, expr, context)
+        if found is not None:
+            return found
         op, indices = expr.op, expr.indices
         inner = context.within(indices)
         body = self.value(expr.body, inner.under(*expr.domain))
         if expr.domain:
-            masks = [
-                self.condition(cond, inner.under(*expr.domain[:n]))
-                for n, cond in enumerate(expr.domain)
-            ]
-            body = self.where(self.all_of(masks, inner), body, NEUTRAL[op], inner)
+            mask = self.all_conditions(expr.domain, inner)
+            body = self.where(mask, body, NEUTRAL[op], inner)
         return self.reduced(op, indices, body, context)
 
     def reduced(
@@ -490,8 +511,8 @@ class Speller:
         inner = context.within(expr.indices)
         body = self.value(expr.body, inner.under(*expr.domain))
         if expr.domain:
-            masks = [self.condition(cond, inner) for cond in expr.domain]
-            body = self.where(self.all_of(masks, inner), body, NEUTRAL[expr.op], inner)
+            mask = self.all_conditions(expr.domain, inner)
+            body = self.where(mask, body, NEUTRAL[expr.op], inner)
         body = squeezed(body)
         bound = [i for i in expr.indices if i in body.axes]
         if expr.indices[expr.which] not in bound:
@@ -501,7 +522,8 @@ class Speller:
             code = method(body.code, f"arg{expr.op}", _axis_argument(body, bound))
             return Array(code, outer, "int64")
         flat = transposed(body, (*outer, *bound))
-        shape = [*self.scope.extents(outer), "-1"]
+        count = " * ".join(extent.at(PRODUCT + 1) for extent in map(self.extent, bound))
+        shape = [*self.scope.extents(outer), count]
         code = method(method(flat.code, "reshape", *shape), f"arg{expr.op}", "axis=-1")
         which = bound.index(expr.indices[expr.which])
         below = size(1)
@@ -520,6 +542,9 @@ NEUTRAL = {
     "max": Array(Code("-np.inf", 6), (), "weak float"),
     "min": Array(Code("np.inf"), (), "weak float"),
 }
+
+
+TURNED = {"<": ">", "<=": ">=", "==": "==", "!=": "!="}
 
 
 def reduce_axes(op: str, body: Array, indices: Sequence[Index]) -> Array:

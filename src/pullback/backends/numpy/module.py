@@ -58,7 +58,7 @@ def spell_pair(backward: Backward, *, comments: bool = True) -> str:
     body(front, kept, set(outputs), comments)
     results = returned(front, outputs, backward.program.inputs)
     saved = [str(front.read(t)) for t in residuals]
-    saved += [front.size_name(name) for name in back.sizes if back.sizes[name] in sizes]
+    saved += [front.size_name(next(n for n in back.sizes if back.sizes[n] == s)) for s in sizes]
     value = results[0] if len(results) == 1 else tuple_of(results)
     arguments = [str(front.read(t)) for t in backward.program.inputs]
     first = function(front, "forward", arguments, f"{value}, {tuple_of(saved)}")
@@ -93,12 +93,14 @@ def live_statements(statements: Sequence[Define], outputs: Sequence[Tensor]) -> 
 def body(scope: Scope, statements: Sequence[Define], final: set[Tensor], comments: bool) -> None:
     """Emits the source of all statements."""
     speller = Speller(scope)
+    previous = ""
     for define in statements:
         before = len(scope.lines)
         statement(speller, define, final=define.target in final)
         text = comment(define) if comments else ""
-        if text and text != f"# {scope.lines[-1]}":
+        if text and text not in (previous, f"# {scope.lines[-1]}"):
             scope.lines.insert(before, text)
+        previous = text
 
 
 def comment(define: Define) -> str:

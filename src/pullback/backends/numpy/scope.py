@@ -163,11 +163,16 @@ class Scope:
             return ""
         value: Code = Code(f"{self.read(tensor)}.shape[{axis}]")
         if rest.terms:
-            value = binary("-", value, self.size(rest))
+            less = _positive(rest)
+            value = binary("-" if less else "+", value, self.size(rest if less else -rest))
         if factor.literal != 1:
             value = binary("//", value, self.size(factor))
         known[name] = ""
         return f"{self.sizes[name]} = {value}"
+
+
+def _positive(value: Size) -> bool:
+    return all(n > 0 for _, n in value.terms)
 
 
 def _names(atom: FloorQuotient) -> tuple[str, ...]:

@@ -1,0 +1,363 @@
+"""Sums of products: a matrix product before a tensor product before a sum of element-wise products."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from functools import cache
+from typing import TYPE_CHECKING
+
+from ...ir.expr import Access, Expr, Guard, Mul, Number, Power, Reduce, SizeOf
+from ...ir.subscripts import Index
+from ...ir.walk import free_indices
+from .arrays import Array, squeezed, transposed
+from .code import LEAF, PRODUCT, Code, call, leaf, method
+from .dtypes import promoted
+
+if TYPE_CHECKING:
+    from .expressions import Context, Speller
+
+NAMED = 64  # what a size that is not known counts as in a cost
+
+
+@dataclass(frozen=True)
+class Factor:
+    """A factor of a product: an array, or one to divide by."""
+
+    array: Array
+    inverse: bool = False
+
+    @property
+    def axes(self) -> frozenset[Index]:
+        """The indices that the factor depends on."""
+        return frozenset(self.array.indices)
+
+
+def contract(speller: Speller, expr: Reduce, context: Context) -> Array | None:
+    """A sum of a product as products of pairs; None where it is no sum of a product."""
+    if expr.op != "sum" or expr.domain:
+        return None
+    bound = expr.indices
+    factors = flat_factors(expr.body)
+    if any(isinstance(f, Guard) for f in factors) and not _maskable(factors):
+        return None
+    outside = [f for f in factors if not any(i in bound for i in free_indices(f))]
+    factors = [f for f in factors if any(i in bound for i in free_indices(f))]
+    if not factors:
+        return None
+    inner = context.within(bound)
+    parts = _masked(speller, factors, inner)
+    if parts is None:
+        return None
+    absent = [i for i in bound if not any(i in p.axes for p in parts)]
+    sums = _Contraction(speller, bound, context)
+    total = sums.all(parts)
+    if not absent and not outside:
+        return total
+    sizes = [SizeOf(i.extent) for i in absent]
+    return _times(speller, [*outside, *sizes], total, context)
+
+
+def _times(speller: Speller, factors: Sequence[Expr], total: Array, context: Context) -> Array:
+    """``total`` times what doesn't depend on the summed indices."""
+    coefficient = Fraction(1)
+    above, below = [], []
+    for factor in factors:
+        match factor:
+            case Number(value, ""):
+                coefficient *= value
+            case Power(base, exponent) if exponent < 0:
+                below.append(speller.power(speller.value(base, context), -exponent, context))
+            case _:
+                above.append(speller.value(factor, context))
+    return speller.quotient(coefficient, [*above, total], below, context)
+
+
+def flat_factors(expr: Expr) -> list[Expr]:
+    """The factors of a product, those of nested products without guards included."""
+    if not isinstance(expr, Mul):
+        return [expr]
+    found: list[Expr] = []
+    for factor in expr.factors:
+        nested = flat_factors(factor)
+        guarded = any(isinstance(f, Guard) for f in nested) and isinstance(factor, Mul)
+        found.extend([factor] if guarded else nested)
+    return found
+
+
+def _maskable(factors: Sequence[Expr]) -> bool:
+    return any(not isinstance(f, Guard) for f in factors)
+
+
+def _masked(
+    speller: Speller, factors: Sequence[Expr], context: Context
+) -> list[Factor] | None:
+    """The factors with each mask applied to those that need it; None if one doesn't fit."""
+    conds = [f.cond for f in factors if isinstance(f, Guard)]
+    others = [f for f in factors if not isinstance(f, Guard)]
+    mask = speller.all_conditions(conds, context) if conds else None
+    if not others:
+        return None if mask is None else [Factor(mask)]
+    parts: list[Factor] = []
+    for factor in others:
+        match factor:
+            case Power(base, exponent) if exponent < 0 and mask is None:
+                value = speller.power(speller.value(base, context), -exponent, context)
+                parts.append(Factor(value, inverse=True))
+            case _:
+                parts.append(Factor(speller.value(factor, context.under(*conds))))
+    if mask is None:
+        return parts
+    risky = [n for n, f in enumerate(others) if not isinstance(f, Access | Number | SizeOf)]
+    fits = [n for n, p in enumerate(parts) if set(mask.indices) <= set(p.array.indices)]
+    if not fits or not set(risky) <= set(fits):
+        return None
+    for n in dict.fromkeys([*risky, *([] if risky else fits[:1])]):
+        zero = Array(Code("0"), (), "weak int")
+        parts[n] = Factor(speller.where(mask, parts[n].array, zero, context))
+    return parts
+
+
+class _Contraction:
+    """The order in which the factors of one sum meet, and how each pair does."""
+
+    def __init__(self, speller: Speller, bound: Sequence[Index], context: Context) -> None:
+        self.speller = speller
+        self.bound = frozenset(bound)
+        self.context = context
+
+    def all(self, parts: Sequence[Factor]) -> Array:
+        """The sum of the product of all the factors."""
+        parts = [self._alone(part, parts) for part in self._grouped(parts)]
+        plan = _plan(tuple(part.axes for part in parts), self.bound)
+        total = self._follow(plan, parts)
+        left = [i for i in total.array.indices if i in self.bound]
+        array = self._real(total)
+        return self.speller.reduced("sum", left, array, self.context) if left else array
+
+    def _grouped(self, parts: Sequence[Factor]) -> list[Factor]:
+        """Factors over the same axes are multiplied first, and divisions done."""
+        groups: dict[frozenset[Index], list[Factor]] = {}
+        for part in parts:
+            groups.setdefault(part.axes, []).append(part)
+        out: list[Factor] = []
+        for group in groups.values():
+            if len(group) == 1 or (len(group) == 2 and len(groups) == 1):
+                out.extend(group)
+                continue
+            out.append(Factor(self._quotient(group)))
+        return out
+
+    def _quotient(self, group: Sequence[Factor]) -> Array:
+        above = [p.array for p in group if not p.inverse]
+        below = [p.array for p in group if p.inverse]
+        return self.speller.quotient(Fraction(1), above, below, self.context)
+
+    def _alone(self, part: Factor, parts: Sequence[Factor]) -> Factor:
+        """Sums over what only this factor depends on, where others remain."""
+        if len(parts) < 2 or part.inverse:
+            return part
+        others = frozenset[Index]().union(*(p.axes for p in parts if p is not part))
+        own = [i for i in part.array.indices if i in self.bound and i not in others]
+        if not own:
+            return part
+        return Factor(self.speller.reduced("sum", own, part.array, self.context))
+
+    def _follow(self, plan: Plan, parts: Sequence[Factor]) -> Factor:
+        if isinstance(plan, int):
+            return parts[plan]
+        left, right, summed = plan
+        return self.pair(self._follow(left, parts), self._follow(right, parts), summed)
+
+    def _real(self, factor: Factor) -> Array:
+        if not factor.inverse:
+            return factor.array
+        return self._quotient([factor])
+
+    def pair(self, left: Factor, right: Factor, summed: frozenset[Index]) -> Factor:
+        """The product of two factors, summed over some of the indices that both have."""
+        if not summed:
+            return Factor(self._quotient([left, right]))
+        both = left.axes & right.axes
+        if left.axes == right.axes or left.inverse or right.inverse:
+            if left.axes == right.axes or not left.axes - both or not right.axes - both:
+                product = self._quotient([left, right])
+                order = [i for i in product.indices if i in summed]
+                return Factor(self.speller.reduced("sum", order, product, self.context))
+            left, right = Factor(self._real(left)), Factor(self._real(right))
+        return Factor(matrix_product(self.speller, left.array, right.array, summed, self.context))
+
+
+def matrix_product(
+    speller: Speller, a: Array, b: Array, summed: frozenset[Index], context: Context
+) -> Array:
+    """The sum of ``a * b`` over ``summed`` (axes of both) as ``@`` or ``np.tensordot``."""
+    a, b = (squeezed(x) for x in speller.compatible([a, b]))
+    dtype = promoted([a.dtype, b.dtype])
+    if dtype == "bool":
+        a, dtype = speller.cast(a, "int"), "int"
+    batch = [i for i in a.indices if i in b.indices and i not in summed]
+    order = {index: n for n, index in enumerate(context.hint)}
+    free_a = [i for i in a.indices if i not in b.indices]
+    free_b = [i for i in b.indices if i not in a.indices]
+    if _first(free_b, order) < _first(free_a, order):
+        a, b, free_a, free_b = b, a, free_b, free_a
+    inner = [i for i in a.indices if i in summed]
+    if batch:
+        return _batched(speller, a, b, batch, inner, dtype)
+    if len(inner) == 1 and len(free_b) <= 1 and (len(free_a) <= 1 or a.axes[-1] is inner[0]):
+        one = transposed(a, (*free_a, *inner)) if len(free_a) <= 1 else a
+        two = transposed(b, (*inner, *free_b))
+        return Array(leaf(_at(one.code, two.code)), (*free_a, *free_b), dtype)
+    return _tensordot(a, b, inner, free_a, free_b, dtype)
+
+
+def _first(free: Sequence[Index], order: dict[Index, int]) -> int:
+    return min((order.get(i, len(order)) for i in free), default=len(order) + 1)
+
+
+def _at(left: Code, right: Code) -> Code:
+    """``left @ right``; products of numbers in front stay in parentheses."""
+    text = left.at(PRODUCT)
+    if left.level == PRODUCT and " @ " not in text:
+        text = left.at(PRODUCT + 1)
+    return Code(f"{text} @ {right.at(PRODUCT + 1)}".replace(LEAF, ""), PRODUCT)
+
+
+def _tensordot(
+    a: Array,
+    b: Array,
+    inner: Sequence[Index],
+    free_a: Sequence[Index],
+    free_b: Sequence[Index],
+    dtype: str,
+) -> Array:
+    left = [a.axes.index(i) for i in inner]
+    right = [b.axes.index(i) for i in inner]
+    n = len(inner)
+    if left == list(range(len(a.axes) - n, len(a.axes))) and right == list(range(n)):
+        axes = str(n)
+    elif n == 1:
+        axes = f"({left[0]}, {right[0]})"
+    else:
+        axes = f"({tuple(left)}, {tuple(right)})"
+    code = call("np.tensordot", a.code, b.code, axes=axes)
+    return Array(leaf(code), (*free_a, *free_b), dtype)
+
+
+def _batched(
+    speller: Speller,
+    a: Array,
+    b: Array,
+    batch: Sequence[Index],
+    inner: Sequence[Index],
+    dtype: str,
+) -> Array:
+    """A stack of matrix products."""
+    free_a = [i for i in a.indices if i not in b.indices]
+    free_b = [i for i in b.indices if i not in a.indices]
+    one = _stacked(speller, a, batch, free_a, inner)
+    two = _stacked(speller, b, batch, inner, free_b)
+    if not free_a:
+        one = replace(one, code=leaf(Code(f"{one.code.at(8)}[..., None, :]")))
+    if not free_b:
+        two = replace(two, code=leaf(Code(f"{two.code.at(8)}[..., None]")))
+    code = _at(one.code, two.code)
+    if not free_a:
+        code = Code(f"({code})[..., 0, :]")
+    if not free_b:
+        code = Code(f"({code})[..., 0]")
+    frame = (*batch, *free_a, *free_b)
+    if len(free_a) > 1 or len(free_b) > 1:
+        code = method(code, "reshape", *speller.scope.extents(frame))
+    return Array(leaf(code), frame, dtype)
+
+
+def _stacked(
+    speller: Speller,
+    array: Array,
+    batch: Sequence[Index],
+    rows: Sequence[Index],
+    columns: Sequence[Index],
+) -> Array:
+    """``array`` with the batch axes first, then its rows and its columns as one axis each."""
+    laid = transposed(array, (*batch, *rows, *columns))
+    if len(rows) <= 1 and len(columns) <= 1:
+        return laid
+    shape = speller.scope.extents(batch)
+    for group in (rows, columns):
+        if group:
+            extents = [x if x.isidentifier() or x.isdigit() else f"({x})"
+                       for x in speller.scope.extents(group)]
+            shape.append(" * ".join(extents))
+    return laid.with_code(method(laid.code, "reshape", *shape))
+
+
+# the order of contraction
+
+Plan = int | tuple["Plan", "Plan", frozenset[Index]]
+
+
+def _plan(axes: tuple[frozenset[Index], ...], bound: frozenset[Index]) -> Plan:
+    """The cheapest order in which pairs of factors meet; greedy beyond six factors."""
+    if len(axes) > 6:
+        return _greedy(axes, bound)
+    everything = frozenset(range(len(axes)))
+
+    @cache
+    def kept(group: frozenset[int]) -> frozenset[Index]:
+        own = frozenset[Index]().union(*(axes[n] for n in group))
+        others = frozenset[Index]().union(*(axes[n] for n in everything - group))
+        return frozenset(i for i in own if i not in bound or i in others)
+
+    @cache
+    def best(group: frozenset[int]) -> tuple[int, Plan]:
+        members = sorted(group)
+        if len(members) == 1:
+            return 0, members[0]
+        options: list[tuple[int, Plan]] = []
+        for mask in range(2 ** (len(members) - 1) - 1):  # the first member is always on the left
+            left = frozenset(
+                m for n, m in enumerate(members) if n == 0 or mask >> (n - 1) & 1
+            )
+            right = group - left
+            cost = best(left)[0] + best(right)[0] + _size(kept(left) | kept(right))
+            gone = (kept(left) & kept(right)) - kept(group)
+            options.append((cost, (best(left)[1], best(right)[1], gone)))
+        return min(options, key=lambda option: option[0])
+
+    return best(everything)[1]
+
+
+def _greedy(axes: Sequence[frozenset[Index]], bound: frozenset[Index]) -> Plan:
+    items: list[tuple[frozenset[Index], Plan]] = [(a, n) for n, a in enumerate(axes)]
+    while len(items) > 1:
+        options = []
+        for i in range(len(items)):
+            for j in range(i + 1, len(items)):
+                others = [a for n, (a, _) in enumerate(items) if n not in (i, j)]
+                needed = frozenset[Index]().union(*others)
+                gone = (items[i][0] & items[j][0] & bound) - needed
+                result = (items[i][0] | items[j][0]) - gone
+                growth = _size(result) - _size(items[i][0]) - _size(items[j][0])
+                options.append((growth, i, j, gone, result))
+        _, i, j, gone, result = min(options, key=lambda option: option[:3])
+        joined: Plan = (items[i][1], items[j][1], gone)
+        items = [item for n, item in enumerate(items) if n not in (i, j)]
+        items.append((result, joined))
+    return items[0][1]
+
+
+def _size(axes: frozenset[Index]) -> int:
+    total = 1
+    for index in axes:
+        total *= weight(index)
+    return total
+
+
+def weight(index: Index) -> int:
+    """What an index's extent counts as in a cost."""
+    return index.extent.value(dict.fromkeys(index.extent.names(), NAMED))
+
+
