@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from .errors import ArgumentError, CheckError, ShapeError
-from .ir.program import show_shape
-from .runtime.calls import Argnums, Call, check_argnums, check_floats, kinds, parameters, slots
-from .runtime.compiled import apart, evaluation, pair, tangents
-from .runtime.forward import Forward, forward_of, sizes_of
-from .runtime.nested import inlined, is_traced, sheet_of
+from .errors import ArgumentError
+from .runtime.calls import Argnums, Call, check_argnums, check_floats, parameters, slots
+from .runtime.forward import forward_of
+from .runtime.notated import Formula, text_formula
 from .runtime.plans import Plans
-from .trees import Leaf, matched, unflatten
+from .runtime.transforms import Gradient, Pullback, Pushforward
 
-Array = np.ndarray[Any, Any]
+if TYPE_CHECKING:
+    from .derivation import Derivation
 
 _PLANS: Plans[Any] = Plans()
 
@@ -76,12 +73,12 @@ def _gradient_function(
     wanted, single = check_argnums(argnums)
     kind = ("grad", wanted, has_aux)
 
-    def make(call: Call, fixed: Sequence[int]) -> _Gradient:
+    def make(call: Call, fixed: Sequence[int]) -> Gradient:
         chosen = slots(wanted, about, call)
         for slot in chosen:
             check_floats(call, slot)
         fixed = [n for n in fixed if not any(n in call.leaves_of(slot) for slot in chosen)]
-        return _Gradient(call, forward_of(fun, call, has_aux, fixed), chosen)
+        return Gradient(call, forward_of(fun, call, has_aux, fixed), chosen)
 
     @functools.wraps(fun, assigned=("__module__", "__name__", "__qualname__", "__doc__"))
     def gradient_function(*args: Any, **kwargs: Any) -> Any:
@@ -108,8 +105,8 @@ def vjp(fun: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
     about = parameters(fun)
     call = Call(about, primals, {})
 
-    def make(call: Call, fixed: Sequence[int]) -> _Pullback:
-        return _Pullback(call, forward_of(fun, call, has_aux))
+    def make(call: Call, fixed: Sequence[int]) -> Pullback:
+        return Pullback(call, forward_of(fun, call, has_aux))
 
     plan = _PLANS.get(fun, call, ("vjp", has_aux), make)
     out, more, vjp_fn = plan(call)
@@ -138,268 +135,70 @@ def jvp(
     about = parameters(fun)
     call = Call(about, primals, {})
 
-    def make(call: Call, fixed: Sequence[int]) -> _Pushforward:
-        return _Pushforward(call, forward_of(fun, call, has_aux))
+    def make(call: Call, fixed: Sequence[int]) -> Pushforward:
+        return Pushforward(call, forward_of(fun, call, has_aux))
 
     plan = _PLANS.get(fun, call, ("jvp", has_aux), make)
     out, tangent, more = plan(call, tangents)
     return (out, tangent, more) if has_aux else (out, tangent)
 
 
-# ---------------------------------------------------------------------------------------------------
-# Plans: what was traced, derived and compiled for one signature of the arguments
+def define(text: str, /, **shapes: Any) -> Formula:
+    """Index notation as a function of NumPy arrays, by position or by name.
 
+    ``shapes`` fixes shapes that the text leaves open, as names (``b="1 M"``), numbers or example arrays. Sizes
+    that no array's shape tells are keyword arguments of the function. It can be differentiated, and called
+    inside functions that are.
 
-class _Backward:
-    """The compiled pair of a traced function, between trees and flat arrays."""
+    >>> affine = define("Y[n,m] = sum(d) X[n,d]*W[d,m] + b[m]")
+    >>> affine([[1.0, 2.0]], W=[[1.0], [10.0]], b=[100.0])
+    array([[121.]])
 
-    def __init__(self, forward: Forward, call: Call, slots: Sequence[int]) -> None:
-        self.forward = forward
-        leaf_kinds = kinds(call)
-        self.trees = [(call.structures[slot], call.leaves_of(slot)) for slot in slots]
-        inputs = {n: forward.input(n) for _, leaves in self.trees for n in leaves}
-        floats = [n for n in inputs if inputs[n].kind == "float"]
-        self.order = {n: k for k, n in enumerate(floats)}
-        self.finish = [
-            (_FINISH[leaf_kinds[n]], _shape_of(call.leaves[n]), _dtype_of(call.leaves[n]))
-            for n in floats
-        ]
-        self.pair = pair(forward.program, tuple(inputs[n] for n in floats), forward.through)
-        self.plain = all(isinstance(structure, Leaf) for structure, _ in self.trees)
-
-    def run(self, call: Call) -> tuple[Sequence[Any], Any, Sequence[Any]]:
-        """The outputs, what the backward pass needs, and the arrays that went in."""
-        if call.traced:
-            return self.run_traced([*map(call.leaves.__getitem__, self.forward.given)])
-        inputs = self.forward.arrays(call)
-        outputs, cache = self.pair.forward(*inputs)
-        return outputs, cache, inputs
-
-    def run_traced(self, values: list[Any]) -> tuple[Sequence[Any], Any, Sequence[Any]]:
-        """The same inside a trace."""
-        values += self.forward.constants
-        sizes = sizes_of(self.forward.program, values)
-        program = self.pair.forward_program.with_sizes(sizes)
-        found = inlined(sheet_of(values), program, values)
-        split = len(self.forward.program.outputs)
-        return found[:split], tuple(found[split:]), values
-
-    def gradients(self, seeds: tuple[Any, ...], cache: Any, inputs: Sequence[Any]) -> tuple[Any, ...]:
-        """The gradients of the slots, as trees like the arguments."""
-        if any(map(is_traced, (*seeds, *cache))):
-            found = self.gradients_traced(seeds, cache, inputs)
-        else:
-            found = self.pair.backward(seeds, cache)
-        flat = [
-            finish(gradient, shape, dtype)
-            for (finish, shape, dtype), gradient in zip(self.finish, found, strict=True)
-        ]
-        if self.plain and len(flat) == len(self.trees):
-            return tuple(flat)
-        return tuple(
-            unflatten(
-                structure,
-                [flat[self.order[n]] if n in self.order else None for n in leaves],
-                static=False,
-            )
-            for structure, leaves in self.trees
-        )
-
-    def gradients_traced(
-        self, seeds: tuple[Any, ...], cache: Any, inputs: Sequence[Any]
-    ) -> Sequence[Any]:
-        """The gradients inside a trace."""
-        values = [*seeds, *cache[: len(self.pair.residuals)]]
-        sizes = sizes_of(self.forward.program, inputs)
-        return inlined(sheet_of(values), self.pair.backward_program.with_sizes(sizes), values)
-
-
-def _shape_of(leaf: Any) -> tuple[int, ...]:
-    return () if isinstance(leaf, float) else tuple(leaf.shape)
-
-
-def _dtype_of(leaf: Any) -> np.dtype[Any]:
-    return np.dtype(np.float64) if isinstance(leaf, float) else leaf.dtype.newbyteorder("=")
-
-
-def _array(value: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Any:
-    """A gradient of an array: an array, 0-d ones too, of the argument's shape and dtype."""
-    found = value if is_traced(value) else np.asarray(value, dtype)
-    if found.shape != shape:
-        raise CheckError(
-            "a derived gradient has the wrong shape, which is an error of pullback",
-            expected=str(shape),
-            found=str(found.shape),
-            hint="please report it with the function that shows it",
-        )
-    return found
-
-
-def _number(value: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Any:
-    """A gradient of a scalar: a NumPy scalar of the argument's dtype."""
-    found = _array(value, shape, dtype)
-    return found if is_traced(found) else found[()]
-
-
-_FINISH = {Leaf.ARRAY: _array, Leaf.SCALAR: _number, Leaf.FLOAT: _number, Leaf.VALUE: _array}
-
-
-class _Gradient:
-    """:func:`grad` for one signature of the arguments."""
-
-    def __init__(self, call: Call, forward: Forward, chosen: Sequence[int]) -> None:
-        self.forward = forward
-        _check_scalar(forward)
-        self.backward = _Backward(forward, call, chosen)
-
-    def __call__(self, call: Call) -> tuple[Any, Any, tuple[Any, ...]]:
-        outputs, cache, inputs = self.backward.run(call)
-        seeds = tuple(np.ones((), outputs[n].dtype) for n in self.backward.pair.cotangents)
-        gradients = self.backward.gradients(seeds, cache, inputs)
-        return (*self.forward.built(outputs), gradients)
-
-
-def _check_scalar(forward: Forward) -> None:
-    """Refuses a result that has no gradient: not a single float."""
-    if not isinstance(forward.structure, Leaf):
-        n = forward.results
-        found = f"a result of {n} arrays" if n != 1 else "an array inside a container"
-        hint = "return one scalar, with has_aux=True (scalar, more); or use vjp"
-    else:
-        tensor = forward.program.outputs[0]
-        if tensor.shape:
-            found = f"an array of shape {show_shape(tensor.shape)}"
-            hint = "sum it or take its mean; or use vjp, which takes a cotangent of that shape"
-        elif tensor.kind != "float":
-            found = f"dtype {tensor.dtype}"
-            hint = "the gradient of a count or a condition is zero wherever it exists"
-        else:
-            return
-    raise ArgumentError(
-        "grad needs a function with a scalar result", expected="one float", found=found, hint=hint
-    )
-
-
-class _Pullback:
-    """:func:`vjp` for one signature of the arguments."""
-
-    def __init__(self, call: Call, forward: Forward) -> None:
-        self.forward = forward
-        self.backward = _Backward(forward, call, range(len(call.structures)))
-
-    def __call__(self, call: Call) -> tuple[Any, Any, Callable[[Any], tuple[Any, ...]]]:
-        backward = self.backward
-        outputs, cache, inputs = backward.run(call)
-        # The caller may change its own arrays, and the result, before the pullback runs.
-        cache = apart(cache, (*inputs, *outputs))
-        like = [(out.shape, out.dtype) for out in outputs]
-
-        def vjp_fn(cotangent: Any) -> tuple[Any, ...]:
-            return backward.gradients(self.seeds(cotangent, like), cache, inputs)
-
-        return (*self.forward.built(outputs), vjp_fn)
-
-    def seeds(self, cotangent: Any, like: Sequence[Any]) -> tuple[Any, ...]:
-        """The outputs' cotangents."""
-        given = matched(cotangent, self.forward.structure, "the cotangent", "the result")
-        found: dict[int, Any] = {}
-        for n, (value, place) in enumerate(
-            zip(given, self.forward.places("the cotangent"), strict=True)
-        ):
-            if n in self.backward.pair.cotangents:
-                found[n] = _like(value, *like[n], place, "the result")
-            else:
-                _check_nothing(value, place, "the result")
-        return tuple(found[n] for n in self.backward.pair.cotangents)
-
-
-class _Pushforward:
-    """:func:`jvp` for one signature of the arguments."""
-
-    def __init__(self, call: Call, forward: Forward) -> None:
-        self.forward = forward
-        inputs = [forward.input(n) for n in range(len(call.leaves))]
-        self.floats = [n for n, tensor in enumerate(inputs) if tensor.kind == "float"]
-        self.program = tangents(forward.program, tuple(inputs[n] for n in self.floats))
-        outputs = forward.program.outputs
-        floats = [n for n, tensor in enumerate(outputs) if tensor.kind == "float"]
-        self.position = {n: len(outputs) + k for k, n in enumerate(floats)}
-
-    def __call__(self, call: Call, given: Sequence[Any]) -> tuple[Any, Any, Any]:
-        along = self.along(call, given)
-        if call.traced or any(map(is_traced, along)):
-            results = self.run_traced([*map(call.leaves.__getitem__, self.forward.given)], along)
-        else:
-            results = evaluation(self.program)(*self.forward.arrays(call), *along)
-        value, more = self.forward.built(results[: len(self.forward.program.outputs)])
-        moved = [
-            _scalar(results[self.position[n]]) if n in self.position else None
-            for n in range(self.forward.results)
-        ]
-        return value, unflatten(self.forward.structure, moved, static=False), more
-
-    def run_traced(self, values: list[Any], along: Sequence[Any]) -> Sequence[Any]:
-        """The results inside a trace."""
-        values += self.forward.constants
-        program = self.program.with_sizes(sizes_of(self.forward.program, values))
-        return inlined(sheet_of([*values, *along]), program, [*values, *along])
-
-    def along(self, call: Call, given: Sequence[Any]) -> list[Any]:
-        """The tangents of the float leaves of the arguments."""
-        if len(given) != len(call.structures):
-            raise ArgumentError(
-                "jvp takes one tangent an argument",
-                expected=f"{len(call.structures)} tangents",
-                found=str(len(given)),
-            )
-        flat = [
-            value
-            for label, structure, tangent in zip(call.labels, call.structures, given, strict=True)
-            for value in matched(tangent, structure, f"the tangent of {label}", label)
-        ]
-        found = []
-        for n, (value, leaf, place) in enumerate(zip(flat, call.leaves, call.places, strict=True)):
-            if n in self.floats:
-                like = _shape_of(leaf), _dtype_of(leaf)
-                found.append(_like(value, *like, f"the tangent of {place}", place))
-            else:
-                _check_nothing(value, f"the tangent of {place}", place)
-        return found
-
-
-def _scalar(value: Any) -> Any:
-    return value[()] if type(value) is np.ndarray and value.ndim == 0 else value
-
-
-def _like(value: Any, shape: tuple[int, ...], dtype: np.dtype[Any], place: str, like: str) -> Array:
-    """A cotangent or tangent as an array; None is zeros. It has the shape of what it belongs to."""
-    if value is None:
-        return np.zeros(shape, dtype)
-    array = value if is_traced(value) else np.asarray(value)
-    if array.dtype.kind not in "fiu":
+    Raises NotationError for a text that can't be read, ShapeError for shapes that contradict it.
+    """
+    if not isinstance(text, str):
         raise ArgumentError(
-            f"{place} has the wrong dtype", expected=str(dtype), found=f"dtype {array.dtype}"
+            "define makes a function of index notation",
+            expected="a text",
+            found=f"a {type(text).__name__}",
+            hint="a NumPy function needs no define" if callable(text) else "",
         )
-    if array.shape != shape:
-        raise ShapeError(
-            f"{place} has the wrong shape",
-            expected=f"{shape}, the shape of {like}",
-            found=str(array.shape),
-            hint="np.broadcast_to makes the repetition explicit" if array.size == 1 else "",
-        )
-    return array.astype(dtype, copy=False)
+    return text_formula(text, shapes)
 
 
-def _check_nothing(value: Any, place: str, like: str) -> None:
-    """The cotangent or tangent of what is no float: None, or zeros."""
-    if value is None:
-        return
-    array = np.asarray(value)
-    if array.dtype.kind in "fiub" and not array.any():
-        return
-    raise ArgumentError(
-        f"{place} must be None",
-        expected=f"None: {like} is no float there",
-        found=f"a {type(value).__name__}",
-        hint="integers, bools and constants have no derivative",
-    )
+def derive(
+    fun_or_text: Callable[..., Any] | str,
+    /,
+    *,
+    wrt: Argnums | None = None,
+    argnums: Argnums | None = None,
+    conventions: Mapping[str, str] | None = None,
+    sizes: Mapping[str, int] | None = None,
+    **shapes: Any,
+) -> Derivation:
+    """The derivation of the backward pass: to read, to check, to compile.
+
+    Of a NumPy function, given the shapes of its arguments: ``X="N D"`` with named sizes, ``X=(64, "D")``, an example
+    array, dicts, lists and tuples of these, or annotations such as ``Float[Array, "N D"]``; or of
+    index notation, which tells most shapes itself. A dtype stands behind a colon, ``y="N: int64"``. Arguments
+    that are ints, bools, None or functions are taken as they are.
+
+    ``wrt`` (or ``argnums``) says by which inputs, by name or position; all float ones if not given. ``conventions``
+    switches what holds at kinks and ties. ``sizes`` gives values of named sizes, to tell bytes with.
+
+    >>> print(derive(lambda X, W: X @ W, X="N D", W="D M").formula("W", matrix=True))
+    dW = Xᵀ dY
+    """
+    from .runtime.deriving import derive_formula, derive_function  # what shows derivations is large
+
+    if wrt is not None and argnums is not None:
+        raise ArgumentError("wrt and argnums say the same", hint="give one of them")
+    asked = wrt if wrt is not None else argnums
+    wanted = None if asked is None else check_argnums(asked)[0]
+    if isinstance(fun_or_text, str):
+        fun_or_text = text_formula(fun_or_text, shapes)
+        shapes = {}
+    if isinstance(fun_or_text, Formula):
+        return derive_formula(fun_or_text, wanted, conventions or {}, sizes or {})
+    parameters(fun_or_text)  # refuses what is no function
+    return derive_function(fun_or_text, wanted, conventions or {}, sizes or {}, shapes)

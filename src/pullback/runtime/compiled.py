@@ -84,8 +84,8 @@ def pair(
         tuple(residuals_of(kept, whole)),
         tuple(n for n, tensor in enumerate(program.outputs) if tensor in through),
         source,
-        _forward(module.forward, len(program.outputs)),
-        _backward(module.backward, len(through), len(wrt)),
+        forward_of(module.forward, len(program.outputs)),
+        backward_of(module.backward, len(through), len(wrt)),
     )
 
 
@@ -126,22 +126,25 @@ def _tupled(function: Callable[..., Any], outputs: int) -> Callable[..., tuple[A
     return function
 
 
-def _forward(
+def forward_of(
     function: Callable[..., Any], outputs: int
 ) -> Callable[..., tuple[tuple[Any, ...], Cache]]:
+    """A generated forward pass with its outputs as a tuple."""
     if outputs != 1:
         return function
 
-    def forward(*arrays: Array) -> tuple[tuple[Any, ...], Cache]:
-        out, cache = function(*arrays)
+    def forward(*arrays: Array, **sizes: int) -> tuple[tuple[Any, ...], Cache]:
+        out, cache = function(*arrays, **sizes)
         return (out,), cache
 
     return forward
 
 
-def _backward(
+def backward_of(
     function: Callable[..., Any], cotangents: int, gradients: int
 ) -> Callable[[tuple[Any, ...], Cache], tuple[Any, ...]]:
+    """A generated backward pass with cotangents and gradients as tuples."""
+
     def backward(seeds: tuple[Any, ...], cache: Cache) -> tuple[Any, ...]:
         found = function(seeds[0] if cotangents == 1 else seeds, cache)
         return (found,) if gradients == 1 else found

@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import ArgumentError
+from ..errors import ArgumentError, NotationError
 from ..ir.expr import Tensor
 from ..ir.program import Program, solve_sizes
+from ..notation.parse import parse
 from ..trees import Branch, Leaf, Structure
 from .calls import Call
 from .compiled import apart, evaluation
@@ -71,7 +72,7 @@ class Formula:
         given = tuple(call.only_leaf(slot) for slot in values)
         arrays = [call.leaves[n] for n in given]
         for tensor, array, slot in zip(self.program.inputs, arrays, values, strict=True):
-            _check_kind(np.asarray(array) if isinstance(array, float) else array, tensor, call.labels[slot])
+            check_kind(np.asarray(array) if isinstance(array, float) else array, tensor, call.labels[slot])
         return self._sized(arrays, plain), given, ()
 
     def _bind(
@@ -122,14 +123,15 @@ def _fitting(value: Any, tensor: Tensor) -> Array:
         ) from None
     if tensor.kind == "float" and array.dtype.kind in "iu":
         array = array.astype(np.float64 if tensor.dtype == "float" else tensor.dtype)
-    _check_kind(array, tensor, tensor.name)
+    check_kind(array, tensor, tensor.name)
     return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
 
 
 _KINDS = {"f": "float", "i": "int", "u": "int", "b": "bool"}
 
 
-def _check_kind(array: Any, tensor: Tensor, name: str) -> None:
+def check_kind(array: Any, tensor: Tensor, name: str) -> None:
+    """Refuses an array whose dtype is not the tensor's, or not of its kind."""
     dtype = array.dtype
     kind = _KINDS.get(dtype.kind)
     if kind == tensor.kind and tensor.dtype in ("float", "int", "bool", dtype.name):
@@ -148,3 +150,29 @@ def _scalar(value: Any) -> Any:
     return value[()] if isinstance(value, np.ndarray) and value.ndim == 0 else value
 
 
+def text_formula(text: str, shapes: Mapping[str, Any]) -> Formula:
+    """Index notation as a function; ``shapes`` are shapes or example arrays of its inputs."""
+    forms = {name: _text_shape(name, shape) for name, shape in shapes.items()}
+    program = parse(text, forms)
+    for name in forms:
+        if name not in {tensor.name for tensor in program.inputs}:
+            raise ArgumentError(
+                f"the text has no input {name}",
+                expected=f"one of {', '.join(t.name for t in program.inputs)}",
+                found=name,
+            )
+    return Formula(program, text)
+
+
+def _text_shape(name: str, shape: Any) -> Any:
+    if isinstance(shape, np.ndarray | np.generic):
+        return shape.shape
+    if isinstance(shape, str) and ":" in shape:  # a dtype, as for functions; the text tells it
+        shape = shape.split(":")[0]
+    if isinstance(shape, str | tuple | list):
+        return shape
+    raise NotationError(
+        f"{name} is given no shape",
+        where=f"{name}={shape!r}"[:80],
+        expected='sizes such as "N D" or (64, 10), or an example array',
+    )

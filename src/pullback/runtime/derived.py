@@ -1,0 +1,214 @@
+"""A derivation that knows the function it comes from: its arguments, its results, its constants."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ..derivation import Derivation, Pair
+from ..errors import ArgumentError, ShapeError
+from ..ir.program import Program, solve_sizes
+from ..trees import Leaf, Structure, count, matched, paths, show_path, unflatten
+from .calls import as_array
+from .compiled import backward_of, forward_of
+from .cotangents import check_nothing, like_primal
+from .load import load_module
+from .notated import check_kind
+
+TINY = 4  # below this, functions may do something else than the trace with named sizes shows
+
+
+@dataclass(frozen=True)
+class Origin:
+    """The arguments and the result of a function, as trees; each leaf is an input or an output.
+
+    ``asked`` are the arguments that were differentiated by, each a name and a tree of its float leaves (by
+    position among ``wrt``). ``holds`` tells whether the program is right at tiny sizes.
+    """
+
+    parameters: tuple[tuple[str, Structure], ...]
+    structure: Structure
+    asked: tuple[tuple[str, Structure], ...]
+    constants: tuple[Any, ...] = ()
+    holds: Callable[[Mapping[str, int]], bool] | None = None
+
+
+class Gradients(tuple[Any, ...]):
+    """Gradients in the order they were asked for, also by name.
+
+    >>> both = Gradients.of(("X", "W"), (1.0, 2.0))
+    >>> dX, dW = both
+    >>> both["W"]
+    2.0
+    """
+
+    names: tuple[str, ...]
+
+    @classmethod
+    def of(cls, names: Sequence[str], values: Sequence[Any]) -> Gradients:
+        """Values by their names."""
+        made = cls(values)
+        made.names = tuple(names)
+        return made
+
+    def keys(self) -> tuple[str, ...]:
+        """The names: ``dict(gradients)`` works."""
+        return self.names
+
+    def __getitem__(self, key: Any) -> Any:
+        if isinstance(key, str):
+            if key not in self.names:
+                raise KeyError(f"{key}; the gradients are those of {', '.join(self.names)}")
+            key = self.names.index(key)
+        return super().__getitem__(key)
+
+
+class Cache(tuple[Any, ...]):
+    """What a backward pass needs of its forward pass."""
+
+    like: tuple[tuple[tuple[int, ...], np.dtype[Any]], ...]
+
+    @classmethod
+    def of(cls, values: Sequence[Any], outputs: Sequence[Any]) -> Cache:
+        """The cache of a forward pass with these outputs."""
+        made = cls(values)
+        made.like = tuple((np.shape(out), out.dtype) for out in outputs)
+        return made
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Derived(Derivation):
+    """A derivation with its origin: compiled, it takes and gives what the function does."""
+
+    origin: Origin = field(kw_only=True)
+
+    def compile(self) -> Pair:
+        """The pair ``forward(...) -> (Y, cache)`` and ``backward(dY, cache) -> gradients``.
+
+        ``forward`` takes the function's arguments, by position or name, and checks their shapes and dtypes;
+        sizes that no shape tells are keyword arguments. Gradients come in the order they were asked for,
+        also by name; a single one comes bare. The cache holds the arrays themselves, not copies: change none of
+        them in between.
+        """
+        forward = Forward(self)
+        return Pair(forward, Backward(self, forward))
+
+
+class Forward:
+    """The forward pass of a derivation, running its generated source."""
+
+    def __init__(self, derived: Derived) -> None:
+        self.origin = derived.origin
+        self.program: Program = derived.backward.program
+        self.sizes = self.program.sizes
+        self.module = load_module(derived.source("numpy"), "derivation")
+        self.run = forward_of(self.module.forward, len(self.program.outputs))
+        self.names = tuple(name for name, _ in self.origin.parameters)
+        self.plain = all(isinstance(structure, Leaf) for _, structure in self.origin.parameters)
+        self.seen: set[Any] = set()
+        self.__name__ = "forward"
+        self.__doc__ = inspect.getdoc(Derived.compile)
+        self.__signature__ = _signature(self.names, self.sizes)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> tuple[Any, Cache]:
+        bound = self.__signature__.bind(*args, **kwargs).arguments
+        given = [
+            leaf
+            for name, structure in self.origin.parameters
+            for leaf in _leaves(bound[name], structure, name)
+        ]
+        arrays = [as_array(leaf) for leaf in given]
+        sizes = {name: bound[name] for name in self.sizes}
+        key = (*((array.shape, array.dtype) for array in arrays), *sizes.values())
+        if key not in self.seen:
+            self.check(arrays, sizes)
+            self.seen.add(key)
+        outputs, cache = self.run(*arrays, *self.origin.constants, **self.keywords(sizes))
+        value = unflatten(self.origin.structure, map(_scalar, outputs))
+        return value, Cache.of(cache, outputs)
+
+    def keywords(self, sizes: Mapping[str, int]) -> dict[str, int]:
+        """Sizes that no shape tells, by their names in the source."""
+        wanted = inspect.signature(self.module.forward).parameters.values()
+        names = [p.name for p in wanted if p.kind is p.KEYWORD_ONLY]
+        return {name: sizes[name] for name in names}
+
+    def check(self, arrays: Sequence[Any], sizes: Mapping[str, int]) -> None:
+        """Refuses arrays that the program is not for."""
+        tensors = self.program.inputs[: len(arrays)]
+        for tensor, array in zip(tensors, arrays, strict=True):
+            check_kind(array, tensor, tensor.name)
+        shapes = {t: tuple(a.shape) for t, a in zip(tensors, arrays, strict=True)}
+        solved = solve_sizes(shapes, sizes)
+        holds = self.origin.holds
+        if holds is None or all(n >= TINY for n in solved.values()) or holds(solved):
+            return
+        raise ShapeError(
+            "the derivation was not seen to hold at sizes as small as these",
+            found=", ".join(f"{name} = {n}" for name, n in solved.items()),
+            hint="derive with example arrays of these shapes",
+        )
+
+
+class Backward:
+    """The backward pass of a derivation, running its generated source."""
+
+    def __init__(self, derived: Derived, forward: Forward) -> None:
+        self.origin = derived.origin
+        outputs = derived.backward.program.outputs
+        self.floats = [n for n, tensor in enumerate(outputs) if tensor.kind == "float"]
+        self.run = backward_of(
+            forward.module.backward, len(self.floats), len(derived.backward.wrt)
+        )
+        self.names = tuple(name for name, _ in self.origin.asked)
+        self.places = [show_path("dY", path) for path in paths(self.origin.structure)]
+        self.__name__ = "backward"
+        self.__doc__ = f"The gradients of {', '.join(self.names)}."
+
+    def __call__(self, dY: Any, cache: Cache) -> Any:
+        if not isinstance(cache, Cache):
+            raise ArgumentError(
+                "backward takes the cache that forward returned",
+                expected="backward(dY, cache)",
+                found=f"a {type(cache).__name__} for the cache",
+            )
+        found = iter(self.run(self.seeds(dY, cache.like), tuple(cache)))
+        values = [
+            unflatten(structure, [next(found) for _ in range(count(structure))], static=False)
+            for _, structure in self.origin.asked
+        ]
+        return values[0] if len(values) == 1 else Gradients.of(self.names, values)
+
+    def seeds(self, dY: Any, like: Sequence[Any]) -> tuple[Any, ...]:
+        """The cotangents as arrays."""
+        given = _leaves(dY, self.origin.structure, "dY")
+        seeds = []
+        for n, (value, place) in enumerate(zip(given, self.places, strict=True)):
+            if n in self.floats:
+                seeds.append(like_primal(value, *like[n], place, "Y"))
+            else:
+                check_nothing(value, place, "Y")
+        return tuple(seeds)
+
+
+def _leaves(tree: Any, structure: Structure, name: str) -> list[Any]:
+    """The leaves of a tree of a known structure."""
+    if isinstance(structure, Leaf):
+        return [tree]
+    return matched(tree, structure, name, "the function's")
+
+
+def _signature(names: Sequence[str], sizes: Sequence[str]) -> inspect.Signature:
+    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    found = [inspect.Parameter(name, kind) for name in names]
+    found += [inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY) for name in sizes]
+    return inspect.Signature(found)
+
+
+def _scalar(value: Any) -> Any:
+    return value[()] if type(value) is np.ndarray and value.ndim == 0 else value
+

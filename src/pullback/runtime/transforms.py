@@ -1,0 +1,208 @@
+"""What was traced, derived and compiled for one signature of the arguments: the plans of grad, vjp, jvp."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..errors import ArgumentError
+from ..ir.program import show_shape
+from ..trees import Leaf, matched, unflatten
+from .calls import Call, kinds
+from .compiled import apart, evaluation, pair, tangents
+from .cotangents import FINISH, check_nothing, dtype_of, like_primal, shape_of
+from .forward import Forward, sizes_of
+from .nested import inlined, is_traced, sheet_of
+
+
+class Backward:
+    """The compiled pair of a traced function, between trees and flat arrays."""
+
+    def __init__(self, forward: Forward, call: Call, slots: Sequence[int]) -> None:
+        self.forward = forward
+        leaf_kinds = kinds(call)
+        self.trees = [(call.structures[slot], call.leaves_of(slot)) for slot in slots]
+        inputs = {n: forward.input(n) for _, leaves in self.trees for n in leaves}
+        floats = [n for n in inputs if inputs[n].kind == "float"]
+        self.order = {n: k for k, n in enumerate(floats)}
+        self.finish = [
+            (FINISH[leaf_kinds[n]], shape_of(call.leaves[n]), dtype_of(call.leaves[n]))
+            for n in floats
+        ]
+        self.pair = pair(forward.program, tuple(inputs[n] for n in floats), forward.through)
+        self.plain = all(isinstance(structure, Leaf) for structure, _ in self.trees)
+
+    def run(self, call: Call) -> tuple[Sequence[Any], Any, Sequence[Any]]:
+        """The outputs, what the backward pass needs, and the arrays that went in."""
+        if call.traced:
+            return self.run_traced([*map(call.leaves.__getitem__, self.forward.given)])
+        inputs = self.forward.arrays(call)
+        outputs, cache = self.pair.forward(*inputs)
+        return outputs, cache, inputs
+
+    def run_traced(self, values: list[Any]) -> tuple[Sequence[Any], Any, Sequence[Any]]:
+        """The same inside a trace."""
+        values += self.forward.constants
+        sizes = sizes_of(self.forward.program, values)
+        program = self.pair.forward_program.with_sizes(sizes)
+        found = inlined(sheet_of(values), program, values)
+        split = len(self.forward.program.outputs)
+        return found[:split], tuple(found[split:]), values
+
+    def gradients(self, seeds: tuple[Any, ...], cache: Any, inputs: Sequence[Any]) -> tuple[Any, ...]:
+        """The gradients of the slots, as trees like the arguments."""
+        if any(map(is_traced, (*seeds, *cache))):
+            found = self.gradients_traced(seeds, cache, inputs)
+        else:
+            found = self.pair.backward(seeds, cache)
+        flat = [
+            finish(gradient, shape, dtype)
+            for (finish, shape, dtype), gradient in zip(self.finish, found, strict=True)
+        ]
+        if self.plain and len(flat) == len(self.trees):
+            return tuple(flat)
+        return tuple(
+            unflatten(
+                structure,
+                [flat[self.order[n]] if n in self.order else None for n in leaves],
+                static=False,
+            )
+            for structure, leaves in self.trees
+        )
+
+    def gradients_traced(
+        self, seeds: tuple[Any, ...], cache: Any, inputs: Sequence[Any]
+    ) -> Sequence[Any]:
+        """The gradients inside a trace."""
+        values = [*seeds, *cache[: len(self.pair.residuals)]]
+        sizes = sizes_of(self.forward.program, inputs)
+        return inlined(sheet_of(values), self.pair.backward_program.with_sizes(sizes), values)
+
+
+class Gradient:
+    """:func:`grad` for one signature of the arguments."""
+
+    def __init__(self, call: Call, forward: Forward, chosen: Sequence[int]) -> None:
+        self.forward = forward
+        _check_scalar(forward)
+        self.backward = Backward(forward, call, chosen)
+
+    def __call__(self, call: Call) -> tuple[Any, Any, tuple[Any, ...]]:
+        outputs, cache, inputs = self.backward.run(call)
+        seeds = tuple(np.ones((), outputs[n].dtype) for n in self.backward.pair.cotangents)
+        gradients = self.backward.gradients(seeds, cache, inputs)
+        return (*self.forward.built(outputs), gradients)
+
+
+def _check_scalar(forward: Forward) -> None:
+    """Refuses a result that has no gradient: not a single float."""
+    if not isinstance(forward.structure, Leaf):
+        n = forward.results
+        found = f"a result of {n} arrays" if n != 1 else "an array inside a container"
+        hint = "return one scalar, with has_aux=True (scalar, more); or use vjp"
+    else:
+        tensor = forward.program.outputs[0]
+        if tensor.shape:
+            found = f"an array of shape {show_shape(tensor.shape)}"
+            hint = "sum it or take its mean; or use vjp, which takes a cotangent of that shape"
+        elif tensor.kind != "float":
+            found = f"dtype {tensor.dtype}"
+            hint = "the gradient of a count or a condition is zero wherever it exists"
+        else:
+            return
+    raise ArgumentError(
+        "grad needs a function with a scalar result", expected="one float", found=found, hint=hint
+    )
+
+
+class Pullback:
+    """:func:`vjp` for one signature of the arguments."""
+
+    def __init__(self, call: Call, forward: Forward) -> None:
+        self.forward = forward
+        self.backward = Backward(forward, call, range(len(call.structures)))
+
+    def __call__(self, call: Call) -> tuple[Any, Any, Callable[[Any], tuple[Any, ...]]]:
+        backward = self.backward
+        outputs, cache, inputs = backward.run(call)
+        # The caller may change its own arrays, and the result, before the pullback runs.
+        cache = apart(cache, (*inputs, *outputs))
+        like = [(out.shape, out.dtype) for out in outputs]
+
+        def vjp_fn(cotangent: Any) -> tuple[Any, ...]:
+            return backward.gradients(self.seeds(cotangent, like), cache, inputs)
+
+        return (*self.forward.built(outputs), vjp_fn)
+
+    def seeds(self, cotangent: Any, like: Sequence[Any]) -> tuple[Any, ...]:
+        """The outputs' cotangents."""
+        given = matched(cotangent, self.forward.structure, "the cotangent", "the result")
+        found: dict[int, Any] = {}
+        for n, (value, place) in enumerate(
+            zip(given, self.forward.places("the cotangent"), strict=True)
+        ):
+            if n in self.backward.pair.cotangents:
+                found[n] = like_primal(value, *like[n], place, "the result")
+            else:
+                check_nothing(value, place, "the result")
+        return tuple(found[n] for n in self.backward.pair.cotangents)
+
+
+class Pushforward:
+    """:func:`jvp` for one signature of the arguments."""
+
+    def __init__(self, call: Call, forward: Forward) -> None:
+        self.forward = forward
+        inputs = [forward.input(n) for n in range(len(call.leaves))]
+        self.floats = [n for n, tensor in enumerate(inputs) if tensor.kind == "float"]
+        self.program = tangents(forward.program, tuple(inputs[n] for n in self.floats))
+        outputs = forward.program.outputs
+        floats = [n for n, tensor in enumerate(outputs) if tensor.kind == "float"]
+        self.position = {n: len(outputs) + k for k, n in enumerate(floats)}
+
+    def __call__(self, call: Call, given: Sequence[Any]) -> tuple[Any, Any, Any]:
+        along = self.along(call, given)
+        if call.traced or any(map(is_traced, along)):
+            results = self.run_traced([*map(call.leaves.__getitem__, self.forward.given)], along)
+        else:
+            results = evaluation(self.program)(*self.forward.arrays(call), *along)
+        value, more = self.forward.built(results[: len(self.forward.program.outputs)])
+        moved = [
+            _scalar(results[self.position[n]]) if n in self.position else None
+            for n in range(self.forward.results)
+        ]
+        return value, unflatten(self.forward.structure, moved, static=False), more
+
+    def run_traced(self, values: list[Any], along: Sequence[Any]) -> Sequence[Any]:
+        """The results inside a trace."""
+        values += self.forward.constants
+        program = self.program.with_sizes(sizes_of(self.forward.program, values))
+        return inlined(sheet_of([*values, *along]), program, [*values, *along])
+
+    def along(self, call: Call, given: Sequence[Any]) -> list[Any]:
+        """The tangents of the float leaves of the arguments."""
+        if len(given) != len(call.structures):
+            raise ArgumentError(
+                "jvp takes one tangent an argument",
+                expected=f"{len(call.structures)} tangents",
+                found=str(len(given)),
+            )
+        flat = [
+            value
+            for label, structure, tangent in zip(call.labels, call.structures, given, strict=True)
+            for value in matched(tangent, structure, f"the tangent of {label}", label)
+        ]
+        found = []
+        for n, (value, leaf, place) in enumerate(zip(flat, call.leaves, call.places, strict=True)):
+            if n in self.floats:
+                like = shape_of(leaf), dtype_of(leaf)
+                found.append(like_primal(value, *like, f"the tangent of {place}", place))
+            else:
+                check_nothing(value, f"the tangent of {place}", place)
+        return found
+
+
+def _scalar(value: Any) -> Any:
+    return value[()] if type(value) is np.ndarray and value.ndim == 0 else value
