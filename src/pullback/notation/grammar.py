@@ -39,7 +39,7 @@ from .tree import (
     Syntax,
 )
 
-LOOSEST, OR, AND, NOT, COMPARE, SUM, PRODUCT, UNARY, POWER = range(9)
+LOOSEST, OR, AND, NOT, COMPARE, SUM, PRODUCT, UNARY, POWER, ATOM = range(10)
 
 LEVELS: dict[str, int] = {
     "or": OR, "and": AND,

@@ -43,13 +43,11 @@ from ..ir.subscripts import Index, Quotient, Remainder, Subscript, constant
 from ..ir.walk import Tree, bound_indices, free_indices, nodes
 from .bounds import has_lookup, is_natural_value, one_sided, pad_conditions
 from .dtypes import natural_dtype
-from .grammar import ALSO_FUNCTIONS, AND, COMPARE, LOOSEST, NOT, OR, POWER, PRODUCT, SUM, UNARY
+from .grammar import ALSO_FUNCTIONS, AND, ATOM, COMPARE, LOOSEST, NOT, OR, POWER, PRODUCT, SUM, UNARY
 from .program_sizes import free_sizes, program_sizes, tree_sizes
 from .purity import IMPURE, INDEX, LOOKUP, NUMBER, SIZE
-from .spell import Spelling, is_fraction, is_plain_integer, show_magnitude
+from .spell import Spelling, is_fraction, is_plain_integer, show_magnitude, sides
 from .tokens import quoted
-
-ATOM = POWER + 1
 
 Shown = Union[Program, Define, Expr, Cond, Subscript, Size, Tensor]
 
@@ -537,7 +535,7 @@ class Plain:
         return f"{f'value({one})' if folded else one} {op} {self.whole(right)}"
 
     def equality(self, sub: Subscript, op: str) -> str:
-        left, right = self.spelling.sides(sub)
+        left, right = sides(sub)
         one, other = self.spelling.affine(left), self.spelling.affine(right)
         bare = _has_index(sub) or (not sub.terms and sub.const.literal is None)
         divides = other == "0" and isinstance(left.atom, Remainder)
@@ -550,7 +548,7 @@ class Plain:
             return f"0 <= index({text}) < {above}"
         if one_sided(sub, constant(extent)) is node:
             return f"{text} < {above}"
-        least, most = self.spelling.sides(sub)
+        least, most = sides(sub)
         if most.const.terms and not least.const.terms:
             return f"0 <= {text} < {above}"
         if one_sided(most, least + 1) is node:

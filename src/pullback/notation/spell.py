@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from ..ir.expr import Access, Number, Tensor
-from ..ir.sizes import FloorQuotient, Size
+from ..ir.sizes import FloorQuotient, Size, size
 from ..ir.subscripts import Index, Lookup, Quotient, Remainder, Subscript, SubscriptAtom, constant
 from .bounds import has_lookup, is_natural
 from .tokens import quoted
@@ -113,17 +113,6 @@ class Spelling:
             pieces.append(("-", text[1:]) if text.startswith("-") else ("+", text))
         return _joined(pieces)
 
-    def sides(self, sub: Subscript) -> tuple[Subscript, Subscript]:
-        """Two subscripts with few signs whose difference is ``sub``."""
-        left, right = constant(0), constant(0)
-        for atom, n in sub.terms:
-            one = Subscript(((atom, n),), constant(0).const)
-            left, right = (left + one, right) if _positive(n) else (left, right - one)
-        for mono, n in sub.const.terms:
-            one_size = constant(Size(((mono, n),)))
-            left, right = (left + one_size, right) if n > 0 else (left, right - one_size)
-        return left, right
-
     def _term(self, text: str, n: Size) -> tuple[str, str]:
         """The sign and the text of a term."""
         if n.literal is not None:
@@ -159,6 +148,18 @@ class Spelling:
     def subs(self, subs: tuple[Subscript, ...]) -> str:
         """Subscripts between brackets."""
         return ",".join(map(self.sub, subs))
+
+
+def sides(sub: Subscript) -> tuple[Subscript, Subscript]:
+    """Two subscripts with few signs whose difference is ``sub``."""
+    left, right = constant(0), constant(0)
+    for atom, n in sub.terms:
+        one = Subscript(((atom, n),), size(0))
+        left, right = (left + one, right) if _positive(n) else (left, right - one)
+    for mono, count in sub.const.terms:
+        one = constant(Size(((mono, count),)))
+        left, right = (left + one, right) if count > 0 else (left, right - one)
+    return left, right
 
 
 def _positive(n: Size) -> bool:
