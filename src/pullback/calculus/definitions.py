@@ -14,8 +14,8 @@ from fractions import Fraction
 from ..ir.expr import Access, SizeOf, Tensor
 from ..ir.program import Define
 from ..ir.subscripts import Index
-from ..ir.walk import free_indices
-from .match import Pattern, find
+from ..ir.walk import free_indices, substitute
+from .match import Pattern, places
 from .normal import (
     Component,
     Factor,
@@ -51,7 +51,7 @@ class Definitions:
         self.additive: dict[Tensor, tuple[tuple[Index, ...], Poly]] = {}
         self.order: dict[Tensor, int] = {}
         self.facts: dict[Term, Poly | None] = {}
-        self._scalars: dict[Tensor, list[Factor]] = {}
+        self._outer: dict[Tensor, list[Factor]] = {}
         self.found: list[tuple[Term, Poly]] = []
         for statement in statements:
             self.learn(statement)
@@ -65,7 +65,7 @@ class Definitions:
         if len(terms) == 1:
             only = terms[0]
             if only.bound:
-                self._learn_sum(statement, only)
+                self._learn_sum(statement.target, statement.indices, only, statement.user)
             elif _is_product(only):
                 self.products[statement.target] = Pattern(
                     statement.target, statement.indices, only, statement.user
@@ -73,21 +73,36 @@ class Definitions:
         elif len(terms) > 1 and all(not t.bound for t in terms):
             self.additive[statement.target] = (statement.indices, terms)
 
-    def _learn_sum(self, statement: Define, only: Term) -> None:
+    def learn_gradient(self, target: Tensor, axes: tuple[Index, ...], value: Poly) -> None:
+        """Add a gradient that got a name: what sums of it are may follow from what it is."""
+        if len(value) > 1:
+            self.additive[target] = (axes, value)
+        elif len(value) == 1 and value[0].bound:
+            self._learn_sum(target, axes, value[0], True)
+
+    def _learn_sum(self, target: Tensor, axes: tuple[Index, ...], only: Term, user: bool) -> None:
+        """``target = c·Σ inner``: what stands outside the sum and is never 0 is divided off."""
         base = self.expanded(only)
         if base is None:
             return
-        scalars: list[Factor] = [(a, -e) for a, e in base.factors if isinstance(a, SizeOf)]
-        rest = [(a, e) for a, e in base.factors if not isinstance(a, SizeOf)]
+        outer: list[Factor] = [
+            (a, e)
+            for a, e in base.factors
+            if isinstance(a, SizeOf)
+            or (e < 0 and not any(i in base.bound for i in free_indices(a)))
+        ]
+        rest = [f for f in base.factors if f not in outer]
         inner = term(base.coef, base.bound, base.guards, rest)
         if inner is None or not inner.bound or not any(isinstance(a, Access) for a, _ in rest):
             return
         if set(inner.bound) != set(base.bound):
             return
-        pattern = Pattern(statement.target, statement.indices, inner, statement.user)
-        self._scalars[statement.target] = scalars
+        held = {i for a, _ in rest for i in free_indices(a)}
+        if any(i not in held and i.extent.literal != 1 for i in axes):
+            return
+        self._outer[target] = outer
         key = next(a.tensor for a, _ in inner.factors if isinstance(a, Access))
-        self.sums.setdefault(key, []).append(pattern)
+        self.sums.setdefault(key, []).append(Pattern(target, axes, inner, user))
 
     # Base form.
 
@@ -163,12 +178,18 @@ class Definitions:
         tensors = dict.fromkeys(a.tensor for a, _ in value.factors if isinstance(a, Access))
         for tensor in tensors:
             for pattern in self.sums.get(tensor, ()):
-                for found in find(pattern, value):
-                    scalars = self._scalars[pattern.target]
-                    made = term(found.coef, found.bound, found.guards, [*found.factors, *scalars])
+                for found, name in places(pattern, value):
+                    made = self._divided(pattern, found, name)
                     if made is not None:
                         return made
         return None
+
+    def _divided(self, pattern: Pattern, found: Term, name: Access) -> Term | None:
+        """The term in which a sum's name was put, over what stands outside the sum in its
+        definition."""
+        place = dict(zip(pattern.axes, name.subs, strict=True))
+        outer = [(substitute(a, place), -e) for a, e in self._outer[pattern.target]]
+        return term(found.coef, found.bound, found.guards, [*found.factors, *outer])  # type: ignore[list-item]
 
     # Reduction facts.
 

@@ -3,14 +3,14 @@ names."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 
 from ..errors import DerivationError
 from ..ir.expr import Access, Arg, Expr, Reduce, Tensor
 from ..ir.program import Define, Program
 from ..ir.subscripts import Index, at
-from ..ir.walk import accesses, substitute
+from ..ir.walk import accesses, substitute, tensors
 from .differentiate import Context
 from .flatten import flatten
 from .letters import hints, lettered
@@ -85,6 +85,20 @@ class Linear:
             return found.access
 
         return Context(lambda t: t in self.active, self.is_square, arg, self.conventions)
+
+    def origins(self, of: Iterable[Tensor]) -> set[Tensor]:
+        """These tensors and everything that they are computed from."""
+        found: set[Tensor] = set()
+        stack = list(of)
+        while stack:
+            tensor = stack.pop()
+            if tensor in found:
+                continue
+            found.add(tensor)
+            define = self.definitions.get(tensor)
+            if define is not None:
+                stack.extend(tensors(define.body))
+        return found
 
     def is_square(self, value: Expr) -> bool:
         """Whether a value is a sum of squares (so that its root is a norm)."""

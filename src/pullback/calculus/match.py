@@ -36,8 +36,14 @@ Binding = dict[Index, Subscript]
 
 
 def find(pattern: Pattern, within: Term, exponent: Fraction = Fraction(1)) -> Iterator[Term]:
-    """Each way to write ``within`` with one occurrence of ``pattern ** exponent`` replaced by its
-    name."""
+    """Each way to write ``within`` with one ``pattern ** exponent`` replaced by its name."""
+    return (made for made, _ in places(pattern, within, exponent))
+
+
+def places(
+    pattern: Pattern, within: Term, exponent: Fraction = Fraction(1)
+) -> Iterator[tuple[Term, Access]]:
+    """As :func:`find`, each with the read of the name that was put in (it may cancel in the term)."""
     body = apart(pattern.body, [i.name for i in indices_in(within)])
     if body.bound and exponent != 1:
         return
@@ -119,7 +125,7 @@ def _replace(
     exponent: Fraction,
     binding: Binding,
     rest: dict[Expr, Fraction],
-) -> Term | None:
+) -> tuple[Term, Access] | None:
     lone = {axis: constant(0) for axis in pattern.axes if axis.extent.literal == 1}
     binding = {**lone, **binding}
     if any(axis not in binding for axis in (*pattern.axes, *body.bound)):
@@ -143,8 +149,14 @@ def _replace(
     scale = rational_power(body.coef, exponent)
     if scale is None:
         return None
-    factors = [*rest.items(), (Access(pattern.target, subs), exponent)]
-    return term(within.coef / scale, [i for i in within.bound if i not in used], kept, factors)
+    name = Access(pattern.target, subs)
+    made = term(
+        within.coef / scale,
+        [i for i in within.bound if i not in used],
+        kept,
+        [*rest.items(), (name, exponent)],
+    )
+    return None if made is None else (made, name)
 
 
 def _moved(cond: Tree, binding: Binding) -> Tree:

@@ -14,16 +14,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
-from ..ir.expr import Access, Expr, SizeOf, Tensor, Zero
+from ..ir.expr import Access, Compare, Cond, Expr, SizeOf, Tensor, Zero
 from ..ir.program import Define, Program, Source
 from ..ir.subscripts import Index, at
-from ..ir.walk import accesses, free_indices, substitute
+from ..ir.walk import accesses, free_indices, substitute, tensors
 from .cost import expression_cost, statement_cost
 from .definitions import Definitions
 from .differentiate import Occurrence, adjoint_terms, occurrences
 from .eliminate import eliminate, sift
 from .linear import Linear
 from .match import Pattern, find
+from .merge import merge_sums
 from .normal import Poly, Term, canonical, collect, components_of, expression, poly, term
 from .present import Names, complements, factored, fold_sums
 from .share import share
@@ -153,12 +154,7 @@ class _Reverse:
             seed = self._plain(target, t)
         else:
             seed = value
-            if (
-                len(value) == 1
-                and not value[0].bound
-                and not value[0].guards
-                and not is_alias(value)
-            ):
+            if len(value) == 1 and not value[0].bound and not is_alias(value):
                 self.inlined.append(Pattern(target, lin.axes(t), value[0], False))
         if wanted:
             self.gradients[t] = target
@@ -241,18 +237,19 @@ class _Reverse:
         self.statements.append(made)
         if len(value) == 1 and not is_alias(value):
             self.names.add(Pattern(target, axes, value[0]))
+        self.defs.learn_gradient(target, axes, value)
         return body
 
     def _compact(self, value: Poly) -> Poly:
         out = fold_sums(value, self.defs)
         out = complements(out, self.defs, self.names)
-        return collect(self.names.fold(x) for x in out)
+        return merge_sums(collect(self.names.fold(x) for x in out))
 
     def _introduced(self, value: Poly, define: Define | None) -> Poly:
         """The terms with values named that the program has no name for, where that pays."""
         value = self._with_ratios(value, define)
         for pattern in self.inlined:
-            folded = collect(_folded(pattern, t) for t in value)
+            folded = collect(self._folded(pattern, t) for t in value)
             extra = Define(pattern.target, pattern.axes, expression((pattern.body,)))
             if folded != value and (
                 expression_cost(factored(folded, self._finite)) + statement_cost(extra)
@@ -261,6 +258,45 @@ class _Reverse:
                 self._introduce(pattern, define)
                 return folded
         return value
+
+    def _folded(self, pattern: Pattern, value: Term) -> Term:
+        """The term with a gradient's name put in wherever it fits, without the guards that it
+        makes idle."""
+        while True:
+            found = next(find(pattern, value), None)
+            if found is None:
+                return value
+            idle = [
+                c
+                for c in found.guards
+                if pattern.body.guards and self._idle(c, pattern.target, found)
+            ]
+            value = (
+                term(
+                    found.coef,
+                    found.bound,
+                    [c for c in found.guards if c not in idle],
+                    found.factors,
+                )
+                or found
+            )
+
+    def _idle(self, cond: Cond, name: Tensor, value: Term) -> bool:
+        """Whether a guard of a named gradient may be left out beside the name, which is 0 where it
+        fails.
+
+        It may where every other factor is finite or is what the condition was computed from: were
+        it not finite, the condition's own value would not be either.
+        """
+        origins = self.lin.origins(tensors(cond))
+        return isinstance(cond, Compare) and all(
+            isinstance(a, SizeOf)
+            or (
+                isinstance(a, Access)
+                and (a.tensor is name or a.tensor in origins or (e > 0 and self._finite(a.tensor)))
+            )
+            for a, e in value.factors
+        )
 
     def _introduce(self, pattern: Pattern, define: Define | None) -> None:
         """A statement for a value that got a name."""
@@ -368,15 +404,6 @@ class _Draft:
     stages: tuple[tuple[str, Poly | Expr], ...]
     facts: tuple[tuple[Term, Poly], ...]
     quiet: bool
-
-
-def _folded(pattern: Pattern, value: Term) -> Term:
-    """The term with a name put in wherever it fits."""
-    while True:
-        found = next(find(pattern, value), None)
-        if found is None:
-            return value
-        value = found
 
 
 def is_alias(value: Poly) -> bool:
