@@ -78,7 +78,7 @@ def shaped(result: Any, tensor: Tensor) -> np.ndarray:
 
 
 def compare(function: Callable[..., Any], *arrays: Any) -> Traced:
-    """Traces ``function`` and holds the program against the function itself: values, shapes, dtypes."""
+    """Traces ``function``; holds the program against it: values, shapes, dtypes."""
     before = [np.copy(a) for a in arrays]
     with np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -113,7 +113,7 @@ def close(got: np.ndarray, want: np.ndarray, itemsize: int) -> None:
 
 
 def well_formed(program: Program) -> None:
-    """What the representation promises: ranks, known names, indices that are bound and of their axis."""
+    """What the representation promises: ranks, distinct names, indices bound and of their axis."""
     known = set(program.inputs)
     assert len(
         {t.name for t in program.inputs} | {s.target.name for s in program.statements}
@@ -122,7 +122,7 @@ def well_formed(program: Program) -> None:
         assert tuple(i.extent for i in statement.indices) == statement.target.shape
         assert set(free_indices(statement.body)) <= set(statement.indices)
         names = [i.name for i in (*statement.indices, *bound_indices(statement.body))]
-        assert len(set(names)) == len(set((*statement.indices, *bound_indices(statement.body))))
+        assert len(set(names)) == len({*statement.indices, *bound_indices(statement.body)})
         for access in accesses(statement.body):
             assert access.tensor in known
             assert len(access.subs) == len(access.tensor.shape)

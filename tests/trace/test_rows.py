@@ -47,7 +47,7 @@ def test_plain_code_equals_numpy(example: tuple[Any, ...]) -> None:
     compare(function, *[draw(spec, rng) for spec in specs])
 
 
-# ----------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 # ufuncs: found by their names, arguments drawn in the domain of the scalar function
 
 NAMES = sorted({*elementwise.NUMBERS, *elementwise.TESTS, *elementwise.LOGIC, *elementwise.PAIRS})

@@ -18,8 +18,8 @@ Body = Callable[[Subs], "Expr | Cond"]
 def recognised(array: np.ndarray[Any, Any]) -> Value | None:
     """A constant array as an expression of its indices, None where it has no short one.
 
-    Known are: all elements alike, integers affine in the indices (``arange``), and a diagonal or a triangle
-    of one value (``eye``, ``tri``).
+    Known are: all elements alike, integers affine in the indices (``arange``), and a diagonal or a
+    triangle of one value (``eye``, ``tri``).
     """
     if array.dtype.kind == "f" and bool(np.any(np.signbit(array) & (array == 0))):
         return None  # a -0.0 has no exact number

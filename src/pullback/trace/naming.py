@@ -34,10 +34,8 @@ def tensor_names(sheet: Sheet, fixed: Sequence[str]) -> tuple[dict[Tensor, str],
         if wish:
             names[line.tensor] = _apart(wish, taken, wanted)
             own.add(line.tensor)
-    taken |= wanted
     for n, constant in enumerate(sheet.constants, 1):
-        wish = sheet.wishes.get(constant) or f"c{n}"
-        names[constant] = _apart(wish, taken, set())
+        names[constant] = _apart(sheet.wishes.get(constant) or f"c{n}", taken, wanted)
     for tensor, wish in sheet.defaults.items():
         if tensor not in names:
             names[tensor] = _apart(wish, taken, set())

@@ -1,7 +1,8 @@
 """Where in the user's function an operation stands: its line, and the variable its result goes to.
 
-Python keeps running code and instruction in the frame, so no source is needed to see that the instruction
-after an operation stores into ``h``; functions typed into an interpreter and lambdas work alike.
+Python keeps running code and instruction in the frame, so no source is needed to see that the
+instruction after an operation stores into ``h``; functions typed into an interpreter and lambdas
+work alike.
 """
 
 from __future__ import annotations
@@ -24,14 +25,25 @@ _SKIPPED = ("COPY", "SWAP", "NOP", "PRECALL", "CACHE", "EXTENDED_ARG")
 
 @dataclass(frozen=True)
 class Place:
-    """An operation's source line, the variable that takes its result ("" for none), the running frame."""
+    """Where an operation stands: source line, the variable that takes its result, the running
+    frame.
+
+    ``columns`` are those of the operation within the line (as :class:`Source` holds it, without
+    its indent).
+    """
 
     source: Source
-    name: str
-    frame: FrameType | None
+    name: str = ""
+    frame: FrameType | None = None
+    columns: tuple[int, int] = (0, 0)
+
+    @property
+    def text(self) -> str:
+        """The operation itself, as it stands in the line."""
+        return self.source.text[slice(*self.columns)]
 
 
-NOWHERE = Place(Source(), "", None)
+NOWHERE = Place(Source())
 
 
 def here() -> Place:
@@ -39,7 +51,7 @@ def here() -> Place:
     frame = user_frame()
     if frame is None:
         return NOWHERE
-    return Place(source_of(frame), _stored_name(frame), frame)
+    return Place(source_of(frame), _stored_name(frame), frame, _columns(frame))
 
 
 def user_frame() -> FrameType | None:
@@ -55,20 +67,27 @@ def user_frame() -> FrameType | None:
 
 
 def called_name() -> str:
-    """The library function that the user's line called, when it has got a frame of its own."""
+    """The library function that the user's line called, where it has got a frame of its own."""
     frame: FrameType | None = sys._getframe(1)
     above: FrameType | None = None
-    while frame is not None and not _is_entry(frame):
-        if not _in_library(frame):
-            break
+    while frame is not None and not _is_entry(frame) and _in_library(frame):
         if not _module(frame).startswith("pullback"):
             above = frame
         frame = frame.f_back
     if above is None:
         return ""
-    module = _module(above).split(".")
-    public = ".".join(part for part in module if not part.startswith("_"))
-    return f"{public}.{above.f_code.co_name}"
+    name = above.f_code.co_name
+    package, *inner = (part for part in _module(above).split(".") if not part.startswith("_"))
+    if package == "numpy":
+        return f"np.{name}" if hasattr(sys.modules["numpy"], name) else ""
+    return ".".join([package, *inner[:1], name])
+
+
+def instruction(frame: FrameType | None) -> str:
+    """What a frame is doing: the name of its running bytecode instruction."""
+    if frame is None:
+        return ""
+    return _next_store(frame.f_code)[1].get(frame.f_lasti, "")
 
 
 def source_of(frame: FrameType) -> Source:
@@ -78,12 +97,40 @@ def source_of(frame: FrameType) -> Source:
     return Source(text, line, file)
 
 
-def show_place(place: Source) -> str:
-    """A source line as errors quote it."""
-    if not place.line:
+def show_place(place: Place) -> str:
+    """A source line as errors quote it, the operation underlined."""
+    source = place.source
+    if not source.line:
         return ""
-    quoted = f"\n    {place.text}" if place.text else ""
-    return f"{place.file}:{place.line}{quoted}"
+    lines = [f"{source.file}:{source.line}"]
+    if source.text:
+        lines.append(f"    {source.text}")
+        start, stop = place.columns
+        if stop > start and stop - start < len(source.text):
+            lines.append("    " + " " * start + "^" * (stop - start))
+    return "\n".join(lines)
+
+
+def _columns(frame: FrameType) -> tuple[int, int]:
+    """Where in its line the running operation stands; (0, 0) where that isn't known."""
+    positions = _positions(frame.f_code).get(frame.f_lasti)
+    if positions is None:
+        return 0, 0
+    line, last, start, stop = positions
+    if line is None or start is None or stop is None or line != last or line != frame.f_lineno:
+        return 0, 0
+    full = linecache.getline(frame.f_code.co_filename, line, frame.f_globals)
+    indent = len(full) - len(full.lstrip())
+    data = full.encode()  # columns count bytes
+    return len(data[:start].decode()) - indent, len(data[:stop].decode()) - indent
+
+
+_Positions = tuple[int | None, int | None, int | None, int | None]
+
+
+@lru_cache(maxsize=256)
+def _positions(code: CodeType) -> dict[int, _Positions]:
+    return {2 * k: position for k, position in enumerate(code.co_positions())}
 
 
 def variable_holding(value: Any, frame: FrameType | None) -> str:
@@ -111,10 +158,10 @@ def _in_library(frame: FrameType) -> bool:
 
 
 def _stored_name(frame: FrameType) -> str:
-    """The variable that the running instruction's result goes to, through returns of user functions."""
+    """The variable that the running instruction's result goes to, through returns of functions."""
     outer: FrameType | None = frame
     while outer is not None and not _is_entry(outer) and not _in_library(outer):
-        name = _next_store(outer.f_code).get(outer.f_lasti, "")
+        name = _next_store(outer.f_code)[0].get(outer.f_lasti, "")
         if name != "return":
             return name
         outer = outer.f_back
@@ -122,13 +169,21 @@ def _stored_name(frame: FrameType) -> str:
 
 
 @lru_cache(maxsize=256)
-def _next_store(code: CodeType) -> dict[int, str]:
-    """For each instruction, the variable that the following one stores into; "return" if it returns."""
+def _next_store(code: CodeType) -> tuple[dict[int, str], dict[int, str]]:
+    """For each instruction: what the next one stores into ("return": it returns); its own name."""
     found: dict[int, str] = {}
+    names: dict[int, str] = {}
     following = ""
+    end = len(code.co_code)
     for instruction in reversed(list(dis.get_instructions(code))):
-        found[instruction.offset] = following
         name = instruction.opname
+        subscript = name == "BINARY_OP" and instruction.argrepr == "[]"
+        for offset in range(
+            instruction.offset, end, 2
+        ):  # a running call stands at its cache entries
+            found[offset] = following
+            names[offset] = "BINARY_SUBSCR" if subscript else name
+        end = instruction.offset
         if name.startswith("STORE_") and name.split("_")[1] in ("FAST", "NAME", "DEREF", "GLOBAL"):
             stored = instruction.argval
             following = str(stored[0] if isinstance(stored, tuple) else stored)
@@ -136,4 +191,12 @@ def _next_store(code: CodeType) -> dict[int, str]:
             following = "return"
         elif name not in _SKIPPED:
             following = ""
-    return found
+    return found, names
+
+
+def own_variables(frame: FrameType) -> dict[str, Any]:
+    """The variables that a frame's code has assigned, its parameters apart."""
+    code = frame.f_code
+    flags = bool(code.co_flags & 0x04) + bool(code.co_flags & 0x08)  # *args, **kwargs
+    parameters = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount + flags]
+    return {name: held for name, held in frame.f_locals.items() if name not in parameters}

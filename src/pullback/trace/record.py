@@ -16,6 +16,7 @@ from ..ir.sizes import size
 from ..ir.subscripts import Index, at
 from .constants import recognised
 from .places import NOWHERE, Place, here, show_place, variable_holding
+from .refusals import REAL_ONLY
 from .values import BOOL, FLOAT, INT, DType, Subs, Value, of_number, of_tensor
 
 Data = np.ndarray[Any, Any]
@@ -23,7 +24,7 @@ Data = np.ndarray[Any, Any]
 
 @dataclass
 class Line:
-    """A statement while its names are still open: indices are numbered, ``labels`` are the wishes."""
+    """A statement while its names are open: indices are numbered, ``labels`` are the wishes."""
 
     tensor: Tensor
     indices: tuple[Index, ...]
@@ -42,13 +43,14 @@ class Sheet:
         self.wishes: dict[Tensor, str] = {}
         self.defaults: dict[Tensor, str] = {}  # names of outputs that have no other
         self.returned: dict[Tensor, None] = {}
+        self.refused: TraceError | None = None
         self.place: Place = NOWHERE
         self.frames: dict[int, Any] = {}
         self._known: dict[tuple[Any, ...], Line] = {}
         self._data: dict[tuple[Any, ...], Tensor] = {}
         self._labels: dict[Index, str] = {}
 
-    # ------------------------------------------------------------------------------------------------
+    # ----------------------------------------------------------------------------------------------
     # Values
 
     def value(self, given: Any) -> Value:
@@ -77,9 +79,9 @@ class Sheet:
                 hint="write np.stack([...]) to make one array of them",
             )
         raise self.refusal(
-            "this can't be part of a traced computation",
-            found=f"a {type(given).__name__}",
-            hint="use arrays and numbers",
+            f"a {type(given).__name__} can't be part of a traced computation",
+            expected="arrays and real numbers",
+            hint=REAL_ONLY if isinstance(given, complex) else "use arrays and numbers",
         )
 
     def _python_number(self, given: int | float) -> Value:
@@ -94,7 +96,7 @@ class Sheet:
             raise self.refusal(
                 f"constants of dtype {array.dtype} can't be traced",
                 expected="floats, integers or bools",
-                hint="pullback differentiates real functions; convert the constant first",
+                hint=REAL_ONLY if array.dtype.kind == "c" else "convert the constant first",
             )
         found = recognised(array)
         if found is not None:
@@ -109,7 +111,7 @@ class Sheet:
         lowest = array.min() if array.size and array.dtype.kind in "iu" else -1
         return replace(value, nonnegative=bool(lowest >= 0))
 
-    # ------------------------------------------------------------------------------------------------
+    # ----------------------------------------------------------------------------------------------
     # Statements
 
     def bound(self, extent: int, label: str = "") -> Index:
@@ -159,18 +161,24 @@ class Sheet:
         own = "" if value.tensor.name.startswith("%") else value.tensor.name
         return self.wishes.get(value.tensor, own)
 
-    # ------------------------------------------------------------------------------------------------
+    # ----------------------------------------------------------------------------------------------
     # Errors
 
     def refusal(
         self, message: str, *, expected: str = "", found: str = "", hint: str = ""
     ) -> TraceError:
-        """An error that names the user's line."""
+        """An error that names the user's line.
+
+        The first one fails the trace even if somebody catches it: the function would not go the
+        way that it goes with arrays.
+        """
         place = here()
-        source = place.source if place.source.line else self.place.source
-        return TraceError(
-            message, where=show_place(source), expected=expected, found=found, hint=hint
+        place = place if place.source.line else self.place
+        error = TraceError(
+            message, where=show_place(place), expected=expected, found=found, hint=hint
         )
+        self.refused = self.refused or error
+        return error
 
 
 def _holds_tracer(given: Any) -> bool:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-_SCAN = "a running sum of n elements is np.tril(np.ones((n, n))) @ x; running products can't be written yet"
+_SCAN = (
+    "a running sum of n elements is np.tril(np.ones((n, n))) @ x; "
+    "running products can't be written yet"
+)
 _DATA_SHAPE = (
     "the result's shape depends on data; keep the shape with np.where or a product with a mask"
 )
@@ -12,6 +15,11 @@ _IN_PLACE = "it changes its argument; write a new array with np.where or np.conc
 _SPECTRUM = "write the transform as a product with a constant matrix of cosines and sines"
 _UNINITIALISED = (
     "use np.zeros or np.zeros_like, and np.where, np.stack or np.concatenate to fill it"
+)
+
+_TABLE = (
+    "a constant table can't be indexed by a traced array: make the table an argument, "
+    "or write (y[:, None] == np.arange(len(table))) @ table"
 )
 
 # Name of a NumPy or SciPy function, or of a method -> what to write instead.
@@ -78,13 +86,12 @@ HINTS: dict[str, str] = {
     "np.angle": "complex arrays can't be traced; use np.arctan2",
     "np.imag": "complex arrays can't be traced",
     "np.resize": "use np.reshape or np.tile",
-    "np.take": "only traced arrays can be indexed by traced ones: make the table an argument, "
-    "or write (y[:, None] == np.arange(len(table))) @ table",
+    "np.take": _TABLE,
     "np.asarray": "leave it out: the argument is an array already",
     "np.polyval": "write it by Horner's rule, or with powers",
-    "scipy.special.logsumexp": "write m = x.max(axis, keepdims=True); np.log(np.sum(np.exp(x - m))) + m",
-    "scipy.special.softmax": "write e = np.exp(x - x.max(axis, keepdims=True)); e / e.sum(axis, keepdims=True)",
-    "scipy.special.log_softmax": "write x - m - np.log(np.exp(x - m).sum(axis, keepdims=True)), m = x.max(...)",
+    "scipy.special.logsumexp": "write m = x.max(); np.log(np.sum(np.exp(x - m))) + m",
+    "scipy.special.softmax": "write e = np.exp(x - x.max()); e / e.sum()",
+    "scipy.special.log_softmax": "write s = x - x.max(); s - np.log(np.exp(s).sum())",
     "item": "keep it an array: x.sum() is one already; index it as x[0] for one element",
     "tolist": "keep it an array",
     "tobytes": "keep it an array",
@@ -118,17 +125,28 @@ HINTS: dict[str, str] = {
 ANYTHING_ELSE = (
     "write it with functions that can be traced: sums, products, slices, np.where, np.einsum"
 )
-NO_ARRAY = (
-    "use NumPy functions of the array itself: np.stack([...]) makes an array of traced ones; for "
-    "table[y] with a constant table, write (y[:, None] == np.arange(len(table))) @ table, or make it an argument"
+REAL_ONLY = (
+    "pullback differentiates real functions: keep real and imaginary part as arrays of their own"
 )
-NO_BOOL = "write np.where(condition, x, y): both outcomes become part of the formula"
+NO_ARRAY = (
+    "leave np.array and np.asarray out: the argument is an array already; "
+    "np.stack([...]) makes an array of traced ones"
+)
+NO_TABLE = _TABLE
+NO_STORE = (
+    "an array can't take in a traced value: "
+    "np.stack, np.concatenate, np.where and np.pad make new arrays"
+)
+NO_BOOL = (
+    "write np.where(condition, x, y): both outcomes become part of the formula; "
+    "np.maximum for max, np.minimum for min, & | ~ for and, or, not"
+)
 NO_NUMBER = "keep it an array: arithmetic and NumPy functions take it as it is"
 NO_ASSIGNMENT = (
     "write a new array: np.where(mask, new, x), np.concatenate or np.stack of the parts, or np.pad"
 )
 
 
-def hint_for(*names: str) -> str:
+def hint_for(*names: str, default: str = ANYTHING_ELSE) -> str:
     """What to write instead of the first of these names that is known."""
-    return next((HINTS[name] for name in names if name in HINTS), ANYTHING_ELSE)
+    return next((HINTS[name] for name in names if name in HINTS), default)

@@ -1,25 +1,37 @@
 """The tables of what can be traced: a row says what a NumPy function is in index notation.
 
-A row of ``ROWS`` is a builder: it takes the sheet and the function's own arguments (as far as they can be
-traced) and gives a :class:`Value`, several, or something static such as a shape.
+A row of ``ROWS`` is a builder: it takes the sheet and the function's own arguments (as far as they
+can be traced) and gives a :class:`Value`, several, or something static such as a shape.
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
+
+import numpy as np
+
+from .values import Value
 
 Builder = Callable[..., Any]
 
 
 @dataclass(frozen=True)
 class Row:
-    """How one NumPy function is traced. ``view``: NumPy's result may share memory with its argument."""
+    """How a NumPy function is traced. ``view``: its result may share memory with its argument."""
 
     name: str
     build: Builder
     view: bool = False
+
+
+@dataclass(frozen=True)
+class View:
+    """A row's result where it is a view only sometimes."""
+
+    value: Value
 
 
 ROWS: dict[Any, Row] = {}
@@ -39,13 +51,14 @@ def row(*functions: Any, view: bool = False) -> Callable[[Builder], Builder]:
 def public_name(function: Any) -> str:
     """A library function's name as a user writes it.
 
-    >>> import numpy as np
     >>> public_name(np.linalg.norm), public_name(np.sum)
     ('np.linalg.norm', 'np.sum')
     """
-    module = str(getattr(function, "__module__", "") or "numpy")
     name = str(getattr(function, "__name__", function))
+    if isinstance(function, np.ufunc):  # ufuncs don't know their module
+        special = sys.modules.get("scipy.special")
+        home = "scipy.special" if getattr(special, name, None) is function else "np"
+        return f"{home}.{name}"
+    module = str(getattr(function, "__module__", "") or "numpy")
     public = ".".join(part for part in module.split(".") if not part.startswith("_"))
-    if isinstance(function, type(public_name)) or public:
-        public = {"numpy": "np"}.get(public, public.replace("numpy.", "np.", 1))
-    return f"{public}.{name}"
+    return f"np.{name}" if public == "numpy" else f"{public.replace('numpy.', 'np.', 1)}.{name}"

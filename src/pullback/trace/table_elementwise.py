@@ -1,4 +1,4 @@
-"""Element-wise functions: every ufunc that has a row of the scalar table or is made of such rows."""
+"""Element-wise functions: every ufunc that is a row of the scalar table or made of such rows."""
 
 from __future__ import annotations
 
@@ -383,7 +383,7 @@ def nan_to_num(
     return elementwise(lowered, [value], value.dtype)
 
 
-@row(np.real)
+@row(np.real, view=True)
 def real(sheet: Sheet, val: Any) -> Value:
     """The array itself."""
     return sheet.value(val)

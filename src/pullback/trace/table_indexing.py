@@ -1,4 +1,4 @@
-"""Reading by subscripts: ``x[...]`` in all of NumPy's forms, take, take_along_axis; constants alike."""
+"""Reading by subscripts: ``x[...]`` in all of NumPy's forms, take, take_along_axis; constants."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def _part(sheet: Sheet, given: Any) -> list[Any]:
         index = sheet.value(given)
         if index.is_bool:
             raise sheet.refusal(
-                "indexing by a traced bool array can't be traced: the result's shape depends on data",
+                "indexing by a traced bool array can't be traced: the shape would depend on data",
                 hint="keep the shape: np.where(mask, x, 0), or a sum of x * mask",
             )
         if index.dtype.kind not in "iu":
@@ -276,7 +276,7 @@ def take_along_axis(sheet: Sheet, arr: Any, indices: Any, axis: Any = -1) -> Val
     return remapped(value, extents, names, change)
 
 
-# ----------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 # Constants of an array's form: NumPy's own arrays, which enter later operations as constants
 
 

@@ -29,19 +29,19 @@ from .values import (
     reshaped,
 )
 
-Piece = tuple[Cond, "Expr | Cond"]
+Piece = tuple[Cond, Any]  # where it is, and its body: an expression, of bools a condition
 
 
 def pieced(
     shape: Sequence[int], dtype: DType, axes: Sequence[str], pieces: Callable[[Subs], list[Piece]]
 ) -> Value:
-    """One array from disjoint ranges: a sum of terms of which at most one is there at each place."""
+    """One array from disjoint ranges: a sum of terms, at most one of them there at each place."""
 
     def numbers(subs: Subs) -> Expr:
-        return added([absent_unless(cond, body) for cond, body in pieces(subs)])  # type: ignore[arg-type]
+        return added([absent_unless(cond, body) for cond, body in pieces(subs)])
 
     def truths(subs: Subs) -> Cond:
-        return Or(tuple(And((cond, body)) for cond, body in pieces(subs)))  # type: ignore[arg-type]
+        return Or(tuple(And((cond, body)) for cond, body in pieces(subs)))
 
     return Value(tuple(shape), dtype, truths if dtype.kind == "b" else numbers, tuple(axes))
 
@@ -187,13 +187,13 @@ def block(sheet: Sheet, arrays: Any) -> Value:
     return build(arrays, levels)
 
 
-# ----------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 # Padding
 
 
 @row(np.pad)
 def pad(sheet: Sheet, array: Any, pad_width: Any, mode: Any = "constant", **options: Any) -> Value:
-    """Longer along each axis: a constant outside, or the elements found again (edge, reflect, wrap)."""
+    """Longer along each axis: a constant outside, or the elements again (edge, reflect, wrap)."""
     value = sheet.value(array)
     widths = _widths(pad_width, value.ndim)
     if mode == "constant":
@@ -306,10 +306,10 @@ def _bordered(value: Value, widths: Sequence[tuple[int, int]], fill: Expr) -> Va
     )
 
 
-def _padded_again(value: Value, axis: int, before: int, after: int, mode: str) -> Value:
+def _padded_again(value: Value, axis: int, before: int, after: int, mode: Any) -> Value:
     """Runs of the axis, forwards, backwards or standing still, as NumPy itself lays them out."""
     extent = value.shape[axis]
-    found: list[int] = np.pad(np.arange(extent), (before, after), mode=mode).tolist()  # type: ignore[call-overload]
+    found: list[int] = np.pad(np.arange(extent), (before, after), mode=mode).tolist()
     runs = [
         *reversed([_mirrored(run, before) for run in _runs(found[:before][::-1])]),
         (before, extent, 0, 1),
@@ -356,7 +356,7 @@ def _runs(places: Sequence[int]) -> list[Run]:
     return runs
 
 
-# ----------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 # Rolling, diagonals, triangles
 
 

@@ -1,4 +1,4 @@
-"""Products summed over shared axes: dot, matmul, einsum and their relatives, all one contraction."""
+"""Products summed over shared axes: dot, matmul, einsum and their kin, all one contraction."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..ir.expr import ZERO, Compare, Cond, Expr, Mul, total
 from ..ir.subscripts import Subscript, at, constant
 from .axes import all_axes, one_axis
 from .record import Sheet
-from .rows import row
+from .rows import View, row
 from .table_elementwise import apply_ufunc, common_dtype, elementwise
 from .table_reductions import asked, folded
 from .values import BOOL, DType, Subs, Value, expanded, remapped, reshaped, transposed
@@ -259,7 +259,7 @@ def kron(sheet: Sheet, a: Any, b: Any) -> Value:
 
 
 @row(np.einsum)
-def einsum(sheet: Sheet, *operands: Any, optimize: Any = False, dtype: Any = None) -> Value:
+def einsum(sheet: Sheet, *operands: Any, optimize: Any = False, dtype: Any = None) -> Value | View:
     """A sum of products as its subscripts say."""
     spec, arrays = _einsum_arguments(operands)
     values = [sheet.value(array) for array in arrays]
@@ -271,7 +271,8 @@ def einsum(sheet: Sheet, *operands: Any, optimize: Any = False, dtype: Any = Non
         for v, ls in zip(values, labels, strict=True)
     ]
     found = np.dtype(dtype) if dtype is not None else np.result_type(*(v.dtype for v in values))
-    return contracted(sheet, list(zip(named, labels, strict=True)), out, found)
+    result = contracted(sheet, list(zip(named, labels, strict=True)), out, found)
+    return View(result) if len(values) == 1 else result
 
 
 def _label_name(label: str, name: str) -> str:

@@ -326,7 +326,7 @@ def norm(sheet: Sheet, x: Any, ord: Any = None, axis: Any = None, keepdims: bool
     if len(axes) != 1:
         raise sheet.refusal(
             f"np.linalg.norm(ord={ord!r}) of a matrix can't be traced",
-            expected="the Frobenius norm (ord=None or 'fro'), or the norm of vectors along one axis",
+            expected="the Frobenius norm (ord=None or 'fro'), or norms of vectors along an axis",
             hint="the norms of a matrix need singular values or sorting",
         )
     size_of = sheet.keep(apply_ufunc(sheet, np.absolute, (x,)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import operator
 from collections.abc import Callable, Sequence
 from math import prod
@@ -335,8 +336,7 @@ def _split(sheet: Sheet, ary: Any, parts: Any, axis: int, exact: bool) -> tuple[
         inner = [slice(0, cut).indices(extent)[1] for cut in integers(parts)]
         cuts = [0, *inner, extent]
     return tuple(
-        sliced(value, along, start, max(start, stop))
-        for start, stop in zip(cuts, cuts[1:], strict=False)
+        sliced(value, along, start, max(start, stop)) for start, stop in itertools.pairwise(cuts)
     )
 
 

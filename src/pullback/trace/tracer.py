@@ -23,10 +23,19 @@ from . import (  # noqa: F401  (the tables enter their rows)
     table_shapes,
 )
 from .naming import Letters, tensor_names, written
-from .places import NOWHERE, called_name, here
+from .places import NOWHERE, called_name, here, instruction, own_variables
 from .record import Sheet
-from .refusals import NO_ARRAY, NO_ASSIGNMENT, NO_BOOL, NO_NUMBER, hint_for
-from .rows import ROWS, Row, public_name
+from .refusals import (
+    NO_ARRAY,
+    NO_ASSIGNMENT,
+    NO_BOOL,
+    NO_NUMBER,
+    NO_STORE,
+    NO_TABLE,
+    REAL_ONLY,
+    hint_for,
+)
+from .rows import ROWS, Row, View, public_name
 from .table_elementwise import apply_ufunc, known_ufunc
 from .table_indexing import getitem
 from .values import FLOAT, Value, broadcast, cast, expanded, of_tensor
@@ -45,9 +54,9 @@ class Spec:
 class Traced:
     """A traced function.
 
-    ``program``: its inputs are the arguments' arrays in order, then the constant arrays that the function
-    used. ``constants`` holds those by name. ``structure`` tells how the program's outputs make up the
-    function's result (see :mod:`pullback.trees`; :meth:`result` puts it together).
+    ``program``: its inputs are the arguments' arrays in order, then the constant arrays that the
+    function used. ``constants`` holds those by name. ``structure`` tells how the program's outputs
+    make up the function's result (see :mod:`pullback.trees`; :meth:`result` puts it together).
     """
 
     program: Program
@@ -60,7 +69,7 @@ class Traced:
 
 
 class _Memory:
-    """What traced arrays share as NumPy's views share memory: the owner, and whether others look at it."""
+    """What traced arrays share as NumPy's views share memory: whose it is, who else looks at it."""
 
     __slots__ = ("argument", "views")
 
@@ -113,14 +122,14 @@ class Tracer(np.lib.mixins.NDArrayOperatorsMixin):
         return self.dtype.itemsize * self.size
 
     @property
-    def T(self) -> Tracer:
+    def T(self) -> Any:
         """The axes reversed."""
-        return np.transpose(self)  # type: ignore[return-value, call-overload, no-any-return]
+        return np.transpose(self)
 
     @property
-    def mT(self) -> Tracer:
+    def mT(self) -> Any:
         """The last two axes exchanged."""
-        return np.swapaxes(self, -1, -2)  # type: ignore[return-value, call-overload, no-any-return]
+        return np.swapaxes(self, -1, -2)
 
     @property
     def real(self) -> Tracer:
@@ -156,23 +165,14 @@ class Tracer(np.lib.mixins.NDArrayOperatorsMixin):
         return _built(self._pullback_sheet, row, args, options)
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> NoReturn:
-        name = called_name()
-        what = (
-            f"{name} turns a traced array into a plain one, which"
-            if name
-            else ("a traced array is turned into a plain one here, which")
-        )
-        raise self._pullback_sheet.refusal(
-            f"{what} can't be traced",
-            hint=hint_for(name) if hint_for(name) != hint_for("") else NO_ARRAY,
-        )
+        raise self._no_values("", NO_ARRAY)
 
     # Subscripts
 
     def __getitem__(self, key: Any) -> Tracer:
         def build(sheet: Sheet, value: Any, key: Any) -> Any:
             found, is_view = getitem(sheet, sheet.value(value), key)
-            return _View(found) if is_view else found
+            return View(found) if is_view else found
 
         row = Row("indexing", build)
         return _built(self._pullback_sheet, row, (self, key), {})  # type: ignore[no-any-return]
@@ -189,22 +189,34 @@ class Tracer(np.lib.mixins.NDArrayOperatorsMixin):
         raise self._refused("deciding (if, while, and, or, not) by a traced array", hint=NO_BOOL)
 
     def __float__(self) -> NoReturn:
-        raise self._refused("float() of a traced array", hint=NO_NUMBER)
+        raise self._no_values("float()", NO_NUMBER)
 
     def __int__(self) -> NoReturn:
-        raise self._refused("int() of a traced array", hint=NO_NUMBER)
+        raise self._no_values("int()", NO_NUMBER)
 
     def __index__(self) -> NoReturn:
-        raise self._refused(
-            "a traced integer used as a plain one (in range() or as an index of a constant array)",
-            hint="sizes are plain ints: use x.shape; for table[k] write (k == np.arange(len(table))) @ table",
-        )
+        raise self._no_values("", "sizes are plain ints: use x.shape and len(x)")
 
     def __complex__(self) -> NoReturn:
-        raise self._refused("complex() of a traced array", hint=NO_NUMBER)
+        raise self._no_values("complex()", REAL_ONLY)
+
+    def _no_values(self, what: str, hint: str) -> TraceError:
+        """The refusal of what would need an array's values: told by what the user's line does."""
+        place = here()
+        hints = {"BINARY_SUBSCR": NO_TABLE, "STORE_SUBSCR": NO_STORE}
+        hint = hints.get(instruction(place.frame), hint)
+        name = called_name()
+        shown = f"`{place.text}`" if 0 < len(place.text) < 60 else what or "this"
+        return self._pullback_sheet.refusal(
+            f"{name or shown} needs a traced array's values, which can't be traced",
+            hint=hint_for(name, default=hint),
+        )
+
+    def __format__(self, spec: str) -> str:
+        return repr(self)
 
     def __round__(self, digits: int = 0) -> Any:
-        return np.round(self, digits)  # type: ignore[call-overload]
+        return np.round(self, digits)
 
     def __getattr__(self, name: str) -> Any:
         if not name.startswith("_") and hasattr(np.ndarray, name):
@@ -230,32 +242,32 @@ class Tracer(np.lib.mixins.NDArrayOperatorsMixin):
 
     def copy(self, order: str = "C") -> Any:
         """The same array."""
-        return np.copy(self)  # type: ignore[call-overload]
+        return np.copy(self)
 
     def conj(self) -> Any:
         """The array itself."""
-        return np.positive(self)  # type: ignore[call-overload]
+        return np.positive(self)
 
     conjugate = conj
 
-    def flatten(self, order: str = "C") -> Any:
+    def flatten(self, order: Any = "C") -> Any:
         """One axis of all elements."""
-        return np.copy(np.ravel(self, order))  # type: ignore[call-overload]
+        return np.copy(np.ravel(self, order))
 
     def reshape(self, *shape: Any, **options: Any) -> Any:
         """The same elements in another shape."""
         wanted = shape[0] if len(shape) == 1 and not isinstance(shape[0], int) else shape
-        return np.reshape(self, wanted, **options)  # type: ignore[call-overload]
+        return np.reshape(self, wanted, **options)
 
     def transpose(self, *axes: Any) -> Any:
         """The axes in another order."""
         if len(axes) == 1 and not isinstance(axes[0], int):
             axes = axes[0]
-        return np.transpose(self, axes or None)  # type: ignore[call-overload]
+        return np.transpose(self, axes or None)
 
     def clip(self, min: Any = None, max: Any = None, **options: Any) -> Any:
         """Not below ``min`` nor above ``max``."""
-        return np.clip(self, min, max, **options)  # type: ignore[call-overload]
+        return np.clip(self, min, max, **options)
 
 
 def _method(name: str, function: Any) -> Callable[..., Any]:
@@ -274,12 +286,7 @@ for _name in (
     setattr(Tracer, _name, _method(_name, getattr(np, _name)))
 
 
-@dataclass(frozen=True)
-class _View:
-    value: Value
-
-
-# ----------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 # Operations
 
 
@@ -357,7 +364,7 @@ def _in_place(
         )
     if memory.views:
         raise self._refused(
-            "changing an array in place that shares memory with another (a view of it, or its base)",
+            "changing an array in place that shares memory with another one (its view or base)",
             hint="write x = x + ..., which makes a new array",
         )
 
@@ -397,7 +404,7 @@ def _built(sheet: Sheet, row: Row, args: Sequence[Any], options: dict[str, Any])
         raise sheet.refusal(
             f"{row.name}: {error}",
             found=_shapes(args),
-            hint="NumPy refuses this too, or it is no plain call",
+            hint="NumPy refuses this too: check shapes, axes and dtypes",
         ) from error
 
 
@@ -416,13 +423,14 @@ def _unknown_argument(
 ) -> TraceError:
     known = inspect.signature(row.build).parameters
     wrong = [name for name in options if name not in known]
+    shown = ", ".join(f"{name}=" for name in wrong)
     hints = {
         "out": "write y = ... without out=",
         "where": "write np.where(mask, x, 0) first",
         "initial": "add the initial value afterwards",
     }
     return sheet.refusal(
-        f"{row.name} with {', '.join(f'{name}=' for name in wrong) or 'these arguments'} can't be traced",
+        f"{row.name} with {shown or 'these arguments'} can't be traced",
         found=_shapes(args),
         hint=next((hints[name] for name in wrong if name in hints), "leave the argument out"),
     )
@@ -441,7 +449,7 @@ def _shapes(args: Sequence[Any]) -> str:
 
 def _kept(sheet: Sheet, row: Row, found: Any, args: Sequence[Any], wish: str) -> Any:
     view = row.view
-    if isinstance(found, _View):
+    if isinstance(found, View):
         view, found = True, found.value
     if isinstance(found, tuple | list) and any(isinstance(part, Value) for part in found):
         return type(found)(_kept(sheet, row, part, args, "") for part in found)
@@ -460,17 +468,17 @@ def _kept(sheet: Sheet, row: Row, found: Any, args: Sequence[Any], wish: str) ->
     return Tracer(sheet, kept, memory)
 
 
-# ----------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 # Tracing a function
 
 
 def trace(function: Callable[..., Any], arguments: Mapping[str, Any]) -> Traced:
     """The program that a plain NumPy function computes, for arguments of these shapes.
 
-    ``arguments`` maps parameter names to arrays, :class:`Spec` s, or nested dicts, lists, tuples and
-    dataclasses of them; Python floats are traced as 0-d arrays; ints, bools, strings and None are passed as
-    they are. The arrays' values are not looked at. Raises TraceError, naming the source line, for what
-    can't be traced.
+    ``arguments`` maps parameter names to arrays, :class:`Spec` s, or nested dicts, lists, tuples
+    and dataclasses of them; Python floats are traced as 0-d arrays; ints, bools, strings and None
+    are passed as they are. The arrays' values are not looked at. Raises TraceError, naming the
+    source line, for what can't be traced.
 
     >>> traced = trace(lambda X, w: X @ w, {"X": Spec((3, 2)), "w": Spec((2,))})
     >>> [tensor.name for tensor in traced.program.inputs], len(traced.program.statements)
@@ -485,7 +493,14 @@ def trace(function: Callable[..., Any], arguments: Mapping[str, Any]) -> Traced:
         name: trees.unflatten(structure, [next(handles) for _ in range(trees.count(structure))])
         for name, structure in structures.items()
     }
-    result = _call(function, given)
+    try:
+        result = _call(function, given)
+    except Exception as error:
+        if sheet.refused is None or sheet.refused is error:
+            raise
+        raise sheet.refused from error
+    if sheet.refused is not None:
+        raise sheet.refused
     tensors = [handle._pullback_value.tensor for handle in inputs]
     return _finished(sheet, [t for t in tensors if t is not None], result)
 
@@ -515,13 +530,17 @@ def _input(sheet: Sheet, name: str, leaf: Any, letters: Letters) -> Tracer:
             where=f"argument {name}",
             expected="floats, integers or bools",
             found=str(dtype),
-            hint="split a complex array into real and imaginary part"
+            hint=REAL_ONLY
             if dtype.kind == "c"
             else "convert it to a float array with .astype(float)",
         )
     axes = leaf.axes if isinstance(leaf, Spec) and leaf.axes else letters.axes(shape)
     tensor = Tensor(name, tuple(map(size, shape)), dtype.name)
-    return Tracer(sheet, replace(of_tensor(tensor, axes), weak=weak), _Memory(argument=True))
+    return Tracer(
+        sheet,
+        replace(of_tensor(tensor, axes), weak=weak),
+        _Memory(argument=isinstance(leaf, np.ndarray | Spec)),
+    )
 
 
 def _call(function: Callable[..., Any], given: Mapping[str, Any]) -> Any:
@@ -581,9 +600,9 @@ def _output(sheet: Sheet, leaf: Any, inputs: Sequence[Tensor]) -> Tensor:
 
 
 def _name_by_final_variables(sheet: Sheet) -> None:
-    """Names for values whose store the running instruction did not show: ``a, b = x + 1, x * 2``."""
+    """Names for values that no instruction was seen to store: ``a, b = x + 1, x * 2``."""
     for frame in sheet.frames.values():
-        for name, held in frame.f_locals.items():
+        for name, held in own_variables(frame).items():
             if isinstance(held, Tracer) and held._pullback_sheet is sheet and name.isidentifier():
                 sheet.name(held._pullback_value.tensor, name)
 
@@ -591,7 +610,7 @@ def _name_by_final_variables(sheet: Sheet) -> None:
 def _name_outputs(
     sheet: Sheet, outputs: Sequence[Tensor], structure: trees.Structure, inputs: Sequence[Tensor]
 ) -> None:
-    """Names for outputs that no variable names: the key of a dict, or Y, Y_1, ... and L for a scalar."""
+    """Names for outputs that no variable names: the key of a dict, or Y, and L for a scalar."""
     for tensor, path in zip(outputs, trees.paths(structure), strict=True):
         if tensor in sheet.wishes:
             continue

@@ -1,10 +1,11 @@
-"""A traced array as a function of its subscripts, and what can be done with one without a statement."""
+"""A traced array as a function of its subscripts, and what can be done with it as such."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from itertools import pairwise
 from math import prod
 from typing import Any
 
@@ -38,9 +39,10 @@ BOOL = np.dtype(bool)
 class Value:
     """What a traced expression holds at given subscripts.
 
-    ``at`` gives an expression, for bools a condition. ``axes`` suggests a name for each axis ("" for none).
-    ``weak`` marks what behaves as a Python number in NumPy's promotion. ``literal`` is the one value of a
-    constant. ``nonnegative`` is known of integers that index. ``tensor`` is what it plainly reads.
+    ``at`` gives an expression, for bools a condition. ``axes`` suggests axis names ("" for none).
+    ``weak`` marks what behaves as a Python number in NumPy's promotion. ``literal`` is the one
+    value of a constant. ``nonnegative`` is known of integers that index. ``tensor`` is what it
+    plainly reads.
     """
 
     shape: tuple[int, ...]
@@ -205,26 +207,54 @@ def reshaped(value: Value, shape: Sequence[int]) -> Value:
     def change(subs: Subs) -> Subs:
         back = [constant(0)] * value.ndim
         for old, new in blocks:
-            flat = constant(0)
-            for k in new:
-                flat = flat * shape[k] + (subs[k] if shape[k] != 1 else 0)
-            _unravel(flat, old, value.shape, back)
+            _unravel(subs, [(k, shape[k]) for k in new], [(k, value.shape[k]) for k in old], back)
         return tuple(back)
 
     return remapped(value, shape, axes, change)
 
 
-def _unravel(flat: Subscript, axes: list[int], shape: tuple[int, ...], into: list[Any]) -> None:
-    stride = prod(shape[k] for k in axes)
-    for position, k in enumerate(axes):
-        if not stride:
-            return
-        stride //= shape[k]
-        if shape[k] == 1:
-            continue
-        part = flat // stride if stride != 1 else flat
-        outermost = all(shape[j] == 1 for j in axes[:position])
-        into[k] = reduced(part if outermost else reduced(part) % shape[k])
+Axis = tuple[int, int]  # where it is, and its extent
+
+
+def _unravel(subs: Subs, new: list[Axis], old: list[Axis], into: list[Subscript]) -> None:
+    """The old subscripts of a block, digit by digit where both shapes have a common refinement."""
+    new = [axis for axis in new if axis[1] != 1]
+    old = [axis for axis in old if axis[1] != 1]
+    if not prod(n for _, n in old):
+        return
+    cuts = sorted({*_strides(new), *_strides(old), 1})
+    if any(large % small for small, large in pairwise(cuts)):
+        _unravel_flat(subs, new, old, into)
+        return
+    for (k, extent), stride in zip(old, _strides(old), strict=False):
+        for low, high in pairwise(cuts):
+            if stride <= low < stride * extent:
+                into[k] = into[k] + _digit(subs, new, low, high // low) * (low // stride)
+
+
+def _strides(axes: list[Axis]) -> list[int]:
+    return [prod(n for _, n in axes[k + 1 :]) for k in range(len(axes))] + (
+        [prod(n for _, n in axes)] if axes else []
+    )
+
+
+def _digit(subs: Subs, axes: list[Axis], place: int, radix: int) -> Subscript:
+    """The digit of weight ``place`` of the place that ``subs`` name in row-major order."""
+    for (k, extent), stride in zip(axes, _strides(axes), strict=False):
+        if stride <= place < stride * extent:
+            inner = place // stride
+            sub = subs[k] if inner == 1 else subs[k] // inner
+            return sub if inner * radix == extent else reduced(sub % radix)
+    return constant(0)
+
+
+def _unravel_flat(subs: Subs, new: list[Axis], old: list[Axis], into: list[Subscript]) -> None:
+    flat = constant(0)
+    for k, extent in new:
+        flat = flat * extent + subs[k]
+    for (k, extent), stride in zip(old, _strides(old), strict=False):
+        part = flat if stride == 1 else flat // stride
+        into[k] = reduced(part if k == old[0][0] else reduced(part) % extent)
 
 
 def _blocks(old: tuple[int, ...], new: tuple[int, ...]) -> list[tuple[list[int], list[int]]]:

@@ -1,0 +1,188 @@
+"""What can't be traced is refused by name, with the user's line and what to write instead."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import scipy.special
+
+from pullback.errors import TraceError
+from pullback.trace.refusals import HINTS
+from pullback.trace.rows import ROWS, public_name
+from pullback.trace.tracer import Spec, trace
+
+TABLE = np.ones((3, 3))
+
+
+def branching(x: Any) -> Any:
+    if x.sum() > 0:
+        return x
+    return -x
+
+
+def filling(x: Any) -> Any:
+    y = np.zeros(3)
+    y[0] = x[0]
+    return y
+
+
+def assigning(x: Any) -> Any:
+    h = x * 2
+    h[0] = 1
+    return h
+
+
+def changing_an_argument(x: Any) -> Any:
+    x += 1
+    return x
+
+
+def changing_a_view_of_an_argument(x: Any) -> Any:
+    row = x[1:]
+    row *= 2
+    return x
+
+
+def changing_what_has_a_view(x: Any) -> Any:
+    h = x * 2
+    turned = h[::-1]
+    h += 1
+    return turned
+
+
+def catching(x: Any) -> Any:
+    try:
+        return float(x.sum())
+    except Exception:
+        return x.sum() * 2
+
+
+def deeper(x: Any) -> Any:
+    return branching(x * 2)
+
+
+# function, what the message names, a piece of the quoted line, a piece of the hint
+REFUSED: list[tuple[Callable[..., Any], str, str, str]] = [
+    (branching, "deciding (if", "if x.sum() > 0:", "np.where"),
+    (deeper, "deciding (if", "if x.sum() > 0:", "np.where"),
+    (lambda x: x if x[0] > 0 and x[1] > 0 else -x, "deciding (if", "x[0] > 0", "np.where"),
+    (lambda x: max(x[0], x[1]), "deciding (if", "max(x[0], x[1])", "np.maximum"),
+    (lambda x: sorted(x), "deciding (if", "sorted(x)", "np.maximum"),
+    (filling, "`y[0]`", "y[0] = x[0]", "np.stack"),
+    (assigning, "assigning to elements", "h[0] = 1", "np.where"),
+    (changing_an_argument, "changing an argument in place", "x += 1", "x = x + ..."),
+    (changing_a_view_of_an_argument, "changing an argument in place", "row *= 2", "x = x + ..."),
+    (changing_what_has_a_view, "shares memory", "h += 1", "x = x + ..."),
+    (catching, "`float(x.sum())`", "float(x.sum())", "keep it an array"),
+    (lambda x: np.array([x[0], x[1]]), "`np.array([x[0], x[1]])`", "np.array", "np.stack"),
+    (lambda x: np.asarray(x) * 2, "`np.asarray(x)`", "np.asarray(x)", "leave np.array"),
+    (lambda x: np.sum([x[0], x[1]]), "np.sum", "np.sum([x[0]", "np.stack"),
+    (
+        lambda x: TABLE[x.astype(int)],
+        "`TABLE[x.astype(int)]`",
+        "TABLE",
+        "make the table an argument",
+    ),
+    (lambda x: TABLE[x.astype(int)[0]], "`TABLE", "TABLE", "make the table an argument"),
+    (
+        lambda x: np.take(TABLE, x.astype(int), 0),
+        "np.take",
+        "np.take",
+        "make the table an argument",
+    ),
+    (lambda x: list(range(x.astype(int)[0])), "`range(", "range(", "x.shape"),
+    (lambda x: math.exp(x[0]), "`math.exp(x[0])`", "math.exp", "keep it an array"),
+    (lambda x: int(x[0]), "`int(x[0])`", "int(x[0])", "keep it an array"),
+    (lambda x: x.sum().item(), ".item", ".item()", "keep it an array"),
+    (lambda x: x.tolist(), ".tolist", ".tolist()", "keep it an array"),
+    (lambda x: x.cumsum(), ".cumsum", ".cumsum()", "np.tril"),
+    (lambda x: x.sort(), ".sort", ".sort()", "sorting"),
+    (lambda x: np.cumsum(x), "np.cumsum", "np.cumsum(x)", "np.tril"),
+    (lambda x: np.linalg.inv(x[:, None] * x), "np.linalg.inv", "np.linalg.inv", "elimination"),
+    (lambda x: np.fft.fft(x), "np.fft.fft", "np.fft.fft", "constant matrix"),
+    (lambda x: np.sort(x), "np.sort", "np.sort(x)", "sorting"),
+    (lambda x: np.nonzero(x), "np.nonzero", "np.nonzero(x)", "np.where"),
+    (lambda x: np.where(x > 0), "np.where", "np.where(x > 0)", "leave the argument out"),
+    (lambda x: np.heaviside.outer(x, x, out=x), "out=", "np.heaviside", "without out="),
+    (lambda x: np.add(x, 1, out=np.zeros(3)), "np.add with out=", "np.add", "without out="),
+    (lambda x: np.sum(x, where=x > 0), "np.sum with where=", "np.sum", "np.where"),
+    (lambda x: np.sum(x, initial=1.0), "np.sum with initial=", "np.sum", "afterwards"),
+    (lambda x: np.add.accumulate(x), "np.add.accumulate", "np.add", "np.tril"),
+    (lambda x: np.add.at(x, [0], 1), "np.add.at", "np.add.at", "new array"),
+    (lambda x: np.arctan2.reduce(x), "np.arctan2.reduce", "np.arctan2", "np.sum"),
+    (lambda x: x[x > 0], "bool array", "x[x > 0]", "np.where(mask, x, 0)"),
+    (lambda x: x[x], "index is not an integer", "x[x]", "astype(int)"),
+    (lambda x: np.pad(x, 1, mode="mean"), "mode='mean'", "np.pad", "np.concatenate"),
+    (lambda x: np.reshape(x, (3, 1), order="F"), "order='F'", "np.reshape", "transpose first"),
+    (lambda x: np.linalg.norm(x[None], 2), "ord=2", "np.linalg.norm", "singular values"),
+    (lambda x: scipy.special.logsumexp(x), "scipy.special.logsumexp", "logsumexp", "np.log(np.sum"),
+    (lambda x: scipy.special.gamma(x), "scipy.special.gamma", "gamma(x)", "write it with"),
+    (lambda x: x * 1j, "complex", "x * 1j", "real functions"),
+    (lambda x: x * np.array([1j]), "complex128", "x * np.array", "real functions"),
+    (lambda x: x.astype(complex), "complex128", "x.astype", "real functions"),
+    (lambda x: x + "a", "a str", 'x + "a"', "arrays and numbers"),
+    (lambda x: 1.0 in x, "`in`", "1.0 in x", "np.any"),
+    (lambda x: np.gcd(x.astype(int), 2), "np.gcd", "np.gcd", "outside"),
+    (lambda x: x @ np.ones(4), "extents 3 and 4", "x @ np.ones(4)", "NumPy refuses this too"),
+    (lambda x: x + np.ones(4), "broadcast", "x + np.ones(4)", "NumPy refuses this too"),
+    (lambda x: x.reshape(2, 2), "don't fit", "x.reshape(2, 2)", "NumPy refuses this too"),
+    (lambda x: x[5], "out of bounds", "x[5]", "NumPy refuses this too"),
+    (lambda x: x[[0, 7]], "out of bounds", "x[[0, 7]]", "NumPy refuses this too"),
+    (lambda x: x.sum(axis=2), "out of bounds", "x.sum(axis=2)", "NumPy refuses this too"),
+    (lambda x: x[:0].max(), "no elements", "x[:0].max()", "NumPy refuses this too"),
+    (lambda x: x[0, 0], "2 indices", "x[0, 0]", "NumPy refuses this too"),
+    (lambda x: len(x[0]), "len() of a 0-d array", "len(x[0])", ""),
+    (lambda x: list(x[0]), "iterating over a 0-d array", "list(x[0])", ""),
+]
+
+
+@pytest.mark.parametrize("case", REFUSED, ids=[f"{k}-{case[1]}" for k, case in enumerate(REFUSED)])
+def test_refused_by_name_with_line_and_hint(case: tuple[Any, ...]) -> None:
+    function, name, line, hint = case
+    x = np.array([1.0, 2.0, 3.0])
+    with pytest.raises(TraceError) as caught:
+        trace(function, {"x": x})
+    assert name in caught.value.message
+    assert "test_refusals.py:" in caught.value.where
+    assert line in caught.value.where
+    assert hint in caught.value.hint
+    np.testing.assert_array_equal(x, [1, 2, 3])
+
+
+@pytest.mark.parametrize(
+    ("argument", "hint"),
+    [
+        (np.ones(2, complex), "real functions"),
+        (np.array(["a"]), "float array"),
+        (np.array([None]), "float array"),
+    ],
+)
+def test_arguments_of_other_dtypes_are_refused(argument: Any, hint: str) -> None:
+    with pytest.raises(TraceError, match="dtype") as caught:
+        trace(lambda x: x, {"x": argument})
+    assert hint in caught.value.hint
+
+
+def test_an_array_of_another_trace_is_refused() -> None:
+    kept: list[Any] = []
+    trace(lambda x: kept.append(x) or x * 2, {"x": Spec((3,))})
+    with pytest.raises(TraceError, match="another trace"):
+        trace(lambda x: x + kept[0], {"x": Spec((3,))})
+
+
+def test_what_is_traced_is_not_refused() -> None:
+    assert [public_name(f) for f in ROWS if public_name(f) in HINTS] == ["np.take"]
+
+
+def test_every_public_numpy_function_is_traced_or_refused_by_name() -> None:
+    """Nothing slips through: each function that NumPy dispatches ends in a row or in an error."""
+    for name in dir(np):
+        function = getattr(np, name)
+        if not hasattr(function, "_implementation") or function in ROWS:
+            continue
+        with pytest.raises(TraceError, match=rf"np\.{name} can't be traced"):
+            trace(lambda x, f=function: x.__array_function__(f, (), (x,), {}), {"x": Spec((3,))})
