@@ -1,0 +1,576 @@
+"""Named sizes: traces at several plain sizes become one program that holds for all of them.
+
+A function is only ever traced with plain ints. Traces at several assignments of the names are
+compared: equal skeletons, every number that differs solved as a form in the names (``forms``),
+every constant array that differs recognised as a family (``families``). Further traces then verify
+what was found, above all where floor quotients take their steps and around the ints in the
+function's code. What doesn't agree is refused.
+
+A named size is at least 4 in these traces. Whether a function does something else at smaller sizes
+(``squeeze`` at size 1, ``X[:3]`` of two rows) is asked of :meth:`Named.agrees` at the sizes met.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from math import prod
+from random import Random
+
+import numpy as np
+
+from ..errors import PullbackError, TraceError
+from ..ir.expr import Number, number
+from ..ir.interpret import Array, run
+from ..ir.program import Program, Source, solve_sizes
+from ..ir.sizes import FloorQuotient, Size
+from ..ir.walk import bound_indices
+from .families import Data, Family, family, fits
+from .forms import DOUBLE, SINGLE, Forms, is_single
+from .inlining import inlined
+from .lettering import lettered
+from .points import Points
+from .skeleton import Filling, Leaf, Part, put_together, show_source, sizes_in, take_apart
+from .tracer import Traced
+
+Trace = Callable[[Mapping[str, int]], Traced]
+Sizes = dict[str, int]
+
+LEAST, GREATEST = 5, 48  # of the sizes that are tried
+FIRST = 3  # traces to solve from
+# Kinds of sizes to verify with: those of branches on parity and the like, where primes are blind.
+CHECKS = ("divisible", "even")
+RARE_CHECKS = ("any",) * 6
+MOST_STEPS = 12  # of a floor quotient that are looked at
+MOST_THRESHOLDS = 24
+MOST_POINTS = 20_000  # at which two programs are compared by their values
+MOST_TRACES = 80
+ORDERS = 12  # orders of the names by size that are tried until the function runs
+LARGEST_THRESHOLD = 2000
+
+
+@dataclass(frozen=True)
+class Named(Traced):
+    """A traced function whose program has named sizes."""
+
+    found: Found
+
+    def agrees(self, sizes: Mapping[str, int]) -> bool:
+        """Whether a trace at these plain sizes gives this very program.
+
+        For sizes below 4, where a function may do something else. False means "not seen to".
+        """
+        return self.found.agrees(sizes)
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A trace at an assignment of the names, and its parts."""
+
+    sizes: Sizes
+    traced: Traced
+    parts: tuple[Part, ...]
+
+    def __str__(self) -> str:
+        return show_sizes(self.sizes)
+
+
+@dataclass(frozen=True)
+class Found:
+    """What takes the place of the numbers and of the constant arrays of a sample."""
+
+    trace: Trace
+    sample: Sample
+    fillings: tuple[tuple[Filling, ...], ...]
+    families: Mapping[str, Family]
+
+    def agrees(self, sizes: Mapping[str, int]) -> bool:
+        """Whether a trace at these sizes is this one."""
+        try:
+            return self.holds(_sample(self.trace, dict(sizes)))
+        except (PullbackError, *FAILURES):
+            return False
+
+    def holds(self, other: Sample) -> bool:
+        """Whether another sample is the same program at its sizes, or has the same values."""
+        return self.holds_literally(other) or self.holds_in_value(other)
+
+    def holds_literally(self, other: Sample) -> bool:
+        if not _same_skeleton(self.sample, other):
+            return False
+        for part, fillings in zip(other.parts, self.fillings, strict=True):
+            for leaf, filling in zip(part.leaves, fillings, strict=True):
+                if not _is(leaf, filling, other.sizes):
+                    return False
+        constants = self.sample.traced.constants
+        return all(
+            fits(self.families[name], data, other.sizes)
+            if name in self.families
+            else _equal(constants[name], data)
+            for name, data in other.traced.constants.items()
+        )
+
+    def holds_in_value(self, other: Sample) -> bool:
+        """Whether both programs give equal results for random arguments (no, if it costs much)."""
+        if self.sample.traced.structure != other.traced.structure:
+            return False
+        named = self.named()
+        mine, theirs = named.program.with_sizes(other.sizes), other.traced.program
+        if max(_points(mine), _points(theirs)) > MOST_POINTS:
+            return False
+        given = _random_arguments(theirs, other.traced.constants)
+        try:
+            left = run(mine, {**given, **named.constants}, sizes=other.sizes)
+            right = run(theirs, {**given, **other.traced.constants})
+        except (PullbackError, *FAILURES):
+            return False
+        return all(
+            a.dtype == b.dtype and _near(left[a.name], right[b.name])
+            for a, b in zip(mine.outputs, theirs.outputs, strict=True)
+        )
+
+    def named(self) -> Named:
+        """The program with named sizes."""
+        traced = self.sample.traced
+        program = put_together(traced.program, self.fillings)
+        families = {t: self.families[t.name] for t in program.inputs if t.name in self.families}
+        program = lettered(inlined(program, families), tuple(self.sample.sizes))
+        constants = {name: traced.constants[name] for name in traced.constants}
+        for name, found in self.families.items():
+            del constants[name]
+            if found.table is not None and found.data is not None:
+                constants[name] = found.data
+        sizes = _not_given(program, self.sample.sizes, constants)
+        program = Program(program.inputs, program.statements, program.outputs, sizes)
+        return Named(program, constants, traced.structure, self)
+
+
+FAILURES = (
+    ValueError,
+    TypeError,
+    IndexError,
+    KeyError,
+    ZeroDivisionError,
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    MemoryError,
+)
+
+
+def generalise(
+    trace: Trace,
+    names: Sequence[str],
+    *,
+    avoid: Iterable[int] = (),
+    thresholds: Iterable[int] = (),
+) -> Named:
+    """One trace with named sizes, from traces with plain ones.
+
+    ``trace`` gives the trace at an assignment of ints to ``names``. ``avoid`` are sizes that mean
+    something else (literal extents). ``thresholds`` are ints that sizes may be compared with (a
+    slice's stop): names are tried around them, too. Raises TraceError, which names the source line,
+    where the traces are not of one form.
+    """
+    return _Search(trace, tuple(names), tuple(avoid), tuple(thresholds)).run()
+
+
+class _Search:
+    def __init__(
+        self, trace: Trace, names: tuple[str, ...], avoid: Sequence[int], thresholds: Sequence[int]
+    ) -> None:
+        self.trace = trace
+        self.names = names
+        near = sorted({n + d for n in thresholds for d in (-1, 0, 1)})
+        self.thresholds = [n for n in near if LEAST - 1 <= n <= LARGEST_THRESHOLD][:MOST_THRESHOLDS]
+        self.draw = _Draw(names, {*avoid, *thresholds})
+        self.runs: dict[tuple[str, ...], Sample] = {}  # one for each order that runs
+        self.fails: dict[tuple[str, ...], str] = {}
+        self.count = 0
+        self.first_failure: PullbackError = TraceError("the function fails")
+
+    def run(self) -> Named:
+        samples = [self.another("prime") for _ in range(FIRST if self.names else 1)]
+        enough = Forms(self.names, []).enough
+        while True:
+            try:
+                found, rare = self.solve(samples)
+            except TraceError:
+                if len(samples) >= enough:
+                    raise
+                samples += [self.another() for _ in range(max(1, enough - len(samples)))]
+                continue
+            wrong = [s for s in self.checks(found, rare) if not found.holds(s)]
+            if not wrong:
+                return found.named()
+            if self.count > MOST_TRACES:
+                raise TraceError(
+                    "the sizes of this function follow no form that was found",
+                    found=f"the traces at {found.sample} and at {wrong[0]} are of different forms",
+                    hint=GIVE_NUMBERS,
+                )
+            samples += wrong[:4]
+
+    # ---------------------------------------------------------------------------------------------
+    # Samples
+
+    def another(self, kind: str = "any") -> Sample:
+        """A trace at new sizes, in an order of the names not tried yet where there is one."""
+        for turn in range(ORDERS):
+            order = self.draw.order({*self.runs, *self.fails})
+            sample = self.attempt(self.draw.sizes(order, kind if turn < FIRST else "any"))
+            if sample is not None:
+                return sample
+            if self.runs:
+                break
+        if not self.runs:
+            raise self.first_failure
+        orders = list(self.runs)
+        sample = self.attempt(self.draw.sizes(orders[self.count % len(orders)], kind))
+        assert sample is not None
+        return sample
+
+    def attempt(self, sizes: Sizes) -> Sample | None:
+        """The trace at these sizes; None where it fails with the names in this order."""
+        order = tuple(sorted(self.names, key=lambda name: (sizes[name], name)))
+        self.count += 1
+        try:
+            sample = _sample(self.trace, sizes)
+        except (PullbackError, *FAILURES) as error:
+            text = f"at {show_sizes(sizes)}: {_said(error)}"
+            if order in self.runs:
+                raise self.unsteady(self.runs[order], text) from error
+            if not self.fails:
+                self.first_failure = _failed(error, sizes)
+            self.fails[order] = text
+            return None
+        if order in self.fails:
+            raise self.unsteady(sample, self.fails[order])
+        self.runs.setdefault(order, sample)
+        return sample
+
+    def checks(self, found: Found, rare: bool) -> Iterator[Sample]:
+        """Samples that show whether what was found holds elsewhere."""
+        for kind in (*CHECKS, *(RARE_CHECKS if rare else ())):
+            yield self.another(kind)
+        base = found.sample.sizes
+        for quotient in _quotients(found):
+            for sizes in _steps(quotient, base):
+                sample = self.attempt(sizes)
+                if sample is not None:
+                    yield sample
+        for name in self.names:
+            for threshold in self.thresholds:
+                sample = self.attempt({**base, name: threshold})
+                if sample is not None:
+                    yield sample
+
+    # ---------------------------------------------------------------------------------------------
+    # Solving
+
+    def solve(self, samples: Sequence[Sample]) -> tuple[Found, bool]:
+        first = samples[0]
+        for other in samples[1:]:
+            if not _same_skeleton(first, other):
+                raise self.different(first, other)
+        forms = Forms(self.names, [sample.sizes for sample in samples])
+        fillings = tuple(
+            self.filled(forms, samples, place, part) for place, part in enumerate(first.parts)
+        )
+        shapes = {
+            tensor.name: tensor.shape
+            for tensor in put_together(first.traced.program, fillings).inputs
+        }
+        families = {}
+        for name, data in first.traced.constants.items():
+            arrays = [sample.traced.constants[name] for sample in samples]
+            if not all(_equal(data, array) for array in arrays):
+                families[name] = self.family(name, arrays, shapes[name], forms)
+        return Found(self.trace, first, fillings, families), forms.rare
+
+    def filled(
+        self, forms: Forms, samples: Sequence[Sample], place: int, part: Part
+    ) -> tuple[Filling, ...]:
+        columns = zip(*(sample.parts[place].leaves for sample in samples), strict=True)
+        return tuple(self.solved(forms, samples, part, column) for column in columns)
+
+    def solved(
+        self, forms: Forms, samples: Sequence[Sample], part: Part, column: tuple[Leaf, ...]
+    ) -> Filling:
+        found: Filling | None
+        match column[0]:
+            case int():
+                found = forms.integer(column)  # type: ignore[arg-type]
+            case Number():
+                found = forms.number(column)  # type: ignore[arg-type]
+            case Fraction() as exponent:
+                same = all(value == exponent for value in column)
+                found = exponent if same else forms.number([number(v) for v in column])  # type: ignore[arg-type]
+        if found is None:
+            raise self.no_form(samples, part, column)
+        return found
+
+    def family(
+        self, name: str, arrays: Sequence[Data], shape: Sequence[Size], forms: Forms
+    ) -> Family:
+        found = family(name, arrays, shape, forms)
+        if found is None:
+            raise TraceError(
+                f"the constant {name} can't be written in the named sizes",
+                expected="np.arange, np.eye, np.tri and their kin, or the same array at all sizes",
+                found=f"an array of shape ({', '.join(map(str, shape))})",
+                hint="pass it to the function as an argument",
+            )
+        return found
+
+    # ---------------------------------------------------------------------------------------------
+    # Refusals
+
+    def different(self, one: Sample, other: Sample) -> TraceError:
+        """The error for traces that aren't alike, with the names that it is due to."""
+        changed = [
+            name
+            for name in self.names
+            if not _same_skeleton(one, self.changed(one, {name: other.sizes[name]}))
+        ]
+        on = " and ".join(changed or self.names)
+        counts = [len(sample.parts) - 2 for sample in (one, other)]
+        pair = next(
+            (
+                p
+                for p in zip(one.parts, other.parts, strict=False)
+                if p[0].skeleton != p[1].skeleton
+            ),
+            (one.parts[-1], other.parts[-1]),
+        )
+        if counts[0] != counts[1]:
+            what, found = (
+                "the number of statements",
+                f"{counts[0]} at {one}, {counts[1]} at {other}",
+            )
+        else:
+            what, found = "what is computed", f"{pair[0].title} differs between {one} and {other}"
+        source = next((part.source for part in pair if part.source.line), Source())
+        return TraceError(
+            f"{what} depends on {on}",
+            where=show_source(source),
+            expected="the same statements at every size",
+            found=found,
+            hint=f"write loops over {on} as array operations; or {GIVE_NUMBERS}",
+        )
+
+    def changed(self, sample: Sample, sizes: Mapping[str, int]) -> Sample:
+        try:
+            return _sample(self.trace, {**sample.sizes, **sizes})
+        except (PullbackError, *FAILURES):
+            return sample
+
+    def no_form(self, samples: Sequence[Sample], part: Part, column: Sequence[Leaf]) -> TraceError:
+        kind = "a size" if isinstance(column[0], int) else "a number"
+        return TraceError(
+            f"{kind} in {part.title} can't be written in the named sizes",
+            where=show_source(part.source),
+            expected=f"a sum, product, floor quotient or root of {', '.join(self.names)}",
+            found="; ".join(
+                f"{_plain(leaf)} at {sample}"
+                for leaf, sample in zip(column[:3], samples, strict=False)
+            ),
+            hint=f"pass it to the function as an argument; or {GIVE_NUMBERS}",
+        )
+
+    def unsteady(self, runs: Sample, text: str) -> TraceError:
+        return TraceError(
+            "the function runs at some sizes only",
+            expected=f"what runs at {runs} to run at other sizes",
+            found=text,
+            hint='say it in the shapes, as in "2*N" for an even axis; or ' + GIVE_NUMBERS,
+        )
+
+
+GIVE_NUMBERS = 'give the size as a number, as in "5 D"'
+
+
+class _Draw:
+    """Draws sizes: distinct, spread out, in a given order, the same ones in every run."""
+
+    def __init__(self, names: tuple[str, ...], avoid: Collection[int]) -> None:
+        self.names = names
+        self.avoid = avoid
+        self.random = Random(1)
+        self.used: dict[str, set[int]] = {name: set() for name in names}
+        greatest = max(GREATEST, round(LEAST * 1.5 ** len(names)))
+        ratio = (greatest / LEAST) ** (1 / max(1, len(names)))
+        self.edges = [round(LEAST * ratio**k) for k in range(len(names) + 1)]
+
+    def order(self, tried: Collection[tuple[str, ...]]) -> tuple[str, ...]:
+        """The names from the smallest to the greatest, in a new order if there's one left."""
+        for order in (self.names, self.names[::-1]):
+            if order not in tried:
+                return order
+        order = self.names
+        for _ in range(ORDERS):
+            order = tuple(self.random.sample(self.names, len(self.names)))
+            if order not in tried:
+                break
+        return order
+
+    def sizes(self, order: Sequence[str], kind: str) -> Sizes:
+        """A size of this kind for each name, new to the name where that's possible."""
+        drawn = {}
+        for k, name in enumerate(order):
+            window = range(self.edges[k], self.edges[k + 1])
+            wanted = [n for n in window if _KINDS[kind](n)] or list(window)
+            fresh = [n for n in wanted if n not in self.avoid and n not in self.used[name]]
+            free = fresh or [n for n in wanted if n not in self.avoid] or wanted
+            drawn[name] = self.random.choice(free)
+            self.used[name].add(drawn[name])
+        return {name: drawn[name] for name in self.names}
+
+
+_KINDS: dict[str, Callable[[int], bool]] = {
+    "any": lambda n: True,
+    "prime": lambda n: all(n % d for d in range(2, n)),
+    "divisible": lambda n: n % 6 == 0,
+    "even": lambda n: n % 2 == 0 and n % 3 != 0,
+}
+
+
+def _sample(trace: Trace, sizes: Sizes) -> Sample:
+    traced = trace(sizes)
+    return Sample(sizes, traced, take_apart(traced.program))
+
+
+def _same_skeleton(one: Sample, other: Sample) -> bool:
+    return one.traced.structure == other.traced.structure and [p.skeleton for p in one.parts] == [
+        p.skeleton for p in other.parts
+    ]
+
+
+def _is(leaf: Leaf, filling: Filling, sizes: Mapping[str, int]) -> bool:
+    """Whether a number of a trace is what the form says."""
+    if isinstance(filling, Size):
+        return leaf == filling.value(sizes)
+    if isinstance(filling, Fraction | Number):
+        return leaf == filling
+    if isinstance(leaf, Number) and leaf.special:
+        return False
+    value = leaf.value if isinstance(leaf, Number) else Fraction(leaf)
+    with np.errstate(all="ignore"):
+        made = float(Points({}, sizes).expr(filling))
+    slack = SINGLE if is_single(value) else DOUBLE
+    return abs(made - float(value)) <= 16 * slack * abs(float(value))
+
+
+def _quotients(found: Found) -> tuple[FloorQuotient, ...]:
+    """The floor quotients in what was found, in order of first occurrence."""
+    sizes: dict[Size, None] = {}
+    for filling in (filling for part in found.fillings for filling in part):
+        if isinstance(filling, Size):
+            sizes[filling] = None
+        elif not isinstance(filling, Fraction):
+            sizes.update(dict.fromkeys(sizes_in(filling)))
+    for one in found.families.values():
+        sizes.update(dict.fromkeys(sizes_in(one.value if one.cond is None else one.cond)))
+    out: dict[FloorQuotient, None] = {}
+    pending = list(sizes)
+    while pending:
+        for mono, _ in pending.pop().terms:
+            for atom in mono:
+                if isinstance(atom, FloorQuotient) and atom not in out:
+                    out[atom] = None
+                    pending += [atom.numerator, atom.denominator]
+    return tuple(out)
+
+
+def _steps(quotient: FloorQuotient, base: Sizes) -> Iterator[Sizes]:
+    """Sizes near ``base`` at which the quotient's numerator takes all remainders."""
+    divisor = quotient.denominator.value(base)
+    for name in quotient.numerator.names():
+        if name not in quotient.denominator.names():
+            for step in range(1, min(divisor, MOST_STEPS)):
+                yield {**base, name: base[name] + step}
+
+
+def _not_given(
+    program: Program, sizes: Mapping[str, int], constants: Mapping[str, Data]
+) -> tuple[str, ...]:
+    """The names whose value no argument's shape gives."""
+    shapes = {
+        tensor: tuple(extent.value(sizes) for extent in tensor.shape)
+        for tensor in program.inputs
+        if tensor.name not in constants
+    }
+    given = solve_sizes(shapes)
+    return tuple(name for name in sizes if name not in given)
+
+
+def _equal(a: Data, b: Data) -> bool:
+    if a.shape != b.shape or a.dtype != b.dtype:
+        return False
+    return bool(np.array_equal(a, b, equal_nan=a.dtype.kind == "f"))
+
+
+def _points(program: Program) -> int:
+    """How many points all statements have."""
+    total = 0
+    for statement in program.statements:
+        indices = (*statement.indices, *bound_indices(statement.body))
+        total += prod(index.extent.literal or 0 for index in indices)
+    return total
+
+
+def _random_arguments(program: Program, constants: Mapping[str, Data]) -> dict[str, Data]:
+    """Values for the arguments; integers are in bounds wherever they may index."""
+    random = np.random.default_rng(1)
+    shapes = {t: tuple(n.literal or 0 for n in t.shape) for t in program.inputs}
+    least = min((n for shape in shapes.values() for n in shape), default=1)
+    drawn: dict[str, Data] = {}
+    for tensor, shape in shapes.items():
+        if tensor.name in constants:
+            continue
+        kinds: dict[str, Data] = {
+            "float": random.uniform(0.2, 1.5, shape),
+            "int": random.integers(0, max(1, least), shape),
+            "bool": random.random(shape) < 0.5,
+        }
+        drawn[tensor.name] = kinds[tensor.kind]
+    return drawn
+
+
+def _near(one: Array, other: Array) -> bool:
+    if one.shape != other.shape:
+        return False
+    a, b = (np.array(array.flat, dtype=np.float64) for array in (one, other))
+    return bool(np.allclose(a, b, rtol=1e-9, atol=1e-9, equal_nan=True))
+
+
+def _said(error: BaseException) -> str:
+    text = error.message if isinstance(error, PullbackError) else str(error)
+    return f"{type(error).__name__}: {text}"[:200]
+
+
+def _failed(error: Exception, sizes: Mapping[str, int]) -> PullbackError:
+    """The error of a function that fails wherever it's tried."""
+    tried = f"tried at {show_sizes(sizes)}"
+    if isinstance(error, PullbackError):
+        found = f"{error.found} ({tried})" if error.found else tried
+        return type(error)(
+            error.message, where=error.where, expected=error.expected, found=found, hint=error.hint
+        )
+    return TraceError(
+        f"the function fails: {_said(error)}",
+        found=tried,
+        hint=f"look at how its shapes fit together; or {GIVE_NUMBERS}",
+    )
+
+
+def _plain(leaf: Leaf) -> str:
+    if isinstance(leaf, Number):
+        return leaf.special or f"{float(leaf.value):.6g}"
+    return str(leaf)
+
+
+def show_sizes(sizes: Mapping[str, int]) -> str:
+    """``N=5, D=7``."""
+    return ", ".join(f"{name}={value}" for name, value in sizes.items())

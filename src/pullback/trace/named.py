@@ -1,0 +1,130 @@
+"""Tracing a function whose arguments have named sizes."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from types import CodeType
+from typing import Any
+
+from .annotations import Spec, annotated, spec
+from .generalise import Named, generalise
+from .lettering import Letters
+from .tracer import Spec as Plain
+from .tracer import Traced, trace
+
+DTYPES = {"float": "float64", "int": "int64"}
+DEEPEST = 3
+
+
+def trace_named(
+    function: Callable[..., Any], specs: Mapping[str, Any], statics: Mapping[str, Any] = {}
+) -> Named:
+    """The program that a plain NumPy function computes, for arguments with named sizes.
+
+    ``specs`` gives shapes (``X="N D"``, see :func:`pullback.trace.annotations.spec`), also in
+    nested dicts, and in lists and tuples of them; what is missing there is read from the function's
+    annotations. ``statics`` are other arguments, passed as they are. Raises TraceError where the
+    function isn't of one form for all sizes.
+
+    >>> traced = trace_named(lambda X, W: X @ W, {"X": "N D", "W": "D M"})
+    >>> [str(extent) for extent in traced.program.outputs[0].shape]
+    ['N', 'M']
+    """
+    given = {**annotated(function), **specs}
+    shapes = {
+        name: _specs(tree, f"argument {name}")
+        for name, tree in given.items()
+        if name not in statics
+    }
+    leaves = list(_leaves(shapes))
+    names = tuple(dict.fromkeys(name for leaf in leaves for name in leaf.names))
+    letters = Letters(names, list(shapes))
+
+    def at(sizes: Mapping[str, int]) -> Traced:
+        arguments = {name: _plain(tree, sizes, letters) for name, tree in shapes.items()}
+        return trace(function, _ordered(function, {**arguments, **statics}))
+
+    literals = [n.literal for leaf in leaves for n in leaf.shape if n.literal is not None]
+    return generalise(at, names, avoid=literals, thresholds=_ints(function))
+
+
+def _specs(tree: Any, where: str) -> Any:
+    """The nested arguments with a Spec for each array."""
+    if isinstance(tree, Mapping):
+        return {key: _specs(part, f"{where}[{key!r}]") for key, part in tree.items()}
+    nested = (Mapping, Spec, list, tuple)
+    if isinstance(tree, list | tuple) and any(isinstance(part, nested) for part in tree):
+        return type(tree)(_specs(part, f"{where}[{k}]") for k, part in enumerate(tree))
+    return spec(tree, where)
+
+
+def _leaves(tree: Any) -> Iterator[Spec]:
+    match tree:
+        case Spec():
+            yield tree
+        case Mapping():
+            for part in tree.values():
+                yield from _leaves(part)
+        case list() | tuple():
+            for part in tree:
+                yield from _leaves(part)
+
+
+def _plain(tree: Any, sizes: Mapping[str, int], letters: Letters) -> Any:
+    match tree:
+        case Spec(shape, dtype):
+            return Plain(tree.at(sizes), DTYPES.get(dtype, dtype), letters.axes(shape))
+        case Mapping():
+            return {key: _plain(part, sizes, letters) for key, part in tree.items()}
+        case _:
+            return type(tree)(_plain(part, sizes, letters) for part in tree)
+
+
+def _ordered(function: Callable[..., Any], arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments in the order of the parameters."""
+    try:
+        parameters = list(inspect.signature(function).parameters)
+    except (TypeError, ValueError):
+        return dict(arguments)
+    known = [name for name in parameters if name in arguments]
+    return {name: arguments[name] for name in (*known, *arguments)}
+
+
+def _ints(function: Callable[..., Any]) -> Iterable[int]:
+    """The ints in a function's code, defaults, closure, and in what it calls of its own module."""
+    found: dict[int, None] = {}
+    seen: set[Any] = set()
+
+    def look(value: Any, depth: int) -> None:
+        if isinstance(value, bool) or depth > DEEPEST:
+            return
+        if isinstance(value, int):
+            found[value] = None
+        elif isinstance(value, tuple | list | slice):
+            parts = (value.start, value.stop) if isinstance(value, slice) else value
+            for part in parts[:100]:
+                look(part, depth)
+        elif isinstance(value, CodeType):
+            for constant in value.co_consts:
+                look(constant, depth)
+        elif inspect.isfunction(value) and value not in seen:
+            seen.add(value)
+            look(value.__code__, depth)
+            look(value.__defaults__, depth)
+            closure = [cell.cell_contents for cell in value.__closure__ or () if _filled(cell)]
+            names = [name for name in value.__code__.co_names if name in value.__globals__]
+            for part in (*closure, *(value.__globals__[name] for name in names)):
+                own = getattr(part, "__module__", None) == value.__module__
+                if own or isinstance(part, int | tuple | list):
+                    look(part, depth + 1)
+
+    look(inspect.unwrap(function), 0)
+    return found
+
+
+def _filled(cell: Any) -> bool:
+    try:
+        return cell.cell_contents is not None
+    except ValueError:
+        return False
