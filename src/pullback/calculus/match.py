@@ -43,7 +43,8 @@ def find(pattern: Pattern, within: Term, exponent: Fraction = Fraction(1)) -> It
 def places(
     pattern: Pattern, within: Term, exponent: Fraction = Fraction(1)
 ) -> Iterator[tuple[Term, Access]]:
-    """As :func:`find`, each with the read of the name that was put in (it may cancel in the term)."""
+    """As :func:`find`, each with the read of the name that was put in (it may cancel in the
+    term)."""
     body = apart(pattern.body, [i.name for i in indices_in(within)])
     if body.bound and exponent != 1:
         return

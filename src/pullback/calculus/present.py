@@ -103,7 +103,7 @@ class Names:
         self.user[pattern.target] = pattern.user
         self.patterns.setdefault(atoms[0].tensor, []).append(pattern)
 
-    def fold(self, value: Term) -> Term:
+    def fold(self, value: Term, without: Tensor | None = None) -> Term:
         """The term with names put back so that it is cheapest: a small search, best first."""
         best, seen = value, {value}
         frontier = [(self._rank(value), value)]
@@ -112,7 +112,7 @@ class Names:
             rank, state = frontier.pop(0)
             if rank < self._rank(best):
                 best = state
-            for option in self._options(state):
+            for option in self._options(state, without):
                 if option not in seen:
                     seen.add(option)
                     frontier.append((self._rank(option), option))
@@ -125,10 +125,12 @@ class Names:
         )
         return (term_cost(value), made_up, value.key)
 
-    def _options(self, value: Term) -> Iterable[Term]:
+    def _options(self, value: Term, without: Tensor | None) -> Iterable[Term]:
         tensors = dict.fromkeys(a.tensor for a, _ in value.factors if isinstance(a, Access))
         for tensor in tensors:
             for pattern in self.patterns.get(tensor, ()):
+                if pattern.target is without:
+                    continue
                 for exponent in _useful_exponents(pattern, value):
                     yield from find(pattern, value, exponent)
 

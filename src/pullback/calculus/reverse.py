@@ -14,16 +14,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
-from ..ir.expr import Access, Compare, Cond, Expr, SizeOf, Tensor, Zero
+from ..ir.expr import ZERO, Access, Expr, SizeOf, Tensor, Zero
 from ..ir.program import Define, Program, Source
 from ..ir.subscripts import Index, at
-from ..ir.walk import accesses, free_indices, substitute, tensors
-from .cost import expression_cost, statement_cost
+from ..ir.walk import accesses, free_indices, nodes, tensors
+from .cost import expression_cost
 from .definitions import Definitions
 from .differentiate import Occurrence, adjoint_terms, occurrences
 from .eliminate import eliminate, sift
+from .introduce import ratio_to_sum, worth_a_name
 from .linear import Linear
-from .match import Pattern, find
+from .match import Pattern
 from .merge import merge_sums
 from .normal import Poly, Term, canonical, collect, components_of, expression, poly, term
 from .present import Names, complements, factored, fold_sums
@@ -32,6 +33,7 @@ from .step import Backward, Step, Steps
 
 ONE = Fraction(1)
 GROWTH = 24
+MANY = 12
 
 
 def reverse(
@@ -59,6 +61,7 @@ class _Reverse:
         self.statements: list[Define] = []
         self.adjoints: list[Define] = []
         self.drafts: list[_Draft] = []
+        self.forms: dict[Tensor, Poly] = {}
         self.gradients: dict[Tensor, Tensor] = {}
         self.cotangents: dict[Tensor, Tensor] = {}
         self.inlined: list[Pattern] = []
@@ -95,7 +98,7 @@ class _Reverse:
     def _result(self, outputs: Sequence[Tensor]) -> Backward:
         lin = self.lin
         forward = [s for f in lin.flat for s in (f, *lin.extra.get(f.target, ()))]
-        statements = share(self.statements, lin)
+        statements = share(self._bodies(), lin)
         return Backward(
             lin.program,
             Program(
@@ -139,7 +142,7 @@ class _Reverse:
         named = wanted or self._is_border(t, value, define, found)
         if target is self.cotangents.get(t):
             named = False
-        stages: list[tuple[str, Poly | Expr]] = [
+        stages: list[tuple[str, Poly | Tensor]] = [
             ("chain rule", collect(raw)),
             ("sift", collect(map(sift, raw))),
             ("inline", collect(sifted)),
@@ -147,8 +150,8 @@ class _Reverse:
             ("known sums", value),
         ]
         if named:
-            body = self._write(t, target, value, collect(sifted), eliminated, define)
-            stages.append(("compact form", body))
+            self._write(t, target, value, collect(sifted), eliminated, define)
+            stages.append(("compact form", target))
         self._explain(t, target, stages, facts, define)
         if named:
             seed = self._plain(target, t)
@@ -225,122 +228,85 @@ class _Reverse:
         sifted: Poly,
         eliminated: Poly,
         define: Define | None,
-    ) -> Expr:
-        compact = self._introduced(self._compact(value), define)
-        body = factored(compact, self._finite)
+    ) -> None:
+        compact = self._compact(value)
+        source = define.source if define is not None else Source()
+        ratio = ratio_to_sum(compact, self.lin)
+        while ratio is not None:
+            self._statement(ratio.target, ratio.axes, (ratio.body,), source, user=False)
+            self.names.add(ratio)
+            compact = collect(self.names.fold(x) for x in compact)
+            ratio = ratio_to_sum(compact, self.lin)
         scatter = None
         if set(map(canonical, sifted)) != set(map(canonical, eliminated)):
             scatter = expression(collect(self.names.fold(x) for x in sifted))
-        source = define.source if define is not None else Source()
         axes = self.lin.axes(t)
-        made = Define(target, axes, body, source, True, scatter, t.name)
-        self.statements.append(made)
+        self._statement(target, axes, compact, source, scatter=scatter, of=t.name)
         if len(value) == 1 and not is_alias(value):
             self.names.add(Pattern(target, axes, value[0]))
         self.defs.learn_gradient(target, axes, value)
-        return body
+
+    def _statement(
+        self,
+        target: Tensor,
+        axes: tuple[Index, ...],
+        form: Poly,
+        source: Source,
+        user: bool = True,
+        scatter: Expr | None = None,
+        of: str = "",
+    ) -> None:
+        """Note a statement; its body is written when all are known."""
+        self.forms[target] = form
+        self.statements.append(Define(target, axes, ZERO, source, user, scatter, of))
+
+    def _bodies(self) -> list[Define]:
+        """The statements with their bodies, those of introduced names among them."""
+        chosen, forms = worth_a_name(self.inlined, self.forms, self.lin, self._finite)
+        for pattern in chosen:
+            form = collect(self.names.fold(x) for x in forms[pattern.target])
+            forms[pattern.target] = form
+            t = next(t for t, target in self.adjoint.items() if target is pattern.target)
+            source = self.lin.definitions[t].source
+            made = Define(pattern.target, pattern.axes, ZERO, source, user=False, of=t.name)
+            self.statements.insert(0, made)
+        self.forms = forms
+        return [replace(s, body=factored(forms[s.target], self._finite)) for s in self.statements]
 
     def _compact(self, value: Poly) -> Poly:
         out = fold_sums(value, self.defs)
         out = complements(out, self.defs, self.names)
-        return merge_sums(collect(self.names.fold(x) for x in out))
+        return merge_sums(self._named(out))
 
-    def _introduced(self, value: Poly, define: Define | None) -> Poly:
-        """The terms with values named that the program has no name for, where that pays."""
-        value = self._with_ratios(value, define)
-        for pattern in self.inlined:
-            folded = collect(self._folded(pattern, t) for t in value)
-            extra = Define(pattern.target, pattern.axes, expression((pattern.body,)))
-            if folded != value and (
-                expression_cost(factored(folded, self._finite)) + statement_cost(extra)
-                < expression_cost(factored(value, self._finite))
-            ):
-                self._introduce(pattern, define)
-                return folded
-        return value
+    def _named(self, value: Poly) -> Poly:
+        """The terms with names put back: each as cheap as can be, or all together if that is
+        cheaper.
 
-    def _folded(self, pattern: Pattern, value: Term) -> Term:
-        """The term with a gradient's name put in wherever it fits, without the guards that it
-        makes idle."""
-        while True:
-            found = next(find(pattern, value), None)
-            if found is None:
-                return value
-            idle = [
-                c
-                for c in found.guards
-                if pattern.body.guards and self._idle(c, pattern.target, found)
-            ]
-            value = (
-                term(
-                    found.coef,
-                    found.bound,
-                    [c for c in found.guards if c not in idle],
-                    found.factors,
-                )
-                or found
-            )
-
-    def _idle(self, cond: Cond, name: Tensor, value: Term) -> bool:
-        """Whether a guard of a named gradient may be left out beside the name, which is 0 where it
-        fails.
-
-        It may where every other factor is finite or is what the condition was computed from: were
-        it not finite, the condition's own value would not be either.
+        A name that is good for one term may hide a factor that it shares with the others.
         """
-        origins = self.lin.origins(tensors(cond))
-        return isinstance(cond, Compare) and all(
-            isinstance(a, SizeOf)
-            or (
-                isinstance(a, Access)
-                and (a.tensor is name or a.tensor in origins or (e > 0 and self._finite(a.tensor)))
-            )
-            for a, e in value.factors
+        best = collect(self.names.fold(x) for x in value)
+        if not 1 < len(value) <= MANY:
+            return best
+        least = self._weight(best)
+        known = {a.tensor for t in value for a, _ in t.factors if isinstance(a, Access)}
+        put = dict.fromkeys(
+            a.tensor
+            for t in best
+            for a, _ in t.factors
+            if isinstance(a, Access) and a.tensor not in known
         )
+        for tensor in put:
+            other = collect(self.names.fold(x, without=tensor) for x in value)
+            weight = self._weight(other)
+            if weight < least:
+                best, least = other, weight
+        return best
 
-    def _introduce(self, pattern: Pattern, define: Define | None) -> None:
-        """A statement for a value that got a name."""
-        body = factored(collect([self.names.fold(pattern.body)]), self._finite)
-        source = define.source if define is not None else Source()
-        self.statements.append(Define(pattern.target, pattern.axes, body, source, False))
-        self.names.add(pattern)
-        self.inlined = [p for p in self.inlined if p.target is not pattern.target]
-
-    def _with_ratios(self, value: Poly, define: Define | None) -> Poly:
-        """A value over the sum of such values (a softmax) gets the name P if it has none."""
-        for t in value:
-            for atom, exponent in t.factors:
-                if isinstance(atom, Access) and exponent <= -1:
-                    ratio = self._ratio(atom.tensor, t)
-                    if ratio is not None:
-                        self._introduce(ratio, define)
-                        return self._with_ratios(collect(self.names.fold(x) for x in value), define)
-        return value
-
-    def _ratio(self, total: Tensor, value: Term) -> Pattern | None:
-        define = self.lin.definitions.get(total)
-        terms = poly(define.body) if define is not None else ()
-        if len(terms) != 1 or not terms[0].bound or terms[0].coef != 1 or terms[0].guards:
-            return None
-        if len(terms[0].factors) != 1 or terms[0].factors[0][1] != 1:
-            return None
-        whole = terms[0].factors[0][0]
-        present = [a.tensor for a, e in value.factors if isinstance(a, Access) and e >= 1]
-        if not isinstance(whole, Access) or whole.tensor not in present:
-            return None
-        axes = tuple(Index(f"P.{k}", n) for k, n in enumerate(whole.tensor.shape))
-        assert define is not None
-        moved = {s.index: at(i) for s, i in zip(whole.subs, axes, strict=True) if s.index}
-        if len(moved) != len(axes):
-            return None
-        under = substitute(define.access, moved)
-        part = Access(whole.tensor, tuple(map(at, axes)))
-        body = term(ONE, (), (), ((part, ONE), (under, -ONE)))  # type: ignore[arg-type]
-        if body is None or not any(True for _ in find(Pattern(total, axes, body), value)):
-            return None
-        target = Tensor(self.lin.name("P"), whole.tensor.shape, whole.tensor.dtype)
-        self.lin.letters[target] = self.lin.letters[whole.tensor]
-        return Pattern(target, axes, body, True)
+    def _weight(self, value: Poly) -> tuple[float, int, int]:
+        """Cost first, then made-up names, then length."""
+        body = factored(value, self._finite)
+        made_up = sum(not self.names.user.get(t, True) for t in tensors(body))
+        return expression_cost(body), made_up, sum(1 for _ in nodes(body))
 
     # Explaining.
 
@@ -348,7 +314,7 @@ class _Reverse:
         self,
         t: Tensor,
         target: Tensor,
-        stages: Sequence[tuple[str, Poly | Expr]],
+        stages: Sequence[tuple[str, Poly | Tensor]],
         facts: Sequence[tuple[Term, Poly]],
         define: Define | None,
     ) -> None:
@@ -360,7 +326,11 @@ class _Reverse:
     def _written(self, draft: _Draft) -> Iterator[Step]:
         before: Expr | None = None
         for name, value in draft.stages:
-            after = value if not isinstance(value, tuple) else expression(value)
+            after = (
+                expression(value)
+                if isinstance(value, tuple)
+                else factored(self.forms[value], self._finite)
+            )
             if before is not None and after is not before:
                 reason = REASONS[name]
                 if name == "known sums":
@@ -401,7 +371,7 @@ class _Draft:
 
     target: Tensor
     axes: tuple[Index, ...]
-    stages: tuple[tuple[str, Poly | Expr], ...]
+    stages: tuple[tuple[str, Poly | Tensor], ...]
     facts: tuple[tuple[Term, Poly], ...]
     quiet: bool
 

@@ -26,7 +26,7 @@ def share(statements: Sequence[Define], linear: Linear) -> list[Define]:
         elif len(places) > 1:
             names[key] = _named(places[0], linear)
     if not names:
-        return list(statements)
+        return in_order(statements)
     fresh = [d for d in names.values() if d not in statements]
     changed = [_with_names(s, names) for s in (*fresh, *statements)]
     return in_order(changed)

@@ -1,0 +1,143 @@
+"""Names for values that the program has none for, where a name makes the backward pass cheaper."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from fractions import Fraction
+
+from ..ir.expr import Access, Compare, Cond, SizeOf, Tensor
+from ..ir.subscripts import Index, at
+from ..ir.walk import substitute, tensors
+from .cost import expression_cost
+from .linear import Linear
+from .match import Pattern, find
+from .normal import Poly, Term, collect, expression, poly, term
+from .present import Finite, factored
+
+ONE = Fraction(1)
+
+
+def ratio_to_sum(value: Poly, linear: Linear) -> Pattern | None:
+    """``e/Σe`` in a term, a value over the sum of such values (a softmax), as a pattern named P."""
+    for part in value:
+        for atom, exponent in part.factors:
+            if isinstance(atom, Access) and exponent <= -1:
+                found = _ratio(atom.tensor, part, linear)
+                if found is not None:
+                    return found
+    return None
+
+
+def _ratio(total: Tensor, value: Term, linear: Linear) -> Pattern | None:
+    define = linear.definitions.get(total)
+    terms = poly(define.body) if define is not None else ()
+    if define is None or len(terms) != 1 or not terms[0].bound or terms[0].guards:
+        return None
+    if terms[0].coef != 1 or len(terms[0].factors) != 1 or terms[0].factors[0][1] != 1:
+        return None
+    whole = terms[0].factors[0][0]
+    present = [a.tensor for a, e in value.factors if isinstance(a, Access) and e >= 1]
+    if not isinstance(whole, Access) or whole.tensor not in present:
+        return None
+    axes = tuple(Index(f"P.{k}", n) for k, n in enumerate(whole.tensor.shape))
+    moved = {s.index: at(i) for s, i in zip(whole.subs, axes, strict=True) if s.index}
+    if len(moved) != len(axes):
+        return None
+    under = substitute(define.access, moved)
+    part = Access(whole.tensor, tuple(map(at, axes)))
+    body = term(ONE, (), (), ((part, ONE), (under, -ONE)))  # type: ignore[arg-type]
+    if body is None or next(find(Pattern(total, axes, body), value), None) is None:
+        return None
+    target = Tensor(linear.name("P"), whole.tensor.shape, whole.tensor.dtype)
+    linear.letters[target] = linear.letters[whole.tensor]
+    return Pattern(target, axes, body, True)
+
+
+def worth_a_name(
+    patterns: Sequence[Pattern], forms: Mapping[Tensor, Poly], linear: Linear, finite: Finite
+) -> tuple[list[Pattern], dict[Tensor, Poly]]:
+    """The inlined gradients whose names make all forms together cheaper, and the forms with
+    them."""
+    chosen: list[Pattern] = []
+    now = dict(forms)
+    reads = {target: _tensors(value) for target, value in now.items()}
+    costs = {target: expression_cost(factored(value, finite)) for target, value in now.items()}
+    for pattern in patterns:
+        needed = _tensors((pattern.body,))
+        touched = [t for t in now if needed <= reads[t]]
+        folded = {t: collect(put_in(pattern, x, linear, finite) for x in now[t]) for t in touched}
+        changed = {t: value for t, value in folded.items() if value != now[t]}
+        if not changed:
+            continue
+        after = {t: expression_cost(factored(value, finite)) for t, value in changed.items()}
+        own = expression_cost(expression((pattern.body,)))
+        if own + sum(after.values()) < sum(costs[t] for t in changed):
+            chosen.append(pattern)
+            now |= changed
+            now[pattern.target] = (pattern.body,)
+            costs |= after
+            costs[pattern.target] = own
+            for target in (*changed, pattern.target):
+                reads[target] = _tensors(now[target])
+    return chosen, now
+
+
+def _tensors(value: Iterable[Term]) -> set[Tensor]:
+    return {a.tensor for t in value for a, _ in t.factors if isinstance(a, Access)}
+
+
+def put_in(pattern: Pattern, value: Term, linear: Linear, finite: Finite) -> Term:
+    """The term with a gradient's name put in, without the guards that the name makes idle."""
+    while True:
+        found = next(find(pattern, value), None)
+        if found is None:
+            return value
+        kept = [
+            c
+            for c in found.guards
+            if c not in _guards_of(pattern, found)
+            or not _idle(c, pattern.target, found, linear, finite)
+        ]
+        value = term(found.coef, found.bound, kept, found.factors) or found
+
+
+def _guards_of(pattern: Pattern, found: Term) -> list[Cond]:
+    """The pattern's own guards where its name was put."""
+    out: list[Cond] = []
+    for atom, _ in found.factors:
+        if isinstance(atom, Access) and atom.tensor is pattern.target:
+            place = dict(zip(pattern.axes, atom.subs, strict=True))
+            out.extend(substitute(c, place) for c in pattern.body.guards)  # type: ignore[misc]
+    return out
+
+
+def _idle(cond: Cond, name: Tensor, value: Term, linear: Linear, finite: Finite) -> bool:
+    """Whether a guard may be left out beside a name that is 0 where it fails.
+
+    It may where every other factor is taken for finite, or is what the condition was computed from
+    in the same way: were it not finite, the condition's own values would not be either.
+    """
+    if not isinstance(cond, Compare) or cond.op not in ("<", "<="):
+        return False
+    read = tensors(cond)
+    origins = linear.origins(read)
+    inverted = {
+        a.tensor
+        for t in origins
+        if t in linear.definitions
+        for part in poly(linear.definitions[t].body)
+        for a, e in part.factors
+        if isinstance(a, Access) and e < 0
+    }
+    return all(
+        isinstance(a, SizeOf)
+        or (
+            isinstance(a, Access)
+            and (
+                a.tensor is name
+                or (e > 0 and (finite(a.tensor) or a.tensor in origins))
+                or (e < 0 and a.tensor in inverted and a.tensor not in read)
+            )
+        )
+        for a, e in value.factors
+    )
