@@ -315,7 +315,7 @@ class Scope:
                 return lambda p: 1 if test(p) else 0
 
     def product(self, factors: Sequence[Expr]) -> Reader:
-        """Guards first, those that read nothing before those that do, wherever they stand."""
+        """Guards first, wherever they stand; the rest only where all of them hold."""
         guards = in_order([f.cond for f in factors if isinstance(f, Guard)])
         rest = [self.value(f) for f in factors if not isinstance(f, Guard)]
         inner = _folded(self.context.arithmetic.mul, rest, 1)
@@ -325,10 +325,24 @@ class Scope:
         return lambda p: inner(p) if test(p) else 0
 
     def all_of(self, conds: Sequence[Cond]) -> Reader:
+        """Whether all hold; a read outside an array is an error only where no other is false."""
         tests = [self.cond(c) for c in conds]
         if len(tests) == 1:
             return tests[0]
-        return lambda p: all(test(p) for test in tests)
+
+        def together(p: Point) -> bool:
+            outside = None
+            for test in tests:
+                try:
+                    if not test(p):
+                        return False
+                except CheckError as error:
+                    outside = error
+            if outside is not None:
+                raise outside
+            return True
+
+        return together
 
     def _cond(self, node: Cond) -> Reader:
         arithmetic = self.context.arithmetic
@@ -487,14 +501,15 @@ class Scope:
         depth = max(self.depth, self.context_depth())
         inner = self.inner(indices, depth)
         extents = [value_of(i.extent, self.context.sizes) for i in indices]
-        levels: list[list[Reader]] = [[] for _ in range(len(indices) + 1)]
+        levels: list[list[Cond]] = [[] for _ in range(len(indices) + 1)]
         for cond in in_order(domain):
             bound = [k for k, i in enumerate(indices, 1) if i in free_indices(cond)]
-            level = len(indices) if reads_arrays(cond) else max(bound, default=0)
-            levels[level].append(inner.cond(cond))
+            last = len(indices) if reads_arrays(cond) else max(bound, default=0)
+            levels[last].append(cond)
+        tests = [inner.all_of(conds) for conds in levels]
 
         def walk(p: Point, level: int) -> Any:
-            if not all(test(p) for test in levels[level]):
+            if not tests[level](p):
                 return
             if level == len(indices):
                 yield

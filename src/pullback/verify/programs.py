@@ -60,7 +60,8 @@ class _Checks:
             for sample, raw, windows, rng in self.decimal():
                 compact.arrays(raw[gradient.name], sample.arrays[gradient.name])
                 scatter.arrays(raw[gradient.name], windows.get(gradient.name))
-                quotient.number(*self.slopes(tensor, gradient, sample, Random(f"{rng} {k}")))
+                if "grid" not in rng:  # at ties the derivative is a convention, no slope
+                    quotient.number(*self.slopes(tensor, gradient, sample, Random(f"{rng} {k}")))
             found.append(compact.comparison(EXACT, exact.get(gradient.name, "")))
             found += [scatter.comparison(EXACT)] if scatter.count else []
             found.append(quotient.comparison(LIMIT))

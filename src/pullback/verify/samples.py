@@ -11,11 +11,11 @@ from typing import Any
 
 from ..errors import CheckError, PullbackError, ShapeError
 from ..ir.arithmetic import PRIME, Abstain, Arithmetic, Modular, Resample, Residue
-from ..ir.expr import Access, Arg, Expr, Reduce, Tensor, Zero
+from ..ir.expr import Access, Arg, Divides, Expr, Inside, Reduce, SizeOf, Tensor, Zero
 from ..ir.interpret import Array, define, typed, value_of
 from ..ir.program import Define, Program, reads
 from ..ir.sizes import Size
-from ..ir.subscripts import Index, Lookup, Subscript
+from ..ir.subscripts import Index, Lookup, Quotient, Remainder, Subscript
 from ..ir.walk import (
     Tree,
     bound_indices,
@@ -47,13 +47,30 @@ class Sample:
 
 def names_in(statements: Iterable[Define], inputs: Iterable[Tensor]) -> tuple[str, ...]:
     """Every named size in inputs and statements, sorted."""
-    found: set[str] = set()
-    for tensor in inputs:
-        found.update(name for n in tensor.shape for name in n.names())
+    sizes = [n for tensor in inputs for n in tensor.shape]
     for statement in statements:
-        for extent in extents(statement):
-            found.update(extent.names())
-    return tuple(sorted(found))
+        sizes += extents(statement)
+        for node in nodes(statement.body):
+            sizes += [n for sub in subscripts(node) for n in _sizes_in(sub)]
+            match node:
+                case SizeOf(n) | Inside(_, n) | Divides(n, _):
+                    sizes.append(n)
+    return tuple(sorted({name for n in sizes for name in n.names()}))
+
+
+def _sizes_in(sub: Subscript) -> Iterator[Size]:
+    yield sub.const
+    for atom, n in sub.terms:
+        yield n
+        match atom:
+            case Index(_, extent):
+                yield extent
+            case Quotient(value, divisor) | Remainder(value, divisor):
+                yield divisor
+                yield from _sizes_in(value)
+            case Lookup(access):
+                for inner in access.subs:
+                    yield from _sizes_in(inner)
 
 
 def extents(statement: Define) -> list[Size]:
@@ -217,11 +234,16 @@ def draw(
     arithmetic: Arithmetic,
     style: str = "signed",
     loosen: bool = False,
+    readers: Sequence[Define] = (),
 ) -> Sample | None:
-    """A sample with the values of all statements, None where no draw gives defined ones."""
+    """A sample with the values of all statements, None where no draw gives defined ones.
+
+    ``readers`` are further statements whose subscripts the integers must fit.
+    """
+    users = (*statements, *readers)
     for _ in range(TRIES):
         sample = Sample(sizes, arithmetic)
-        sample.arrays.update(draw_inputs(inputs, statements, sizes, rng, arithmetic, style))
+        sample.arrays.update(draw_inputs(inputs, users, sizes, rng, arithmetic, style))
         try:
             compute(sample, statements, rng, loosen)
         except (Resample, CheckError, ShapeError):

@@ -68,8 +68,10 @@ class Surroundings:
         self.inputs = (*backward.program.inputs, *backward.cotangents)
         self.statements = needed(backward, steps)
         self.seed = seed
-        names = [Define(s.target, s.indices, s.before) for s in steps]
-        sizes = draw_sizes([*self.statements, *names], self.inputs, Random(seed), 4)
+        self.sides = [
+            Define(s.target, s.indices, side) for s in steps for side in (s.before, s.after)
+        ]
+        sizes = draw_sizes([*self.statements, *self.sides], self.inputs, Random(seed), 4)
         self.sizes = [
             n for n in sizes if sum(work(s, n) for s in self.statements) <= WORK
         ]
@@ -80,7 +82,14 @@ class Surroundings:
         arithmetic: Arithmetic = MODULAR if modular else DECIMALS
         try:
             return draw(
-                self.inputs, self.statements, self.sizes[k], rng, arithmetic, style, modular
+                self.inputs,
+                self.statements,
+                self.sizes[k],
+                rng,
+                arithmetic,
+                style,
+                loosen=modular,
+                readers=self.sides,
             )
         except PullbackError:
             return None
