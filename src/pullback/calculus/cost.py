@@ -1,7 +1,8 @@
 """What a form costs: elements computed, with weights; the measure by which forms are chosen.
 
-A named size counts as 64, a literal as itself (at most 4096, at least 2: an axis of one still has
-to be written). Costs compare forms of the same value; they predict no time.
+A named size n counts as 64 would. An extent counts for 32 more than it is, at most 4096: the form
+that is right for large arrays is wanted for small ones too, but longer axes stay longer. Costs
+compare forms of the same value; they predict no time.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ def extent_cost(extent: Size) -> float:
     if literal is None:
         names = dict.fromkeys(extent.names(), TYPICAL)
         literal = extent.value(names)
-    return float(min(max(literal, 2), 4096))
+    return 2.0 if literal <= 1 else float(min(literal, 4096) + 32)
 
 
 def volume(indices: Iterable[Index]) -> float:

@@ -219,6 +219,9 @@ class Definitions:
 
     def known(self, inner: Term) -> Poly | None:
         """What a closed sum of forward values is, if that is simpler than the sum; else None."""
+        reads = [a.tensor for a, _ in inner.factors if isinstance(a, Access)]
+        if len(reads) > 1 and any(t not in self.order for t in reads):
+            return None  # a gradient beside other factors: what it is made of can't make it known
         names = {index: Index(f"?{k}", index.extent) for k, index in enumerate(free_of(inner))}
         general = renamed(inner, names)
         if general is None:

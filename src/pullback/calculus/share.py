@@ -19,8 +19,9 @@ def share(statements: Sequence[Define], linear: Linear) -> list[Define]:
     run."""
     found = _occurrences(statements)
     names: dict[Tree, Define] = {}
+    wholes = {_key(s.body, s.indices): s for s in reversed(statements)}
     for key, places in found.items():
-        whole = next((s for s in statements if _key(s.body, s.indices) is key), None)
+        whole = wholes.get(key)
         if whole is not None:
             names[key] = whole
         elif len(places) > 1:
