@@ -552,6 +552,42 @@ def test_another_shape_or_dtype_is_another_trace(traces: list[Any]) -> None:
     assert len(traces) == 4
 
 
+@pytest.fixture
+def derivations(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """Every program that is differentiated."""
+    made: list[Any] = []
+    real = pullback.runtime.compiled.reverse
+
+    def counting(program: Any, *rest: Any) -> Any:
+        made.append(program)
+        return real(program, *rest)
+
+    monkeypatch.setattr(pullback.runtime.compiled, "reverse", counting)
+    return made
+
+
+def test_many_shapes_take_two_derivations(derivations: list[Any]) -> None:
+    def loss(x: Array, w: Array, y: Array) -> Any:
+        s = x @ w
+        return -s[np.arange(len(y)), y].mean() + np.log(np.exp(s).sum(axis=1)).mean()
+
+    for n in (64, 17, 5, 3, 2, 1, 40):
+        x, w, y = draw(n, 4), draw(4, 3), RNG.integers(0, 3, n)
+        found = grad(loss, "w")(x, w, y)
+        p = np.exp(x @ w) / np.exp(x @ w).sum(1, keepdims=True)
+        assert close(found, x.T @ (p - np.eye(3)[y]) / n)
+    assert len(derivations) == 2
+
+
+def test_a_function_of_the_size_is_derived_for_each() -> None:
+    def f(x: Array) -> Any:
+        return (x if len(x) > 3 else 10 * x).sum() * (len(x) % 3) + x[: len(x) // 2].sum()
+
+    for n in (8, 7, 6, 5, 4, 3, 2, 1):
+        x = draw(n)
+        assert close(grad(f)(x), differences(f, (x,), np.ones(()), 0))
+
+
 def test_true_is_not_one() -> None:
     def f(x: Array, flag: Any) -> Any:
         return (x * (3.0 if flag is True else 5.0)).sum()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import types
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -123,6 +124,14 @@ class Call:
         return tuple(item for structure in self.structures for item in _code_in(structure))
 
     @property
+    def form(self) -> Hashable:
+        """Like ``key``, but for the extents of the arrays."""
+        leaves = [
+            (leaf.ndim, leaf.dtype) if type(leaf) is not float else float for leaf in self.leaves
+        ]
+        return (self.positional, self.keywords, *self.structures, *leaves)
+
+    @property
     def floats(self) -> tuple[str, ...]:
         """The values of the Python floats, exactly."""
         return tuple(leaf.hex() for leaf in self.leaves if type(leaf) is float)
@@ -180,6 +189,15 @@ class Call:
         """The positions of a slot's leaves among all leaves."""
         start = sum(self.counts[:slot])
         return range(start, start + self.counts[slot])
+
+
+def identity(function: Callable[..., Any]) -> Hashable:
+    """What stays the same for functions that the same source makes (lambdas in a loop, methods)."""
+    if isinstance(function, types.FunctionType):
+        return function.__code__
+    if isinstance(function, types.MethodType) and isinstance(function.__func__, types.FunctionType):
+        return function.__func__.__code__
+    return function
 
 
 def check_argnums(argnums: Argnums) -> tuple[tuple[int | str, ...], bool]:

@@ -11,12 +11,15 @@ import numpy as np
 from ..errors import ArgumentError
 from ..ir.expr import Tensor
 from ..ir.program import Program, solve_sizes
-from ..trace.tracer import trace
+from ..trace.tracer import Spec, Traced, trace
 from ..trees import Branch, Leaf, Structure, count, paths, show_path, unflatten
-from .calls import Call, as_array
+from .calls import Call, as_array, identity
+from .general import Generals, Shapes
 from .notated import Formula
 
 Array = np.ndarray[Any, Any]
+
+_GENERALS = Generals()
 
 
 @dataclass(frozen=True)
@@ -89,10 +92,26 @@ def forward_of(
         positional, keywords = call.rebuilt(leaves)
         return function(*positional, **keywords)
 
-    traced = trace(flat, {call.names[n]: call.leaves[n] for n in given})
+    names = [call.names[n] for n in given]
+    leaves = [call.leaves[n] for n in given]
+
+    def at(shapes: Shapes) -> Traced:
+        specs = map(_spec, leaves, shapes)
+        return trace(flat, dict(zip(names, specs, strict=True)))
+
+    shapes = tuple(() if isinstance(leaf, float) else tuple(leaf.shape) for leaf in leaves)
+    form = (identity(function), has_aux, tuple(fixed), call.form)
+    if fixed or call.traced:
+        traced = at(shapes)
+    else:
+        traced = _GENERALS.best(form, shapes, names, at)
     constants = tuple(traced.constants[t.name] for t in traced.program.inputs[len(given) :])
     structure, more = _split(traced.structure, has_aux)
     return Forward(traced.program, given, constants, structure, more)
+
+
+def _spec(leaf: Any, shape: tuple[int, ...]) -> Any:
+    return leaf if isinstance(leaf, float) else Spec(shape, leaf.dtype.name)
 
 
 def sizes_of(program: Program, values: Sequence[Any]) -> dict[str, int]:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import types
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any, Generic, TypeVar
 
 from ..errors import TraceError
-from .calls import Call
+from .calls import Call, identity
 from .captured import Facts, captured, kept, same
 
 MOST_SIGNATURES = 1024
@@ -39,16 +38,16 @@ class Plans(Generic[Plan]):
         if facts is None or call.traced:
             return self._made(call, make)[0]
         try:
-            plan = self._kept((_identity(function), kind, call.key), facts)
+            plan = self._kept((identity(function), kind, call.key), facts)
             if plan is _STEERED:
-                plan = self._kept((_identity(function), kind, call.key, call.floats), facts)
+                plan = self._kept((identity(function), kind, call.key, call.floats), facts)
         except TypeError:  # a function object that can't be hashed
             return self._made(call, make)[0]
         if plan is not None:
             return plan  # type: ignore[return-value]
         before = kept(facts)  # what tracing it changes, it depends on
         made, steered = self._made(call, make)
-        key = (_identity(function), kind, call.key)
+        key = (identity(function), kind, call.key)
         if steered:
             self._keep(key, before, _STEERED)
             self._keep((*key, call.floats), before, made)
@@ -83,12 +82,3 @@ class Plans(Generic[Plan]):
         self.found.move_to_end(key)
         while len(self.found) > self.most:
             self.found.popitem(last=False)
-
-
-def _identity(function: Callable[..., Any]) -> Hashable:
-    """What stays the same for functions made anew by the same source (lambdas in a loop, bound methods)."""
-    if isinstance(function, types.FunctionType):
-        return function.__code__
-    if isinstance(function, types.MethodType) and isinstance(function.__func__, types.FunctionType):
-        return function.__func__.__code__
-    return function
