@@ -15,11 +15,12 @@ from ..errors import ShapeError
 from ..ir.expr import Access, Tensor
 from ..ir.program import solve_sizes
 from ..ir.sizes import Size, size
-from ..ir.subscripts import Quotient, Subscript, bounds, constant, indices_of
+from ..ir.subscripts import Quotient, Subscript, bounds, indices_of
 from .affine import Affine
+from .bounds import has_lookup
 from .names import Names, Use
 from .tokens import where
-from .tree import Binder, Declaration, Definition, Group, Line, Name, Part, Radix, Read, Syntax, bare
+from .tree import Binder, Declaration, Definition, Line, Name, Part, Radix, Read, Syntax, bare
 
 AxisKey = tuple[str, int]
 Key = Union[int, AxisKey]  # the position of a binder, or an axis of an array
@@ -333,27 +334,27 @@ class Extents:
         return False
 
     def shifted_axes(self) -> bool:
-        """Name an input's axis that only shifted reads mention, where no given size could be meant."""
+        """Name an input's axis that only shifted reads mention."""
         for item in self.shifted:
             key = (item.use.name, item.axis)
-            if self.extent(key) is not None or self.names.arrays[key[0]].line is not None:
-                continue
-            orphans = [n for n in self.names.given if n not in self.taken and n not in self.replaced]
-            sub = self.affine.subscript(item.sub)
-            letters = [atom.name for atom, _ in sub.terms if hasattr(atom, "extent")]
-            letters += [i.name for i in indices_of(sub)]
-            letter = letters[0].upper() if letters and sub.terms[0][0] else f"{key[0]}_{key[1]}"
-            if not _has_index(sub):
-                letter = f"{key[0]}_{key[1]}"
-            if orphans and letter not in orphans and _has_index(sub):
-                self.names.fail(
-                    item.use.node,
-                    f"the extent of axis {key[1]} of {key[0]} can't be inferred",
-                    hint=f"declare it on a line of its own: {self.declaration(key[0])}",
-                )  # fmt: skip
-            self.name(key, letter)
-            return True
+            if self.extent(key) is None and self.names.arrays[key[0]].line is None:
+                self.name(key, self.letter(key, item))
+                return True
         return False
+
+    def letter(self, key: AxisKey, item: Shifted) -> str:
+        """The first index of a shifted subscript, where no given size could be meant instead."""
+        sub = self.affine.subscript(item.sub)
+        letters = [] if has_lookup(sub) else [index.name for index in indices_of(sub)]
+        if not letters:
+            return f"{key[0]}_{key[1]}"
+        loose = [n for n in self.names.given if n not in self.taken and n not in self.replaced]
+        if loose and letters[0].upper() not in loose:
+            self.names.fail(
+                item.use.node, f"the extent of axis {key[1]} of {key[0]} can't be inferred",
+                hint=f"declare it on a line of its own: {self.declaration(key[0])}",
+            )  # fmt: skip
+        return letters[0]
 
     def declaration(self, name: str) -> str:
         dims = []
@@ -394,12 +395,6 @@ class Extents:
             self.check_limit(self.of_binder(binder), binder)
 
 
-def _has_index(sub: Subscript) -> bool:
-    return bool(indices_of(sub)) and not any(
-        type(atom).__name__ == "Lookup" for atom, _ in sub.terms
-    )
-
-
 def _limit(sub: Subscript, start: int, extent: Size) -> Size | None:
     """The largest extent of the index ``?start`` that keeps ``sub`` below ``extent`` and >= 0."""
     unknown = f"?{start}"
@@ -428,6 +423,3 @@ def _least(limits: list[Size]) -> Size | None:
         if all((other - form).at_least(0) for other in limits):
             return form
     return None
-
-
-__all__ = ["Extents", "Group", "constant"]

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from difflib import get_close_matches
 from fractions import Fraction
 from itertools import pairwise
+from typing import NoReturn
 
 from ..errors import LimitError
 from ..functions import TABLE
@@ -469,7 +470,7 @@ class Lower:
             return out
         return Apply(name, tuple(self.args(node, row.arity)))
 
-    def unknown(self, node: Call) -> None:
+    def unknown(self, node: Call) -> NoReturn:
         known = sorted({*TABLE, *SPELLINGS, *POWERS, *BUILDERS} - {"add", "mul"})
         close = get_close_matches(node.name, known, 1)
         hint = f"did you mean {close[0]}?" if close else ""
