@@ -95,7 +95,11 @@ def transformer_arguments(
     return rng.normal(size=(batch, length, width)), blocks
 
 
-MODELS: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
-    "24-layer MLP": (mlp, mlp_arguments(24)),
-    "12-block transformer": (transformer, transformer_arguments(12)),
+# Each model with example arguments by name, as ``pullback.derive`` takes them.
+MODELS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
+    "24-layer MLP": (mlp, dict(zip(("X", "layers"), mlp_arguments(24), strict=True))),
+    "12-block transformer": (
+        transformer,
+        {**dict(zip(("X", "blocks"), transformer_arguments(12), strict=True)), "heads": 2},
+    ),
 }

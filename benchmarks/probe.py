@@ -14,22 +14,16 @@ from .forms import CONTESTS
 from .models import MODELS
 
 
-def _form(value: Callable[..., Any], shapes: dict[str, str]) -> Callable[[], Any]:
+def _form(value: Callable[..., Any], shapes: dict[str, Any]) -> Callable[[], Any]:
     import pullback
 
     return lambda: pullback.derive(value, **shapes)
 
 
-def _model(function: Callable[..., Any], arguments: tuple[Any, ...]) -> Callable[[], Any]:
-    import pullback
-
-    return lambda: pullback.derive(function, *arguments)
-
-
 _MAKERS: dict[str, Callable[[], Callable[[], Any]]] = {
     **{c.form.name: lambda f=c.form: _form(f.value, f.shapes) for c in CONTESTS},  # type: ignore[misc]
     "digits model": lambda: _form(digits.loss, digits.SHAPES),
-    **{name: lambda m=model: _model(*m) for name, model in MODELS.items()},  # type: ignore[misc]
+    **{name: lambda m=model: _form(*m) for name, model in MODELS.items()},  # type: ignore[misc]
 }
 
 CASES: tuple[str, ...] = tuple(_MAKERS)

@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pullback.report.page import write_report
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from sklearn.datasets import load_digits
 
 import pullback
+from pullback.report.page import write_report
 
 EPSILON = 1e-5
 WANTED = 0.96
@@ -153,15 +153,15 @@ def main(arguments: list[str] | None = None) -> int:
     console = Console()
     rng = np.random.default_rng(options.seed)
     data = split_digits(rng)
-    parameters = start(rng, data.X.shape[1], options.hidden, 10)
+    sizes = {"N": options.batch, "D": data.X.shape[1], "H": options.hidden, "C": 10}
+    parameters = start(rng, sizes["D"], sizes["H"], sizes["C"])
 
-    derivation = pullback.derive(loss, argnums=PARAMETERS, **SHAPES)
-    console.print(derivation)
+    derivation = pullback.derive(loss, wrt=PARAMETERS, sizes=sizes, **SHAPES)
+    derivation.show()
 
     console.rule("check")
-    first = (data.X[: options.batch], data.y[: options.batch], *parameters.values())
-    checked = pullback.check_grads(loss, first, argnums=PARAMETERS, seed=options.seed)
-    console.print(checked)
+    checked = derivation.verify(options.seed)
+    console.print(str(checked), markup=False, highlight=False)
     if not checked.passed:
         return 1
 

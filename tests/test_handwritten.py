@@ -11,20 +11,22 @@ from typing import Any
 import numpy as np
 import pytest
 
+import pullback
 from tests.handwritten import FORMS, Form
 
 FORM = pytest.mark.parametrize("form", FORMS, ids=lambda form: form.name)
 
 
-def statements(source: str) -> int:
-    """The statements in the body of the one function in ``source``, nested ones too."""
-    function = next(n for n in ast.walk(ast.parse(source)) if isinstance(n, ast.FunctionDef))
+def statements(source: str, name: str) -> int:
+    """The statements in the body of a function in ``source``, nested ones too."""
+    functions = [n for n in ast.walk(ast.parse(source)) if isinstance(n, ast.FunctionDef)]
+    (function,) = (n for n in functions if n.name == name)
     body = function.body[ast.get_docstring(function) is not None :]
     return sum(isinstance(node, ast.stmt) for top in body for node in ast.walk(top))
 
 
 def handwritten_statements(form: Form) -> int:
-    return statements(textwrap.dedent(inspect.getsource(form.backward)))
+    return statements(textwrap.dedent(inspect.getsource(form.backward)), "backward")
 
 
 def slope(function: Callable[..., Any], point: list[Any], along: list[Any]) -> Any:
@@ -56,4 +58,22 @@ def test_handwritten_backward_agrees_with_finite_differences(form: Form) -> None
 
 
 def test_statements_counts_nested_ones_and_no_docstring() -> None:
-    assert statements('def f(x):\n    "doc"\n    for i in x:\n        y = i\n    return y') == 3
+    source = 'def f(x):\n    "doc"\n    for i in x:\n        y = i\n    return y'
+    assert statements(source, "f") == 3
+
+
+@FORM
+def test_generated_backward_is_as_short_and_equal(form: Form) -> None:
+    derivation = pullback.derive(form.value, **form.shapes)
+    source = derivation.source("numpy")
+    assert statements(source, "backward") <= handwritten_statements(form) + 2
+    arguments = form.arguments(form.small, seed=2)
+    out, cache = form.forward(*arguments)
+    upstream = np.random.default_rng(3).normal(size=np.shape(out))[()]
+    generated = derivation.compile()
+    found, residuals = generated.forward(*arguments)
+    np.testing.assert_allclose(found, out, rtol=1e-12)
+    gradients = generated.backward(upstream, residuals)
+    gradients = gradients if isinstance(gradients, tuple) else (gradients,)
+    for ours, theirs in zip(gradients, form.backward(upstream, cache), strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-9, atol=1e-11)
