@@ -8,10 +8,10 @@ from fractions import Fraction
 from ..ir.expr import Access, Compare, Cond, SizeOf, Tensor
 from ..ir.subscripts import Index, at
 from ..ir.walk import substitute, tensors
-from .cost import expression_cost
+from .cost import expression_cost, volume
 from .linear import Linear
 from .match import Pattern, find
-from .normal import Poly, Term, collect, expression, poly, term
+from .normal import Poly, Term, collect, expression, free_of, poly, term
 from .present import Finite, factored
 
 ONE = Fraction(1)
@@ -67,7 +67,8 @@ def worth_a_name(
         touched = [t for t in now if needed <= reads[t]]
         folded = {t: collect(put_in(pattern, x, linear, finite) for x in now[t]) for t in touched}
         changed = {t: value for t, value in folded.items() if value != now[t]}
-        if not changed:
+        size = max((volume(free_of(x)) for v in changed.values() for x in v), default=0.0)
+        if not changed or volume(pattern.axes) < size:
             continue
         after = {t: expression_cost(factored(value, finite)) for t, value in changed.items()}
         own = expression_cost(expression((pattern.body,)))

@@ -103,20 +103,21 @@ class Names:
         self.user[pattern.target] = pattern.user
         self.patterns.setdefault(atoms[0].tensor, []).append(pattern)
 
-    def fold(self, value: Term, without: Tensor | None = None) -> Term:
-        """The term with names put back so that it is cheapest: a small search, best first."""
-        best, seen = value, {value}
-        frontier = [(self._rank(value), value)]
-        while frontier and len(seen) < STATES:
-            frontier.sort(key=lambda pair: pair[0])
-            rank, state = frontier.pop(0)
-            if rank < self._rank(best):
-                best = state
-            for option in self._options(state, without):
-                if option not in seen:
-                    seen.add(option)
-                    frontier.append((self._rank(option), option))
-        return min([best, *(t for _, t in frontier)], key=self._rank)
+    def fold(self, value: Term) -> Term:
+        """The term with names put back so that it is cheapest."""
+        return self.forms(value)[0]
+
+    def forms(self, value: Term) -> list[Term]:
+        """Ways to write a term in names, the cheapest first: a small search, best first."""
+        found = {value: self._rank(value)}
+        frontier = [value]
+        while frontier and len(found) < STATES:
+            frontier.sort(key=found.__getitem__)
+            for option in self._options(frontier.pop(0)):
+                if option not in found:
+                    found[option] = self._rank(option)
+                    frontier.append(option)
+        return sorted(found, key=found.__getitem__)
 
     def _rank(self, value: Term) -> tuple[float, int, str]:
         """Cost first, then fewer made-up names, then the text."""
@@ -125,12 +126,10 @@ class Names:
         )
         return (term_cost(value), made_up, value.key)
 
-    def _options(self, value: Term, without: Tensor | None) -> Iterable[Term]:
+    def _options(self, value: Term) -> Iterable[Term]:
         tensors = dict.fromkeys(a.tensor for a, _ in value.factors if isinstance(a, Access))
         for tensor in tensors:
             for pattern in self.patterns.get(tensor, ()):
-                if pattern.target is without:
-                    continue
                 for exponent in _useful_exponents(pattern, value):
                     yield from find(pattern, value, exponent)
 

@@ -34,6 +34,7 @@ from .step import Backward, Step, Steps
 ONE = Fraction(1)
 GROWTH = 24
 MANY = 12
+FORMS = 5
 
 
 def reverse(
@@ -284,23 +285,17 @@ class _Reverse:
 
         A name that is good for one term may hide a factor that it shares with the others.
         """
-        best = collect(self.names.fold(x) for x in value)
-        if not 1 < len(value) <= MANY:
-            return best
-        least = self._weight(best)
-        known = {a.tensor for t in value for a, _ in t.factors if isinstance(a, Access)}
-        put = dict.fromkeys(
-            a.tensor
-            for t in best
-            for a, _ in t.factors
-            if isinstance(a, Access) and a.tensor not in known
-        )
-        for tensor in put:
-            other = collect(self.names.fold(x, without=tensor) for x in value)
-            weight = self._weight(other)
-            if weight < least:
-                best, least = other, weight
-        return best
+        forms = [self.names.forms(x)[:FORMS] for x in value]
+        best = [options[0] for options in forms]
+        if 1 < len(value) <= MANY:
+            least = self._weight(collect(best))
+            for k, options in enumerate(forms):
+                for option in options[1:]:
+                    other = [*best[:k], option, *best[k + 1 :]]
+                    weight = self._weight(collect(other))
+                    if weight < least:
+                        best, least = other, weight
+        return collect(best)
 
     def _weight(self, value: Poly) -> tuple[float, int, int]:
         """Cost first, then made-up names, then length."""
