@@ -1,0 +1,1 @@
+"""Derivations shown: terminal, text, Markdown, HTML, LaTeX, graphs and curves."""

@@ -1,0 +1,160 @@
+"""Curves over steps, such as a training loss, as inline SVG."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+from .mathml import text
+
+WIDTH, HEIGHT = 760, 320
+LEFT, RIGHT, TOP, BOTTOM = 58, 16, 16, 42
+# Points of a drawn line; longer series are thinned, the least and the greatest of each stretch
+# kept.
+MOST_POINTS = 900
+# A running mean is drawn over series longer than this, over one part in so many of it.
+SMOOTHED_FROM, SMOOTHED_OVER = 60, 30
+
+Place = Callable[[float], float]
+
+STYLE = """
+.pb-curve { font: 12px ui-sans-serif, system-ui, sans-serif; max-width: 100%; height: auto; }
+.pb-curve text { fill: var(--pb-muted, #666b7a); }
+.pb-curve .grid { stroke: var(--pb-line, #dcdfe8); stroke-width: 1; }
+.pb-curve .axis { stroke: var(--pb-muted, #666b7a); stroke-width: 1; }
+.pb-curve .line { fill: none; stroke-width: 2; stroke-linejoin: round; }
+.pb-curve .raw { fill: none; stroke-width: 1; opacity: .35; }
+.pb-curve .s0 { stroke: var(--pb-forward, #3b6fd4); }
+.pb-curve .s1 { stroke: var(--pb-gradient, #b4236c); }
+.pb-curve .s2 { stroke: var(--pb-good, #1b7f4d); } .pb-curve .s3 { stroke: var(--pb-ink, #1c1e26); }
+.pb-curve .last { text-anchor: end; font-weight: 600; fill: var(--pb-ink, #1c1e26); }
+"""
+
+
+def curve(
+    values: Sequence[float] | Mapping[str, Sequence[float]],
+    *,
+    across: str = "step",
+    up: str = "loss",
+) -> str:
+    """The ``<svg>`` of one series, or of several by name; what is not finite is a gap.
+
+    >>> curve([2.0, 1.0]).startswith("<svg")
+    True
+    """
+    series = dict(values) if isinstance(values, Mapping) else {up: values}
+    lines = {name: [float(v) for v in line] for name, line in series.items()}
+    finite = [v for line in lines.values() for v in line if math.isfinite(v)]
+    steps = max((len(line) for line in lines.values()), default=0)
+    body = _empty() if not finite else "".join(_drawn(lines, finite, steps, across, up))
+    label = f"{up} over {steps} steps"
+    return (
+        f'<svg class="pb-curve" xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" '
+        f'width="{WIDTH}" height="{HEIGHT}" role="img" aria-label="{text(label)}">'
+        f"<style>{STYLE}</style>{body}</svg>"
+    )
+
+
+def _empty() -> str:
+    return f'<text x="{WIDTH / 2}" y="{HEIGHT / 2}" text-anchor="middle">no values</text>'
+
+
+def _drawn(
+    lines: Mapping[str, list[float]], finite: Sequence[float], steps: int, across: str, up: str
+) -> Iterator[str]:
+    marks = ticks(min(0.0, *finite) if min(finite) >= 0 else min(finite), max(finite))
+    low, high = min(marks[0], *finite), max(marks[-1], *finite)
+    last = max(steps - 1, 1)
+
+    def x(step: float) -> float:
+        return LEFT + step / last * (WIDTH - LEFT - RIGHT)
+
+    def y(value: float) -> float:
+        return TOP + (high - value) / ((high - low) or 1) * (HEIGHT - TOP - BOTTOM)
+
+    for mark in marks:
+        yield f'<path class="grid" d="M{LEFT} {y(mark):.1f}H{WIDTH - RIGHT}"/>'
+        yield f'<text x="{LEFT - 8}" y="{y(mark) + 4:.1f}" text-anchor="end">{mark:g}</text>'
+    for mark in ticks(0, steps, most=8):
+        if mark == int(mark) and mark <= steps:
+            place = min(x(mark), float(WIDTH - RIGHT))
+            yield _words(place, HEIGHT - BOTTOM + 18, f"{mark:g}", "middle")
+    yield f'<path class="axis" d="M{LEFT} {HEIGHT - BOTTOM}H{WIDTH - RIGHT}"/>'
+    middle = LEFT + (WIDTH - LEFT - RIGHT) / 2
+    yield f'<text x="{middle}" y="{HEIGHT - 6}" text-anchor="middle">{text(across)}</text>'
+    yield (
+        f'<text x="14" y="{(TOP + HEIGHT - BOTTOM) / 2}" text-anchor="middle" '
+        f'transform="rotate(-90 14 {(TOP + HEIGHT - BOTTOM) / 2})">{text(up)}</text>'
+    )
+    for k, (name, line) in enumerate(lines.items()):
+        yield from _line(k % 4, line, x, y)
+        known = [v for v in line if math.isfinite(v)]
+        if known:
+            words = f"{name}: {known[0]:.3g} → {known[-1]:.3g}"
+            yield _words(WIDTH - RIGHT, TOP + 12 + 18 * k, words, "end", ' class="last"')
+
+
+def _words(x: float, y: float, words: str, anchor: str, more: str = "") -> str:
+    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"{more}>{text(words)}</text>'
+
+
+def _line(k: int, line: Sequence[float], x: Place, y: Place) -> Iterator[str]:
+    smooth = running_mean(line, max(1, len(line) // SMOOTHED_OVER))
+    if len(line) >= SMOOTHED_FROM:
+        yield f'<path class="raw s{k}" d="{_path(line, x, y)}"/>'
+        yield f'<path class="line s{k}" d="{_path(smooth, x, y)}"/>'
+    else:
+        yield f'<path class="line s{k}" d="{_path(line, x, y)}"/>'
+
+
+def _path(line: Sequence[float], x: Place, y: Place) -> str:
+    out, broken = [], True
+    for step, value in thinned(line):
+        if math.isfinite(value):
+            out.append(f"{'M' if broken else 'L'}{x(step):.1f} {y(value):.1f}")
+        broken = not math.isfinite(value)
+    return "".join(out)
+
+
+def ticks(low: float, high: float, most: int = 6) -> list[float]:
+    """Round numbers that cover a range.
+
+    >>> ticks(0, 2.3)
+    [0.0, 0.5, 1.0, 1.5, 2.0, 2.5]
+    """
+    span = (high - low) or abs(high) or 1.0
+    raw = span / (most - 1)
+    scale = 10.0 ** math.floor(math.log10(raw))
+    step = next(s * scale for s in (1, 2, 2.5, 5, 10) if s * scale >= raw * 0.999999)
+    first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
+    return [round(k * step, 12) for k in range(first, max(last, first + 1) + 1)]
+
+
+def running_mean(line: Sequence[float], window: int) -> list[float]:
+    """The mean of the last ``window`` finite values at every step.
+
+    >>> running_mean([1.0, 3.0, 5.0], 2)
+    [1.0, 2.0, 4.0]
+    """
+    out: list[float] = []
+    for step in range(len(line)):
+        near = [v for v in line[max(0, step - window + 1) : step + 1] if math.isfinite(v)]
+        out.append(sum(near) / len(near) if near and math.isfinite(line[step]) else math.nan)
+    return out
+
+
+def thinned(line: Sequence[float]) -> list[tuple[int, float]]:
+    """The points of a line, of a long one the least and the greatest of every stretch."""
+    if len(line) <= MOST_POINTS:
+        return list(enumerate(line))
+    stretch = -(-2 * len(line) // MOST_POINTS)
+    out: list[tuple[int, float]] = []
+    for start in range(0, len(line), stretch):
+        part = list(enumerate(line[start : start + stretch], start))
+        finite = [point for point in part if math.isfinite(point[1])]
+        if len(finite) < len(part):
+            out.append((start, math.nan))
+        if finite:
+            ends = {min(finite, key=lambda p: p[1]), max(finite, key=lambda p: p[1])}
+            out.extend(sorted(ends))
+    return out

@@ -1,0 +1,254 @@
+"""A derivation as HTML: one element with its own style, no script, nothing fetched.
+
+Formulas are MathML, which browsers set by themselves; each carries its plain text for who can't see
+it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from importlib.resources import files
+from itertools import groupby
+
+from ..derivation import Check, Derivation, ShownStep, shape_text, show_bytes
+from ..ir.program import Define
+from ..ir.sizes import size
+from ..notation.matrix import MatrixForm
+from . import mathml
+from .mathml import MathML, op, row, text
+from .outline import (
+    Block,
+    Cell,
+    Chain,
+    Formula,
+    Line,
+    Listing,
+    Prose,
+    Section,
+    Table,
+    Walk,
+    outline,
+    summed,
+    title,
+)
+from .text import spell, spell_chain
+
+KINDS = {True: "passed", False: "failed", None: "open"}
+
+
+def fragment(derivation: Derivation) -> str:
+    """The derivation as one ``<article>``, for a notebook or another page."""
+    return article(title(derivation), derivation, body(derivation))
+
+
+def article(name: str, derivation: Derivation, inner: str, lead: str = "", nav: str = "") -> str:
+    """The ``<article>`` around sections, with the style and the facts at a glance."""
+    return (
+        f'<article class="pullback"><style>{style()}</style><header><h1>{text(name)}</h1>'
+        f'<p class="lead">{text(lead or _lead(derivation))}</p>{facts(derivation)}{nav}</header>'
+        f"{inner}</article>"
+    )
+
+
+@cache
+def style() -> str:
+    """The style sheet."""
+    return files(__package__).joinpath("style.css").read_text(encoding="utf-8")
+
+
+def body(derivation: Derivation) -> str:
+    """The sections of a derivation."""
+    return "".join(section(part, roles(derivation)) for part in outline(derivation))
+
+
+def roles(derivation: Derivation) -> dict[str, str]:
+    """The class of every tensor whose name is set in a colour: the gradients."""
+    backward = derivation.backward
+    found = [t.name for t in (*backward.cotangents, *backward.gradients)]
+    found += [s.target.name for s in (*backward.statements, *backward.adjoints) if s.of]
+    return dict.fromkeys(found, "gradient")
+
+
+def _lead(derivation: Derivation) -> str:
+    outputs = ", ".join(t.name for t in derivation.backward.program.outputs)
+    return (
+        f"The backward pass of {outputs}: derived from its definition, step by step, "
+        "without forming a Jacobian."
+    )
+
+
+def facts(derivation: Derivation) -> str:
+    """What a reader wants to know first: statements, checks, memory."""
+    checks = [step.check.passed for step in derivation.steps]
+    statements = len(derivation.backward.statements)
+    found = [(str(statements), f"statement{'s' * (statements != 1)} in the backward pass")]
+    if checks:
+        passed = sum(result is True for result in checks)
+        found.append((f"{passed} of {len(checks)}", "steps of the derivation checked"))
+    kept = sum((s.size for s in derivation.residuals if s.made), size(0))
+    if not kept.names() or derivation.sizes:
+        found.append((show_bytes(kept, derivation.sizes), "kept from the forward pass"))
+    avoided = [j.size for j in derivation.jacobians]
+    if avoided and all(n in derivation.sizes for j in avoided for n in j.names()):
+        most = max(avoided, key=lambda j: j.value(derivation.sizes))
+        found.append((show_bytes(most, derivation.sizes), "largest Jacobian, never formed"))
+    items = (f"<li><b>{text(value)}</b><span>{text(what)}</span></li>" for value, what in found)
+    return f'<ul class="facts">{"".join(items)}</ul>'
+
+
+def section(part: Section, classes: Mapping[str, str]) -> str:
+    """A titled part."""
+    runs = groupby(part.blocks, key=_kind)
+    inner = "".join(_run(kind, [_block(b, classes) for b in run]) for kind, run in runs)
+    return f'<section id="{text(part.anchor)}"><h2>{text(part.title)}</h2>{inner}</section>'
+
+
+def _kind(block: Block) -> str:
+    """What blocks beside each other are put into one frame for."""
+    if isinstance(block, Walk):
+        return "parts" if block.inner else "walks"
+    return "formulas" if isinstance(block, Formula) else ""
+
+
+def _run(kind: str, drawn: list[str]) -> str:
+    inner = "".join(drawn)
+    if kind == "formulas":
+        return f'<div class="formulas">{inner}</div>'
+    if kind == "parts":
+        count = "a part" if len(drawn) == 1 else f"{len(drawn)} parts"
+        own = "its" if len(drawn) == 1 else "their"
+        head = f"<summary>By way of {count} with no name of {own} own</summary>"
+        return f'<details class="parts">{head}{inner}</details>'
+    return inner
+
+
+def _block(block: Block, classes: Mapping[str, str]) -> str:
+    match block:
+        case Prose(words):
+            return f"<p>{text(words)}</p>"
+        case Listing(source, label):
+            return f"<p>{text(label)}.</p><pre><code>{_source(source)}</code></pre>"
+        case Table():
+            return _table(block, classes)
+        case Formula():
+            return _formula(block, classes)
+        case Walk():
+            return _walk(block, classes)
+
+
+def _source(source: str) -> str:
+    lines = []
+    for line in source.rstrip().split("\n"):
+        kind = line.lstrip().startswith("#")
+        lines.append(f'<span class="comment">{text(line)}</span>' if kind else text(line))
+    return "\n".join(lines)
+
+
+def set_formula(content: Define | Chain, classes: Mapping[str, str]) -> str:
+    """A formula on a line of its own, which scrolls where it is too wide."""
+    if isinstance(content, Chain):
+        drawn = mathml.math([chain(content, MathML(classes))], alt=spell_chain(content), block=True)
+    else:
+        drawn = mathml.math(content, roles=classes, alt=spell(content), block=True)
+    return f'<div class="set">{drawn}</div>'
+
+
+def chain(content: Chain, printer: MathML) -> str:
+    """The chain rule: sums of upstream gradient · local gradient."""
+    parts = [printer.expr(content.gradient), op("=")]
+    for k, (upstream, value) in enumerate(content.terms):
+        if k:
+            parts.append(op("+"))
+        over = summed(value)
+        if over:
+            parts.append(printer.sum_sign(over))
+        above = row("<mo>∂</mo>", printer.expr(value))
+        below = row("<mo>∂</mo>", printer.expr(content.of))
+        parts += [printer.expr(upstream), mathml.times(), f"<mfrac>{above}{below}</mfrac>"]
+    return row(*parts)
+
+
+def _formula(block: Formula, classes: Mapping[str, str]) -> str:
+    about = [f"<b>{text(block.label)}</b>" if block.label else ""]
+    about.append(f"<span>{text(block.shape)}</span>" if block.shape else "")
+    about.append(f"<code>{text(block.origin)}</code>" if block.origin else "")
+    matrix = ""
+    if block.matrix is not None and block.matrix.plain != spell(block.content):
+        matrix = f'<div class="matrix"><code>{text(block.matrix.plain)}</code></div>'
+    return (
+        f'<div class="formula"><div class="about">{"".join(about)}</div>'
+        f"{set_formula(block.content, classes)}{matrix}</div>"
+    )
+
+
+def _walk(block: Walk, classes: Mapping[str, str]) -> str:
+    name = f"<code>{text(block.gradient.name)}</code>"
+    if block.gradient.name in classes:
+        name = f'<span class="gradient">{name}</span>'
+    head = f"<h3>{name}, the gradient of <code>{text(block.of.name)}</code></h3>"
+    about = f"<span>{text(shape_text(block.gradient.shape))}</span>"
+    lines = "".join(_line(line, k, classes) for k, line in enumerate(block.lines, 1))
+    closing = f'<p class="closing">{text(block.closing)}.</p>' if block.closing else ""
+    return (
+        f'<details class="walk" open><summary>{head}{about}</summary>'
+        f"<ol>{lines}</ol>{closing}</details>"
+    )
+
+
+def _line(line: Line, number: int, classes: Mapping[str, str]) -> str:
+    kind = KINDS[line.check.passed] if line.check else ""
+    mark = line.check.mark if line.check else str(number)
+    dot = f'<span class="dot {kind}" aria-hidden="true">{text(mark)}</span>'
+    why = f'<div class="why"><b>{text(line.name)}</b>{text(line.reason)}</div>'
+    if isinstance(line.content, MatrixForm):
+        drawn = f'<div class="set"><code>{text(line.content.plain)}</code></div>'
+    else:
+        drawn = set_formula(line.content, classes)
+    was = f'<div class="was">{set_formula(line.before, classes)}</div>' if line.before else ""
+    rest = _check(line.check) + _folded(line.folded, classes)
+    return f'<li class="line">{dot}{why}{was}{drawn}{rest}</li>'
+
+
+def _check(check: Check | None) -> str:
+    if check is None:
+        return ""
+    return f'<div class="check {KINDS[check.passed]}">{text(str(check))}</div>'
+
+
+def _folded(steps: tuple[ShownStep, ...], classes: Mapping[str, str]) -> str:
+    if len(steps) < 2:
+        return ""
+    lines = "".join(
+        f'<li class="line"><div class="why"><b>{text(step.name)}</b>{text(step.reason)}</div>'
+        f"{set_formula(step.later, classes)}{_check(step.check)}</li>"
+        for step in steps
+    )
+    head = f"<summary>{len(steps)} rewritings in one</summary>"
+    return f'<details class="fold">{head}<ol>{lines}</ol></details>'
+
+
+def _table(block: Table, classes: Mapping[str, str]) -> str:
+    def mark(k: int) -> str:
+        return ' class="number"' if k in block.numbers else ""
+
+    head = "".join(f"<th{mark(k)}>{text(cell)}</th>" for k, cell in enumerate(block.head))
+    rows = "".join(
+        "<tr>"
+        + "".join(f"<td{mark(k)}>{_cell(c, classes)}</td>" for k, c in enumerate(cells))
+        + "</tr>"
+        for cells in block.rows
+    )
+    inner = f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody>"
+    return f'<div class="scroll"><table>{inner}</table></div>'
+
+
+def _cell(cell: Cell, classes: Mapping[str, str]) -> str:
+    match cell:
+        case Check():
+            return _check(cell)
+        case Define():
+            return set_formula(cell, classes)
+        case _:
+            name = f' class="{classes[cell]}"' if cell in classes else ""
+            return f"<span{name}>{text(cell)}</span>"

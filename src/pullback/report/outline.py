@@ -1,0 +1,389 @@
+"""What a shown derivation says, section by section; every view draws this and adds nothing.
+
+The views differ in how they draw a formula, a table and a walk from the element-wise analysis to
+the compact form; what stands where, and in which words, is decided here once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from ..derivation import (
+    Account,
+    Check,
+    Derivation,
+    Dimensions,
+    Jacobian,
+    ShownStep,
+    Stored,
+    shape_text,
+    show_bytes,
+)
+from ..ir.expr import Access, Apply, Compare, Power, Reduce, Tensor
+from ..ir.program import Define
+from ..ir.sizes import size
+from ..ir.subscripts import Index, at
+from ..ir.walk import fresh, nodes
+from ..notation.matrix import MatrixForm
+
+# Rows of the table of Jacobians that are shown before the rest is only counted.
+MOST_JACOBIANS = 8
+
+
+@dataclass(frozen=True)
+class Chain:
+    """The chain rule for one tensor: over what reads it, upstream gradient · local gradient.
+
+    ``terms`` holds, for each reader, the upstream gradient and the value, both at the reader's
+    indices.
+    """
+
+    gradient: Access
+    of: Access
+    terms: tuple[tuple[Access, Access], ...]
+
+
+@dataclass(frozen=True)
+class Formula:
+    """A formula, and beside it a label, its shape, the user's own line."""
+
+    content: Define
+    label: str = ""
+    shape: str = ""
+    origin: str = ""
+    matrix: MatrixForm | None = None
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of a walk: what it is called, why it is so, the formula, the check.
+
+    ``before`` is the formula that a step starts from, where that is not the one on the line above.
+    """
+
+    name: str
+    reason: str
+    content: Define | Chain | MatrixForm
+    check: Check | None = None
+    folded: tuple[ShownStep, ...] = ()
+    before: Define | None = None
+
+
+@dataclass(frozen=True)
+class Walk:
+    """From the chain rule to the compact form of a gradient; ``inner``: of no user's name."""
+
+    gradient: Tensor
+    of: Tensor
+    lines: tuple[Line, ...]
+    closing: str = ""
+    inner: bool = False
+
+
+Cell = str | Define | Check
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table; ``numbers`` are the columns set to the right."""
+
+    head: tuple[str, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    numbers: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Prose:
+    """A paragraph."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Listing:
+    """Source text."""
+
+    text: str
+    label: str
+
+
+Block = Formula | Walk | Table | Prose | Listing
+
+
+@dataclass(frozen=True)
+class Section:
+    """A titled part; ``anchor`` is its name in links."""
+
+    anchor: str
+    title: str
+    blocks: tuple[Block, ...] = field(default=())
+
+
+def outline(derivation: Derivation, *, source: bool = True) -> tuple[Section, ...]:
+    """All that is said about a derivation; ``source`` adds the generated source."""
+    parts = [
+        Section("forward", "Forward pass", tuple(_forward(derivation))),
+        Section("backward", "Backward pass", tuple(_backward(derivation))),
+        Section("steps", "How it is found", tuple(_walks(derivation))),
+        Section("dimensions", "Dimensions", tuple(_dimensions(derivation))),
+        Section("memory", "Memory", tuple(_memory(derivation))),
+        Section("conventions", "Kinks and ties", tuple(_conventions(derivation))),
+    ]
+    if source:
+        parts.append(Section("source", "Source", tuple(_source(derivation))))
+    return tuple(part for part in parts if part.blocks)
+
+
+def title(derivation: Derivation) -> str:
+    """What was derived, in words: the gradients of X, W, b."""
+    names = [t.name for t in derivation.backward.wrt]
+    listed = ", ".join(names[:-1]) + " and " * (len(names) > 1) + "".join(names[-1:])
+    return f"Gradient{'s' * (len(names) != 1)} of {listed or 'nothing'}"
+
+
+def _named(tensor: Tensor) -> str:
+    shape = shape_text(tensor.shape)
+    return f"{tensor.name} {shape if tensor.shape else f'({shape})'}"
+
+
+def _forward(derivation: Derivation) -> Iterator[Block]:
+    program = derivation.backward.program
+    inputs = ", ".join(_named(t) for t in program.inputs)
+    if inputs:
+        yield Prose(f"Inputs: {inputs}.")
+    for s in program.statements:
+        yield Formula(s, s.target.name, shape_text(s.target.shape), s.source.text)
+    if derivation.shared:
+        yield Prose("Parts of these that the backward pass reads, named for it:")
+    for s in derivation.shared:
+        yield Formula(s, s.target.name, shape_text(s.target.shape))
+
+
+def _backward(derivation: Derivation) -> Iterator[Block]:
+    cotangents = derivation.backward.cotangents
+    given = ", ".join(_named(t) for t in cotangents)
+    yield Prose(f"Given the upstream gradient{'s' * (len(cotangents) != 1)} {given}:")
+    for s in derivation.backward.statements:
+        label = f"gradient of {s.of}" if s.of else "shared"
+        yield Formula(s, label, shape_text(s.target.shape), s.source.text, derivation.matrix(s))
+
+
+# The walks
+
+
+def _walks(derivation: Derivation) -> Iterator[Block]:
+    parts = _parts(derivation)
+    for account in derivation.accounts:
+        yield _walk(derivation, account, parts)
+
+
+def _parts(derivation: Derivation) -> dict[str, Define]:
+    """The values that the user's program has no name for, by the names that they were given."""
+    program = derivation.backward.program
+    named = {*program.inputs, *(s.target for s in program.statements)}
+    made = derivation.backward.forward.statements
+    return {s.target.name: s for s in made if s.target not in named}
+
+
+def _walk(derivation: Derivation, account: Account, parts: Mapping[str, Define]) -> Walk:
+    lines: list[Line] = []
+    inner = account.of.name in parts
+    if inner:
+        lines.append(Line("what it is", "a part with no name of its own", parts[account.of.name]))
+    chain = _chain(derivation, account)
+    if chain is not None:
+        readers = ", ".join(value.tensor.name for _, value in chain.terms)
+        why = f"{account.of.name} is read by {readers}; add up over all that it changes"
+        lines.append(Line("chain rule", why, chain))
+    why = "every local gradient is spelled out; a bracket is 1 where it holds and 0 elsewhere"
+    lines.append(Line("element by element", why, account.raw))
+    for step in account.steps:
+        before = None if _same(step.earlier, lines[-1].content) else step.earlier
+        lines.append(Line(step.name, step.reason, step.later, step.check, step.folded, before))
+    closing = ""
+    if account.final is None:
+        closing = "not stored: what follows takes it in"
+    else:
+        if not _same(account.final, lines[-1].content):
+            final = Line(
+                "as it is computed", "with the values that are there by then", account.final
+            )
+            lines.append(final)
+        form = derivation.matrix(account.final)
+        if form is not None:
+            check = Check(True, "read back, it is the index form")
+            lines.append(Line("matrix form", "the same in whole arrays", form, check))
+    return Walk(account.raw.target, account.of, tuple(lines), closing, inner)
+
+
+def _same(one: Define, other: object) -> bool:
+    """Whether two statements give the same value to the same target."""
+    return isinstance(other, Define) and (one.access, one.body) == (other.access, other.body)
+
+
+def _chain(derivation: Derivation, account: Account) -> Chain | None:
+    """The chain rule of a tensor; None for an output that nothing reads."""
+    gradients = {s.of: s.target for s in derivation.backward.adjoints}
+    outputs = [t for t in derivation.backward.program.outputs if t.kind == "float"]
+    for tensor, cotangent in zip(
+        dict.fromkeys(outputs), dict.fromkeys(derivation.backward.cotangents), strict=False
+    ):
+        gradients.setdefault(tensor.name, cotangent)
+    terms: list[tuple[Access, Access]] = []
+    for reader in account.through:
+        taken = {i.name for i in account.raw.indices}
+        subs = tuple(at(_primed(i, taken)) for i in reader.indices)
+        upstream = Access(gradients[reader.target.name], subs)
+        terms.append((upstream, Access(reader.target, subs)))
+    if not terms:
+        return None
+    of = Access(account.of, tuple(map(at, account.raw.indices)))
+    return Chain(account.raw.access, of, tuple(terms))
+
+
+def _primed(index: Index, taken: set[str]) -> Index:
+    name = index.name
+    while name in taken:
+        name += "'"
+    return fresh(Index(name, index.extent), taken)
+
+
+def summed(value: Access) -> tuple[Index, ...]:
+    """The indices that a term of the chain rule is summed over: all of its reader's."""
+    return tuple(sub.index for sub in value.subs if sub.index is not None)
+
+
+# Dimensions
+
+
+def _dimensions(derivation: Derivation) -> Iterator[Block]:
+    sizes = dict.fromkeys(
+        name for t in derivation.backward.program.inputs for n in t.shape for name in n.names()
+    )
+    if sizes:
+        yield Prose(
+            "Named sizes: " + "; ".join(_size_text(derivation, name) for name in sizes) + "."
+        )
+    rows = [_dimension_row(row) for row in derivation.dimensions]
+    if rows:
+        head = ("value", "shape", "read from", "summed over", "fits")
+        yield Table(head, tuple(rows))
+
+
+def _size_text(derivation: Derivation, name: str) -> str:
+    places = [
+        f"axis {axis} of {t.name}"
+        for t in derivation.backward.program.inputs
+        for axis, extent in enumerate(t.shape)
+        if extent is size(name)
+    ]
+    value = f" = {derivation.sizes[name]}" if name in derivation.sizes else ""
+    return f"{name}{value}" + (f" ({', '.join(places)})" if places else "")
+
+
+def _dimension_row(row: Dimensions) -> tuple[Cell, ...]:
+    operands = " · ".join(_named(t) for t in row.operands)
+    over = ", ".join(f"{i.name} < {i.extent}" for i in row.summed)
+    fits = "" if row.like is None else f"{'✓' if row.agrees else '✗'} shape of {row.like.name}"
+    target = row.statement.target
+    return (target.name, shape_text(target.shape), operands, over, fits)
+
+
+# Memory
+
+
+def _memory(derivation: Derivation) -> Iterator[Block]:
+    kept = [_residual_row(derivation, stored) for stored in derivation.residuals]
+    if kept:
+        total = sum((s.size for s in derivation.residuals if s.made), size(0))
+        yield Prose(
+            "The backward pass reads these arrays of the forward pass. Inputs are there anyway; "
+            f"what has to be kept for it comes to {show_bytes(total, derivation.sizes)}."
+        )
+        yield Table(("residual", "shape", "bytes", "what it is"), tuple(kept), (2,))
+    else:
+        yield Prose("The backward pass reads nothing of the forward pass.")
+    yield from _jacobians(derivation)
+
+
+def _residual_row(derivation: Derivation, stored: Stored) -> tuple[Cell, ...]:
+    amount = show_bytes(stored.size, derivation.sizes)
+    what = "forward value, kept" if stored.made else "input"
+    return (stored.tensor.name, shape_text(stored.tensor.shape), amount, what)
+
+
+def _jacobians(derivation: Derivation) -> Iterator[Block]:
+    found = sorted(
+        derivation.jacobians,
+        key=lambda j: (-_known(j, derivation), -len(j.shape)),
+    )
+    if not found:
+        return
+    yield Prose(
+        "No generalized Jacobian ∂Y/∂X is ever formed; its shape would be that of Y followed by "
+        "that of X. “Used instead” is all that the gradient is computed from, and the gradient "
+        "itself."
+    )
+    rows = [_jacobian_row(derivation, j) for j in found[:MOST_JACOBIANS]]
+    head = ("Jacobian", "shape", "bytes", "used instead")
+    yield Table(head, tuple(rows), (2, 3))
+    if len(found) > MOST_JACOBIANS:
+        yield Prose(f"… and {len(found) - MOST_JACOBIANS} smaller ones.")
+
+
+def _known(jacobian: Jacobian, derivation: Derivation) -> int:
+    names = jacobian.size.names()
+    sizes = {name: derivation.sizes.get(name, 1000) for name in names}
+    return jacobian.size.value(sizes)
+
+
+def _jacobian_row(derivation: Derivation, jacobian: Jacobian) -> tuple[Cell, ...]:
+    used = show_bytes(jacobian.used_size, derivation.sizes) if jacobian.used else "nothing stored"
+    amount = show_bytes(jacobian.size, derivation.sizes)
+    name = f"∂{jacobian.output.name}/∂{jacobian.input.name}"
+    return (name, shape_text(jacobian.shape), amount, used)
+
+
+# Kinks, ties and source
+
+
+def _conventions(derivation: Derivation) -> Iterator[Block]:
+    found = dict.fromkeys(
+        text
+        for s in derivation.backward.program.statements
+        for node in nodes(s.body)
+        for text in _kink(node)
+    )
+    rows = [(text,) for text in found]
+    rows += [
+        (f"given: {name} = {value}",) for name, value in sorted(derivation.conventions.items())
+    ]
+    for row in rows:
+        yield Prose(row[0])
+
+
+def _kink(node: object) -> Sequence[str]:
+    match node:
+        case Apply("maximum" | "minimum" as name, _):
+            return (
+                f"{name}: against a constant the gradient passes only where the variable is "
+                "strictly the chosen one (relu'(0) = 0); between two variables a tie is shared "
+                "equally.",
+            )
+        case Reduce("max" | "min" as name, _, _, _):
+            return (f"{name} over an index: at a tie the gradient goes to the first.",)
+        case Apply("abs", _):
+            return ("|x|: the gradient at 0 is 0.",)
+        case Apply("clip", _):
+            return ("clip: the gradient passes at the bounds.",)
+        case Power(Reduce("sum", _, _, Power(_, two)), half) if two == 2 and half * 2 == 1:
+            return ("a root of a sum of squares is a norm: its gradient at 0 is 0.",)
+        case Compare():
+            return ("a condition is taken as written; it has no gradient of its own.",)
+        case _:
+            return ()
+
+
+def _source(derivation: Derivation) -> Iterator[Block]:
+    yield Listing(derivation.source("numpy"), "NumPy: the source that runs")

@@ -1,0 +1,81 @@
+"""Registers what a derivation can do in the layers above it: source, running, checks, views."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from ..backends.numpy import spell_pair
+from ..calculus.step import Backward
+from ..derivation import Check, Derivation, Pair, register_backend, register_service
+from ..runtime.load import load_module
+from ..verify import steps
+from .html import fragment
+from .terminal import Terminal, show
+from .text import markdown, text
+
+
+class Gradients(tuple[Any, ...]):
+    """Gradients in the order they were asked for, also by the input's name.
+
+    >>> pair = Gradients.of(("X", "W"), (1.0, 2.0))
+    >>> dX, dW = pair
+    >>> pair["W"]
+    2.0
+    """
+
+    names: tuple[str, ...]
+
+    @classmethod
+    def of(cls, names: Sequence[str], values: Sequence[Any]) -> Gradients:
+        """Values by their names."""
+        made = cls(values)
+        made.names = tuple(names)
+        return made
+
+    def __getitem__(self, key: Any) -> Any:
+        if isinstance(key, str):
+            if key not in self.names:
+                raise KeyError(f"{key}; the gradients are of {', '.join(self.names)}")
+            key = self.names.index(key)
+        return super().__getitem__(key)
+
+
+def compile_pair(derivation: Derivation) -> Pair:
+    """The functions of the generated source."""
+    module = load_module(derivation.source("numpy"), "derivation")
+    names = tuple(t.name for t in derivation.backward.wrt)
+    backward: Callable[..., Any] = module.backward
+    if len(names) == 1:
+        return Pair(module.forward, backward)
+
+    def named(cotangents: Any, cache: Any) -> Gradients:
+        return Gradients.of(names, backward(cotangents, cache))
+
+    named.__doc__ = f"Gradients of {', '.join(names)}."
+    return Pair(module.forward, named)
+
+
+def check_steps(backward: Backward, seed: int) -> tuple[Check, ...]:
+    """The steps' checks: exactly modulo a prime, and in 50-digit decimals."""
+    return tuple(Check(found.passed, found.how) for found in steps.check_steps(backward, seed))
+
+
+def check(derivation: Derivation, seed: int) -> tuple[tuple[str, Check], ...]:
+    """No check yet."""
+    return ()
+
+
+def _register() -> None:
+    register_backend("numpy", spell_pair)
+    register_service("compile", compile_pair)
+    register_service("check_steps", check_steps)
+    register_service("check", check)
+    register_service("text", text)
+    register_service("markdown", markdown)
+    register_service("terminal", Terminal)
+    register_service("show", show)
+    register_service("html", fragment)
+
+
+_register()

@@ -1,0 +1,157 @@
+"""A derivation in a terminal: colour where there is any, plain text where there is none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import IO
+
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+from rich.padding import Padding
+from rich.rule import Rule
+from rich.syntax import Syntax
+from rich.table import Table as Grid
+from rich.text import Text
+
+from ..derivation import Check, Derivation
+from ..ir.program import Define
+from ..notation.plain import show as plain
+from ..notation.terminal import terminal as unicode
+from .outline import (
+    Block,
+    Cell,
+    Formula,
+    Line,
+    Listing,
+    Prose,
+    Section,
+    Table,
+    Walk,
+    outline,
+    title,
+)
+from .text import PLAIN, Writing, apart, once, part, spell
+
+STYLES = {True: "green", False: "bold red", None: "yellow"}
+QUIET = "dim"
+NAME = "bold"
+STEP = "cyan"
+GRADIENT = "bold magenta"
+UNICODE = Writing(unicode, "Σ_{{{}}} ", "·")
+
+
+@dataclass(frozen=True)
+class Terminal:
+    """What rich prints for a derivation; formulas in Unicode where the terminal can show it."""
+
+    derivation: Derivation
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """The title and the sections."""
+        view = _View(PLAIN if options.ascii_only else UNICODE)
+        yield Text(title(self.derivation), style="bold underline")
+        for section in once(outline(self.derivation, source=False)):
+            yield Text()
+            yield Rule(Text(section.title, style=NAME), align="left", style=QUIET)
+            yield from view.blocks(section)
+
+
+def show(derivation: Derivation, width: int | None = None, file: IO[str] | None = None) -> None:
+    """Prints a derivation; without a terminal, or with NO_COLOR set, it is plain text."""
+    Console(width=width, file=file, highlight=False).print(Terminal(derivation))
+
+
+@dataclass(frozen=True)
+class _View:
+    """The blocks of an outline as what rich prints."""
+
+    writing: Writing
+
+    def blocks(self, section: Section) -> Iterator[RenderableType]:
+        for k, block in enumerate(section.blocks):
+            if k and apart(section.blocks[k - 1], block):
+                yield Text()
+            yield from self.block(block)
+
+    def block(self, block: Block) -> Iterator[RenderableType]:
+        match block:
+            case Prose(words):
+                yield Hanging(Text(words), 0, 0)
+            case Listing(source, label):
+                yield Text(label, style=QUIET)
+                yield Syntax(source, "python", theme="ansi_dark", background_color="default")
+            case Table():
+                yield self.grid(block)
+            case Formula():
+                yield from self.formula(block)
+            case Walk():
+                yield from self.walk(block)
+
+    def formula(self, block: Formula) -> Iterator[RenderableType]:
+        yield Hanging(Text(self.writing.draw(block.content)), 2)
+        if block.matrix is not None and block.matrix.plain != plain(block.content):
+            yield Hanging(Text(block.matrix.plain, style=QUIET), 6)
+
+    def walk(self, block: Walk) -> Iterator[RenderableType]:
+        if block.inner:
+            yield Hanging(Text(part(block, self.writing), style=QUIET), 0)
+            return
+        yield Text.assemble((block.gradient.name, GRADIENT), f", the gradient of {block.of.name}")
+        for line in block.lines:
+            yield Hanging(_head(line), 2, 2)
+            if line.before is not None:
+                yield Hanging(Text(self.writing.draw(line.before), style=QUIET), 6)
+            yield Hanging(Text(spell(line.content, self.writing)), 6)
+        if block.closing:
+            yield Hanging(Text(block.closing, style=QUIET), 4)
+
+    def grid(self, block: Table) -> RenderableType:
+        grid = Grid(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style=QUIET)
+        for k, head in enumerate(block.head):
+            side = "right" if k in block.numbers else "left"
+            grid.add_column(head, justify=side, overflow="fold")  # type: ignore[arg-type]
+        for row in block.rows:
+            grid.add_row(*map(self.cell, row))
+        return Padding(grid, (0, 0, 0, 2), expand=False)
+
+    def cell(self, cell: Cell) -> Text:
+        match cell:
+            case Check(passed, _):
+                return Text(str(cell), style=STYLES[passed])
+            case Define():
+                return Text(self.writing.draw(cell))
+            case _:
+                return Text(cell)
+
+
+def _head(line: Line) -> Text:
+    mark = line.check.mark if line.check else " "
+    style = STYLES[line.check.passed] if line.check else QUIET
+    head = Text.assemble((f"{mark} ", style), (line.name, STEP))
+    if line.reason:
+        head.append(f"  {line.reason}", QUIET)
+    if line.check and line.check.passed is not True:
+        head.append(f"  ({line.check.how})", style)
+    return head
+
+
+@dataclass(frozen=True)
+class Hanging:
+    """Text at an indent, its further lines deeper than its first."""
+
+    text: Text
+    indent: int
+    deeper: int = 4
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Its lines."""
+        room = max(options.max_width - self.indent - self.deeper, 8)
+        first, *rest = self.text.wrap(console, room, overflow="fold") or [Text()]
+        yield Text(" " * self.indent) + _trimmed(first)
+        for line in rest:
+            yield Text(" " * (self.indent + self.deeper)) + _trimmed(line)
+
+
+def _trimmed(line: Text) -> Text:
+    line.rstrip()
+    return line

@@ -1,0 +1,160 @@
+"""A derivation as a LaTeX document: forward pass, backward pass, every walk as an align block."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import assert_never
+
+from ..derivation import Derivation
+from ..ir.program import Define
+from ..notation.latex import latex
+from ..notation.matrix import MatrixForm
+from .outline import (
+    Block,
+    Chain,
+    Formula,
+    Line,
+    Listing,
+    Prose,
+    Table,
+    Walk,
+    outline,
+    summed,
+    title,
+)
+from .text import spell
+
+PREAMBLE = r"""\documentclass{article}
+\usepackage[utf8]{inputenc}
+\usepackage{amsmath,amssymb}
+\usepackage[margin=2.5cm]{geometry}
+\allowdisplaybreaks
+"""
+
+_SPECIAL = {
+    **{c: f"\\{c}" for c in "&%$#_{}"},
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "\\": r"\textbackslash{}",
+    "∂": r"$\partial$",
+    "·": r"$\cdot$",
+    "✓": r"$\checkmark$",
+    "✗": r"$\times$",
+    "…": r"\dots{}",
+    "≤": r"$\leq$",
+    "−": "--",
+    "–": "--",
+    "“": "``",
+    "”": "''",
+    "<": "$<$",
+    ">": "$>$",
+    "|": "$|$",
+    "²": r"$^2$",
+    "³": r"$^3$",
+    "⁶": r"$^6$",
+    "¹": r"$^1$",
+}
+
+
+def document(derivation: Derivation) -> str:
+    """A whole LaTeX document, to be set by pdflatex."""
+    lines = [PREAMBLE + r"\begin{document}", rf"\section*{{{words(title(derivation))}}}"]
+    for section in outline(derivation):
+        lines.append(rf"\subsection*{{{words(section.title)}}}")
+        group: list[Formula] = []
+        for block in section.blocks:
+            if isinstance(block, Formula):
+                group.append(block)
+                continue
+            lines += [*_formulas(group), *_block(block)]
+            group = []
+        lines += _formulas(group)
+    return "\n".join([*lines, r"\end{document}"]) + "\n"
+
+
+def words(text: str) -> str:
+    """Text in which nothing is a command."""
+    return re.sub(
+        r"[^\x20-\x7e]|[\\&%$#_{}~^<>|]", lambda m: _SPECIAL.get(m[0], _other(m[0])), text
+    )
+
+
+def _other(character: str) -> str:
+    return character if character.isprintable() else " "
+
+
+def _formulas(group: list[Formula]) -> list[str]:
+    if not group:
+        return []
+    return [align([_equation(block.content) for block in group])]
+
+
+def align(lines: list[str]) -> str:
+    """Lines, each with its ``&``, as an ``align*`` block."""
+    return "\\begin{align*}\n  " + " \\\\\n  ".join(lines) + "\n\\end{align*}"
+
+
+def _equation(content: Define | Chain | MatrixForm) -> str:
+    match content:
+        case Define():
+            return f"{latex(content.access)} &= {latex(content.body)}"
+        case Chain():
+            return f"{latex(content.gradient)} &= {_chain(content)}"
+        case MatrixForm():
+            return str(content.latex).replace("=", "&=", 1)
+        case _:
+            assert_never(content)
+
+
+def _chain(content: Chain) -> str:
+    terms = []
+    for upstream, value in content.terms:
+        over = ",".join(index.name for index in summed(value))
+        local = rf"\frac{{\partial {latex(value)}}}{{\partial {latex(content.of)}}}"
+        sign = rf"\sum_{{{over}}} " if over else ""
+        terms.append(rf"{sign}{latex(upstream)} \, {local}")
+    return " + ".join(terms)
+
+
+def _block(block: Block) -> Iterator[str]:
+    match block:
+        case Prose(text):
+            yield words(text) + "\n"
+        case Listing(source, label):
+            yield words(label) + ":"
+            yield _verbatim(source)
+        case Table():
+            yield from _table(block)
+        case Walk():
+            yield from _walk(block)
+        case Formula():
+            yield align([_equation(block.content)])
+
+
+def _verbatim(source: str) -> str:
+    """Source as it is; nothing in it can end the block."""
+    safe = "".join(c if c.isprintable() or c == "\n" else " " for c in source.rstrip())
+    return (
+        "\\begin{verbatim}\n"
+        + safe.replace("\\end{verbatim}", "\\end {verbatim}")
+        + "\n\\end{verbatim}"
+    )
+
+
+def _walk(block: Walk) -> Iterator[str]:
+    yield rf"\paragraph{{{words(block.gradient.name)}, the gradient of {words(block.of.name)}}}"
+    yield align([_lined(line) for line in block.lines])
+
+
+def _lined(line: Line) -> str:
+    return rf"{_equation(line.content)} && \text{{({words(line.name)})}}"
+
+
+def _table(block: Table) -> Iterator[str]:
+    columns = "".join("r" if k in block.numbers else "l" for k in range(len(block.head)))
+    yield rf"\medskip\noindent\begin{{tabular}}{{{columns}}}"
+    yield " & ".join(rf"\textbf{{{words(cell)}}}" for cell in block.head) + r" \\ \hline"
+    for row in block.rows:
+        yield " & ".join(words(spell(cell)) for cell in row) + r" \\"
+    yield r"\end{tabular}\medskip" + "\n"
