@@ -33,12 +33,14 @@ def loss(X, y, W1, b1, gamma, beta, W2, b2):  # type: ignore[no-untyped-def]
     H = X @ W1 + b1
     mu = H.mean(axis=0)
     centred = H - mu
-    var = (centred**2).mean(axis=0)
-    xhat = centred / np.sqrt(var + EPSILON)
-    A = np.maximum(gamma * xhat + beta, 0)
+    s = 1 / np.sqrt((centred**2).mean(axis=0) + EPSILON)
+    xhat = centred * s
+    Z = gamma * xhat + beta
+    A = np.maximum(Z, 0)
     score = A @ W2 + b2
     shifted = score - score.max(axis=1, keepdims=True)
-    rowsum = np.exp(shifted).sum(axis=1)
+    E = np.exp(shifted)
+    rowsum = E.sum(axis=1)
     return -np.mean(shifted[np.arange(len(X)), y]) + np.mean(np.log(rowsum))
 
 
