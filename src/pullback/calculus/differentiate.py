@@ -202,7 +202,8 @@ def _of_product(value: Reduce, context: Context) -> list[Occurrence]:
         substitute(value.body, moved),  # type: ignore[arg-type]
     )
     outer = term(Fraction(1), value.indices, value.domain, ((rest, Fraction(1)),), False)
-    assert outer is not None
+    if outer is None:  # a product over no points
+        return []
     return [_through(outer, inner) for inner in _of_poly(poly(value.body), context)]
 
 

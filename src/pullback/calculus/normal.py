@@ -21,6 +21,7 @@ from math import isqrt
 from ..functions import TABLE
 from ..ir.expr import (
     ONE,
+    Access,
     Add,
     Apply,
     Cond,
@@ -45,9 +46,10 @@ from ..ir.subscripts import (
     Subscript,
     at,
     indices_of,
+    inside,
 )
-from ..ir.walk import Tree, free_indices, fresh, substitute
-from .guards import negation, settle, tidy
+from ..ir.walk import Tree, accesses, free_indices, fresh, substitute
+from .guards import negation, positive_names, settle, tidy
 
 Factor = tuple[Expr, Fraction]
 
@@ -446,13 +448,39 @@ def spelled(guards: Iterable[Cond], factors: Iterable[Factor]) -> list[Expr]:
     return out
 
 
+def safe_alone(atom: Expr, exponent: Fraction) -> bool:
+    """Whether a factor may be evaluated where the guards beside it fail."""
+    match atom:
+        case SizeOf() | Number() | IndexOf():
+            return True
+        case Access() if exponent > 0:
+            return in_bounds(atom)
+        case _:
+            return False
+
+
+def in_bounds(node: Tree) -> bool:
+    """Whether every read in here is proved to be inside its array, whatever guards stand around."""
+    names = positive_names(free_indices(node))
+    return all(
+        inside(sub, extent, names)
+        for access in accesses(node)
+        for sub, extent in zip(access.subs, access.tensor.shape, strict=True)
+        if not isinstance(sub.atom, Lookup)
+    )
+
+
 Part = tuple[tuple[Cond, ...], tuple[Factor, ...]]
 Component = tuple[tuple[Index, ...], tuple[Cond, ...], tuple[Factor, ...]]
 
 
 def components_of(value: Term) -> tuple[Part, list[Component]]:
     """What is free of the bound indices, and the connected groups of bound indices with what they
-    hold."""
+    hold.
+
+    A factor that is free of them but that a guard under a sum may protect (it could be read outside
+    its array, or divide by 0, where the guard fails everywhere) stays under that sum.
+    """
     leader = {index: index for index in value.bound}
 
     def find(index: Index) -> Index:
@@ -478,6 +506,11 @@ def components_of(value: Term) -> tuple[Part, list[Component]]:
         else:
             group[2].append((node, power))  # type: ignore[arg-type]
     outer = groups.pop(None)
+    shelter = next((g for g in groups.values() if g[1]), None)
+    if shelter is not None:
+        exposed = [f for f in outer[2] if not safe_alone(*f)]
+        shelter[2].extend(exposed)
+        outer = (outer[0], outer[1], [f for f in outer[2] if f not in exposed])
     return (tuple(outer[1]), tuple(outer[2])), [
         (tuple(b), tuple(g), tuple(f)) for b, g, f in groups.values()
     ]

@@ -21,11 +21,10 @@ from ..ir.expr import (
     Tensor,
     number,
 )
-from ..ir.subscripts import Index, inside
+from ..ir.subscripts import Index
 from ..ir.walk import Tree, free_indices
 from .cost import power_cost, volume
 from .definitions import Definitions
-from .guards import positive_names
 from .match import Pattern, find
 from .normal import (
     Component,
@@ -38,6 +37,7 @@ from .normal import (
     free_of,
     indices_in,
     replaced,
+    safe_alone,
     spelled,
     term,
 )
@@ -355,15 +355,7 @@ def _may_leave(
     """Whether a factor of all terms may be evaluated where some of their guards fail."""
     if all(c in shared for t in terms for c in t.guards) or isinstance(atom, SizeOf):
         return True
-    return (
-        isinstance(atom, Access)
-        and exponent > 0
-        and finite(atom.tensor)
-        and all(
-            inside(s, n, positive_names(free_indices(atom)))
-            for s, n in zip(atom.subs, atom.tensor.shape, strict=True)
-        )
-    )
+    return isinstance(atom, Access) and finite(atom.tensor) and safe_alone(atom, exponent)
 
 
 def _shared_exponent(exponents: Sequence[Fraction]) -> Fraction:

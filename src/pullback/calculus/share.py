@@ -12,6 +12,7 @@ from ..ir.subscripts import Index, at
 from ..ir.walk import Tree, bottom_up, free_indices, nodes, substitute, tensors
 from .flatten import alpha
 from .linear import Linear
+from .normal import in_bounds
 
 
 def share(statements: Sequence[Define], linear: Linear) -> list[Define]:
@@ -43,7 +44,9 @@ def _occurrences(statements: Sequence[Define]) -> dict[Tree, list[_Place]]:
     found: dict[Tree, list[_Place]] = {}
     for statement in statements:
         for node in nodes(statement.body):
-            if isinstance(node, Reduce) and not _inside_binder(node, statement.body):
+            if not isinstance(node, Reduce) or _inside_binder(node, statement.body):
+                continue
+            if node is statement.body or in_bounds(node):
                 found.setdefault(_key(node, free_indices(node)), []).append(_Place(node, statement))
     return found
 
