@@ -3,7 +3,7 @@ identity."""
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from typing import Any, ClassVar
 from weakref import WeakValueDictionary
 
@@ -14,15 +14,22 @@ class Interned(type):
     _made: ClassVar[WeakValueDictionary[tuple[Any, ...], Any]] = WeakValueDictionary()
 
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
-        if kwargs:
-            names = [field.name for field in fields(cls)]  # type: ignore[arg-type]
-            args = args + tuple(kwargs[name] for name in names[len(args) :])
+        if len(args) < len(cls.__dataclass_fields__):  # type: ignore[attr-defined]
+            args = cls._completed(args, kwargs)
         key = (cls, *args)
         found = Interned._made.get(key)
         if found is None:
             found = super().__call__(*args)
             Interned._made[key] = found
         return found
+
+    def _completed(cls, args: tuple[Any, ...], given: dict[str, Any]) -> tuple[Any, ...]:
+        """All fields by position: a default left out and the same value given are one node."""
+        rest = fields(cls)[len(args) :]  # type: ignore[arg-type]
+        missing = [f.name for f in rest if f.name not in given and f.default is MISSING]
+        if missing:
+            raise TypeError(f"{cls.__name__} lacks {', '.join(missing)}")
+        return args + tuple(given.get(f.name, f.default) for f in rest)
 
 
 class Node(metaclass=Interned):
