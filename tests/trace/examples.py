@@ -219,14 +219,28 @@ EXAMPLES: dict[Any, list[Example]] = {
         (lambda a, b: np.vecdot(a, b), F(2, 3), F(3)),
         (lambda a, b: np.vecdot(a, b, axis=0), F(3, 2), F(3, 2)),
     ],
-    np.matvec: [(lambda a, b: np.matvec(a, b), F(2, 3, 4), F(4))],
-    np.vecmat: [(lambda a, b: np.vecmat(a, b), F(2, 3), F(3, 4))],
     np.linalg.vecdot: [(lambda a, b: np.linalg.vecdot(a, b), F(2, 3), F(2, 3))],
     np.linalg.multi_dot: [(lambda a, b, c: np.linalg.multi_dot([a, b, c]), F(2, 3), F(3, 4), F(4))],
     np.linalg.matrix_power: [(lambda a: np.linalg.matrix_power(a, 3), F(3, 3))],
     np.kron: [
         (lambda a, b: np.kron(a, b), F(2, 3), F(3, 2)),
         (lambda a, b: np.kron(a, b), F(3), F(2, 2)),
+    ],
+    np.linalg.matmul: [(lambda a, b: np.linalg.matmul(a, b), F(2, 3), F(3, 2))],
+    np.linalg.tensordot: [(lambda a, b: np.linalg.tensordot(a, b, axes=1), F(2, 3), F(3, 2))],
+    np.linalg.outer: [(lambda a, b: np.linalg.outer(a, b), F(2), F(3))],
+    np.convolve: [
+        (lambda a, b: np.convolve(a, b), F(5), F(3)),
+        (lambda a, b: np.convolve(a, b, "same"), F(5), F(2)),
+        (lambda a, b: np.convolve(a, b, "same"), F(2), F(5)),
+        (lambda a, b: np.convolve(a, b, "valid"), F(5), F(3)),
+        (lambda a, b: np.convolve(a, b, "valid"), F(3), F(6)),
+    ],
+    np.correlate: [
+        (lambda a, b: np.correlate(a, b), F(5), F(3)),
+        (lambda a, b: np.correlate(a, b, "same"), F(5), F(2)),
+        (lambda a, b: np.correlate(a, b, "full"), F(5), F(3)),
+        (lambda a, b: np.correlate(a, b, "same"), F(5), F(5)),
     ],
     np.cross: [
         (lambda a, b: np.cross(a, b), F(2, 3), F(3)),
@@ -252,13 +266,6 @@ EXAMPLES: dict[Any, list[Example]] = {
     np.iscomplexobj: [(lambda a: a * np.iscomplexobj(a), F(3))],
     np.isrealobj: [(lambda a: a * np.isrealobj(a), F(3))],
     np.copy: [(lambda a: np.copy(a), F(3)), (lambda a: a.copy() + a, F(3))],
-    np.astype: [
-        (lambda a: np.astype(a, np.float32), F(3)),
-        (lambda a: a.astype(int), F(5)),
-        (lambda a: (a > 0).astype(a.dtype) * a, F(5)),
-        (lambda n: n.astype(bool), I(5)),
-        (lambda a: a.astype("float64"), F(5)),
-    ],
     np.transpose: [
         (lambda a: a.T, F(3, 4)),
         (lambda a: np.transpose(a, (2, 0, 1)), F(2, 3, 4)),
@@ -345,7 +352,6 @@ EXAMPLES: dict[Any, list[Example]] = {
     np.array_split: [(lambda a: np.array_split(a, 3), F(7))],
     np.hsplit: [(lambda a: np.hsplit(a, 2), F(3, 4)), (lambda a: np.hsplit(a, 2), F(4))],
     np.vsplit: [(lambda a: np.vsplit(a, [1]), F(3, 4))],
-    np.unstack: [(lambda a: np.unstack(a, axis=1), F(3, 2))],
     windows: [
         (lambda a: windows(a, 3), F(5)),
         (lambda a: windows(a, (2, 3)), F(4, 5)),
@@ -462,6 +468,17 @@ EXAMPLES: dict[Any, list[Example]] = {
         (lambda a: np.diff(a, 3), F(2)),
         (lambda c: np.diff(c), B(5)),
     ],
+    np.trapezoid: [
+        (lambda a: np.trapezoid(a), F(5)),
+        (lambda a, x: np.trapezoid(a, x, axis=0), F(4, 2), F(4)),
+        (lambda a: np.trapezoid(a, dx=0.5, axis=0), F(4, 2)),
+    ],
+    np.polyval: [
+        (lambda a: np.polyval([1, -2.5, 3], a), F(4)),
+        (lambda p, a: np.polyval(p, a), F(3), F(2, 2)),
+        (lambda p, a: np.polyval(p, a), F(1), F(2, 2)),
+        (lambda n: np.polyval([2, 1], n), I(3)),
+    ],
     # indexing
     np.take: [
         (lambda a, n: np.take(a, n, axis=1), F(2, 3), I(4)),
@@ -479,6 +496,11 @@ EXAMPLES: dict[Any, list[Example]] = {
         (lambda a: np.take_along_axis(a, np.array([[0], [2]]), axis=1), F(2, 3)),
         (lambda a, n: np.take_along_axis(a, n, axis=None), F(2, 3), I(5)),
     ],
+    np.ix_: [(lambda a, n, m: a[np.ix_(n, m)], F(4, 5), I(3), I(2))],
+    np.unravel_index: [
+        (lambda a: a[np.unravel_index(a.argmax(), a.shape)], F(3, 4)),
+        (lambda n: np.unravel_index(n, (2, 3, 4)), I(5, low=0, high=24)),
+    ],
     np.zeros_like: [
         (lambda a: a * np.zeros_like(a), F(3)),
         (lambda a: a + np.zeros_like(a, shape=(2, 3)), F(3)),
@@ -489,6 +511,22 @@ EXAMPLES: dict[Any, list[Example]] = {
     ],
     np.full_like: [(lambda a: a * np.full_like(a, 0.5), F(3))],
 }
+
+# Younger than NumPy 2.0
+if hasattr(np, "matvec"):
+    EXAMPLES[np.matvec] = [(lambda a, b: np.matvec(a, b), F(2, 3, 4), F(4))]
+if hasattr(np, "vecmat"):
+    EXAMPLES[np.vecmat] = [(lambda a, b: np.vecmat(a, b), F(2, 3), F(3, 4))]
+if hasattr(np, "unstack"):
+    EXAMPLES[np.unstack] = [(lambda a: np.unstack(a, axis=1), F(3, 2))]
+if hasattr(np, "astype"):
+    EXAMPLES[np.astype] = [
+        (lambda a: np.astype(a, np.float32), F(3)),
+        (lambda a: a.astype(int), F(5)),
+        (lambda a: (a > 0).astype(a.dtype) * a, F(5)),
+        (lambda n: n.astype(bool), I(5)),
+        (lambda a: a.astype("float64"), F(5)),
+    ]
 
 # Operators, subscripts and Python around them: no rows of their own.
 PLAIN: list[Example] = [
@@ -545,6 +583,7 @@ PLAIN: list[Example] = [
     (lambda a: a[[1], None, ::-1], F(2, 3)),
     (lambda a: a[np.ix_([0, 2], [1, 0])], F(3, 2)),
     (lambda a, y: a[np.arange(len(y)), y], F(5, 4), I(5)),
+    (lambda a, y: a[range(5), y], F(5, 4), I(5)),
     (lambda a, y: a[y], F(4, 2), I(3)),
     (lambda a, y: a[:, y], F(2, 4), I(3)),
     (lambda a, y: a[y, ::-1], F(4, 2), I(2, 3)),

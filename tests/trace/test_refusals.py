@@ -112,6 +112,13 @@ REFUSED: list[tuple[Callable[..., Any], str, str, str]] = [
     (lambda x: np.sum(x, where=x > 0), "np.sum with where=", "np.sum", "np.where"),
     (lambda x: np.sum(x, initial=1.0), "np.sum with initial=", "np.sum", "afterwards"),
     (lambda x: np.add.accumulate(x), "np.add.accumulate", "np.add", "np.tril"),
+    (lambda x: np.c_[x, x], "np.c_ or np.r_", "np.c_[x, x]", "np.column_stack"),
+    (
+        lambda x: np.lib.stride_tricks.as_strided(x, (2,), (8,)),
+        "as_strided",
+        "as_strided",
+        "sliding_window_view",
+    ),
     (lambda x: np.add.at(x, [0], 1), "np.add.at", "np.add.at", "new array"),
     (lambda x: np.arctan2.reduce(x), "np.arctan2.reduce", "np.arctan2", "np.sum"),
     (lambda x: x[x > 0], "bool array", "x[x > 0]", "np.where(mask, x, 0)"),

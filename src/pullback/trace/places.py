@@ -78,6 +78,10 @@ def called_name() -> str:
         return ""
     name = above.f_code.co_name
     package, *inner = (part for part in _module(above).split(".") if not part.startswith("_"))
+    if "index_tricks" in _module(above):
+        return "np.c_ or np.r_"
+    if package == "numpy" and name == "as_strided":
+        return name
     if package == "numpy":
         return f"np.{name}" if hasattr(sys.modules["numpy"], name) else ""
     return ".".join([package, *inner[:1], name])

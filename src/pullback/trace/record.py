@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from ..errors import TraceError
-from ..ir.expr import Access, Expr, Guard, Tensor
+from ..ir.expr import ZERO, Access, Expr, Guard, Tensor, Zero
 from ..ir.program import Source
 from ..ir.sizes import size
-from ..ir.subscripts import Index, at
+from ..ir.subscripts import Index, at, constant
 from .constants import recognised
 from .places import NOWHERE, Place, here, show_place, variable_holding
 from .refusals import REAL_ONLY
@@ -124,8 +124,7 @@ class Sheet:
         """``value`` as a statement of its own (or as it is, where it already is a tensor)."""
         indices = tuple(Index(f"#{k}", size(n)) for k, n in enumerate(value.shape))
         self._labels = dict(zip(indices, value.axes, strict=True))
-        found: Any = value.at(tuple(map(at, indices)))
-        body: Expr = Guard(found) if value.is_bool else found
+        body = _body(value, indices)
         same = _same_tensor(body, indices, value.dtype)
         if same is not None:
             return replace(of_tensor(same, value.axes), nonnegative=value.nonnegative)
@@ -140,8 +139,7 @@ class Sheet:
         """A statement that holds ``value``, even where that is a tensor already."""
         indices = tuple(Index(f"#{k}", size(n)) for k, n in enumerate(value.shape))
         self._labels = dict(zip(indices, value.axes, strict=True))
-        found: Any = value.at(tuple(map(at, indices)))
-        return self._written(value, indices, Guard(found) if value.is_bool else found, "").tensor
+        return self._written(value, indices, _body(value, indices), "").tensor
 
     def _written(self, value: Value, indices: tuple[Index, ...], body: Expr, wish: str) -> Line:
         tensor = Tensor(f"%{len(self.lines)}", tuple(i.extent for i in indices), value.dtype.name)
@@ -179,6 +177,13 @@ class Sheet:
         )
         self.refused = self.refused or error
         return error
+
+
+def _body(value: Value, indices: Sequence[Index]) -> Expr:
+    """What a value is at these indices; nothing is read for one without elements."""
+    if not value.size:
+        return Guard(Zero(constant(1))) if value.is_bool else ZERO
+    return value.read(tuple(map(at, indices)))
 
 
 def _holds_tracer(given: Any) -> bool:

@@ -58,8 +58,6 @@ HINTS: dict[str, str] = {
         ("np.put_along_axis", "fill", "put", "resize", "setfield", "partition"), _IN_PLACE
     ),
     **dict.fromkeys(("np.empty_like",), _UNINITIALISED),
-    "np.convolve": "use np.lib.stride_tricks.sliding_window_view and a product",
-    "np.correlate": "use np.lib.stride_tricks.sliding_window_view and a product",
     "np.gradient": "write the differences out with slices: (x[2:] - x[:-2]) / 2",
     "np.interp": "write it with np.floor, np.take and a weighted sum",
     "np.allclose": "its result decides what runs; compute np.isclose and keep both outcomes",
@@ -81,14 +79,12 @@ HINTS: dict[str, str] = {
     "np.corrcoef": "write it with np.mean, np.std and a product",
     "np.bincount": "write a sum over (y[:, None] == np.arange(n))",
     "np.histogram": "its result is piecewise constant in the data; compute it outside",
-    "np.trapezoid": "write ((y[1:] + y[:-1]) / 2 * np.diff(x)).sum()",
     "np.trapz": "write ((y[1:] + y[:-1]) / 2 * np.diff(x)).sum()",
     "np.angle": "complex arrays can't be traced; use np.arctan2",
     "np.imag": "complex arrays can't be traced",
     "np.resize": "use np.reshape or np.tile",
     "np.take": _TABLE,
     "np.asarray": "leave it out: the argument is an array already",
-    "np.polyval": "write it by Horner's rule, or with powers",
     "scipy.special.logsumexp": "write m = x.max(); np.log(np.sum(np.exp(x - m))) + m",
     "scipy.special.softmax": "write e = np.exp(x - x.max()); e / e.sum()",
     "scipy.special.log_softmax": "write s = x - x.max(); s - np.log(np.exp(s).sum())",
@@ -102,7 +98,9 @@ HINTS: dict[str, str] = {
     "data": "keep it an array",
     "imag": "complex arrays can't be traced",
     "byteswap": "keep it an array",
-    "strides": "memory layout has no part in a formula",
+    "strides": "use np.lib.stride_tricks.sliding_window_view for windows",
+    "as_strided": "use np.lib.stride_tricks.sliding_window_view for windows",
+    "np.c_ or np.r_": "use np.column_stack, np.concatenate or np.stack",
     "ctypes": "keep it an array",
     "base": "memory layout has no part in a formula",
     "flags": "memory layout has no part in a formula",
@@ -135,7 +133,8 @@ NO_ARRAY = (
 NO_TABLE = _TABLE
 NO_STORE = (
     "an array can't take in a traced value: "
-    "np.stack, np.concatenate, np.where and np.pad make new arrays"
+    "np.stack, np.concatenate, np.where and np.pad make new arrays; "
+    "rows with a single one are (y[:, None] == np.arange(n)) * 1.0"
 )
 NO_BOOL = (
     "write np.where(condition, x, y): both outcomes become part of the formula; "

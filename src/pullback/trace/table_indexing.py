@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Sequence
+from dataclasses import replace
+from math import prod
 from typing import Any
 
 import numpy as np
 
 from ..ir.expr import ZERO, Access, Add, Compare, Expr, Select, number
 from ..ir.subscripts import Lookup, Subscript, at, constant
-from .axes import one_axis
+from .axes import integers, one_axis
 from .constants import affine, affine_form
 from .record import Sheet
 from .rows import row
-from .values import INT, Subs, Value, remapped, reshaped
+from .table_elementwise import apply_ufunc
+from .values import INT, Subs, Value, cast, expanded, remapped, reshaped
 
 Getter = tuple[tuple[int, ...], Any]  # an index array: its shape, its subscript as a function
 
@@ -63,7 +66,7 @@ def _part(sheet: Sheet, given: Any) -> list[Any]:
                 hint="make it an integer array: y.astype(int)",
             )
         return [index]
-    if isinstance(given, list | tuple | np.ndarray):
+    if isinstance(given, list | tuple | range | np.ndarray):
         return _constant_part(sheet, given)
     return [operator.index(given)]
 
@@ -274,6 +277,33 @@ def take_along_axis(sheet: Sheet, arr: Any, indices: Any, axis: Any = -1) -> Val
 
     names = [index.axes[k] or (value.axes[k] if k != along else "") for k in range(value.ndim)]
     return remapped(value, extents, names, change)
+
+
+@row(np.ix_)
+def ix_(sheet: Sheet, *args: Any) -> tuple[Any, ...]:
+    """Each index array along an axis of its own."""
+    values = [sheet.value(a) for a in args]
+    if any(v.ndim != 1 or v.is_bool for v in values):
+        raise ValueError("np.ix_ needs integer vectors")
+    return tuple(
+        expanded(v, [j for j in range(len(values)) if j != k]) for k, v in enumerate(values)
+    )
+
+
+@row(np.unravel_index)
+def unravel_index(sheet: Sheet, indices: Any, shape: Any) -> tuple[Value, ...]:
+    """The subscripts of flat places, row by row; the places are taken to be in range."""
+    value, extents = sheet.value(indices), integers(shape)
+    if value.dtype.kind not in "iu":
+        raise TypeError("places are integers")
+    places = []
+    for k in range(len(extents)):
+        stride = prod(extents[k + 1 :])
+        part = apply_ufunc(sheet, np.floor_divide, (value, stride)) if stride != 1 else value
+        if k:
+            part = apply_ufunc(sheet, np.remainder, (part, extents[k]))
+        places.append(replace(cast(part, INT), nonnegative=value.nonnegative or k > 0))
+    return tuple(places)
 
 
 # --------------------------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ from .record import Sheet
 from .rows import row
 from .table_elementwise import apply_ufunc, common_dtype
 from .table_products import diagonal
+from .table_reductions import sum_
 from .table_shapes import sliced
 from .values import (
     DType,
@@ -24,9 +25,11 @@ from .values import (
     Value,
     absent_unless,
     added,
+    broadcast,
     cast,
     expanded,
     reshaped,
+    squeezed,
 )
 
 Piece = tuple[Cond, Any]  # where it is, and its body: an expression, of bools a condition
@@ -442,8 +445,6 @@ def _triangle(
 
 
 def _square(value: Value) -> Value:
-    from .values import broadcast
-
     return broadcast(value, (value.shape[0], value.shape[0]))
 
 
@@ -476,3 +477,40 @@ def diff(sheet: Sheet, a: Any, n: int = 1, axis: int = -1) -> Value:
         less = np.not_equal if value.is_bool else np.subtract
         value = sheet.keep(apply_ufunc(sheet, less, (later, earlier)))
     return value
+
+
+@row(np.trapezoid)
+def trapezoid(sheet: Sheet, y: Any, x: Any = None, dx: float = 1.0, axis: int = -1) -> Value:
+    """The area under straight lines between points."""
+    value = sheet.value(y)
+    along = one_axis(axis, value.ndim)
+    if not value.shape[along]:
+        raise ValueError("the area under no points")
+    later = sliced(value, along, 1, value.shape[along])
+    earlier = sliced(value, along, 0, value.shape[along] - 1)
+    width: Any = dx
+    if x is not None:
+        places = sheet.value(x)
+        width = sheet.keep(diff(sheet, places, axis=-1 if places.ndim == 1 else along))
+        if width.ndim == 1:
+            width = expanded(width, [k for k in range(value.ndim) if k != along])
+    middle = sheet.keep(apply_ufunc(sheet, np.add, (later, earlier)))
+    strips = sheet.keep(apply_ufunc(sheet, np.multiply, (middle, width)))
+    halves = sheet.keep(apply_ufunc(sheet, np.divide, (strips, 2.0)))
+    return sum_(sheet, halves, along)
+
+
+@row(np.polyval)
+def polyval(sheet: Sheet, p: Any, x: Any) -> Value:
+    """A polynomial by Horner's rule, the highest power first."""
+    factors = sheet.value(p)
+    if factors.ndim != 1 or not factors.size:
+        raise ValueError("a polynomial is a vector of coefficients")
+    point = sheet.value(x)
+    value = squeezed(sliced(factors, 0, 0, 1), (0,))
+    for k in range(1, factors.size):
+        scaled = sheet.keep(apply_ufunc(sheet, np.multiply, (value, point)))
+        factor = squeezed(sliced(factors, 0, k, k + 1), (0,))
+        value = sheet.keep(apply_ufunc(sheet, np.add, (scaled, factor)))
+    dtype = common_dtype((point, replace(factors, shape=(), axes=())))
+    return broadcast(cast(value, dtype), point.shape)

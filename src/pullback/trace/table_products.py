@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from ..ir.expr import ZERO, Compare, Cond, Expr, Mul, total
+from ..ir.expr import ZERO, Compare, Cond, Expr, Guard, Inside, Mul, total
+from ..ir.sizes import size
 from ..ir.subscripts import Subscript, at, constant
 from .axes import all_axes, one_axis
 from .record import Sheet
@@ -78,7 +79,7 @@ def _scaled(sheet: Sheet, a: Value, b: Value) -> Value:
     return elementwise(lambda x, y: Mul((x, y)), [a, b], common_dtype((a, b)))
 
 
-@row(np.matmul)
+@row(np.matmul, np.linalg.matmul)
 def matmul(sheet: Sheet, a: Any, b: Any) -> Value:
     """Matrix products over the last two axes, the axes before broadcast."""
     left, right = sheet.value(a), sheet.value(b)
@@ -139,7 +140,7 @@ def _tensordot(
     return contracted(sheet, [(left, own), (right, other)], out)
 
 
-@row(np.tensordot)
+@row(np.tensordot, np.linalg.tensordot)
 def tensordot(sheet: Sheet, a: Any, b: Any, axes: Any = 2) -> Value:
     """The sum over several axes of both."""
     left, right = sheet.value(a), sheet.value(b)
@@ -153,7 +154,7 @@ def tensordot(sheet: Sheet, a: Any, b: Any, axes: Any = 2) -> Value:
     return _tensordot(sheet, left, right, all_axes(first, left.ndim), all_axes(last, right.ndim))
 
 
-@row(np.outer)
+@row(np.outer, np.linalg.outer)
 def outer(sheet: Sheet, a: Any, b: Any) -> Value:
     """a[i]·b[j], both flat."""
     left, right = _flat(sheet, a), _flat(sheet, b)
@@ -362,6 +363,50 @@ def trace(sheet: Sheet, a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1)
     """The sum of the diagonal."""
     line = diagonal(sheet, a, offset, axis1, axis2)
     return folded(sheet, line, (line.ndim - 1,), False, asked(np.sum, line), total)
+
+
+def _convolved(sheet: Sheet, a: Any, v: Any, mode: str, turned: bool) -> Value:
+    """Σ_k a[n - k]·v[k] where the two overlap (for a correlation, v backwards)."""
+    left, right = sheet.value(a), sheet.value(v)
+    if left.ndim != 1 or right.ndim != 1 or not left.size or not right.size:
+        raise ValueError("two vectors that are not empty are needed")
+    if left.size < right.size and not turned:
+        left, right = right, left
+    m, n = left.size, right.size
+    lengths = {"full": m + n - 1, "same": max(m, n), "valid": max(m, n) - min(m, n) + 1}
+    if mode not in lengths:
+        raise ValueError("mode is 'full', 'same' or 'valid'")
+    if n > m:
+        raise sheet.refusal(
+            "np.correlate with a longer second array can't be traced",
+            hint="write np.correlate(v, a, mode)[::-1]",
+        )
+    start = {"full": 0, "same": (n - 1) // 2, "valid": n - 1}[mode]
+
+    def read(subs: Subs) -> Expr:
+        k = sheet.bound(n, right.axes[0])
+        place = subs[0] + start - at(k)
+        tap = constant(n - 1) - at(k) if turned else at(k)
+        factors = (left.read((place,)), right.read((tap,)))
+        inside = () if mode == "valid" else (Guard(Inside(place, size(m))),)
+        return total((k,), Mul((*inside, *factors)))
+
+    dtype = common_dtype((left, right))
+    if dtype == BOOL:
+        raise sheet.refusal("np.convolve of bools can't be traced", hint="convert them to integers")
+    return Value((lengths[mode],), dtype, read, left.axes)
+
+
+@row(np.convolve)
+def convolve(sheet: Sheet, a: Any, v: Any, mode: str = "full") -> Value:
+    """Σ_k a[n - k]·v[k]."""
+    return _convolved(sheet, a, v, mode, False)
+
+
+@row(np.correlate)
+def correlate(sheet: Sheet, a: Any, v: Any, mode: str = "valid") -> Value:
+    """Σ_k a[n + k]·v[k]."""
+    return _convolved(sheet, a, v, mode, True)
 
 
 @row(np.cross)
