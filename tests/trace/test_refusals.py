@@ -174,6 +174,15 @@ def test_arguments_of_other_dtypes_are_refused(argument: Any, hint: str) -> None
     assert hint in caught.value.hint
 
 
+@pytest.mark.parametrize("array", [np.ma.array([1.0, 2.0]), np.ones(2).view(np.recarray)])
+def test_arrays_with_rules_of_their_own_are_refused(array: Any) -> None:
+    kind = type(array).__name__
+    with pytest.raises(TraceError, match=f"the argument x is a {kind}"):
+        trace(lambda x: x, {"x": array})
+    with pytest.raises(TraceError, match=f"a {kind} can't be part"):
+        trace(lambda x: x * array, {"x": Spec((2,))})
+
+
 def test_an_array_of_another_trace_is_refused() -> None:
     kept: list[Any] = []
     trace(lambda x: kept.append(x) or x * 2, {"x": Spec((3,))})

@@ -20,6 +20,7 @@ from .refusals import REAL_ONLY
 from .values import BOOL, FLOAT, INT, DType, Subs, Value, of_number, of_tensor
 
 Data = np.ndarray[Any, Any]
+PLAIN_ARRAYS = (np.ndarray, np.memmap)  # matrices, masked arrays, ... compute by rules of their own
 
 
 @dataclass
@@ -92,6 +93,12 @@ class Sheet:
         return of_number(int(given), INT, weak=int)
 
     def _constant(self, array: Data, given: Any) -> Value:
+        if isinstance(given, np.ndarray) and type(given) not in PLAIN_ARRAYS:
+            raise self.refusal(
+                f"a {type(given).__name__} can't be part of a traced computation",
+                expected="plain arrays",
+                hint="such arrays compute by rules of their own; write np.asarray(...) of it first",
+            )
         if array.dtype.kind not in "fiub":
             raise self.refusal(
                 f"constants of dtype {array.dtype} can't be traced",

@@ -24,7 +24,7 @@ from . import (  # noqa: F401  (the tables enter their rows)
 )
 from .naming import Letters, tensor_names, written
 from .places import NOWHERE, called_name, here, instruction, own_variables
-from .record import Sheet
+from .record import PLAIN_ARRAYS, Sheet
 from .refusals import (
     NO_ARRAY,
     NO_ASSIGNMENT,
@@ -521,6 +521,13 @@ def _flat_arguments(
 
 
 def _input(sheet: Sheet, name: str, leaf: Any, letters: Letters) -> Tracer:
+    if isinstance(leaf, np.ndarray) and type(leaf) not in PLAIN_ARRAYS:
+        raise TraceError(
+            f"the argument {name} is a {type(leaf).__name__}",
+            where=f"argument {name}",
+            expected="a plain array",
+            hint="such arrays compute by rules of their own; pass np.asarray(...) of it",
+        )
     weak = float if type(leaf) is float else None
     dtype = FLOAT if weak else np.dtype(leaf.dtype)
     shape = () if weak else tuple(leaf.shape)
