@@ -62,6 +62,7 @@ class Context:
 
     active: Callable[[Tensor], bool]
     squares: Callable[[Expr], bool]
+    divides: Callable[[Access | None], bool]
     arg: Callable[[Reduce, int], Access]
     conventions: Mapping[str, str]
 
@@ -89,7 +90,7 @@ def _of_poly(value: Poly, context: Context, root: Access | None = None) -> list[
                 continue
             rest = (*part.factors[:k], *part.factors[k + 1 :])
             guards = part.guards
-            if exponent == HALF and context.squares(atom):
+            if exponent == HALF and context.squares(atom) and not context.divides(root):
                 guards = (*guards, Compare("!=", root or atom, ZERO))  # the norm's convention
             outer = term(
                 part.coef * exponent, part.bound, guards, (*rest, (atom, exponent - 1)), False

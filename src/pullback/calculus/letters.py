@@ -3,12 +3,12 @@ program."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from ..ir.expr import Arg, Expr, Reduce, Tensor
 from ..ir.program import Define, Program
 from ..ir.subscripts import Index, at
-from ..ir.walk import Tree, accesses, bound_indices, children, nodes, rebuild, substitute
+from ..ir.walk import Tree, accesses, children, nodes, rebuild, substitute
 
 SPARE = "ijklabcdefghmnopqrstuvwxyz"
 
@@ -61,64 +61,39 @@ def lettered(statement: Define, letters: Mapping[Tensor, tuple[str, ...]], of: T
 def spell_indices(
     body: Expr, free: Mapping[Index, Index], letters: Mapping[Tensor, tuple[str, ...]]
 ) -> Expr:
-    """An expression with free indices renamed as given and bound ones to letters of their axes."""
+    """An expression with free indices renamed as given and bound ones to letters of their axes.
+
+    Sums that don't stand inside one another may use the same letter.
+    """
+
+    def visit(tree: Tree, scope: frozenset[str]) -> Tree:
+        if not isinstance(tree, Reduce | Arg):
+            return rebuild(tree, tuple(visit(child, scope) for child in children(tree)))
+        names: dict[Index, Index] = {}
+        for index in tree.indices:
+            taken = scope | {other.name for other in names.values()}
+            names[index] = Index(_letter(index, tree.body, letters, taken), index.extent)
+        moved = {old: at(new) for old, new in names.items()}
+        inner = scope | {new.name for new in names.values()}
+        parts = tuple(visit(substitute(child, moved), inner) for child in children(tree))
+        indices = tuple(names.values())
+        if isinstance(tree, Reduce):
+            return Reduce(tree.op, indices, parts[:-1], parts[-1])  # type: ignore[arg-type]
+        return Arg(tree.op, indices, tree.which, parts[:-1], parts[-1])  # type: ignore[arg-type]
+
     moved = {old: at(new) for old, new in free.items() if old is not new}
-    marked: Expr = _unbound(body)  # type: ignore[assignment]
-    taken = {index.name for index in free.values()}
-    names: dict[Index, Index] = {}
-    for index in bound_indices(marked):
-        name = _letter(index, marked, letters, taken)
-        taken.add(name)
-        names[index] = Index(name, index.extent)
-    out = substitute(marked, moved)
-    return _rename_bound(out, names)  # type: ignore[return-value]
-
-
-def _unbound(node: Tree) -> Tree:
-    """Every reduction's indices made distinct from all others' (so that they can be renamed at
-    once)."""
-    seen: dict[str, int] = {}
-
-    def visit(tree: Tree) -> Tree:
-        if isinstance(tree, Reduce | Arg):
-            moved = {}
-            for index in tree.indices:
-                seen[index.name] = seen.get(index.name, 0) + 1
-                moved[index] = Index(f"{index.name}~{seen[index.name]}", index.extent)
-            subs = {old: at(new) for old, new in moved.items()}
-            parts = tuple(visit(substitute(child, subs)) for child in children(tree))
-            indices = tuple(moved.values())
-            if isinstance(tree, Reduce):
-                return Reduce(tree.op, indices, parts[:-1], parts[-1])  # type: ignore[arg-type]
-            return Arg(tree.op, indices, tree.which, parts[:-1], parts[-1])  # type: ignore[arg-type]
-        return rebuild(tree, tuple(map(visit, children(tree))))
-
-    return visit(node)
-
-
-def _rename_bound(node: Tree, names: Mapping[Index, Index]) -> Tree:
-    def visit(tree: Tree) -> Tree:
-        if isinstance(tree, Reduce | Arg):
-            subs = {i: at(names[i]) for i in tree.indices}
-            parts = tuple(visit(substitute(child, subs)) for child in children(tree))
-            indices = tuple(names[i] for i in tree.indices)
-            if isinstance(tree, Reduce):
-                return Reduce(tree.op, indices, parts[:-1], parts[-1])  # type: ignore[arg-type]
-            return Arg(tree.op, indices, tree.which, parts[:-1], parts[-1])  # type: ignore[arg-type]
-        return rebuild(tree, tuple(map(visit, children(tree))))
-
-    return visit(node)
+    out = visit(substitute(body, moved), frozenset(index.name for index in free.values()))
+    return out  # type: ignore[return-value]
 
 
 def _letter(
     index: Index,
     body: Expr,
     letters: Mapping[Tensor, tuple[str, ...]],
-    taken: Iterable[str],
+    taken: Collection[str],
 ) -> str:
     """A free letter for a bound index: that of an axis it runs over, primed by a number if need
     be."""
-    taken = set(taken)
     options = list(_axis_letters(index, body, letters))
     own = index.name.split("~")[0].split(".")[-1].rstrip("0123456789")
     if own.isidentifier():

@@ -45,6 +45,14 @@ class Linear:
         self.extra: dict[Tensor, list[Define]] = {}
         self.taken = {t.name for t in program.inputs} | {s.target.name for s in self.flat}
         self._square: dict[Tensor, bool] = {}
+        self._divisors = {
+            a.tensor
+            for s in self.flat
+            if s.target.kind == "float"
+            for t in poly(s.body)
+            for a, e in t.factors
+            if isinstance(a, Access) and e < 0 and not t.guards
+        }
 
     def axes(self, tensor: Tensor) -> tuple[Index, ...]:
         """The indices that every value of this tensor's shape is written in."""
@@ -84,7 +92,14 @@ class Linear:
                 made.append(found)
             return found.access
 
-        return Context(lambda t: t in self.active, self.is_square, arg, self.conventions)
+        return Context(
+            lambda t: t in self.active, self.is_square, self.is_divisor, arg, self.conventions
+        )
+
+    def is_divisor(self, value: Access | None) -> bool:
+        """Whether something is divided by a value, without a guard: then where it is 0 the forward
+        pass itself is undefined, and a convention for that point would be idle."""
+        return value is not None and value.tensor in self._divisors
 
     def origins(self, of: Iterable[Tensor]) -> set[Tensor]:
         """These tensors and everything that they are computed from."""

@@ -1,0 +1,75 @@
+"""The backward pass against oracles: its own raw adjoints, finite differences, the dot test, published forms."""
+
+from __future__ import annotations
+
+import pytest
+
+from pullback.calculus.cost import cost
+from pullback.calculus.reverse import reverse
+from pullback.ir.program import Define
+from pullback.notation.parse import parse
+
+from .oracle import directional, dot_test, draw, gradients, worst_difference
+from .programs import PROGRAMS, PUBLISHED, SIZES
+
+
+@pytest.mark.parametrize("sizes", SIZES, ids=("usual", "ones"))
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_gradients_agree_with_raw_adjoints_differences_and_tangents(name, sizes):
+    backward = reverse(parse(PROGRAMS[name]))
+    values = draw((*backward.program.inputs, *backward.cotangents), sizes, 1, min(sizes["N"], 2))
+    compact = gradients(backward, backward.statements, values, sizes)
+    raw = gradients(backward, backward.adjoints, values, sizes)
+    assert worst_difference(compact, raw) < 1e-12
+    for expected, found in directional(backward, values, sizes, 2):
+        assert found == pytest.approx(expected, rel=1e-6, abs=1e-7)
+    left, right = dot_test(backward, values, sizes, 3)
+    assert left == pytest.approx(right, rel=1e-10, abs=1e-12)
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_published_forms_are_reached_in_value_and_in_cost(name):
+    backward = reverse(parse(PROGRAMS[name]))
+    target = published(name, backward)
+    sizes = SIZES[0]
+    values = draw((*backward.program.inputs, *backward.cotangents), sizes, 4)
+    found = gradients(backward, backward.statements, values, sizes)
+    expected = gradients(backward, target, values, sizes)
+    assert worst_difference(found, {g: expected[g] for g in found}) < 1e-12
+    assert cost(backward.statements) <= cost(target) * (1 + 1e-4)  # scalars are next to nothing
+
+
+def published(name, backward) -> list[Define]:
+    """The published statements over the tensors of a derivation."""
+    known = {
+        t.name: t
+        for t in (
+            *backward.program.inputs,
+            *(s.target for s in backward.forward.statements),
+            *backward.cotangents,
+        )
+    }
+    shapes = {n: " ".join(f"{s}".replace(" ", "") for s in t.shape) for n, t in known.items()}
+    text = PUBLISHED[name]
+    free = {t.name for t in parse(text).inputs}
+    program = parse(text, {n: shape for n, shape in shapes.items() if n in free})
+    return list(program.statements)
+
+
+def test_a_masked_shift_of_a_softmax_leaves_no_trace():
+    shifted = reverse(parse(PROGRAMS["softmax in one"]))
+    assert len(shifted.statements) == 1
+    assert not any("arg" in t.name for s in shifted.statements for t in _reads(s))
+
+
+def test_the_bias_before_a_batch_norm_gets_no_gradient():
+    text = "H[n,d] = sum(k) X[n,k]*W[k,d] + b[d]\n" + PROGRAMS["batch norm"].replace("X[", "H[")
+    backward = reverse(parse(text))
+    (db,) = [s for s in backward.statements if s.target.name == "db"]
+    assert _reads(db) == ()
+
+
+def _reads(statement):
+    from pullback.ir.walk import tensors
+
+    return tensors(statement.body)
