@@ -17,7 +17,8 @@ class Array:
 
     ``dtype`` is a NumPy dtype name, "float", "int" (of unknown width), or "weak int", "weak float" for
     Python's own scalars. ``kept`` is the same value spelled with the reduced axes kept, as length 1.
-    ``view`` tells that it may share memory with something that has a name.
+    ``view`` tells that it may share memory with something that has a name. ``update`` is the outermost
+    operation as (left operand, operator, right operand) where the left one has the result's shape and dtype.
     """
 
     code: Code
@@ -25,6 +26,7 @@ class Array:
     dtype: str
     view: bool = False
     kept: Array | None = None
+    update: tuple[str, str, str] | None = None
 
     @property
     def indices(self) -> tuple[Index, ...]:
@@ -38,7 +40,7 @@ class Array:
 
     def with_code(self, code: Code, **changes: object) -> Array:
         """Another spelling over the same axes."""
-        return replace(self, code=code, kept=None, **changes)  # type: ignore[arg-type]
+        return replace(self, code=code, kept=None, update=None, **changes)  # type: ignore[arg-type]
 
 
 def squeezed(array: Array) -> Array:
@@ -49,7 +51,7 @@ def squeezed(array: Array) -> Array:
     while parts and parts[-1] == ":":
         parts.pop()
     code = postfix(array.code, f"[{', '.join(parts)}]")
-    return replace(array, code=code, axes=array.indices, kept=None)
+    return replace(array, code=code, axes=array.indices, kept=None, update=None)
 
 
 def transposed(array: Array, order: Sequence[Index]) -> Array:
@@ -65,7 +67,7 @@ def transposed(array: Array, order: Sequence[Index]) -> Array:
         moved = [n for n, place in enumerate(places) if n != place]
         name, numbers = ("swapaxes", moved) if len(moved) == 2 else ("transpose", places)
         change = f".{name}({', '.join(map(str, numbers))})"
-    return replace(array, code=postfix(array.code, change), axes=order, kept=None)
+    return replace(array, code=postfix(array.code, change), axes=order, kept=None, update=None)
 
 
 def aligned(array: Array, frame: Sequence[Index]) -> Array:
@@ -85,7 +87,7 @@ def aligned(array: Array, frame: Sequence[Index]) -> Array:
     if None not in wanted:
         return plain
     code = postfix(plain.code, f"[{', '.join(parts)}]")
-    return replace(plain, code=code, axes=wanted, kept=None)
+    return replace(plain, code=code, axes=wanted, kept=None, update=None)
 
 
 def _fits(axes: Axes, wanted: Axes, most: int) -> bool:

@@ -6,7 +6,8 @@ A condition becomes a mask; what it guards is computed everywhere (reads kept in
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
 
@@ -32,9 +33,11 @@ from ...ir.expr import (
     Reduce,
     Select,
     SizeOf,
+    Tensor,
     Truth,
     Zero,
 )
+from ...ir.program import Define
 from ...ir.sizes import Size, size
 from ...ir.subscripts import (
     Index,
@@ -46,9 +49,9 @@ from ...ir.subscripts import (
     bounds,
     inside,
 )
-from . import functions, products, views
+from . import functions, padding, products, taps, views
 from .arrays import Array, aligned, frame_of, squeezed, transposed
-from .code import ATOM, POWER, PRODUCT, Code, binary, call, elementwise, item, leaf, method, minus
+from .code import ATOM, POWER, PRODUCT, Code, binary, call, elementwise, item, leaf, method, minus, tuple_of
 from .dtypes import floated, is_float, is_integer, promoted
 from .scope import Scope
 
@@ -78,7 +81,9 @@ class Speller:
     """Spells expressions and conditions in one scope."""
 
     scope: Scope
-    done: dict[Expr, Array] = field(default_factory=dict)
+    target: str = ""
+    done: dict[Expr, Access] = field(default_factory=dict)
+    grids: dict[Index, Array] = field(default_factory=dict)
 
     def value(self, expr: Expr, context: Context) -> Array:
         """The array that holds an expression, over the indices it depends on."""
@@ -118,7 +123,11 @@ class Speller:
         left, right = self.compatible([left, right])
         one, two = self.together([left, right], context)
         dtype = promoted([left.dtype, right.dtype])
-        return Array(binary(op, one.code, two.code), broadcast_axes([one, two]), dtype)
+        axes = broadcast_axes([one, two])
+        code = binary(op, one.code, two.code)
+        if axes == one.axes and dtype == one.dtype and one.code.is_name:
+            return Array(code, axes, dtype, update=(str(one.code), op, two.code.text))
+        return Array(code, axes, dtype)
 
     def compatible(self, arrays: Sequence[Array]) -> list[Array]:
         """Keeps whole numbers and wider floats from widening the floats of unknown width they meet."""
@@ -173,6 +182,10 @@ class Speller:
         others = [f for f in factors if not isinstance(f, Guard)]
         if not guards:
             return self.plain_product(others, context)
+        if len([f for f in others if not isinstance(f, Number)]) == 1:
+            found = padding.padded_factors(self, factors)
+            if found is not None and not found[1]:
+                return self.plain_product(found[0], context)
         mask = self.all_conditions(guards, context)
         if not others:
             return mask
@@ -252,9 +265,9 @@ class Speller:
     def divided(self, left: Array, right: Array, context: Context) -> Array:
         """``left / right``."""
         result = self.operation("/", left, right, context)
-        dtype = result.dtype
-        if not is_float(dtype):
-            dtype = "weak float" if left.weak and right.weak else "float64"
+        if is_float(result.dtype):
+            return result
+        dtype = "weak float" if left.weak and right.weak else "float64"
         return result.with_code(result.code, dtype=dtype)
 
     def power(self, base: Array, exponent: Fraction, context: Context) -> Array:
@@ -379,6 +392,9 @@ class Speller:
 
     def select(self, cond: Cond, then: Expr, other: Expr, context: Context) -> Array:
         """``then`` where the condition holds, else ``other``."""
+        padded = padding.padded_select(self, Select(cond, then, other))
+        if padded is not None:
+            return self.value(padded, context)
         mask = self.condition(cond, context)
         one = self.value(then, context.under(cond))
         two = self.value(other, context.under(Not(cond)))
@@ -412,6 +428,8 @@ class Speller:
     def atom(self, atom: Index | Quotient | Remainder | Lookup, context: Context) -> Array:
         """The integers that one atom of a subscript takes."""
         match atom:
+            case Index() if atom in self.grids:
+                return self.grids[atom]
             case Index():
                 return Array(leaf(call("np.arange", self.scope.size(atom.extent))), (atom,), "int64")
             case Quotient(value, divisor):
@@ -462,6 +480,10 @@ class Speller:
         mask = f"(0 <= {name.code}) & ({name.code} < {limit.at(1)})"
         return name.with_code(call("np.where", mask, name.code, limit))
 
+    def name_of(self, tensor: Tensor) -> str:
+        """The name of a tensor in the source."""
+        return str(self.scope.read(tensor))
+
     def extent(self, index: Index) -> Code:
         """The extent of an index."""
         return self.scope.size(index.extent)
@@ -474,13 +496,70 @@ class Speller:
         self.scope.emit(f"{name} = {array.code}")
         return array.with_code(leaf(Code(name)), view=True)
 
+    def stored(self, array: Array, wanted: str, dtype: str) -> Expr:
+        """A read, at its own indices, of an array that gets a name."""
+        array = self.named(squeezed(array), wanted)
+        tensor = Tensor(f"{array.code}'", tuple(i.extent for i in array.indices), array.dtype)
+        self.scope.arrays[tensor] = Array(array.code, (), array.dtype, view=True)
+        return Access(tensor, tuple(map(at, array.indices)))
+
+    def claim(self, name: str) -> None:
+        """Makes the name of a statement's target free for the first array that the statement builds up."""
+        self.target = name
+
+    def fresh_name(self, wanted: str) -> str:
+        """A name for an array that lines build up."""
+        name, self.target = self.target, ""
+        return name or self.scope.names.fresh(wanted)
+
+    def zeros(self, tensor: Tensor) -> Code:
+        """Zeros like a tensor that will be filled."""
+        scope = self.scope
+        for like in scope.named():
+            if like.shape == tensor.shape and like.dtype == tensor.dtype and like is not tensor:
+                if not like.name.endswith("'"):
+                    return call("np.zeros_like", scope.read(like))
+        dtype = scope.dtype(tensor.dtype)
+        shape = tuple_of([str(scope.size(n)) for n in tensor.shape])
+        return call("np.zeros", shape, *([dtype] if dtype else []))
+
+    def remember(self, define: Define) -> None:
+        """Keeps what a statement reduces, for others that need the same."""
+        if isinstance(define.body, Reduce):
+            self.done[define.body] = define.access
+
+    @contextmanager
+    def grid(self, frame: Sequence[Index]) -> Iterator[None]:
+        """Inside, several indices that stand as numbers are the arrays of one ``np.ogrid``."""
+        if len(frame) > 2:
+            names = [self.scope.names.fresh(index.name) for index in frame]
+            ranges = ", ".join(f":{extent}" for extent in self.scope.extents(frame))
+            self.scope.emit(f"{', '.join(names)} = np.ogrid[{ranges}]")
+            for n, (index, name) in enumerate(zip(frame, names, strict=True)):
+                axes = tuple(index if k == n else None for k in range(len(frame)))
+                self.grids[index] = Array(leaf(Code(name)), axes, "int64", view=True)
+        yield
+        self.grids = {}
+
+    @contextmanager
+    def trial(self) -> Iterator[None]:
+        """What is spelled inside leaves no trace."""
+        scope, target = self.scope, self.target
+        before = scope.kept()
+        yield
+        scope.restore(before)
+        self.target = target
+
     # reductions
 
     def reduction(self, expr: Reduce, context: Context) -> Array:
         """A reduction over whole axes, after selecting what its domain admits."""
-        found = products.contract(self, expr, context)
-        if found is not None:
-            return found
+        if expr in self.done and self.done[expr].tensor in self.scope.arrays:
+            return self.access(self.done[expr], context)
+        for special in (taps.reduced, products.contract):
+            found = special(self, expr, context)
+            if found is not None:
+                return found
         op, indices = expr.op, expr.indices
         inner = context.within(indices)
         body = self.value(expr.body, inner.under(*expr.domain))
@@ -508,6 +587,9 @@ class Speller:
 
     def arg(self, expr: Arg, context: Context) -> Array:
         """The place of the first greatest or least value, in the row-major order of its indices."""
+        found = taps.arg(self, expr, context)
+        if found is not None:
+            return found
         inner = context.within(expr.indices)
         body = self.value(expr.body, inner.under(*expr.domain))
         if expr.domain:
@@ -525,15 +607,20 @@ class Speller:
         count = " * ".join(extent.at(PRODUCT + 1) for extent in map(self.extent, bound))
         shape = [*self.scope.extents(outer), count]
         code = method(method(flat.code, "reshape", *shape), f"arg{expr.op}", "axis=-1")
-        which = bound.index(expr.indices[expr.which])
+        return self.digit(Array(code, outer, "int64"), expr, bound)
+
+    def digit(self, flat: Array, expr: Arg, bound: Sequence[Index] = ()) -> Array:
+        """One index of a place that is counted over several, in row-major order."""
+        bound = bound or expr.indices
+        code, which = flat.code, bound.index(expr.indices[expr.which])
         below = size(1)
         for index in bound[which + 1 :]:
             below = below * index.extent
         if below.literal != 1:
             code = binary("//", code, self.scope.size(below))
         if which:
-            code = binary("%", code, self.scope.size(bound[which].extent))
-        return Array(code, outer, "int64")
+            code = binary("%", code, self.extent(bound[which]))
+        return flat if code is flat.code else flat.with_code(code, view=False)
 
 
 NEUTRAL = {

@@ -27,7 +27,7 @@ def _sigmoid(x: Code) -> Code:
 
 
 def _softplus(x: Code) -> Code:
-    return elementwise("np.logaddexp", "0", x)
+    return elementwise("np.logaddexp", Code("0"), x)
 
 
 # Spellings of NumPy alone for what the table of functions finds elsewhere.

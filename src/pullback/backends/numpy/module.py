@@ -9,11 +9,11 @@ from ...ir.expr import Tensor
 from ...ir.program import Define, Program, live, reads
 from .code import tuple_of
 from .expressions import Speller
+from .facts import Facts
 from .names import identifier
-from .scope import Scope
+from .scope import INDENT, Scope
 from .statements import returned, statement
 
-INDENT = "    "
 QUIET = '@np.errstate(divide="ignore", invalid="ignore", over="ignore")'
 
 
@@ -30,7 +30,7 @@ def spell(
     It needs ``import numpy as np``, which is its first line. Sizes that no input's shape gives are keyword
     arguments. Results are new arrays: they share no memory with the inputs or with each other.
     """
-    scope = Scope(inputs)
+    scope = Scope(inputs, _facts(statements))
     kept = live_statements(statements, returns)
     body(scope, kept, set(returns), comments)
     results = returned(scope, returns, inputs)
@@ -47,12 +47,13 @@ def spell_pair(backward: Backward, *, comments: bool = True) -> str:
     """
     statements = live_statements(backward.statements, backward.gradients)
     residuals = residuals_of(statements, backward)
-    back = Scope([*backward.cotangents, *residuals])
+    facts = _facts([*backward.forward.statements, *statements])
+    back = Scope([*backward.cotangents, *residuals], facts)
     body(back, statements, set(backward.gradients), comments)
     sizes: list[str] = []
     back_head = back.head(keyword_sizes=sizes)
 
-    front = Scope(backward.program.inputs)
+    front = Scope(backward.program.inputs, facts)
     outputs = backward.program.outputs
     kept = live_statements(backward.forward.statements, [*outputs, *residuals])
     body(front, kept, set(outputs), comments)
@@ -74,6 +75,12 @@ def spell_pair(backward: Backward, *, comments: bool = True) -> str:
     second = function(back, "backward", [argument, "cache"], value, [*unpacked, *back_head])
     both = imports(front) + [line for line in imports(back) if line not in imports(front)]
     return "\n".join([*both, "", "", *first, "", "", *second]) + "\n"
+
+
+def _facts(statements: Sequence[Define]) -> Facts:
+    facts = Facts()
+    facts.learn(statements)
+    return facts
 
 
 def residuals_of(statements: Sequence[Define], backward: Backward) -> list[Tensor]:
@@ -118,7 +125,7 @@ def function(
     """The lines of a function."""
     if head is None:
         keywords: list[str] = []
-        head = scope.head(keyword_sizes=keywords)
+        head = scope.head(keyword_sizes=keywords, extra=[value])
         if keywords:
             arguments = [*arguments, "*", *keywords]
     lines = [f"def {name}({', '.join(arguments)}):"]

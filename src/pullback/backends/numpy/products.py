@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from ...ir.expr import Access, Expr, Guard, Mul, Number, Power, Reduce, SizeOf
 from ...ir.subscripts import Index
 from ...ir.walk import free_indices
+from . import padding
 from .arrays import Array, squeezed, transposed
 from .code import LEAF, PRODUCT, Code, call, leaf, method
 from .dtypes import promoted
@@ -40,6 +41,9 @@ def contract(speller: Speller, expr: Reduce, context: Context) -> Array | None:
         return None
     bound = expr.indices
     factors = flat_factors(expr.body)
+    found = padding.padded_factors(speller, factors)
+    if found is not None:
+        factors = [*found[0], *map(Guard, found[1])]
     if any(isinstance(f, Guard) for f in factors) and not _maskable(factors):
         return None
     outside = [f for f in factors if not any(i in bound for i in free_indices(f))]

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
 
 from ...ir.expr import Tensor
-from ...ir.sizes import FloorQuotient, Size
+from ...ir.sizes import FloorQuotient, Size, size
 from ...ir.subscripts import Index
 from .arrays import Array, Axes
 from .code import LEAF, Code, binary, leaf, minus, tuple_of
+from .facts import Facts
 from .names import Names
+
+INDENT = "    "
 
 
 class Scope:
@@ -19,11 +25,16 @@ class Scope:
     name in the source; asking for one puts it among those that the head of the function binds.
     """
 
-    def __init__(self, inputs: Iterable[Tensor], names: Names | None = None) -> None:
-        self.names = names or Names()
+    def __init__(self, inputs: Iterable[Tensor], facts: Facts | None = None) -> None:
+        self.names = Names()
         self.arrays: dict[Tensor, Array] = {}
         self.sizes: dict[str, str] = {}
+        self.locals: set[str] = set()  # the sizes that a line of the body binds
         self.lines: list[str] = []
+        self.paddings: dict[Any, Tensor] = {}
+        self.args: dict[Any, Array] = {}
+        self.facts = facts or Facts()
+        self.indent = ""
         self.imports: dict[str, None] = {}
         self.quiet = False  # whether a value is computed and then thrown away, maybe with a warning
         self.inputs = tuple(inputs)
@@ -89,6 +100,19 @@ class Scope:
             self.sizes[name] = self.names.fresh(name)
         return self.sizes[name]
 
+    def local_size(self, wanted: str, value: Code) -> Size:
+        """A size of its own for a number that a line of the body computes."""
+        name = self.names.fresh(wanted)
+        self.emit(f"{name} = {value}")
+        return self.symbol(name)
+
+    def symbol(self, name: str) -> Size:
+        """A size that stands for a number which the body names ``name``: a loop's variable, say."""
+        key = f"{name}'"  # no size of a program looks like this
+        self.sizes[key] = name
+        self.locals.add(key)
+        return size(key)
+
     def extents(self, axes: Iterable[Index]) -> list[str]:
         """The sources of the axes' extents."""
         return [str(self.size(axis.extent)) for axis in axes]
@@ -99,14 +123,57 @@ class Scope:
 
     def emit(self, line: str) -> None:
         """Adds a line to the body of the function."""
-        self.lines.append(line.replace(LEAF, ""))
+        self.lines.append(self.indent + line.replace(LEAF, ""))
 
-    def head(self, *, keyword_sizes: list[str]) -> list[str]:
-        """The lines that bind the sizes asked for; what no shape gives is added to ``keyword_sizes``."""
+    @contextmanager
+    def indented(self) -> Iterator[None]:
+        """Lines emitted inside belong to a loop."""
+        self.indent += INDENT
+        yield
+        self.indent = self.indent[: -len(INDENT)]
+
+    def named(self) -> tuple[Tensor, ...]:
+        """The tensors that have a name so far, in order."""
+        return tuple(t for t, a in self.arrays.items() if a.code.is_name)
+
+    def kept(self) -> tuple[Any, ...]:
+        """What :meth:`restore` needs to undo all spelling after now."""
+        return (
+            set(self.names.taken), dict(self.arrays), dict(self.sizes), set(self.locals),
+            list(self.lines), dict(self.imports), self.quiet, dict(self.paddings), dict(self.args),
+        )  # fmt: skip
+
+    def restore(self, kept: tuple[Any, ...]) -> None:
+        """Undoes all spelling after :meth:`kept`."""
+        (
+            self.names.taken, self.arrays, self.sizes, self.locals,
+            self.lines, self.imports, self.quiet, self.paddings, self.args,
+        ) = kept  # fmt: skip
+
+    def head(self, *, keyword_sizes: list[str], extra: Iterable[str] = ()) -> list[str]:
+        """The lines that bind the sizes that the body or ``extra`` mention.
+
+        Names of those that no shape gives are added to ``keyword_sizes``.
+        """
+        text = "\n".join((*self.lines, *extra))
+        used = set(re.findall(r"[A-Za-z_]\w*", text))
+        self.sizes = {
+            n: name for n, name in self.sizes.items() if name in used and n not in self.locals
+        }
+        wanted, self.sizes = self.sizes, dict(self.sizes)
         known: dict[str, str] = {}
-        if not all(any(_plain(f) == n for t in self.inputs for f in t.shape) for n in self.sizes):
+        lines = self._solve(known)
+        if any(name not in known for name in wanted):
+            more: dict[str, str] = {}
             for name in [n for t in self.inputs for form in t.shape for n in form.names()]:
                 self.size_name(name)  # to solve for the sizes that occur in compound forms only
+            both = self._solve(more)
+            if sum(n in more for n in wanted) > sum(n in known for n in wanted):
+                known, lines = more, both
+        keyword_sizes.extend(wanted[name] for name in sorted(wanted) if name not in known)
+        return lines
+
+    def _solve(self, known: dict[str, str]) -> list[str]:
         lines = self._plain_sizes(known)
         progress = True
         while progress and len(known) < len(self.sizes):
@@ -117,7 +184,6 @@ class Scope:
                     if line:
                         lines.append(line)
                         progress = True
-        keyword_sizes.extend(self.sizes[name] for name in sorted(self.sizes) if name not in known)
         return lines
 
     def _plain_sizes(self, known: dict[str, str]) -> list[str]:

@@ -1,30 +1,30 @@
-"""One statement as one piece of source: its comment, its lines, a name for its value."""
+"""One statement as one piece of source."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from functools import partial
 
 from ...ir.expr import Tensor
 from ...ir.program import Define
-from .arrays import Array, expanded
-from .code import call, method
-from .dtypes import is_float, is_integer
-from .expressions import Context, Speller
+from .assembly import assembled
+from .assign import assign
+from .code import method
+from .expressions import Speller
+from .scatter import scattered
 from .scope import Scope
 
 
 def statement(speller: Speller, define: Define, *, final: bool) -> None:
     """Emits the source of a statement; a ``final`` value shares memory with nothing else."""
     scope = speller.scope
-    value = speller.value(define.body, Context((), define.indices))
-    value = _of_dtype(speller, value, define)
-    if final and value.view:
-        value = value.with_code(method(value.code, "copy"), view=False)
     name = scope.bind(define.target)
+    speller.claim(name)
+    if scattered(speller, define, name) or assembled(speller, define, name):
+        return
+    value = assign(speller, name, define.body, define, fresh=final)
     scope.arrays[define.target] = replace(scope.arrays[define.target], dtype=value.dtype)
-    scope.emit(f"{name} = {value.code}")
+    speller.remember(define)
 
 
 def returned(scope: Scope, tensors: Iterable[Tensor], shared: Iterable[Tensor]) -> list[str]:
@@ -36,28 +36,3 @@ def returned(scope: Scope, tensors: Iterable[Tensor], shared: Iterable[Tensor]) 
         texts.append(str(method(code, "copy") if tensor in seen else code))
         seen.add(tensor)
     return texts
-
-
-def _of_dtype(speller: Speller, value: Array, define: Define) -> Array:
-    """The value over all axes of a statement, cast where NumPy would give it another dtype."""
-    scope, dtype = speller.scope, define.target.dtype
-    text = scope.dtype(dtype)
-    shape = partial(scope.shape, define.indices)
-    if value.weak:
-        if not define.indices:
-            code = call("np.array", value.code, dtype=text or "float")
-            return Array(code, (), dtype)
-        return replace(expanded(value, define.indices, shape, text or "float"), dtype=dtype)
-    if not _is(value.dtype, dtype):
-        value = speller.cast(value, dtype)
-    return expanded(value, define.indices, shape, text)
-
-
-def _is(found: str, wanted: str) -> bool:
-    match wanted:
-        case "float":
-            return is_float(found)
-        case "int":
-            return is_integer(found)
-        case _:
-            return found == wanted

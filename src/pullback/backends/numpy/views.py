@@ -56,6 +56,23 @@ def read(speller: Speller, access: Access, context: Context) -> Array | None:
     return _fancy(speller, source, access.tensor.dtype, context)
 
 
+def place(speller: Speller, access: Access) -> Array:
+    """The places of a tensor that a statement writes to: one slice, or one fancy index."""
+    from .expressions import Context
+
+    subs = tuple(reduced(sub, ()) for sub in access.subs)
+    source = Source(speller.scope.read(access.tensor), access.tensor.shape, subs)
+    distinct = [i for sub in subs for i in indices_of(sub)]
+    if len(set(distinct)) == len(distinct) and all(
+        _is_affine(sub) and len(sub.terms) < 2 for sub in subs
+    ):
+        array = _sliced(speller.scope, source, access.tensor.dtype)
+        if str(array.code).isidentifier():
+            array = array.with_code(item(array.code, ["..."]))
+        return array
+    return _fancy(speller, source, access.tensor.dtype, Context())
+
+
 def _is_affine(sub: Subscript) -> bool:
     return all(isinstance(atom, Index) for atom, _ in sub.terms)
 

@@ -1,0 +1,35 @@
+"""Loops over indices of small extent, whose variables then stand in subscripts as sizes do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from ...ir.sizes import Size
+from ...ir.subscripts import Index
+
+if TYPE_CHECKING:
+    from .expressions import Speller
+
+
+@contextmanager
+def loop(
+    speller: Speller, indices: Sequence[Index], *, last: bool = True
+) -> Iterator[dict[Index, Size]]:
+    """Emits a loop over the indices; inside, each index is the size that it maps to.
+
+    Without ``last`` the last turn is left out.
+    """
+    scope = speller.scope
+    if not indices:
+        yield {}
+        return
+    names = [scope.names.fresh(index.name) for index in indices]
+    extents = ", ".join(scope.extents(indices))
+    source = f"np.ndindex({extents})" if len(indices) > 1 else f"range({extents})"
+    if not last:
+        source = f"list({source})[:-1]" if len(indices) > 1 else f"{source}[:-1]"
+    scope.emit(f"for {', '.join(names)} in {source}:")
+    with scope.indented():
+        yield {index: scope.symbol(name) for index, name in zip(indices, names, strict=True)}

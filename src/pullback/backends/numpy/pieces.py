@@ -1,0 +1,213 @@
+"""Terms that fill only a part of their target: ranges, steps, one place a row."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ...ir.expr import Add, Cond, Divides, Expr, Guard, Inside, Mul, Zero, mul
+from ...ir.sizes import Size, size
+from ...ir.subscripts import Index, Subscript, at, indices_of, map_indices, reduced
+from ...ir.walk import map_subscripts, substitute
+from .facts import Facts
+
+
+@dataclass(frozen=True)
+class Term:
+    """A product: its conditions and its other factors."""
+
+    conds: tuple[Cond, ...]
+    factors: tuple[Expr, ...]
+
+    @property
+    def expr(self) -> Expr:
+        """The term as an expression."""
+        return mul(*map(Guard, self.conds), *self.factors) if self.conds or self.factors else Mul(())
+
+
+@dataclass(frozen=True)
+class Piece:
+    """``target[subs] += body``; each subscript is affine in one index of the piece, or looked up."""
+
+    subs: tuple[Subscript, ...]
+    body: Expr
+
+
+def split_terms(expr: Expr, indices: Sequence[Index]) -> tuple[list[Expr], list[Term]]:
+    """Factors in front, and terms: those sums multiplied out whose terms fill parts of the target."""
+    outer: list[Expr] = []
+    while isinstance(expr, Mul) and not any(isinstance(f, Guard) for f in expr.factors):
+        sums = [f for f in expr.factors if _has_places(f, indices)]
+        if len(sums) != 1:
+            break
+        outer.extend(f for f in expr.factors if f is not sums[0])
+        expr = sums[0]
+    return outer, terms_of(expr, indices)
+
+
+def terms_of(expr: Expr, indices: Sequence[Index]) -> list[Term]:
+    """The terms of a sum."""
+    match expr:
+        case Add(parts):
+            return [term for part in parts for term in terms_of(part, indices)]
+        case Guard(cond):
+            return [Term((cond,), ())]
+        case Mul(factors):
+            conds = tuple(f.cond for f in factors if isinstance(f, Guard))
+            others = [f for f in factors if not isinstance(f, Guard)]
+            sums = [f for f in others if isinstance(f, Add | Mul) and _has_places(f, indices)]
+            if len(sums) != 1:
+                return [Term(conds, tuple(others))]
+            rest = tuple(f for f in others if f is not sums[0])
+            return [
+                Term((*conds, *term.conds), (*rest, *term.factors))
+                for term in terms_of(sums[0], indices)
+            ]
+        case _:
+            return [Term((), (expr,))]
+
+
+def _has_places(expr: Expr, indices: Sequence[Index]) -> bool:
+    """Whether a condition on a target's index stands somewhere in an expression, not under a sum."""
+    match expr:
+        case Guard(Zero(sub) | Inside(sub, _) | Divides(_, sub)):
+            return any(i in indices for i in indices_of(sub))
+        case Add(parts) | Mul(parts):
+            return any(_has_places(part, indices) for part in parts)
+        case _:
+            return False
+
+
+def locate(term: Term, indices: Sequence[Index], facts: Facts) -> Piece:
+    """The part of the target that a term fills, and its value there."""
+    places = _Places(term, indices, facts)
+    places.solve()
+    conds = [cond for cond in places.conds if not _holds(cond, facts)]
+    factors = [map_subscripts(places.moved(f), _reduced) for f in term.factors]
+    body = mul(*map(Guard, conds), *factors) if conds or factors else Mul(())
+    subs = tuple(places.mapping.get(i, at(i)) for i in indices)
+    return Piece(subs, body)
+
+
+def _reduced(sub: Subscript) -> Subscript:
+    return reduced(sub, ())
+
+
+def _holds(cond: Cond, facts: Facts) -> bool:
+    return isinstance(cond, Inside) and facts.inside(cond.sub, cond.extent)
+
+
+class _Places:
+    """Solves conditions on the target's indices, one after the other."""
+
+    def __init__(self, term: Term, indices: Sequence[Index], facts: Facts) -> None:
+        self.conds = list(term.conds)
+        self.indices = indices
+        self.facts = facts
+        self.mapping: dict[Index, Subscript] = {}
+
+    def moved(self, expr: Expr) -> Expr:
+        """An expression of the target's indices at the piece's own."""
+        return substitute(expr, self.mapping)  # type: ignore[return-value]
+
+    def free(self) -> list[Index]:
+        """The indices that run over the piece."""
+        found: dict[Index, None] = {}
+        for i in self.indices:
+            found.update(dict.fromkeys(indices_of(self.mapping.get(i, at(i)))))
+        return list(found)
+
+    def put(self, index: Index, value: Subscript, solved: Cond) -> None:
+        """Replaces an index of the piece by a subscript; ``solved`` holds from now on."""
+        step = {index: value}
+        self.mapping = {i: _reduced(map_indices(s, step)) for i, s in self.mapping.items()}
+        if index in self.indices and index not in self.mapping:
+            self.mapping[index] = value
+        self.conds = [
+            map_subscripts(substitute(cond, step), _reduced)  # type: ignore[misc]
+            for cond in self.conds
+            if cond is not solved
+        ]
+
+    def solve(self) -> None:
+        """Solves what can be: equalities first, then divisibility, then ranges."""
+        for rule in (self.equality, self.divisor, self.range):
+            while any(rule(cond) for cond in self.conds):
+                pass
+
+    def equality(self, cond: Cond) -> bool:
+        """``[i = e]`` puts i at e."""
+        if not isinstance(cond, Zero):
+            return False
+        for index in self.free():
+            factor = cond.sub.coefficient(index).literal
+            if factor not in (1, -1):
+                continue
+            rest = cond.sub - at(index) * factor
+            place = rest * -factor
+            own = indices_of(rest)
+            if index in own or not set(own) <= set(self.free()):
+                continue
+            if self.facts.inside(place, index.extent):
+                self.put(index, place, cond)
+                return True
+        return False
+
+    def divisor(self, cond: Cond) -> bool:
+        """``[s | i + k]`` leaves every s-th place."""
+        if not isinstance(cond, Divides):
+            return False
+        index, step = _single(cond.sub), cond.divisor.literal
+        shift = cond.sub.const.literal
+        if index not in self.free() or index is None or not step or shift is None:
+            return False
+        factor = cond.sub.coefficient(index).literal
+        if factor not in (1, -1):
+            return False
+        first = -shift * factor % step
+        count = (index.extent - first + step - 1) // step
+        self.put(index, at(Index(index.name, count)) * step + first, cond)
+        return True
+
+    def range(self, cond: Cond) -> bool:
+        """``[0 <= a*i + b < n]`` leaves a range of places."""
+        if not isinstance(cond, Inside):
+            return False
+        index = _single(cond.sub)
+        if index is None or index not in self.free():
+            return False
+        found = _range(cond.sub.coefficient(index), cond.sub.const, cond.extent, index.extent)
+        if found is None:
+            return False
+        low, high = found
+        self.put(index, at(Index(index.name, high - low)) + low, cond)
+        return True
+
+
+def _single(sub: Subscript) -> Index | None:
+    if len(sub.terms) == 1 and isinstance(sub.terms[0][0], Index):
+        return sub.terms[0][0]
+    return None
+
+
+def _range(factor: Size, start: Size, extent: Size, count: Size) -> tuple[Size, Size] | None:
+    """The i in [0, count) with ``0 <= factor*i + start < extent``, where that can be told."""
+    if factor.literal == -1:
+        low, high = start - extent + 1, start + 1
+    elif factor.literal is not None and factor.literal > 0:
+        low, high = -(start // factor), -((start - extent) // factor)
+    else:
+        return None
+    return _between(low, high, count)
+
+
+def _between(low: Size, high: Size, count: Size) -> tuple[Size, Size] | None:
+    if (-low).at_least(0):
+        low = size(0)
+    elif not low.at_least(0):
+        return None
+    if (high - count).at_least(0):
+        high = count
+    elif not (count - high).at_least(0):
+        return None
+    return low, high

@@ -1,0 +1,362 @@
+"""Sums that put values at computed places: loops over the taps of windows, and ``np.add.at``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ...ir.expr import (
+    Access,
+    Add,
+    Cond,
+    Divides,
+    Expr,
+    Guard,
+    Inside,
+    Reduce,
+    Tensor,
+    Zero,
+    mul,
+    total,
+)
+from ...ir.program import Define
+from ...ir.sizes import Size, size
+from ...ir.subscripts import Index, Subscript, at, constant, indices_of, reduced
+from ...ir.walk import free_indices, nodes, substitute
+from . import padding, views
+from .arrays import Array, aligned
+from .assign import assign
+from .code import call, leaf, tuple_of
+from .expressions import Context, Speller
+from .loops import loop
+from .padding import Margin
+from .products import flat_factors, weight
+
+
+@dataclass(frozen=True)
+class Spread:
+    """``target[subs] += factors`` summed over ``bound``, where ``conds`` hold."""
+
+    bound: tuple[Index, ...]
+    shape: tuple[Size, ...]
+    subs: tuple[Subscript, ...]
+    conds: tuple[Cond, ...]
+    factors: tuple[Expr, ...]
+
+    @property
+    def looked_up(self) -> bool:
+        """Whether a place depends on data."""
+        return any(
+            not isinstance(atom, Index) for sub in self.subs for atom, _ in sub.terms
+        )
+
+
+def scattered(speller: Speller, define: Define, name: str) -> bool:
+    """Spells a statement as sums into computed places; False if it isn't of that kind."""
+    if not _wanted(define):
+        return False
+    body = define.scatter if define.scatter is not None else define.body
+    terms = body.terms if isinstance(body, Add) else (body,)
+    spreads = [_spread(term, define.indices) for term in terms]
+    found = [s for s in spreads if s is not None]
+    dense = [term for term, s in zip(terms, spreads, strict=True) if s is None]
+    if not found:
+        return False
+    plans = [_planned(speller, s) for s in found]
+    if any(plan is None for plan in plans):
+        return False
+    work = _Scatter(speller, define, name)
+    margins = work.margins([s for s in found if not s.looked_up])
+    if margins is None:
+        return False
+    work.start(dense, margins, found)
+    for plan in plans:
+        assert plan is not None
+        plan.emit(work)
+    work.crop()
+    return True
+
+
+def _wanted(define: Define) -> bool:
+    """Whether some condition ties a target's index to an index that is summed over."""
+    for node in nodes(define.body):
+        if not isinstance(node, Reduce) or node.op != "sum":
+            continue
+        for factor in flat_factors(node.body):
+            match factor:
+                case Guard(Zero(sub) | Inside(sub, _) | Divides(_, sub)):
+                    own = indices_of(sub)
+                    ties = any(i in node.indices for i in own)
+                    if ties and any(i in define.indices for i in own):
+                        return True
+                case _:
+                    pass
+    return False
+
+
+def _spread(term: Expr, indices: Sequence[Index]) -> Spread | None:
+    factors = flat_factors(term)
+    sums = [f for f in factors if isinstance(f, Reduce) and f.op == "sum" and not f.domain]
+    sums = [f for f in sums if any(isinstance(g, Guard) for g in flat_factors(f.body))]
+    if len(sums) != 1:
+        return None
+    inner = flat_factors(sums[0].body)
+    bound = sums[0].indices
+    conds = [f.cond for f in (*factors, *inner) if isinstance(f, Guard)]
+    others = [f for f in (*factors, *inner) if not isinstance(f, Guard) and f is not sums[0]]
+    subs: list[Subscript] = []
+    solved: dict[Index, Subscript] = {}
+    for index in indices:
+        place = _place(conds, index, bound)
+        if place is not None:
+            cond, value = place
+            conds.remove(cond)
+            solved[index] = value
+        subs.append(solved.get(index, at(index)))
+    if not solved:
+        return None
+    left = [c for c in conds if not (isinstance(c, Inside) and c.sub in solved.values())]
+    return Spread(
+        bound,
+        tuple(i.extent for i in indices),
+        tuple(subs),
+        tuple(substitute(c, solved) for c in left),  # type: ignore[arg-type]
+        tuple(substitute(f, solved) for f in others),  # type: ignore[arg-type]
+    )
+
+
+def _place(
+    conds: Sequence[Cond], index: Index, bound: Sequence[Index]
+) -> tuple[Cond, Subscript] | None:
+    """The equality that says where ``index`` is, and where."""
+    for cond in conds:
+        if not isinstance(cond, Zero):
+            continue
+        factor = cond.sub.coefficient(index).literal
+        if factor not in (1, -1):
+            continue
+        place = (cond.sub - at(index) * factor) * -factor
+        own = indices_of(place)
+        if index not in own and any(i in bound for i in own):
+            return cond, place
+    return None
+
+
+# plans
+
+
+def _planned(speller: Speller, spread: Spread) -> Taps | Places | None:
+    if spread.looked_up:
+        return _places(speller, spread)
+    return _taps(spread)
+
+
+@dataclass(frozen=True)
+class Taps:
+    """A loop over ``loops``: each turn adds to one slice of the target."""
+
+    spread: Spread
+    loops: tuple[Index, ...]
+    rest: tuple[Index, ...]  # summed over before
+
+    def emit(self, work: _Scatter) -> None:
+        """Emits the loop."""
+        speller, spread = work.speller, self.spread
+        body = total(self.rest, mul(*map(Guard, spread.conds), *spread.factors))
+        body = work.prepared(body, self)
+        with loop(speller, self.loops) as places:
+            here = {i: constant(n) for i, n in places.items()}
+            subs = tuple(
+                reduced(_at(sub, here), ()) + m.low
+                for sub, m in zip(spread.subs, work.low, strict=True)
+            )
+            slot = views.place(speller, Access(work.buffer, subs))
+            value = speller.value(substitute(body, here), Context((), slot.indices))  # type: ignore[arg-type]
+            code = aligned(value, slot.indices).code
+            speller.scope.emit(f"{slot.code} {'=' if work.once else '+='} {code}")
+
+
+def _at(sub: Subscript, here: dict[Index, Subscript]) -> Subscript:
+    moved = substitute(Zero(sub), here)
+    assert isinstance(moved, Zero)
+    return moved.sub
+
+
+def _taps(spread: Spread) -> Taps | None:
+    used: set[Index] = set()
+    loops: dict[Index, None] = {}
+    for sub in spread.subs:
+        own = [(i, n) for i, n in sub.terms if isinstance(i, Index)]
+        if any(i in used for i, _ in own):
+            return None
+        candidates = [(i, n) for i, n in own if n.at_least(1)]
+        if not candidates:
+            if own:
+                return None
+            continue
+        position = max(candidates, key=lambda pair: (weight(pair[0]), pair[1].literal or 0))[0]
+        used.add(position)
+        for i, _ in own:
+            if i is not position:
+                loops[i] = None
+    if any(i in used for i in loops):
+        return None
+    rest = tuple(i for i in spread.bound if i not in used and i not in loops)
+    return Taps(spread, tuple(loops), rest)
+
+
+@dataclass(frozen=True)
+class Places:
+    """Values added at places that depend on data."""
+
+    spread: Spread
+    rest: tuple[Index, ...]
+    once: bool  # whether no place occurs twice
+
+    def emit(self, work: _Scatter) -> None:
+        """Emits an assignment, or ``np.add.at`` on the flattened array."""
+        speller, spread = work.speller, self.spread
+        body = total(self.rest, mul(*map(Guard, spread.conds), *spread.factors))
+        target = Access(work.buffer, spread.subs)
+        if self.once:
+            with speller.grid(tuple(dict.fromkeys(i for s in spread.subs for i in indices_of(s)))):
+                slot = views.place(speller, target)
+            value = aligned(speller.value(body, Context((), slot.indices)), slot.indices)
+            speller.scope.emit(f"{slot.code} {'=' if work.once else '+='} {value.code}")
+            return
+        frame = tuple(dict.fromkeys(i for sub in spread.subs for i in indices_of(sub)))
+        context = Context((), frame)
+        value = aligned(speller.value(body, context), frame)
+        with speller.grid(frame):
+            places = [aligned(speller.subscript(s, context), frame) for s in spread.subs]
+        name = work.name
+        if len(places) == 1 and value.axes == places[0].axes:
+            speller.scope.emit(f"np.add.at({name}, {places[0].code}, {value.code})")
+            return
+        if len(places) == 1:
+            place = places[0].code
+        else:
+            texts = tuple_of([str(place.code) for place in places])
+            place = call("np.ravel_multi_index", texts, f"{name}.shape")
+        where = speller.named(Array(place, frame, "int64"), "place").code
+        if value.axes != frame:
+            value = Array(leaf(call("np.broadcast_to", value.code, f"{where}.shape")), frame, "")
+        flat = "reshape(-1)"
+        speller.scope.emit(
+            f"np.add.at({name}.{flat}, {where}.{flat}, {value.code.at(8)}.{flat})"
+        )
+
+
+def _places(speller: Speller, spread: Spread) -> Places | None:
+    facts = speller.scope.facts
+    shape = zip(spread.subs, spread.shape, strict=True)
+    if not all(facts.inside(sub, extent) for sub, extent in shape):
+        return None
+    used: set[Index] = {i for sub in spread.subs for i in indices_of(sub)}
+    rest = tuple(i for i in spread.bound if i not in used)
+    return Places(spread, rest, _injective(spread, speller))
+
+
+def _injective(spread: Spread, speller: Speller) -> bool:
+    """Whether every index can be told from the places."""
+    told: set[Index] = set()
+    for sub in spread.subs:
+        bounded = speller.scope.facts.bounded(sub)
+        if sub.index is not None:
+            told.add(sub.index)
+            continue
+        terms = sorted(bounded.terms, key=lambda term: (term[1].literal or 10**9))
+        reach = size(0)
+        for atom, n in terms:
+            if not isinstance(atom, Index) or not (n - reach).at_least(1):
+                break
+            reach = reach + n * (atom.extent - 1)
+            told.add(atom)
+    return all(i in told for sub in spread.subs for i in indices_of(sub))
+
+
+@dataclass
+class _Scatter:
+    speller: Speller
+    define: Define
+    name: str
+    low: tuple[Margin, ...] = ()
+    once: bool = False
+
+    def __post_init__(self) -> None:
+        self.buffer = self.define.target
+
+    def margins(self, spreads: Sequence[Spread]) -> tuple[Margin, ...] | None:
+        """The margins of the target that let every slice be written in full."""
+        none = Margin(size(0), size(0))
+        found = [none] * len(self.define.indices)
+        for spread in spreads:
+            for axis, (sub, extent) in enumerate(
+                zip(spread.subs, self.define.target.shape, strict=True)
+            ):
+                if self.speller.scope.facts.inside(sub, extent):
+                    continue
+                margin = padding.margin(self.speller.scope, sub, extent)
+                if margin is None:
+                    return None
+                old = found[axis]
+                if old is not none and old != margin:
+                    return None
+                found[axis] = margin
+        return tuple(found)
+
+    def start(
+        self, dense: Sequence[Expr], margins: tuple[Margin, ...], spreads: Sequence[Spread]
+    ) -> None:
+        """Emits the array that is added to."""
+        self.low = margins
+        scope = self.speller.scope
+        target = self.define.target
+        padded = any(m.low.terms or m.high.terms for m in margins)
+        if padded:
+            shape = tuple(
+                n + m.low + m.high for n, m in zip(target.shape, margins, strict=True)
+            )
+            self.buffer = Tensor(f"{target.name}_pad", shape, target.dtype)
+            scope.bind(self.buffer)
+        if dense and not padded:
+            assign(self.speller, self.name, Add(tuple(dense)), self.define, fresh=True)
+            return
+        self.dense = dense
+        self.once = len(spreads) == 1 and not dense and self._apart(spreads[0])
+        scope.emit(f"{scope.read(self.buffer)} = {self.speller.zeros(self.buffer)}")
+
+    def _apart(self, spread: Spread) -> bool:
+        """Whether every place is written at most once."""
+        return _injective(spread, self.speller)
+
+    def prepared(self, body: Expr, taps: Taps) -> Expr:
+        """What a turn of the loop adds; what is the same in all turns is computed before."""
+        depends = any(i in free_indices(body) for i in taps.loops)
+        if isinstance(body, Access) or (depends and not taps.rest):
+            return body
+        context = Context((), ())
+        array = self.speller.value(body, context)
+        wanted = "taps" if depends else "share"
+        return self.speller.stored(array, wanted, self.define.target.dtype)
+
+    def crop(self) -> None:
+        """Emits the middle of the padded array as the result."""
+        scope = self.speller.scope
+        if self.buffer is self.define.target:
+            return
+        subs = tuple(
+            at(i) + m.low for i, m in zip(self.define.indices, self.low, strict=True)
+        )
+        middle = views.place(self.speller, Access(self.buffer, subs))
+        scope.emit(f"{self.name} = {middle.code}")
+        if self.dense:
+            assign_more(self.speller, self.name, self.dense, self.define)
+
+
+def assign_more(speller: Speller, name: str, terms: Sequence[Expr], define: Define) -> None:
+    """Emits ``name += terms``."""
+    frame = define.indices
+    value = aligned(speller.value(Add(tuple(terms)), Context((), frame)), frame)
+    speller.scope.emit(f"{name} += {value.code}")
+

@@ -1,0 +1,123 @@
+"""Reductions over the taps of a window: a loop over the taps, each turn on whole arrays."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ...ir.expr import Access, Arg, Expr, Reduce
+from ...ir.subscripts import Index, constant, indices_of
+from ...ir.walk import free_indices, nodes, subscripts, substitute
+from . import padding
+from .arrays import Array, aligned
+from .code import Code, call, leaf
+from .loops import loop
+from .products import flat_factors
+
+if TYPE_CHECKING:
+    from .expressions import Context, Speller
+
+MOST = 1024  # turns of a loop whose number is known
+
+START = {
+    "sum": ("np.zeros",),
+    "prod": ("np.ones",),
+    "max": ("np.full", "-np.inf"),
+    "min": ("np.full", "np.inf"),
+}
+
+
+def reduced(speller: Speller, expr: Reduce, context: Context) -> Array | None:
+    """A reduction over windows; None where it is none, or where a matrix product does better."""
+    taps = _taps(expr.indices, expr.body)
+    if not taps or expr.domain or (expr.op == "sum" and _is_product(expr)):
+        return None
+    body = padding.prepared(speller, expr.body, expr.op)
+    rest = tuple(i for i in expr.indices if i not in taps)
+    body = Reduce(expr.op, rest, (), body) if rest else body
+    with speller.trial():
+        array = speller.value(body, context.within(taps))
+    frame = tuple(i for i in context.hint if i in array.indices)
+    frame += tuple(i for i in array.indices if i not in frame and i not in taps)
+    if not frame or array.weak:
+        return None
+    scope = speller.scope
+    name = speller.fresh_name("total")
+    dtype = scope.dtype(array.dtype)
+    function, *fill = START[expr.op]
+    named = {"dtype": dtype} if dtype else {}
+    scope.emit(f"{name} = {call(function, scope.shape(frame), *fill, **named)}")
+    with loop(speller, taps) as places:
+        here = {i: constant(n) for i, n in places.items()}
+        value = speller.value(substitute(body, here), context)  # type: ignore[arg-type]
+        code = aligned(value, frame).code
+        scope.emit(UPDATE[expr.op].format(name=name, value=code))
+    return Array(leaf(Code(name)), frame, array.dtype)
+
+
+UPDATE = {
+    "sum": "{name} += {value}",
+    "prod": "{name} *= {value}",
+    "max": "np.maximum({name}, {value}, out={name})",
+    "min": "np.minimum({name}, {value}, out={name})",
+}
+
+
+def arg(speller: Speller, expr: Arg, context: Context) -> Array | None:
+    """The first greatest or least of a window: how many taps come before the one that equals it."""
+    taps = _taps(expr.indices, expr.body)
+    if len(taps) != len(expr.indices) or expr.domain:
+        return None
+    best = speller.value(Reduce(expr.op, expr.indices, (), expr.body), context)
+    body = padding.prepared(speller, expr.body, expr.op)
+    key = Arg(expr.op, expr.indices, 0, (), body)
+    scope = speller.scope
+    frame = best.indices
+    if key not in scope.args:
+        best = speller.named(best, "best")
+        count, later = scope.names.fresh("first"), scope.names.fresh("later")
+        scope.emit(f"{later} = np.ones({best.code}.shape, bool)")
+        scope.emit(f"{count} = np.zeros({best.code}.shape, int)")
+        with loop(speller, taps, last=False) as places:
+            here = {i: constant(n) for i, n in places.items()}
+            value = speller.value(substitute(body, here), context)  # type: ignore[arg-type]
+            code = aligned(value, frame).code
+            scope.emit(f"{later} &= {code.at(1)} != {best.code}")
+            scope.emit(f"{count} += {later}")
+        scope.args[key] = Array(leaf(Code(count)), frame, "int64", view=True)
+    return speller.digit(scope.args[key], expr)
+
+
+def _taps(indices: tuple[Index, ...], body: Expr) -> tuple[Index, ...]:
+    """The indices that stand beside an index from outside in some subscript, if they are few."""
+    found: list[Index] = []
+    for index in indices:
+        if any(_beside(index, indices, node) for node in nodes(body)):
+            found.append(index)
+    count = 1
+    for index in found:
+        extent = index.extent.literal
+        if extent == 0:
+            return ()
+        count *= extent or 1
+    return tuple(found) if count <= MOST else ()
+
+
+def _beside(index: Index, indices: tuple[Index, ...], node: Expr) -> bool:
+    if not isinstance(node, Access):
+        return False
+    return any(
+        index in (own := indices_of(sub)) and any(i not in indices for i in own)
+        for sub in subscripts(node)
+    )
+
+
+def _is_product(expr: Reduce) -> bool:
+    """Whether another factor brings an index that the windows don't have, summed along with them."""
+    factors = [f for f in flat_factors(expr.body) if free_indices(f)]
+    windows = [f for f in factors if _taps(expr.indices, f)]
+    own = {i for f in windows for i in free_indices(f)}
+    return any(
+        any(i not in own for i in free_indices(f)) and any(i in own for i in free_indices(f))
+        for f in factors
+        if f not in windows
+    )
