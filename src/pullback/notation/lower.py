@@ -433,7 +433,7 @@ class Lower:
     def bind(self, node: Bind) -> list[Expr]:
         indices = tuple(map(self.affine.index, node.binders))
         domain = tuple(map(self.cond, node.domain))
-        body = self.value(node.body) if isinstance(node.body, Chain) else self.whole(node.body)
+        body = self.value(node.body)
         if node.op.startswith("arg"):
             which = [binder.name for binder in node.binders].index(node.which)
             return [Arg(node.op[3:], indices, which, domain, body)]

@@ -40,7 +40,7 @@ from ..ir.expr import (
 from ..ir.program import Define, Program
 from ..ir.sizes import Size, size
 from ..ir.subscripts import Index, Quotient, Remainder, Subscript, constant
-from ..ir.walk import Tree, bound_indices, free_indices, nodes
+from ..ir.walk import Tree, bound_indices, children, free_indices, nodes
 from .bounds import has_lookup, is_natural_value, one_sided, pad_conditions
 from .dtypes import natural_dtype
 from .grammar import ALSO_FUNCTIONS, AND, ATOM, COMPARE, LOOSEST, NOT, OR, POWER, PRODUCT, SUM, UNARY
@@ -82,7 +82,7 @@ def show(what: Shown, *, exact: bool = False) -> str:
 
 def show_program(program: Program) -> str:
     """A program as text: declarations of the inputs, statements, ``return`` where needed."""
-    lines = [*_sizes_line(program), *_declarations(program.inputs)]
+    lines = [*_sizes_line(program), *_declarations(program.inputs, _doubtful(program))]
     natural: dict[Tensor, None] = {}
     clashing, bracketed = _clashing(program)
     for statement in program.statements:
@@ -100,27 +100,45 @@ def _default_outputs(program: Program) -> tuple[Tensor, ...]:
     return default_outputs(program.statements)
 
 
-def declaration(tensor: Tensor) -> str:
-    """An input's declaration.
+def declaration(tensor: Tensor, doubtful: bool = False) -> str:
+    """An input's declaration; ``doubtful`` spells out what would be read otherwise.
 
     >>> print(declaration(Tensor("y", (size("N"),), "int")))
     y: int[N]
     """
     dims = ",".join(map(Spelling().size, tensor.shape))
-    kind = "" if tensor.dtype == "float" else f": {tensor.dtype}"
+    kind = "" if tensor.dtype == "float" and not doubtful else f": {tensor.dtype}"
     return f"{quoted(tensor.name)}{kind}[{dims}]"
 
 
-def _declarations(inputs: Sequence[Tensor], width: int = 96) -> Iterator[str]:
+def _declarations(
+    inputs: Sequence[Tensor], doubtful: Collection[Tensor], width: int = 96
+) -> Iterator[str]:
     line = ""
     for tensor in inputs:
-        text = declaration(tensor)
+        text = declaration(tensor, tensor in doubtful)
         if line and len(line) + len(text) + 2 > width:
             yield line
             line = ""
         line += ("; " if line else "") + text
     if line:
         yield line
+
+
+def _doubtful(program: Program) -> set[Tensor]:
+    """Tensors whose every use is one by which an array without dtype is taken as bool or int."""
+    doubtful: set[Tensor] = set()
+    plain: set[Tensor] = set()
+    for statement in program.statements:
+        for node in (statement.body, *nodes(statement.body)):
+            truth = isinstance(node, Truth) or (
+                isinstance(node, Compare) and node.op in ("==", "!=")
+            )
+            read = {c.tensor for c in children(node) if isinstance(c, Access)}
+            (doubtful if truth else plain).update(read)
+        if isinstance(statement.body, Access):
+            plain.add(statement.body.tensor)
+    return doubtful - plain
 
 
 def _sizes_line(program: Program) -> Iterator[str]:
@@ -419,7 +437,7 @@ class Plain:
         """A factor with a negative exponent, as a division where that reads back the same."""
         literal = isinstance(node.base, Number)
         one = after_literal and factors[0] is ONE
-        if (literal and (after_literal or not follows)) or one:
+        if node.base is ZERO or (literal and (after_literal or not follows)) or one:
             return self.raised(node)
         under = self.under(node)
         return f"/{under}" if follows else f"1/{under}"
