@@ -442,10 +442,18 @@ def _joined(parts: Sequence[Expr]) -> Expr:
 
 
 def spelled(guards: Iterable[Cond], factors: Iterable[Factor]) -> list[Expr]:
-    """Guards and factors as the factors of a product."""
-    out: list[Expr] = [Guard(cond) for cond in guards]
-    out.extend(atom if exponent == 1 else Power(atom, exponent) for atom, exponent in factors)
+    """Guards and factors as the factors of a product, as people order them: sizes, small arrays,
+    large ones, guards, divisors."""
+    ordered = sorted(factors, key=_place)
+    out: list[Expr] = [a if e == 1 else Power(a, e) for a, e in ordered if e > 0]
+    out.extend(Guard(cond) for cond in guards)
+    out.extend(Power(a, e) for a, e in ordered if e < 0)
     return out
+
+
+def _place(factor: Factor) -> tuple[bool, int, str]:
+    atom, _ = factor
+    return not isinstance(atom, SizeOf), len(free_indices(atom)), atom.key
 
 
 def safe_alone(atom: Expr, exponent: Fraction) -> bool:
