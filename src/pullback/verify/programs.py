@@ -1,7 +1,8 @@
 """Checks of a whole backward pass, by the interpreter alone: no generated source takes part.
 
-The compact statements against the raw adjoints (modulo a prime and in decimals), both against differences of the
-forward program in 50-digit decimals, and ⟨u, Jv⟩ = ⟨Jᵀu, v⟩ with the pushforward.
+The compact statements against the raw adjoints (modulo a prime and in decimals), both against
+differences of the forward program in 50-digit decimals, and ⟨u, Jv⟩ = ⟨Jᵀu, v⟩ with the
+pushforward.
 """
 
 from __future__ import annotations
@@ -25,14 +26,16 @@ from .steps import difference
 
 WORK = 400_000
 EXACT = 1e-30  # two ways to compute the same, in 50 digits
-LIMIT = 1e-8  # a difference quotient, in 50 digits; well above its own error, well below any mistake
+LIMIT = (
+    1e-8  # a difference quotient, in 50 digits; well above its own error, well below any mistake
+)
 
 
 def check_backward_program(backward: Backward, seed: int = 0, samples: int = 4) -> Report:
     """The backward pass of a program, checked at small sizes (1 and odd ones among them).
 
-    Named sizes are drawn; a program whose literal sizes make the interpreter too slow is reported as not
-    decided.
+    Named sizes are drawn; a program whose literal sizes make the interpreter too slow is reported
+    as not decided.
     """
     return _Checks(backward, seed, samples).report()
 
@@ -68,7 +71,9 @@ class _Checks:
         found.append(self.dots())
         return Report("backward pass", tuple(found), self.seed)
 
-    def draw(self, sizes: Mapping[str, int], rng: Random, style: str, modular: bool) -> Sample | None:
+    def draw(
+        self, sizes: Mapping[str, int], rng: Random, style: str, modular: bool
+    ) -> Sample | None:
         arithmetic = MODULAR if modular else DECIMALS
         try:
             return draw(self.inputs, self.forward, sizes, rng, arithmetic, style, modular)
@@ -76,7 +81,7 @@ class _Checks:
             return None
 
     def decimal(self) -> Iterable[tuple[Sample, dict[str, Array], dict[str, Array], str]]:
-        """Samples with the compact statements computed; raw adjoints; scatter forms; a name of the draw."""
+        """Samples with the compact statements' values; raw adjoints; scatter forms; a name."""
         for k, sizes in enumerate(self.sizes):
             for style in STYLES if k == 0 else STYLES[:2]:
                 name = f"{self.seed} {k} {style}"
@@ -99,14 +104,17 @@ class _Checks:
         """The statements' ``scatter`` forms, each from the same surroundings."""
         return {
             s.target.name: define(
-                Define(s.target, s.indices, s.scatter), sample.arrays, sample.sizes, sample.arithmetic
+                Define(s.target, s.indices, s.scatter),
+                sample.arrays,
+                sample.sizes,
+                sample.arithmetic,
             )
             for s in self.backward.statements
             if s.scatter is not None
         }
 
     def modular(self) -> dict[str, str]:
-        """By gradient: that it equals its raw adjoint modulo the prime, where that can be decided."""
+        """By gradient: that it equals its raw adjoint modulo the prime, where decided."""
         told: dict[str, str] = {}
         for k, sizes in enumerate(self.sizes):
             sample = self.draw(sizes, Random(f"{self.seed} {k} modular"), "signed", True)
@@ -127,7 +135,7 @@ class _Checks:
     def slopes(
         self, tensor: Tensor, gradient: Tensor, sample: Sample, rng: Random
     ) -> tuple[Any, Any, Any]:
-        """Along a random direction: the slope before, the slope after, and what the gradient says."""
+        """Along a random direction: the slopes on both sides, and what the gradient says."""
         at = sample.arrays[tensor.name]
         direction = [DECIMALS.element(rng.randint(-9, 9)) / 8 for _ in at.flat]
         found = sample.arrays[gradient.name].flat
@@ -163,7 +171,10 @@ class _Checks:
             arrays = {t.name: sample.arrays[t.name] for t in self.backward.program.inputs}
             for tangent, tensor in zip(extra, self.backward.wrt, strict=True):
                 shape = sample.arrays[tensor.name].shape
-                flat = [DECIMALS.element(rng.randint(-9, 9)) / 8 for _ in sample.arrays[tensor.name].flat]
+                flat = [
+                    DECIMALS.element(rng.randint(-9, 9)) / 8
+                    for _ in sample.arrays[tensor.name].flat
+                ]
                 arrays[tangent.name] = Array(shape, flat)
             for s in self.pushed.statements:
                 arrays[s.target.name] = define(s, arrays, sample.sizes, sample.arithmetic)
@@ -263,4 +274,3 @@ def _place(k: int, shape: tuple[int, ...]) -> tuple[int, ...]:
         k, rest = divmod(k, n)
         place.append(rest)
     return tuple(reversed(place))
-

@@ -13,10 +13,10 @@ from ..errors import CheckError
 class Comparison:
     """One value compared with what it should be.
 
-    ``what`` names the value ("gradient of W"), ``against`` the oracle. ``index`` is the place of the
-    worst element, ``expected`` and ``found`` what stands there, ``error`` their difference and
-    ``tolerance`` what was allowed there. ``passed`` is None where nothing could be decided; ``note`` says
-    why, ``hint`` what the mistake looks like. ``elements`` counts what was compared.
+    ``what`` names the value ("gradient of W"), ``against`` the oracle. ``index`` is the place of
+    the worst element, ``expected`` and ``found`` what stands there, ``error`` their difference and
+    ``tolerance`` what was allowed there. ``passed`` is None where nothing could be decided;
+    ``note`` says why, ``hint`` what the mistake looks like. ``elements`` counts what was compared.
     """
 
     what: str
@@ -71,8 +71,7 @@ class Comparison:
 class Report:
     """The result of a check; ``seed`` repeats it.
 
-    >>> report = Report("example", (Comparison("gradient of X", "finite differences", True),), seed=0)
-    >>> report.ok
+    >>> Report("example", (Comparison("gradient of X", "finite differences", True),), seed=0).ok
     True
     """
 

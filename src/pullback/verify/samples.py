@@ -35,8 +35,8 @@ STYLES = ("signed", "grid", "positive", "unit", "mixed")
 class Sample:
     """Values of named tensors at some sizes; ``free`` are floats that were drawn, not computed.
 
-    A tensor whose value the arithmetic could not compute is drawn, too: what holds then holds whatever
-    its definition is, and what doesn't hold may still follow from the definition.
+    A tensor whose value the arithmetic could not compute is drawn, too: what holds then holds
+    whatever its definition is, and what doesn't hold may still follow from the definition.
     """
 
     sizes: Mapping[str, int]
@@ -83,7 +83,7 @@ def extents(statement: Define) -> list[Size]:
 def draw_sizes(
     statements: Sequence[Define], inputs: Sequence[Tensor], rng: Random, count: int
 ) -> list[dict[str, int]]:
-    """Up to ``count`` assignments at which no extent is negative: odd sizes, ones, then any small ones."""
+    """Up to ``count`` assignments at which no extent is negative: odd sizes, ones, any small."""
     names = names_in(statements, inputs)
     every = [*dict.fromkeys(n for s in statements for n in extents(s))]
     every += [n for t in inputs for n in t.shape]
@@ -120,7 +120,7 @@ def draw_inputs(
     arithmetic: Arithmetic,
     style: str,
 ) -> dict[str, Array]:
-    """Random values of inputs and cotangents; integers where they are used as subscripts stay inside."""
+    """Random values of inputs and cotangents; integers used as subscripts stay inside."""
     ranges = lookup_ranges(statements, sizes)
     direct = {a.tensor for s in statements for a in lookups_in(s)}
     found = {}
@@ -191,9 +191,8 @@ def _axes(node: Tree) -> Iterator[tuple[Subscript, Size]]:
         yield from zip(node.subs, node.tensor.shape, strict=True)
     elif isinstance(node, Zero):  # [i = idx[n]]: as good as a subscript of i's axis
         for atom, _ in node.sub.terms:
-            if not isinstance(atom, Lookup):
-                if isinstance(atom, Index):
-                    yield node.sub, atom.extent
+            if isinstance(atom, Index):
+                yield node.sub, atom.extent
 
 
 def compute(

@@ -1,9 +1,10 @@
 """Checks of a derivation's steps: is what stands after a step equal to what stood before?
 
-Each step is checked by itself: inputs and cotangents are drawn, the tensors that it reads are computed by
-the interpreter, and both sides are evaluated at the points of its indices. First exactly modulo a prime, which
-proves rational identities but knows no order and no analytic identity; where it abstains or disagrees, or where
-a step turns on comparisons, 50-digit decimals decide, ties included.
+Each step is checked by itself: inputs and cotangents are drawn, the tensors that it reads are
+computed by the interpreter, and both sides are evaluated at the points of its indices. First
+exactly modulo a prime, which proves rational identities but knows no order and no analytic
+identity; where it abstains or disagrees, or where a step turns on comparisons, 50-digit decimals
+decide, ties included.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ TOLERANCE = 1e-30
 
 @dataclass(frozen=True)
 class StepCheck:
-    """The result: passed, failed, or (None) not decided; ``worst`` is the greatest relative difference."""
+    """Passed, failed, or (None) not decided; ``worst`` is the greatest relative difference."""
 
     passed: bool | None
     how: str
@@ -72,9 +73,7 @@ class Surroundings:
             Define(s.target, s.indices, side) for s in steps for side in (s.before, s.after)
         ]
         sizes = draw_sizes([*self.statements, *self.sides], self.inputs, Random(seed), 4)
-        self.sizes = [
-            n for n in sizes if sum(work(s, n) for s in self.statements) <= WORK
-        ]
+        self.sizes = [n for n in sizes if sum(work(s, n) for s in self.statements) <= WORK]
         self.samples = lru_cache(maxsize=None)(self._sample)
 
     def _sample(self, k: int, style: str, modular: bool) -> Sample | None:
@@ -151,8 +150,10 @@ def turns(value: Expr) -> bool:
 
 
 PIECEWISE = frozenset(
-    ("abs", "sign", "maximum", "minimum", "clip", "xlogy", "pow", "mod", "fmod", "copysign")
-    + ("floor", "ceil", "trunc", "rint", "floor_divide", "heaviside", "hypot")
+    [
+        *("abs", "sign", "maximum", "minimum", "clip", "xlogy", "pow", "mod", "fmod", "copysign"),
+        *("floor", "ceil", "trunc", "rint", "floor_divide", "heaviside", "hypot"),
+    ]
 )
 
 
@@ -175,13 +176,15 @@ def _modular(step: Step, around: Surroundings) -> tuple[int, str]:
 
 
 def _decimal(step: Step, around: Surroundings) -> tuple[int, float, str]:
-    """At how many points the sides agree in decimals, the worst difference, where they don't agree."""
+    """At how many points the sides agree in decimals, the worst difference, where it is."""
     count, worst = 0, 0.0
     for n, sample in enumerate(around.decimal()):
         if n >= 6 and count >= 3 * POINTS:
             break
         found = list(pairs(step, sample, Random(around.seed)))
-        scale = max([abs(b) for _, b, _ in found if is_number(b) and abs(b) < DECIMALS.inf], default=0)
+        scale = max(
+            [abs(b) for _, b, _ in found if is_number(b) and abs(b) < DECIMALS.inf], default=0
+        )
         for at, before, after in found:
             if not is_number(before):
                 continue
@@ -224,5 +227,3 @@ def pairs(step: Step, sample: Sample, rng: Random) -> Iterator[tuple[Sequence[in
     for at in points if len(points) <= most else sorted(rng.sample(points, most)):
         context.point[: len(at)] = at
         yield at, before(context.point), after(context.point)
-
-

@@ -1,0 +1,97 @@
+"""Derivatives by differences: oracles that know nothing of how a gradient was derived."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+LEVELS = 5
+STEP = 2.0**-5
+
+
+@dataclass(frozen=True)
+class Slope:
+    """A derivative by differences: its value and an estimate of its error.
+
+    ``kink`` tells that the slopes from the left and from the right differ: there is no derivative.
+    """
+
+    value: float
+    error: float
+    kink: bool = False
+
+
+def slope(line: Callable[[float], float], step: float = STEP) -> Slope:
+    """The derivative of ``line`` at 0, by central differences extrapolated to a vanishing step.
+
+    Steps start at ``step`` and are halved (Richardson); of the extrapolations the one that changes
+    least is taken. Where none settles, smaller steps are tried, then one-sided slopes are compared.
+
+    >>> import math
+    >>> abs(slope(lambda t: math.exp(t)).value - 1) < 1e-11
+    True
+    >>> slope(abs).kink
+    True
+    """
+    best = Slope(float("nan"), float("inf"))
+    for scale in (step, step / 32, step / 1024, step / 2**20):
+        found = _extrapolated(line, scale)
+        if found.error < best.error:
+            best = found
+        if best.error <= 1e-8 * max(1.0, abs(best.value)):
+            return _with_kink(line, best)
+    return _with_kink(line, best)
+
+
+def _extrapolated(line: Callable[[float], float], step: float) -> Slope:
+    rows: list[list[float]] = []
+    best = Slope(float("nan"), float("inf"))
+    for level in range(LEVELS):
+        h = step / 2**level
+        row = [(line(h) - line(-h)) / (2 * h)]
+        for k, before in enumerate(rows[-1] if rows else []):
+            row.append(row[k] + (row[k] - before) / (4.0 ** (k + 1) - 1))
+        if rows:
+            for k in range(1, len(row)):
+                error = max(abs(row[k] - row[k - 1]), abs(row[k] - rows[-1][k - 1]))
+                if error < best.error:
+                    best = Slope(row[k], error)
+        rows.append(row)
+    return best
+
+
+def _with_kink(line: Callable[[float], float], found: Slope) -> Slope:
+    """The same, with the one-sided slopes compared at a small step."""
+    h = 1e-6
+    here, left, right = line(0.0), line(-h), line(h)
+    before, after = (here - left) / h, (right - here) / h
+    scale = max(1.0, abs(before), abs(after))
+    noise = 64 * np.finfo(np.float64).eps * max(abs(here), abs(left), abs(right), 1e-300) / h
+    bend = 1e-4 * scale + noise  # a smooth line bends by about h times its second derivative
+    if not abs(after - before) <= bend:
+        h /= 16
+        before, after = (here - line(-h)) / h, (line(h) - here) / h
+        if not abs(after - before) <= bend / 4 + 16 * noise:
+            return Slope(found.value, found.error, kink=True)
+    return found
+
+
+def complex_slope(line: Callable[[complex], complex]) -> float | None:
+    """The derivative at 0 by a complex step, exact to rounding; None where there is none.
+
+    There is none where ``line`` takes no complex number. A function may take complex numbers and yet
+    not be analytic (an abs, a comparison): compare the result with :func:`slope` before relying on it.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        try:
+            value = line(1e-30j)
+        except (
+            Exception
+        ):  # whatever a user's function raises on complex numbers: it doesn't take them
+            return None
+    found = complex(value).imag / 1e-30
+    return found if np.isfinite(found) else None

@@ -1,0 +1,244 @@
+"""What a wrong gradient looks like: common mistakes, each tested on the numbers themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import combinations, permutations
+from typing import Any
+
+import numpy as np
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True)
+class Around:
+    """What is known beside the wrong gradient.
+
+    ``name`` is the input's, ``arrays`` the float inputs by name, ``integers`` the integer ones,
+    ``others`` the right gradients of the other inputs, ``extents`` what a number may be the extent
+    of, ``ones`` gives the right gradient for a cotangent of ones (None where it is not known).
+    """
+
+    name: str
+    arrays: Mapping[str, Array] = field(default_factory=dict)
+    integers: Mapping[str, Array] = field(default_factory=dict)
+    others: Mapping[str, Array] = field(default_factory=dict)
+    extents: Mapping[int, str] = field(default_factory=dict)
+    ones: Callable[[], Array | None] = lambda: None
+
+
+def hint(found: Array, right: Array, around: Around) -> str:
+    """What the mistake looks like; "" where nothing fits.
+
+    >>> hint(np.array([2.0, 4.0]), np.array([-2.0, -4.0]), Around("X"))
+    'the sign is wrong everywhere'
+    """
+    found, right = np.asarray(found, np.float64), np.asarray(right, np.float64)
+    tests = SHAPES if found.shape != right.shape else MISTAKES
+    if found.shape == right.shape and not np.isfinite(found).all():
+        bad = int(np.sum(~np.isfinite(found)))
+        return f"{bad} of {found.size} elements are not finite"
+    for test in tests:
+        told = test(found, right, around)
+        if told:
+            return told
+    return ""
+
+
+def close(left: Array, right: Array) -> bool:
+    """Whether two arrays agree in shape and, up to 1e-6 of the greatest value, everywhere."""
+    if left.shape != right.shape or not left.size:
+        return False
+    scale = max(float(np.max(np.abs(right))), float(np.max(np.abs(left))))
+    return scale > 0 and bool(np.max(np.abs(left - right)) <= 1e-6 * scale)
+
+
+Test = Callable[[Array, Array, Around], str]
+
+
+def _zero(found: Array, right: Array, around: Around) -> str:
+    return "it is zero everywhere: nothing is ever added to it" if not found.any() else ""
+
+
+def _sign(found: Array, right: Array, around: Around) -> str:
+    return "the sign is wrong everywhere" if close(-found, right) else ""
+
+
+def _factor(found: Array, right: Array, around: Around) -> str:
+    """A constant factor, told by what it is the extent of."""
+    norm = float(np.sum(right * right))
+    if norm == 0:
+        return ""
+    ratio = float(np.sum(found * right)) / norm
+    if ratio == 0 or not close(found / ratio, right):
+        return ""
+    for n, what in around.extents.items():
+        for value, text in (
+            (n, f"divide by {what} (a mean, not a sum)"),
+            (1 / n, f"multiply by {what} (a sum, not a mean)"),
+        ):
+            if n > 1 and abs(abs(ratio) - value) <= 1e-6 * value:
+                sign = ", and the sign is wrong" if ratio < 0 else ""
+                return f"it is {ratio:.6g} times what it should be: {text}{sign}"
+    return f"it is {ratio:.6g} times what it should be, everywhere"
+
+
+def _array_factor(found: Array, right: Array, around: Around) -> str:
+    """A factor that is one of the inputs."""
+    for name, array in around.arrays.items():
+        for shaped in _broadcast(array, right.shape):
+            if close(found * shaped, right):
+                return f"the factor {name} is missing"
+            if close(found, right * shaped):
+                return f"the factor {name} is there once too often"
+    return ""
+
+
+def _broadcast(array: Array, shape: tuple[int, ...]) -> Iterator[Array]:
+    try:
+        yield np.broadcast_to(array, shape)
+    except ValueError:
+        return
+
+
+def _permuted(found: Array, right: Array, around: Around) -> str:
+    for axes in permutations(range(found.ndim)):
+        if axes != tuple(range(found.ndim)) and close(found.transpose(axes), right):
+            return (
+                "it is transposed" if found.ndim == 2 else f"its axes are permuted: transpose{axes}"
+            )
+    for axis in range(found.ndim):
+        if found.shape[axis] > 1 and close(np.flip(found, axis), right):
+            return f"it is reversed along axis {axis}"
+    return ""
+
+
+def _swapped(found: Array, right: Array, around: Around) -> str:
+    for name, other in around.others.items():
+        if close(found, np.asarray(other, np.float64)):
+            return f"it is the gradient of {name}: two gradients are in each other's place"
+    return ""
+
+
+def _upstream(found: Array, right: Array, around: Around) -> str:
+    ones = around.ones()
+    if ones is not None and close(found, ones):
+        return "the upstream gradient is not used: multiply by it"
+    return ""
+
+
+def _mean_path(found: Array, right: Array, around: Around) -> str:
+    for axes in _axes(found):
+        mean = found.mean(axes, keepdims=True)
+        if close(found - mean, right):
+            return f"the path through the mean over {_spoken(axes)} is missing: subtract that mean"
+    return ""
+
+
+def _constant_term(found: Array, right: Array, around: Around) -> str:
+    missing = right - found
+    for axes in _axes(found):
+        flat = missing.mean(axes, keepdims=True)
+        if close(np.broadcast_to(flat, missing.shape), missing):
+            return (
+                f"a term that is constant along {_spoken(axes)} is missing: "
+                "the path through a sum or a mean over it"
+            )
+    return ""
+
+
+def _variance_term(found: Array, right: Array, around: Around) -> str:
+    """A missing term that is, along some axes, a multiple of an input less its mean."""
+    missing = right - found
+    for name, array in around.arrays.items():
+        if array.shape != missing.shape:
+            continue
+        for axes in _axes(missing):
+            centred = array - array.mean(axes, keepdims=True)
+            norm = np.sum(centred**2, axes, keepdims=True)
+            if not norm.all():
+                continue
+            multiple = np.sum(missing * centred, axes, keepdims=True) / norm
+            if close(multiple * centred, missing):
+                return (
+                    f"a term proportional to {name} less its mean over {_spoken(axes)} is missing: "
+                    "the path through the variance"
+                )
+    return ""
+
+
+def _repeats(found: Array, right: Array, around: Around) -> str:
+    """Rows are wrong exactly where an integer input holds their number more than once."""
+    if not found.ndim:
+        return ""
+    for name, integers in around.integers.items():
+        for axis, extent in enumerate(found.shape):
+            rows = np.moveaxis(np.abs(found - right), axis, 0).reshape(extent, -1).max(1)
+            wrong = set(
+                np.nonzero(rows > 1e-6 * max(1.0, float(np.max(np.abs(right)))))[0].tolist()
+            )
+            numbers, counts = np.unique(integers % extent, return_counts=True)
+            if wrong and wrong <= set(numbers[counts > 1].tolist()):
+                return (
+                    f"wrong only where {name} repeats (index {min(wrong)} along axis {axis}): "
+                    "contributions overwrite each other; accumulate them with np.add.at"
+                )
+    return ""
+
+
+def _mask(found: Array, right: Array, around: Around) -> str:
+    scale = 1e-6 * max(
+        float(np.max(np.abs(right), initial=0)), float(np.max(np.abs(found), initial=0))
+    )
+    wrong = np.abs(found - right) > scale
+    count = int(wrong.sum())
+    if not count or count == found.size:
+        return ""
+    if not right[wrong].any():
+        return f"{count} elements should be 0: a mask is missing"
+    if not found[wrong].any():
+        return f"{count} elements are 0 and should not be: masked away, or never written"
+    return ""
+
+
+def _sum_missing(found: Array, right: Array, around: Around) -> str:
+    """The right numbers before a sum over some axes, or in another shape."""
+    for axes in _axes(found):
+        for keep in (False, True):
+            summed = found.sum(axes, keepdims=keep)
+            if close(summed, right):
+                keepdims = ", keepdims=True" if keep else ""
+                return f"it is not summed over {_spoken(axes)}: .sum({axes}{keepdims})"
+    if found.size == right.size and close(found.reshape(right.shape), right):
+        return f"the numbers are right, the shape is not: .reshape({right.shape})"
+    if found.ndim == right.ndim:
+        return _permuted(found, right, around)
+    return ""
+
+
+def _axes(array: Array) -> Iterator[tuple[int, ...]]:
+    for count in range(1, array.ndim + 1):
+        yield from combinations(range(array.ndim), count)
+
+
+def _spoken(axes: Sequence[int]) -> str:
+    return f"axis {axes[0]}" if len(axes) == 1 else f"axes {', '.join(map(str, axes))}"
+
+
+MISTAKES: tuple[Test, ...] = (
+    _zero,
+    _sign,
+    _factor,
+    _array_factor,
+    _permuted,
+    _swapped,
+    _upstream,
+    _repeats,
+    _mask,
+    _mean_path,
+    _constant_term,
+    _variance_term,
+)
+SHAPES: tuple[Test, ...] = (_sum_missing, _swapped)

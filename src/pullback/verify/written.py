@@ -1,0 +1,459 @@
+"""``check_backward``: a backward pass that a person wrote, against two oracles."""
+
+from __future__ import annotations
+
+import inspect
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from ..errors import ArgumentError, PullbackError
+from ..trees import flatten, matched, unflatten
+from .differences import STEP, Slope
+from .gradients import (
+    ELEMENTS,
+    Array,
+    Elements,
+    Function,
+    GradientCheck,
+    Input,
+    misshapen,
+    own,
+    parameter_names,
+)
+from .hints import Around, hint
+from .report import Comparison, Report
+
+RTOL = 1e-6
+ATOL = 1e-8
+KINKS = 24  # so many wrong elements are looked at: at a kink either choice is right
+FULL = 600  # up to so many elements the differences of all are taken where nothing is derived
+
+
+def check_backward(
+    forward: Function,
+    backward: Function,
+    *args: Any,
+    seed: int = 0,
+    tol: float = RTOL,
+    cache: bool | None = None,
+    vjp: Function | None = None,
+) -> Report:
+    """Checks a backward pass that you wrote in any NumPy, at the forward pass's arguments.
+
+    ``forward(*args)`` returns Y, then ``backward(dY, *args)`` is called; or ``(Y, cache)``, then
+    ``backward(dY, cache)`` (``cache=`` decides where both fit). For a scalar Y a backward pass
+    without dY is taken to mean dY = 1. It returns the gradients of the float arguments: a tuple in
+    their order, a dict by their names ("W" or "dW"), or a single array. Both run on copies, so they
+    may write in place; what they change of their inputs is reported.
+
+    Each gradient is compared with the derived one and, independently, with differences. The report
+    names the worst element, expected, found, and what the mistake looks like.
+
+    >>> def forward(X, W):
+    ...     return X @ W
+    >>> def backward(dY, X, W):
+    ...     return dY @ W, X.T @ dY
+    >>> report = check_backward(forward, backward, np.ones((2, 3)), np.arange(9.0).reshape(3, 3))
+    >>> report.ok, report.failures[0].what
+    (False, 'gradient of X')
+
+    Raises ArgumentError for functions that don't fit together.
+    """
+    return _Written(forward, backward, args, seed, tol, cache, vjp or own("vjp")).report()
+
+
+class _Written:
+    def __init__(
+        self,
+        forward: Function,
+        backward: Function,
+        args: tuple[Any, ...],
+        seed: int,
+        tol: float,
+        cache: bool | None,
+        vjp: Function,
+    ) -> None:
+        self.forward, self.backward, self.args = forward, backward, args
+        self.seed, self.tol, self.vjp = seed, tol, vjp
+        self.notes: list[str] = []
+        self.names = parameter_names(forward, len(args))
+        self.cached = self._decide(cache)
+        self.check = GradientCheck(self.value, args, None, STEP, tol, ATOL, seed, self.names)
+        self.seedless = self._seedless()
+        if self.seedless:
+            self.check.cotangent = [np.float64(1.0)]
+        self.trees: dict[int, Any] = {}
+
+    # How the two functions fit together
+
+    def value(self, *args: Any) -> Any:
+        """Y alone."""
+        result = self.forward(*args)
+        return result[0] if self.cached else result
+
+    def _decide(self, given: bool | None) -> bool:
+        """Whether the forward pass returns (Y, cache)."""
+        result = self._called("forward", self.forward, _copied(self.args))
+        if not (isinstance(result, tuple) and len(result) == 2):
+            if given:
+                raise ArgumentError(
+                    "the forward pass returns no cache",
+                    expected="(Y, cache)",
+                    found=f"a {type(result).__name__}",
+                )
+            return False
+        if given is not None:
+            return given
+        least, most = _arity(self.backward)
+        count = len(self.args) + 1
+        if count == 2:  # both fit: a second parameter of the same name is the argument itself
+            names = parameter_names(self.backward, 2)
+            return names[1] != self.names[0] or not _is_float(result[1])
+        return not least <= count <= most
+
+    def _seedless(self) -> bool:
+        """Whether the backward pass takes no dY: that of a scalar loss may leave it out."""
+        _, most = _arity(self.backward)
+        scalar = len(self.check.out) == 1 and np.shape(self.check.out[0]) == ()
+        missing = most < (2 if self.cached else len(self.args) + 1)
+        if missing and not scalar:
+            raise ArgumentError(
+                "the backward pass takes too few arguments",
+                expected="backward(dY, cache)"
+                if self.cached
+                else f"backward(dY, {', '.join(self.names)})",
+                found=f"{getattr(self.backward, '__name__', 'backward')} of {most} arguments",
+                hint="return (Y, cache) from the forward pass to hand over more values",
+            )
+        return missing and scalar
+
+    def _called(self, name: str, function: Function, args: Sequence[Any]) -> Any:
+        """The result of a user's function; what it raises is told with its line."""
+        try:
+            return function(*args)
+        except PullbackError:
+            raise
+        except Exception as error:
+            frame = traceback.extract_tb(error.__traceback__)[-1]
+            raise ArgumentError(
+                f"the {name} pass fails",
+                where=f"{frame.filename}:{frame.lineno}\n{frame.line}",
+                found=f"{type(error).__name__}: {error}",
+            ) from error
+
+    # The written gradients
+
+    def written(self) -> dict[tuple[int, int], Any]:
+        """The gradients that the backward pass returns; notes what it changes in place."""
+        args = self.check.at({})
+        kept = _copied(args)
+        result = self._called("forward", self.forward, args)
+        self._changes("the forward pass", args, kept)
+        cotangent = unflatten(self.check.form, [_fresh(u) for u in self.check.cotangent])
+        seeds = [] if self.seedless else [cotangent]
+        before = _copied(seeds)
+        rest = [result[1]] if self.cached else args
+        given = self._called("backward", self.backward, [*seeds, *rest])
+        self._changes("the backward pass", args, kept)
+        if seeds and not _same(seeds, before):
+            self.notes.append("the backward pass changes dY in place")
+        self._sharing(given, [*args, *seeds])
+        return self._placed(given)
+
+    def _changes(self, who: str, args: Sequence[Any], kept: list[Any]) -> None:
+        for k, (name, now, then) in enumerate(zip(self.names, args, kept, strict=True)):
+            if not _same(now, then):
+                self.notes.append(f"{who} changes {name} in place")
+                kept[k] = _copied([now])[0]
+
+    def _sharing(self, given: Any, others: Sequence[Any]) -> None:
+        arrays = [x for x in _arrays(given) if x.size]
+        inputs = [x for x in _arrays(list(others)) if x.size]
+        if any(np.may_share_memory(a, b) for a in arrays for b in inputs):
+            self.notes.append("a gradient shares memory with an input or with dY: return a copy")
+
+    def _placed(self, given: Any) -> dict[tuple[int, int], Any]:
+        """The returned gradients by the place of their input."""
+        slots = list(dict.fromkeys(i.slot for i in self.check.inputs))
+        by_slot = self._by_slot(given, slots)
+        found: dict[tuple[int, int], Any] = {}
+        for slot in slots:
+            own = [i for i in self.check.inputs if i.slot == slot]
+            if slot not in by_slot or by_slot[slot] is None:
+                continue
+            if len(own) == 1 and own[0].name == self.names[slot]:
+                found[slot, own[0].leaf] = by_slot[slot]
+                continue
+            leaves = matched(
+                by_slot[slot], self.check.structures[slot], "the gradient", "its argument"
+            )
+            found.update({(slot, i.leaf): leaves[i.leaf] for i in own})
+        return found
+
+    def _by_slot(self, given: Any, slots: Sequence[int]) -> dict[int, Any]:
+        """One returned gradient an argument: by name, by order, or the only one."""
+        if isinstance(given, Mapping) and not self._is_tree(given, slots):
+            return self._by_name(given, slots)
+        if isinstance(given, tuple | list) and not self._is_tree(given, slots):
+            if len(given) == len(slots):
+                return dict(zip(slots, given, strict=True))
+            if len(given) == len(self.args):
+                return dict(enumerate(given))
+            raise self._count(len(given), slots)
+        if len(slots) != 1:
+            raise self._count(1, slots)
+        return {slots[0]: given}
+
+    def _is_tree(self, given: Any, slots: Sequence[int]) -> bool:
+        """Whether the result is the gradient of a single argument that is a tree itself."""
+        return len(slots) == 1 and type(given) is type(self.args[slots[0]])
+
+    def _by_name(self, given: Mapping[Any, Any], slots: Sequence[int]) -> dict[int, Any]:
+        plain = {str(key).lower().replace("_", ""): value for key, value in given.items()}
+        found = {}
+        for slot in slots:
+            name = self.names[slot]
+            exact = [key for key in (name, f"d{name}", f"d_{name}", f"grad_{name}") if key in given]
+            if exact:
+                found[slot] = given[exact[0]]
+                continue
+            low = name.lower().replace("_", "")
+            loose = [key for key in (f"d{low}", f"grad{low}", low) if key in plain]
+            if loose:
+                found[slot] = plain[loose[0]]
+        return found
+
+    def _count(self, count: int, slots: Sequence[int]) -> ArgumentError:
+        names = ", ".join(f"d{self.names[slot]}" for slot in slots)
+        return ArgumentError(
+            "the backward pass returns the wrong number of gradients",
+            expected=f"{len(slots)}: {names}",
+            found=str(count),
+            hint="return a tuple in the order of the arguments, or a dict by their names",
+        )
+
+    # The comparisons
+
+    def report(self) -> Report:
+        derived = self.derived()
+        written = self.written()
+        found: list[Comparison] = []
+        for i in self.check.inputs:
+            at = i.slot, i.leaf
+            what = f"gradient of {i.name}"
+            if at not in written:
+                found.append(
+                    Comparison(
+                        what, "what is returned", False, expected=f"d{i.name}", found="nothing"
+                    )
+                )
+                continue
+            found += self.compare(i, what, np.asarray(written[at]), derived)
+        return Report("check_backward", tuple(found), self.seed, tuple(dict.fromkeys(self.notes)))
+
+    def derived(self) -> dict[tuple[int, int], Array]:
+        """The derived gradients; none where the forward pass can't be traced."""
+        try:
+            return self.check.gradients(self.vjp)
+        except PullbackError as error:
+            self.notes.append(
+                f"the forward pass can't be traced, so only differences are used: {error.message}"
+            )
+            return {}
+
+    def compare(
+        self, i: Input, what: str, gradient: Array, derived: dict[tuple[int, int], Array]
+    ) -> list[Comparison]:
+        """One written gradient against both oracles."""
+        right = derived.get((i.slot, i.leaf))
+        if gradient.dtype.kind not in "fiub":
+            return [Comparison(what, "an array of floats", False, found=f"dtype {gradient.dtype}")]
+        wrong = misshapen(what, gradient, i.value)
+        if wrong is not None:
+            truth = right if right is not None else self.slopes(i)
+            told = "" if truth is None else hint(gradient, truth, self.around(i, derived))
+            return [replace(wrong, hint=told)]
+        found = []
+        if right is not None:
+            found.append(self.against_derived(i, what, gradient, right, derived))
+        found += self.against_differences(i, what, gradient, right)
+        if right is None and found[-1].passed is False:
+            truth = self.slopes(i)
+            told = "" if truth is None else hint(gradient, truth, self.around(i, derived))
+            found[-1] = replace(found[-1], hint=told)
+        return found
+
+    def against_derived(
+        self,
+        i: Input,
+        what: str,
+        gradient: Array,
+        right: Array,
+        derived: dict[tuple[int, int], Array],
+    ) -> Comparison:
+        """Every element; those that are wrong at a kink are forgiven and told."""
+        scale = float(np.max(np.abs(right), initial=0.0))
+        tolerance = ATOL + self.tol * max(scale, 1e-3)
+        off = np.abs(np.asarray(gradient, np.float64) - right)
+        off = np.where(np.isnan(off), np.inf, off)
+        bad = np.argwhere(off > tolerance)
+        note = ""
+        if 0 < len(bad) <= KINKS:
+            places = [tuple(int(n) for n in place) for place in bad]
+            kinks = [place for place in places if self.slope_at(i, place).kink]
+            for place in kinks:
+                off[place] = 0.0
+            if kinks:
+                note = f"{len(kinks)} at kinks differ: there either choice is right"
+        if not off.size:
+            return Comparison(what, "the derived gradient", True, note="no elements")
+        k = int(np.argmax(off))
+        place = tuple(int(n) for n in np.unravel_index(k, off.shape)) if off.shape else ()
+        passed = bool(off[place] <= tolerance)
+        return Comparison(
+            what,
+            "the derived gradient",
+            passed,
+            place,
+            float(right[place]),
+            float(gradient[place]),
+            float(off[place]),
+            tolerance,
+            off.size,
+            note,
+            "" if passed else hint(gradient, right, self.around(i, derived)),
+        )
+
+    def slope_at(self, i: Input, place: tuple[int, ...]) -> Slope:
+        """The slope by one element."""
+        direction = np.zeros(i.value.shape)
+        direction[place] = 1.0
+        return self.check.slope([(i, direction)])
+
+    def against_differences(
+        self, i: Input, what: str, gradient: Array, right: Array | None
+    ) -> list[Comparison]:
+        """Elements against their slopes; the derived ones too: they must not be what is wrong."""
+        scale = float(np.max(np.abs(gradient), initial=0.0)) if np.isfinite(gradient).all() else 1.0
+        mine = Elements(self.tol, ATOL, scale)
+        ours = Elements(self.tol, ATOL, scale)
+        for place in self.check.places(i.value):
+            expected = self.slope_at(i, place)
+            mine.take(place, expected, float(gradient[place]))
+            if right is not None:
+                ours.take(place, expected, float(right[place]))
+        if i.value.size > ELEMENTS:
+            direction = self.check.direction(i)
+            expected = self.check.slope([(i, direction)])
+            mine.take(None, expected, float(np.sum(gradient * direction)))
+            if right is not None:
+                ours.take(None, expected, float(np.sum(right * direction)))
+        found = [mine.comparison(what, "finite differences")]
+        own = ours.comparison(f"derived {what}", "finite differences")
+        if right is not None and own.passed is False:
+            found.append(replace(own, note="a fault of pullback: please report it"))
+        return found
+
+    def slopes(self, i: Input) -> Array | None:
+        """The whole gradient by differences; None where that takes too long or doesn't settle."""
+        if i.value.size > FULL:
+            return None
+        found = np.zeros(i.value.shape)
+        for place in np.ndindex(i.value.shape):
+            found[place] = self.slope_at(i, place).value
+        return found if np.isfinite(found).all() else None
+
+    def around(self, i: Input, derived: dict[tuple[int, int], Array]) -> Around:
+        """What the hints may compare with."""
+        arrays = {j.name: j.value for j in self.check.inputs}
+        arrays["dY"] = np.asarray(self.check.cotangent[0], np.float64)
+        named = zip(self.names, self.check.leaves, strict=True)
+        integers = {
+            name: np.asarray(leaf)
+            for name, leaves in named
+            for leaf in leaves
+            if np.asarray(leaf).dtype.kind in "iu" and np.asarray(leaf).ndim
+        }
+        others = {
+            j.name: derived[j.slot, j.leaf]
+            for j in self.check.inputs
+            if j is not i and (j.slot, j.leaf) in derived
+        }
+        return Around(
+            i.name, arrays, integers, others, self.extents(), lambda: self.with_ones(i, derived)
+        )
+
+    def extents(self) -> dict[int, str]:
+        """What a number may be the extent of; products of a result's axes last."""
+        found: dict[int, str] = {}
+        for j in self.check.inputs:
+            for axis, n in enumerate(j.value.shape):
+                found.setdefault(n, f"{n}, the extent of axis {axis} of {j.name}")
+        for j in self.check.inputs:
+            found.setdefault(j.value.size, f"{j.value.size}, the number of elements of {j.name}")
+        return found
+
+    def with_ones(self, i: Input, derived: dict[tuple[int, int], Array]) -> Array | None:
+        """The right gradient for a cotangent of ones."""
+        if not derived:
+            return None
+        kept = self.check.cotangent
+        self.check.cotangent = [
+            None if u is None else np.ones_like(np.asarray(u))[()] for u in kept
+        ]
+        try:
+            return self.check.gradients(self.vjp)[i.slot, i.leaf]
+        finally:
+            self.check.cotangent = kept
+
+
+def _arity(function: Callable[..., Any]) -> tuple[int, float]:
+    """The least and the greatest number of positional arguments."""
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return 0, float("inf")
+    positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    if any(p.kind is p.VAR_POSITIONAL for p in parameters):
+        return len([p for p in positional if p.default is p.empty]), float("inf")
+    return len([p for p in positional if p.default is p.empty]), len(positional)
+
+
+def _is_float(value: Any) -> bool:
+    return np.asarray(value).dtype.kind == "f" if isinstance(value, np.ndarray | float) else False
+
+
+def _fresh(value: Any) -> Any:
+    return value.copy() if isinstance(value, np.ndarray) else value
+
+
+def _copied(values: Sequence[Any]) -> list[Any]:
+    """Trees with copies of their arrays."""
+    found = []
+    for value in values:
+        leaves, structure = flatten(value, "the argument")
+        found.append(unflatten(structure, [_fresh(leaf) for leaf in leaves]))
+    return found
+
+
+def _same(left: Any, right: Any) -> bool:
+    """Whether two trees hold the same numbers (NaN like NaN)."""
+    pairs = zip(flatten(left)[0], flatten(right)[0], strict=True)
+    return all(np.array_equal(a, b, equal_nan=np.asarray(a).dtype.kind == "f") for a, b in pairs)
+
+
+def _arrays(tree: Any) -> list[Array]:
+    """The arrays in tuples, lists and dicts."""
+    match tree:
+        case np.ndarray():
+            return [tree]
+        case dict():
+            return [x for item in tree.values() for x in _arrays(item)]
+        case tuple() | list():
+            return [x for item in tree for x in _arrays(item)]
+        case _:
+            return []
