@@ -82,8 +82,8 @@ def _with_kink(line: Callable[[float], float], found: Slope) -> Slope:
 def complex_slope(line: Callable[[complex], complex]) -> float | None:
     """The derivative at 0 by a complex step, exact to rounding; None where there is none.
 
-    There is none where ``line`` takes no complex number. A function may take complex numbers and yet
-    not be analytic (an abs, a comparison): compare the result with :func:`slope` before relying on it.
+    There is none where ``line`` takes no complex number. A function may take complex numbers and
+    yet not be analytic (an abs, a comparison): compare with :func:`slope` before relying on it.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("error")
