@@ -17,6 +17,7 @@ from ..ir.sizes import size
 from ..notation.matrix import MatrixForm
 from . import mathml
 from .mathml import MathML, op, row, text
+from .matrices import Matrices
 from .outline import (
     Block,
     Cell,
@@ -32,7 +33,7 @@ from .outline import (
     summed,
     title,
 )
-from .text import spell, spell_chain
+from .text import spell
 
 KINDS = {True: "passed", False: "failed", None: "open"}
 
@@ -145,12 +146,17 @@ def _source(source: str) -> str:
     return "\n".join(lines)
 
 
-def set_formula(content: Define | Chain, classes: Mapping[str, str]) -> str:
+def set_formula(content: Define | Chain | MatrixForm, classes: Mapping[str, str]) -> str:
     """A formula on a line of its own, which scrolls where it is too wide."""
-    if isinstance(content, Chain):
-        drawn = mathml.math([chain(content, MathML(classes))], alt=spell_chain(content), block=True)
-    else:
-        drawn = mathml.math(content, roles=classes, alt=spell(content), block=True)
+    printer = MathML(classes)
+    match content:
+        case Chain():
+            inner = chain(content, printer)
+        case MatrixForm():
+            inner = Matrices(printer).equation(content)
+        case _:
+            inner = printer.statement(content)
+    drawn = mathml.math([inner], alt=spell(content), block=True)
     return f'<div class="set">{drawn}</div>'
 
 
@@ -175,7 +181,7 @@ def _formula(block: Formula, classes: Mapping[str, str]) -> str:
     about.append(f"<code>{text(block.origin)}</code>" if block.origin else "")
     matrix = ""
     if block.matrix is not None and block.matrix.plain != spell(block.content):
-        matrix = f'<div class="matrix"><code>{text(block.matrix.plain)}</code></div>'
+        matrix = f'<div class="matrix">{set_formula(block.matrix, classes)}</div>'
     return (
         f'<div class="formula"><div class="about">{"".join(about)}</div>'
         f"{set_formula(block.content, classes)}{matrix}</div>"
@@ -201,10 +207,7 @@ def _line(line: Line, number: int, classes: Mapping[str, str]) -> str:
     mark = line.check.mark if line.check else str(number)
     dot = f'<span class="dot {kind}" aria-hidden="true">{text(mark)}</span>'
     why = f'<div class="why"><b>{text(line.name)}</b>{text(line.reason)}</div>'
-    if isinstance(line.content, MatrixForm):
-        drawn = f'<div class="set"><code>{text(line.content.plain)}</code></div>'
-    else:
-        drawn = set_formula(line.content, classes)
+    drawn = set_formula(line.content, classes)
     was = f'<div class="was">{set_formula(line.before, classes)}</div>' if line.before else ""
     rest = _check(line.check) + _folded(line.folded, classes)
     return f'<li class="line">{dot}{why}{was}{drawn}{rest}</li>'

@@ -136,7 +136,7 @@ class MathML:
         elif parts.number:
             low.append(f"<mn>{parts.number}</mn>")
         if parts.primes:
-            high.append(f"<mo>{'′' * len(parts.primes)}</mo>")
+            high.append(_primes(parts))
         if high and exponent:
             drawn = f"<msup>{parens(_scripts(base, low, high))}{exponent}</msup>"
         else:
@@ -181,14 +181,14 @@ class MathML:
                 assert_never(node)
 
     def _subscripts(self, subs: tuple[Subscript, ...]) -> str:
-        return row(*_commas([self.subscript(sub) for sub in subs])) if subs else ""
+        return row(*commas([self.subscript(sub) for sub in subs])) if subs else ""
 
     def _apply(self, function: str, args: tuple[Expr, ...]) -> str:
         if function in FENCES and len(args) == 1:
             fence = FENCES[function]
             return fenced(fence[0], self.expr(args[0]), fence[1])
         name = f"<mi>{text(FUNCTIONS.get(function, function))}</mi>"
-        inside = fenced("(", row(*_commas([self.expr(a) for a in args])), ")")
+        inside = fenced("(", row(*commas([self.expr(a) for a in args])), ")")
         return row(name, "<mo>&#x2061;</mo>", inside)
 
     def _sum(self, terms: tuple[Expr, ...]) -> str:
@@ -210,7 +210,7 @@ class MathML:
         last: list[Expr] = []
         if above and isinstance(above[-1], Reduce | Arg):
             last = [above.pop()]  # (1/N) Σ x rather than (Σ x)/N
-        head = self._chain(above)
+        head = self._chain(above, alone=bool(below))
         if below:
             drawn = f"<mfrac>{head or '<mn>1</mn>'}{self._chain(below, alone=True)}</mfrac>"
             head = drawn
@@ -249,7 +249,7 @@ class MathML:
         return _big(REDUCTIONS["sum"], self._under(indices, ()))
 
     def _under(self, indices: tuple[Index, ...], domain: tuple[Cond, ...]) -> str:
-        names = row(*_commas([_index(i) for i in indices]))
+        names = row(*commas([word(i.name) for i in indices]))
         if not domain:
             return names
         lines = [names, *(self.cond(cond) for cond in domain)]
@@ -266,7 +266,9 @@ class MathML:
         sign = _big(f"arg {name}", self._under(indices, domain))
         drawn = row(sign, self.expr(body, PRODUCT))
         return (
-            drawn if len(indices) == 1 else f"<msub>{parens(drawn)}{_index(indices[which])}</msub>"
+            drawn
+            if len(indices) == 1
+            else f"<msub>{parens(drawn)}{word(indices[which].name)}</msub>"
         )
 
     def _select(self, cond: Cond, then: Expr, other: Expr) -> str:
@@ -297,9 +299,9 @@ class MathML:
             case Divides(divisor, sub):
                 return TEST, row(self.size(divisor), op("∣"), self.subscript(sub))
             case And(conds):
-                return ANY, _joined([self.cond(c, ANY) for c in conds], op("∧"))
+                return ANY, joined([self.cond(c, ANY) for c in conds], op("∧"))
             case Or(conds):
-                return ALL, _joined([self.cond(c, TEST) for c in conds], op("\u2228"))
+                return ALL, joined([self.cond(c, TEST) for c in conds], op("\u2228"))
             case Not(Zero(sub)):
                 left_side, right_side = sides(sub)
                 return TEST, row(self.subscript(left_side), op("≠"), self.subscript(right_side))
@@ -344,7 +346,7 @@ class MathML:
     def _atom(self, atom: SubscriptAtom) -> str:
         match atom:
             case Index():
-                return _index(atom)
+                return word(atom.name)
             case Quotient(value, divisor):
                 return fenced("⌊", _over(self.subscript(value), self.size(divisor)), "⌋")
             case Remainder(value, divisor):
@@ -377,7 +379,7 @@ class MathML:
         if isinstance(atom, FloorQuotient):
             over = _over(self.size(atom.numerator), self.size(atom.denominator))
             return fenced("⌊", over, "⌋")
-        return f"<mi>{text(atom)}</mi>"
+        return word(atom)
 
 
 def op(sign: str, **attributes: str) -> str:
@@ -429,25 +431,26 @@ def _stem(parts: Letter) -> str:
 
 def _scripts(base: str, low: list[str], high: list[str]) -> str:
     if low and high:
-        return f"<msubsup>{base}{row(*_commas(low))}{row(*high)}</msubsup>"
+        return f"<msubsup>{base}{row(*commas(low))}{row(*high)}</msubsup>"
     if low:
-        return f"<msub>{base}{row(*_commas(low))}</msub>"
+        return f"<msub>{base}{row(*commas(low))}</msub>"
     return f"<msup>{base}{row(*high)}</msup>" if high else base
 
 
-def _index(index: Index) -> str:
-    """An index; its digits are set low, its primes as primes."""
-    found = re.fullmatch(r"(.*?[^\d'])(\d*)('*)", index.name)
-    stem, digits, primes = (found[1], found[2], found[3]) if found else (index.name, "", "")
-    drawn = f"<mi>{text(stem)}{'′' * len(primes)}</mi>"
-    if primes and len(stem) == 1:
-        drawn = (
-            f"<mrow><mi>{text(stem)}</mi><mo lspace='0' rspace='0'>{'′' * len(primes)}</mo></mrow>"
-        )
-    return f"<msub>{drawn}<mn>{digits}</mn></msub>" if digits else drawn
+def word(name: str) -> str:
+    """The name of an index or a size: its number is set low, its primes as primes."""
+    parts = letter(name)
+    low = [f"<mtext>{text(parts.label)}</mtext>"] if parts.label else []
+    low += [f"<mn>{parts.number}</mn>"] if parts.number else []
+    return _scripts(_stem(parts), low, [_primes(parts)] if parts.primes else [])
 
 
-def _commas(parts: Sequence[str]) -> list[str]:
+def _primes(parts: Letter) -> str:
+    return f'<mo lspace="0" rspace="0">{"′" * len(parts.primes)}</mo>'
+
+
+def commas(parts: Sequence[str]) -> list[str]:
+    """With commas between."""
     out: list[str] = []
     for k, part in enumerate(parts):
         if k:
@@ -456,7 +459,8 @@ def _commas(parts: Sequence[str]) -> list[str]:
     return out
 
 
-def _joined(parts: Sequence[str], between: str) -> str:
+def joined(parts: Sequence[str], between: str) -> str:
+    """One element of several, with something between."""
     return row(
         *(piece for k, part in enumerate(parts) for piece in ((between,) * (k > 0) + (part,)))
     )

@@ -25,10 +25,16 @@ from ..ir.program import Define
 from ..ir.sizes import size
 from ..ir.subscripts import Index, at
 from ..ir.walk import fresh, nodes
-from ..notation.matrix import MatrixForm
+from ..notation.matrix import MatrixForm, dimension_analysis
 
 # Rows of the table of Jacobians that are shown before the rest is only counted.
 MOST_JACOBIANS = 8
+MATRIX_SIGNS = {
+    "\U0001d7cf": "\U0001d7cf is a column of ones",
+    "∘": "∘ multiplies element by element",
+    "^∘": "a power after ∘ is one of every element",
+    "diag": "diag is a diagonal matrix",
+}
 
 
 @dataclass(frozen=True)
@@ -164,9 +170,15 @@ def _backward(derivation: Derivation) -> Iterator[Block]:
     cotangents = derivation.backward.cotangents
     given = ", ".join(_named(t) for t in cotangents)
     yield Prose(f"Given the upstream gradient{'s' * (len(cotangents) != 1)} {given}:")
+    forms: list[str] = []
     for s in derivation.backward.statements:
         label = f"gradient of {s.of}" if s.of else "shared"
-        yield Formula(s, label, shape_text(s.target.shape), s.source.text, derivation.matrix(s))
+        form = derivation.matrix(s)
+        forms += [form.plain] if form is not None else []
+        yield Formula(s, label, shape_text(s.target.shape), s.source.text, form)
+    signs = [words for sign, words in MATRIX_SIGNS.items() if any(sign in form for form in forms)]
+    if signs:
+        yield Prose(f"In matrix form {', '.join(signs)}.")
 
 
 # The walks
@@ -212,7 +224,7 @@ def _walk(derivation: Derivation, account: Account, parts: Mapping[str, Define])
             lines.append(final)
         form = derivation.matrix(account.final)
         if form is not None:
-            check = Check(True, "read back, it is the index form")
+            check = Check(True, "the same values at small sizes")
             lines.append(Line("matrix form", "the same in whole arrays", form, check))
     return Walk(account.raw.target, account.of, tuple(lines), closing, inner)
 
@@ -267,8 +279,7 @@ def _dimensions(derivation: Derivation) -> Iterator[Block]:
         )
     rows = [_dimension_row(row) for row in derivation.dimensions]
     if rows:
-        head = ("value", "shape", "read from", "summed over", "fits")
-        yield Table(head, tuple(rows))
+        yield Table(("value", "how the shapes fit", "check"), tuple(rows))
 
 
 def _size_text(derivation: Derivation, name: str) -> str:
@@ -283,11 +294,8 @@ def _size_text(derivation: Derivation, name: str) -> str:
 
 
 def _dimension_row(row: Dimensions) -> tuple[Cell, ...]:
-    operands = " · ".join(_named(t) for t in row.operands)
-    over = ", ".join(f"{i.name} < {i.extent}" for i in row.summed)
     fits = "" if row.like is None else f"{'✓' if row.agrees else '✗'} shape of {row.like.name}"
-    target = row.statement.target
-    return (target.name, shape_text(target.shape), operands, over, fits)
+    return (row.statement.target.name, dimension_analysis(row.statement), fits)
 
 
 # Memory

@@ -10,6 +10,8 @@ from ..calculus.step import Backward
 from ..derivation import Check, Derivation, Pair, register_backend, register_service
 from ..runtime.load import load_module
 from ..verify import steps
+from ..verify.programs import check_backward_program
+from ..verify.report import Comparison
 from .html import fragment
 from .terminal import Terminal, show
 from .text import markdown, text
@@ -62,8 +64,18 @@ def check_steps(backward: Backward, seed: int) -> tuple[Check, ...]:
 
 
 def check(derivation: Derivation, seed: int) -> tuple[tuple[str, Check], ...]:
-    """No check yet."""
-    return ()
+    """The gradients at small sizes, against the raw sums and against differences."""
+    report = check_backward_program(derivation.backward, seed)
+    return tuple((f"{c.what} against {c.against}", _result(c)) for c in report.comparisons)
+
+
+def _result(found: Comparison) -> Check:
+    """A comparison in one line: what was compared, or what went wrong."""
+    if found.passed is False:
+        return Check(False, "; ".join(str(found).split("\n")[1:]) or found.note)
+    error = "" if found.error is None else f"error {found.error:.1g}"
+    count = f"{found.elements} values" if found.elements else ""
+    return Check(found.passed, ", ".join(part for part in (count, error, found.note) if part))
 
 
 def _register() -> None:

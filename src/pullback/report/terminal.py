@@ -30,7 +30,7 @@ from .outline import (
     outline,
     title,
 )
-from .text import PLAIN, Writing, apart, once, part, spell
+from .text import PLAIN, Writing, apart, once, part, safe, spell
 
 STYLES = {True: "green", False: "bold red", None: "yellow"}
 QUIET = "dim"
@@ -49,10 +49,10 @@ class Terminal:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """The title and the sections."""
         view = _View(PLAIN if options.ascii_only else UNICODE)
-        yield Text(title(self.derivation), style="bold underline")
+        yield _text(title(self.derivation), style="bold underline")
         for section in once(outline(self.derivation, source=False)):
             yield Text()
-            yield Rule(Text(section.title, style=NAME), align="left", style=QUIET)
+            yield Rule(_text(section.title, style=NAME), align="left", style=QUIET)
             yield from view.blocks(section)
 
 
@@ -76,7 +76,7 @@ class _View:
     def block(self, block: Block) -> Iterator[RenderableType]:
         match block:
             case Prose(words):
-                yield Hanging(Text(words), 0, 0)
+                yield Hanging(_text(words), 0, 0)
             case Listing(source, label):
                 yield Text(label, style=QUIET)
                 yield Syntax(source, "python", theme="ansi_dark", background_color="default")
@@ -88,22 +88,24 @@ class _View:
                 yield from self.walk(block)
 
     def formula(self, block: Formula) -> Iterator[RenderableType]:
-        yield Hanging(Text(self.writing.draw(block.content)), 2)
+        yield Hanging(_text(self.writing.draw(block.content)), 2)
         if block.matrix is not None and block.matrix.plain != plain(block.content):
-            yield Hanging(Text(block.matrix.plain, style=QUIET), 6)
+            yield Hanging(_text(block.matrix.plain, style=QUIET), 6)
 
     def walk(self, block: Walk) -> Iterator[RenderableType]:
         if block.inner:
-            yield Hanging(Text(part(block, self.writing), style=QUIET), 0)
+            yield Hanging(_text(part(block, self.writing), style=QUIET), 0)
             return
-        yield Text.assemble((block.gradient.name, GRADIENT), f", the gradient of {block.of.name}")
+        yield Text.assemble(
+            (safe(block.gradient.name), GRADIENT), safe(f", the gradient of {block.of.name}")
+        )
         for line in block.lines:
             yield Hanging(_head(line), 2, 2)
             if line.before is not None:
-                yield Hanging(Text(self.writing.draw(line.before), style=QUIET), 6)
-            yield Hanging(Text(spell(line.content, self.writing)), 6)
+                yield Hanging(_text(self.writing.draw(line.before), style=QUIET), 6)
+            yield Hanging(_text(spell(line.content, self.writing)), 6)
         if block.closing:
-            yield Hanging(Text(block.closing, style=QUIET), 4)
+            yield Hanging(_text(block.closing, style=QUIET), 4)
 
     def grid(self, block: Table) -> RenderableType:
         grid = Grid(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style=QUIET)
@@ -117,11 +119,16 @@ class _View:
     def cell(self, cell: Cell) -> Text:
         match cell:
             case Check(passed, _):
-                return Text(str(cell), style=STYLES[passed])
+                return _text(str(cell), style=STYLES[passed])
             case Define():
-                return Text(self.writing.draw(cell))
+                return _text(self.writing.draw(cell))
             case _:
-                return Text(cell)
+                return _text(cell)
+
+
+def _text(words: str, style: str = "") -> Text:
+    """Text as it is: no markup in it, nothing that a terminal would obey."""
+    return Text(safe(words), style=style)
 
 
 def _head(line: Line) -> Text:
@@ -129,9 +136,9 @@ def _head(line: Line) -> Text:
     style = STYLES[line.check.passed] if line.check else QUIET
     head = Text.assemble((f"{mark} ", style), (line.name, STEP))
     if line.reason:
-        head.append(f"  {line.reason}", QUIET)
+        head.append(safe(f"  {line.reason}"), QUIET)
     if line.check and line.check.passed is not True:
-        head.append(f"  ({line.check.how})", style)
+        head.append(safe(f"  ({line.check.how})"), style)
     return head
 
 

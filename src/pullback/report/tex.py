@@ -8,7 +8,9 @@ from typing import assert_never
 
 from ..derivation import Derivation
 from ..ir.program import Define
+from ..ir.subscripts import at
 from ..notation.latex import latex
+from ..notation.letters import COMMANDS, GREEK
 from ..notation.matrix import MatrixForm
 from .outline import (
     Block,
@@ -34,26 +36,33 @@ PREAMBLE = r"""\documentclass{article}
 
 _SPECIAL = {
     **{c: f"\\{c}" for c in "&%$#_{}"},
+    **dict.fromkeys("\u2018\u2019", "'"),
+    **{c: f"${c}$" for c in "<>|"},
+    **{c: f"$^{n}$" for n, c in enumerate("⁰¹²³⁴⁵⁶⁷⁸⁹")},
+    **{c: f"$_{n}$" for n, c in enumerate("₀₁₂₃₄₅₆₇₈₉")},
+    **{sign: rf"$\{COMMANDS.get(name, name)}$" for name, sign in GREEK.items()},
     "~": r"\textasciitilde{}",
     "^": r"\textasciicircum{}",
     "\\": r"\textbackslash{}",
     "∂": r"$\partial$",
     "·": r"$\cdot$",
+    "∘": r"$\circ$",
+    "×": r"$\times$",
+    "\U0001d7cf": r"$\mathbf{1}$",
+    "ᵀ": r"$^\top$",
+    "√": r"$\surd$",
+    "Σ": r"$\Sigma$",
+    "⟨": r"$\langle$",
+    "⟩": r"$\rangle$",
     "✓": r"$\checkmark$",
     "✗": r"$\times$",
     "…": r"\dots{}",
     "≤": r"$\leq$",
-    "−": "--",
-    "–": "--",
+    "\u2212": "$-$",
+    "\u2013": "--",
     "“": "``",
     "”": "''",
-    "<": "$<$",
-    ">": "$>$",
-    "|": "$|$",
-    "²": r"$^2$",
-    "³": r"$^3$",
-    "⁶": r"$^6$",
-    "¹": r"$^1$",
+    "\u0302": r"\textasciicircum{}",
 }
 
 
@@ -81,7 +90,8 @@ def words(text: str) -> str:
 
 
 def _other(character: str) -> str:
-    return character if character.isprintable() else " "
+    """A letter that pdflatex may not know, by its number."""
+    return rf"\texttt{{U+{ord(character):04X}}}" if character.isprintable() else " "
 
 
 def _formulas(group: list[Formula]) -> list[str]:
@@ -110,7 +120,7 @@ def _equation(content: Define | Chain | MatrixForm) -> str:
 def _chain(content: Chain) -> str:
     terms = []
     for upstream, value in content.terms:
-        over = ",".join(index.name for index in summed(value))
+        over = ",".join(latex(at(index)) for index in summed(value))
         local = rf"\frac{{\partial {latex(value)}}}{{\partial {latex(content.of)}}}"
         sign = rf"\sum_{{{over}}} " if over else ""
         terms.append(rf"{sign}{latex(upstream)} \, {local}")
@@ -134,7 +144,8 @@ def _block(block: Block) -> Iterator[str]:
 
 def _verbatim(source: str) -> str:
     """Source as it is; nothing in it can end the block."""
-    safe = "".join(c if c.isprintable() or c == "\n" else " " for c in source.rstrip())
+    safe = source.rstrip().encode("ascii", "backslashreplace").decode()
+    safe = "".join(c if c.isprintable() or c == "\n" else " " for c in safe)
     return (
         "\\begin{verbatim}\n"
         + safe.replace("\\end{verbatim}", "\\end {verbatim}")

@@ -10,6 +10,7 @@ from typing import NamedTuple, assert_never
 from ..derivation import Check, Derivation
 from ..ir.expr import Access
 from ..ir.program import Define
+from ..ir.subscripts import Subscript, at
 from ..notation.matrix import MatrixForm
 from ..notation.plain import show
 from .outline import (
@@ -34,7 +35,7 @@ WIDTH = 100
 class Writing(NamedTuple):
     """How formulas are written: whole ones, and the sum and the product in the chain rule."""
 
-    draw: Callable[[Define | Access], str]
+    draw: Callable[[Define | Access | Subscript], str]
     total: str
     times: str
 
@@ -63,7 +64,7 @@ def spell_chain(chain: Chain, writing: Writing = PLAIN) -> str:
     """The chain rule: ``dX[n,d] = sum(n',m) dY[n',m]*∂Y[n',m]/∂X[n,d]``."""
     draw, terms = writing.draw, []
     for upstream, value in chain.terms:
-        over = ",".join(index.name for index in summed(value))
+        over = ",".join(draw(at(index)) for index in summed(value))
         total = writing.total.format(over) if over else ""
         terms.append(f"{total}{draw(upstream)}{writing.times}∂{draw(value)}/∂{draw(chain.of)}")
     return f"{draw(chain.gradient)} = {' + '.join(terms)}"
@@ -78,7 +79,12 @@ def text(derivation: Derivation) -> str:
     for section in once(outline(derivation, source=False)):
         lines += ["", section.title, "-" * len(section.title)]
         lines += _text_blocks(section)
-    return "\n".join(lines)
+    return "\n".join(map(safe, lines))
+
+
+def safe(words: str) -> str:
+    """Text without what a terminal would obey; line breaks are spaces."""
+    return "".join(c if c.isprintable() else " " if c in "\n\t" else "\ufffd" for c in words)
 
 
 def once(sections: Sequence[Section]) -> Iterator[Section]:

@@ -1,0 +1,181 @@
+"""MathML: well formed, every name in it, the parentheses that the meaning needs."""
+
+from __future__ import annotations
+
+import re
+from fractions import Fraction
+from xml.etree import ElementTree
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pullback.ir.expr import Access, Add, Mul, Number, Power, Reduce, Tensor, number
+from pullback.ir.program import Define, reads
+from pullback.ir.sizes import size
+from pullback.ir.subscripts import Index, at
+from pullback.notation.letters import letter
+from pullback.notation.matrix import matrix_form
+from pullback.notation.parse import parse
+from pullback.report.mathml import MathML, decimal, math, text
+from pullback.report.matrices import Matrices
+from tests.report.forms import FORMS, HOSTILE, derived, hostile
+
+STATEMENTS = [
+    "Y[i] = X[i]*[X[i] > 0]",
+    "T[i:5,j:5] = [i = j]",
+    "X[3]; Z[i:6] = X[i//2]",
+    "X[3]; Z[i:6] = X[i % 3]",
+    "L[] = -mean(n) log(P[n,y[n]])",
+    "X[N,C,8,8]; Y[n,c,i:4,j:4] = max(p:2,q:2) X[n,c,2*i+p,2*j+q]",
+    "Y[i] = where(X[i] > 1 and not X[i] > 2 or X[i] < 0, X[i], exp(-X[i]))",
+    "X[N,9,9]; Y[n,i:5,j:9] = sum(p:3,q:3) pad(X,0)[n,2*i+p-1,j+q-1]*K[p,q]",
+    "Y[n] = argmax(c) X[n,c]",
+    "Y[i] = abs(X[i]) + floor(X[i]) + ceil(X[i]) + sigmoid(X[i]) + maximum(X[i], 0.5)",
+    "Y[i] = (X[i] + 1)**3 / (2*X[i]**2 + sqrt(X[i])) * 0.044715 - 1/X[i]",
+    "Y[i] = prod(k) X[i,k] - sum(k) (X[i,k] + 1)",
+]
+
+
+def tree(markup: str) -> ElementTree.Element:
+    return ElementTree.fromstring(markup)
+
+
+def letters(markup: str) -> str:
+    """What is read of a formula, without spaces."""
+    return re.sub(r"\s|\u2061|\u2062", "", "".join(tree(markup).itertext()))
+
+
+@pytest.mark.parametrize("source", STATEMENTS)
+def test_statements_are_well_formed_and_name_all_that_they_read(source: str) -> None:
+    statement = parse(source).statements[-1]
+    markup = math(statement)
+    assert tree(markup).tag == "math"
+    identifiers = {node.text for node in tree(markup).iter("mi")}
+    for tensor in (statement.target, *reads(statement)):
+        assert letter(tensor.name).stem in identifiers
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_all_that_a_derivation_holds_can_be_drawn(name: str) -> None:
+    made = derived(name)
+    for s in (
+        *made.backward.statements,
+        *made.backward.adjoints,
+        *made.backward.forward.statements,
+    ):
+        tree(math(s))
+        form = matrix_form(s)
+        if form is not None:
+            tree(math([Matrices(MathML()).equation(form)]))
+
+
+def test_markup_has_no_text_outside_of_tokens() -> None:
+    tokens = {"mi", "mn", "mo", "mtext"}
+    for source in STATEMENTS:
+        for node in tree(math(parse(source).statements[0])).iter():
+            if node.tag not in tokens:
+                assert not (node.text or "").strip(), (source, node.tag, node.text)
+            assert not (node.tail or "").strip()
+
+
+def test_children_of_scripts_and_fractions_are_counted() -> None:
+    arity = {"mfrac": 2, "msub": 2, "msup": 2, "munder": 2, "mover": 2, "msubsup": 3, "msqrt": 1}
+    for source in STATEMENTS:
+        for node in tree(math(parse(source).statements[0])).iter():
+            if node.tag in arity:
+                assert len(node) == arity[node.tag], (source, node.tag)
+
+
+@pytest.mark.parametrize(
+    ("source", "read"),
+    [
+        ("y[] = (a[] + b[])*c[]", "y=(a+b)·c"),
+        ("y[] = a[] + b[]*c[]", "y=a+b·c"),
+        ("y[] = a[] - (b[] + c[])", "y=a−(b+c)"),
+        ("y[] = a[] - (b[] - c[])", "y=a−(b−c)"),
+        ("y[] = -(a[] + b[])", "y=−(a+b)"),
+        ("y[] = (a[] + b[])**2", "y=(a+b)2"),
+        ("y[] = (a[]*b[])**3", "y=(a·b)3"),
+        ("y[] = (-a[])**2", "y=(−a)2"),
+        ("y[] = a[]*(-2)", "y=a·(−2)"),
+        ("y[] = (sum(i) X[i])*a[]", "y=(∑iXi)·a"),
+        ("y[] = a[]*sum(i) X[i]", "y=a·∑iXi"),
+        ("y[] = sum(i) (X[i] + a[])", "y=∑i(Xi+a)"),
+        ("y[] = (sum(i) X[i]) + a[]", "y=∑iXi+a"),
+        ("y[] = a[]**2 * exp(-b[])", "y=a2·exp(−b)"),
+        ("Y[i] = [X[i] > 0]", "Yi=[Xi>0]"),
+        ("X[3]; Z[i:6] = X[i//2]", "Zi=X⌊i/2⌋"),
+        ("X[9]; Z[i:4] = X[2*i+1]", "Zi=X2i+1"),
+    ],
+)
+def test_parentheses_stand_where_the_meaning_needs_them(source: str, read: str) -> None:
+    assert letters(math(parse(source).statements[0])) == read
+
+
+def test_a_quotient_is_a_fraction() -> None:
+    (fraction,) = tree(math(parse("y[] = (a[] + b[])/c[]").statements[0])).iter("mfrac")
+    assert ["".join(part.itertext()) for part in fraction] == ["a+b", "c"]
+
+
+def test_greek_accents_and_numbers_of_names() -> None:
+    assert letters(math(parse("y[] = gamma[]").statements[0])) == "y=γ"
+    drawn = tree(math(parse("y[] = x_hat[]").statements[0]))
+    (accent,) = drawn.iter("mover")
+    assert [part.text for part in accent] == ["x", "^"]
+    sub = tree(math(parse("Y[i] = W1[i]**2").statements[0]))
+    assert {"W", "1", "i", "2"} <= {node.text for node in sub.iter()}
+
+
+def test_gradients_carry_their_class() -> None:
+    dx = Tensor("dX", ())
+    markup = math(Access(dx, ()), roles={"dX": "gradient"})
+    assert next(tree(markup).iter("mrow")).get("class") == "gradient"
+    dloss = Access(Tensor("dloss", ()), ())
+    assert [mi.text for mi in tree(math(dloss, roles={"dloss": "gradient"})).iter("mi")] == [
+        "d",
+        "loss",
+    ]
+
+
+def test_hostile_names_stay_text() -> None:
+    for s in hostile().backward.statements:
+        markup = math(s, roles={s.target.name: HOSTILE}, alt=HOSTILE)
+        assert "<script" not in markup
+        assert not any(node.tag == "script" for node in tree(markup).iter())
+        assert "alert" in "".join(tree(markup).itertext())
+
+
+@given(st.text())
+def test_any_text_survives(words: str) -> None:
+    element = tree(f'<a b="{text(words)}">{text(words)}</a>')
+    kept = element.text or ""
+    assert len(kept) == len(words.replace("\r\n", "\n")) or "\r" in words
+    x = Tensor(words or "x", (size("N"),))
+    i = Index(words or "i", size(words or "N"))
+    tree(math(Define(x, (i,), Reduce("sum", (i,), (), Access(x, (at(i),))))))
+
+
+@given(st.fractions(min_value=0, max_value=10**12))
+def test_a_number_is_written_as_what_it_is(value: Fraction) -> None:
+    written = decimal(value)
+    if "…" not in written:
+        assert Fraction(written) == value
+    else:
+        assert abs(float(written.replace("…", "")) - float(value)) <= 1e-5 * float(value)
+
+
+@pytest.mark.parametrize("special", ["inf", "-inf", "nan"])
+def test_special_numbers(special: str) -> None:
+    assert letters(math(Number(Fraction(0), special))) in ("∞", "−∞", "NaN")
+
+
+def test_deep_sums_and_products_do_not_lose_factors() -> None:
+    a, b = (Access(Tensor(name, ()), ()) for name in "ab")
+    value = Mul(
+        (number(-1), Power(a, Fraction(-1)), Add((b, number(2))), Power(b, Fraction(-1, 2)))
+    )
+    drawn = math(value)
+    found = letters(drawn)
+    assert found.startswith("−") and found.count("a") == 1 and found.count("b") == 2
+    assert len(list(tree(drawn).iter("msqrt"))) == 1
