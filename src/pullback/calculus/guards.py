@@ -107,8 +107,20 @@ def _tidy_cond(cond: Cond) -> Cond:
     return tidy(cond)  # type: ignore[arg-type, return-value]
 
 
+_DECIDED: dict[tuple[Cond, tuple[str, ...]], bool | None] = {}
+
+
 def decide(cond: Cond, positive: Sequence[str] = ()) -> bool | None:
     """Whether a condition always holds (True), never holds (False), or neither is proved (None)."""
+    key = (cond, tuple(positive))
+    if key not in _DECIDED:
+        if len(_DECIDED) > 100_000:
+            _DECIDED.clear()
+        _DECIDED[key] = _decide(cond, positive)
+    return _DECIDED[key]
+
+
+def _decide(cond: Cond, positive: Sequence[str]) -> bool | None:
     match cond:
         case Zero(sub):
             if not sub.terms and sub.const.literal is not None:

@@ -29,7 +29,7 @@ from .merge import merge_sums
 from .normal import Poly, Term, canonical, collect, components_of, expression, poly, term
 from .present import Names, complements, factored, fold_sums
 from .share import share
-from .step import Backward, Step, Steps
+from .step import Backward, Later, Step
 
 ONE = Fraction(1)
 GROWTH = 24
@@ -55,12 +55,12 @@ class _Reverse:
         self.lin = linear
         self.defs = Definitions(linear.flat)
         self.names = Names(self.defs)
-        self.raw: dict[Tensor, list[Term]] = {}
+        self.reads: dict[Tensor, list[tuple[Tensor, Occurrence]]] = {}
         self.pending: dict[Tensor, list[Term]] = {}
         self.adjoint: dict[Tensor, Tensor] = {}
         self.seeds: dict[Tensor, Poly] = {}
         self.statements: list[Define] = []
-        self.adjoints: list[Define] = []
+        self.unnamed: list[tuple[Tensor, Tensor]] = []
         self.drafts: list[_Draft] = []
         self.forms: dict[Tensor, Poly] = {}
         self.gradients: dict[Tensor, Tensor] = {}
@@ -112,28 +112,27 @@ class _Reverse:
             tuple(self.cotangents[t] for t in outputs),
             tuple(lin.lettered(s, s.target) for s in statements),
             tuple(self.gradients[t] for t in lin.wrt),
-            tuple(lin.lettered(s, s.target) for s in self.adjoints),
-            Steps(lambda: tuple(step for d in self.drafts for step in self._written(d))),
+            Later(lambda: tuple(self._slow(t, target) for t, target in self.unnamed)),
+            Later(lambda: tuple(step for d in self.drafts for step in self._written(d))),
         )
 
     # One tensor.
 
     def _visit(self, t: Tensor, define: Define | None) -> None:
         lin = self.lin
-        raw = list(self.raw.pop(t, ()))
+        reads = self.reads.get(t, ())
         sifted = list(self.pending.pop(t, ()))
         if t in self.cotangents:
             direct = self._plain(self.cotangents[t], t)
-            raw, sifted = [*direct, *raw], [*direct, *sifted]
+            sifted = [*direct, *sifted]
         wanted = t in lin.wrt
-        if not raw and not wanted:
+        if not reads and t not in self.cotangents and not wanted:
             return
-        if t in self.cotangents and len(raw) == 1 and not wanted:
+        if t in self.cotangents and not reads and not wanted:
             target = self.cotangents[t]
         else:
             target = self._adjoint_of(t)
-            body = expression(collect(raw))
-            self.adjoints.append(Define(target, lin.axes(t), body, Source(), True, None, t.name))
+            self.unnamed.append((t, target))
         self.adjoint[t] = target
         eliminated = collect(map(eliminate, collect(sifted)))
         mark = len(self.defs.found)
@@ -144,8 +143,6 @@ class _Reverse:
         if target is self.cotangents.get(t):
             named = False
         stages: list[tuple[str, Poly | Tensor]] = [
-            ("chain rule", collect(raw)),
-            ("sift", collect(map(sift, raw))),
             ("inline", collect(sifted)),
             ("eliminate", eliminated),
             ("known sums", value),
@@ -167,12 +164,27 @@ class _Reverse:
 
     def _push(self, t: Tensor, target: Tensor, seed: Poly, found: Occurrence) -> None:
         x, axes = found.access.tensor, self.lin.axes(t)
-        self.raw.setdefault(x, []).extend(
-            adjoint_terms(self._plain(target, t), found, self.lin.axes(x), axes)
-        )
+        self.reads.setdefault(x, []).append((t, found))
         terms = adjoint_terms(seed, found, self.lin.axes(x), axes)
         sifted = [s for s in map(sift, terms) if s is not None]
         self.pending.setdefault(x, []).extend(sifted)
+
+    def _raw(self, x: Tensor) -> list[Term]:
+        """The adjoint of a tensor as the chain rule gives it: one term for every read."""
+        out: list[Term] = []
+        if x in self.cotangents:
+            out.extend(self._plain(self.cotangents[x], x))
+        for t, found in self.reads.get(x, ()):
+            seed = self._plain(self.adjoint[t], t)
+            out.extend(adjoint_terms(seed, found, self.lin.axes(x), self.lin.axes(t)))
+        return out
+
+    def _slow(self, t: Tensor, target: Tensor) -> Define:
+        """The statement of an adjoint before anything is done to it."""
+        body = expression(collect(self._raw(t)))
+        return self.lin.lettered(
+            Define(target, self.lin.axes(t), body, Source(), True, None, t.name), target
+        )
 
     def _adjoint_of(self, of: Tensor) -> Tensor:
         made = Tensor(self.lin.name(f"d{of.name}"), of.shape, of.dtype)
@@ -316,17 +328,19 @@ class _Reverse:
         """Note the stages of one adjoint; they are written down as steps when somebody reads
         them."""
         quiet = define is not None and not define.user
-        self.drafts.append(_Draft(target, self.lin.axes(t), tuple(stages), tuple(facts), quiet))
+        self.drafts.append(_Draft(t, target, self.lin.axes(t), tuple(stages), tuple(facts), quiet))
 
     def _written(self, draft: _Draft) -> Iterator[Step]:
-        before: Expr | None = None
-        for name, value in draft.stages:
+        raw = self._raw(draft.of)
+        before: Expr = expression(collect(raw))
+        stages = [("sift", collect(map(sift, raw))), *draft.stages]
+        for name, value in stages:
             after = (
                 expression(value)
                 if isinstance(value, tuple)
                 else factored(self.forms[value], self._finite)
             )
-            if before is not None and after is not before:
+            if after is not before:
                 reason = REASONS[name]
                 if name == "known sums":
                     reason = "; ".join(self._fact(draft, *fact) for fact in draft.facts) or reason
@@ -351,7 +365,6 @@ class _Reverse:
 
 
 REASONS = {
-    "chain rule": "one term for every read: upstream gradient times local gradient, summed",
     "sift": "a sum over a Kronecker delta is the one term that it picks",
     "inline": "upstream gradients of this region are put in place",
     "eliminate": "each equality of subscripts is solved for an index; its range becomes a guard",
@@ -364,6 +377,7 @@ REASONS = {
 class _Draft:
     """The stages of one adjoint, before anybody reads them."""
 
+    of: Tensor
     target: Tensor
     axes: tuple[Index, ...]
     stages: tuple[tuple[str, Poly | Tensor], ...]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import overload
+from typing import TypeVar, overload
 
 from ..ir.expr import Expr, Tensor
 from ..ir.program import Define, Program
@@ -30,24 +30,27 @@ class Step:
     quiet: bool = False
 
 
-class Steps(Sequence[Step]):
-    """Steps that are written down when somebody reads them (running a derivation needs none)."""
+T = TypeVar("T")
 
-    def __init__(self, write: Callable[[], tuple[Step, ...]]) -> None:
-        self._write = write
+
+class Later(Sequence[T]):
+    """A sequence that is made when somebody reads it (running a derivation needs no steps)."""
+
+    def __init__(self, make: Callable[[], tuple[T, ...]]) -> None:
+        self._make = make
 
     @cached_property
-    def _all(self) -> tuple[Step, ...]:
-        return self._write()
+    def _all(self) -> tuple[T, ...]:
+        return self._make()
 
     @overload
-    def __getitem__(self, k: int) -> Step: ...
+    def __getitem__(self, k: int) -> T: ...
     @overload
-    def __getitem__(self, k: slice) -> tuple[Step, ...]: ...
-    def __getitem__(self, k: int | slice) -> Step | tuple[Step, ...]:
+    def __getitem__(self, k: slice) -> tuple[T, ...]: ...
+    def __getitem__(self, k: int | slice) -> T | tuple[T, ...]:
         return self._all[k]
 
-    def __iter__(self) -> Iterator[Step]:
+    def __iter__(self) -> Iterator[T]:
         return iter(self._all)
 
     def __len__(self) -> int:
@@ -78,5 +81,5 @@ class Backward:
     cotangents: tuple[Tensor, ...]
     statements: tuple[Define, ...]
     gradients: tuple[Tensor, ...]
-    adjoints: tuple[Define, ...]
+    adjoints: Sequence[Define]
     steps: Sequence[Step]
