@@ -1,8 +1,8 @@
 """The flat style: one line a gate, every intermediate and every adjoint by name.
 
-Forward the gates in order, backward the same gates in reverse, each with what it does to the gradient:
-add distributes, multiply swaps, copy adds, max routes. The gradients of the gates come from the calculus,
-the lines from the NumPy backend.
+Forward the gates in order, backward the same gates in reverse, each with what it does to the
+gradient: add distributes, multiply swaps, copy adds, max routes. The gradients of the gates come
+from the calculus, the lines from the NumPy backend.
 """
 
 from __future__ import annotations
@@ -17,38 +17,48 @@ from ..calculus.linear import Linear
 from ..calculus.normal import collect, expression, term
 from ..calculus.step import Backward
 from ..functions import TABLE
-from ..ir.expr import Access, Expr, Tensor
+from ..ir.expr import (
+    ZERO,
+    Access,
+    Add,
+    Apply,
+    Expr,
+    Guard,
+    Mul,
+    Power,
+    Tensor,
+    number,
+)
 from ..ir.program import Define, Program
 from ..ir.subscripts import at
 from ..ir.walk import substitute, tensors
+from ..notation.plain import show
 from .gates import Gate, gates
+from .numpy.arrays import aligned
 from .numpy.code import tuple_of
 from .numpy.expressions import Context, Speller
-from .numpy.module import INDENT, QUIET, imports
-from .numpy.scope import Scope
+from .numpy.facts import Facts
+from .numpy.module import QUIET, imports
+from .numpy.scope import INDENT, Scope
 from .numpy.statements import returned, statement
 
 # What each kind of gate does to a gradient.
 REMARKS = {
     "add": "add distributes",
     "multiply": "multiply swaps",
-    "scale": "scale: times the same constant",
-    "negate": "negate: minus the gradient",
-    "reciprocal": "reciprocal: times -1/x**2",
-    "sqrt": "root: times 1/(2 root)",
-    "square": "square: times 2 x",
-    "power": "power: one exponent lower, times the exponent",
-    "contract": "matrix product swaps: the other factor, transposed",
-    "sum": "sum distributes: every summand gets the gradient",
-    "max": "max routes: all to the first greatest",
-    "min": "min routes: all to the first least",
-    "prod": "product: times all the others",
-    "maximum": "max routes: to the greater one",
-    "minimum": "min routes: to the lesser one",
-    "select": "select routes: to the chosen one",
+    "scale": "scale: by the same constant",
+    "negate": "negate: minus",
+    "contract": "matrix product swaps",
+    "sum": "sum distributes",
+    "max": "max routes: to the first greatest",
+    "min": "min routes: to the first least",
+    "prod": "product: times the others",
+    "maximum": "max routes: to the greater",
+    "minimum": "min routes: to the lesser",
+    "select": "select routes: to the chosen",
     "guard": "mask: passes where it holds",
     "copy": "copy: passes on",
-    "read": "read: goes back to where it was read",
+    "read": "read: back to where it was read",
 }
 FORWARD = {
     "contract": "matrix product",
@@ -82,9 +92,9 @@ def spell_flat(
 ) -> str:
     """Module source in the flat style: ``forward(*inputs) -> (Y, cache)``, ``backward(dY, cache)``.
 
-    The signatures are those of :func:`pullback.backends.numpy.spell_pair`. ``conventions`` must be those that
-    ``backward`` was made with. Functions named in ``expand`` are shown as the gates that they are made of
-    ("sigmoid": 1/(1 + exp(-x))).
+    The signatures are those of :func:`pullback.backends.numpy.spell_pair`. ``conventions`` must be
+    those that ``backward`` was made with. Functions named in ``expand`` are shown as the gates that
+    they are made of ("sigmoid": 1/(1 + exp(-x))).
 
     >>> from pullback.calculus.reverse import reverse
     >>> from pullback.notation.parse import parse
@@ -121,19 +131,19 @@ class _Tape:
             self.reverse(gate)
         for tensor in backward.wrt:
             if self.adjoints[tensor] not in self.started:
-                self.contribute(tensor, (), "it doesn't depend on this input")
+                self.contribute(tensor, ZERO, "nothing depends on it")
 
     def axes(self, define: Define) -> Define:
         """The statement on its target's own axes."""
         axes = self.linear.axes(define.target)
         moved = {i: at(j) for i, j in zip(define.indices, axes, strict=True)}
-        return replace(define, indices=axes, body=substitute(define.body, moved))
+        return replace(define, indices=axes, body=substitute(define.body, moved))  # type: ignore[arg-type]
 
     def seed(self, output: Tensor, cotangent: Tensor) -> None:
         """The upstream gradient is the first contribution to an output's adjoint."""
         if output in self.backward.wrt:
             access = Access(cotangent, tuple(map(at, self.linear.axes(output))))
-            self.contribute(output, [access], "upstream")
+            self.contribute(output, access, "upstream")
         else:
             self.adjoints[output] = cotangent
             self.started.add(cotangent)
@@ -150,24 +160,25 @@ class _Tape:
         for found in occurrences(define, self.linear.context(define)):
             of = found.access.tensor
             made = adjoint_terms((seed,), found, self.linear.axes(of), define.indices)
-            body = expression(collect(eliminate(part) for part in map(sift, made) if part))
-            self.contribute(of, [body], self.remark(gate))
+            sifted = collect(map(sift, made))
+            body, scatter = expression(collect(map(eliminate, sifted))), expression(sifted)
+            self.contribute(of, body, self.remark(gate, of), scatter)
 
-    def contribute(self, of: Tensor, bodies: Sequence[Expr], remark: str) -> None:
+    def contribute(self, of: Tensor, body: Expr, remark: str, scatter: Expr | None = None) -> None:
+        """A line that adds to the adjoint of a tensor."""
         if of not in self.adjoints:
             self.adjoints[of] = Tensor(self.linear.name(f"d{of.name}"), of.shape, of.dtype)
         adjoint = self.adjoints[of]
         first = adjoint not in self.started
         self.started.add(adjoint)
-        body = bodies[0] if bodies else expression(())
-        define = Define(adjoint, self.linear.axes(of), body, of=of.name)
+        scatter = None if scatter is body else scatter
+        define = Define(adjoint, self.linear.axes(of), body, scatter=scatter, of=of.name)
         text = remark if first else f"{remark}; {ADDS}"
         self.lines.append(Line(self.linear.lettered(define, of), text, first))
 
-    def remark(self, gate: Gate) -> str:
-        if gate.kind in REMARKS:
-            return REMARKS[gate.kind]
-        return f"{gate.kind}: local gradient times upstream" if gate.kind in TABLE else gate.kind
+    def remark(self, gate: Gate, of: Tensor) -> str:
+        """What a gate does to the gradient, on its way to one operand."""
+        return REMARKS.get(gate.kind) or f"{gate.kind}: local gradient {local_gradient(gate, of)}"
 
     # Source
 
@@ -184,23 +195,23 @@ class _Tape:
         order = [*backward.program.inputs, *(gate.define.target for gate in forward)]
         residuals = [t for t in order if t in reads]
 
-        back = Scope([*backward.cotangents, *residuals])
+        facts = Facts()
+        facts.learn([*(gate.define for gate in forward), *(line.define for line in lines)])
+        back = Scope([*backward.cotangents, *residuals], facts)
         self.spell_backward(back, lines, comments)
         sizes: list[str] = []
         back_head = back.head(keyword_sizes=sizes)
 
-        front = Scope(backward.program.inputs)
+        front = Scope(backward.program.inputs, facts)
         speller = Speller(front)
         kept = _live(forward, [*outputs, *residuals])
         for gate in kept:
             count = len(front.lines)
-            statement(speller, gate.define, final=gate.define.target in outputs)
+            statement(speller, gate.define, final=gate.define.target in outputs, once=False)
             _remark(front, count, FORWARD.get(gate.kind, gate.kind) if comments else "")
         results = returned(front, outputs, backward.program.inputs)
         saved = [str(front.read(t)) for t in residuals]
-        saved += [
-            front.size_name(next(n for n in back.sizes if back.sizes[n] == s)) for s in sizes
-        ]
+        saved += [front.size_name(next(n for n in back.sizes if back.sizes[n] == s)) for s in sizes]
         value = results[0] if len(results) == 1 else tuple_of(results)
         returns = f"return {value}, {tuple_of(saved)}"
         keywords: list[str] = []
@@ -243,17 +254,15 @@ class _Tape:
         last = {line.define.target: k for k, line in enumerate(lines)}
         own: set[Tensor] = set()  # adjoints whose memory is nobody else's
         for k, line in enumerate(lines):
-            target, count = line.define.target, len(scope.lines)
+            define, count = line.define, len(scope.lines)
+            target = define.target
             if line.first:
-                alone = last[target] == k
-                final = alone and target in self.backward.gradients and self.may_share(line.define)
-                value = speller.value(line.define.body, Context((), line.define.indices))
-                del scope.lines[count:]
-                statement(speller, line.define, final=final)
-                if not value.view:
+                alone = last[target] == k and target in self.backward.gradients
+                statement(speller, define, final=alone and self.may_share(define), once=False)
+                if computed(define.body):
                     own.add(target)
             else:
-                self.spell_sum(speller, line.define, target in own)
+                self.spell_sum(speller, define, target in own)
                 own.add(target)
             _remark(scope, count, line.remark if comments else "")
 
@@ -263,13 +272,53 @@ class _Tape:
 
     def spell_sum(self, speller: Speller, define: Define, in_place: bool) -> None:
         """``dx += ...``, or ``dx = dx + ...`` where dx shares its memory with another adjoint."""
-        scope = speller.scope
-        value = speller.value(define.body, Context((), define.indices))
-        if value.dtype != define.target.dtype and not value.weak:
-            value = speller.cast(value, define.target.dtype)
-        name = scope.read(define.target)
-        (laid,) = speller.together([value], Context((), define.indices))
-        scope.emit(f"{name} += {laid.code}" if in_place else f"{name} = {name} + {laid.code}")
+        scope, target = speller.scope, define.target
+        if define.scatter is not None:
+            part = Tensor(self.linear.name(f"{target.name}_part"), target.shape, target.dtype)
+            statement(speller, replace(define, target=part), final=False, once=False)
+            plain = Access(part, tuple(map(at, define.indices)))
+            define = replace(define, body=plain, scatter=None)
+        speller.claim("")
+        context = Context((), define.indices)
+        value = speller.value(define.body, context)
+        if value.dtype != target.dtype and not value.weak:
+            value = speller.cast(value, target.dtype)
+        name = scope.read(target)
+        code = aligned(value, define.indices).code
+        scope.emit(f"{name} += {code}" if in_place else f"{name} = {name} + {code}")
+
+
+def computed(body: Expr) -> bool:
+    """Whether a value is surely made of new memory, of the shape of all its axes."""
+    match body:
+        case Add() | Apply() | Power():
+            return True
+        case Mul(factors):
+            return len([f for f in factors if not isinstance(f, Guard)]) > 1
+        case _:
+            return False
+
+
+def local_gradient(gate: Gate, of: Tensor) -> str:
+    """The derivative of a function in terms of its argument x and its value y."""
+    body = gate.define.body
+    if isinstance(body, Mul):  # behind guards
+        body = next((f for f in body.factors if not isinstance(f, Guard)), body)
+    y: Expr = Access(Tensor("y", ()), ())
+    match body:
+        case Power(_, exponent):
+            x: Expr = Access(Tensor("x", ()), ())
+            inner = x if exponent == 2 else Power(x, exponent - 1)
+            found: Expr | None = Mul((number(exponent), inner))
+        case Apply(function, args):
+            letters = "x" if len(args) == 1 else "abc"
+            names = tuple(Access(Tensor(letter, ()), ()) for letter in letters[: len(args)])
+            read = [k for k, arg in enumerate(args) if of in tensors(arg)]
+            partial = TABLE[function].partials[read[0]] if read else None
+            found = partial(names, y) if partial is not None else None
+        case _:
+            found = None
+    return "" if found is None else show(found).replace("[]", "")
 
 
 def _live(forward: Sequence[Gate], wanted: Iterable[Tensor]) -> list[Gate]:

@@ -1,15 +1,16 @@
-"""A program taken apart into gates: every sum of two, product of two, function, reduction by itself.
+"""A program taken apart into gates: sums of two, products of two, functions, reductions.
 
-The gates are statements like any other, so that what they compute, what their gradients are and how both
-are spelled is nobody's business here.
+The gates are statements like any other, so that what they compute, what their gradients are and how
+both are spelled is nobody's business here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
+from ..calculus.flatten import alpha
 from ..ir.expr import (
     ONE,
     Access,
@@ -41,7 +42,7 @@ from ..ir.expr import (
 )
 from ..ir.program import Define, Program
 from ..ir.subscripts import Index, at
-from ..ir.walk import free_indices
+from ..ir.walk import Tree, accesses, free_indices, substitute
 
 HALF = Fraction(1, 2)
 
@@ -59,16 +60,20 @@ LETTERS = {
     "power": "q",
 }
 POWERS = {Fraction(-1): "reciprocal", HALF: "sqrt", Fraction(2): "square"}
+
+
+def _expanded_sigmoid(x: Expr) -> Expr:
+    return Power(Add((ONE, Apply("exp", (neg(x),)))), Fraction(-1))
+
+
+def _expanded_softplus(x: Expr) -> Expr:
+    return Apply("log", (Add((ONE, Apply("exp", (x,)))),))
+
+
 # Functions that can be shown as the gates that they are made of.
-EXPANSIONS = {
-    "sigmoid": lambda x: Power(Add((ONE, Apply("exp", (neg(x),)))), Fraction(-1)),
-    "softplus": lambda x: Apply("log", (Add((ONE, Apply("exp", (x,)))),)),
-    "tanh": lambda x: Add(
-        (
-            Mul((Number(Fraction(2), ""), Apply("sigmoid", (Mul((Number(Fraction(2), ""), x)),)))),
-            Number(Fraction(-1), ""),
-        )
-    ),
+EXPANSIONS: dict[str, Callable[[Expr], Expr]] = {
+    "sigmoid": _expanded_sigmoid,
+    "softplus": _expanded_softplus,
 }
 
 
@@ -81,9 +86,9 @@ class Gate:
 
 
 def gates(program: Program, expand: Collection[str] = ()) -> tuple[Gate, ...]:
-    """The program's statements as gates; functions in ``expand`` as the gates that they are made of.
+    """The program's statements as gates. Values that have a name keep it; the others get one.
 
-    Values that have a name keep it; the others get one.
+    Functions in ``expand`` are taken apart into the gates that they are made of.
     """
     split = _Split(program, expand)
     for statement in program.statements:
@@ -97,12 +102,12 @@ class _Split:
         self.expand = expand
         self.taken = {t.name for t in program.inputs} | {s.target.name for s in program.statements}
         self.counts: dict[str, int] = {}
-        self.known: dict[Expr, Access] = {}
+        self.known: dict[tuple[str, Tree], Tensor] = {}
         self.current: Define
         self.order: tuple[Index, ...] = ()
 
     def statement(self, statement: Define) -> None:
-        self.current, self.known, self.order = statement, {}, statement.indices
+        self.current, self.order = statement, statement.indices
         kind, body = "integer", statement.body
         if statement.target.kind == "float":
             kind, body = self.gate(statement.body, ())
@@ -117,17 +122,30 @@ class _Split:
         kind, body = self.gate(value, guards)
         return self.emit(kind, guarded(guards, body), "float")
 
-    def emit(self, kind: str, body: Expr, dtype: str) -> Access:
-        if body not in self.known:
-            free = free_indices(body)
-            axes = tuple(index for index in self.order if index in free)
-            if dtype == "float":
-                dtype = self.current.target.dtype
+    def emit(self, kind: str, body: Expr, dtype: str) -> Expr:
+        """The name of a gate's value; equal gates are one."""
+        if dtype == "float":
+            dtype = self.current.target.dtype
+        axes = self.axes(body)
+        marks = {index: at(Index(f"${k}", index.extent)) for k, index in enumerate(axes)}
+        key = (dtype, alpha(substitute(body, marks)))
+        if key not in self.known:
             target = Tensor(self.name(kind), tuple(index.extent for index in axes), dtype)
             made = Define(target, axes, body, self.current.source, user=False)
             self.gates.append(Gate(kind, made))
-            self.known[body] = made.access
-        return self.known[body]
+            self.known[key] = target
+        return Access(self.known[key], tuple(map(at, axes)))
+
+    def axes(self, body: Expr) -> tuple[Index, ...]:
+        """The free indices, in the order of an operand that has them all if there is one."""
+        free = free_indices(body)
+        read = accesses(body)
+        for access in read:
+            plain = [index for index in (sub.index for sub in access.subs) if index in free]
+            if len(set(plain)) == len(free) or len(read) == 1:
+                order = (*plain, *self.order)
+                return tuple(index for index in dict.fromkeys(order) if index in free)
+        return tuple(index for index in self.order if index in free)
 
     def name(self, kind: str) -> str:
         letter = LETTERS.get(kind, kind[0])
@@ -175,7 +193,8 @@ class _Split:
             return self.gate(terms[0], guards)
         total = self.signed(terms[0], guards)
         for term in terms[1:-1]:
-            total = self.emit("add", guarded(guards, add(total, self.signed(term, guards))), "float")
+            made = guarded(guards, add(total, self.signed(term, guards)))
+            total = self.emit("add", made, "float")
         return "add", Add((total, self.signed(terms[-1], guards)))
 
     def signed(self, term: Expr, guards: tuple[Cond, ...]) -> Expr:
@@ -222,16 +241,24 @@ class _Split:
         body = value.body
         if value.op != "sum" or value.domain or not isinstance(body, Mul):
             return None
-        if any(isinstance(f, Guard) or not depends(f) for f in body.factors):
+        shield = [f for f in body.factors if isinstance(f, Guard)]
+        varying = [f for f in body.factors if depends(f)]
+        if len(varying) < 2 or len(shield) + len(varying) < len(body.factors):
             return None
-        if len(body.factors) < 2:
-            return None
-        first = self.operand(mul(*body.factors[:-1]), guards)
-        return Mul((first, self.operand(body.factors[-1], guards)))
+        if shield:  # to the first factor that is read where they hold
+            wanted = {index for guard in shield for index in free_indices(guard)}
+            place = next((k for k, f in enumerate(varying) if wanted <= {*free_indices(f)}), None)
+            if place is None:
+                return None
+            varying[place] = Mul((*shield, varying[place]))
+        first = self.operand(mul(*varying[:-1]), guards)
+        return Mul((first, self.operand(varying[-1], guards)))
 
     def condition(self, cond: Cond, guards: tuple[Cond, ...]) -> Cond:
         """The condition, with a name if it depends on values."""
-        if not reads(cond) or isinstance(cond, Truth) and isinstance(cond.value, Access):
+        if not reads(cond):
+            return cond
+        if isinstance(cond, Truth) and isinstance(cond.value, Access):
             return cond
         inner = self.compared(cond, guards)
         return Truth(self.emit("compare", Guard(_all((*guards, inner))), "bool"))

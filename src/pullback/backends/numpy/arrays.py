@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
+from ...ir.sizes import Size
 from ...ir.subscripts import Index
 from .code import ATOM, Code, call, leaf, postfix
 
@@ -19,6 +21,7 @@ class Array:
     Python's own scalars. ``kept`` is the same value spelled with the reduced axes kept, as length 1.
     ``view`` tells that it may share memory with something that has a name. ``update`` is the outermost
     operation as (left operand, operator, right operand) where the left one has the result's shape and dtype.
+    ``count`` is the size that a number is; of a sum it is how many terms it has, and ``mean`` is their mean.
     """
 
     code: Code
@@ -27,6 +30,8 @@ class Array:
     view: bool = False
     kept: Array | None = None
     update: tuple[str, str, str] | None = None
+    mean: Array | None = None
+    count: Size | None = None
 
     @property
     def indices(self) -> tuple[Index, ...]:
@@ -40,7 +45,11 @@ class Array:
 
     def with_code(self, code: Code, **changes: object) -> Array:
         """Another spelling over the same axes."""
-        return replace(self, code=code, kept=None, update=None, **changes)  # type: ignore[arg-type]
+        return replace(self, code=code, **{**PLAIN, **changes})  # type: ignore[arg-type]
+
+
+# Other spellings of an array, which another layout of it doesn't have.
+PLAIN: dict[str, Any] = {"kept": None, "update": None, "mean": None, "count": None}
 
 
 def squeezed(array: Array) -> Array:
@@ -51,7 +60,15 @@ def squeezed(array: Array) -> Array:
     while parts and parts[-1] == ":":
         parts.pop()
     code = postfix(array.code, f"[{', '.join(parts)}]")
-    return replace(array, code=code, axes=array.indices, kept=None, update=None)
+    return replace(array, code=code, axes=array.indices, **PLAIN)
+
+
+def renamed(array: Array, names: Mapping[Index, Index | None]) -> Array:
+    """The same array with its axes under other indices."""
+    axes = tuple(None if axis is None else names.get(axis, axis) for axis in array.axes)
+    kept = renamed(array.kept, names) if array.kept is not None else None
+    mean = renamed(array.mean, names) if array.mean is not None else None
+    return replace(array, axes=axes, kept=kept, mean=mean)
 
 
 def transposed(array: Array, order: Sequence[Index]) -> Array:
@@ -67,7 +84,7 @@ def transposed(array: Array, order: Sequence[Index]) -> Array:
         moved = [n for n, place in enumerate(places) if n != place]
         name, numbers = ("swapaxes", moved) if len(moved) == 2 else ("transpose", places)
         change = f".{name}({', '.join(map(str, numbers))})"
-    return replace(array, code=postfix(array.code, change), axes=order, kept=None, update=None)
+    return replace(array, code=postfix(array.code, change), axes=order, **PLAIN)
 
 
 def aligned(array: Array, frame: Sequence[Index]) -> Array:
@@ -87,7 +104,7 @@ def aligned(array: Array, frame: Sequence[Index]) -> Array:
     if None not in wanted:
         return plain
     code = postfix(plain.code, f"[{', '.join(parts)}]")
-    return replace(plain, code=code, axes=wanted, kept=None, update=None)
+    return replace(plain, code=code, axes=wanted, **PLAIN)
 
 
 def _fits(axes: Axes, wanted: Axes, most: int) -> bool:
@@ -146,3 +163,13 @@ def _filled(shape: str, value: Code, named: dict[str, str]) -> Code:
         if value.text in (text, text + ".0") and value.level == ATOM:
             return call(function, shape, **named)
     return call("np.full", shape, value, **named)
+
+
+def broadcast_axes(arrays: Sequence[Array]) -> tuple[Index | None, ...]:
+    """The axes of what laid-out arrays broadcast to."""
+    rank = max((len(array.axes) for array in arrays), default=0)
+    axes: list[Index | None] = [None] * rank
+    for array in arrays:
+        for n, axis in enumerate(array.axes, rank - len(array.axes)):
+            axes[n] = axis or axes[n]
+    return tuple(axes)

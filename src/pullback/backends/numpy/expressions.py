@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
 from ...errors import PullbackError
 from ...ir.expr import (
+    ZERO,
     Access,
     Add,
     And,
@@ -50,7 +51,7 @@ from ...ir.subscripts import (
     inside,
 )
 from . import functions, padding, products, taps, views
-from .arrays import Array, aligned, frame_of, squeezed, transposed
+from .arrays import Array, aligned, broadcast_axes, frame_of, renamed, squeezed, transposed
 from .code import ATOM, POWER, PRODUCT, Code, binary, call, elementwise, item, leaf, method, minus, tuple_of
 from .dtypes import floated, is_float, is_integer, promoted
 from .scope import Scope
@@ -91,7 +92,7 @@ class Speller:
             case Number():
                 return number_array(expr)
             case SizeOf(value):
-                return Array(self.scope.size(value), (), "weak int")
+                return Array(self.scope.size(value), (), "weak int", count=value)
             case IndexOf(sub):
                 return self.subscript(sub, context)
             case Access():
@@ -115,6 +116,8 @@ class Speller:
 
     def together(self, arrays: Sequence[Array], context: Context) -> list[Array]:
         """The arrays laid out so that they broadcast."""
+        if sum(bool(array.axes) for array in arrays) < 2:
+            return list(arrays)
         frame = frame_of(arrays, context.hint)
         return [aligned(array, frame) for array in arrays]
 
@@ -122,12 +125,18 @@ class Speller:
         """``left op right`` for an arithmetic operator."""
         left, right = self.compatible([left, right])
         one, two = self.together([left, right], context)
+        kept = None
+        if left.kept is not None and not right.axes:
+            kept = self.operation(op, left.kept, right, context)
+        elif right.kept is not None and not left.axes:
+            kept = self.operation(op, left, right.kept, context)
         dtype = promoted([left.dtype, right.dtype])
         axes = broadcast_axes([one, two])
         code = binary(op, one.code, two.code)
         if axes == one.axes and dtype == one.dtype and one.code.is_name:
-            return Array(code, axes, dtype, update=(str(one.code), op, two.code.text))
-        return Array(code, axes, dtype)
+            update = (str(one.code), op, two.code.text)
+            return Array(code, axes, dtype, kept=kept, update=update)
+        return Array(code, axes, dtype, kept=kept)
 
     def compatible(self, arrays: Sequence[Array]) -> list[Array]:
         """Keeps whole numbers and wider floats from widening the floats of unknown width they meet."""
@@ -182,6 +191,9 @@ class Speller:
         others = [f for f in factors if not isinstance(f, Guard)]
         if not guards:
             return self.plain_product(others, context)
+        kinked = self.kinked(guards, others, context)
+        if kinked is not None:
+            return kinked
         if len([f for f in others if not isinstance(f, Number)]) == 1:
             found = padding.padded_factors(self, factors)
             if found is not None and not found[1]:
@@ -190,6 +202,35 @@ class Speller:
         if not others:
             return mask
         value = self.plain_product(others, context.under(*guards))
+        return self.selected(mask, value, guards, others, context)
+
+    def kinked(
+        self, guards: Sequence[Cond], factors: Sequence[Expr], context: Context
+    ) -> Array | None:
+        """``x * [x > 0]`` as ``np.maximum(x, 0)``; None where it is something else."""
+        if len(guards) != 1 or not isinstance(guards[0], Compare):
+            return None
+        cond = guards[0]
+        for side, other, name in (
+            (cond.right, cond.left, "maximum"),
+            (cond.left, cond.right, "minimum"),
+        ):
+            if cond.op in ("<", "<=") and other is ZERO and side in factors:
+                rest = list(factors)
+                rest[rest.index(side)] = Apply(name, (side, ZERO))
+                return self.plain_product(rest, context)
+        return None
+
+    def selected(
+        self, mask: Array, value: Array, conds: Sequence[Cond], factors: Sequence[Expr],
+        context: Context,
+    ) -> Array:
+        """``value``, the product of ``factors``, where the mask holds, else 0.
+
+        It is multiplied by the mask where the value is finite anyway, which is much faster.
+        """
+        if not value.weak and self.scope.facts.tame(factors, conds):
+            return self.operation("*", value, mask, context)
         return self.where(mask, value, number_array(Number(Fraction(0), "")), context)
 
     def where(self, mask: Array, then: Array, other: Array, context: Context) -> Array:
@@ -230,7 +271,7 @@ class Speller:
             weak = "weak float" if "." in over or "e" in over else "weak int"
             above = [Array(Code(over), (), weak), *above]
         if under != "1":
-            below = [Array(Code(under), (), "weak int"), *below]
+            below = [Array(Code(under), (), "weak int", count=size(int(under))), *below]
         if all(array.dtype == "bool" for array in above) and len(above) > 1:
             above[0] = self.cast(above[0], "int")
         parts = [(len(a.indices), 0, n, a) for n, a in enumerate(above)]
@@ -263,7 +304,9 @@ class Speller:
         return total
 
     def divided(self, left: Array, right: Array, context: Context) -> Array:
-        """``left / right``."""
+        """``left / right``; a sum over the number of its terms is a mean."""
+        if left.mean is not None and left.count is right.count:
+            return left.mean
         result = self.operation("/", left, right, context)
         if is_float(result.dtype):
             return result
@@ -304,7 +347,7 @@ class Speller:
     def risk(self, context: Context) -> None:
         """Notes that a value which is thrown away may be computed with a warning."""
         if context.conds:
-            self.scope.quiet = True
+            self.scope.quiet.update(dict.fromkeys(("divide", "invalid", "over")))
 
     # conditions
 
@@ -443,18 +486,23 @@ class Speller:
 
     def access(self, access: Access, context: Context) -> Array:
         """An element of a tensor at every point."""
-        held = self.scope.arrays[access.tensor]
         plain = [sub.index for sub in access.subs]
         full = all(
             i is not None and i.extent is n for i, n in zip(plain, access.tensor.shape, strict=True)
         )
-        if full and len(set(plain)) == len(plain):
+        full = full and len(set(plain)) == len(plain)
+        pending = self.scope.pending.get(access.tensor)
+        if full and pending is not None:
+            self.scope.inlined.append(access.tensor)
+            return renamed(pending.array, dict(zip(pending.indices, plain, strict=True)))
+        held = self.scope.held(access.tensor)
+        if full:
             return Array(held.code, tuple(plain), held.dtype, view=held.view)
         return views.read(self, access, context) or self.gather(access, context)
 
     def gather(self, access: Access, context: Context) -> Array:
         """A read at computed places; where a condition may fail, a place outside reads a zero."""
-        held = self.scope.arrays[access.tensor].code
+        held = self.scope.read(access.tensor)
         places: list[Array] = []
         padding: list[str] = []
         for sub, extent in zip(access.subs, access.tensor.shape, strict=True):
@@ -636,11 +684,23 @@ TURNED = {"<": ">", "<=": ">=", "==": "==", "!=": "!="}
 
 def reduce_axes(op: str, body: Array, indices: Sequence[Index]) -> Array:
     """``body`` reduced over some of its axes."""
+    result = _reduced(op, body, indices)
+    if op != "sum":
+        return result
+    count = size(1)
+    for index in indices:
+        count = count * index.extent
+    return replace(result, mean=_reduced("mean", body, indices), count=count)
+
+
+def _reduced(op: str, body: Array, indices: Sequence[Index]) -> Array:
     left = tuple(axis for axis in body.indices if axis not in indices)
     argument = _axis_argument(body, indices)
     code = method(body.code, op, *([argument] if argument else []))
     dtype = body.dtype
-    if op in ("sum", "prod") and not is_float(dtype):
+    if op == "mean":
+        dtype = floated(dtype)
+    elif op in ("sum", "prod") and not is_float(dtype):
         dtype = "int64" if dtype == "bool" or is_integer(dtype) else dtype
     kept = None
     if left:
@@ -708,13 +768,3 @@ def split_sign(expr: Expr) -> tuple[int, Expr]:
 
 def _positive(value: Size) -> bool:
     return all(n > 0 for _, n in value.terms)
-
-
-def broadcast_axes(arrays: Sequence[Array]) -> tuple[Index | None, ...]:
-    """The axes of what laid-out arrays broadcast to."""
-    rank = max((len(array.axes) for array in arrays), default=0)
-    axes: list[Index | None] = [None] * rank
-    for array in arrays:
-        for n, axis in enumerate(array.axes, rank - len(array.axes)):
-            axes[n] = axis or axes[n]
-    return tuple(axes)

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 from ...errors import PullbackError
 from ...functions import TABLE
 from ...ir.expr import Expr
-from .code import Code, binary, elementwise
+from .arrays import Array, broadcast_axes
+from .code import Code, binary, elementwise, minus
 from .dtypes import floated, promoted
 
 if TYPE_CHECKING:
-    from .arrays import Array
     from .expressions import Context, Speller
 
 # Functions whose result keeps the dtype of whole numbers.
@@ -21,17 +21,24 @@ WHOLE = frozenset(
 )
 
 
-def _sigmoid(x: Code) -> Code:
-    half = binary("*", Code("0.5"), x)
-    return binary("*", Code("0.5"), binary("+", Code("1"), elementwise("np.tanh", half)))
+def _sigmoid(speller: Speller, x: Array) -> Code:
+    speller.scope.quiet["over"] = None  # exp(-x) may be inf, and 1 / inf is right
+    power = elementwise("np.exp", minus(x.code))
+    return binary("/", Code("1"), binary("+", Code("1"), power))
 
 
-def _softplus(x: Code) -> Code:
-    return elementwise("np.logaddexp", Code("0"), x)
+def _softplus(speller: Speller, x: Array) -> Code:
+    x = speller.named(x, "x")
+    above = elementwise("np.maximum", x.code, Code("0"))
+    power = elementwise("np.exp", minus(elementwise("np.abs", x.code)))
+    return binary("+", above, elementwise("np.log1p", power))
 
 
 # Spellings of NumPy alone for what the table of functions finds elsewhere.
-SPELLINGS: dict[str, Callable[..., Code]] = {"sigmoid": _sigmoid, "softplus": _softplus}
+SPELLINGS: dict[str, Callable[[Speller, Array], Code]] = {
+    "sigmoid": _sigmoid,
+    "softplus": _softplus,
+}
 
 
 def spell(speller: Speller, name: str, args: Sequence[Expr], context: Context) -> Array:
@@ -42,21 +49,20 @@ def spell(speller: Speller, name: str, args: Sequence[Expr], context: Context) -
     dtype = promoted(array.dtype for array in arrays)
     if name not in WHOLE or dtype == "bool":
         dtype = floated(dtype)
-    from .arrays import Array
-    from .expressions import broadcast_axes
+    kept = None
+    if len(arrays) == 1 and arrays[0].kept is not None and name not in SPELLINGS:
+        inner = arrays[0].kept
+        kept = Array(_code(speller, name, [inner]), inner.axes, dtype)
+    return Array(_code(speller, name, laid), broadcast_axes(laid), dtype, kept=kept)
 
-    codes = [array.code for array in laid]
-    return Array(_code(speller, name, codes), broadcast_axes(laid), dtype)
 
-
-def _code(speller: Speller, name: str, args: Sequence[Code]) -> Code:
-    own = SPELLINGS.get(name)
-    if own is not None:
-        return own(*args)
+def _code(speller: Speller, name: str, args: Sequence[Array]) -> Code:
+    if name in SPELLINGS:
+        return SPELLINGS[name](speller, *args)
     row = TABLE.get(name)
     if row is None or not row.numpy:
         raise PullbackError(f"NumPy has no spelling for the function {name}")
     module = row.numpy.rpartition(".")[0]
     if module != "np":
         speller.scope.imports[f"import {module}"] = None
-    return elementwise(row.numpy, *args)
+    return elementwise(row.numpy, *(array.code for array in args))

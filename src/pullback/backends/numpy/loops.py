@@ -25,6 +25,7 @@ def loop(
     if not indices:
         yield {}
         return
+    scope.settle()
     names = [scope.names.fresh(index.name) for index in indices]
     extents = ", ".join(scope.extents(indices))
     source = f"np.ndindex({extents})" if len(indices) > 1 else f"range({extents})"

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 
 from ...calculus.step import Backward
-from ...ir.expr import Tensor
+from ...ir.expr import Access, Tensor
 from ...ir.program import Define, Program, live, reads
+from ...ir.walk import Tree, children, lookups, subscripts
 from .code import tuple_of
 from .expressions import Speller
 from .facts import Facts
@@ -14,7 +16,6 @@ from .names import identifier
 from .scope import INDENT, Scope
 from .statements import returned, statement
 
-QUIET = '@np.errstate(divide="ignore", invalid="ignore", over="ignore")'
 
 
 def spell(
@@ -32,7 +33,7 @@ def spell(
     """
     scope = Scope(inputs, _facts(statements))
     kept = live_statements(statements, returns)
-    body(scope, kept, set(returns), comments)
+    body(scope, kept, returns, comments)
     results = returned(scope, returns, inputs)
     value = results[0] if len(results) == 1 else ", ".join(results) or "()"
     lines = function(scope, identifier(name), [str(scope.read(t)) for t in inputs], value)
@@ -49,14 +50,14 @@ def spell_pair(backward: Backward, *, comments: bool = True) -> str:
     residuals = residuals_of(statements, backward)
     facts = _facts([*backward.forward.statements, *statements])
     back = Scope([*backward.cotangents, *residuals], facts)
-    body(back, statements, set(backward.gradients), comments)
+    body(back, statements, backward.gradients, comments)
     sizes: list[str] = []
     back_head = back.head(keyword_sizes=sizes)
 
     front = Scope(backward.program.inputs, facts)
     outputs = backward.program.outputs
     kept = live_statements(backward.forward.statements, [*outputs, *residuals])
-    body(front, kept, set(outputs), comments)
+    body(front, kept, outputs, comments, residuals)
     results = returned(front, outputs, backward.program.inputs)
     saved = [str(front.read(t)) for t in residuals]
     saved += [front.size_name(next(n for n in back.sizes if back.sizes[n] == s)) for s in sizes]
@@ -97,17 +98,39 @@ def live_statements(statements: Sequence[Define], outputs: Sequence[Tensor]) -> 
     return live(Program((), tuple(statements), tuple(outputs))).statements
 
 
-def body(scope: Scope, statements: Sequence[Define], final: set[Tensor], comments: bool) -> None:
+def body(
+    scope: Scope,
+    statements: Sequence[Define],
+    final: Sequence[Tensor],
+    comments: bool,
+    saved: Sequence[Tensor] = (),
+) -> None:
     """Emits the source of all statements."""
     speller = Speller(scope)
+    counts = Counter(
+        access.tensor for define in statements for access in _reads(define.body)
+    )
     previous = ""
     for define in statements:
         before = len(scope.lines)
-        statement(speller, define, final=define.target in final)
-        text = comment(define) if comments else ""
+        target = define.target
+        once = counts.get(target) == 1 and target not in saved
+        statement(speller, define, final=target in final, once=once)
+        text = comment(define) if comments and len(scope.lines) > before else ""
         if text and text not in (previous, f"# {scope.lines[-1]}"):
             scope.lines.insert(before, text)
-        previous = text
+        previous = text or previous
+
+
+def _reads(tree: Tree) -> Iterator[Access]:
+    """Every read in an expression, as often as it stands there."""
+    if isinstance(tree, Access):
+        yield tree
+    for sub in subscripts(tree):
+        for access in lookups(sub):
+            yield from _reads(access)
+    for child in children(tree):
+        yield from _reads(child)
 
 
 def comment(define: Define) -> str:
@@ -130,7 +153,8 @@ def function(
             arguments = [*arguments, "*", *keywords]
     lines = [f"def {name}({', '.join(arguments)}):"]
     if scope.quiet:
-        lines.insert(0, QUIET)
+        kinds = ", ".join(f'{kind}="ignore"' for kind in sorted(scope.quiet))
+        lines.insert(0, f"@np.errstate({kinds})")
     return [*lines, *(INDENT + line for line in (*head, *scope.lines, f"return {value}"))]
 
 

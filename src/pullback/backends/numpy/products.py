@@ -48,6 +48,10 @@ def contract(speller: Speller, expr: Reduce, context: Context) -> Array | None:
         return None
     outside = [f for f in factors if not any(i in bound for i in free_indices(f))]
     factors = [f for f in factors if any(i in bound for i in free_indices(f))]
+    if len(factors) == 1 and isinstance(factors[0], Power) and factors[0].exponent == 2:
+        base = factors[0].base
+        if isinstance(base, Access) and set(free_indices(base)) == set(bound):
+            factors = [base, base]
     if not factors:
         return None
     inner = context.within(bound)
@@ -118,8 +122,8 @@ def _masked(
     if not fits or not set(risky) <= set(fits):
         return None
     for n in dict.fromkeys([*risky, *([] if risky else fits[:1])]):
-        zero = Array(Code("0"), (), "weak int")
-        parts[n] = Factor(speller.where(mask, parts[n].array, zero, context))
+        array = speller.selected(mask, parts[n].array, conds, [others[n]], context)
+        parts[n] = Factor(array)
     return parts
 
 
@@ -184,6 +188,9 @@ class _Contraction:
         if not summed:
             return Factor(self._quotient([left, right]))
         both = left.axes & right.axes
+        whole = not left.inverse and not right.inverse and summed == left.axes == right.axes
+        if whole and (dot := _dot(left.array, right.array)) is not None:
+            return Factor(dot)
         if left.axes == right.axes or left.inverse or right.inverse:
             if left.axes == right.axes or not left.axes - both or not right.axes - both:
                 product = self._quotient([left, right])
@@ -215,6 +222,15 @@ def matrix_product(
         two = transposed(b, (*inner, *free_b))
         return Array(leaf(_at(one.code, two.code)), (*free_a, *free_b), dtype)
     return _tensordot(a, b, inner, free_a, free_b, dtype)
+
+
+def _dot(a: Array, b: Array) -> Array | None:
+    """The sum of all of ``a * b``."""
+    if a.axes != b.axes or promoted([a.dtype, b.dtype]) == "bool":
+        return None
+    if len(a.axes) == 1:
+        return Array(leaf(_at(a.code, b.code)), (), promoted([a.dtype, b.dtype]))
+    return Array(leaf(call("np.vdot", a.code, b.code)), (), promoted([a.dtype, b.dtype]))
 
 
 def _first(free: Sequence[Index], order: dict[Index, int]) -> int:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from ...ir.expr import Tensor
@@ -16,6 +17,15 @@ from .facts import Facts
 from .names import Names
 
 INDENT = "    "
+
+
+@dataclass(frozen=True)
+class Pending:
+    """A value that is read once, and may stand where it is read rather than get a name."""
+
+    indices: tuple[Index, ...]
+    array: Array
+    settle: Callable[[], None]  # gives it a name after all
 
 
 class Scope:
@@ -34,9 +44,11 @@ class Scope:
         self.paddings: dict[Any, Tensor] = {}
         self.args: dict[Any, Array] = {}
         self.facts = facts or Facts()
+        self.pending: dict[Tensor, Pending] = {}
+        self.inlined: list[Tensor] = []  # the pending values that the statement at hand has read
         self.indent = ""
         self.imports: dict[str, None] = {}
-        self.quiet = False  # whether a value is computed and then thrown away, maybe with a warning
+        self.quiet: dict[str, None] = {}  # the warnings of values that are thrown away
         self.inputs = tuple(inputs)
         for tensor in self.inputs:
             self.bind(tensor)
@@ -48,9 +60,20 @@ class Scope:
         self.arrays[tensor] = Array(leaf(Code(name)), axes or (), tensor.dtype, view=view)
         return name
 
+    def held(self, tensor: Tensor) -> Array:
+        """The array that holds a tensor, under a name."""
+        if tensor in self.pending:
+            self.pending.pop(tensor).settle()
+        return self.arrays[tensor]
+
     def read(self, tensor: Tensor) -> Code:
         """The name of a tensor."""
-        return self.arrays[tensor].code
+        return self.held(tensor).code
+
+    def settle(self) -> None:
+        """Gives all pending values names."""
+        for tensor in list(self.pending):
+            self.held(tensor)
 
     @property
     def float_dtype(self) -> str:
@@ -140,7 +163,8 @@ class Scope:
         """What :meth:`restore` needs to undo all spelling after now."""
         return (
             set(self.names.taken), dict(self.arrays), dict(self.sizes), set(self.locals),
-            list(self.lines), dict(self.imports), self.quiet, dict(self.paddings), dict(self.args),
+            list(self.lines), dict(self.imports), dict(self.quiet), dict(self.paddings), dict(self.args),
+            dict(self.pending), list(self.inlined),
         )  # fmt: skip
 
     def restore(self, kept: tuple[Any, ...]) -> None:
@@ -148,6 +172,7 @@ class Scope:
         (
             self.names.taken, self.arrays, self.sizes, self.locals,
             self.lines, self.imports, self.quiet, self.paddings, self.args,
+            self.pending, self.inlined,
         ) = kept  # fmt: skip
 
     def head(self, *, keyword_sizes: list[str], extra: Iterable[str] = ()) -> list[str]:

@@ -8,16 +8,42 @@ from dataclasses import replace
 from ...ir.expr import Tensor
 from ...ir.program import Define
 from .assembly import assembled
-from .assign import assign
+from .assign import assign, finished, is_a
 from .code import method
-from .expressions import Speller
+from .expressions import Context, Speller
 from .scatter import scattered
-from .scope import Scope
+from .scope import Pending, Scope
 
 
-def statement(speller: Speller, define: Define, *, final: bool) -> None:
-    """Emits the source of a statement; a ``final`` value shares memory with nothing else."""
+WIDTH = 88  # of a line with values in it that could have had names of their own
+SHORT = 60  # of such a value
+
+
+def statement(speller: Speller, define: Define, *, final: bool, once: bool) -> None:
+    """Emits the source of a statement; a ``final`` value shares memory with nothing else.
+
+    A made-up value that is read ``once`` waits to be spelled where it is read.
+    """
     scope = speller.scope
+    scope.inlined = []
+    before = scope.kept()
+    while True:
+        _spell(speller, define, final, once and not final and not define.user)
+        inlined = scope.inlined
+        lines = scope.lines[len(before[4]) :]
+        repeated = [t for t in inlined if inlined.count(t) > 1]
+        if not repeated and (not inlined or all(len(line) <= WIDTH for line in lines)):
+            return
+        longest = max(inlined, key=lambda t: len(str(scope.pending[t].array.code)))
+        scope.restore(before)
+        scope.held(repeated[0] if repeated else longest)
+        before = scope.kept()
+
+
+def _spell(speller: Speller, define: Define, final: bool, wait: bool) -> None:
+    scope = speller.scope
+    if wait and _waits(speller, define):
+        return
     name = scope.bind(define.target)
     speller.claim(name)
     if scattered(speller, define, name) or assembled(speller, define, name):
@@ -25,6 +51,27 @@ def statement(speller: Speller, define: Define, *, final: bool) -> None:
     value = assign(speller, name, define.body, define, fresh=final)
     scope.arrays[define.target] = replace(scope.arrays[define.target], dtype=value.dtype)
     speller.remember(define)
+
+
+def _waits(speller: Speller, define: Define) -> bool:
+    """Keeps a short value for where it is read."""
+    scope = speller.scope
+    speller.claim("")
+    before = scope.kept()
+    value = speller.value(define.body, Context((), define.indices))
+    plain = len(scope.lines) == len(before[4]) and not value.weak
+    if not plain or len(str(value.code)) > SHORT or not is_a(value.dtype, define.target.dtype):
+        scope.restore(before)
+        return False
+
+    def settle() -> None:
+        full = finished(speller, value, define.indices, define.target.dtype)
+        name = scope.bind(define.target)
+        scope.arrays[define.target] = replace(scope.arrays[define.target], dtype=full.dtype)
+        scope.emit(f"{name} = {full.code}")
+
+    scope.pending[define.target] = Pending(define.indices, value, settle)
+    return True
 
 
 def returned(scope: Scope, tensors: Iterable[Tensor], shared: Iterable[Tensor]) -> list[str]:

@@ -39,7 +39,7 @@ class Source:
 
 def read(speller: Speller, access: Access, context: Context) -> Array | None:
     """``access`` as one chain of views or one fancy index; None where it may leave the array."""
-    held = speller.scope.arrays[access.tensor]
+    held = speller.scope.held(access.tensor)
     subs = tuple(reduced(sub, ()) for sub in access.subs)
     if context.conds:
         shape = access.tensor.shape
