@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib import import_module
@@ -446,11 +447,12 @@ def close_numbers(
 
 def parameter_names(f: Function, count: int) -> list[str]:
     """Names for a function's positional arguments: its parameters', or x0, x1, ..."""
-    names = getattr(getattr(f, "__code__", None), "co_varnames", ())
-    known = getattr(getattr(f, "__code__", None), "co_argcount", 0)
-    own = list(names[:known])
-    if own and hasattr(f, "__self__"):
-        own = own[1:]
+    try:
+        parameters = inspect.signature(f).parameters.values()
+    except (TypeError, ValueError):
+        parameters = {}.values()
+    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    own = [p.name for p in parameters if p.kind in positional]
     return [own[k] if k < len(own) else f"x{k}" for k in range(count)]
 
 
