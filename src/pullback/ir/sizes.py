@@ -202,7 +202,7 @@ def size(value: SizeLike) -> Size:
     >>> str(size("N") * 2 + 1)
     '2*N + 1'
     >>> str((size("H") + 2 - 3) // 2 + 1)
-    '(H - 1)//2 + 1'
+    '(H + 1)//2'
     """
     if isinstance(value, Size):
         return value
