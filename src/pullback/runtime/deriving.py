@@ -29,6 +29,9 @@ from .notated import Formula
 
 Wanted = Sequence["int | str"] | None
 
+# What may be chosen at kinks and ties; the first choice is what holds if nothing is said.
+CONVENTIONS = {"maximum": ("zero", "half", "one")}
+
 
 def derive_formula(
     formula: Formula,
@@ -78,6 +81,7 @@ def _derived(
     sizes: Mapping[str, int],
     origin: Origin,
 ) -> Derived:
+    _check_conventions(conventions)
     known = dict.fromkeys(n for t in program.inputs for e in t.shape for n in e.names())
     for name in sizes:
         if name not in known and name not in program.sizes:
@@ -92,7 +96,23 @@ def _derived(
     return Derived(backward, dict(conventions), dict(sizes), dtype, origin=origin)
 
 
-# ---------------------------------------------------------------------------------------------------
+def _check_conventions(given: Mapping[str, str]) -> None:
+    for name, choice in given.items():
+        if name not in CONVENTIONS:
+            raise ArgumentError(
+                f"there is no convention {name!r}",
+                expected=f"one of {', '.join(CONVENTIONS)}",
+                found=repr(name),
+            )
+        if choice not in CONVENTIONS[name]:
+            raise ArgumentError(
+                f"the convention {name!r} has no choice {choice!r}",
+                expected=f"one of {', '.join(CONVENTIONS[name])}",
+                found=repr(choice),
+            )
+
+
+# --------------------------------------------------------------------------------------------------
 # Arguments
 
 
@@ -124,8 +144,9 @@ def _arguments(
         first = missing[0]
         raise ArgumentError(
             f"no shape is given for {', '.join(missing)}",
-            expected=f'derive(..., {first}="N D"), an example array, or an annotation',
-            hint=f'name the sizes of {first}, e.g. {first}="N D"; {first}="" is a scalar',
+            expected="a shape, an example array, or an annotation for each parameter",
+            hint=f'name the sizes of {first}: {first}="N D" (on the command line '
+            f'--shape {first}="N D"); {first}="" is a scalar',
         )
     statics = {name: value for name, value in given.items() if _is_static(value)}
     specs = {
@@ -193,7 +214,7 @@ def _ordered(function: Callable[..., Any], specs: Mapping[str, Any]) -> Iterator
     yield from ((name, specs[name]) for name in dict.fromkeys((*known, *specs)))
 
 
-# ---------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 # What to differentiate by
 
 _Asked = tuple[str, Structure, tuple[Tensor, ...]]
@@ -218,7 +239,12 @@ def _asked(
                 "there is nothing to differentiate by", expected="an input of floats"
             )
         return list(found.values())
-    return [_one(item, parameters, found, tensors) for item in wanted]
+    asked = [_one(item, parameters, found, tensors) for item in wanted]
+    every = [tensor for _, _, own in asked for tensor in own]
+    twice = next((t.name for n, t in enumerate(every) if t in every[:n]), "")
+    if twice:
+        raise ArgumentError(f"{twice} is asked for twice", hint="name each input once")
+    return asked
 
 
 def _one(

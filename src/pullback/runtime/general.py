@@ -10,11 +10,14 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from ..errors import PullbackError
 from ..ir.program import solve_sizes
-from ..trace.generalise import Named, generalise
 from ..trace.tracer import Traced
+
+if TYPE_CHECKING:
+    from ..trace.generalise import Named
 
 Shapes = tuple[tuple[int, ...], ...]
 TraceAt = Callable[[Shapes], Traced]  # the trace for inputs of these shapes
@@ -56,6 +59,8 @@ def _generalised(
     first: Shapes, second: Shapes, avoid: Sequence[str], trace: TraceAt
 ) -> Named | None:
     """The program in which every extent that changed is a named size, None where there is none."""
+    from ..trace.generalise import generalise  # not loaded while all shapes stay the same
+
     names: dict[tuple[int, int], str] = {}
     free = _free_names(avoid)
     axes: list[list[int | str]] = []

@@ -12,7 +12,6 @@ import numpy as np
 from ..errors import ArgumentError, NotationError
 from ..ir.expr import Tensor
 from ..ir.program import Program, solve_sizes
-from ..notation.parse import parse
 from ..trees import Branch, Leaf, Structure
 from .calls import Call
 from .compiled import apart, evaluation
@@ -152,6 +151,8 @@ def _scalar(value: Any) -> Any:
 
 def text_formula(text: str, shapes: Mapping[str, Any]) -> Formula:
     """Index notation as a function; ``shapes`` are shapes or example arrays of its inputs."""
+    from ..notation.parse import parse  # not loaded for NumPy functions
+
     forms = {name: _text_shape(name, shape) for name, shape in shapes.items()}
     program = parse(text, forms)
     for name in forms:

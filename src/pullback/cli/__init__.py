@@ -1,0 +1,269 @@
+"""The ``pullback`` command: derive, code, check."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .. import __version__
+from ..errors import PullbackError
+from .inputs import names, pairs, shapes, sizes, source, write
+
+if TYPE_CHECKING:
+    from ..derivation import Derivation
+
+OK, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
+
+_ABOUT = """\
+Derives the backward pass of a forward pass: the gradient of a loss with respect to each input, in
+compact closed form, checked."""
+
+_INPUT = """\
+INPUT is index notation, or a plain NumPy function:
+  "Y[n,m] = sum(d) X[n,d]*W[d,m] + b[m]"    index notation; ; or a new line between statements
+  layer.txt                                 a file of index notation
+  -                                         index notation from standard input
+  model.py:loss                             the function loss in the file model.py"""
+
+_EXAMPLES = {
+    "derive": """\
+examples:
+  pullback derive "Y[n,m] = sum(d) X[n,d]*W[d,m] + b[m]"
+  pullback derive "P[n,c] = exp(S[n,c]) / sum(k) exp(S[n,k])" --format latex
+  pullback derive model.py:loss --shape X="N D" --shape W="D M" --wrt W --out loss.html""",
+    "code": """\
+examples:
+  pullback code "Y[i] = X[i]*[X[i] > 0]"
+  pullback code "y = sigmoid(w0*x0 + w1*x1 + w2)" --style flat
+  pullback code model.py:loss --shape X="N D" --shape W="D M" --out backward.py""",
+    "check": """\
+examples:
+  pullback check "Y[n,m] = sum(d) X[n,d]*W[d,m]" --size N=5 --seed 1
+  pullback check model.py:forward --backward model.py:backward --shape X="N D" --shape W="D M"
+
+exit status: 0 the check passed, 1 it failed, 2 the input can't be used""",
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command; returns its exit status: 0, 1 (a check failed), 2 (bad input), 130 (^C).
+
+    >>> main(["code", "Y[i] = 2*X[i]", "--size", "N"])
+    2
+    """
+    try:
+        arguments = _parser().parse_args(argv)
+        status = int(arguments.run(arguments))
+        sys.stdout.flush()
+        return status
+    except PullbackError as error:
+        print(f"pullback: {error}", file=sys.stderr)
+        return BAD_INPUT
+    except KeyboardInterrupt:
+        print("pullback: interrupted", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:  # the reader, e.g. head, has gone; nothing more may be written
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return OK
+
+
+# --------------------------------------------------------------------------------------------------
+# What can be asked
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="pullback",
+        description=_ABOUT,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="pullback COMMAND --help says more, with examples.",
+    )
+    parser.add_argument("--version", action="version", version=f"pullback {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    derive = _command(commands, "derive", _derive, "show the backward pass and how it was found")
+    derive.add_argument(
+        "--format",
+        choices=tuple(_FORMATS),
+        help="how to write it (default: by the ending of --out, else text)",
+    )
+    derive.add_argument("--seed", type=int, default=0, help="of the steps' checks (default: 0)")
+    code = _command(commands, "code", _code, "write the backward pass as source")
+    code.add_argument("--to", choices=("numpy",), default="numpy", help="default: numpy")
+    code.add_argument(
+        "--style",
+        choices=("compact", "flat"),
+        default="compact",
+        help="compact: as by hand (default); flat: one line a gate, every intermediate named",
+    )
+    check = _command(commands, "check", _check, "check a backward pass against the definition")
+    check.add_argument(
+        "--backward",
+        metavar="FILE.py:FUNCTION",
+        help="a backward pass that you wrote, as a function of (dY, cache) where the forward pass "
+        "returns (Y, cache), else of dY and the inputs; if not given, the derived one is checked",
+    )
+    check.add_argument("--seed", type=int, default=0, help="of the random inputs (default: 0)")
+    check.add_argument("--tol", type=float, help="largest relative error (default: by dtype)")
+    return parser
+
+
+def _command(
+    commands: Any, name: str, run: Callable[[argparse.Namespace], int], what: str
+) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name,
+        help=what,
+        description=f"{what[0].upper()}{what[1:]}.\n\n{_INPUT}",
+        epilog=_EXAMPLES[name],
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.set_defaults(run=run)
+    add = parser.add_argument
+    add("input", metavar="INPUT", help="index notation, a file, - or FILE.py:FUNCTION")
+    add(
+        "--shape",
+        "--shapes",
+        dest="shapes",
+        action="append",
+        default=[],
+        metavar='X="N D"',
+        help='the shape of an input: sizes between blanks, a dtype after a colon ("N: int"); '
+        "repeat it, or separate several by ;",
+    )
+    add(
+        "--size",
+        "--sizes",
+        dest="sizes",
+        action="append",
+        default=[],
+        metavar="N=64",
+        help="the value of a named size; repeat it, or separate several by commas",
+    )
+    add("--wrt", metavar="X,W", help="the inputs to differentiate by (default: all floats)")
+    add(
+        "--convention",
+        dest="conventions",
+        action="append",
+        default=[],
+        metavar="NAME=CHOICE",
+        help="what holds at a kink or a tie, see docs/conventions.md",
+    )
+    add("--json", action="store_true", help="write JSON")
+    add("--out", metavar="FILE", help="write to a file instead of the terminal")
+    return parser
+
+
+# --------------------------------------------------------------------------------------------------
+# The commands
+
+
+def _derive(arguments: argparse.Namespace) -> int:
+    derivation = _derivation(arguments, seed=arguments.seed)
+    if arguments.json:
+        write(json.dumps(_as_data(derivation, arguments), ensure_ascii=False, indent=2), arguments.out)
+        return OK
+    ending = Path(arguments.out).suffix if arguments.out else ""
+    style = arguments.format or _ENDINGS.get(ending, "text")
+    if style == "text" and arguments.out is None and sys.stdout.isatty():
+        derivation.show()
+        return OK
+    write(_FORMATS[style](derivation), arguments.out)
+    return OK
+
+
+def _page(derivation: Derivation) -> str:
+    from ..report.page import page
+
+    return page(derivation)
+
+
+_FORMATS: dict[str, Callable[[Derivation], str]] = {
+    "text": str,
+    "markdown": lambda derivation: derivation.markdown(),
+    "latex": lambda derivation: derivation.latex(),
+    "html": _page,
+}
+_ENDINGS = {".md": "markdown", ".tex": "latex", ".html": "html", ".htm": "html"}
+
+
+def _as_data(derivation: Derivation, arguments: argparse.Namespace) -> dict[str, Any]:
+    """A derivation as JSON's dicts and lists."""
+    backward = derivation.backward
+    return {
+        "input": arguments.input,
+        "inputs": [
+            {"name": t.name, "shape": [*map(str, t.shape)], "dtype": t.dtype}
+            for t in backward.program.inputs
+        ],
+        "outputs": [
+            {"name": t.name, "shape": [*map(str, t.shape)], "dtype": t.dtype}
+            for t in backward.program.outputs
+        ],
+        "gradients": {
+            t.name: {
+                "formula": derivation.formula(t.name),
+                "matrix": derivation.formula(t.name, matrix=True),
+            }
+            for t in backward.wrt
+        },
+        "latex": derivation.latex(),
+        "steps": [
+            {
+                "target": step.target.name,
+                "name": step.name,
+                "reason": step.reason,
+                "before": step.before,
+                "after": step.after,
+                "passed": step.check.passed,
+                "check": step.check.how,
+            }
+            for step in derivation.steps
+        ],
+        "sizes": dict(derivation.sizes),
+        "conventions": dict(derivation.conventions),
+        "seed": derivation.seed,
+    }
+
+
+def _code(arguments: argparse.Namespace) -> int:
+    derivation = _derivation(arguments)
+    text = derivation.source(arguments.to, style=arguments.style)
+    if arguments.json:
+        data = {
+            "input": arguments.input,
+            "to": arguments.to,
+            "style": arguments.style,
+            "gradients": [t.name for t in derivation.backward.gradients],
+            "source": text,
+        }
+        text = json.dumps(data, ensure_ascii=False, indent=2)
+    write(text, arguments.out)
+    return OK
+
+
+def _derivation(arguments: argparse.Namespace, seed: int = 0) -> Derivation:
+    """The derivation of what INPUT stands for."""
+    from ..api import derive
+
+    found = derive(
+        source(arguments.input),
+        wrt=names(arguments.wrt),
+        conventions=pairs(arguments.conventions),
+        sizes=sizes(arguments.sizes),
+        **shapes(arguments.shapes),
+    )
+    return dataclasses.replace(found, seed=seed)
+
+
+def _check(arguments: argparse.Namespace) -> int:
+    from .checks import check
+
+    passed, text = check(arguments)
+    write(text, arguments.out)
+    return OK if passed else FAILED

@@ -1,0 +1,335 @@
+"""``pullback check``: a derived or a written backward pass at random inputs of several sizes."""
+
+from __future__ import annotations
+
+import argparse
+import inspect
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import numpy as np
+
+from ..api import derive
+from ..derivation import Verification
+from ..errors import ArgumentError, CheckError, TraceError
+from ..ir.arithmetic import FLOAT
+from ..ir.expr import Tensor
+from ..ir.program import Program
+from ..runtime.derived import Derived, Origin
+from ..runtime.notated import Formula, text_formula
+from ..trees import Structure, count, unflatten
+from ..verify import Comparison, check_backward, check_grads
+from ..verify.samples import STYLES, draw_inputs, draw_sizes
+from .inputs import FUNCTION, function, names, pairs, shapes, sizes, source
+
+Array = np.ndarray[Any, Any]
+
+TOLERANCE = 1e-6
+ROUNDS = 3  # sizes that are tried: odd ones, ones, any small ones
+DRAWS = 4  # of random inputs, in each style, until the function is finite there
+
+
+@dataclass(frozen=True)
+class Round:
+    """The comparisons at one assignment of the named sizes."""
+
+    sizes: Mapping[str, int]
+    comparisons: tuple[Comparison, ...]
+
+    @property
+    def title(self) -> str:
+        """The sizes, for people."""
+        return ", ".join(f"{name}={n}" for name, n in self.sizes.items()) or "the given sizes"
+
+
+def check(arguments: argparse.Namespace) -> tuple[bool, str]:
+    """Whether all passed, and the report as text or JSON."""
+    seed, tolerance = arguments.seed, TOLERANCE if arguments.tol is None else arguments.tol
+    if not 0 < tolerance < 1:
+        raise ArgumentError(
+            "--tol is no tolerance", expected="a number between 0 and 1", found=str(tolerance)
+        )
+    asked = source(arguments.input)
+    given = shapes(arguments.shapes)
+    called = text_formula(asked, given) if isinstance(asked, str) else asked
+    if isinstance(called, Formula):
+        given = {}
+    if arguments.backward:
+        rounds = list(_written(called, _backward(arguments.backward), arguments, given, tolerance))
+        verification = None
+    else:
+        derivation = derive(
+            called,
+            wrt=names(arguments.wrt),
+            conventions=pairs(arguments.conventions),
+            sizes=sizes(arguments.sizes),
+            **given,
+        )
+        assert isinstance(derivation, Derived)
+        rounds = list(_derived(called, derivation, seed, tolerance))
+        verification = derivation.verify(seed)
+    passed = all(_passed(r) for r in rounds) and (verification is None or bool(verification))
+    if arguments.json:
+        data = _data(arguments.input, passed, seed, tolerance, rounds, verification)
+        return passed, json.dumps(data, ensure_ascii=False, indent=2)
+    return passed, _text(passed, seed, tolerance, rounds, verification)
+
+
+def _passed(done: Round) -> bool:
+    results = [comparison.passed for comparison in done.comparisons]
+    return True in results and False not in results
+
+
+def _backward(given: str) -> Callable[..., Any]:
+    named = FUNCTION.fullmatch(given)
+    if named is None:
+        raise ArgumentError(
+            "--backward names no function",
+            expected="FILE.py:FUNCTION",
+            found=given,
+        )
+    return function(Path(named["file"]), named["name"])
+
+
+# --------------------------------------------------------------------------------------------------
+# The two kinds of check
+
+
+def _derived(
+    called: Callable[..., Any], derivation: Derived, seed: int, tolerance: float
+) -> Iterator[Round]:
+    """The derived backward pass against differences of the function."""
+    origin, program = derivation.origin, derivation.backward.program
+    pull = _vjp(derivation)
+    labels = [name for name, _ in origin.parameters]
+    asked = {name for name, _ in origin.asked}
+    chosen = tuple(n for n, name in enumerate(labels) if name in asked)
+    for assignment in _assignments(program, derivation.sizes, seed):
+        plain = _by_position(called, labels, {n: assignment[n] for n in program.sizes})
+        args = _arguments(origin, program, assignment, plain, seed)
+        report = check_grads(
+            plain,
+            args,
+            argnums=chosen or None,
+            seed=seed,
+            rtol=tolerance,
+            vjp=pull if chosen and not program.sizes else None,
+        )
+        yield Round(assignment, report.comparisons)
+
+
+def _vjp(derivation: Derived) -> Callable[..., Any]:
+    """The compiled derivation as a vjp: the gradients of what was asked for, None of the rest."""
+    forward, backward = derivation.compile()
+    origin = derivation.origin
+    asked = [name for name, _ in origin.asked]
+
+    def vjp(_: Any, *args: Any) -> Any:
+        value, cache = forward(*args)
+
+        def pull(cotangent: Any) -> tuple[Any, ...]:
+            found = backward(cotangent, cache)
+            by_name = dict(zip(asked, (found,) if len(asked) == 1 else found, strict=True))
+            return tuple(by_name.get(name) for name, _ in origin.parameters)
+
+        return value, pull
+
+    return vjp
+
+
+def _written(
+    called: Callable[..., Any],
+    backward: Callable[..., Any],
+    arguments: argparse.Namespace,
+    given: Mapping[str, str],
+    tolerance: float,
+) -> Iterator[Round]:
+    """A backward pass that a person wrote."""
+    try:
+        derivation = derive(called, sizes=sizes(arguments.sizes), **given)
+    except TraceError as error:
+        raise ArgumentError(
+            "the forward pass can't be traced, so there are no shapes to draw random inputs for",
+            where=error.where,
+            found=error.message,
+            hint=error.hint or "call pullback.check_backward with example arrays",
+        ) from error
+    assert isinstance(derivation, Derived)
+    origin, program = derivation.origin, derivation.backward.program
+    labels = [name for name, _ in origin.parameters]
+    for assignment in _assignments(program, derivation.sizes, arguments.seed):
+        plain = _by_position(called, labels, {n: assignment[n] for n in program.sizes})
+        args = _arguments(origin, program, assignment, plain, arguments.seed)
+        report = check_backward(plain, backward, *args, seed=arguments.seed, tol=tolerance)
+        yield Round(assignment, report.comparisons)
+
+
+# --------------------------------------------------------------------------------------------------
+# Sizes and random inputs
+
+
+def _assignments(
+    program: Program, given: Mapping[str, int], seed: int
+) -> Iterator[dict[str, int]]:
+    """Values of the named sizes: those given, the others odd, one, and any small ones."""
+    fixed = program.with_sizes(given)
+    found = draw_sizes(fixed.statements, fixed.inputs, Random(seed), ROUNDS)
+    known = dict.fromkeys(n for t in program.inputs for e in t.shape for n in e.names())
+    order = [*known, *(name for name in program.sizes if name not in known)]
+    if not found:
+        raise ArgumentError(
+            "no small sizes were found that fit the shapes",
+            expected="sizes at which no array has a negative extent",
+            hint="give the sizes: --size " + ",".join(f"{name}=..." for name in order),
+        )
+    for drawn in found:
+        yield {name: {**drawn, **given}[name] for name in order if name in {**drawn, **given}}
+
+
+def _arguments(
+    origin: Origin,
+    program: Program,
+    assignment: Mapping[str, int],
+    called: Callable[..., Any],
+    seed: int,
+) -> tuple[Any, ...]:
+    """Random arguments at which the function is finite."""
+    rng = Random(seed)
+    fixed = program.with_sizes(assignment)
+    leaves = sum(count(structure) for _, structure in origin.parameters)
+    for style in STYLES * DRAWS:
+        drawn = draw_inputs(fixed.inputs, fixed.statements, {}, rng, FLOAT, style)
+        arrays = [_array(drawn[t.name], t) for t in fixed.inputs[:leaves]]
+        args = tuple(_trees([s for _, s in origin.parameters], arrays))
+        with np.errstate(all="ignore"):
+            result = called(*args)
+        if _is_finite(result):
+            return args
+    raise CheckError(
+        "no random inputs were found at which the function is finite",
+        found=f"inf or nan at {', '.join(f'{k}={v}' for k, v in assignment.items())}",
+        hint="check_grads checks at arrays of yours",
+    )
+
+
+def _trees(structures: Sequence[Structure], arrays: Sequence[Array]) -> Iterator[Any]:
+    rest = iter(arrays)
+    for structure in structures:
+        yield unflatten(structure, [next(rest) for _ in range(count(structure))])
+
+
+_DTYPES = {"float": "float64", "int": "int64"}
+
+
+def _array(drawn: Any, tensor: Tensor) -> Array:
+    dtype = np.dtype(_DTYPES.get(tensor.dtype, tensor.dtype))
+    values = [float(v) for v in drawn.flat] if tensor.kind == "float" else list(drawn.flat)
+    return np.array(values, dtype=dtype).reshape(drawn.shape)
+
+
+def _is_finite(result: Any) -> bool:
+    if isinstance(result, dict):
+        return all(map(_is_finite, result.values()))
+    if isinstance(result, tuple | list):
+        return all(map(_is_finite, result))
+    try:
+        return bool(np.all(np.isfinite(np.asarray(result, dtype=float))))
+    except (TypeError, ValueError):  # no array: part of a cache
+        return True
+
+
+def _by_position(
+    called: Callable[..., Any], labels: Sequence[str], keywords: Mapping[str, int]
+) -> Callable[..., Any]:
+    """The function of its traced arguments by position; others keep their defaults."""
+    try:
+        own = list(inspect.signature(called).parameters)[: len(labels)]
+    except (TypeError, ValueError):
+        own = list(labels)
+    if own == list(labels) and not keywords:
+        return called
+
+    def plain(*args: Any) -> Any:
+        return called(**dict(zip(labels, args, strict=True)), **keywords)
+
+    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    signature = inspect.Signature([inspect.Parameter(name, kind) for name in labels])
+    plain.__signature__ = signature  # type: ignore[attr-defined]
+    return plain
+
+
+# --------------------------------------------------------------------------------------------------
+# What is printed
+
+
+def _text(
+    passed: bool,
+    seed: int,
+    tolerance: float,
+    rounds: Sequence[Round],
+    verification: Verification | None,
+) -> str:
+    lines = []
+    for done in rounds:
+        lines.append(f"at {done.title}")
+        lines += [f"  {line}" for c in done.comparisons for line in str(c).split("\n")]
+    if verification is not None:
+        lines.append("of the derivation, at small random sizes")
+        width = max((len(name) for name, _ in verification.checks), default=0)
+        lines += [f"  {c.mark} {name:<{width}}  {c.how}" for name, c in verification.checks]
+    lines.append(f"{'passed' if passed else 'FAILED'} (seed {seed}, tolerance {tolerance:g})")
+    return "\n".join(lines)
+
+
+def _data(
+    given: str,
+    passed: bool,
+    seed: int,
+    tolerance: float,
+    rounds: Sequence[Round],
+    verification: Verification | None,
+) -> dict[str, Any]:
+    checks = verification.checks if verification is not None else ()
+    return {
+        "input": given,
+        "passed": passed,
+        "seed": seed,
+        "tolerance": tolerance,
+        "rounds": [
+            {"sizes": dict(done.sizes), "checks": [*map(_comparison, done.comparisons)]}
+            for done in rounds
+        ],
+        "derivation": [
+            {"check": name, "passed": result.passed, "how": result.how} for name, result in checks
+        ],
+    }
+
+
+def _comparison(found: Comparison) -> dict[str, Any]:
+    return {
+        "check": f"{found.what} against {found.against}",
+        "passed": found.passed,
+        "error": _plain(found.error),
+        "tolerance": _plain(found.tolerance),
+        "index": None if found.index is None else [int(n) for n in found.index],
+        "expected": _plain(found.expected),
+        "found": _plain(found.found),
+        "note": found.note,
+        "hint": found.hint,
+    }
+
+
+def _plain(value: Any) -> Any:
+    """A number for JSON; what is not finite as text."""
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return str(value)
+    return number if np.isfinite(number) else str(number)
+
