@@ -429,7 +429,6 @@ EXAMPLES: dict[Any, list[Example]] = {
         (lambda c: np.pad(c, 1, constant_values=True), B(3)),
         (lambda n: np.pad(n, 1, "edge"), I(3)),
         (lambda a: np.pad(a, (1, 1), constant_values=(-np.inf, np.inf)), F(3)),
-        (lambda a: np.pad(a, {-1: (1, 2)}), F(2, 3)),
     ],
     np.roll: [
         (lambda a: np.roll(a, 1), F(5)),
@@ -527,6 +526,8 @@ if hasattr(np, "astype"):
         (lambda n: n.astype(bool), I(5)),
         (lambda a: a.astype("float64"), F(5)),
     ]
+if np.lib.NumpyVersion(np.__version__) >= "2.2.0":
+    EXAMPLES[np.pad].append((lambda a: np.pad(a, {-1: (1, 2)}), F(2, 3)))
 
 # Operators, subscripts and Python around them: no rows of their own.
 PLAIN: list[Example] = [

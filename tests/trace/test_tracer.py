@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+import subprocess
+import sys
 from typing import Any
 
 import numpy as np
@@ -236,6 +239,28 @@ def test_constants_of_known_form_are_expressions_and_others_inputs() -> None:
     assert not np.shares_memory(traced.constants["weights"], weights)
 
 
+@pytest.mark.parametrize(
+    "constant",
+    [
+        np.array([2**60, 2**60 + 1, 2**60 + 2]),
+        np.array([0.0, 1.0, np.nan]),
+        np.array([0.0, 1.0, np.inf]),
+        np.array([1.0, 2.5, 4.0]),
+        np.array([5, 9]),
+        np.array([0.0, 0.0, -0.0]),
+        np.array([[0, 1, 2], [3, 4, 6], [7, 8, 9]]),
+        np.array([[0, 2, 2], [2, 0, 2], [2, 2, 0]]),
+        np.array([[1, 0, 0], [0, 2, 0], [0, 0, 1]]),
+        np.array([True, False, True]),
+    ],
+    ids=str,
+)
+def test_constants_that_only_look_like_a_known_form_stay_as_they_are(constant: Any) -> None:
+    traced = trace(lambda x: np.where(x > 0, constant, x), {"x": Spec(())})
+    (kept,) = traced.constants.values()
+    np.testing.assert_array_equal(kept, constant)
+
+
 def test_a_wide_constant_widens_the_array_first() -> None:
     traced = trace(lambda x: x * np.float64(0.1), {"x": Spec((4,), "float32")})
     assert [s.target.dtype for s in traced.program.statements] == ["float64", "float64"]
@@ -374,3 +399,33 @@ def test_printing_inside_a_traced_function() -> None:
 
     trace(model, {"x": Spec((3,))})
     assert shown == ["<traced array h float64[3]> <traced array float64[]>"]
+
+
+SEEDED = """
+import numpy as np
+from pullback.trace.tracer import Spec, trace
+
+def model(X, W, y):
+    table = np.array([0.5, 2.0, 7.0])
+    score = X @ W * table
+    a, b = score.max(1), score.std(0)
+    return {"p": score[np.arange(5), y] - a, "q": [b, np.pad(score, 1, "reflect")]}
+
+found = trace(model, {"X": Spec((5, 4)), "W": Spec((4, 3)), "y": Spec((5,), "int64")})
+print(found.program)
+"""
+
+
+def test_a_trace_does_not_depend_on_the_hash_seed() -> None:
+    texts = {
+        subprocess.run(
+            [sys.executable, "-c", SEEDED],
+            env={**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": os.pathsep.join(sys.path)},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in ("0", "1", "2")
+    }
+    assert len(texts) == 1
+    assert "score" in texts.pop()

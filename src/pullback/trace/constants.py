@@ -57,25 +57,28 @@ def _truth(value: bool) -> Body:
 
 def affine_form(array: np.ndarray[Any, Any]) -> tuple[list[int], int] | None:
     """Strides and offset of an array of integers affine in its indices, else None."""
-    if array.dtype.kind not in "iuf" or not array.size:
-        return None
-    if array.dtype.kind == "f" and not (
-        np.all(np.isfinite(array))
-        and np.all(array == np.rint(array))
-        and np.all(abs(array) < 2**53)
-    ):
+    if array.dtype.kind not in "iuf" or not array.size or not _small_integers(array):
         return None
     origin = int(array[(0,) * array.ndim])
     strides: list[int] = []
+    line: Any = np.int64(origin)
     for axis, extent in enumerate(array.shape):
-        one = tuple(int(k == axis) for k in range(array.ndim))
-        strides.append(int(array[one]) - origin if extent > 1 else 0)
-    line: Any = origin
-    for axis, (extent, stride) in enumerate(zip(array.shape, strides, strict=True)):
-        steps = [int(k == axis) or 1 for k in range(array.ndim)]
-        steps[axis] = extent
-        line = line + stride * np.arange(extent, dtype=object).reshape(steps)
-    return (strides, origin) if bool(np.all(line == array)) else None
+        along = array[tuple(slice(None) if k == axis else 0 for k in range(array.ndim))]
+        stride = int(along[1]) - origin if extent > 1 else 0
+        steps = stride * np.arange(extent)
+        if not np.array_equal(along, origin + steps):
+            return None  # most arrays are told apart here, by one line
+        strides.append(stride)
+        line = line + steps.reshape([extent if k == axis else 1 for k in range(array.ndim)])
+    return (strides, origin) if np.array_equal(line, array) else None
+
+
+def _small_integers(array: np.ndarray[Any, Any]) -> bool:
+    """Whether all elements are integers that a float holds exactly."""
+    low, high = float(array.min()), float(array.max())
+    if not (-(2.0**53) < low <= high < 2.0**53):
+        return False
+    return array.dtype.kind != "f" or bool(np.all(array == np.rint(array)))
 
 
 def _affine(array: np.ndarray[Any, Any]) -> Body | None:
