@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 # Several workers on few cores: one BLAS thread each. NumPy reads this when it is first imported.
@@ -18,3 +19,11 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("pullback")
+
+
+@pytest.fixture(autouse=True)
+def numpy_in_examples(doctest_namespace: dict[str, object]) -> None:
+    """Docstring examples may say ``np`` as users do."""
+    import numpy
+
+    doctest_namespace["np"] = numpy
