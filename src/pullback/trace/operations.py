@@ -1,0 +1,436 @@
+"""What stands for an array while a function is traced, and what becomes of operations on it."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, NoReturn
+
+import numpy as np
+
+from ..errors import PullbackError, TraceError
+from . import (  # noqa: F401  (the tables enter their rows)
+    table_elementwise,
+    table_indexing,
+    table_pieces,
+    table_products,
+    table_reductions,
+    table_shapes,
+)
+from .places import called_name, here, instruction
+from .record import Sheet
+from .refusals import (
+    NO_ARRAY,
+    NO_ASSIGNMENT,
+    NO_BOOL,
+    NO_NUMBER,
+    NO_STORE,
+    NO_TABLE,
+    REAL_ONLY,
+    hint_for,
+)
+from .rows import ROWS, Row, View, public_name
+from .table_elementwise import apply_ufunc, known_ufunc
+from .table_indexing import getitem
+from .values import Value, broadcast, cast, expanded
+
+
+class Memory:
+    """What traced arrays share as NumPy's views share memory: whose it is, who else looks at it."""
+
+    __slots__ = ("argument", "views")
+
+    def __init__(self, argument: bool = False) -> None:
+        self.argument = argument
+        self.views = 0
+
+
+class Tracer(np.lib.mixins.NDArrayOperatorsMixin):
+    """Stands for an array while a function is traced; every operation becomes a statement."""
+
+    __slots__ = ("_memory", "_pullback_sheet", "_pullback_value")
+    __array_priority__ = 1000
+
+    def __init__(self, sheet: Sheet, value: Value, memory: Memory | None = None) -> None:
+        self._pullback_sheet = sheet
+        self._pullback_value = value
+        self._memory = Memory() if memory is None else memory
+
+    # What an array says of itself
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The extents."""
+        return self._pullback_value.shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The dtype."""
+        return self._pullback_value.dtype
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes."""
+        return self._pullback_value.ndim
+
+    @property
+    def size(self) -> int:
+        """The number of elements."""
+        return self._pullback_value.size
+
+    @property
+    def itemsize(self) -> int:
+        """The bytes of an element."""
+        return self.dtype.itemsize
+
+    @property
+    def nbytes(self) -> int:
+        """The bytes of all elements."""
+        return self.dtype.itemsize * self.size
+
+    @property
+    def T(self) -> Any:
+        """The axes reversed."""
+        return np.transpose(self)
+
+    @property
+    def mT(self) -> Any:
+        """The last two axes exchanged."""
+        return np.swapaxes(self, -1, -2)
+
+    @property
+    def real(self) -> Tracer:
+        """The array itself."""
+        return self
+
+    def __len__(self) -> int:
+        if not self.shape:
+            raise self._refused("len() of a 0-d array")
+        return self.shape[0]
+
+    def __iter__(self) -> Any:
+        if not self.shape:
+            raise self._refused("iterating over a 0-d array")
+        return iter([self[k] for k in range(self.shape[0])])
+
+    def __repr__(self) -> str:
+        wish = self._pullback_sheet.wish_of(self._pullback_value)
+        return f"<traced array{' ' + wish if wish else ''} {self.dtype}{list(self.shape)}>"
+
+    # NumPy's ways in
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
+        return _called_ufunc(self, ufunc, method, inputs, options)
+
+    def __array_function__(
+        self, function: Any, types: Any, args: tuple[Any, ...], options: dict[str, Any]
+    ) -> Any:
+        row = ROWS.get(function)
+        if row is None:
+            name = public_name(function)
+            raise self._refused(name, hint=hint_for(name))
+        return _built(self._pullback_sheet, row, args, options)
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> NoReturn:
+        raise self._no_values("", NO_ARRAY)
+
+    # Subscripts
+
+    def __getitem__(self, key: Any) -> Tracer:
+        def build(sheet: Sheet, value: Any, key: Any) -> Any:
+            found, is_view = getitem(sheet, sheet.value(value), key)
+            return View(found) if is_view else found
+
+        row = Row("indexing", build)
+        return _built(self._pullback_sheet, row, (self, key), {})  # type: ignore[no-any-return]
+
+    def __setitem__(self, key: Any, value: Any) -> NoReturn:
+        raise self._refused("assigning to elements of a traced array", hint=NO_ASSIGNMENT)
+
+    def __contains__(self, item: Any) -> NoReturn:
+        raise self._refused("`in` with a traced array", hint="write np.any(x == item)")
+
+    # What would need the values
+
+    def __bool__(self) -> NoReturn:
+        raise self._refused("deciding (if, while, and, or, not) by a traced array", hint=NO_BOOL)
+
+    def __float__(self) -> NoReturn:
+        raise self._no_values("float()", NO_NUMBER)
+
+    def __int__(self) -> NoReturn:
+        raise self._no_values("int()", NO_NUMBER)
+
+    def __index__(self) -> NoReturn:
+        raise self._no_values("", "sizes are plain ints: use x.shape and len(x)")
+
+    def __complex__(self) -> NoReturn:
+        raise self._no_values("complex()", REAL_ONLY)
+
+    def _no_values(self, what: str, hint: str) -> TraceError:
+        """The refusal of what would need an array's values: told by what the user's line does."""
+        place = here()
+        hints = {"BINARY_SUBSCR": NO_TABLE, "STORE_SUBSCR": NO_STORE}
+        hint = hints.get(instruction(place.frame), hint)
+        name = called_name()
+        shown = f"`{place.text}`" if 0 < len(place.text) < 60 else what or "this"
+        return self._pullback_sheet.refusal(
+            f"{name or shown} needs a traced array's values, which can't be traced",
+            hint=hint_for(name, default=hint),
+        )
+
+    def __format__(self, spec: str) -> str:
+        return repr(self)
+
+    def __round__(self, digits: int = 0) -> Any:
+        return np.round(self, digits)
+
+    def __getattr__(self, name: str) -> Any:
+        if not name.startswith("_") and hasattr(np.ndarray, name):
+            raise self._refused(f".{name}", hint=hint_for(name, f"np.{name}"))
+        raise AttributeError(f"a traced array has no attribute {name!r}")
+
+    def _refused(self, what: str, hint: str = "") -> TraceError:
+        return self._pullback_sheet.refusal(f"{what} can't be traced", hint=hint)
+
+    # Methods of arrays
+
+    def astype(
+        self,
+        dtype: Any,
+        order: str = "K",
+        casting: str = "unsafe",
+        subok: bool = True,
+        copy: bool = True,
+    ) -> Any:
+        """The same numbers as another dtype."""
+        row = Row(".astype", table_shapes.astype)
+        return _built(self._pullback_sheet, row, (self, dtype), {"copy": copy})
+
+    def copy(self, order: str = "C") -> Any:
+        """The same array."""
+        return np.copy(self)
+
+    def conj(self) -> Any:
+        """The array itself."""
+        return np.positive(self)
+
+    conjugate = conj
+
+    def flatten(self, order: Any = "C") -> Any:
+        """One axis of all elements."""
+        return np.copy(np.ravel(self, order))
+
+    def reshape(self, *shape: Any, **options: Any) -> Any:
+        """The same elements in another shape."""
+        wanted = shape[0] if len(shape) == 1 and not isinstance(shape[0], int) else shape
+        return np.reshape(self, wanted, **options)
+
+    def transpose(self, *axes: Any) -> Any:
+        """The axes in another order."""
+        if len(axes) == 1 and not isinstance(axes[0], int):
+            axes = axes[0]
+        return np.transpose(self, axes or None)
+
+    def clip(self, min: Any = None, max: Any = None, **options: Any) -> Any:
+        """Not below ``min`` nor above ``max``."""
+        return np.clip(self, min, max, **options)
+
+
+def _method(name: str, function: Any) -> Callable[..., Any]:
+    def method(self: Tracer, *args: Any, **options: Any) -> Any:
+        return function(self, *args, **options)
+
+    method.__name__ = name
+    method.__doc__ = f"As the NumPy function {function.__name__}."
+    return method
+
+
+for _name in (
+    *("sum", "prod", "mean", "var", "std", "max", "min", "argmax", "argmin", "any", "all"),
+    *("dot", "trace", "diagonal", "swapaxes", "squeeze", "ravel", "repeat", "take", "round"),
+):
+    setattr(Tracer, _name, _method(_name, getattr(np, _name)))
+
+
+# --------------------------------------------------------------------------------------------------
+# Operations
+
+
+def _called_ufunc(
+    self: Tracer, ufunc: Any, method: str, inputs: tuple[Any, ...], options: dict[str, Any]
+) -> Any:
+    sheet = self._pullback_sheet
+    row = ROWS.get(ufunc)
+    out = options.pop("out", None)
+    options = {k: v for k, v in options.items() if not (k == "where" and v is True)}
+    if method == "__call__" and row is not None and out is None:
+        return _built(sheet, row, inputs, options)
+    name = public_name(ufunc)
+    if not known_ufunc(ufunc) and row is None:
+        raise self._refused(name, hint=hint_for(ufunc.__name__, name))
+    if out is not None:
+        return _in_place(self, ufunc, method, inputs, options, out)
+    if method == "reduce":
+        return _reduced(self, ufunc, inputs, options)
+    if method not in ("__call__", "outer"):
+        raise self._refused(f"{name}.{method}", hint=hint_for(method))
+
+    def build(
+        sheet: Sheet, *args: Any, dtype: Any = None, casting: str = "", order: str = ""
+    ) -> Any:
+        if method == "outer":
+            first, second = map(sheet.value, args)
+            args = (expanded(first, range(first.ndim, first.ndim + second.ndim)), second)
+        return apply_ufunc(sheet, ufunc, args, dtype)
+
+    return _built(sheet, Row(name, build), inputs, options)
+
+
+_REDUCTIONS: dict[str, Any] = {
+    "add": np.sum,
+    "multiply": np.prod,
+    "maximum": np.max,
+    "minimum": np.min,
+    "logical_and": np.all,
+    "logical_or": np.any,
+}
+
+
+def _reduced(self: Tracer, ufunc: Any, inputs: tuple[Any, ...], options: dict[str, Any]) -> Any:
+    function = _REDUCTIONS.get(ufunc.__name__)
+    if function is None:
+        name = public_name(ufunc)
+        raise self._refused(f"{name}.reduce", hint="use np.sum, np.prod, np.max or np.min")
+    array, *positional = inputs
+    names = ("axis", "dtype", "out", "keepdims")
+    given = {"axis": 0, **dict(zip(names, positional, strict=False)), **options}
+    given = {k: v for k, v in given.items() if not (k in ("dtype", "out") and v is None)}
+    return function(array, **given)
+
+
+def _in_place(
+    self: Tracer,
+    ufunc: Any,
+    method: str,
+    inputs: tuple[Any, ...],
+    options: dict[str, Any],
+    out: tuple[Any, ...],
+) -> Any:
+    """``x += y``: the same tracer goes on with the new value, as NumPy's array would."""
+    sheet = self._pullback_sheet
+    name = public_name(ufunc)
+    target = out[0]
+    if len(out) != 1 or method != "__call__" or options or not isinstance(target, Tracer):
+        raise self._refused(f"{name} with out=", hint="write y = np.add(x, ...) without out=")
+    memory = target._memory
+    if memory.argument:
+        raise self._refused(
+            "changing an argument in place (+=, -=, *=, out=)",
+            hint="write x = x + ..., which makes a new array",
+        )
+    if memory.views:
+        raise self._refused(
+            "changing an array in place that shares memory with another one (its view or base)",
+            hint="write x = x + ..., which makes a new array",
+        )
+
+    def build(sheet: Sheet, *args: Any) -> Any:
+        value: Value = apply_ufunc(sheet, ufunc, args)
+        if not np.can_cast(value.dtype, target.dtype, "same_kind"):
+            raise TypeError(f"can't put {value.dtype} into an array of {target.dtype} in place")
+        if value.shape != target.shape and target.shape:
+            if np.broadcast_shapes(value.shape, target.shape) != target.shape:
+                raise ValueError(f"shape {value.shape} doesn't fit into {target.shape}")
+            value = broadcast(value, target.shape)
+        return value if not target.shape else cast(value, target.dtype)
+
+    new = _built(sheet, Row(name, build), inputs, {})
+    if not target.shape:
+        return new  # NumPy's scalars are never changed
+    target._pullback_value = new._pullback_value
+    return target
+
+
+def _built(sheet: Sheet, row: Row, args: Sequence[Any], options: dict[str, Any]) -> Any:
+    """What a row makes of its arguments, each value a statement; errors name the user's line."""
+    place = sheet.place = here()
+    if place.frame is not None:
+        sheet.frames[id(place.frame)] = place.frame
+    options = {k: v for k, v in options.items() if not _is_default(k, v)}
+    try:
+        inspect.signature(row.build).bind(sheet, *args, **options)
+    except TypeError:
+        raise _unknown_argument(sheet, row, args, options) from None
+    try:
+        found = row.build(sheet, *args, **options)
+        return _kept(sheet, row, found, args, place.name)
+    except PullbackError:
+        raise
+    except (ValueError, TypeError, IndexError, OverflowError) as error:
+        raise sheet.refusal(
+            f"{row.name}: {error}",
+            found=_shapes(args),
+            hint="NumPy refuses this too: check shapes, axes and dtypes",
+        ) from error
+
+
+def _is_default(name: str, value: Any) -> bool:
+    """Whether an option says nothing: NumPy's own functions pass these on."""
+    return (
+        value is np._NoValue
+        or (name == "out" and value is None)
+        or (name == "where" and value is True)
+        or (name == "initial" and value is None)
+    )
+
+
+def _unknown_argument(
+    sheet: Sheet, row: Row, args: Sequence[Any], options: Mapping[str, Any]
+) -> TraceError:
+    known = inspect.signature(row.build).parameters
+    wrong = [name for name in options if name not in known]
+    shown = ", ".join(f"{name}=" for name in wrong)
+    hints = {
+        "out": "write y = ... without out=",
+        "where": "write np.where(mask, x, 0) first",
+        "initial": "add the initial value afterwards",
+    }
+    return sheet.refusal(
+        f"{row.name} with {shown or 'these arguments'} can't be traced",
+        found=_shapes(args),
+        hint=next((hints[name] for name in wrong if name in hints), "leave the argument out"),
+    )
+
+
+def _shapes(args: Sequence[Any]) -> str:
+    def one(arg: Any) -> str:
+        if isinstance(arg, list | tuple):
+            return "[" + ", ".join(map(one, arg)) + "]"
+        if isinstance(arg, Tracer | np.ndarray):
+            return f"{arg.dtype}{list(arg.shape)}"
+        return repr(arg)[:40]
+
+    return ", ".join(map(one, args))
+
+
+def _kept(sheet: Sheet, row: Row, found: Any, args: Sequence[Any], wish: str) -> Any:
+    view = row.view
+    if isinstance(found, View):
+        view, found = True, found.value
+    if isinstance(found, tuple | list) and any(isinstance(part, Value) for part in found):
+        return type(found)(_kept(sheet, row, part, args, "") for part in found)
+    if not isinstance(found, Value):
+        return found
+    kept = sheet.keep(found)
+    if found.weak is not None:
+        kept = replace(kept, weak=found.weak)
+    sheet.name(kept.tensor, wish)
+    memory = None
+    if view:
+        base = next((arg for arg in args if isinstance(arg, Tracer)), None)
+        if base is not None:
+            memory = base._memory
+            memory.views += 1
+    return Tracer(sheet, kept, memory)
