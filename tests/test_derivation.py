@@ -257,7 +257,7 @@ def test_source_of_an_unknown_backend_lists_those_there_are() -> None:
 
 def test_a_registered_backend_is_called(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_BACKENDS", dict(module._BACKENDS))
-    register_backend("names", lambda b: " ".join(t.name for t in b.gradients), style="short")
+    register_backend("names", lambda d: " ".join(t.name for t in d.backward.gradients), style="short")
     assert derived("affine").source("names", style="short") == "dX dW db"
 
 

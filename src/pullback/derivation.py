@@ -24,7 +24,7 @@ from .notation.latex import latex
 from .notation.matrix import MatrixForm, matrix_form
 from .notation.plain import show
 
-Spelling = Callable[[Backward], str]
+Spelling = Callable[["Derivation"], str]
 
 _BACKENDS: dict[tuple[str, str], Spelling] = {}
 _SERVICES: dict[str, Callable[..., Any]] = {}
@@ -34,7 +34,7 @@ _REGISTERS = "pullback.report.services"
 
 
 def register_backend(name: str, spell: Spelling, *, style: str = "compact") -> None:
-    """Makes ``Derivation.source(name, style=style)`` give ``spell(backward)``."""
+    """Makes ``Derivation.source(name, style=style)`` give ``spell(derivation)``."""
     _BACKENDS[name, style] = spell
 
 
@@ -416,7 +416,7 @@ class Derivation:
             raise ArgumentError(
                 "no such source is written", expected=known, found=f"{backend}, {style}"
             )
-        return _BACKENDS[backend, style](self.backward)
+        return _BACKENDS[backend, style](self)
 
     def compile(self) -> Pair:
         """The pair ``forward(...) -> (Y, cache)`` and ``backward(dY, cache) -> gradients``.

@@ -10,10 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pullback.calculus.reverse import reverse
+from pullback.derivation import Derivation
 from pullback.ir.program import reads
 from pullback.notation.parse import parse
+from pullback.report.circuit import gate_circuit
+from pullback.report.circuit import words as gate_words
 from pullback.report.curve import MOST_POINTS, curve, running_mean, thinned, ticks
-from pullback.report.graph import gates, graph
+from pullback.report.graph import graph
 from pullback.report.layers import Box, lay_out
 from tests.report.forms import FORMS, HOSTILE, derived, hostile
 
@@ -46,9 +50,6 @@ def test_graph_has_a_box_a_value_and_an_edge_a_read(name: str) -> None:
 
 
 def test_gradients_flow_only_where_something_is_differentiated() -> None:
-    from pullback.calculus.reverse import reverse
-    from pullback.derivation import Derivation
-
     program = parse("L[] = sum(n) X[n,y[n]]*w[n]")
     x = next(t for t in program.inputs if t.name == "X")
     paths = [p.get("class") for p in drawn(graph(Derivation(reverse(program, (x,))))).iter()]
@@ -56,8 +57,29 @@ def test_gradients_flow_only_where_something_is_differentiated() -> None:
 
 
 def test_values_stand_in_the_boxes() -> None:
-    root = drawn(graph(derived("mlp"), {"L": 0.73}, {"L": 1.0}))
-    assert "0.73" in words(root) and "dL = 1" in words(root)
+    assert "= 0.73" in words(drawn(graph(derived("mlp"), {"L": 0.73})))
+
+
+def test_gates_carry_values_and_gradients() -> None:
+    program = parse("f[] = sigmoid(w0[]*x0[] + w1[]*x1[] + w2[])")
+    values = {"w0": 2.0, "x0": -1.0, "w1": -3.0, "x1": -2.0, "w2": -3.0}
+    made = Derivation(reverse(program))
+    shown = gate_circuit(made, values)
+    assert [shown.kinds[s.target.name] for s in shown.program.statements] == [
+        "multiply",
+        "multiply",
+        "add",
+        "add",
+        "sigmoid",
+    ]
+    f = 1 / (1 + math.exp(-1.0))
+    slope = f * (1 - f)
+    expected = {"w0": -1, "x0": 2, "w1": -2, "x1": -3, "w2": 1}
+    assert math.isclose(shown.values["f"], f) and shown.slopes["f"] == 1
+    for name, factor in expected.items():
+        assert math.isclose(shown.slopes[name], factor * slope)
+    found = words(drawn(graph(made, values, gates=True)))
+    assert "= -1" in found and f"dw1 = {-2 * slope:.4g}" in found and f"= {f:.4g}" in found
 
 
 def test_hostile_names_are_text_in_the_graph() -> None:
@@ -79,7 +101,7 @@ def test_hostile_names_are_text_in_the_graph() -> None:
     ],
 )
 def test_gates_are_named(source: str, found: tuple[str, ...]) -> None:
-    assert gates(parse(source).statements[-1].body) == found
+    assert gate_words(parse(source).statements[-1].body) == found
 
 
 edge_lists = st.integers(1, 12).flatmap(

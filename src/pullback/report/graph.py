@@ -4,28 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from ..derivation import Derivation, shape_text
-from ..ir.expr import (
-    Access,
-    Add,
-    Apply,
-    Arg,
-    Expr,
-    Guard,
-    Mul,
-    Number,
-    Power,
-    Reduce,
-    Select,
-    SizeOf,
-    Tensor,
-)
+from ..ir.expr import Tensor
 from ..ir.program import Define, reads
-from ..ir.subscripts import Lookup
-from ..ir.walk import Tree, children
 from ..notation.plain import show
+from .circuit import Circuit, circuit, gate_circuit
 from .layers import Box, Layout, lay_out
 from .mathml import text
 
@@ -34,7 +18,6 @@ LINE = 18.0
 PAD = 12.0
 PORT_GAP = 24.0  # between two edges that meet the same side of a box
 MOST_LETTERS = 36
-MOST_GATES = 4
 
 STYLE = """
 .pb-graph { font: 12px ui-sans-serif, system-ui, sans-serif; }
@@ -53,9 +36,6 @@ STYLE = """
 .pb-graph .backward-head { fill: var(--pb-gradient, #b4236c); }
 """
 
-POWERS = {"2": "square", "1/2": "square root", "-1": "divide", "-1/2": "divide by root"}
-NAMES = {"maximum": "max", "minimum": "min"}
-
 
 @dataclass(frozen=True)
 class Node:
@@ -68,7 +48,6 @@ class Node:
     lines: tuple[tuple[str, str], ...]
     title: str
     input: bool
-    gradient: str
 
     @property
     def box(self) -> Box:
@@ -77,145 +56,60 @@ class Node:
         return Box(widest * LETTER + 2 * PAD, len(self.lines) * LINE + 2 * PAD - 6, self.input)
 
 
-def graph(
-    derivation: Derivation, values: Mapping[str, Any] = {}, gradients: Mapping[str, Any] = {}
-) -> str:
+def graph(derivation: Derivation, values: Mapping[str, float] = {}, *, gates: bool = False) -> str:
     """The ``<svg>`` of a derivation's graph.
 
-    A box is an input or a statement with what it computes: gate, name, shape, the gradient that
-    arrives. ``values`` and ``gradients``, by tensor, are written into the boxes where they are
-    single numbers.
+    A box is an input or a statement with what it computes: what it does, name, shape, the gradient
+    that arrives. ``gates=True`` draws one box a gate instead. ``values`` are single numbers, by
+    name, to write into the boxes; where they are those of all inputs of a graph of gates, every
+    value and every gradient is written (those of the outputs are 1).
     """
-    nodes = list(_nodes(derivation, values, gradients))
+    drawn = gate_circuit(derivation, values) if gates else circuit(derivation, values)
+    return draw(drawn)
+
+
+def draw(shown: Circuit) -> str:
+    """The ``<svg>`` of a circuit."""
+    nodes = list(_nodes(shown))
     place = {node.tensor: k for k, node in enumerate(nodes)}
-    edges = [
-        (place[t], place[s.target])
-        for s in derivation.backward.program.statements
-        for t in reads(s)
-        if t in place and s.target in place
-    ]
+    edges = [(place[t], place[s.target]) for s in shown.program.statements for t in reads(s)]
     layout = lay_out([node.box for node in nodes], edges)
-    drawn = [
-        *_edges(nodes, edges, layout),
+    parts = [
+        *_edges(nodes, edges, layout, shown),
         *(_box(node, *layout.places[k]) for k, node in enumerate(nodes)),
     ]
-    label = f"Computational graph with {len(nodes)} values"
     margin = 4
     view = f"{-margin} {-margin} {layout.width + 2 * margin:.0f} {layout.height + 2 * margin:.0f}"
     return (
         f'<svg class="pb-graph" xmlns="http://www.w3.org/2000/svg" viewBox="{view}" '
         f'width="{layout.width + 2 * margin:.0f}" height="{layout.height + 2 * margin:.0f}" '
-        f'role="img" aria-label="{text(label)}"><style>{STYLE}</style>{"".join(drawn)}</svg>'
+        f'role="img" aria-label="Computational graph with {len(nodes)} values">'
+        f"<style>{STYLE}</style>{''.join(parts)}</svg>"
     )
 
 
-def _nodes(
-    derivation: Derivation, values: Mapping[str, Any], gradients: Mapping[str, Any]
-) -> Iterator[Node]:
-    program = derivation.backward.program
-    used = {t for s in program.statements for t in reads(s)}
-    upstream = {s.of: s.target.name for s in derivation.backward.statements if s.of}
-    outputs = dict.fromkeys(t for t in program.outputs if t.kind == "float")
-    for output, cotangent in zip(outputs, derivation.backward.cotangents, strict=False):
-        upstream.setdefault(output.name, cotangent.name)
-    own = {s.target: s for s in program.statements}
-    for tensor in [*(t for t in program.inputs if t in used), *own]:
+def _nodes(shown: Circuit) -> Iterator[Node]:
+    own = {s.target: s for s in shown.program.statements}
+    used = {t for s in own.values() for t in reads(s)}
+    for tensor in [*(t for t in shown.program.inputs if t in used), *own]:
         statement = own.get(tensor)
-        gradient = upstream.get(tensor.name, "")
-        lines = list(_lines(tensor, statement))
-        value = _number_text(values.get(tensor.name))
-        if value:
-            lines.append(("value", value))
-        if gradient:
-            arrived = _number_text(gradients.get(tensor.name))
-            lines.append(("gradient", f"{gradient} = {arrived}" if arrived else gradient))
         title = show(statement) if statement else f"input {tensor.name} {shape_text(tensor.shape)}"
-        yield Node(tensor, tuple(lines), title, statement is None, gradient)
+        yield Node(tensor, tuple(_lines(tensor, statement, shown)), title, statement is None)
 
 
-def _lines(tensor: Tensor, statement: Define | None) -> Iterator[tuple[str, str]]:
-    if statement is not None:
-        yield "gate", " · ".join(gates(statement.body))
-    yield "name", f"{tensor.name}  {shape_text(tensor.shape)}" if tensor.shape else tensor.name
+def _lines(tensor: Tensor, statement: Define | None, shown: Circuit) -> Iterator[tuple[str, str]]:
+    name = tensor.name
+    if statement is not None and shown.kinds[name]:
+        yield "gate", shown.kinds[name]
+    value = shown.values.get(name)
+    shape = shape_text(tensor.shape) if tensor.shape else ""
+    yield "name", f"{name}  {shape if value is None else f'= {value:.4g}'}"
     if statement is not None:
         source = " ".join((statement.source.text or show(statement)).split())
         yield "code", source if len(source) <= MOST_LETTERS else source[: MOST_LETTERS - 1] + "…"
-
-
-def _number_text(value: Any) -> str:
-    """A single number, short; nothing for arrays."""
-    if value is None or getattr(value, "ndim", None) or isinstance(value, list | tuple | dict):
-        return ""
-    return f"{float(value):.4g}"
-
-
-def gates(body: Expr) -> tuple[str, ...]:
-    """What a statement does, innermost first: at most four words for its gates.
-
-    >>> from pullback.ir.expr import add, mul, number
-    >>> gates(add(mul(number(2), number(3)), number(1)))
-    ('scale', 'add')
-    """
-    found = tuple(dict.fromkeys(_gates(body)))
-    return found if len(found) <= MOST_GATES else (*found[: MOST_GATES - 1], "…")
-
-
-def _gates(node: Tree) -> Iterator[str]:
-    match node:
-        case Mul((Power(SizeOf(), minus_one), Reduce("sum", _, _, body))) if minus_one == -1:
-            yield from _gates(body)
-            yield "mean"
-        case Reduce("sum", _, _, Mul(factors)) if _operands(factors) > 1:
-            for factor in factors:
-                yield from _gates(factor)
-            yield "sum of products"
-        case _:
-            for child in children(node):
-                yield from _gates(child)
-            yield from _gate(node)
-
-
-def _gate(node: Tree) -> tuple[str, ...]:
-    match node:
-        case Add(terms) if len(terms) > 1:
-            return ("subtract",) if len(terms) == 2 and _negated(terms[1]) else ("add",)
-        case Mul(factors) if _operands(factors) > 1:
-            return ("multiply",)
-        case Mul((Number(value, _), _)) if value == -1:
-            return ()  # a minus sign
-        case Mul(factors) if len(factors) > 1 and not any(isinstance(f, Power) for f in factors):
-            return ("scale",)
-        case Power(SizeOf(), _):
-            return ()
-        case Power(_, exponent):
-            return (POWERS.get(str(exponent), "power"),)
-        case Apply(function, _):
-            return (NAMES.get(function, function),)
-        case Reduce(name, _, _, _):
-            return (f"{name} over an index" if name in ("max", "min") else name,)
-        case Arg(name, _, _, _, _):
-            return (f"arg {name}",)
-        case Select():
-            return ("choose",)
-        case Guard():
-            return ("mask",)
-        case Access(_, subs) if any(isinstance(sub.atom, Lookup) for sub in subs):
-            return ("gather",)
-        case _:
-            return ()
-
-
-def _operands(factors: tuple[Expr, ...]) -> int:
-    """Factors that vary, quotients and masks not counted."""
-    return sum(not isinstance(f, Number | SizeOf | Guard | Power) for f in factors)
-
-
-def _negated(term: Expr) -> bool:
-    return (
-        isinstance(term, Mul)
-        and isinstance(term.factors[0], Number)
-        and term.factors[0].value == -1
-    )
+    if name in shown.gradients:
+        slope = shown.slopes.get(name)
+        yield "gradient", shown.gradients[name] + ("" if slope is None else f" = {slope:.4g}")
 
 
 # Drawing
@@ -241,7 +135,9 @@ def _box(node: Node, x: float, y: float) -> str:
     )
 
 
-def _edges(nodes: list[Node], edges: list[tuple[int, int]], layout: Layout) -> Iterator[str]:
+def _edges(
+    nodes: list[Node], edges: list[tuple[int, int]], layout: Layout, shown: Circuit
+) -> Iterator[str]:
     leaving = _ports(nodes, edges, layout, 0)
     entering = _ports(nodes, edges, layout, 1)
     for k, ((start, end), bends) in enumerate(zip(edges, layout.bends, strict=True)):
@@ -250,7 +146,7 @@ def _edges(nodes: list[Node], edges: list[tuple[int, int]], layout: Layout) -> I
         y1 = layout.places[start][1] + upper.box.height / 2
         y2 = layout.places[end][1] - lower.box.height / 2
         # The gradient flows wherever both ends are on the way back, absorbed gradients included.
-        backward = upper.tensor.kind == "float" and _differentiated(upper, nodes, edges)
+        backward = {upper.tensor, lower.tensor} <= shown.active
         shift = 3.5 if backward else 0.0
         path = _curve(x1 - shift, y1, bends, x2 - shift, y2 - 5, -shift)
         yield f'<path class="forward" d="{path}"/>' + _head("forward-head", x2 - shift, y2, 1)
@@ -282,16 +178,6 @@ def _towards(
     if bends:
         return bends[-1 if side else 0][0]
     return layout.places[edge[1 - side]][0]
-
-
-def _differentiated(node: Node, nodes: list[Node], edges: list[tuple[int, int]]) -> bool:
-    """Whether a gradient with respect to this value, or to something before it, is asked for."""
-    if node.gradient:
-        return True
-    if node.input:
-        return False
-    place = nodes.index(node)
-    return any(_differentiated(nodes[a], nodes, edges) for a, b in edges if b == place)
 
 
 def _curve(

@@ -277,7 +277,7 @@ def _dimensions(derivation: Derivation) -> Iterator[Block]:
         yield Prose(
             "Named sizes: " + "; ".join(_size_text(derivation, name) for name in sizes) + "."
         )
-    rows = [_dimension_row(row) for row in derivation.dimensions]
+    rows = [_dimension_row(row) for row in derivation.dimensions if _has_shape(row)]
     if rows:
         yield Table(("value", "how the shapes fit", "check"), tuple(rows))
 
@@ -291,6 +291,10 @@ def _size_text(derivation: Derivation, name: str) -> str:
     ]
     value = f" = {derivation.sizes[name]}" if name in derivation.sizes else ""
     return f"{name}{value}" + (f" ({', '.join(places)})" if places else "")
+
+
+def _has_shape(row: Dimensions) -> bool:
+    return any(t.shape for t in (row.statement.target, *row.operands))
 
 
 def _dimension_row(row: Dimensions) -> tuple[Cell, ...]:
@@ -323,7 +327,7 @@ def _residual_row(derivation: Derivation, stored: Stored) -> tuple[Cell, ...]:
 
 def _jacobians(derivation: Derivation) -> Iterator[Block]:
     found = sorted(
-        derivation.jacobians,
+        (j for j in derivation.jacobians if j.output.shape and j.input.shape),
         key=lambda j: (-_known(j, derivation), -len(j.shape)),
     )
     if not found:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from os import PathLike
 from pathlib import Path
-from typing import Any
 
 from .. import __version__
 from ..derivation import Derivation
+from .circuit import is_scalar
 from .curve import curve
 from .graph import graph
 from .html import article, roles, section
@@ -29,7 +29,7 @@ def write_report(
     losses: Sequence[float] | Mapping[str, Sequence[float]] | None = None,
     title: str = "",
     extra: Mapping[str, str] | None = None,
-    values: Mapping[str, Any] | None = None,
+    values: Mapping[str, float] | None = None,
 ) -> None:
     """Writes :func:`page` to a file, its folder made where there is none. Raises OSError."""
     target = Path(path)
@@ -45,17 +45,19 @@ def page(
     losses: Sequence[float] | Mapping[str, Sequence[float]] | None = None,
     title: str = "",
     extra: Mapping[str, str] | None = None,
-    values: Mapping[str, Any] | None = None,
+    values: Mapping[str, float] | None = None,
 ) -> str:
     """The HTML of a report.
 
     ``losses`` is a loss a step, or several named series; ``extra`` paragraphs of plain text by
-    their titles; ``values`` single numbers, by tensor, to write into the graph.
+    their titles; ``values`` single numbers, by name, to write into the graph. A program of numbers
+    is drawn gate by gate.
     """
     classes = roles(derivation)
     parts = outline(derivation)
     sections = [(part.anchor, part.title, section(part, classes)) for part in parts]
-    figure = _figure(graph(derivation, values or {}), LEGEND)
+    fine = is_scalar(derivation.backward.program)
+    figure = _figure(graph(derivation, values or {}, gates=fine), LEGEND)
     sections.insert(
         2, ("graph", "Computational graph", _titled("graph", "Computational graph", figure))
     )

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
+from ..backends.flat import spell_flat
 from ..backends.numpy import spell_pair
 from ..calculus.step import Backward
 from ..derivation import Check, Derivation, Pair, register_backend, register_service
+from ..runtime.derived import Gradients
 from ..runtime.load import load_module
 from ..verify import steps
 from ..verify.programs import check_backward_program
@@ -15,32 +17,6 @@ from ..verify.report import Comparison
 from .html import fragment
 from .terminal import Terminal, show
 from .text import markdown, text
-
-
-class Gradients(tuple[Any, ...]):
-    """Gradients in the order they were asked for, also by the input's name.
-
-    >>> pair = Gradients.of(("X", "W"), (1.0, 2.0))
-    >>> dX, dW = pair
-    >>> pair["W"]
-    2.0
-    """
-
-    names: tuple[str, ...]
-
-    @classmethod
-    def of(cls, names: Sequence[str], values: Sequence[Any]) -> Gradients:
-        """Values by their names."""
-        made = cls(values)
-        made.names = tuple(names)
-        return made
-
-    def __getitem__(self, key: Any) -> Any:
-        if isinstance(key, str):
-            if key not in self.names:
-                raise KeyError(f"{key}; the gradients are of {', '.join(self.names)}")
-            key = self.names.index(key)
-        return super().__getitem__(key)
 
 
 def compile_pair(derivation: Derivation) -> Pair:
@@ -56,6 +32,10 @@ def compile_pair(derivation: Derivation) -> Pair:
 
     named.__doc__ = f"Gradients of {', '.join(names)}."
     return Pair(module.forward, named)
+
+
+def _flat(derivation: Derivation) -> str:
+    return spell_flat(derivation.backward, conventions=derivation.conventions)
 
 
 def check_steps(backward: Backward, seed: int) -> tuple[Check, ...]:
@@ -79,7 +59,8 @@ def _result(found: Comparison) -> Check:
 
 
 def _register() -> None:
-    register_backend("numpy", spell_pair)
+    register_backend("numpy", lambda made: spell_pair(made.backward))
+    register_backend("numpy", _flat, style="flat")
     register_service("compile", compile_pair)
     register_service("check_steps", check_steps)
     register_service("check", check)
