@@ -38,8 +38,8 @@ from .numpy.arrays import aligned
 from .numpy.code import tuple_of
 from .numpy.expressions import Context, Speller
 from .numpy.facts import Facts
-from .numpy.module import QUIET, imports
-from .numpy.scope import INDENT, Scope
+from .numpy.module import function, imports
+from .numpy.scope import Scope
 from .numpy.statements import returned, statement
 
 # What each kind of gate does to a gradient.
@@ -125,7 +125,7 @@ class _Tape:
         self.given = set(backward.cotangents)
         self.started: set[Tensor] = set()
         self.lines: list[Line] = []
-        for output, cotangent in zip(dict.fromkeys(floats), backward.cotangents, strict=False):
+        for output, cotangent in dict(zip(floats, backward.cotangents, strict=True)).items():
             self.seed(output, cotangent)
         for gate in reversed(self.gates):
             self.reverse(gate)
@@ -199,8 +199,7 @@ class _Tape:
         facts.learn([*(gate.define for gate in forward), *(line.define for line in lines)])
         back = Scope([*backward.cotangents, *residuals], facts)
         self.spell_backward(back, lines, comments)
-        sizes: list[str] = []
-        back_head = back.head(keyword_sizes=sizes)
+        back_head, sizes = back.head()
 
         front = Scope(backward.program.inputs, facts)
         speller = Speller(front)
@@ -211,15 +210,11 @@ class _Tape:
             _remark(front, count, FORWARD.get(gate.kind, gate.kind) if comments else "")
         results = returned(front, outputs, backward.program.inputs)
         saved = [str(front.read(t)) for t in residuals]
-        saved += [front.size_name(next(n for n in back.sizes if back.sizes[n] == s)) for s in sizes]
+        keys = {name: key for key, name in back.sizes.names.items()}
+        saved += [front.sizes.name(keys[name]) for name in sizes]
         value = results[0] if len(results) == 1 else tuple_of(results)
-        returns = f"return {value}, {tuple_of(saved)}"
-        keywords: list[str] = []
-        head = front.head(keyword_sizes=keywords, extra=[returns])
         arguments = [str(front.read(t)) for t in backward.program.inputs]
-        if keywords:
-            arguments += ["*", *keywords]
-        first = _function(front, "forward", arguments, [*head, *front.lines, returns])
+        first = function(front, "forward", arguments, f"{value}, {tuple_of(saved)}")
 
         cotangents = [str(back.read(t)) for t in backward.cotangents]
         argument = cotangents[0] if len(cotangents) == 1 else "cotangents"
@@ -228,9 +223,8 @@ class _Tape:
         if entries:
             unpacked.append(f"{tuple_of(entries)[1:-1]} = cache")
         gradients = returned(back, backward.gradients, backward.cotangents)
-        ending = f"return {', '.join(gradients) or '()'}"
-        body = [*unpacked, *back_head, *back.lines, ending]
-        second = _function(back, "backward", [argument, "cache"], body)
+        value = ", ".join(gradients) or "()"
+        second = function(back, "backward", [argument, "cache"], value, [*unpacked, *back_head])
         both = imports(front) + [line for line in imports(back) if line not in imports(front)]
         return "\n".join([*both, "", "", *first, "", "", *second]) + "\n"
 
@@ -310,11 +304,11 @@ def local_gradient(gate: Gate, of: Tensor) -> str:
             x: Expr = Access(Tensor("x", ()), ())
             inner = x if exponent == 2 else Power(x, exponent - 1)
             found: Expr | None = Mul((number(exponent), inner))
-        case Apply(function, args):
+        case Apply(called, args):
             letters = "x" if len(args) == 1 else "abc"
             names = tuple(Access(Tensor(letter, ()), ()) for letter in letters[: len(args)])
             read = [k for k, arg in enumerate(args) if of in tensors(arg)]
-            partial = TABLE[function].partials[read[0]] if read else None
+            partial = TABLE[called].partials[read[0]] if read else None
             found = partial(names, y) if partial is not None else None
         case _:
             found = None
@@ -336,8 +330,3 @@ def _remark(scope: Scope, start: int, text: str) -> None:
     """Puts a remark behind the last of the lines from ``start`` on."""
     if text and len(scope.lines) > start:
         scope.lines[-1] = f"{scope.lines[-1]:<{COLUMN}}  # {text}"
-
-
-def _function(scope: Scope, name: str, arguments: Sequence[str], lines: Sequence[str]) -> list[str]:
-    head = [QUIET] if scope.quiet else []
-    return [*head, f"def {name}({', '.join(arguments)}):", *(INDENT + line for line in lines)]

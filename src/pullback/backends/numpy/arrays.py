@@ -22,6 +22,7 @@ class Array:
     ``view`` tells that it may share memory with something that has a name. ``update`` is the outermost
     operation as (left operand, operator, right operand) where the left one has the result's shape and dtype.
     ``count`` is the size that a number is; of a sum it is how many terms it has, and ``mean`` is their mean.
+    ``inner`` is, of overlapping windows, the index along which memory is contiguous.
     """
 
     code: Code
@@ -32,6 +33,7 @@ class Array:
     update: tuple[str, str, str] | None = None
     mean: Array | None = None
     count: Size | None = None
+    inner: Index | None = None
 
     @property
     def indices(self) -> tuple[Index, ...]:

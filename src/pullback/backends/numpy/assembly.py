@@ -28,6 +28,7 @@ def assembled(speller: Speller, define: Define, name: str) -> bool:
     if not parts or any(not _spellable(piece) for piece in parts):
         return False
     work = _Assembly(speller, define, name)
+    speller.share(*dense, *(piece.body for piece in parts))
     if outer and len(dense) + sum(not _is_sparse(piece) for piece in parts) <= 1:
         dense = [mul(*outer, body) for body in dense]
         parts = [replace(piece, body=mul(*outer, piece.body)) for piece in parts]
@@ -115,6 +116,7 @@ class _Assembly:
             assign(self.speller, self.name, add(*dense), self.define, fresh=True)
             self.filled = True
             return
+        self.speller.claim("")  # from here on the name stands for the array that is filled
         scope.emit(f"{self.name} = {self.speller.zeros(self.define.target)}")
         self.filled = _overlap(parts)
 

@@ -50,10 +50,12 @@ from ...ir.subscripts import (
     bounds,
     inside,
 )
-from . import functions, padding, products, taps, views
+from ...ir.walk import Tree, accesses
+from . import functions, padding, products, sharing, taps, views
 from .arrays import Array, aligned, broadcast_axes, frame_of, renamed, squeezed, transposed
 from .code import ATOM, POWER, PRODUCT, Code, binary, call, elementwise, item, leaf, method, minus, tuple_of
 from .dtypes import floated, is_float, is_integer, promoted
+from .extents import LOCAL
 from .scope import Scope
 
 
@@ -85,9 +87,31 @@ class Speller:
     target: str = ""
     done: dict[Expr, Access] = field(default_factory=dict)
     grids: dict[Index, Array] = field(default_factory=dict)
+    common: frozenset[Tree] = frozenset()
+    shared: dict[Tree, Array] = field(default_factory=dict)
 
     def value(self, expr: Expr, context: Context) -> Array:
-        """The array that holds an expression, over the indices it depends on."""
+        """The array that holds an expression, over the indices it depends on; shared ones get a name."""
+        if not self.common or not isinstance(expr, sharing.COSTLY) or self.scope.indent:
+            return self._value(expr, context)
+        form, own = sharing.canonical(expr)
+        if form not in self.common or not all(map(padding.in_bounds, accesses(expr))):
+            return self._value(expr, context)
+        if form not in self.shared:
+            array = squeezed(self._value(expr, context))
+            if not array.axes and array.weak:
+                return array
+            array = self.named(array, sharing.wanted_name(expr))
+            self.shared[form] = renamed(array, {i: Index(f"#{n}", i.extent) for n, i in enumerate(own)})
+        names = {Index(f"#{n}", i.extent): i for n, i in enumerate(own)}
+        return renamed(self.shared[form], names)
+
+    def share(self, *bodies: Expr) -> None:
+        """From now on, what stands in several places of these expressions is computed once."""
+        self.common = sharing.repeated(bodies)
+        self.shared = {}
+
+    def _value(self, expr: Expr, context: Context) -> Array:
         match expr:
             case Number():
                 return number_array(expr)
@@ -103,6 +127,10 @@ class Speller:
                 return self.sum(terms, context)
             case Mul(factors):
                 return self.product(factors, context)
+            case Power(base, exponent) if exponent < 0:
+                self.risk(context)
+                one = Array(Code("1"), (), "weak int")
+                return self.divided(one, self.inverse(expr, context), context)
             case Power(base, exponent):
                 return self.power(self.value(base, context), exponent, context)
             case Reduce():
@@ -254,8 +282,8 @@ class Speller:
             match factor:
                 case Number(value, ""):
                     coefficient *= value
-                case Power(base, exponent) if exponent < 0:
-                    below.append(self.power(self.value(base, context), -exponent, context))
+                case Power(_, exponent) if exponent < 0:
+                    below.append(self.inverse(factor, context))
                     self.risk(context)
                 case _:
                     above.append(self.value(factor, context))
@@ -313,12 +341,14 @@ class Speller:
         dtype = "weak float" if left.weak and right.weak else "float64"
         return result.with_code(result.code, dtype=dtype)
 
+    def inverse(self, power: Power, context: Context) -> Array:
+        """What to divide by instead of multiplying by a power with a negative exponent."""
+        if power.exponent == -1:
+            return self.value(power.base, context)
+        return self.value(Power(power.base, -power.exponent), context)
+
     def power(self, base: Array, exponent: Fraction, context: Context) -> Array:
         """``base ** exponent``."""
-        if exponent < 0:
-            self.risk(context)
-            one = Array(Code("1"), (), "weak int")
-            return self.divided(one, self.power(base, -exponent, context), context)
         if exponent.denominator > 1:
             self.risk(context)
         if base.dtype == "bool":
@@ -547,7 +577,7 @@ class Speller:
     def stored(self, array: Array, wanted: str, dtype: str) -> Expr:
         """A read, at its own indices, of an array that gets a name."""
         array = self.named(squeezed(array), wanted)
-        tensor = Tensor(f"{array.code}'", tuple(i.extent for i in array.indices), array.dtype)
+        tensor = Tensor(f"{array.code}{LOCAL}", tuple(i.extent for i in array.indices), array.dtype)
         self.scope.arrays[tensor] = Array(array.code, (), array.dtype, view=True)
         return Access(tensor, tuple(map(at, array.indices)))
 
@@ -565,7 +595,7 @@ class Speller:
         scope = self.scope
         for like in scope.named():
             if like.shape == tensor.shape and like.dtype == tensor.dtype and like is not tensor:
-                if not like.name.endswith("'"):
+                if not like.name.endswith(LOCAL):
                     return call("np.zeros_like", scope.read(like))
         dtype = scope.dtype(tensor.dtype)
         shape = tuple_of([str(scope.size(n)) for n in tensor.shape])
@@ -592,9 +622,10 @@ class Speller:
     @contextmanager
     def trial(self) -> Iterator[None]:
         """What is spelled inside leaves no trace."""
-        scope, target = self.scope, self.target
+        scope, target, shared = self.scope, self.target, dict(self.shared)
         before = scope.kept()
         yield
+        self.shared = shared
         scope.restore(before)
         self.target = target
 

@@ -33,4 +33,5 @@ def loop(
         source = f"list({source})[:-1]" if len(indices) > 1 else f"{source}[:-1]"
     scope.emit(f"for {', '.join(names)} in {source}:")
     with scope.indented():
-        yield {index: scope.symbol(name) for index, name in zip(indices, names, strict=True)}
+        yield {index: scope.sizes.symbol(name) for index, name in zip(indices, names, strict=True)}
+    scope.names.taken.difference_update(names)

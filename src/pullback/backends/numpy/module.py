@@ -51,8 +51,7 @@ def spell_pair(backward: Backward, *, comments: bool = True) -> str:
     facts = _facts([*backward.forward.statements, *statements])
     back = Scope([*backward.cotangents, *residuals], facts)
     body(back, statements, backward.gradients, comments)
-    sizes: list[str] = []
-    back_head = back.head(keyword_sizes=sizes)
+    back_head, sizes = back.head()
 
     front = Scope(backward.program.inputs, facts)
     outputs = backward.program.outputs
@@ -60,7 +59,8 @@ def spell_pair(backward: Backward, *, comments: bool = True) -> str:
     body(front, kept, outputs, comments, residuals)
     results = returned(front, outputs, backward.program.inputs)
     saved = [str(front.read(t)) for t in residuals]
-    saved += [front.size_name(next(n for n in back.sizes if back.sizes[n] == s)) for s in sizes]
+    keys = {name: key for key, name in back.sizes.names.items()}
+    saved += [front.sizes.name(keys[name]) for name in sizes]
     value = results[0] if len(results) == 1 else tuple_of(results)
     arguments = [str(front.read(t)) for t in backward.program.inputs]
     first = function(front, "forward", arguments, f"{value}, {tuple_of(saved)}")
@@ -147,8 +147,7 @@ def function(
 ) -> list[str]:
     """The lines of a function."""
     if head is None:
-        keywords: list[str] = []
-        head = scope.head(keyword_sizes=keywords, extra=[value])
+        head, keywords = scope.head(value)
         if keywords:
             arguments = [*arguments, "*", *keywords]
     lines = [f"def {name}({', '.join(arguments)}):"]

@@ -12,6 +12,7 @@ from ...ir.subscripts import Index, Subscript, bounds, inside
 from ...ir.walk import Tree, accesses, bottom_up
 from .arrays import Array
 from .code import Code, call, leaf, tuple_of
+from .extents import LOCAL
 
 if TYPE_CHECKING:
     from .expressions import Speller
@@ -91,7 +92,7 @@ def _padded_tensor(
         widths = [f"({scope.size(m.low)}, {scope.size(m.high)})" for m in margins]
         named = {} if fill == "0" else {"constant_values": fill}
         scope.emit(f"{name} = {call('np.pad', speller.name_of(tensor), tuple_of(widths), **named)}")
-        made = Tensor(name + "'", shape, tensor.dtype)
+        made = Tensor(name + LOCAL, shape, tensor.dtype)
         scope.arrays[made] = Array(leaf(Code(name)), (), tensor.dtype, view=True)
         scope.paddings[key] = made
     return scope.paddings[key]
@@ -130,12 +131,13 @@ def padded_factors(
         changed.append(found[0] if found is not None else factor)
     if len(left) == len(conds):
         return None
-    if not all(_in_bounds(access) for tree in (*changed, *left) for access in accesses(tree)):
+    if not all(in_bounds(access) for tree in (*changed, *left) for access in accesses(tree)):
         return None
     return changed, list(left)
 
 
-def _in_bounds(access: Access) -> bool:
+def in_bounds(access: Access) -> bool:
+    """Whether a read is in bounds everywhere."""
     shape = access.tensor.shape
     return all(inside(sub, n, ()) for sub, n in zip(access.subs, shape, strict=True))
 

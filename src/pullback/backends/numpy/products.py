@@ -75,8 +75,8 @@ def _times(speller: Speller, factors: Sequence[Expr], total: Array, context: Con
         match factor:
             case Number(value, ""):
                 coefficient *= value
-            case Power(base, exponent) if exponent < 0:
-                below.append(speller.power(speller.value(base, context), -exponent, context))
+            case Power(_, exponent) if exponent < 0:
+                below.append(speller.inverse(factor, context))
             case _:
                 above.append(speller.value(factor, context))
     return speller.quotient(coefficient, [*above, total], below, context)
@@ -110,9 +110,8 @@ def _masked(
     parts: list[Factor] = []
     for factor in others:
         match factor:
-            case Power(base, exponent) if exponent < 0 and mask is None:
-                value = speller.power(speller.value(base, context), -exponent, context)
-                parts.append(Factor(value, inverse=True))
+            case Power(_, exponent) if exponent < 0 and mask is None:
+                parts.append(Factor(speller.inverse(factor, context), inverse=True))
             case _:
                 parts.append(Factor(speller.value(factor, context.under(*conds))))
     if mask is None:
@@ -205,6 +204,7 @@ def matrix_product(
 ) -> Array:
     """The sum of ``a * b`` over ``summed`` (axes of both) as ``@`` or ``np.tensordot``."""
     a, b = (squeezed(x) for x in speller.compatible([a, b]))
+    a, b = (_windows(speller, x) for x in (a, b))
     dtype = promoted([a.dtype, b.dtype])
     if dtype == "bool":
         a, dtype = speller.cast(a, "int"), "int"
@@ -214,6 +214,8 @@ def matrix_product(
     free_b = [i for i in b.indices if i not in a.indices]
     if _first(free_b, order) < _first(free_a, order):
         a, b, free_a, free_b = b, a, free_b, free_a
+    if _is_first(b, summed) or (_is_second(a, summed) and not _is_second(b, summed)):
+        a, b, free_a, free_b = b, a, free_b, free_a
     inner = [i for i in a.indices if i in summed]
     if batch:
         return _batched(speller, a, b, batch, inner, dtype)
@@ -222,6 +224,29 @@ def matrix_product(
         two = transposed(b, (*inner, *free_b))
         return Array(leaf(_at(one.code, two.code)), (*free_a, *free_b), dtype)
     return _tensordot(a, b, inner, free_a, free_b, dtype)
+
+
+def _windows(speller: Speller, array: Array) -> Array:
+    """Overlapping windows under a name."""
+    if array.inner is None or array.code.is_name:
+        return array
+    scope = speller.scope
+    text = str(array.code)
+    if text not in scope.windows:
+        scope.windows[text] = str(speller.named(array, "windows").code)
+    return replace(array, code=leaf(Code(scope.windows[text])), view=True)
+
+
+# np.tensordot copies overlapping windows to a matrix. That is fast where the copy ends with the axis along which
+# memory is contiguous: the windows are the second operand if that axis is kept, and the first if it is summed over.
+
+
+def _is_first(array: Array, summed: frozenset[Index]) -> bool:
+    return array.inner is not None and array.inner in summed
+
+
+def _is_second(array: Array, summed: frozenset[Index]) -> bool:
+    return array.inner is not None and array.inner not in summed
 
 
 def _dot(a: Array, b: Array) -> Array | None:

@@ -21,8 +21,8 @@ from ...ir.expr import (
 )
 from ...ir.program import Define
 from ...ir.sizes import Size, size
-from ...ir.subscripts import Index, Subscript, at, constant, indices_of, reduced
-from ...ir.walk import free_indices, nodes, substitute
+from ...ir.subscripts import Index, Quotient, Subscript, at, constant, indices_of, reduced
+from ...ir.walk import accesses, free_indices, nodes, substitute
 from . import padding, views
 from .arrays import Array, aligned
 from .assign import assign
@@ -65,6 +65,7 @@ def scattered(speller: Speller, define: Define, name: str) -> bool:
     plans = [_planned(speller, s) for s in found]
     if any(plan is None for plan in plans):
         return False
+    speller.share(body)
     work = _Scatter(speller, define, name)
     margins = work.margins([s for s in found if not s.looked_up])
     if margins is None:
@@ -79,6 +80,13 @@ def scattered(speller: Speller, define: Define, name: str) -> bool:
 
 def _wanted(define: Define) -> bool:
     """Whether some condition ties a target's index to an index that is summed over."""
+    if define.scatter is not None and any(
+        isinstance(atom, Quotient)
+        for access in accesses(define.body)
+        for sub in access.subs
+        for atom, _ in sub.terms
+    ):
+        return True
     for node in nodes(define.body):
         if not isinstance(node, Reduce) or node.op != "sum":
             continue
@@ -324,6 +332,7 @@ class _Scatter:
             return
         self.dense = dense
         self.once = len(spreads) == 1 and not dense and self._apart(spreads[0])
+        self.speller.claim("")  # from here on the name stands for the array that is added to
         scope.emit(f"{scope.read(self.buffer)} = {self.speller.zeros(self.buffer)}")
 
     def _apart(self, spread: Spread) -> bool:

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from ...ir.expr import Tensor
 from ...ir.program import Define
+from ...ir.walk import bound_indices
 from .assembly import assembled
 from .assign import assign, finished, is_a
 from .code import method
@@ -26,22 +27,26 @@ def statement(speller: Speller, define: Define, *, final: bool, once: bool) -> N
     """
     scope = speller.scope
     scope.inlined = []
-    before = scope.kept()
+    before, start = scope.kept(), len(scope.lines)
     while True:
         _spell(speller, define, final, once and not final and not define.user)
         inlined = scope.inlined
-        lines = scope.lines[len(before[4]) :]
+        lines = scope.lines[start:]
         repeated = [t for t in inlined if inlined.count(t) > 1]
         if not repeated and (not inlined or all(len(line) <= WIDTH for line in lines)):
             return
         longest = max(inlined, key=lambda t: len(str(scope.pending[t].array.code)))
         scope.restore(before)
         scope.held(repeated[0] if repeated else longest)
-        before = scope.kept()
+        before, start = scope.kept(), len(scope.lines)
 
 
 def _spell(speller: Speller, define: Define, final: bool, wait: bool) -> None:
     scope = speller.scope
+    hidden = bound_indices(define.scatter) if define.scatter is not None else ()
+    for index in (*define.indices, *bound_indices(define.body), *hidden):
+        scope.sizes.alias(index.extent, index.name.upper())
+    speller.share(define.body)
     if wait and _waits(speller, define):
         return
     name = scope.bind(define.target)
@@ -57,11 +62,12 @@ def _waits(speller: Speller, define: Define) -> bool:
     """Keeps a short value for where it is read."""
     scope = speller.scope
     speller.claim("")
-    before = scope.kept()
+    kept, before = scope.kept(), len(scope.lines)
     value = speller.value(define.body, Context((), define.indices))
-    plain = len(scope.lines) == len(before[4]) and not value.weak
-    if not plain or len(str(value.code)) > SHORT or not is_a(value.dtype, define.target.dtype):
-        scope.restore(before)
+    named = value.weak or (value.code.is_name and len(scope.lines) > before)
+    if named or len(str(value.code)) > SHORT or not is_a(value.dtype, define.target.dtype):
+        scope.restore(kept)
+        speller.share(define.body)
         return False
 
     def settle() -> None:

@@ -6,17 +6,19 @@ from typing import TYPE_CHECKING
 
 from ...ir.expr import Access, Arg, Expr, Reduce
 from ...ir.subscripts import Index, constant, indices_of
-from ...ir.walk import free_indices, nodes, subscripts, substitute
+from ...ir.walk import accesses, free_indices, nodes, subscripts, substitute
 from . import padding
 from .arrays import Array, aligned
 from .code import Code, call, leaf
 from .loops import loop
-from .products import flat_factors
+from .products import flat_factors, weight
+from .views import radix
 
 if TYPE_CHECKING:
     from .expressions import Context, Speller
 
-MOST = 1024  # turns of a loop whose number is known
+FEW = 16  # turns of a loop, where an axis could be split instead
+MOST = 64**3  # turns of a loop
 
 START = {
     "sum": ("np.zeros",),
@@ -28,6 +30,8 @@ START = {
 
 def reduced(speller: Speller, expr: Reduce, context: Context) -> Array | None:
     """A reduction over windows; None where it is none, or where a matrix product does better."""
+    if any(i.extent.literal == 0 for i in expr.indices):
+        return None
     taps = _taps(expr.indices, expr.body)
     if not taps or expr.domain or (expr.op == "sum" and _is_product(expr)):
         return None
@@ -95,11 +99,20 @@ def _taps(indices: tuple[Index, ...], body: Expr) -> tuple[Index, ...]:
             found.append(index)
     count = 1
     for index in found:
-        extent = index.extent.literal
-        if extent == 0:
-            return ()
-        count *= extent or 1
-    return tuple(found) if count <= MOST else ()
+        count *= weight(index)
+    if count > FEW and all(_is_split(index, body) for index in found):
+        return ()
+    return tuple(found) if 0 < count <= MOST else ()
+
+
+def _is_split(index: Index, body: Expr) -> bool:
+    """Whether an index is, wherever it stands beside others, a digit of a number: its axis can be split."""
+    return all(
+        radix(sub) is not None
+        for access in accesses(body)
+        for sub in access.subs
+        if index in indices_of(sub) and len(sub.terms) > 1
+    )
 
 
 def _beside(index: Index, indices: tuple[Index, ...], node: Expr) -> bool:

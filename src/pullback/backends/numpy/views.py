@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ...ir.expr import Access
@@ -45,7 +45,8 @@ def read(speller: Speller, access: Access, context: Context) -> Array | None:
         shape = access.tensor.shape
         if not all(inside(sub, n, ()) for sub, n in zip(subs, shape, strict=True)):
             return None
-    source = merged(speller.scope, Source(held.code, access.tensor.shape, subs, held.view))
+    source = Source(held.code, access.tensor.shape, subs, held.view)
+    source = merged(speller.scope, _repeated(speller.scope, source))
     if all(_is_affine(sub) and len(sub.terms) < 2 for sub in source.subs):
         return _diagonals(_sliced(speller.scope, source, access.tensor.dtype))
     if all(_is_affine(sub) for sub in source.subs):
@@ -75,6 +76,28 @@ def place(speller: Speller, access: Access) -> Array:
 
 def _is_affine(sub: Subscript) -> bool:
     return all(isinstance(atom, Index) for atom, _ in sub.terms)
+
+
+# one axis read at i // d: repeated elements
+
+
+def _repeated(scope: Scope, source: Source) -> Source:
+    """Axes read at ``i // d``, all of them, become axes of repeated elements read at i."""
+    code, shape, subs = source.code, list(source.shape), list(source.subs)
+    for axis, sub in enumerate(source.subs):
+        atom = sub.atom
+        if not isinstance(atom, Quotient) or not isinstance(index := atom.value.atom, Index):
+            continue
+        if index.extent is not shape[axis] * atom.divisor:
+            continue
+        if any(index in indices_of(other) for n, other in enumerate(subs) if n != axis):
+            continue
+        named = {"axis": axis} if len(shape) > 1 else {}
+        code = leaf(call("np.repeat", code, scope.size(atom.divisor), **named))
+        shape[axis], subs[axis] = index.extent, atom.value
+    if code is source.code:
+        return source
+    return Source(code, tuple(shape), tuple(subs), view=False)
 
 
 # adjacent axes read at the digits of one number: one axis
@@ -134,7 +157,7 @@ def _split(scope: Scope, source: Source) -> Source | None:
     subs: list[Subscript] = []
     cuts: list[str] = []
     for n, sub in zip(source.shape, source.subs, strict=True):
-        digits = _radix(sub)
+        digits = radix(sub)
         if len(sub.terms) < 2:
             shape.append(n)
             subs.append(sub)
@@ -158,7 +181,7 @@ def _split(scope: Scope, source: Source) -> Source | None:
     return Source(reshape(scope, code, shape), tuple(shape), tuple(subs), source.view)
 
 
-def _radix(sub: Subscript) -> list[Index] | None:
+def radix(sub: Subscript) -> list[Index] | None:
     """The digits, highest first, if the subscript is a number written in mixed radix."""
     left = dict(sub.terms)
     if sub.const.terms:
@@ -287,13 +310,10 @@ def _windows(scope: Scope, source: Source, dtype: str) -> Array | None:
     else:
         shape = f"({', '.join(widths)})"
         code = call("sliding_window_view", source.code, shape, axis=tuple(places))
-    return _diagonals(
-        _sliced(
-            scope,
-            Source(leaf(code), (*extents, *lengths), (*first, *inner), source.view),
-            dtype,
-        )
-    )
+    windows = Source(leaf(code), (*extents, *lengths), (*first, *inner), source.view)
+    array = _diagonals(_sliced(scope, windows, dtype))
+    last = next((atom for atom, _ in first[-1].terms if isinstance(atom, Index)), None)
+    return replace(array, inner=last)
 
 
 def _window(sub: Subscript) -> tuple[tuple[Index, Size], tuple[Index, Size]] | None:
