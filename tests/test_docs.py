@@ -1,9 +1,10 @@
 """What the README and the documentation show is what happens.
 
 In every page: ``python`` blocks run one after the other in one namespace, prompts with their
-output compared; ``index`` blocks are parsed, ``index-refused`` blocks are refused; commands of
-``console`` blocks that start with ``$ pullback`` run, their output compared. Docstring examples of
-the sources run with the tests, by pytest's own --doctest-modules.
+output compared, and so is an ``output`` block (of any kind) with what the block before it printed;
+``index`` blocks are parsed, ``index-refused`` blocks are refused; commands of ``console`` blocks
+that start with ``$ pullback`` run, their output compared. Docstring examples of the sources run
+with the tests, by pytest's own --doctest-modules.
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ from __future__ import annotations
 import contextlib
 import doctest
 import io
-import os
 import re
 import shlex
 from dataclasses import dataclass
@@ -27,9 +27,10 @@ from pullback.notation.parse import parse
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
-FENCE = re.compile(r"^```([a-z-]+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+FENCE = re.compile(r"^```([a-z -]+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(([^)#:]+)(?:#[^)]*)?\)")
-KINDS = {"python", "index", "index-refused", "console", "text", "bash"}
+OUTPUTS = {"python output", "text output", "latex output"}
+KINDS = {"python", "index", "index-refused", "console", "bash", *OUTPUTS}
 
 
 @dataclass(frozen=True)
@@ -59,12 +60,14 @@ def of_kind(kind: str) -> list[Any]:
     ]
 
 
-def run_python(block: Block, page: Path, scope: dict[str, object]) -> None:
-    """Runs a block; where it has prompts, compares what it prints."""
+def run_python(block: Block, page: Path, scope: dict[str, object]) -> str:
+    """Runs a block, returns what it printed; where it has prompts, that is compared."""
     if ">>>" not in block.text:
+        printed = io.StringIO()
         code = compile("\n" * (block.line - 1) + block.text, str(page), "exec")
-        exec(code, scope)
-        return
+        with contextlib.redirect_stdout(printed):
+            exec(code, scope)
+        return printed.getvalue()
     test = doctest.DocTestParser().get_doctest(
         block.text, scope, page.name, str(page), block.line - 1
     )
@@ -73,6 +76,13 @@ def run_python(block: Block, page: Path, scope: dict[str, object]) -> None:
     runner = doctest.DocTestRunner(optionflags=FLAGS)
     runner.run(test, out=report.write, clear_globs=False)
     assert runner.summarize(verbose=False).failed == 0, report.getvalue()
+    return ""
+
+
+def assert_shown(expected: str, found: str) -> None:
+    """Compares outputs; ``...`` stands for anything."""
+    equal = doctest.OutputChecker().check_output(expected, found, FLAGS)
+    assert equal, f"expected:\n{expected}\nfound:\n{found}"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -81,9 +91,12 @@ def test_python_blocks_do_what_they_show(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     scope: dict[str, object] = {"__name__": "snippet"}
+    printed = ""
     for block in blocks(page):
         if block.kind == "python":
-            run_python(block, page, scope)
+            printed = run_python(block, page, scope)
+        elif block.kind in OUTPUTS:
+            assert_shown(block.text, printed)
 
 
 @pytest.mark.parametrize("text", of_kind("index"))
@@ -98,16 +111,14 @@ def test_refused_index_blocks_are_refused(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", of_kind("console"))
-def test_console_blocks_do_what_they_show(text: str) -> None:
-    os.chdir(ROOT)
+def test_console_blocks_do_what_they_show(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
     for command, expected in commands(text):
         found = io.StringIO()
         with contextlib.redirect_stdout(found), contextlib.redirect_stderr(found):
             status = main(shlex.split(command)[1:])
         assert status in (0, 1), found.getvalue()
-        assert doctest.OutputChecker().check_output(expected, found.getvalue(), FLAGS), (
-            f"$ {command}\nexpected:\n{expected}\nfound:\n{found.getvalue()}"
-        )
+        assert_shown(expected, found.getvalue())
 
 
 def commands(text: str) -> list[tuple[str, str]]:
