@@ -114,7 +114,7 @@ def test_a_function_can_be_expanded_into_its_gates() -> None:
 def test_a_line_holds_one_gate() -> None:
     backward = reverse(parse("y[n] = log(1 + exp(a[n]*b[n] - 3))*sqrt(a[n])/b[n]"))
     for gate in gates(backward.program):
-        names = [t for t in re.findall(r"\b(Add|Mul|Apply|Power)\(", gate.define.body.key)]
+        names = re.findall(r"\b(Add|Mul|Apply|Power)\(", gate.define.body.key)
         assert len(names) <= 2, gate  # a subtraction is Add and Mul(-1, ...)
 
 

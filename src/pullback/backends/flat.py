@@ -98,8 +98,16 @@ def spell_flat(
 
     >>> from pullback.calculus.reverse import reverse
     >>> from pullback.notation.parse import parse
-    >>> program = parse("f[] = sigmoid(w0[]*x0[] + w1[]*x1[] + w2[])")
-    >>> print(spell_flat(reverse(program), comments=False))
+    >>> source = spell_flat(reverse(parse("f[] = sigmoid(w[]*x[] + b[])")))
+    >>> print(source[source.index("def backward"):], end="")
+    def backward(df, cache):
+        w, x, f = cache
+        ds1 = df * f * (1 - f)              # sigmoid: local gradient y*(1 - y)
+        dp1 = ds1                           # add distributes
+        db = ds1                            # add distributes
+        dw = dp1 * x                        # multiply swaps
+        dx = dp1 * w                        # multiply swaps
+        return dw, dx, db
     """
     tape = _Tape(backward, conventions, expand)
     return tape.source(comments)
