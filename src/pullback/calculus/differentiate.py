@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from ..errors import DerivationError
 from ..functions import TABLE
 from ..ir.expr import (
     ZERO,
@@ -38,6 +37,7 @@ from ..ir.expr import (
 from ..ir.program import Define
 from ..ir.subscripts import Index, Lookup, at
 from ..ir.walk import accesses, bound_indices, free_indices, fresh, substitute
+from .conventions import chosen, partial_at_kink
 from .normal import Poly, Term, apart, indices_in, poly, renamed, term, undistributed
 
 HALF = Fraction(1, 2)
@@ -66,6 +66,12 @@ class Context:
     arg: Callable[[Reduce, int], Access]
     conventions: Mapping[str, str]
 
+    def is_norm(self, atom: Expr, root: Access | None) -> bool:
+        """Whether the root of an atom, named ``root``, takes the norm's convention at 0."""
+        if chosen(self.conventions, "norm") == "infinite":
+            return False
+        return self.squares(atom) and not self.divides(root)
+
     def depends(self, value: Expr) -> bool:
         """Whether a value depends on a differentiated tensor."""
         return any(self.active(access.tensor) for access in accesses(value))
@@ -90,7 +96,7 @@ def _of_poly(value: Poly, context: Context, root: Access | None = None) -> list[
                 continue
             rest = (*part.factors[:k], *part.factors[k + 1 :])
             guards = part.guards
-            if exponent == HALF and context.squares(atom) and not context.divides(root):
+            if exponent == HALF and context.is_norm(atom, root):
                 guards = (*guards, Compare("!=", root or atom, ZERO))  # the norm's convention
             outer = term(
                 part.coef * exponent, part.bound, guards, (*rest, (atom, exponent - 1)), False
@@ -152,7 +158,9 @@ def _of_apply(value: Apply, result: Expr, context: Context) -> list[Occurrence]:
     for k, (argument, partial) in enumerate(zip(value.args, row.partials, strict=True)):
         if partial is None or not context.depends(argument):
             continue
-        local = _kink(value, k, context)
+        others = (a for j, a in enumerate(value.args) if j != k)
+        lone = not any(map(context.depends, others))
+        local = partial_at_kink(value, k, lone, context.conventions)
         outer = undistributed(poly(local if local is not None else partial(value.args, result)))
         inner = (
             _of_atom(argument, context) if _is_atom(argument) else _of_poly(poly(argument), context)
@@ -163,30 +171,6 @@ def _of_apply(value: Apply, result: Expr, context: Context) -> list[Occurrence]:
 
 def _is_atom(value: Expr) -> bool:
     return isinstance(value, Access | Apply)
-
-
-def _kink(value: Apply, k: int, context: Context) -> Expr | None:
-    """The published convention where only one side of a maximum or minimum is differentiated."""
-    if value.function not in ("maximum", "minimum"):
-        return None
-    mine, other = value.args[k], value.args[1 - k]
-    if context.depends(other):
-        return None
-    strict = Compare("<", other, mine) if value.function == "maximum" else Compare("<", mine, other)
-    match context.conventions.get("maximum", "zero"):
-        case "zero":
-            return Guard(strict)
-        case "one":
-            return Guard(Compare("<=", strict.left, strict.right))
-        case "half":
-            return None
-        case unknown:
-            raise DerivationError(
-                "an unknown convention",
-                where="conventions['maximum']",
-                expected="'zero', 'half' or 'one'",
-                found=repr(unknown),
-            )
 
 
 def _of_product(value: Reduce, context: Context) -> list[Occurrence]:

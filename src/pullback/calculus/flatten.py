@@ -326,7 +326,31 @@ def _dtype(body: Expr) -> str:
         case Guard() | Truth():
             return "bool"
     floats = [a.tensor.dtype for a in accesses(body) if a.tensor.kind == "float"]
-    return max(floats, key=_width) if floats else "float"
+    if floats:
+        return max(floats, key=_width)
+    return "int" if _is_whole(body) else "float"
+
+
+_WHOLE = ("floor_divide", "mod", "fmod", "maximum", "minimum", "clip", "abs", "sign")
+
+
+def _is_whole(body: Expr) -> bool:
+    """Whether a value is whole because all that it is made of is: it may be a subscript."""
+    for node in nodes(body):
+        match node:
+            case Access(tensor, _):
+                if tensor.kind == "float":
+                    return False
+            case Number(value, special):
+                if special or value.denominator != 1:
+                    return False
+            case Apply(function, _):
+                if function not in _WHOLE:
+                    return False
+            case Power(_, exponent):
+                if exponent < 0 or exponent.denominator != 1:
+                    return False
+    return True
 
 
 def _width(dtype: str) -> int:

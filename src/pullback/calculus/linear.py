@@ -11,6 +11,7 @@ from ..ir.expr import Access, Arg, Expr, Reduce, Tensor
 from ..ir.program import Define, Program
 from ..ir.subscripts import Index, at
 from ..ir.walk import accesses, substitute, tensors
+from .conventions import checked
 from .differentiate import Context
 from .flatten import flatten
 from .letters import hints, lettered
@@ -34,7 +35,7 @@ class Linear:
                     expected=f"float inputs: {', '.join(t.name for t in floats) or 'none'}",
                     found=f"{tensor.name} of dtype {tensor.dtype}",
                 )
-        self.conventions = conventions
+        self.conventions = checked(conventions)
         plain = flatten(program)
         self.letters = hints(program) | {
             t: names for t, names in hints(plain).items() if t not in program.inputs

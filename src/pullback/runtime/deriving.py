@@ -29,9 +29,6 @@ from .notated import Formula
 
 Wanted = Sequence["int | str"] | None
 
-# What may be chosen at kinks and ties; the first choice is what holds if nothing is said.
-CONVENTIONS = {"maximum": ("zero", "half", "one")}
-
 
 def derive_formula(
     formula: Formula,
@@ -81,7 +78,6 @@ def _derived(
     sizes: Mapping[str, int],
     origin: Origin,
 ) -> Derived:
-    _check_conventions(conventions)
     known = dict.fromkeys(n for t in program.inputs for e in t.shape for n in e.names())
     for name in sizes:
         if name not in known and name not in program.sizes:
@@ -94,22 +90,6 @@ def _derived(
     floats = {t.dtype for t in program.inputs if t.kind == "float"}
     dtype = "float32" if floats == {"float32"} else "float64"
     return Derived(backward, dict(conventions), dict(sizes), dtype, origin=origin)
-
-
-def _check_conventions(given: Mapping[str, str]) -> None:
-    for name, choice in given.items():
-        if name not in CONVENTIONS:
-            raise ArgumentError(
-                f"there is no convention {name!r}",
-                expected=f"one of {', '.join(CONVENTIONS)}",
-                found=repr(name),
-            )
-        if choice not in CONVENTIONS[name]:
-            raise ArgumentError(
-                f"the convention {name!r} has no choice {choice!r}",
-                expected=f"one of {', '.join(CONVENTIONS[name])}",
-                found=repr(choice),
-            )
 
 
 # --------------------------------------------------------------------------------------------------
@@ -149,9 +129,7 @@ def _arguments(
             f'--shape {first}="N D"); {first}="" is a scalar',
         )
     statics = {name: value for name, value in given.items() if _is_static(value)}
-    specs = {
-        name: _spec(value, name) for name, value in given.items() if name not in statics
-    }
+    specs = {name: _spec(value, name) for name, value in given.items() if name not in statics}
     return specs, statics
 
 
@@ -177,7 +155,7 @@ def _spec(value: Any, where: str) -> Any:
             "shapes inside a dataclass can't be told to derive yet",
             where=f"argument {where}",
             found=f"a {type(value).__name__}",
-            hint="pass its arrays as arguments of their own, or in a dict; grad and vjp take dataclasses",
+            hint="pass its arrays in a dict; grad and vjp take dataclasses",
         )
     return spec(value, where)
 
@@ -284,4 +262,3 @@ def _pruned(structure: Structure, places: Iterator[Any]) -> Structure:
         children = tuple(_pruned(child, places) for child in structure.children)
         return Branch(structure.make, structure.steps, children)
     return structure
-

@@ -1,0 +1,77 @@
+"""What is taken at kinks and ties, where more than one choice is right. The first choice is the
+default."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ..errors import DerivationError
+from ..ir.expr import Apply, Compare, Expr, Guard, Mul
+
+CONVENTIONS: dict[str, dict[str, str]] = {
+    "maximum": {
+        "zero": "maximum(x, c) against a constant passes nothing at x = c: relu'(0) = 0",
+        "half": "it passes one half at x = c",
+        "one": "it passes all at x = c",
+    },
+    "ties": {
+        "share": "between two differentiated values each gets one half at a tie",
+        "first": "at a tie the first argument gets all",
+    },
+    "norm": {
+        "zero": "a root of a sum of squares has gradient 0 where the sum is 0",
+        "infinite": "it is differentiated as any other root: infinite, or undefined, at 0",
+    },
+    "clip": {
+        "inclusive": "clip(x, lo, hi) passes at its bounds",
+        "exclusive": "it passes nothing at its bounds",
+    },
+}
+
+
+def chosen(conventions: Mapping[str, str], name: str) -> str:
+    """The choice made for a convention, the default where none was."""
+    return conventions.get(name, next(iter(CONVENTIONS[name])))
+
+
+def checked(conventions: Mapping[str, str]) -> Mapping[str, str]:
+    """The conventions, if all are known; raises DerivationError."""
+    for name, choice in conventions.items():
+        if name not in CONVENTIONS:
+            raise DerivationError(
+                f"there is no convention {name!r}",
+                expected=f"one of {', '.join(CONVENTIONS)}",
+                found=repr(name),
+            )
+        if choice not in CONVENTIONS[name]:
+            raise DerivationError(
+                f"the convention {name!r} has no choice {choice!r}",
+                where=f"conventions[{name!r}]",
+                expected=f"one of {', '.join(CONVENTIONS[name])}",
+                found=repr(choice),
+            )
+    return conventions
+
+
+def partial_at_kink(
+    value: Apply, k: int, lone: bool, conventions: Mapping[str, str]
+) -> Expr | None:
+    """The partial derivative that a convention puts in place of the table's, None where none does.
+
+    ``lone`` tells whether argument ``k`` is the only differentiated one.
+    """
+    match value.function, value.args:
+        case "maximum" | "minimum", (first, second):
+            mine, other = (first, second) if k == 0 else (second, first)
+            pair = (other, mine) if value.function == "maximum" else (mine, other)
+            if lone:
+                choice = chosen(conventions, "maximum")
+                op = {"zero": "<", "one": "<=", "half": None}[choice]
+            else:
+                choice = chosen(conventions, "ties")
+                op = {"share": None, "first": "<=" if k == 0 else "<"}[choice]
+            return None if op is None else Guard(Compare(op, *pair))
+        case "clip", (x, low, high) if k == 0 and chosen(conventions, "clip") == "exclusive":
+            return Mul((Guard(Compare("<", low, x)), Guard(Compare("<", x, high))))
+        case _:
+            return None
