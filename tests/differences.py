@@ -16,10 +16,18 @@ def pairing(function: Callable[..., Any], inputs: Sequence[Array], cotangent: Ar
 
 
 def differences(
-    function: Callable[..., Any], inputs: Sequence[Array], cotangent: Array, which: int, h: float = 1e-5
+    function: Callable[..., Any],
+    inputs: Sequence[Array],
+    cotangent: Array,
+    which: int,
+    h: float = 1e-5,
 ) -> Array:
-    """The gradient of the pairing by input ``which``, fourth-order central differences in float64."""
-    base = [np.asarray(x, dtype=np.float64) if np.asarray(x).dtype.kind == "f" else x for x in inputs]
+    """The gradient of the pairing by input ``which``, fourth-order central differences in
+    float64.
+    """
+    base = [
+        np.asarray(x, dtype=np.float64) if np.asarray(x).dtype.kind == "f" else x for x in inputs
+    ]
     gradient = np.zeros_like(base[which])
     for place in np.ndindex(gradient.shape):
 
@@ -34,11 +42,14 @@ def differences(
 
 
 def close(found: Any, expected: Any, tol: float = 1e-6) -> bool:
-    """Whether two arrays agree in shape and, up to ``tol`` of the greatest value, in every element."""
+    """Whether two arrays agree in shape and, up to ``tol`` of the greatest value, in every
+    element.
+    """
     found, expected = np.asarray(found), np.asarray(expected)
     if found.shape != expected.shape:
         return False
     scale = max(1.0, float(np.max(np.abs(expected), initial=0.0)))
-    return bool(np.all(np.isfinite(found))) and float(
-        np.max(np.abs(found - expected), initial=0.0)
-    ) <= tol * scale
+    return (
+        bool(np.all(np.isfinite(found)))
+        and float(np.max(np.abs(found - expected), initial=0.0)) <= tol * scale
+    )

@@ -1,4 +1,6 @@
-"""grad, value_and_grad, vjp, jvp: values against central differences, and all that surrounds them."""
+"""grad, value_and_grad, vjp, jvp: values against central differences, and all that surrounds
+them.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,16 @@ import numpy as np
 import pytest
 
 import pullback
-from pullback import ArgumentError, PullbackError, ShapeError, TraceError, grad, jvp, value_and_grad, vjp
+from pullback import (
+    ArgumentError,
+    PullbackError,
+    ShapeError,
+    TraceError,
+    grad,
+    jvp,
+    value_and_grad,
+    vjp,
+)
 from tests.differences import Array, close, differences
 
 RNG = np.random.default_rng(7)
@@ -21,7 +32,7 @@ def draw(*shape: int) -> Array:
     return RNG.normal(size=shape)
 
 
-# ---------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 # Values
 
 
@@ -144,7 +155,7 @@ def test_mixed_dtypes_each_keep_their_own() -> None:
     assert dw.dtype == np.float64
 
 
-# ---------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 # Which arguments
 
 
@@ -204,7 +215,7 @@ def test_what_is_no_function_is_refused() -> None:
     assert "define" in caught.value.hint
 
 
-# ---------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 # Structures
 
 
@@ -287,7 +298,9 @@ def test_one_array_returned_twice_adds_its_cotangents() -> None:
 
 
 def test_static_arguments_pass_through() -> None:
-    def reduced(x: Array, axis: int, mode: str, keepdims: bool, shape: tuple[int, ...] | None) -> Any:
+    def reduced(
+        x: Array, axis: int, mode: str, keepdims: bool, shape: tuple[int, ...] | None
+    ) -> Any:
         y = x.reshape(shape) if shape else x
         y = y.sum(axis=axis, keepdims=keepdims)
         return (y**2).sum() if mode == "square" else y.sum()
@@ -318,7 +331,7 @@ def test_has_aux() -> None:
     (value, again), _ = value_and_grad(loss, has_aux=True)(x)
     assert value == pytest.approx((x**2).sum())
     assert close(again["y"], x**2)
-    out, pull, more = vjp(loss, x, has_aux=True)
+    _, pull, more = vjp(loss, x, has_aux=True)
     assert close(pull(1.0)[0], 2 * x)
     assert close(more["y"], x**2)
     _, moved, more = jvp(loss, (x,), (np.ones(4),), has_aux=True)
@@ -327,7 +340,7 @@ def test_has_aux() -> None:
         grad(lambda x: x.sum(), has_aux=True)(x)
 
 
-# ---------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 # Scalars, empty arrays, dtypes
 
 
@@ -466,7 +479,7 @@ def test_cotangents_and_tangents_of_another_shape_are_refused() -> None:
         jvp(lambda x: 2 * x, x, x)  # type: ignore[arg-type]
 
 
-# ---------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 # Memory
 
 
@@ -504,7 +517,7 @@ def test_read_only_arguments() -> None:
     assert gradient.flags.writeable
 
 
-# ---------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 # What a function reads besides its arguments
 
 
@@ -721,7 +734,7 @@ def test_a_float_that_steers_is_taken_as_it_is() -> None:
     assert grad(f)(x, 5.0)[0] == 5.0
 
 
-# ---------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 # Nested
 
 
@@ -756,7 +769,7 @@ def test_a_pullback_inside_a_traced_function() -> None:
         assert close(gradient, differences(plain, inputs, np.ones(()), which), 1e-7)
 
 
-# ---------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 # How functions present themselves
 
 

@@ -79,7 +79,9 @@ def alike(left: Any, right: Any) -> bool:
     if type(left) is not type(right):
         return False
     if isinstance(left, np.ndarray):
-        return left.dtype == right.dtype and left.shape == right.shape and bool(np.all(left == right))
+        return (
+            left.dtype == right.dtype and left.shape == right.shape and bool(np.all(left == right))
+        )
     if isinstance(left, dict):
         return list(left) == list(right) and all(alike(left[k], right[k]) for k in left)
     if isinstance(left, list | tuple):
@@ -106,7 +108,9 @@ def test_structures_are_equal_exactly_for_the_same_form_and_static_values(
     left: Any, right: Any
 ) -> None:
     def form(tree: Any) -> Any:
-        """The same question answered another way: nested tuples of types, keys and static values."""
+        """The same question answered another way: nested tuples of types, keys and static
+        values.
+        """
         if isinstance(tree, np.ndarray | float):
             return type(tree)
         if isinstance(tree, dict):

@@ -4,9 +4,9 @@
 >>> pullback.grad(lambda x: (x ** 2).sum())(np.array([1.0, 2.0]))
 array([2., 4.])
 
-Functions with JAX's names and signatures: :func:`grad`, :func:`value_and_grad`, :func:`vjp`, :func:`jvp`.
-:func:`derive` gives the derivation to read, :func:`define` makes a function of index notation, :func:`check_grads`
-and :func:`check_backward` check.
+Functions with JAX's names and signatures: :func:`grad`, :func:`value_and_grad`, :func:`vjp`,
+:func:`jvp`. :func:`derive` gives the derivation to read, :func:`define` makes a function of index
+notation, :func:`check_grads` and :func:`check_backward` check.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-# Where each public name lives. Nothing is imported before it is asked for: importing the package is cheap.
+# Where each public name lives. Nothing is imported before it is asked for.
 _HOMES = {
     **dict.fromkeys(("define", "derive", "grad", "jvp", "value_and_grad", "vjp"), "api"),
     "Derivation": "derivation",

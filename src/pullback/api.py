@@ -19,20 +19,22 @@ if TYPE_CHECKING:
 _PLANS: Plans[Any] = Plans()
 
 
-def grad(fun: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False) -> Callable[..., Any]:
+def grad(
+    fun: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False
+) -> Callable[..., Any]:
     """The gradient of a function with a scalar result, as a function of the same arguments.
 
-    ``argnums`` says by which arguments: a position, a parameter's name, or a tuple of them (then a tuple of
-    gradients comes back). A gradient has its argument's shape, dtype and, where that is a dict, list, tuple or
-    dataclass, its structure. With ``has_aux`` the function returns ``(result, more)`` and its gradient
-    function ``(gradient, more)``.
+    ``argnums`` says by which arguments: a position, a parameter's name, or a tuple of them (then a
+    tuple of gradients comes back). A gradient has its argument's shape, dtype and, where that is a
+    dict, list, tuple or dataclass, its structure. With ``has_aux`` the function returns ``(result,
+    more)`` and its gradient function ``(gradient, more)``.
 
     >>> loss = lambda X, w: ((X @ w) ** 2).sum()
     >>> grad(loss, argnums="w")(np.eye(2), np.array([1.0, 3.0]))
     array([2., 6.])
 
-    Raises TraceError for what can't be traced, ArgumentError for arguments that are no floats and for a
-    result that is no scalar.
+    Raises TraceError for what can't be traced, ArgumentError for arguments that are no floats and
+    for a result that is no scalar.
     """
     return _gradient_function(
         fun,
@@ -92,11 +94,12 @@ def _gradient_function(
 
 
 def vjp(fun: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
-    """The value of a function, and its pullback: from the cotangent of the result to those of the arguments.
+    """The value of a function, and its pullback: from the cotangent of the result to those of the
+    arguments.
 
-    Returns ``(out, vjp_fn)``, with ``has_aux`` ``(out, vjp_fn, more)``. ``vjp_fn(cotangent)`` takes a tree like
-    ``out`` (None stands for zeros) and returns a tuple with one gradient an argument, None in the place of what
-    is no float.
+    Returns ``(out, vjp_fn)``, with ``has_aux`` ``(out, vjp_fn, more)``. ``vjp_fn(cotangent)``
+    takes a tree like ``out`` (None stands for zeros) and returns a tuple with one gradient an
+    argument, None in the place of what is no float.
 
     >>> out, pull = vjp(lambda X, w: X @ w, np.eye(2), np.array([1.0, 3.0]))
     >>> pull(np.array([1.0, 10.0]))[1]
@@ -116,10 +119,11 @@ def vjp(fun: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
 def jvp(
     fun: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any], has_aux: bool = False
 ) -> Any:
-    """The value of a function and its derivative along ``tangents``, which are trees like ``primals``.
+    """The value of a function and its derivative along ``tangents``, which are trees like
+    ``primals``.
 
-    Returns ``(out, tangent_out)``, with ``has_aux`` ``(out, tangent_out, more)``. None stands for a zero tangent;
-    it is the only tangent of what is no float.
+    Returns ``(out, tangent_out)``, with ``has_aux`` ``(out, tangent_out, more)``. None stands for
+    a zero tangent; it is the only tangent of what is no float.
 
     >>> jvp(lambda x: x ** 2, (3.0,), (1.0,))
     (np.float64(9.0), np.float64(6.0))
@@ -146,9 +150,9 @@ def jvp(
 def define(text: str, /, **shapes: Any) -> Formula:
     """Index notation as a function of NumPy arrays, by position or by name.
 
-    ``shapes`` fixes shapes that the text leaves open, as names (``b="1 M"``), numbers or example arrays. Sizes
-    that no array's shape tells are keyword arguments of the function. It can be differentiated, and called
-    inside functions that are.
+    ``shapes`` fixes shapes that the text leaves open, as names (``b="1 M"``), numbers or example
+    arrays. Sizes that no array's shape tells are keyword arguments of the function. It can be
+    differentiated, and called inside functions that are.
 
     >>> affine = define("Y[n,m] = sum(d) X[n,d]*W[d,m] + b[m]")
     >>> affine([[1.0, 2.0]], W=[[1.0], [10.0]], b=[100.0])
@@ -178,13 +182,15 @@ def derive(
 ) -> Derivation:
     """The derivation of the backward pass: to read, to check, to compile.
 
-    Of a NumPy function, given the shapes of its arguments: ``X="N D"`` with named sizes, ``X=(64, "D")``, an example
-    array, dicts, lists and tuples of these, or annotations such as ``Float[Array, "N D"]``; or of
-    index notation, which tells most shapes itself. A dtype stands behind a colon, ``y="N: int64"``. Arguments
-    that are ints, bools, None or functions are taken as they are.
+    Of a NumPy function, given the shapes of its arguments: ``X="N D"`` with named sizes, ``X=(64,
+    "D")``, an example array, dicts, lists and tuples of these, or annotations such as
+    ``Float[Array, "N D"]``; or of index notation, which tells most shapes itself. A dtype stands
+    behind a colon, ``y="N: int64"``. Arguments that are ints, bools, None or functions are taken
+    as they are.
 
-    ``wrt`` (or ``argnums``) says by which inputs, by name or position; all float ones if not given. ``conventions``
-    switches what holds at kinks and ties. ``sizes`` gives values of named sizes, to tell bytes with.
+    ``wrt`` (or ``argnums``) says by which inputs, by name or position; all float ones if not
+    given. ``conventions`` switches what holds at kinks and ties. ``sizes`` gives values of named
+    sizes, to tell bytes with.
 
     >>> print(derive(lambda X, W: X @ W, X="N D", W="D M").formula("W", matrix=True))
     dW = Xᵀ dY

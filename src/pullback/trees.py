@@ -1,8 +1,9 @@
-"""Nested arguments: dicts, lists, tuples, namedtuples and dataclasses of arrays, flat and back again.
+"""Nested arguments: dicts, lists, tuples, namedtuples and dataclasses of arrays, flat and back
+again.
 
-A *leaf* is an array, a NumPy number or a Python float: a value that flows through the program. Everything else
-that may stand in an argument (ints, strings, None, dtypes, functions, ...) is *static*: part of the structure, so
-that another static value is another structure.
+A *leaf* is an array, a NumPy number or a Python float: a value that flows through the program.
+Everything else that may stand in an argument (ints, strings, None, dtypes, functions, ...) is
+*static*: part of the structure, so that another static value is another structure.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import keyword
 import re
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Sequence
-from typing import Any, NamedTuple, Union
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -45,7 +46,7 @@ class Static(NamedTuple):
 class Branch(NamedTuple):
     """A container: how to make it again, the steps to its children, the children."""
 
-    make: Hashable
+    make: Any
     steps: tuple[Step, ...]
     children: tuple[Structure, ...]
 
@@ -65,22 +66,23 @@ class Held:
         return 0
 
 
-Structure = Union[Leaf, Static, Branch]
+Structure = Leaf | Static | Branch
 IsLeaf = Callable[[Any], bool]
 
 
 def flatten(
     tree: Any, where: str = "the argument", is_leaf: IsLeaf | None = None
 ) -> tuple[list[Any], Structure]:
-    """The leaves of a tree in order, and its structure (hashable; equal for trees of the same form).
+    """The leaves of a tree in order, and its structure (hashable; equal for trees of the same
+    form).
 
     Dicts keep their own order. ``is_leaf`` claims further values as leaves.
 
     >>> flatten({"W": np.ones(2), "n": 3})[0]
     [array([1., 1.])]
 
-    Raises ArgumentError for what is neither a leaf, nor static, nor a container, and for a tree that
-    contains itself.
+    Raises ArgumentError for what is neither a leaf, nor static, nor a container, and for a tree
+    that contains itself.
     """
     if type(tree) is np.ndarray and tree.dtype.kind in "fiub":
         return [tree], Leaf.ARRAY  # the common case, at no cost
@@ -179,7 +181,9 @@ def distinct(names: Iterable[str]) -> list[str]:
 
 
 def same_form(left: Structure, right: Structure) -> bool:
-    """Whether two trees have leaves in the same places (kinds of leaves and static values apart)."""
+    """Whether two trees have leaves in the same places (kinds of leaves and static values
+    apart).
+    """
     if isinstance(left, Branch) and isinstance(right, Branch):
         return (
             left.make == right.make
@@ -192,17 +196,19 @@ def same_form(left: Structure, right: Structure) -> bool:
 
 
 def matched(tree: Any, structure: Structure, name: str, like: str) -> list[Any]:
-    """The values of ``tree`` at the leaves of ``structure``: a cotangent or tangent beside its primal.
+    """The values of ``tree`` at the leaves of ``structure``: a cotangent or tangent beside its
+    primal.
 
-    ``tree`` has the same containers; dicts match by key. Where the structure holds something static, ``tree``
-    holds None or anything that is no container. Raises ArgumentError naming the place that differs.
+    ``tree`` has the same containers; dicts match by key. Where the structure holds something
+    static, ``tree`` holds None or anything that is no container. Raises ArgumentError naming the
+    place that differs.
     """
     found: list[Any] = []
     _match(tree, structure, (), found, name, like)
     return found
 
 
-# ---------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 # Taking apart
 
 
@@ -257,7 +263,9 @@ def _flatten_branch(tree: Any, parts: _Parts, leaves: list[Any], walk: _Walk) ->
         )
     if len(walk.open) >= MAX_DEPTH:
         raise LimitError(
-            "an argument nested too deeply", where=walk.where, expected=f"at most {MAX_DEPTH} levels"
+            "an argument nested too deeply",
+            where=walk.where,
+            expected=f"at most {MAX_DEPTH} levels",
         )
     make, steps, values = parts
     walk.open.append(id(tree))
@@ -270,7 +278,7 @@ def _flatten_branch(tree: Any, parts: _Parts, leaves: list[Any], walk: _Walk) ->
     return Branch(make, steps, tuple(children))
 
 
-_Parts = tuple[Hashable, tuple[Step, ...], Sequence[Any]]
+_Parts = tuple[Any, tuple[Step, ...], Sequence[Any]]
 
 
 def _parts(tree: Any, walk: _Walk) -> _Parts | None:
@@ -335,18 +343,19 @@ def _build(node: Branch, children: list[Any]) -> Any:
     if isinstance(make, type) and issubclass(make, tuple):
         return make._make(children)  # type: ignore[attr-defined]
     assert isinstance(make, type)
-    made = object.__new__(make)  # not __init__: it may convert or check what it is given
+    made: Any = object.__new__(make)  # not __init__: it may convert or check what it is given
     for name, child in zip(keys, children, strict=True):
         object.__setattr__(made, name, child)
     return made
 
 
-# ---------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 # Leaves and static values
 
 _LEAVES: dict[type, Leaf] = {np.ndarray: Leaf.ARRAY, np.memmap: Leaf.ARRAY, float: Leaf.FLOAT}
 _LEAVES |= {
-    np.dtype(code).type: Leaf.SCALAR for code in np.typecodes["AllFloat"] + np.typecodes["AllInteger"]
+    np.dtype(code).type: Leaf.SCALAR
+    for code in np.typecodes["AllFloat"] + np.typecodes["AllInteger"]
 }
 _LEAVES[np.bool_] = Leaf.SCALAR
 
@@ -366,7 +375,7 @@ def _check_dtype(value: Any, walk: _Walk) -> None:
 
 _DTYPE_HINTS = {
     "c": "pass the real and the imaginary part as two real arrays",
-    "O": "np.asarray(argument, dtype=float) makes an array of numbers; ragged lists don't fit in one array",
+    "O": "np.asarray(argument, dtype=float) makes an array of numbers",
     "U": "turn texts into integer codes, e.g. with np.unique(..., return_inverse=True)",
     "S": "turn texts into integer codes, e.g. with np.unique(..., return_inverse=True)",
     "M": "turn times into numbers, e.g. (t - t0) / np.timedelta64(1, 's')",
@@ -420,7 +429,7 @@ def _short(value: Any) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-# ---------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 # Matching one tree against another's structure
 
 
@@ -455,11 +464,11 @@ def _children(
             return tree
         if isinstance(tree, list | tuple):
             found = f"a {type(tree).__name__} of {len(tree)}"
-        wanted = f"a {make.__name__} of {len(steps)}"  # type: ignore[union-attr]
+        wanted = f"a {make.__name__} of {len(steps)}"
     else:
         if type(tree) is make:
             return [getattr(tree, at) for at in steps]
-        wanted = f"a {make.__name__}"  # type: ignore[union-attr]
+        wanted = f"a {make.__name__}"
     raise ArgumentError(
         f"{name} has another structure than {like}",
         where=show_path(name, path),

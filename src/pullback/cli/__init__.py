@@ -22,14 +22,16 @@ OK, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 
 _ABOUT = """\
 Derives the backward pass of a forward pass: the gradient of a loss with respect to each input, in
-compact closed form, checked."""
+compact closed form, checked.
+"""
 
 _INPUT = """\
 INPUT is index notation, or a plain NumPy function:
   "Y[n,m] = sum(d) X[n,d]*W[d,m] + b[m]"    index notation; ; or a new line between statements
   layer.txt                                 a file of index notation
   -                                         index notation from standard input
-  model.py:loss                             the function loss in the file model.py"""
+  model.py:loss                             the function loss in the file model.py
+"""
 
 _EXAMPLES = {
     "derive": """\
@@ -166,7 +168,9 @@ def _command(
 def _derive(arguments: argparse.Namespace) -> int:
     derivation = _derivation(arguments, seed=arguments.seed)
     if arguments.json:
-        write(json.dumps(_as_data(derivation, arguments), ensure_ascii=False, indent=2), arguments.out)
+        write(
+            json.dumps(_as_data(derivation, arguments), ensure_ascii=False, indent=2), arguments.out
+        )
         return OK
     ending = Path(arguments.out).suffix if arguments.out else ""
     style = arguments.format or _ENDINGS.get(ending, "text")

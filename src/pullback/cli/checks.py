@@ -54,7 +54,7 @@ def check(arguments: argparse.Namespace) -> tuple[bool, str]:
             "--tol is no tolerance", expected="a number between 0 and 1", found=str(tolerance)
         )
     asked = source(arguments.input)
-    given = shapes(arguments.shapes)
+    given: dict[str, Any] = dict(shapes(arguments.shapes))
     called = text_formula(asked, given) if isinstance(asked, str) else asked
     if isinstance(called, Formula):
         given = {}
@@ -145,7 +145,7 @@ def _written(
     called: Callable[..., Any],
     backward: Callable[..., Any],
     arguments: argparse.Namespace,
-    given: Mapping[str, str],
+    given: Mapping[str, Any],
     tolerance: float,
 ) -> Iterator[Round]:
     """A backward pass that a person wrote."""
@@ -172,9 +172,7 @@ def _written(
 # Sizes and random inputs
 
 
-def _assignments(
-    program: Program, given: Mapping[str, int], seed: int
-) -> Iterator[dict[str, int]]:
+def _assignments(program: Program, given: Mapping[str, int], seed: int) -> Iterator[dict[str, int]]:
     """Values of the named sizes: those given, the others odd, one, and any small ones."""
     fixed = program.with_sizes(given)
     found = draw_sizes(fixed.statements, fixed.inputs, Random(seed), ROUNDS)
@@ -332,4 +330,3 @@ def _plain(value: Any) -> Any:
     except (TypeError, ValueError):
         return str(value)
     return number if np.isfinite(number) else str(number)
-

@@ -9,7 +9,7 @@ import traceback
 import types
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from ..errors import ArgumentError
 
@@ -68,17 +68,17 @@ def function(path: Path, name: str) -> Callable[..., Any]:
     if not path.is_file():
         raise ArgumentError(f"there is no file {path}", where=f"{path}:{name}")
     sys.path.insert(0, str(path.parent.resolve()))
-    spec = importlib.util.spec_from_file_location(path.stem, path)
+    spec = importlib.util.spec_from_file_location(f"user_{path.stem}", path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    sys.modules.setdefault(path.stem, module)
+    sys.modules[module.__name__] = module
     try:
         spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:
         raise ArgumentError(
             f"running {path} failed", where=_place(error, path), found=_message(error)
         ) from error
-    found = getattr(module, name, None)
+    found: Any = getattr(module, name, None)
     if not callable(found):
         known = [
             key
@@ -90,7 +90,7 @@ def function(path: Path, name: str) -> Callable[..., Any]:
             expected=f"one of {', '.join(known)}" if known else "a function defined by def",
             found=name if found is None else f"{name}, a {type(found).__name__}",
         )
-    return found
+    return cast(Callable[..., Any], found)
 
 
 def _place(error: BaseException, path: Path) -> str:

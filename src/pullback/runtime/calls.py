@@ -7,7 +7,7 @@ import types
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import Any, Union
+from typing import Any
 
 import numpy as np
 
@@ -26,6 +26,7 @@ from ..trees import (
     unflatten,
 )
 
+
 @lru_cache(maxsize=4096)
 def _code_in(structure: Structure) -> tuple[Any, ...]:
     """The dataclasses, named tuples and functions in a structure."""
@@ -39,12 +40,14 @@ def _code_in(structure: Structure) -> tuple[Any, ...]:
     return ()
 
 
-Argnums = Union[int, str, Sequence["int | str"]]
+Argnums = int | str | Sequence[int | str]
 
 
 @dataclass(frozen=True)
 class Parameters:
-    """The names of a function's positional parameters; ``rest`` names its ``*args`` ("" for none)."""
+    """The names of a function's positional parameters; ``rest`` names its ``*args`` ("" for
+    none).
+    """
 
     names: tuple[str, ...]
     rest: str
@@ -68,7 +71,9 @@ def parameters(function: Callable[..., Any]) -> Parameters:
             "there is no function to differentiate",
             expected="a function of arrays",
             found=f"a {type(function).__name__}",
-            hint="pullback.define makes a function of index notation" if isinstance(function, str) else "",
+            hint="pullback.define makes a function of index notation"
+            if isinstance(function, str)
+            else "",
         )
     try:
         signature = inspect.signature(function)
@@ -82,13 +87,22 @@ def parameters(function: Callable[..., Any]) -> Parameters:
 
 
 class Call:
-    """The arguments of one call: ``structures`` and ``leaves`` a slot, positional arguments first."""
+    """The arguments of one call: ``structures`` and ``leaves`` a slot, positional arguments
+    first.
+    """
 
-    __slots__ = ("__dict__", "counts", "key", "keywords", "labels", "leaves", "positional", "structures")
+    __slots__ = (
+        "__dict__",
+        "counts",
+        "key",
+        "keywords",
+        "labels",
+        "leaves",
+        "positional",
+        "structures",
+    )
 
-    def __init__(
-        self, about: Parameters, args: Sequence[Any], kwargs: Mapping[str, Any]
-    ) -> None:
+    def __init__(self, about: Parameters, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
         self.positional = len(args)
         self.keywords = tuple(sorted(kwargs)) if kwargs else ()
         values = [*args, *(kwargs[name] for name in self.keywords)]
@@ -148,14 +162,18 @@ class Call:
                 f"{self.labels[slot]} is no array",
                 where=f"argument {self.labels[slot]}",
                 expected="an array or a float",
-                hint="np.asarray makes an array of lists of numbers; a single number is written 3.0",
+                hint="np.asarray makes an array of a list; a single number is written 3.0",
             )
         return self.leaves_of(slot)[0]
 
     def static(self, slot: int) -> Any:
         """The value of a slot that holds no array, e.g. a size."""
         structure = self.structures[slot]
-        return structure.value.value if isinstance(structure, Static) else self.leaves[self.only_leaf(slot)]
+        return (
+            structure.value.value
+            if isinstance(structure, Static)
+            else self.leaves[self.only_leaf(slot)]
+        )
 
     @cached_property
     def names(self) -> list[str]:
@@ -243,7 +261,9 @@ def _slot(item: int | str, about: Parameters, call: Call) -> int:
         raise ArgumentError(
             f"argnums asks for the argument {item!r}, which the call doesn't pass",
             expected=f"one of {', '.join(call.labels) or 'no arguments'}",
-            hint=f"pass {item} instead of leaving it at its default" if known else "check its spelling",
+            hint=f"pass {item} instead of leaving it at its default"
+            if known
+            else "check its spelling",
         )
     position = item + call.positional if item < 0 else item
     if 0 <= position < call.positional:

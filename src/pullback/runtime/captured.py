@@ -1,8 +1,10 @@
-"""What a function reads besides its arguments: closure, defaults, globals, the functions that it calls.
+"""What a function reads besides its arguments: closure, defaults, globals, the functions that it
+calls.
 
-A trace is good for as long as these stay the same. :func:`captured` lists them as *facts*; :func:`same` compares
-two lists, arrays by content. A function that may read something that can't be listed (a file, a random generator,
-a counter that it changes itself, ...) has no such list, and is traced anew at each call.
+A trace is good for as long as these stay the same. :func:`captured` lists them as *facts*;
+:func:`same` compares two lists, arrays by content. A function that may read something that can't
+be listed (a file, a random generator, a counter that it changes itself, ...) has no such list, and
+is traced anew at each call.
 """
 
 from __future__ import annotations
@@ -21,14 +23,44 @@ from typing import Any
 import numpy as np
 
 MAX_FACTS = 2_000
-MAX_BYTES = 1 << 26  # larger arrays are not copied and compared; such a function is traced anew instead
+MAX_BYTES = (
+    1 << 26
+)  # larger arrays are not copied and compared; such a function is traced anew instead
 
 # Modules whose functions depend on their arguments only, but for the names below.
-_PURE_MODULES = ("numpy", "scipy", "math", "operator", "functools", "itertools", "pullback", "jaxtyping")
+_PURE_MODULES = (
+    "numpy",
+    "scipy",
+    "math",
+    "operator",
+    "functools",
+    "itertools",
+    "pullback",
+    "jaxtyping",
+)
 _IMPURE_NAMES = frozenset(
     {
-        *("random", "load", "loadtxt", "genfromtxt", "fromfile", "memmap", "save", "savetxt", "tofile"),
-        *("geterr", "seterr", "get_printoptions", "set_printoptions", "open", "os", "sys", "ctypeslib"),
+        *(
+            "random",
+            "load",
+            "loadtxt",
+            "genfromtxt",
+            "fromfile",
+            "memmap",
+            "save",
+            "savetxt",
+            "tofile",
+        ),
+        *(
+            "geterr",
+            "seterr",
+            "get_printoptions",
+            "set_printoptions",
+            "open",
+            "os",
+            "sys",
+            "ctypeslib",
+        ),
         *("datetime64", "lib", "DataSource", "fromregex", "empty", "empty_like", "testing", "io"),
     }
 )
@@ -36,15 +68,28 @@ _PURE_BUILTINS = frozenset(
     {
         *("abs", "all", "any", "bool", "complex", "dict", "divmod", "enumerate", "filter", "float"),
         *("frozenset", "hasattr", "int", "isinstance", "issubclass", "iter", "len", "list"),
-        *("map", "max", "min", "next", "object", "pow", "property", "range", "repr", "reversed", "round"),
+        *(
+            "map",
+            "max",
+            "min",
+            "next",
+            "object",
+            "pow",
+            "property",
+            "range",
+            "repr",
+            "reversed",
+            "round",
+        ),
         *("set", "slice", "sorted", "staticmethod", "classmethod", "str", "sum", "super"),
         *("tuple", "type", "zip", "callable", "bytes", "format", "hash", "ord", "chr"),
         *("True", "False", "None", "NotImplemented", "Ellipsis", "__build_class__"),
     }
 )
 _PURE_BUILTINS |= {
-    name for name, value in vars(builtins).items() if isinstance(value, type) and
-    issubclass(value, BaseException)
+    name
+    for name, value in vars(builtins).items()
+    if isinstance(value, type) and issubclass(value, BaseException)
 }
 _ATOMS = (int, float, complex, bool, str, bytes, type(None), type(Ellipsis), np.dtype, slice, range)
 _FIXED = (types.BuiltinFunctionType, types.MethodWrapperType, types.WrapperDescriptorType, np.ufunc)
@@ -107,11 +152,11 @@ def same(then: Facts, now: Facts) -> bool:
 
 def _equal(old: Any, new: Any) -> bool:
     if isinstance(old, float):
-        return old == new and math.copysign(1, old) == math.copysign(1, new)
-    if isinstance(old, _ATOMS) or isinstance(old, tuple):
+        return bool(old == new) and math.copysign(1, old) == math.copysign(1, new)
+    if isinstance(old, (*_ATOMS, tuple)):
         return bool(old == new)
     if isinstance(old, np.generic):
-        return old.dtype == new.dtype and old.tobytes() == new.tobytes()
+        return bool(old.dtype == new.dtype) and old.tobytes() == new.tobytes()
     if isinstance(old, types.BuiltinFunctionType | types.MethodWrapperType):
         return bool(old == new)
     return False
@@ -145,7 +190,9 @@ class _Walk:
 
     def __init__(self) -> None:
         self.facts = Facts()
-        self.seen: dict[int, tuple[int, Any]] = {}  # by id; objects are kept so that ids stay theirs
+        self.seen: dict[
+            int, tuple[int, Any]
+        ] = {}  # by id; objects are kept so that ids stay theirs
 
     def visit(self, value: Any) -> None:
         facts = self.facts
@@ -177,7 +224,7 @@ class _Walk:
             self.visit(value.__dict__["__wrapped__"])
             return
         self.facts.append(value.__code__)
-        if _is_pure(value):
+        if _is_pure(value) and value.__closure__ is None:
             return
         names = _names(value.__code__)
         if names.changes or any(name.split(".")[0] not in _PURE_MODULES for name in names.imports):
@@ -243,7 +290,13 @@ class _Walk:
     def visit_class(self, value: type) -> None:
         self.facts.append(value)
         for base in value.__mro__:
-            if base.__module__.split(".")[0] in (*_PURE_MODULES, "builtins", "typing", "enum", "abc"):
+            if base.__module__.split(".")[0] in (
+                *_PURE_MODULES,
+                "builtins",
+                "typing",
+                "enum",
+                "abc",
+            ):
                 continue
             if base.__module__ == "collections" or base.__module__ == "dataclasses":
                 continue
@@ -317,7 +370,14 @@ _CLASS_NOISE = frozenset(
         *("__dict__", "__weakref__", "__doc__", "__module__", "__annotations__", "__match_args__"),
         *("__qualname__", "__dataclass_fields__", "__dataclass_params__", "__static_attributes__"),
         *("__firstlineno__", "__annotate__", "__orig_bases__", "__parameters__", "__slots__"),
-        *("__abstractmethods__", "_abc_impl", "__hash__", "__repr__", "__annotations_cache__", "__annotate_func__"),
+        *(
+            "__abstractmethods__",
+            "_abc_impl",
+            "__hash__",
+            "__repr__",
+            "__annotations_cache__",
+            "__annotate_func__",
+        ),
     }
 )
 
@@ -336,9 +396,11 @@ def _top(value: Any) -> str:
 
 def _is_pure(value: Any) -> bool:
     """Whether a function belongs to a module whose functions depend on their arguments only."""
-    return _top(value) in _PURE_MODULES and getattr(value, "__name__", "") not in _IMPURE_NAMES and not (
-        getattr(value, "__module__", "") or ""
-    ).startswith("numpy.random")
+    return (
+        _top(value) in _PURE_MODULES
+        and getattr(value, "__name__", "") not in _IMPURE_NAMES
+        and not (getattr(value, "__module__", "") or "").startswith("numpy.random")
+    )
 
 
 def _content(cell: types.CellType) -> Any:

@@ -59,7 +59,8 @@ def pair(
     through: tuple[Tensor, ...],
     conventions: Conventions = (),
 ) -> Pair:
-    """The compiled forward and backward pass of a program, by its inputs ``wrt``, through some outputs.
+    """The compiled forward and backward pass of a program, by its inputs ``wrt``, through some
+    outputs.
 
     The other outputs are values that come along (integers, auxiliary ones); they take no cotangent.
     """
@@ -97,10 +98,10 @@ def evaluation(program: Program) -> Callable[..., tuple[Any, ...]]:
 
 
 @lru_cache(maxsize=512)
-def tangents(
-    program: Program, wrt: tuple[Tensor, ...], conventions: Conventions = ()
-) -> Program:
-    """From the inputs, then the tangents of ``wrt``, to the outputs, then the float outputs' tangents."""
+def tangents(program: Program, wrt: tuple[Tensor, ...], conventions: Conventions = ()) -> Program:
+    """From the inputs, then the tangents of ``wrt``, to the outputs, then the float outputs'
+    tangents.
+    """
     pushed = pushforward(program, wrt, dict(conventions))
     statements = (*pushed.statements, *missing(pushed.statements, program))
     outputs = (*program.outputs, *pushed.outputs)

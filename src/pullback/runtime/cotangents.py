@@ -43,10 +43,17 @@ def _number(value: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Any:
     return found if is_traced(found) else found[()]
 
 
-FINISH: dict[Leaf, Callable[..., Any]] = {Leaf.ARRAY: _array, Leaf.SCALAR: _number, Leaf.FLOAT: _number, Leaf.VALUE: _array}
+FINISH: dict[Leaf, Callable[..., Any]] = {
+    Leaf.ARRAY: _array,
+    Leaf.SCALAR: _number,
+    Leaf.FLOAT: _number,
+    Leaf.VALUE: _array,
+}
 
 
-def like_primal(value: Any, shape: tuple[int, ...], dtype: np.dtype[Any], place: str, like: str) -> Array:
+def like_primal(
+    value: Any, shape: tuple[int, ...], dtype: np.dtype[Any], place: str, like: str
+) -> Array:
     """A cotangent or tangent as an array; None is zeros. It has the shape of what it belongs to."""
     if value is None:
         return np.zeros(shape, dtype)

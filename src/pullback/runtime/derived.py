@@ -26,8 +26,8 @@ TINY = 4  # below this, functions may do something else than the trace with name
 class Origin:
     """The arguments and the result of a function, as trees; each leaf is an input or an output.
 
-    ``asked`` are the arguments that were differentiated by, each a name and a tree of its float leaves (by
-    position among ``wrt``). ``holds`` tells whether the program is right at tiny sizes.
+    ``asked`` are the arguments that were differentiated by, each a name and a tree of its float
+    leaves (by position among ``wrt``). ``holds`` tells whether the program is right at tiny sizes.
     """
 
     parameters: tuple[tuple[str, Structure], ...]
@@ -89,10 +89,10 @@ class Derived(Derivation):
     def compile(self) -> Pair:
         """The pair ``forward(...) -> (Y, cache)`` and ``backward(dY, cache) -> gradients``.
 
-        ``forward`` takes the function's arguments, by position or name, and checks their shapes and dtypes;
-        sizes that no shape tells are keyword arguments. Gradients come in the order they were asked for,
-        also by name; a single one comes bare. The cache holds the arrays themselves, not copies: change none of
-        them in between.
+        ``forward`` takes the function's arguments, by position or name, and checks their shapes
+        and dtypes; sizes that no shape tells are keyword arguments. Gradients come in the order
+        they were asked for, also by name; a single one comes bare. The cache holds the arrays
+        themselves, not copies: change none of them in between.
         """
         forward = Forward(self)
         return Pair(forward, Backward(self, forward))
@@ -161,9 +161,7 @@ class Backward:
         self.origin = derived.origin
         outputs = derived.backward.program.outputs
         self.floats = [n for n, tensor in enumerate(outputs) if tensor.kind == "float"]
-        self.run = backward_of(
-            forward.module.backward, len(self.floats), len(derived.backward.wrt)
-        )
+        self.run = backward_of(forward.module.backward, len(self.floats), len(derived.backward.wrt))
         self.names = tuple(name for name, _ in self.origin.asked)
         self.places = [show_path("dY", path) for path in paths(self.origin.structure)]
         self.__name__ = "backward"
@@ -189,7 +187,8 @@ class Backward:
         seeds = []
         for n, (value, place) in enumerate(zip(given, self.places, strict=True)):
             if n in self.floats:
-                seeds.append(like_primal(value, *like[n], place, "Y"))
+                shape, dtype = like[n]
+                seeds.append(like_primal(value, shape, dtype, place, "Y"))
             else:
                 check_nothing(value, place, "Y")
         return tuple(seeds)
@@ -211,4 +210,3 @@ def _signature(names: Sequence[str], sizes: Sequence[str]) -> inspect.Signature:
 
 def _scalar(value: Any) -> Any:
     return value[()] if type(value) is np.ndarray and value.ndim == 0 else value
-

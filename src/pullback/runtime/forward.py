@@ -1,4 +1,6 @@
-"""A function traced at one signature of its arguments: a program, and the tree of what it returns."""
+"""A function traced at one signature of its arguments: a program, and the tree of what it
+returns.
+"""
 
 from __future__ import annotations
 
@@ -26,8 +28,9 @@ _GENERALS = Generals()
 class Forward:
     """What a function does with arguments of one signature.
 
-    The program's inputs are the ``given`` leaves of the arguments, by position, then ``constants``. Its outputs
-    are the leaves of the result (``structure``), then those of the auxiliary result (``more``, where asked for).
+    The program's inputs are the ``given`` leaves of the arguments, by position, then
+    ``constants``. Its outputs are the leaves of the result (``structure``), then those of the
+    auxiliary result (``more``, where asked for).
     """
 
     program: Program
@@ -55,7 +58,9 @@ class Forward:
         return self.program.inputs[self.given.index(leaf)]
 
     def built(self, outputs: Sequence[Any]) -> tuple[Any, Any]:
-        """The result and the auxiliary result (None where there is none), from the program's outputs."""
+        """The result and the auxiliary result (None where there is none), from the program's
+        outputs.
+        """
         if self.more is None:
             if type(self.structure) is Leaf:
                 return _scalar(outputs[0]), None
@@ -65,7 +70,9 @@ class Forward:
         return unflatten(self.structure, values[:split]), unflatten(self.more, values[split:])
 
     def places(self, name: str) -> list[str]:
-        """Each leaf of the result proper as a person writes it, the result being called ``name``."""
+        """Each leaf of the result proper as a person writes it, the result being called
+        ``name``.
+        """
         return [show_path(name, path) for path in paths(self.structure)]
 
 
@@ -79,7 +86,8 @@ def forward_of(
 ) -> Forward:
     """What ``function`` does with a call's arguments; the leaves ``fixed`` are taken as they are.
 
-    Raises TraceError for what can't be traced, ArgumentError where ``has_aux`` doesn't fit the result.
+    Raises TraceError for what can't be traced, ArgumentError where ``has_aux`` doesn't fit the
+    result.
     """
     given = tuple(n for n in range(len(call.leaves)) if n not in fixed)
     if isinstance(function, Formula):
@@ -101,10 +109,8 @@ def forward_of(
 
     shapes = tuple(() if isinstance(leaf, float) else tuple(leaf.shape) for leaf in leaves)
     form = (identity(function), has_aux, tuple(fixed), call.form)
-    if fixed or call.traced:
-        traced = at(shapes)
-    else:
-        traced = _GENERALS.best(form, shapes, names, at)
+    own = fixed or call.traced
+    traced = at(shapes) if own else _GENERALS.best(form, shapes, names, at)
     constants = tuple(traced.constants[t.name] for t in traced.program.inputs[len(given) :])
     structure, more = _split(traced.structure, has_aux)
     return Forward(traced.program, given, constants, structure, more)
@@ -126,7 +132,11 @@ def _split(structure: Structure, has_aux: bool) -> tuple[Structure, Structure | 
     """The structures of the result and of the auxiliary result."""
     if not has_aux:
         return structure, None
-    if isinstance(structure, Branch) and structure.make in (tuple, list) and len(structure.children) == 2:
+    if (
+        isinstance(structure, Branch)
+        and structure.make in (tuple, list)
+        and len(structure.children) == 2
+    ):
         return structure.children
     raise ArgumentError(
         "with has_aux=True the function returns two things",

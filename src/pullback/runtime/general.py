@@ -1,8 +1,8 @@
 """One derivation for many shapes: a function met at a second shape is generalised, once.
 
-A training loop's short last batch, sequences of all lengths: the program with named sizes is derived and
-compiled once. For each new shape the function is still traced, which is cheap, and the trace compared with
-the named program; where they disagree, the shape gets a derivation of its own.
+A training loop's short last batch, sequences of all lengths: the program with named sizes is
+derived and compiled once. For each new shape the function is still traced, which is cheap, and the
+trace compared with the named program; where they disagree, the shape gets a derivation of its own.
 """
 
 from __future__ import annotations
@@ -34,7 +34,9 @@ class Generals:
         self.found: OrderedDict[Hashable, Shapes | Named | None] = OrderedDict()
 
     def best(self, form: Hashable, shapes: Shapes, avoid: Sequence[str], trace: TraceAt) -> Traced:
-        """The trace at these shapes: with named sizes, where the form was met at other shapes before."""
+        """The trace at these shapes: with named sizes, where the form was met at other shapes
+        before.
+        """
         plain = trace(shapes)
         try:
             hash(form)

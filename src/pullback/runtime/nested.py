@@ -1,4 +1,6 @@
-"""Programs inside a trace: what pullback's own functions do when a traced array is among their arguments."""
+"""Programs inside a trace: what pullback's own functions do when a traced array is among their
+arguments.
+"""
 
 from __future__ import annotations
 

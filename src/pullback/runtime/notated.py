@@ -21,11 +21,12 @@ Array = np.ndarray[Any, Any]
 
 
 class Formula:
-    """Index notation as a function of arrays, by position or by name; what :func:`pullback.define` returns.
+    """Index notation as a function of arrays, by position or by name; what :func:`pullback.define`
+    returns.
 
-    ``inputs`` and ``outputs`` are the names of its arrays, ``sizes`` those of sizes that no array's shape tells: they
-    are given as keyword arguments. A single output is returned bare, several as a tuple. ``program`` is
-    what the text means, ``text`` the text.
+    ``inputs`` and ``outputs`` are the names of its arrays, ``sizes`` those of sizes that no
+    array's shape tells: they are given as keyword arguments. A single output is returned bare,
+    several as a tuple. ``program`` is what the text means, ``text`` the text.
     """
 
     def __init__(self, program: Program, text: str) -> None:
@@ -51,7 +52,8 @@ class Formula:
         return outputs[0] if len(outputs) == 1 else tuple(outputs)
 
     def __repr__(self) -> str:
-        return f"<{', '.join(self.outputs)} of {', '.join(self.inputs) or 'nothing'}: {self.text.strip()!r}>"
+        inputs = ", ".join(self.inputs) or "nothing"
+        return f"<{', '.join(self.outputs)} of {inputs}: {self.text.strip()!r}>"
 
     @property
     def structure(self) -> Structure:
@@ -71,7 +73,9 @@ class Formula:
         given = tuple(call.only_leaf(slot) for slot in values)
         arrays = [call.leaves[n] for n in given]
         for tensor, array, slot in zip(self.program.inputs, arrays, values, strict=True):
-            check_kind(np.asarray(array) if isinstance(array, float) else array, tensor, call.labels[slot])
+            check_kind(
+                np.asarray(array) if isinstance(array, float) else array, tensor, call.labels[slot]
+            )
         return self._sized(arrays, plain), given, ()
 
     def _bind(
@@ -87,7 +91,9 @@ class Formula:
         for name, value in sizes.items():
             if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 0:
                 raise ArgumentError(
-                    f"the size {name} is no size", expected="a whole number >= 0", found=repr(value)[:60]
+                    f"the size {name} is no size",
+                    expected="a whole number >= 0",
+                    found=repr(value)[:60],
                 )
         program = self.program.with_sizes(sizes) if sizes else self.program
         shapes = {
@@ -105,9 +111,7 @@ class Formula:
 def _signature(inputs: Sequence[str], sizes: Sequence[str]) -> inspect.Signature:
     plain = all(name.isidentifier() and not keyword.iskeyword(name) for name in inputs)
     kind = inspect.Parameter.POSITIONAL_OR_KEYWORD if plain else inspect.Parameter.POSITIONAL_ONLY
-    found = [
-        inspect.Parameter(name if plain else f"x{n}", kind) for n, name in enumerate(inputs)
-    ]
+    found = [inspect.Parameter(name if plain else f"x{n}", kind) for n, name in enumerate(inputs)]
     found += [inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY) for name in sizes]
     return inspect.Signature(found)
 

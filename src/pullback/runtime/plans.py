@@ -31,8 +31,8 @@ class Plans(Generic[Plan]):
     ) -> Plan:
         """The plan for a call of a function; made anew where anything that it depends on changed.
 
-        A plan is good for as long as all that the function reads besides its arguments stays the same.
-        Where that can't be known, the plan is made anew at each call.
+        A plan is good for as long as all that the function reads besides its arguments stays the
+        same. Where that can't be known, the plan is made anew at each call.
         """
         facts = captured(function, call.also)
         if facts is None or call.traced:

@@ -1,4 +1,6 @@
-"""What was traced, derived and compiled for one signature of the arguments: the plans of grad, vjp, jvp."""
+"""What was traced, derived and compiled for one signature of the arguments: the plans of grad,
+vjp, jvp.
+"""
 
 from __future__ import annotations
 
@@ -51,7 +53,9 @@ class Backward:
         split = len(self.forward.program.outputs)
         return found[:split], tuple(found[split:]), values
 
-    def gradients(self, seeds: tuple[Any, ...], cache: Any, inputs: Sequence[Any]) -> tuple[Any, ...]:
+    def gradients(
+        self, seeds: tuple[Any, ...], cache: Any, inputs: Sequence[Any]
+    ) -> tuple[Any, ...]:
         """The gradients of the slots, as trees like the arguments."""
         if any(map(is_traced, (*seeds, *cache))):
             found = self.gradients_traced(seeds, cache, inputs)
@@ -144,7 +148,8 @@ class Pullback:
             zip(given, self.forward.places("the cotangent"), strict=True)
         ):
             if n in self.backward.pair.cotangents:
-                found[n] = like_primal(value, *like[n], place, "the result")
+                shape, dtype = like[n]
+                found[n] = like_primal(value, shape, dtype, place, "the result")
             else:
                 check_nothing(value, place, "the result")
         return tuple(found[n] for n in self.backward.pair.cotangents)
