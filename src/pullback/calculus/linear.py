@@ -11,7 +11,7 @@ from ..ir.expr import Access, Arg, Expr, Reduce, Tensor
 from ..ir.program import Define, Program
 from ..ir.subscripts import Index, at
 from ..ir.walk import accesses, substitute, tensors
-from .conventions import checked
+from .conventions import checked, chosen
 from .differentiate import Context
 from .flatten import flatten
 from .letters import hints, lettered
@@ -101,6 +101,17 @@ class Linear:
         """Whether something is divided by a value, without a guard: then where it is 0 the forward
         pass itself is undefined, and a convention for that point would be idle."""
         return value is not None and value.tensor in self._divisors
+
+    def is_norm(self, tensor: Tensor) -> bool:
+        """Whether a tensor is the root of a sum of squares and takes the norm's convention at 0."""
+        define = self.definitions.get(tensor)
+        terms = poly(define.body) if define is not None else ()
+        if define is None or len(terms) != 1 or chosen(self.conventions, "norm") != "zero":
+            return False
+        return any(
+            e == Fraction(1, 2) and self.is_square(a) and not self.is_divisor(define.access)
+            for a, e in terms[0].factors
+        )
 
     def origins(self, of: Iterable[Tensor]) -> set[Tensor]:
         """These tensors and everything that they are computed from."""

@@ -334,6 +334,7 @@ class _Reverse:
         raw = self._raw(draft.of)
         before: Expr = expression(collect(raw))
         stages = [("sift", collect(map(sift, raw))), *draft.stages]
+        norm = any(self.lin.is_norm(t) for t, _ in self.reads.get(draft.of, ()))
         for name, value in stages:
             after = (
                 expression(value)
@@ -341,7 +342,8 @@ class _Reverse:
                 else factored(self.forms[value], self._finite)
             )
             if after is not before:
-                reason = REASONS[name]
+                reason = REASONS[name] + (NORM if norm else "")
+                norm = False
                 if name == "known sums":
                     reason = "; ".join(self._fact(draft, *fact) for fact in draft.facts) or reason
                 yield self._lettered_step(
@@ -371,6 +373,9 @@ REASONS = {
     "known sums": "values are spelled out in what they are defined by, named sums get their names",
     "compact form": "the program's own names are put back and common factors taken out",
 }
+
+
+NORM = "; the root of a sum of squares is a norm: its gradient is taken as 0 where it is 0"
 
 
 @dataclass(frozen=True)
