@@ -28,7 +28,7 @@ class Step:
     arguments: tuple[int, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class RandomProgram:
     """A NumPy function (call it) of ``len(arrays)`` float arrays; its text is its repr."""
 
