@@ -189,7 +189,7 @@ def product(factors: Sequence[Matrix], row: Axis, col: Axis) -> Matrix:
     flat: list[Matrix] = []
     for factor in factors:
         flat.extend(factor.factors if isinstance(factor, Product) else (factor,))
-    needed = [f for f in flat if not isinstance(f, Identity)]
+    needed: list[Matrix] = [f for f in flat if not isinstance(f, Identity)]
     if any(not is_scalar(factor) for factor in needed):
         flat = needed
     return flat[0] if len(flat) == 1 else Product(tuple(flat), row, col)

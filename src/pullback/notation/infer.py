@@ -20,7 +20,7 @@ from .affine import Affine
 from .bounds import has_lookup
 from .names import Names, Use
 from .tokens import where
-from .tree import Binder, Declaration, Definition, Line, Name, Part, Radix, Read, Syntax, bare
+from .tree import Binder, Declaration, Definition, Line, Name, Part, Radix, Read, Syntax, bare, walk
 
 AxisKey = tuple[str, int]
 Key = Union[int, AxisKey]  # the position of a binder, or an axis of an array
@@ -58,9 +58,14 @@ class Extents:
         self.letters: dict[int, Binder] = {}
         self.fixed: dict[int, Size] = {}
         self.shifted: list[Shifted] = []
+        self.moved: dict[int, list[Shifted]] = {}
+        self.merged: list[tuple[AxisKey, tuple[Binder, ...]]] = []
+        self.touching: dict[Key, list[tuple[AxisKey, tuple[Binder, ...]]]] = {}
         self.restricted: list[tuple[Binder, Use, int]] = []
         self.replaced: dict[str, Size] = {}
         self.taken: dict[str, None] = {}
+        self.counts: dict[str, int] = {}
+        self.used = {b.name for found in names.binders.values() for b in found} | {*names.arrays}
         self.affine = Affine(names, self.of_binder, self.raw_lookup, self.replaced)
 
     # classes -----------------------------------------------------------------------------------
@@ -130,6 +135,10 @@ class Extents:
         for use in self.names.uses:
             for axis, sub in enumerate(use.subs):
                 self.read(use, axis, sub)
+        for axis_key, binders in self.merged:
+            members: list[Key] = [axis_key, *(b.start for b in binders)]
+            for member in members:
+                self.touching.setdefault(self.find(member), []).append((axis_key, binders))
         steps = (
             self.radices, self.largest, self.named_axes, self.restricted_axes, self.shifted_axes,
         )  # fmt: skip
@@ -207,6 +216,8 @@ class Extents:
                 for axis, item in enumerate(line.left):
                     if isinstance(item, Binder):
                         self.unify(item, (line.name, axis), item)
+                    else:
+                        self.merged.append(((line.name, axis), item.parts))
 
     def check_literal(self, form: Size, place: Part) -> None:
         if form.literal is not None and form.literal < 0:
@@ -222,50 +233,48 @@ class Extents:
             elif not use.padded:
                 self.restricted.append((binder, use, axis))
             return
-        self.shifted.append(Shifted(use, axis, sub))
+        if isinstance(plain, Radix):
+            binders = tuple(self.names.bound[part.start] for part in plain.parts)
+            self.merged.append((key, binders))
+        self.note_shifted(Shifted(use, axis, sub))
 
     def radices(self) -> bool:
         """Axes split into radices: the product of all, or the one that is missing."""
         progress = False
-        for item in self.shifted:
-            plain = bare(item.sub)
-            if isinstance(plain, Radix):
-                binders = [self.names.bound[b.start] for b in plain.parts]
-                progress |= self.radix((item.use.name, item.axis), binders)
-        for line in self.lines:
-            if isinstance(line, Definition):
-                for axis, left in enumerate(line.left):
-                    if isinstance(left, Radix):
-                        progress |= self.radix((line.name, axis), list(left.parts))
+        for key, binders in self.merged:
+            progress |= self.radix(key, binders) is not None
         return progress
 
-    def radix(self, key: AxisKey, binders: list[Binder]) -> bool:
+    def radix(self, key: AxisKey, binders: tuple[Binder, ...]) -> Key | None:
+        """Find the one extent that is missing; what has it now, None if nothing new was found."""
         extents = [self.extent(b.start) for b in binders]
         whole = self.extent(key)
+        if extents.count(None) != (whole is not None):
+            return None
         product = size(1)
         for form in extents:
             product = product if form is None else product * form
-        if whole is None and None not in extents:
+        if whole is None:
             self.give(key, product, f"axis {key[1]} of {key[0]}")
-            return True
-        if whole is not None and extents.count(None) == 1:
-            missing = binders[extents.index(None)]
-            part = whole.exactly_over(product)
-            if part is not None:
-                self.give(missing.start, part, f"{whole} over the other extents of the merged axis")
-                return True
-        return False
+            return key
+        missing = binders[extents.index(None)]
+        part = whole.exactly_over(product)
+        if part is None:
+            return None
+        self.give(missing.start, part, f"{whole} over the other extents of the merged axis")
+        return missing.start
 
     def largest(self) -> bool:
         """The largest legal extent of an index that only shifted reads mention."""
+        progress = False
         for start, binder in self.letters.items():
             if self.extent(start) is None and not self.reads_input(start):
                 form = self.limit(start)
                 if form is not None:
                     self.check_limit(form, binder)
                     self.give(start, form, f"the largest legal one for {binder.name}")
-                    return True
-        return False
+                    progress = True
+        return progress
 
     def reads_input(self, start: int) -> bool:
         """Whether an axis of an input that nothing gives has the index's extent."""
@@ -282,33 +291,52 @@ class Extents:
             )  # fmt: skip
 
     def limit(self, start: int) -> Size | None:
+        """The largest extent that all shifted reads of an index allow, None if it is not known."""
         same = [k for k in self.members[self.find(start)] if isinstance(k, int)]
         limits: list[Size] = []
-        for item in self.shifted:
-            if item.use.padded or isinstance(bare(item.sub), Radix):
-                continue
-            for key in same:
-                binder = self.letters[key]
-                sub = self.affine.subscript(item.sub)
-                if not any(i.extent is size(f"?{key}") for i in indices_of(sub)):
-                    continue
+        for key in same:
+            for item in self.moved.get(key, ()):
                 whole = self.extent((item.use.name, item.axis))
-                if whole is None or binder.name in item.use.guarded:
+                if whole is None or self.letters[key].name in item.use.guarded:
                     return None
-                found = _limit(sub, key, whole)
+                found = _limit(self.affine.subscript(item.sub), key, whole)
                 if found is None:
                     return None
                 limits.append(found)
         return _least(limits)
 
+    def note_shifted(self, item: Shifted) -> None:
+        """Remember a shifted read, also under the indices in its subscript."""
+        self.shifted.append(item)
+        if item.use.padded or isinstance(bare(item.sub), Radix):
+            return
+        found = {
+            self.names.bound[part.start].start: None
+            for part in walk(item.sub)
+            if isinstance(part, Name) and part.start in self.names.bound
+        }
+        for start in found:
+            self.moved.setdefault(start, []).append(item)
+
     def named_axes(self) -> bool:
         """Name an input's axis after the first index that reads it."""
+        progress = False
         for key in self.input_axes():
             letters = [k for k in self.members[self.find(key)] if isinstance(k, int)]
             if self.extent(key) is None and letters:
                 self.name(key, self.letters[min(letters)].name)
-                return True
-        return False
+                self.spread(key)
+                progress = True
+        return progress
+
+    def spread(self, key: Key) -> None:
+        """What a new extent says about the axes split by its index, and so on."""
+        stack = [self.find(key)]
+        while stack:
+            for axis, binders in self.touching.get(stack.pop(), ()):
+                found = self.radix(axis, binders)
+                if found is not None:
+                    stack.append(self.find(found))
 
     def input_axes(self) -> list[AxisKey]:
         inputs = [a for a in self.names.arrays.values() if a.line is None]
@@ -316,31 +344,31 @@ class Extents:
         return [(array.name, axis) for array in inputs for axis in range(array.rank)]
 
     def name(self, key: AxisKey, letter: str) -> None:
-        used = {b.name for b in self.letters.values()} | set(self.names.arrays) | set(self.taken)
-        stem, n = letter.upper(), 0
-        name = stem
-        while name in used:
-            n += 1
+        stem = name = letter.upper()
+        while name in self.used or name in self.taken:
+            n = self.counts[stem] = self.counts.get(stem, 0) + 1
             name = f"{stem}{n}"
         self.taken[name] = None
         self.give(key, size(name), f"axis {key[1]} of {key[0]}")
 
     def restricted_axes(self) -> bool:
         """An axis that only indices with given extents read has that extent."""
+        progress = False
         for binder, use, axis in self.restricted:
             if self.extent((use.name, axis)) is None:
                 self.give((use.name, axis), self.fixed[binder.start], f"axis {axis} of {use.name}")
-                return True
-        return False
+                progress = True
+        return progress
 
     def shifted_axes(self) -> bool:
         """Name an input's axis that only shifted reads mention."""
+        progress = False
         for item in self.shifted:
             key = (item.use.name, item.axis)
             if self.extent(key) is None and self.names.arrays[key[0]].line is None:
                 self.name(key, self.letter(key, item))
-                return True
-        return False
+                progress = True
+        return progress
 
     def letter(self, key: AxisKey, item: Shifted) -> str:
         """The first index of a shifted subscript, where no given size could be meant instead."""
@@ -357,6 +385,7 @@ class Extents:
         return letters[0]
 
     def declaration(self, name: str) -> str:
+        """An array's declaration, as far as its extents are known."""
         dims = []
         for axis in range(self.names.arrays[name].rank):
             form = self.extent((name, axis))

@@ -49,3 +49,6 @@ MAX_SIZE = 2**63 - 1
 
 MAX_SUBSCRIPT_TERMS = 32
 """Terms of one subscript."""
+
+MAX_PAD_READS = 500
+"""Reads that the modes of ``pad`` expand to: 3 to the number of padded axes for ``edge``, 2 for mirrors."""

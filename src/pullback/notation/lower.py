@@ -61,7 +61,7 @@ from ..ir.subscripts import (
 from .affine import Affine, is_forced
 from .bounds import has_lookup, inside, is_natural, one_sided, pad_conditions
 from .infer import Extents
-from .limits import MAX_CONSTANT_BITS, MAX_EXPONENT
+from .limits import MAX_CONSTANT_BITS, MAX_EXPONENT, MAX_PAD_READS
 from .names import ALWAYS, CONSTANTS, Names
 from .purity import IMPURE, INDEX, LOOKUP, NUMBER, SIZE
 from .tree import (
@@ -118,6 +118,7 @@ class Lower:
         self.natural: dict[Tensor, None] = {}
         self.places: dict[Access, Part] = {}
         self.taken = taken
+        self.pad_reads = 0
         self.line = 0
         self.source = Source()
         self.affine = Affine(names, extents.of_binder, self.lookup, extents.replaced)
@@ -605,69 +606,81 @@ class Lower:
 
     # padding -----------------------------------------------------------------------------------
 
-    def edge(self, node: Pad, tensor: Tensor, subs: tuple[Subscript, ...]) -> Expr:
-        return self.folded(node, tensor, subs, lambda s, n: [(_negative(s), constant(0))], True)
-
     def wrap(self, node: Pad, tensor: Tensor, subs: tuple[Subscript, ...]) -> Expr:
+        """Subscripts modulo the extent."""
         moved = tuple(
             sub if inside(sub, extent) else sub % extent
             for sub, extent in zip(subs, tensor.shape, strict=True)
         )
         return self.at(Access(tensor, moved), node)
 
+    def edge(self, node: Pad, tensor: Tensor, subs: tuple[Subscript, ...]) -> Expr:
+        """The nearest element."""
+
+        def places(sub: Subscript, extent: Size) -> Places:
+            return [(Inside(sub, extent), sub), (_negative(sub), constant(0))], constant(extent - 1)
+
+        return self.chosen(node, tensor, subs, places)
+
     def symmetric(self, node: Pad, tensor: Tensor, subs: tuple[Subscript, ...]) -> Expr:
-        return self.mirrored(node, tensor, subs, lambda n: n * 2, 1)
+        """Mirrors between the outermost elements and their copies."""
+
+        def places(sub: Subscript, extent: Size) -> Places:
+            turned = sub % (extent * 2)
+            return [(Inside(turned, extent), turned)], constant(extent * 2 - 1) - turned
+
+        return self.chosen(node, tensor, subs, places)
 
     def reflect(self, node: Pad, tensor: Tensor, subs: tuple[Subscript, ...]) -> Expr:
-        for sub, extent in zip(subs, tensor.shape, strict=True):
-            if not inside(sub, extent) and (extent.literal is None or extent.literal < 2):
+        """Mirrors in the outermost elements."""
+
+        def places(sub: Subscript, extent: Size) -> Places:
+            if extent.literal is None or extent.literal < 2:
                 self.names.fail(
                     node, "pad(..., reflect) needs an axis of known extent, at least 2",
                     found=f"an extent of {extent}", hint="give the shape, or use symmetric",
                 )  # fmt: skip
-        return self.mirrored(node, tensor, subs, lambda n: n * 2 - 2, 2)
+            turned = sub % (extent * 2 - 2)
+            return [(Inside(turned, extent), turned)], constant(extent * 2 - 2) - turned
 
-    def mirrored(
+        return self.chosen(node, tensor, subs, places)
+
+    def chosen(
         self, node: Pad, tensor: Tensor, subs: tuple[Subscript, ...],
-        period: Callable[[Size], Size], back: int,
+        places: Callable[[Subscript, Size], Places],
     ) -> Expr:  # fmt: skip
+        """The read at the place that the conditions choose, axis after axis."""
+        options: list[tuple[list[tuple[Cond, Subscript]], Subscript]] = []
+        count = 1
+        for sub, extent in zip(subs, tensor.shape, strict=True):
+            held = inside(sub, extent)
+            options.append(([], sub) if held else places(sub, extent))
+            count *= len(options[-1][0]) + 1
+        self.pad_reads += count
+        if self.pad_reads > MAX_PAD_READS:
+            self.names.fail(
+                node, "padding by a mode expands to too many reads", kind=LimitError,
+                expected=f"at most {MAX_PAD_READS}", hint="pad fewer axes at once",
+            )  # fmt: skip
+
         def choose(done: tuple[Subscript, ...]) -> Expr:
-            axis = len(done)
-            if axis == len(subs):
+            if len(done) == len(subs):
                 return self.at(Access(tensor, done), node)
-            sub, extent = subs[axis], tensor.shape[axis]
-            if inside(sub, extent):
-                return choose((*done, sub))
-            turned = sub % period(extent)
-            mirror = constant(extent * 2 - back) - turned
-            return Select(
-                Inside(turned, extent), choose((*done, turned)), choose((*done, mirror))
-            )
+            chosen, last = options[len(done)]
+            out = choose((*done, last))
+            for cond, place in reversed(chosen):
+                out = Select(cond, choose((*done, place)), out)
+            return out
 
         return choose(())
 
-    def folded(
-        self, node: Pad, tensor: Tensor, subs: tuple[Subscript, ...],
-        below: Callable[[Subscript, Size], list[tuple[Cond, Subscript]]], last: bool,
-    ) -> Expr:  # fmt: skip
-        def choose(done: tuple[Subscript, ...]) -> Expr:
-            axis = len(done)
-            if axis == len(subs):
-                return self.at(Access(tensor, done), node)
-            sub, extent = subs[axis], tensor.shape[axis]
-            if inside(sub, extent):
-                return choose((*done, sub))
-            out = choose((*done, constant(extent - 1)))
-            for cond, instead in below(sub, extent):
-                out = Select(cond, choose((*done, instead)), out)
-            return Select(Inside(sub, extent), choose((*done, sub)), out)
 
-        return choose(())
+Places = tuple[list[tuple[Cond, Subscript]], Subscript]
+"""Places to read under conditions, and the place otherwise."""
 
 
 def _negative(sub: Subscript) -> Cond:
-    found = one_sided(sub, constant(0))
-    return found if found is not None else Compare("<", IndexOf(sub), ZERO)
+    return one_sided(sub, constant(0)) or Compare("<", IndexOf(sub), ZERO)
 
 
 def _negated(value: Number) -> Number:

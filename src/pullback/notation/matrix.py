@@ -355,12 +355,12 @@ class _Reader:
             left.remove(index)
             self.eliminate(parts, index, literal)
             self.merge(parts)
-        value = self.assembled(parts)
-        if value is None:
+        whole = self.assembled(parts)
+        if whole is None:
             return Scalar(mul(*literal) if literal else number(1))
         if not literal:
-            return value
-        return product([Scalar(mul(*literal)), value], value.row, value.col)
+            return whole
+        return product([Scalar(mul(*literal)), whole], whole.row, whole.col)
 
     def degree(self, parts: _Sum, index: Index) -> int:
         return sum(index in (edge.row, edge.col) for edge in parts.edges)
@@ -433,11 +433,9 @@ class _Reader:
         if len(parts.edges) > 1 or len(parts.columns) > 2:
             raise NoForm
         core = self.core(parts)
-        factors = [*parts.scalars, *([core] if core is not None else [])]
-        if not factors:
-            return None
-        row, col = (core.row, core.col) if core is not None else (None, None)
-        return product(factors, row, col)
+        if core is not None:
+            return product([*parts.scalars, core], core.row, core.col)
+        return product(parts.scalars, None, None) if parts.scalars else None
 
     def core(self, parts: _Sum) -> Matrix | None:
         if parts.edges:

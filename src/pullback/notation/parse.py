@@ -159,13 +159,18 @@ class _Program:
         ranges = f" runs from {low} to {high}" if low is not None and high is not None else ""
         place = self.lower.places.get(access, line)
         name = access.tensor.name
+        inside = f"0 <= {shown} < {extent}"
+        remedies = [
+            f"pad it: pad({name}, 0)[...]",
+            f"guard it: [{inside}]*{name}[...]",
+            "give an index a smaller range where it is bound: i:EXTENT",
+        ]
+        if name in self.names.arrays:
+            remedies.append(f"declare the extents: {self.extents.declaration(name)}")
         self.names.fail(
             place, f"{name} is read outside its extent, or not provably inside",
-            expected=f"0 <= {shown} < {extent}, axis {axis} of {name}",
-            found=f"{shown}{ranges}",
-            hint=f"pad it: pad({name}, 0)[...]; or restrict an index: name:EXTENT where it is bound; or "
-            f"guard the read: [0 <= {shown} < {extent}]*{name}[...]; "
-            f"or declare the extents: {self.extents.declaration(name)}",
+            expected=f"{inside}, axis {axis} of {name}", found=f"{shown}{ranges}",
+            hint="\nor ".join(remedies),
         )  # fmt: skip
 
     def outputs(self, statements: tuple[Define, ...]) -> tuple[Tensor, ...]:
