@@ -22,7 +22,8 @@ class Array:
     ``view`` tells that it may share memory with something that has a name. ``update`` is the outermost
     operation as (left operand, operator, right operand) where the left one has the result's shape and dtype.
     ``count`` is the size that a number is; of a sum it is how many terms it has, and ``mean`` is their mean.
-    ``inner`` is, of overlapping windows, the index along which memory is contiguous.
+    ``inner`` is, of overlapping windows, the index along which memory is contiguous. ``factors`` are those of a
+    product, and what it is divided by.
     """
 
     code: Code
@@ -34,6 +35,7 @@ class Array:
     mean: Array | None = None
     count: Size | None = None
     inner: Index | None = None
+    factors: tuple[tuple[Array, ...], tuple[Array, ...]] | None = None
 
     @property
     def indices(self) -> tuple[Index, ...]:
@@ -51,7 +53,7 @@ class Array:
 
 
 # Other spellings of an array, which another layout of it doesn't have.
-PLAIN: dict[str, Any] = {"kept": None, "update": None, "mean": None, "count": None}
+PLAIN: dict[str, Any] = dict.fromkeys(("kept", "update", "mean", "count", "factors"))
 
 
 def squeezed(array: Array) -> Array:
@@ -70,7 +72,11 @@ def renamed(array: Array, names: Mapping[Index, Index | None]) -> Array:
     axes = tuple(None if axis is None else names.get(axis, axis) for axis in array.axes)
     kept = renamed(array.kept, names) if array.kept is not None else None
     mean = renamed(array.mean, names) if array.mean is not None else None
-    return replace(array, axes=axes, kept=kept, mean=mean)
+    factors = None
+    if array.factors is not None:
+        above, below = (tuple(renamed(a, names) for a in side) for side in array.factors)
+        factors = (above, below)
+    return replace(array, axes=axes, kept=kept, mean=mean, factors=factors)
 
 
 def transposed(array: Array, order: Sequence[Index]) -> Array:
@@ -89,15 +95,14 @@ def transposed(array: Array, order: Sequence[Index]) -> Array:
     return replace(array, code=postfix(array.code, change), axes=order, **PLAIN)
 
 
-def aligned(array: Array, frame: Sequence[Index]) -> Array:
-    """The array laid out so that it broadcasts against axes ``frame``."""
+def aligned(array: Array, frame: Sequence[Index], *, full: bool = False) -> Array:
+    """The array laid out so that it broadcasts against axes ``frame``; ``full`` with all of them."""
     own = set(array.indices)
     order = tuple(axis for axis in frame if axis in own)
     if not order:
         return squeezed(array) if array.axes else array
-    wanted: Axes = tuple(
-        axis if axis in own else None for axis in frame[list(frame).index(order[0]) :]
-    )
+    start = 0 if full else list(frame).index(order[0])
+    wanted: Axes = tuple(axis if axis in own else None for axis in frame[start:])
     for spelling in (array, array.kept):
         if spelling is not None and _fits(spelling.axes, wanted, len(frame)):
             return spelling
@@ -149,8 +154,10 @@ def expanded(
     ``dtype`` is the text of its dtype, for the case that it is a Python scalar.
     """
     frame = tuple(frame)
-    laid = aligned(array, frame)
-    if laid.axes == frame:
+    own = array.indices
+    thin = all(axis in own or axis.extent.literal == 1 for axis in frame)
+    laid = aligned(array, frame, full=thin)
+    if laid.axes == frame or (thin and len(laid.axes) == len(frame)):
         return laid
     shape = shape_of()
     if not laid.indices:

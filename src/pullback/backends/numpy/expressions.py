@@ -302,6 +302,9 @@ class Speller:
             below = [Array(Code(under), (), "weak int", count=size(int(under))), *below]
         if all(array.dtype == "bool" for array in above) and len(above) > 1:
             above[0] = self.cast(above[0], "int")
+        whole = above
+        above = [part for a in whole for part in (a.factors[0] if a.factors else (a,))]
+        below = [*below, *(part for a in whole for part in (a.factors[1] if a.factors else ()))]
         parts = [(len(a.indices), 0, n, a) for n, a in enumerate(above)]
         parts += [(len(a.indices), 1, n, a) for n, a in enumerate(below)]
         total: Array | None = None
@@ -322,7 +325,9 @@ class Speller:
             sign = 1
         if waiting:
             total = self.divided(total, self.multiplied(waiting, context), context)
-        return self.negative(total) if sign < 0 else total
+        if sign < 0:
+            return self.negative(total)
+        return replace(total, factors=(tuple(above), tuple(below)))
 
     def multiplied(self, arrays: Sequence[Array], context: Context) -> Array:
         """The product of arrays, as it stands."""
@@ -518,9 +523,11 @@ class Speller:
         """An element of a tensor at every point."""
         plain = [sub.index for sub in access.subs]
         full = all(
-            i is not None and i.extent is n for i, n in zip(plain, access.tensor.shape, strict=True)
+            i.extent is n if i is not None else n.literal == 1 and not sub.terms
+            for i, sub, n in zip(plain, access.subs, access.tensor.shape, strict=True)
         )
-        full = full and len(set(plain)) == len(plain)
+        own = [i for i in plain if i is not None]
+        full = full and len(set(own)) == len(own)
         pending = self.scope.pending.get(access.tensor)
         if full and pending is not None:
             self.scope.inlined.append(access.tensor)
@@ -657,6 +664,8 @@ class Speller:
         if inside_body:
             body = reduce_axes(op, body, inside_body)
         for index in absent:
+            if index.extent.literal == 1:
+                continue
             extent = Array(self.scope.size(index.extent), (), "weak int")
             if op == "sum":
                 body = self.operation("*", extent, body, context)

@@ -12,6 +12,7 @@ from ...ir.walk import Tree, children, lookups, subscripts
 from .code import tuple_of
 from .expressions import Speller
 from .facts import Facts
+from .layout import broken
 from .names import identifier
 from .scope import INDENT, Scope
 from .statements import returned, statement
@@ -154,7 +155,8 @@ def function(
     if scope.quiet:
         kinds = ", ".join(f'{kind}="ignore"' for kind in sorted(scope.quiet))
         lines.insert(0, f"@np.errstate({kinds})")
-    return [*lines, *(INDENT + line for line in (*head, *scope.lines, f"return {value}"))]
+    inside = (INDENT + line for line in (*head, *scope.lines, f"return {value}"))
+    return [*lines, *(part for line in inside for part in broken(line))]
 
 
 def imports(scope: Scope) -> list[str]:

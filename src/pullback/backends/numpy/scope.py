@@ -89,7 +89,8 @@ class Scope:
             case "bool":
                 return "bool"
             case _:
-                return f"np.{dtype}"
+                like = next((t for t in self.inputs if t.dtype == dtype and "float" in dtype), None)
+                return f"{self.read(like)}.dtype" if like is not None else f"np.{dtype}"
 
     def size(self, value: Size) -> Code:
         """The source of a size."""

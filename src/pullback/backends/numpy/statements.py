@@ -7,7 +7,8 @@ from dataclasses import replace
 
 from ...ir.expr import Tensor
 from ...ir.program import Define
-from ...ir.walk import bound_indices
+from ...ir.subscripts import constant
+from ...ir.walk import bound_indices, substitute
 from .assembly import assembled
 from .assign import assign, finished, is_a
 from .code import method
@@ -17,7 +18,7 @@ from .scope import Pending, Scope
 
 
 WIDTH = 88  # of a line with values in it that could have had names of their own
-SHORT = 60  # of such a value
+SHORT = 80  # of such a value
 
 
 def statement(speller: Speller, define: Define, *, final: bool, once: bool) -> None:
@@ -26,6 +27,7 @@ def statement(speller: Speller, define: Define, *, final: bool, once: bool) -> N
     A made-up value that is read ``once`` waits to be spelled where it is read.
     """
     scope = speller.scope
+    define = _thinned(define)
     scope.inlined = []
     before, start = scope.kept(), len(scope.lines)
     while True:
@@ -39,6 +41,16 @@ def statement(speller: Speller, define: Define, *, final: bool, once: bool) -> N
         scope.restore(before)
         scope.held(repeated[0] if repeated else longest)
         before, start = scope.kept(), len(scope.lines)
+
+
+def _thinned(define: Define) -> Define:
+    """The statement with 0 for its indices of extent 1."""
+    thin = {i: constant(0) for i in define.indices if i.extent.literal == 1}
+    if not thin:
+        return define
+    body = substitute(define.body, thin)
+    scatter = None if define.scatter is None else substitute(define.scatter, thin)
+    return replace(define, body=body, scatter=scatter)  # type: ignore[arg-type]
 
 
 def _spell(speller: Speller, define: Define, final: bool, wait: bool) -> None:

@@ -205,8 +205,13 @@ def _sliced(scope: Scope, source: Source, dtype: str) -> Array:
     """Every axis read at a constant or at one index: a basic slice."""
     parts: list[str] = []
     flips: list[bool] = []
-    axes: list[Index] = []
+    axes: list[Index | None] = []
     for sub, extent in zip(source.subs, source.shape, strict=True):
+        if not sub.terms and extent.literal == 1:
+            parts.append(":")
+            flips.append(False)
+            axes.append(None)
+            continue
         if not sub.terms:
             parts.append(_place(scope, sub.const, extent))
             continue
@@ -262,7 +267,7 @@ def _diagonals(array: Array) -> Array:
     """Axes that run over the same index become one."""
     axes, code = list(array.axes), array.code
     while True:
-        repeated = next((axis for axis in axes if axes.count(axis) > 1), None)
+        repeated = next((axis for axis in axes if axis and axes.count(axis) > 1), None)
         if repeated is None:
             return Array(code, tuple(axes), array.dtype, view=array.view)
         first = axes.index(repeated)
