@@ -1,4 +1,4 @@
-"""Random index programs, well formed by construction: every read is in bounds wherever it is evaluated."""
+"""Random index programs, well formed by construction: reads are in bounds where evaluated."""
 
 from __future__ import annotations
 
@@ -60,7 +60,10 @@ class Maker:
         """Two or three inputs and one to three statements, the last one the output."""
         names = [size("N"), size("M"), size("K"), size(2), size(3)]
         self.sizes = tuple(self.rng.sample(names, 1 + self.rng.randrange(3)))
-        inputs = [self.tensor(f"X{k}", 1 + self.rng.randrange(2)) for k in range(1 + self.rng.randrange(2))]
+        inputs = [
+            self.tensor(f"X{k}", 1 + self.rng.randrange(2))
+            for k in range(1 + self.rng.randrange(2))
+        ]
         if self.chance(40):
             extent = self.rng.choice(self.sizes)
             index = Tensor("idx", (self.rng.choice(self.sizes),), "int")
@@ -141,7 +144,9 @@ class Maker:
 
     def squares(self, scope: tuple[Index, ...], depth: int) -> Expr:
         index = self.index(self.rng.choice(self.sizes))
-        return Reduce("sum", (index,), (), Power(self.value((*scope, index), depth - 1), Fraction(2)))
+        return Reduce(
+            "sum", (index,), (), Power(self.value((*scope, index), depth - 1), Fraction(2))
+        )
 
     def total(self, scope: tuple[Index, ...], depth: int) -> Expr:
         bound = tuple(self.index(self.rng.choice(self.sizes)) for _ in range(1 + self.chance(25)))
@@ -201,7 +206,9 @@ class Maker:
             return Select(conds[0] if len(conds) == 1 else And(conds), access, self.literal())
         return mul(*(Guard(cond) for cond in conds), access)
 
-    def subscript(self, scope: tuple[Index, ...], extent: Size) -> tuple[Subscript, tuple[Cond, ...]]:
+    def subscript(
+        self, scope: tuple[Index, ...], extent: Size, lookups: int = 2
+    ) -> tuple[Subscript, tuple[Cond, ...]]:
         """A subscript of an axis and what must hold for it to be inside."""
         same = [i for i in scope if i.extent is extent]
         if same and self.chance(65):
@@ -210,9 +217,9 @@ class Maker:
                 return constant(extent - 1) - sub, ()  # reversed
             return sub, ()
         fitting = [t for t, n in self.lookups if n is extent]
-        if fitting and self.chance(50):
+        if fitting and lookups and self.chance(50):
             tensor = fitting[0]
-            place, conds = self.subscript(scope, tensor.shape[0])
+            place, conds = self.subscript(scope, tensor.shape[0], lookups - 1)
             return at(Lookup(Access(tensor, (place,)))), conds
         if not scope:
             return constant(0), (Inside(constant(0), extent),) if extent.literal is None else ()

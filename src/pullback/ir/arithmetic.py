@@ -72,7 +72,7 @@ class Float:
         try:
             return float(value)
         except OverflowError:
-            return math.copysign(INF, value)
+            return INF if value > 0 else -INF
 
     def add(self, left: Value, right: Value) -> Value:
         return left + right

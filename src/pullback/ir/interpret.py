@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import product
+from math import prod
 from typing import Any
 
 from ..errors import CheckError, PullbackError, ShapeError
@@ -94,10 +95,13 @@ class Array:
 
     def tolist(self) -> Any:
         """Nested lists (a plain number for shape ())."""
-        flat: list[Any] = self.flat
-        for n in reversed(self.shape[1:]):
-            flat = [flat[k : k + n] for k in range(0, len(flat), n)] if n else []
-        return flat if self.shape else flat[0]
+        if not self.shape:
+            return self.flat[0]
+        rows = self.flat
+        for axis in range(len(self.shape) - 1, 0, -1):
+            n, count = self.shape[axis], prod(self.shape[:axis])
+            rows = [rows[k * n : (k + 1) * n] for k in range(count)]
+        return rows
 
     def __getitem__(self, place: tuple[int, ...]) -> Any:
         k = 0

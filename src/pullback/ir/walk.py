@@ -332,18 +332,39 @@ def map_sizes(node: Tree, names: Mapping[str, SizeLike]) -> Tree:
                 return Inside(sub_of(sub), of(extent))
             case Divides(divisor, sub):
                 return Divides(of(divisor), sub_of(sub))
-            case Reduce(op, indices, _, _):
-                parts = tuple(map(visit, children(tree)))
-                moved = tuple(Index(i.name, of(i.extent)) for i in indices)
-                return Reduce(op, moved, parts[:-1], parts[-1])  # type: ignore[arg-type]
-            case Arg(op, indices, which, _, _):
-                parts = tuple(map(visit, children(tree)))
-                moved = tuple(Index(i.name, of(i.extent)) for i in indices)
-                return Arg(op, moved, which, parts[:-1], parts[-1])  # type: ignore[arg-type]
+            case Reduce() | Arg():
+                apart = _apart(tree, of)
+                parts = tuple(map(visit, children(apart)))
+                moved = tuple(Index(i.name, of(i.extent)) for i in apart.indices)
+                if isinstance(apart, Reduce):
+                    return Reduce(apart.op, moved, parts[:-1], parts[-1])  # type: ignore[arg-type]
+                return Arg(apart.op, moved, apart.which, parts[:-1], parts[-1])  # type: ignore[arg-type]
             case _:
                 return rebuild(tree, tuple(map(visit, children(tree))))
 
     return visit(node)
+
+
+def _apart(node: Reduce | Arg, of: Callable[[Size], Size]) -> Reduce | Arg:
+    """``node`` with bound indices renamed that would meet another index of their name.
+
+    ``j:M`` and ``j:2`` are two indices, but one where M is 2.
+    """
+    met = {(i.name, of(i.extent)) for i in free_indices(node)}
+    taken = {i.name for i in (*free_indices(node), *node.indices)}
+    moved: dict[Index, Index] = {}
+    for index in node.indices:
+        if (index.name, of(index.extent)) in met:
+            moved[index] = fresh(index, taken)
+        met.add((index.name, of(index.extent)))
+    if not moved:
+        return node
+    subs = {old: at(new) for old, new in moved.items()}
+    parts = tuple(substitute(child, subs) for child in children(node))
+    indices = tuple(moved.get(i, i) for i in node.indices)
+    if isinstance(node, Reduce):
+        return Reduce(node.op, indices, parts[:-1], parts[-1])  # type: ignore[arg-type]
+    return Arg(node.op, indices, node.which, parts[:-1], parts[-1])  # type: ignore[arg-type]
 
 
 def resized(tensor: Tensor, names: Mapping[str, SizeLike]) -> Tensor:

@@ -76,7 +76,8 @@ class _Checks:
     ) -> Sample | None:
         arithmetic = MODULAR if modular else DECIMALS
         try:
-            return draw(self.inputs, self.forward, sizes, rng, arithmetic, style, modular)
+            given = self.backward.program.statements
+            return draw(self.inputs, self.forward, sizes, rng, arithmetic, style, modular, given)
         except PullbackError:
             return None
 

@@ -72,6 +72,7 @@ class Surroundings:
         self.sides = [
             Define(s.target, s.indices, side) for s in steps for side in (s.before, s.after)
         ]
+        self.readers = (*self.sides, *backward.program.statements)
         sizes = draw_sizes([*self.statements, *self.sides], self.inputs, Random(seed), 4)
         self.sizes = [n for n in sizes if sum(work(s, n) for s in self.statements) <= WORK]
         self.samples = lru_cache(maxsize=None)(self._sample)
@@ -88,7 +89,7 @@ class Surroundings:
                 arithmetic,
                 style,
                 loosen=modular,
-                readers=self.sides,
+                readers=self.readers,
             )
         except PullbackError:
             return None
