@@ -78,7 +78,8 @@ def worst_difference(
 def directional(
     backward: Backward, values: Mapping[str, Any], sizes: Mapping[str, int], seed: int
 ) -> list[tuple[float, float]]:
-    """For every input: the derivative of ⟨dY, Y⟩ along a random direction, by differences and by us."""
+    """For every input: the derivative of ⟨dY, Y⟩ along a random direction, by differences and by
+    us."""
     rng = random.Random(seed)
     ours = gradients(backward, backward.statements, values, sizes)
     outputs = [t for t in backward.program.outputs if t.kind == "float"]

@@ -1,4 +1,5 @@
-"""The backward pass against oracles: its own raw adjoints, finite differences, the dot test, published forms."""
+"""The backward pass against oracles: its own raw adjoints, finite differences, the dot test,
+published forms."""
 
 from __future__ import annotations
 
