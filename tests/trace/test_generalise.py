@@ -136,6 +136,19 @@ def table(X):
     return X @ np.array([[1.0, 2.0], [0.5, -1.0]]) + np.zeros((len(X), 2)) + [3.0, 7.0]
 
 
+def picked(X):
+    """Positions that look like a progression at some sizes: 0, 3, 6 of 7."""
+    N = len(X)
+    return X[[0, N // 2, -1]] * np.array([[1.0], [2.0], [1 / N]])
+
+
+def smoothed(X):
+    """A function that refuses short arguments."""
+    if len(X) < 5:
+        raise RuntimeError("too short")
+    return X[2:-2] / np.array([1, 5])[0] + X[: len(X) - 4]
+
+
 def power(X):
     return X ** len(X)
 
@@ -161,6 +174,7 @@ FUNCTIONS: list[tuple[Callable[..., Any], dict[str, str]]] = [
     (block_sums, {"X": "H", "Y": "D"}),
     (gathered, {"X": "2 N", "y": "N: int64"}),
     (table, {"X": "N 2"}),
+    (picked, {"X": "N M"}),
     (power, {"X": "N"}),
 ]
 SIZES = [
@@ -367,6 +381,13 @@ def test_tiny_sizes_are_asked_for() -> None:
     assert traced.agrees({"N": 1, "D": 1, "M": 1})
     traced = trace_named(batch_norm, {"X": "N D", "g": "D", "b": "D"})
     assert traced.agrees({"N": 2, "D": 1})
+
+
+def test_a_function_may_refuse_small_sizes() -> None:
+    traced = trace_named(smoothed, {"X": "N"})
+    assert [str(n) for n in traced.program.outputs[0].shape] == ["N - 4"]
+    assert not traced.agrees({"N": 4})
+    assert_same_values(traced, smoothed, {"X": "N"}, {"N": 6})
 
 
 def test_a_trace_of_ones_own_is_generalised() -> None:

@@ -46,6 +46,8 @@ from .points import Points
 Data = np.ndarray[Any, Any]
 Subs = tuple[Subscript, ...]
 
+MOST_LISTED = 16
+
 
 @dataclass(frozen=True, eq=False)
 class Family:
@@ -182,6 +184,7 @@ class _Search:
             yield from self.geometric(arrays, indices[0])
         yield from self.separated(arrays, indices)
         yield from self.inverted(arrays, indices)
+        yield from self.listed(arrays, indices)
 
     def affine(self, arrays: Sequence[Data], indices: Sequence[Index]) -> Iterator[Expr]:
         """``c + Σ a·i``, whole or not."""
@@ -300,6 +303,21 @@ class _Search:
         if ratio is not None and first is not None:
             power = Apply("pow", (ratio, IndexOf(at(index))))
             yield power if first is ONE else Mul((first, power))
+
+    def listed(self, arrays: Sequence[Data], indices: Sequence[Index]) -> Iterator[Expr]:
+        """A few elements, each by itself, along axes of literal extents."""
+        first = arrays[0]
+        if first.size > MOST_LISTED or any(a.shape != first.shape for a in arrays):
+            return
+        terms: list[Expr] = []
+        for place in np.ndindex(first.shape):
+            found = self.solved([a[place] for a in arrays])
+            if found is None:
+                return
+            if found is not ZERO:
+                here = [Guard(Zero(at(i) - k)) for i, k in zip(indices, place, strict=True)]
+                terms.append(Mul((*here, found)))
+        yield Add(tuple(terms))
 
     def separated(self, arrays: Sequence[Data], indices: Sequence[Index]) -> Iterator[Expr]:
         """``f(i, ...) + g(j)`` and ``f(i, ...) * g(j)``."""

@@ -13,6 +13,7 @@ A named size is at least 4 in these traces. Whether a function does something el
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from math import prod
@@ -46,6 +47,7 @@ MOST_STEPS = 12  # of a floor quotient that are looked at
 MOST_THRESHOLDS = 24
 MOST_POINTS = 20_000  # at which two programs are compared by their values
 MOST_TRACES = 80
+MOST_UNLIKE = 8  # traces of several kinds, until they are given up
 ORDERS = 12  # orders of the names by size that are tried until the function runs
 LARGEST_THRESHOLD = 2000
 
@@ -89,7 +91,7 @@ class Found:
         """Whether a trace at these sizes is this one."""
         try:
             return self.holds(_sample(self.trace, dict(sizes)))
-        except (PullbackError, *FAILURES):
+        except Exception:
             return False
 
     def holds(self, other: Sample) -> bool:
@@ -123,7 +125,7 @@ class Found:
         try:
             left = run(mine, {**given, **named.constants}, sizes=other.sizes)
             right = run(theirs, {**given, **other.traced.constants})
-        except (PullbackError, *FAILURES):
+        except Exception:
             return False
         return all(
             a.dtype == b.dtype and _near(left[a.name], right[b.name])
@@ -144,19 +146,6 @@ class Found:
         sizes = _not_given(program, self.sample.sizes, constants)
         program = Program(program.inputs, program.statements, program.outputs, sizes)
         return Named(program, constants, traced.structure, self)
-
-
-FAILURES = (
-    ValueError,
-    TypeError,
-    IndexError,
-    KeyError,
-    ZeroDivisionError,
-    ArithmeticError,
-    AssertionError,
-    AttributeError,
-    MemoryError,
-)
 
 
 def generalise(
@@ -194,13 +183,17 @@ class _Search:
         samples = [self.another("prime") for _ in range(FIRST if self.names else 1)]
         enough = Forms(self.names, []).enough
         while True:
+            alike, others = self.grouped(samples)
             try:
-                found, rare = self.solve(samples)
+                found, rare = self.solve(alike)
             except TraceError:
-                if len(samples) >= enough:
+                if len(alike) >= enough:
                     raise
-                samples += [self.another() for _ in range(max(1, enough - len(samples)))]
+                samples += [self.another() for _ in range(max(1, enough - len(alike)))]
                 continue
+            for other in others:  # alike in value, where a size happened to look like another
+                if not found.holds_in_value(other):
+                    raise self.different(found.sample, other)
             wrong = [s for s in self.checks(found, rare) if not found.holds(s)]
             if not wrong:
                 return found.named()
@@ -211,6 +204,23 @@ class _Search:
                     hint=GIVE_NUMBERS,
                 )
             samples += wrong[:4]
+
+    def grouped(self, samples: list[Sample]) -> tuple[list[Sample], list[Sample]]:
+        """The samples of the commonest skeleton (more are drawn if they're few), and the others."""
+        while True:
+            groups: list[list[Sample]] = []
+            for sample in samples:
+                own = next((g for g in groups if _same_skeleton(g[0], sample)), None)
+                if own is None:
+                    groups.append([sample])
+                else:
+                    own.append(sample)
+            alike = max(groups, key=len)
+            if len(groups) == 1 or len(alike) >= FIRST:
+                return alike, [s for group in groups if group is not alike for s in group]
+            if len(groups) >= FIRST or len(samples) >= MOST_UNLIKE:
+                raise self.different(groups[0][0], groups[1][0])
+            samples.append(self.another())
 
     # ---------------------------------------------------------------------------------------------
     # Samples
@@ -237,7 +247,7 @@ class _Search:
         self.count += 1
         try:
             sample = _sample(self.trace, sizes)
-        except (PullbackError, *FAILURES) as error:
+        except Exception as error:  # the user's function may raise anything
             text = f"at {show_sizes(sizes)}: {_said(error)}"
             if order in self.runs:
                 raise self.unsteady(self.runs[order], text) from error
@@ -262,18 +272,14 @@ class _Search:
                     yield sample
         for name in self.names:
             for threshold in self.thresholds:
-                sample = self.attempt({**base, name: threshold})
-                if sample is not None:
-                    yield sample
+                with suppress(Exception):  # beyond it the function may well refuse
+                    yield _sample(self.trace, {**base, name: threshold})
 
     # ---------------------------------------------------------------------------------------------
     # Solving
 
     def solve(self, samples: Sequence[Sample]) -> tuple[Found, bool]:
         first = samples[0]
-        for other in samples[1:]:
-            if not _same_skeleton(first, other):
-                raise self.different(first, other)
         forms = Forms(self.names, [sample.sizes for sample in samples])
         fillings = tuple(
             self.filled(forms, samples, place, part) for place, part in enumerate(first.parts)
@@ -363,7 +369,7 @@ class _Search:
     def changed(self, sample: Sample, sizes: Mapping[str, int]) -> Sample:
         try:
             return _sample(self.trace, {**sample.sizes, **sizes})
-        except (PullbackError, *FAILURES):
+        except Exception:
             return sample
 
     def no_form(self, samples: Sequence[Sample], part: Part, column: Sequence[Leaf]) -> TraceError:

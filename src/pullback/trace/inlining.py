@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from ..errors import TraceError
 from ..ir.expr import Access, Divides, Expr, IndexOf, Inside, Tensor, Truth, Zero
 from ..ir.program import Define, Program
 from ..ir.subscripts import (
@@ -20,15 +19,20 @@ from ..ir.subscripts import (
 )
 from ..ir.walk import Tree, bottom_up, substitute
 from .families import Family
-from .skeleton import show_source
 
 
 def inlined(program: Program, families: Mapping[Tensor, Family]) -> Program:
-    """The program without the inputs that are families; their tables are inputs in their place."""
+    """The program without the inputs that are families; their tables are inputs in their place.
+
+    Families of positions that are no plain subscripts become statements.
+    """
     inputs = [_table(tensor, families) for tensor in program.inputs]
+    looked_up: dict[Tensor, None] = {}
+    statements = [_statement(s, families, looked_up) for s in program.statements]
+    positions = [_positions(tensor, families[tensor]) for tensor in looked_up]
     return Program(
         tuple(tensor for tensor in inputs if tensor is not None),
-        tuple(_statement(statement, families) for statement in program.statements),
+        (*positions, *statements),
         program.outputs,
         program.sizes,
     )
@@ -38,16 +42,22 @@ def _table(tensor: Tensor, families: Mapping[Tensor, Family]) -> Tensor | None:
     return families[tensor].table if tensor in families else tensor
 
 
-def _statement(statement: Define, families: Mapping[Tensor, Family]) -> Define:
-    change = _Inline(statement, families)
+def _positions(tensor: Tensor, found: Family) -> Define:
+    return Define(tensor, found.indices, found.value, user=False)
+
+
+def _statement(
+    statement: Define, families: Mapping[Tensor, Family], looked_up: dict[Tensor, None]
+) -> Define:
+    change = _Inline(families, looked_up)
     body: Expr = bottom_up(statement.body, change.node)  # type: ignore[assignment]
     return statement if body is statement.body else replace(statement, body=body)
 
 
 class _Inline:
-    def __init__(self, statement: Define, families: Mapping[Tensor, Family]) -> None:
-        self.statement = statement
+    def __init__(self, families: Mapping[Tensor, Family], looked_up: dict[Tensor, None]) -> None:
         self.families = families
+        self.looked_up = looked_up
 
     def node(self, node: Tree) -> Tree:
         match node:
@@ -93,12 +103,8 @@ class _Inline:
         if found is None:
             return at(Lookup(Access(access.tensor, moved)))
         if found.sub is None:
-            raise TraceError(
-                "this array of positions can't be written in the named sizes",
-                where=show_source(self.statement.source),
-                found=f"the constant {access.tensor.name}",
-                hint="pass it to the function as an argument",
-            )
+            self.looked_up[access.tensor] = None
+            return at(Lookup(Access(access.tensor, moved)))
         return map_indices(found.sub, _at(found, moved), lambda own: Access(own.tensor, own.subs))
 
 

@@ -47,7 +47,7 @@ class Letters:
         for letter, owner in self.owner.items():
             if owner is extent and letter not in used:
                 return letter
-        for letter in chain([wish], LETTERS):
+        for letter in chain([wish] if wish.isidentifier() else [], LETTERS):
             if letter not in used and self.free(letter):
                 self.owner[letter] = extent
                 return letter
