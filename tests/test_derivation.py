@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from math import prod
 
 import numpy as np
 import pytest
 
-from pullback import derivation as module
 from pullback.calculus.reverse import reverse
 from pullback.calculus.step import Backward, Step
 from pullback.derivation import (
@@ -18,11 +18,14 @@ from pullback.derivation import (
     human,
     itemsize,
     register_backend,
+    registry,
     show_bytes,
 )
+from pullback.derivation.written import written
 from pullback.errors import ArgumentError
 from pullback.ir.expr import Access, Mul, Tensor, number
-from pullback.ir.program import Define, Program
+from pullback.ir.interpret import run
+from pullback.ir.program import Define, Program, reads
 from pullback.ir.sizes import size
 from pullback.ir.subscripts import Index, at
 from pullback.notation.parse import parse
@@ -41,7 +44,7 @@ def test_formula_ends_with_the_gradient_and_holds_what_it_reads() -> None:
     named |= {s.target.name for s in made.backward.program.statements}
     named |= {t.name for t in made.backward.cotangents}
     for k, s in enumerate(made.needed("W1")):
-        read = {t.name for t in module.reads(s)}
+        read = {t.name for t in reads(s)}
         assert read <= named | set(defined[:k]), s.target.name
 
 
@@ -103,7 +106,7 @@ def step(name: str, before: int, after: int, quiet: bool = False) -> Step:
 
 def steps_of(*steps: Step, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str, str, int]]:
     checks = [Check(s.name != "wrong", "by hand") for s in steps]
-    monkeypatch.setitem(module._SERVICES, "check_steps", lambda backward, seed: checks)
+    monkeypatch.setitem(registry.SERVICES, "check_steps", lambda backward, seed: checks)
     made = Derivation(backward_with(list(steps)))
     return [(s.name, str(s.earlier.body), str(s.later.body), len(s.folded)) for s in made.steps]
 
@@ -130,7 +133,7 @@ def test_quiet_steps_fold_only_where_they_follow_each_other(
 def test_a_folded_failure_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     steps = [step("wrong", 1, 2, True), step("loud", 2, 3)]
     checks = [Check(s.name != "wrong", s.name) for s in steps]
-    monkeypatch.setitem(module._SERVICES, "check_steps", lambda backward, seed: checks)
+    monkeypatch.setitem(registry.SERVICES, "check_steps", lambda backward, seed: checks)
     (shown,) = Derivation(backward_with(steps)).steps
     assert shown.check.passed is False
     assert [s.name for s in shown.folded] == ["wrong", "loud"]
@@ -247,6 +250,62 @@ def test_a_gradient_of_another_shape_does_not_agree() -> None:
     assert not row.agrees
 
 
+# The forward pass as its author would write it
+
+
+PARTS = """\
+t1[n,m] = sum(d) X[n,d]*W[d,m]
+t2[n,m] = t1[n,m] + b[m]
+H[n,m] = max(t2[n,m], 0)
+t3[n] = mean(m) H[n,m]**2
+t4[n] = exp(t3[n])
+L[] = sum(n) (t4[n] + t3[n])
+"""
+
+
+def parts() -> Program:
+    program = parse(PARTS)
+    named = ("H", "L")
+    statements = tuple(replace(s, user=s.target.name in named) for s in program.statements)
+    return replace(program, statements=statements)
+
+
+def test_parts_read_once_are_put_in_place_and_the_value_stays() -> None:
+    program = parts()
+    found = written(program)
+    assert [s.target.name for s in found.statements] == ["H", "t3", "L"]
+    rng = np.random.default_rng(0)
+    shapes = {"X": (3, 2), "W": (2, 4), "b": (4,)}
+    values = {name: rng.normal(size=shape).tolist() for name, shape in shapes.items()}
+    before, after = run(program, values), run(found, values)
+    assert list(after) and all(
+        np.allclose(before[name].flat, array.flat) for name, array in after.items()
+    )
+
+
+def test_what_is_kept_stays_a_statement() -> None:
+    program = parts()
+    kept = [s.target for s in program.statements if s.target.name == "t1"]
+    assert written(program, kept).statements[0].target.name == "t1"
+
+
+def test_a_part_does_not_capture_an_index() -> None:
+    program = parse("t[n] = sum(k) X[n,k] ; Y[k] = sum(n) A[k,n]*t[n] ; return Y")
+    program = replace(
+        program, statements=(replace(program.statements[0], user=False), program.statements[1])
+    )
+    found = written(program)
+    assert len(found.statements) == 1
+    values = {"X": [[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]], "A": [[1.0, 2.0], [3.0, 4.0]]}
+    assert run(found, values)["Y"].flat == run(program, values)["Y"].flat == [36.0, 78.0]
+
+
+def test_what_serves_as_a_subscript_stays_a_statement() -> None:
+    program = parse("L[] = sum(n) X[n,y[n]]")
+    assert [s.user for s in program.statements] == [False, True]
+    assert written(program).statements == program.statements
+
+
 # Source and what runs
 
 
@@ -255,9 +314,13 @@ def test_source_of_an_unknown_backend_lists_those_there_are() -> None:
         derived("affine").source("cobol")
 
 
+def _names(made: Derivation) -> str:
+    return " ".join(t.name for t in made.backward.gradients)
+
+
 def test_a_registered_backend_is_called(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_BACKENDS", dict(module._BACKENDS))
-    register_backend("names", lambda d: " ".join(t.name for t in d.backward.gradients), style="short")
+    monkeypatch.setattr(registry, "BACKENDS", dict(registry.BACKENDS))
+    register_backend("names", _names, style="short")
     assert derived("affine").source("names", style="short") == "dX dW db"
 
 

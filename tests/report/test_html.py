@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from pullback.derivation import Check, Derivation, show_bytes
+from pullback.derivation import Check, Derivation, registry, show_bytes
 from pullback.report.html import fragment, style
 from pullback.report.page import page, write_report
 from tests.report.forms import FORMS, HOSTILE, derived, hostile
@@ -122,12 +122,10 @@ def test_memory_of_the_page_is_that_of_the_derivation() -> None:
 
 
 def test_a_failed_check_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
-    from pullback import derivation as module
-
     made = Derivation(derived("softmax").backward)
     made.source("numpy")  # registers all services
     failed = [Check(False, "it is wrong") for _ in made.backward.steps]
-    monkeypatch.setitem(module._SERVICES, "check_steps", lambda backward, seed: failed)
+    monkeypatch.setitem(registry.SERVICES, "check_steps", lambda backward, seed: failed)
     text = fragment(made)
     assert "✗ it is wrong" in text and 'class="dot failed"' in text
     assert f"0 of {len(made.steps)}" in Reader(text).text

@@ -17,7 +17,7 @@ from pullback.ir.subscripts import Index, at
 from pullback.notation.letters import letter
 from pullback.notation.matrix import matrix_form
 from pullback.notation.parse import parse
-from pullback.report.mathml import MathML, decimal, math, text
+from pullback.report.mathml import WIDEST, MathML, decimal, math, text, visible
 from pullback.report.matrices import Matrices
 from tests.report.forms import FORMS, HOSTILE, derived, hostile
 
@@ -107,6 +107,10 @@ def test_children_of_scripts_and_fractions_are_counted() -> None:
         ("Y[i] = [X[i] > 0]", "Yi=[Xi>0]"),
         ("X[3]; Z[i:6] = X[i//2]", "Zi=X⌊i/2⌋"),
         ("X[9]; Z[i:4] = X[2*i+1]", "Zi=X2i+1"),
+        ("X[3]; Z[i:4] = X[(i+1)//2]", "Zi=X⌊(i+1)/2⌋"),
+        ("X[3]; Z[i:4] = X[(i+1) % 3]", "Zi=X(i+1)mod3"),
+        ("X[H]; y[] = ((H+1)//(2*H))*a[]", "y=⌊(H+1)/(2H)⌋·a"),
+        ("y[] = a[]/(b[]*c[])*d[]", "y=a·db·c"),
     ],
 )
 def test_parentheses_stand_where_the_meaning_needs_them(source: str, read: str) -> None:
@@ -179,3 +183,24 @@ def test_deep_sums_and_products_do_not_lose_factors() -> None:
     found = letters(drawn)
     assert found.startswith("−") and found.count("a") == 1 and found.count("b") == 2
     assert len(list(tree(drawn).iter("msqrt"))) == 1
+
+
+LONG = (
+    "Y[n] = alpha[]*(" + " + ".join(f"A{k}[n]*B{k}[n]" for k in range(12)) + ")",
+    "Y[n] = " + " - ".join(f"A{k}[n]*(B{k}[n] + 1)" for k in range(12)),
+    "Y[n] = sum(k) " + "*".join(f"A{k}[n,k]" for k in range(20)),
+    "Y[n] = " + "*".join(f"(A{k}[n] + 1)" for k in range(20)),
+)
+
+
+@pytest.mark.parametrize("source", LONG)
+def test_a_long_formula_stands_on_several_lines_and_says_the_same(source: str) -> None:
+    statement = parse(source).statements[0]
+    root = tree(math(statement))
+    lines = list(next(root.iter("mtable")))
+    assert len(lines) > 1
+    assert letters(math(statement)) == letters(math(statement.access)) + "=" + letters(
+        math(statement.body)
+    )
+    for line in lines:
+        assert visible(ElementTree.tostring(line, encoding="unicode")) <= WIDEST + 30

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ..backends.gates import gates
 from ..calculus.reverse import reverse
@@ -25,7 +25,7 @@ from ..ir.expr import (
     Tensor,
 )
 from ..ir.interpret import run
-from ..ir.program import Define, Program, reads
+from ..ir.program import Define, Program, Source, reads
 from ..ir.subscripts import Lookup
 from ..ir.walk import Tree, children
 
@@ -53,11 +53,10 @@ class Circuit:
 
 def circuit(derivation: Derivation, values: Mapping[str, float] = {}) -> Circuit:
     """The user's statements; ``values`` are single numbers, by value, to write beside them."""
-    backward = derivation.backward
-    kinds = {s.target.name: " · ".join(words(s.body)) for s in backward.program.statements}
+    backward, program = derivation.backward, derivation.forward
+    kinds = {s.target.name: " · ".join(words(s.body)) for s in program.statements}
     made = _gradients(backward, backward.statements)
-    active = _active(backward.program, backward.wrt)
-    return Circuit(backward.program, made, kinds, active, dict(values))
+    return Circuit(program, made, kinds, _active(program, backward.wrt), dict(values))
 
 
 def gate_circuit(derivation: Derivation, values: Mapping[str, float] = {}) -> Circuit:
@@ -67,7 +66,7 @@ def gate_circuit(derivation: Derivation, values: Mapping[str, float] = {}) -> Ci
     """
     own = derivation.backward.program
     parts = gates(own)
-    defines = tuple(gate.define for gate in parts)
+    defines = tuple(replace(gate.define, source=Source()) for gate in parts)
     program = Program(own.inputs, defines, own.outputs, own.sizes)
     backward = reverse(program, derivation.backward.wrt, dict(derivation.conventions))
     kinds = {gate.define.target.name: gate.kind for gate in parts}

@@ -44,6 +44,7 @@ from ..ir.subscripts import (
     Subscript,
     SubscriptAtom,
     constant,
+    is_name,
 )
 from ..ir.walk import Tree
 from ..notation.bounds import one_sided
@@ -60,6 +61,8 @@ FENCES = {"abs": "||", "floor": "⌊⌋", "ceil": "⌈⌉"}
 REDUCTIONS = {"sum": "∑", "prod": "∏", "max": "max", "min": "min"}
 COMPARISONS = {"<": "<", "<=": "≤", "==": "=", "!=": "≠"}
 MIRRORED = {"<": ">", "<=": "≥", "==": "=", "!=": "≠"}
+# Letters of a formula above which it is set on several lines.
+WIDEST = 60
 # Digits of a long decimal that are shown.
 DIGITS = 7
 
@@ -111,8 +114,40 @@ class MathML:
     # Statements and the parts that all formulas share
 
     def statement(self, define: Define) -> str:
-        """``target = body``."""
-        return row(self.expr(define.access), op("="), self.expr(define.body))
+        """``target = body``, on several lines where it is long."""
+        left, right = self.expr(define.access), self.expr(define.body)
+        lines = [right] if visible(right) <= WIDEST else _filled(self.pieces(define.body))
+        if len(lines) == 1:
+            return row(left, op("="), right)
+        first, *rest = lines
+        rows = [[left, op("="), first], *(["<mrow/>", "<mrow/>", line] for line in rest)]
+        return _table(rows, ' class="lines"')
+
+    def pieces(self, body: Expr) -> list[str]:
+        """A value in pieces that may stand on lines below each other."""
+        match body:
+            case Add(terms) if len(terms) > 1:
+                return [row(*self._term(term, k > 0)) for k, term in enumerate(terms)]
+            case Reduce("sum", indices, domain, Mul() as inner) if not _fraction(inner.factors)[1]:
+                first, *rest = self.pieces(inner)
+                return [row(_big("∑", self._under(indices, domain)), first), *rest]
+            case Mul(factors) if not _sign(body)[0] and len(factors) > 1:
+                return self._factor_pieces(factors)
+            case _:
+                return [self.expr(body)]
+
+    def _factor_pieces(self, factors: tuple[Expr, ...]) -> list[str]:
+        """The factors; a sum at the end, in its parentheses, term by term."""
+        *head, last = factors
+        if isinstance(last, Add) and len(last.terms) > 1 and not isinstance(head[-1], Reduce | Arg):
+            first, *middle, end = self.pieces(last)
+            lead = self.expr(head[0], ATOM) if len(head) == 1 else self._product(tuple(head))[1]
+            if visible(lead) <= WIDEST:
+                return [row(lead, times(), _paren("("), first), *middle, row(end, _paren(")"))]
+        if _fraction(factors)[1]:
+            return [self.expr(Mul(factors))]
+        drawn = [self.expr(f, ATOM) for f in head] + [self.expr(last, PREFIX)]
+        return [drawn[0], *(row(times(), piece) for piece in drawn[1:])]
 
     def tree(self, node: Tree) -> str:
         """An expression or a condition."""
@@ -192,15 +227,14 @@ class MathML:
         return row(name, "<mo>&#x2061;</mo>", inside)
 
     def _sum(self, terms: tuple[Expr, ...]) -> str:
-        parts: list[str] = []
-        for term in terms:
-            negative, rest = _sign(term)
-            if negative:
-                parts.append(op("−") if parts else prefix("−"))
-            elif parts:
-                parts.append(op("+"))
-            parts.append(self.expr(rest, PRODUCT))
+        parts = [part for k, term in enumerate(terms) for part in self._term(term, k > 0)]
         return row(*parts) if parts else "<mn>0</mn>"
+
+    def _term(self, term: Expr, follows: bool) -> list[str]:
+        """A term of a sum with the sign before it."""
+        negative, rest = _sign(term)
+        sign = [(op if follows else prefix)("−")] if negative else [op("+")] if follows else []
+        return [*sign, self.expr(rest, PRODUCT)]
 
     def _product(self, factors: tuple[Expr, ...]) -> tuple[int, str]:
         negative, whole = _sign(Mul(factors))
@@ -348,15 +382,22 @@ class MathML:
             case Index():
                 return word(atom.name)
             case Quotient(value, divisor):
-                return fenced("⌊", _over(self.subscript(value), self.size(divisor)), "⌋")
+                return fenced(
+                    "⌊", _over(self._closed(value), _closed_size(divisor, self.size(divisor))), "⌋"
+                )
             case Remainder(value, divisor):
-                inner = self.subscript(value)
-                inner = inner if value.atom is not None else parens(inner)
-                return row(inner, op("mod"), self.size(divisor))
+                return row(
+                    self._closed(value), op("mod"), _closed_size(divisor, self.size(divisor))
+                )
             case Lookup(access):
                 return self.expr(access)
             case _:
                 assert_never(atom)
+
+    def _closed(self, sub: Subscript) -> str:
+        """A subscript, in parentheses unless it is one atom."""
+        drawn = self.subscript(sub)
+        return drawn if sub.atom is not None else parens(drawn)
 
     def size(self, value: Size) -> str:
         """A size, a polynomial in named sizes."""
@@ -377,9 +418,31 @@ class MathML:
 
     def _size_atom(self, atom: SizeAtom) -> str:
         if isinstance(atom, FloorQuotient):
-            over = _over(self.size(atom.numerator), self.size(atom.denominator))
-            return fenced("⌊", over, "⌋")
+            above = _closed_size(atom.numerator, self.size(atom.numerator))
+            below = _closed_size(atom.denominator, self.size(atom.denominator))
+            return fenced("⌊", _over(above, below), "⌋")
         return word(atom)
+
+
+def visible(markup: str) -> int:
+    """About how many letters a formula shows."""
+    return len(re.sub("<[^>]*>|&[^;]*;", "", markup))
+
+
+def _filled(pieces: Sequence[str]) -> list[str]:
+    """Pieces in as few lines as hold them."""
+    lines: list[list[str]] = []
+    for piece in pieces:
+        if lines and sum(map(visible, lines[-1])) + visible(piece) <= WIDEST:
+            lines[-1].append(piece)
+        else:
+            lines.append([piece])
+    return [row(*line) for line in lines]
+
+
+def _paren(sign: str) -> str:
+    """A parenthesis whose other one stands on another line."""
+    return op(sign, stretchy="false", form="prefix" if sign == "(" else "postfix")
 
 
 def op(sign: str, **attributes: str) -> str:
@@ -483,6 +546,11 @@ def _table(rows: Sequence[Sequence[str]], attributes: str = "") -> str:
 
 def _over(above: str, below: str) -> str:
     return row(above, op("/", form="infix", lspace="0", rspace="0"), below)
+
+
+def _closed_size(value: Size, drawn: str) -> str:
+    """A size, in parentheses unless it is a number or a name."""
+    return drawn if value.literal is not None or is_name(value) else parens(drawn)
 
 
 def _negative(n: Size) -> bool:

@@ -29,6 +29,7 @@ from ..notation.matrix import MatrixForm
 from .mathml import (
     ATOM,
     COMPARISONS,
+    MIRRORED,
     PRODUCT,
     SUM,
     MathML,
@@ -88,10 +89,14 @@ class Matrices:
             case Raised(inner, exponent):
                 return ATOM, self._raised(inner, exponent)
             case Indicator(name, left, right):
-                inner_row = row(self.draw(left), op(COMPARISONS[name]), self.draw(right))
-                return ATOM, fenced("[", inner_row, "]")
+                return ATOM, fenced("[", self._compared(name, left, right), "]")
             case _:
                 assert_never(node)
+
+    def _compared(self, name: str, left: Matrix, right: Matrix) -> str:
+        if isinstance(left, Scalar) and not isinstance(right, Scalar):
+            return row(self.draw(right), op(MIRRORED[name]), self.draw(left))
+        return row(self.draw(left), op(COMPARISONS[name]), self.draw(right))
 
     def _factor(self, node: Matrix) -> str:
         """A factor; another kind of product in it is set apart."""

@@ -154,15 +154,18 @@ def _named(tensor: Tensor) -> str:
 
 
 def _forward(derivation: Derivation) -> Iterator[Block]:
-    program = derivation.backward.program
+    program = derivation.forward
     inputs = ", ".join(_named(t) for t in program.inputs)
     if inputs:
         yield Prose(f"Inputs: {inputs}.")
-    for s in program.statements:
-        yield Formula(s, s.target.name, shape_text(s.target.shape), s.source.text)
-    if derivation.shared:
+    lines = [s.source.text for s in program.statements]
+    for s, line, after in zip(program.statements, lines, [*lines[1:], ""], strict=True):
+        origin = "" if line == after else line  # a line stands with the last that it gives
+        yield Formula(s, s.target.name, shape_text(s.target.shape), origin)
+    parts = [s for s in derivation.shared if program.definition(s.target) is None]
+    if parts:
         yield Prose("Parts of these that the backward pass reads, named for it:")
-    for s in derivation.shared:
+    for s in parts:
         yield Formula(s, s.target.name, shape_text(s.target.shape))
 
 
@@ -175,7 +178,8 @@ def _backward(derivation: Derivation) -> Iterator[Block]:
         label = f"gradient of {s.of}" if s.of else "shared"
         form = derivation.matrix(s)
         forms += [form.plain] if form is not None else []
-        yield Formula(s, label, shape_text(s.target.shape), s.source.text, form)
+        origin = s.source.text if s.of else ""
+        yield Formula(s, label, shape_text(s.target.shape), origin, form)
     signs = [words for sign, words in MATRIX_SIGNS.items() if any(sign in form for form in forms)]
     if signs:
         yield Prose(f"In matrix form {', '.join(signs)}.")
@@ -193,7 +197,8 @@ def _walks(derivation: Derivation) -> Iterator[Block]:
 def _parts(derivation: Derivation) -> dict[str, Define]:
     """The values that the user's program has no name for, by the names that they were given."""
     program = derivation.backward.program
-    named = {*program.inputs, *(s.target for s in program.statements)}
+    named = {*program.inputs, *program.outputs}
+    named |= {s.target for s in program.statements if s.user}
     made = derivation.backward.forward.statements
     return {s.target.name: s for s in made if s.target not in named}
 
@@ -363,7 +368,7 @@ def _jacobian_row(derivation: Derivation, jacobian: Jacobian) -> tuple[Cell, ...
 def _conventions(derivation: Derivation) -> Iterator[Block]:
     found = dict.fromkeys(
         text
-        for s in derivation.backward.program.statements
+        for s in derivation.forward.statements
         for node in nodes(s.body)
         for text in _kink(node)
     )

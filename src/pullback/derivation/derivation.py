@@ -1,127 +1,25 @@
-"""A derivation: the backward pass of a program with all that there is to say about it.
-
-What it says is here, as data and as index notation and LaTeX. What makes source, runs it, checks it
-or draws it lives in higher layers, which register here what they can do (:func:`register_backend`,
-:func:`register_service`).
-"""
+"""A derivation: the backward pass of a program with all that there is to say about it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from importlib import import_module
 from typing import Any, NamedTuple
 
-from .calculus.step import Backward, Step
-from .errors import ArgumentError
-from .ir.expr import Expr, Tensor
-from .ir.program import Define, reads, show_shape
-from .ir.sizes import Size, size
-from .ir.subscripts import Index
-from .ir.walk import bound_indices
-from .notation.latex import latex
-from .notation.matrix import MatrixForm, matrix_form
-from .notation.plain import show
-
-Spelling = Callable[["Derivation"], str]
-
-_BACKENDS: dict[tuple[str, str], Spelling] = {}
-_SERVICES: dict[str, Callable[..., Any]] = {}
-# The module that registers what ships with the package; imported where something is asked for
-# first.
-_REGISTERS = "pullback.report.services"
-
-
-def register_backend(name: str, spell: Spelling, *, style: str = "compact") -> None:
-    """Makes ``Derivation.source(name, style=style)`` give ``spell(derivation)``."""
-    _BACKENDS[name, style] = spell
-
-
-def register_service(name: str, function: Callable[..., Any]) -> None:
-    """Makes a derivation able to do what lives in a higher layer.
-
-    ``check_steps(backward, seed)`` gives one :class:`Check` a step, ``check(derivation, seed)``
-    named checks of the whole, ``compile(derivation)`` a :class:`Pair`; ``text``, ``markdown``,
-    ``html`` and ``terminal`` show a derivation.
-    """
-    _SERVICES[name] = function
-
-
-@dataclass(frozen=True)
-class Check:
-    """A check's result: passed, failed, or (None) not decided; ``how`` says what was done.
-
-    >>> print(Check(True, "equal at 3 random points"))
-    ✓ equal at 3 random points
-    """
-
-    passed: bool | None
-    how: str
-
-    @property
-    def mark(self) -> str:
-        """✓, ✗ or – (not decided)."""
-        return "–" if self.passed is None else "✓" if self.passed else "✗"
-
-    def __str__(self) -> str:
-        return f"{self.mark} {self.how}"
-
-
-@dataclass(frozen=True)
-class Verification:
-    """The checks of a derivation, each with its name; ``seed`` repeats them."""
-
-    checks: tuple[tuple[str, Check], ...]
-    seed: int
-
-    @property
-    def passed(self) -> bool:
-        """Whether some check passed and none failed."""
-        results = [check.passed for _, check in self.checks]
-        return True in results and False not in results
-
-    def __bool__(self) -> bool:
-        return self.passed
-
-    def __str__(self) -> str:
-        width = max((len(name) for name, _ in self.checks), default=0)
-        lines = [f"{check.mark} {name:<{width}}  {check.how}" for name, check in self.checks]
-        return "\n".join([*lines, f"{'passed' if self.passed else 'FAILED'} (seed {self.seed})"])
-
-
-@dataclass(frozen=True)
-class ShownStep:
-    """A step for a reader: one named rewriting, with the quiet ones beside it folded into it.
-
-    ``earlier`` and ``later`` are the two equal statements, ``before`` and ``after`` the same as
-    index notation.
-    """
-
-    name: str
-    reason: str
-    earlier: Define
-    later: Define
-    check: Check
-    folded: tuple[ShownStep, ...] = ()
-
-    @property
-    def target(self) -> Tensor:
-        """The tensor whose value is rewritten."""
-        return self.earlier.target
-
-    @property
-    def before(self) -> str:
-        """The statement before the step."""
-        return show(self.earlier)
-
-    @property
-    def after(self) -> str:
-        """The statement after the step."""
-        return show(self.later)
-
-    def __str__(self) -> str:
-        return f"{self.name}: {self.reason}\n  {self.before}\n  {self.after}\n  {self.check}"
+from ..calculus.step import Backward
+from ..errors import ArgumentError
+from ..ir.expr import Tensor
+from ..ir.program import Define, Program, reads
+from ..ir.subscripts import Index
+from ..ir.walk import bound_indices
+from ..notation.latex import latex
+from ..notation.matrix import MatrixForm, matrix_form
+from ..notation.plain import show
+from .memory import Jacobian, Stored, itemsize
+from .registry import service, spelling
+from .steps import Check, ShownStep, Verification, fold, shown
+from .written import written
 
 
 @dataclass(frozen=True)
@@ -158,54 +56,6 @@ class Dimensions:
     def agrees(self) -> bool:
         """Whether a gradient has the shape of what it is the gradient of."""
         return self.like is None or self.like.shape == self.statement.target.shape
-
-
-@dataclass(frozen=True)
-class Stored:
-    """An array in memory; ``made`` tells a forward value from an input of the caller's."""
-
-    tensor: Tensor
-    itemsize: int
-    made: bool = True
-
-    @property
-    def elements(self) -> Size:
-        """How many elements it has."""
-        return elements(self.tensor.shape)
-
-    @property
-    def size(self) -> Size:
-        """Its size in bytes."""
-        return self.elements * self.itemsize
-
-
-@dataclass(frozen=True)
-class Jacobian:
-    """The generalized Jacobian of one forward statement, which the derivation never forms.
-
-    Its shape is ``output.shape + input.shape``. ``used`` is what the gradient is computed from
-    instead, and the gradient; empty where that gradient was absorbed by later ones.
-    """
-
-    output: Tensor
-    input: Tensor
-    itemsize: int
-    used: tuple[Stored, ...]
-
-    @property
-    def shape(self) -> tuple[Size, ...]:
-        """shape(Y) + shape(X)."""
-        return self.output.shape + self.input.shape
-
-    @property
-    def size(self) -> Size:
-        """Its size in bytes."""
-        return elements(self.shape) * self.itemsize
-
-    @property
-    def used_size(self) -> Size:
-        """The bytes of what is used instead."""
-        return sum((stored.size for stored in self.used), size(0))
 
 
 class Pair(NamedTuple):
@@ -279,16 +129,30 @@ class Derivation:
         )
 
     @cached_property
+    def forward(self) -> Program:
+        """The forward pass as its author would write it.
+
+        Parts that have no name of the user's are put in place, but those that the backward pass
+        reads.
+        """
+        return written(self.backward.program, self._read)
+
+    @cached_property
     def shared(self) -> tuple[Define, ...]:
-        """Forward values that have no name in the user's program but one in the backward pass."""
-        named = {s.target for s in self.backward.program.statements}
+        """Forward values that the backward pass reads and the user has no name for."""
+        named = {s.target for s in self.forward.statements if s.user}
+        named |= {*self.forward.inputs, *self.forward.outputs}
         wanted = {t for s in self.backward.statements for t in reads(s)}
         found: list[Define] = []
-        for s in reversed(self.backward.forward.statements):
+        for s in reversed(written(self.backward.forward, self._read).statements):
             if s.target in wanted and s.target not in named:
                 found.append(s)
                 wanted.update(reads(s))
         return tuple(reversed(found))
+
+    @cached_property
+    def _read(self) -> frozenset[Tensor]:
+        return frozenset(t for s in self.backward.statements for t in reads(s))
 
     @property
     def _statements(self) -> tuple[Define, ...]:
@@ -308,9 +172,9 @@ class Derivation:
     def steps(self) -> tuple[ShownStep, ...]:
         """The steps with their checks' results, quiet ones folded into those beside them."""
         checks = self._step_checks(self.seed)
-        shown = [_shown(s, c) for s, c in zip(self.backward.steps, checks, strict=True)]
+        made = [shown(s, c) for s, c in zip(self.backward.steps, checks, strict=True)]
         quiet = [step.quiet for step in self.backward.steps]
-        return _fold(shown, quiet)
+        return fold(made, quiet)
 
     @cached_property
     def accounts(self) -> tuple[Account, ...]:
@@ -339,13 +203,13 @@ class Derivation:
     def _step_checks(self, seed: int) -> Sequence[Check]:
         if not self.backward.steps:
             return ()
-        return tuple(_service("check_steps")(self.backward, seed))
+        return tuple(service("check_steps")(self.backward, seed))
 
     def verify(self, seed: int | None = None) -> Verification:
         """Checks every step, and the whole against oracles that know nothing of the steps."""
         seed = self.seed if seed is None else seed
         steps = zip(self.backward.steps, self._step_checks(seed), strict=True)
-        whole = _service("check")(self, seed)
+        whole = service("check")(self, seed)
         named = [(f"{s.name} ({s.target.name})", check) for s, check in steps]
         return Verification((*named, *whole), seed)
 
@@ -374,7 +238,7 @@ class Derivation:
         """The generalized Jacobians avoided: one a forward statement and tensor it reads."""
         active = {s.of for s in self.backward.adjoints}
         found: list[Jacobian] = []
-        for s in self.backward.program.statements:
+        for s in self.forward.statements:
             if s.target.kind == "float" and s.target.name in self._active_targets:
                 found.extend(
                     Jacobian(s.target, t, itemsize(s.target.dtype, self.dtype), self._used(t))
@@ -409,21 +273,14 @@ class Derivation:
         ``style="flat"`` writes one line a gate, with every intermediate value named. Raises
         ArgumentError for a backend or a style that there is none of.
         """
-        if (backend, style) not in _BACKENDS:
-            import_module(_REGISTERS)
-        if (backend, style) not in _BACKENDS:
-            known = ", ".join(f'source("{name}", style="{kind}")' for name, kind in _BACKENDS)
-            raise ArgumentError(
-                "no such source is written", expected=known, found=f"{backend}, {style}"
-            )
-        return _BACKENDS[backend, style](self)
+        return spelling(backend, style)(self)
 
     def compile(self) -> Pair:
         """The pair ``forward(...) -> (Y, cache)`` and ``backward(dY, cache) -> gradients``.
 
         Gradients come in the order they were asked for, also by name; a single one comes bare.
         """
-        pair: Pair = _service("compile")(self)
+        pair: Pair = service("compile")(self)
         return pair
 
     # Views
@@ -434,148 +291,29 @@ class Derivation:
 
     def markdown(self) -> str:
         """The derivation as Markdown."""
-        return str(_service("markdown")(self))
+        return str(service("markdown")(self))
 
     def show(self, width: int | None = None) -> None:
         """Prints the derivation, in colour where the terminal has any."""
-        _service("show")(self, width)
+        service("show")(self, width)
 
     def __str__(self) -> str:
-        return str(_service("text")(self))
+        return str(service("text")(self))
 
     def __repr__(self) -> str:
         names = ", ".join(t.name for t in self.backward.gradients)
         return f"<Derivation of {names}: {len(self.backward.statements)} statements>"
 
     def __rich__(self) -> Any:
-        return _service("terminal")(self)
+        return service("terminal")(self)
 
     def _repr_html_(self) -> str:
-        return str(_service("html")(self))
+        return str(service("html")(self))
 
     def _repr_latex_(self) -> str:
         return f"$${_align('aligned', self._statements)}$$"
 
 
-def elements(shape: tuple[Size, ...]) -> Size:
-    """The product of the extents."""
-    total = size(1)
-    for extent in shape:
-        total = total * extent
-    return total
-
-
-def itemsize(dtype: str, floats: str = "float64") -> int:
-    """Bytes of an element; ``floats`` stands in for the kind "float".
-
-    >>> itemsize("float", "float32"), itemsize("int"), itemsize("bool")
-    (4, 8, 1)
-    """
-    name = floats if dtype == "float" else dtype
-    bits = {"int": 64, "bool": 8, "longdouble": 128}
-    digits = name.lstrip("abcdefghijklmnopqrstuvwxyz")
-    return (int(digits) if digits.isdigit() else bits.get(name, 64)) // 8
-
-
-def human(count: int) -> str:
-    """A number of bytes for people.
-
-    >>> human(2**38), human(1536), human(999)
-    ('256 GiB', '1.5 KiB', '999 B')
-    """
-    units = ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
-    k = min(max(count.bit_length() - 1, 0) // 10, len(units) - 1)
-    scaled = count / 1024**k
-    return (
-        f"{scaled:.{0 if scaled == int(scaled) else 3 if scaled < 10 else 4}g} {units[k]}"
-        if (scaled != int(scaled))
-        else f"{int(scaled)} {units[k]}"
-    )
-
-
-def show_bytes(stored: Size, sizes: Mapping[str, int]) -> str:
-    """Bytes as a number where every named size has a value, else as a formula.
-
-    >>> show_bytes(size("N") * 8, {}), show_bytes(size("N") * 8, {"N": 128})
-    ('8*N B', '1 KiB')
-    """
-    if all(name in sizes for name in stored.names()):
-        return human(stored.value(sizes))
-    return f"{stored} B"
-
-
-def shape_text(shape: tuple[Size, ...]) -> str:
-    """A shape for people: (N, D), or scalar."""
-    return show_shape(shape) if shape else "scalar"
-
-
 def _align(environment: str, statements: Sequence[Define]) -> str:
     lines = [f"  {latex(s.access)} &= {latex(s.body)}" for s in statements]
     return f"\\begin{{{environment}}}\n" + " \\\\\n".join(lines) + f"\n\\end{{{environment}}}"
-
-
-def _service(name: str) -> Callable[..., Any]:
-    if name not in _SERVICES:
-        import_module(_REGISTERS)
-    return _SERVICES[name]
-
-
-def _shown(step: Step, check: Check) -> ShownStep:
-    def at(value: Expr) -> Define:
-        return Define(step.target, step.indices, value)
-
-    return ShownStep(step.name, step.reason, at(step.before), at(step.after), check)
-
-
-def _fold(steps: Sequence[ShownStep], quiet: Sequence[bool]) -> tuple[ShownStep, ...]:
-    """Quiet steps folded into the next one they lead to, or else into the one they follow."""
-    out: list[ShownStep] = []
-    waiting: list[ShownStep] = []
-    for step, silent in zip(steps, quiet, strict=True):
-        if waiting and not _follows(waiting[-1], step):
-            _settle(out, waiting)
-            waiting = []
-        if silent:
-            waiting.append(step)
-        else:
-            out.append(_joined([*waiting, step], step) if waiting else step)
-            waiting = []
-    _settle(out, waiting)
-    return tuple(out)
-
-
-def _follows(one: ShownStep, other: ShownStep) -> bool:
-    """Whether a step starts from what the other led to."""
-    left, right = one.later, other.earlier
-    return (left.access, left.body) == (right.access, right.body)
-
-
-def _settle(out: list[ShownStep], waiting: list[ShownStep]) -> None:
-    """Quiet steps that lead to no other: behind the step before, or as one step of their own."""
-    if not waiting:
-        return
-    if out and _follows(out[-1], waiting[0]):
-        last = out.pop()
-        out.append(_joined([last, *waiting], last))
-    else:
-        routine = ShownStep(
-            "tidy up",
-            "routine rewriting, no more than one line of algebra each",
-            waiting[0].earlier,
-            waiting[-1].later,
-            waiting[0].check,
-        )
-        out.append(_joined(waiting, routine))
-
-
-def _joined(chain: Sequence[ShownStep], shown: ShownStep) -> ShownStep:
-    folded = tuple(inner for step in chain for inner in (step.folded or (step,)))
-    return ShownStep(
-        shown.name, shown.reason, chain[0].earlier, chain[-1].later, _worst(folded), folded
-    )
-
-
-def _worst(steps: Sequence[ShownStep]) -> Check:
-    """The check of several steps: a failure before what is undecided before what passed."""
-    ranks = {False: 0, None: 1, True: 2}
-    return min((step.check for step in steps), key=lambda check: ranks[check.passed])

@@ -1,0 +1,31 @@
+"""Derivations: the backward pass of a program, its steps and their checks, dimensions, memory.
+
+What makes source, runs it, checks it or draws it lives in higher layers, which register here what
+they can do (:func:`register_backend`, :func:`register_service`).
+"""
+
+from __future__ import annotations
+
+from .derivation import Account, Derivation, Dimensions, Pair
+from .memory import Jacobian, Stored, elements, human, itemsize, shape_text, show_bytes
+from .registry import register_backend, register_service
+from .steps import Check, ShownStep, Verification
+
+__all__ = [
+    "Account",
+    "Check",
+    "Derivation",
+    "Dimensions",
+    "Jacobian",
+    "Pair",
+    "ShownStep",
+    "Stored",
+    "Verification",
+    "elements",
+    "human",
+    "itemsize",
+    "register_backend",
+    "register_service",
+    "shape_text",
+    "show_bytes",
+]

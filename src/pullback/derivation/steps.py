@@ -1,0 +1,148 @@
+"""Steps as a reader sees them: checked, the quiet ones folded into those beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ..calculus.step import Step
+from ..ir.expr import Expr, Tensor
+from ..ir.program import Define
+from ..notation.plain import show
+
+
+@dataclass(frozen=True)
+class Check:
+    """A check's result: passed, failed, or (None) not decided; ``how`` says what was done.
+
+    >>> print(Check(True, "equal at 3 random points"))
+    ✓ equal at 3 random points
+    """
+
+    passed: bool | None
+    how: str
+
+    @property
+    def mark(self) -> str:
+        """✓, ✗ or – (not decided)."""
+        return "–" if self.passed is None else "✓" if self.passed else "✗"
+
+    def __str__(self) -> str:
+        return f"{self.mark} {self.how}"
+
+
+@dataclass(frozen=True)
+class Verification:
+    """The checks of a derivation, each with its name; ``seed`` repeats them."""
+
+    checks: tuple[tuple[str, Check], ...]
+    seed: int
+
+    @property
+    def passed(self) -> bool:
+        """Whether some check passed and none failed."""
+        results = [check.passed for _, check in self.checks]
+        return True in results and False not in results
+
+    def __bool__(self) -> bool:
+        return self.passed
+
+    def __str__(self) -> str:
+        width = max((len(name) for name, _ in self.checks), default=0)
+        lines = [f"{check.mark} {name:<{width}}  {check.how}" for name, check in self.checks]
+        return "\n".join([*lines, f"{'passed' if self.passed else 'FAILED'} (seed {self.seed})"])
+
+
+@dataclass(frozen=True)
+class ShownStep:
+    """A step for a reader: one named rewriting, with the quiet ones beside it folded into it.
+
+    ``earlier`` and ``later`` are the two equal statements, ``before`` and ``after`` the same as
+    index notation.
+    """
+
+    name: str
+    reason: str
+    earlier: Define
+    later: Define
+    check: Check
+    folded: tuple[ShownStep, ...] = ()
+
+    @property
+    def target(self) -> Tensor:
+        """The tensor whose value is rewritten."""
+        return self.earlier.target
+
+    @property
+    def before(self) -> str:
+        """The statement before the step."""
+        return show(self.earlier)
+
+    @property
+    def after(self) -> str:
+        """The statement after the step."""
+        return show(self.later)
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.reason}\n  {self.before}\n  {self.after}\n  {self.check}"
+
+
+def shown(step: Step, check: Check) -> ShownStep:
+    def at(value: Expr) -> Define:
+        return Define(step.target, step.indices, value)
+
+    return ShownStep(step.name, step.reason, at(step.before), at(step.after), check)
+
+
+def fold(steps: Sequence[ShownStep], quiet: Sequence[bool]) -> tuple[ShownStep, ...]:
+    """Quiet steps folded into the next one they lead to, or else into the one they follow."""
+    out: list[ShownStep] = []
+    waiting: list[ShownStep] = []
+    for step, silent in zip(steps, quiet, strict=True):
+        if waiting and not _follows(waiting[-1], step):
+            _settle(out, waiting)
+            waiting = []
+        if silent:
+            waiting.append(step)
+        else:
+            out.append(_joined([*waiting, step], step) if waiting else step)
+            waiting = []
+    _settle(out, waiting)
+    return tuple(out)
+
+
+def _follows(one: ShownStep, other: ShownStep) -> bool:
+    """Whether a step starts from what the other led to."""
+    left, right = one.later, other.earlier
+    return (left.access, left.body) == (right.access, right.body)
+
+
+def _settle(out: list[ShownStep], waiting: list[ShownStep]) -> None:
+    """Quiet steps that lead to no other: behind the step before, or as one step of their own."""
+    if not waiting:
+        return
+    if out and _follows(out[-1], waiting[0]):
+        last = out.pop()
+        out.append(_joined([last, *waiting], last))
+    else:
+        routine = ShownStep(
+            "tidy up",
+            "routine rewriting, no more than one line of algebra each",
+            waiting[0].earlier,
+            waiting[-1].later,
+            waiting[0].check,
+        )
+        out.append(_joined(waiting, routine))
+
+
+def _joined(chain: Sequence[ShownStep], shown: ShownStep) -> ShownStep:
+    folded = tuple(inner for step in chain for inner in (step.folded or (step,)))
+    return ShownStep(
+        shown.name, shown.reason, chain[0].earlier, chain[-1].later, _worst(folded), folded
+    )
+
+
+def _worst(steps: Sequence[ShownStep]) -> Check:
+    """The check of several steps: a failure before what is undecided before what passed."""
+    ranks = {False: 0, None: 1, True: 2}
+    return min((step.check for step in steps), key=lambda check: ranks[check.passed])
