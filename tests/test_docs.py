@@ -20,6 +20,7 @@ from typing import Any
 
 import pytest
 
+from pullback.calculus.conventions import CONVENTIONS
 from pullback.cli import main
 from pullback.errors import NotationError
 from pullback.notation.parse import parse
@@ -138,3 +139,10 @@ def test_blocks_have_a_known_kind_and_links_lead_somewhere(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     missing = [link for link in LINK.findall(text) if not (page.parent / link).exists()]
     assert missing == []
+
+
+def test_every_convention_and_choice_is_documented() -> None:
+    page = (ROOT / "docs" / "conventions.md").read_text(encoding="utf-8")
+    for name, choices in CONVENTIONS.items():
+        row = next(line for line in page.splitlines() if line.startswith(f"| `{name}`"))
+        assert [choice for choice in choices if f"`{choice}`" not in row] == []
