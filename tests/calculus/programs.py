@@ -81,6 +81,14 @@ PROGRAMS = {
         U[i] = T[i]**2""",
     "padded view": """Z[i:N] = sin(X[i]) + cos(W[i])
         Y[k:M,j:2] = pad(Z,0)[k+2]""",
+    "a root beside a quotient": """r[i] = where(x[i] > 0, x[i], -x[i])**(-0.5)
+        q[i] = 1/x[i]
+        s[i] = x[i]**(-0.5)
+        Y[i] = where(x[i] > 0, s[i], q[i])*r[i]""",
+    "recurrence": """h1[n,k] = tanh(sum(d) x0[n,d]*U[d,k] + sum(j) h0[n,j]*V[j,k] + b[k])
+        h2[n,k] = tanh(sum(d) x1[n,d]*U[d,k] + sum(j) h1[n,j]*V[j,k] + b[k])
+        h3[n,k] = tanh(sum(d) x2[n,d]*U[d,k] + sum(j) h2[n,j]*V[j,k] + b[k])
+        return h1, h2, h3""",
     "a broadcast norm": "Y[i,j:M] = sqrt(sum(k) X[i,k]**2)",
 }
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
 
-from ..ir.expr import Access, SizeOf, Tensor
+from ..ir.expr import Access, Expr, SizeOf, Tensor
 from ..ir.program import Define
 from ..ir.subscripts import Index
 from ..ir.walk import free_indices, substitute
@@ -52,6 +52,8 @@ class Definitions:
         self.order: dict[Tensor, int] = {}
         self.facts: dict[Term, Poly | None] = {}
         self._outer: dict[Tensor, list[Factor]] = {}
+        self._terms: dict[Tensor, Poly] = {}
+        self._signs: dict[Tensor, bool] = {}
         self.found: list[tuple[Term, Poly]] = []
         for statement in statements:
             self.learn(statement)
@@ -61,7 +63,7 @@ class Definitions:
         self.order[statement.target] = len(self.order)
         if statement.target.kind != "float":
             return
-        terms = poly(statement.body)
+        terms = self._terms[statement.target] = poly(statement.body)
         if len(terms) == 1:
             only = terms[0]
             if only.bound:
@@ -79,6 +81,23 @@ class Definitions:
             self.additive[target] = (axes, value)
         elif len(value) == 1 and value[0].bound:
             self._learn_sum(target, axes, value[0], True)
+
+    def nonnegative(self, tensor: Tensor) -> bool:
+        """Whether a tensor's elements are >= 0 by what defines them."""
+        if tensor not in self._signs:
+            self._signs[tensor] = False  # while it is being looked at
+            terms = self._terms.get(tensor, ())
+            self._signs[tensor] = bool(terms) and all(
+                t.coef > 0 and all(self._nonnegative(a, e) for a, e in t.factors) for t in terms
+            )
+        return self._signs[tensor]
+
+    def _nonnegative(self, atom: Expr, exponent: Fraction) -> bool:
+        if exponent.denominator != 1 or exponent.numerator % 2 == 0:
+            return True  # a root is, or is undefined
+        if isinstance(atom, Access):
+            return self.nonnegative(atom.tensor)
+        return nonnegative_atom(atom)
 
     def _learn_sum(self, target: Tensor, axes: tuple[Index, ...], only: Term, user: bool) -> None:
         """``target = c·Σ inner``: what stands outside the sum and is never 0 is divided off."""

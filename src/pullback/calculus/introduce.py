@@ -60,10 +60,10 @@ def worth_a_name(
     them."""
     chosen: list[Pattern] = []
     now = dict(forms)
-    reads = {target: _tensors(value) for target, value in now.items()}
+    reads = {target: reads_of(value) for target, value in now.items()}
     costs = {target: expression_cost(factored(value, finite)) for target, value in now.items()}
     for pattern in patterns:
-        needed = _tensors((pattern.body,))
+        needed = reads_of((pattern.body,))
         touched = [t for t in now if needed <= reads[t]]
         folded = {t: collect(put_in(pattern, x, linear, finite) for x in now[t]) for t in touched}
         changed = {t: value for t, value in folded.items() if value != now[t]}
@@ -79,11 +79,12 @@ def worth_a_name(
             costs |= after
             costs[pattern.target] = own
             for target in (*changed, pattern.target):
-                reads[target] = _tensors(now[target])
+                reads[target] = reads_of(now[target])
     return chosen, now
 
 
-def _tensors(value: Iterable[Term]) -> set[Tensor]:
+def reads_of(value: Iterable[Term]) -> set[Tensor]:
+    """The tensors that terms read as factors."""
     return {a.tensor for t in value for a, _ in t.factors if isinstance(a, Access)}
 
 

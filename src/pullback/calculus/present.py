@@ -84,6 +84,7 @@ class Names:
     def __init__(self, definitions: Definitions) -> None:
         self.patterns: dict[Tensor, list[Pattern]] = {}
         self.user: dict[Tensor, bool] = {}
+        self.nonnegative = definitions.nonnegative
         for tensor, pattern in definitions.products.items():
             body = definitions.expanded(pattern.body)
             if body is not None and len(body.factors) + abs(len(body.bound)) > 0:
@@ -109,11 +110,12 @@ class Names:
 
     def forms(self, value: Term) -> list[Term]:
         """Ways to write a term in names, the cheapest first: a small search, best first."""
+        rooted = {a.tensor for a, e in value.factors if isinstance(a, Access) and e.denominator > 1}
         found = {value: self._rank(value)}
         frontier = [value]
         while frontier and len(found) < STATES:
             frontier.sort(key=found.__getitem__)
-            for option in self._options(frontier.pop(0)):
+            for option in self._options(frontier.pop(0), rooted):
                 if option not in found:
                     found[option] = self._rank(option)
                     frontier.append(option)
@@ -126,10 +128,23 @@ class Names:
         )
         return (term_cost(value), made_up, value.key)
 
-    def _options(self, value: Term) -> Iterable[Term]:
+    def _may_root(self, pattern: Pattern, rooted: set[Tensor]) -> bool:
+        """Whether the roots in a definition are defined wherever the term is.
+
+        Where x < 0, ``1/x`` must not become the square of a named ``x**(-1/2)``.
+        """
+        return all(
+            isinstance(a, Access) and (a.tensor in rooted or self.nonnegative(a.tensor))
+            for a, e in pattern.body.factors
+            if e.denominator > 1
+        )
+
+    def _options(self, value: Term, rooted: set[Tensor]) -> Iterable[Term]:
         tensors = dict.fromkeys(a.tensor for a, _ in value.factors if isinstance(a, Access))
         for tensor in tensors:
             for pattern in self.patterns.get(tensor, ()):
+                if not self._may_root(pattern, rooted):
+                    continue
                 for exponent in _useful_exponents(pattern, value):
                     yield from find(pattern, value, exponent)
 

@@ -22,7 +22,7 @@ from .cost import expression_cost
 from .definitions import Definitions
 from .differentiate import Occurrence, adjoint_terms, occurrences
 from .eliminate import eliminate, sift
-from .introduce import ratio_to_sum, worth_a_name
+from .introduce import ratio_to_sum, reads_of, worth_a_name
 from .linear import Linear
 from .match import Pattern
 from .merge import merge_sums
@@ -278,7 +278,9 @@ class _Reverse:
         chosen, forms = worth_a_name(self.inlined, self.forms, self.lin, self._finite)
         for pattern in chosen:
             form = collect(self.names.fold(x) for x in forms[pattern.target])
-            forms[pattern.target] = form
+            news = reads_of(form) - reads_of(forms[pattern.target])
+            if not any(tensor in forms for tensor in news):  # a gradient may itself read this name
+                forms[pattern.target] = form
             t = next(t for t, target in self.adjoint.items() if target is pattern.target)
             source = self.lin.definitions[t].source
             made = Define(pattern.target, pattern.axes, ZERO, source, user=False, of=t.name)

@@ -20,11 +20,14 @@ def share(statements: Sequence[Define], linear: Linear) -> list[Define]:
     run."""
     found = _occurrences(statements)
     names: dict[Tree, Define] = {}
+    origins = _origins(statements)
     wholes = {_key(s.body, s.indices): s for s in reversed(statements)}
     for key, places in found.items():
         whole = wholes.get(key)
         if whole is not None:
-            names[key] = whole
+            users = [p.statement.target for p in places if p.statement is not whole]
+            if not any(user in origins[whole.target] for user in users):
+                names[key] = whole
         elif len(places) > 1:
             names[key] = _named(places[0], linear)
     if not names:
@@ -32,6 +35,15 @@ def share(statements: Sequence[Define], linear: Linear) -> list[Define]:
     fresh = [d for d in names.values() if d not in statements]
     changed = [_with_names(s, names) for s in (*fresh, *statements)]
     return in_order(changed)
+
+
+def _origins(statements: Sequence[Define]) -> dict[Tensor, set[Tensor]]:
+    """For every target, the targets that it is computed from."""
+    found: dict[Tensor, set[Tensor]] = {}
+    for s in in_order(statements):
+        read = [t for t in tensors(s.body) if t in found]
+        found[s.target] = set(read).union(*(found[t] for t in read))
+    return found
 
 
 @dataclass(frozen=True)
