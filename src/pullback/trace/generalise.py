@@ -45,6 +45,7 @@ CHECKS = ("divisible", "even")
 RARE_CHECKS = ("any",) * 6
 MOST_STEPS = 12  # of a floor quotient that are looked at
 MOST_THRESHOLDS = 24
+MOST_ELEMENTS = 10**6  # of an array with an axis of every size
 MOST_POINTS = 20_000  # at which two programs are compared by their values
 MOST_TRACES = 80
 MOST_UNLIKE = 8  # traces of several kinds, until they are given up
@@ -171,8 +172,7 @@ class _Search:
     ) -> None:
         self.trace = trace
         self.names = names
-        near = sorted({n + d for n in thresholds for d in (-1, 0, 1)})
-        self.thresholds = [n for n in near if LEAST - 1 <= n <= LARGEST_THRESHOLD][:MOST_THRESHOLDS]
+        self.thresholds = _around(thresholds)
         self.draw = _Draw(names, {*avoid, *thresholds})
         self.runs: dict[tuple[str, ...], Sample] = {}  # one for each order that runs
         self.fails: dict[tuple[str, ...], str] = {}
@@ -270,10 +270,14 @@ class _Search:
                 sample = self.attempt(sizes)
                 if sample is not None:
                     yield sample
-        for name in self.names:
-            for threshold in self.thresholds:
+        for threshold in self.thresholds:
+            if threshold ** len(self.names) <= MOST_ELEMENTS:
+                tries = [dict.fromkeys(self.names, threshold)]
+            else:
+                tries = [{**base, name: threshold} for name in self.names]
+            for sizes in tries:
                 with suppress(Exception):  # beyond it the function may well refuse
-                    yield _sample(self.trace, {**base, name: threshold})
+                    yield _sample(self.trace, sizes)
 
     # ---------------------------------------------------------------------------------------------
     # Solving
@@ -395,6 +399,18 @@ class _Search:
 
 
 GIVE_NUMBERS = 'give the size as a number, as in "5 D"'
+
+
+def _around(thresholds: Iterable[int]) -> list[int]:
+    """Sizes below, at and above each threshold, as far as other samples aren't there anyway."""
+    sizes = {
+        n + step
+        for n in thresholds
+        if LEAST - 1 <= n <= LARGEST_THRESHOLD
+        for step in (-1, 0, 1)
+        if n + step >= LEAST - 1 and (n >= LEAST or step == 0)
+    }
+    return sorted(sizes)[:MOST_THRESHOLDS]
 
 
 class _Draw:
