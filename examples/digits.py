@@ -137,6 +137,22 @@ def predict(parameters: Arrays, seen: np.ndarray, X: np.ndarray) -> np.ndarray:
     return np.argmax(A @ parameters["W2"] + parameters["b2"], axis=1)
 
 
+def checked(
+    derivation: pullback.Derivation,
+    data: Data,
+    parameters: Arrays,
+    options: argparse.Namespace,
+    console: Console,
+) -> bool:
+    """Checks every step, the whole at small random sizes, and the gradients of the first batch."""
+    steps = derivation.verify(options.seed)
+    first = (data.X[: options.batch], data.y[: options.batch], *parameters.values())
+    report = pullback.check_grads(loss, first, argnums=PARAMETERS, seed=options.seed)
+    for result in (steps, report):
+        console.print(str(result), markup=False, highlight=False, soft_wrap=True)
+    return bool(steps) and bool(report)
+
+
 def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
@@ -162,9 +178,7 @@ def main(arguments: list[str] | None = None) -> int:
     derivation.show()
 
     console.rule("check")
-    checked = derivation.verify(options.seed)
-    console.print(str(checked), markup=False, highlight=False)
-    if not checked.passed:
+    if not checked(derivation, data, parameters, options, console):
         return 1
 
     console.rule("train")
