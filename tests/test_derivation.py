@@ -28,6 +28,7 @@ from pullback.ir.interpret import run
 from pullback.ir.program import Define, Program, reads
 from pullback.ir.sizes import size
 from pullback.ir.subscripts import Index, at
+from pullback.ir.walk import bound_indices
 from pullback.notation.parse import parse
 from tests.report.forms import FORMS, derived
 
@@ -166,6 +167,24 @@ def test_verification_needs_something_passed_and_nothing_failed() -> None:
     assert not Verification((), 0)
     text = str(Verification((("x", good), ("y", bad)), 3))
     assert "✓ x" in text and "✗ y" in text and "FAILED (seed 3)" in text
+    short = str(Verification((("x", good), ("y", bad), ("z", good), ("w", open_)), 3, 3))
+    assert "2 of 3 steps" in short and "x:" not in short and "✗ y: b" in short and "– w: c" in short
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_derivations_are_verified_as_a_whole(name: str) -> None:
+    found = derived(name).verify(seed=5)
+    assert found.passed and found.seed == 5
+    names = [name for name, _ in found.checks[found.steps :]]
+    for tensor in derived(name).backward.wrt:
+        assert any(f"gradient of {tensor.name} against" in name for name in names)
+
+
+def test_a_wrong_statement_is_found() -> None:
+    right = derived("affine").backward
+    wrong = [replace(s, body=Mul((number(-1), s.body))) for s in right.statements[-1:]]
+    found = Derivation(replace(right, statements=(*right.statements[:-1], *wrong))).verify()
+    assert not found.passed and "✗ gradient of W" in str(found)
 
 
 # Memory
@@ -298,6 +317,18 @@ def test_a_part_does_not_capture_an_index() -> None:
     assert len(found.statements) == 1
     values = {"X": [[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]], "A": [[1.0, 2.0], [3.0, 4.0]]}
     assert run(found, values)["Y"].flat == run(program, values)["Y"].flat == [36.0, 78.0]
+
+
+def test_a_part_s_bound_indices_are_told_from_the_statement_s() -> None:
+    program = parse("t[n] = max(c) X[n,c] ; Y[n,c] = X[n,c] - t[n] ; return Y")
+    program = replace(
+        program, statements=(replace(program.statements[0], user=False), program.statements[1])
+    )
+    (statement,) = written(program).statements
+    bound = {i.name for i in bound_indices(statement.body)}
+    assert bound and not bound & {i.name for i in statement.indices}
+    values = {"X": [[1.0, 2.0, 3.0], [6.0, 5.0, 4.0]]}
+    assert run(written(program), values)["Y"].flat == [-2.0, -1.0, 0.0, 0.0, -1.0, -2.0]
 
 
 def test_what_serves_as_a_subscript_stays_a_statement() -> None:

@@ -149,6 +149,14 @@ def test_curve_draws_its_values() -> None:
     assert "4 → 1" in words(root)
 
 
+def test_curve_over_several_powers_of_ten_is_logarithmic() -> None:
+    root = drawn(curve([1000.0, 10.0, 0.1]))
+    (line,) = [p for p in root.iter(f"{SVG}path") if "line" in (p.get("class") or "")]
+    heights = [float(p.split()[1]) for p in re.findall(r"[ML]([\d. -]+)", line.get("d") or "")]
+    assert math.isclose(heights[1] - heights[0], heights[2] - heights[1], abs_tol=0.2)
+    assert "logarithmic" in words(root) and "logarithmic" not in words(drawn(curve([9.0, 0.0])))
+
+
 def test_curve_breaks_where_a_value_is_not_finite() -> None:
     root = drawn(curve([1.0, 2.0, float("nan"), 3.0, float("inf"), 4.0]))
     paths = [p.get("d") or "" for p in root.iter(f"{SVG}path") if "line" in (p.get("class") or "")]
@@ -179,8 +187,9 @@ def test_long_series_are_thinned_but_keep_their_extremes() -> None:
     assert [step for step, _ in kept] == sorted(step for step, _ in kept)
 
 
-def test_running_mean_is_the_mean_of_the_last_values() -> None:
-    assert running_mean([1.0, 2.0, 6.0, 1.0], 2) == [1.0, 1.5, 4.0, 3.5]
+def test_running_mean_is_the_mean_of_what_is_near() -> None:
+    assert running_mean([1.0, 2.0, 6.0, 1.0], 1) == [1.5, 3.0, 3.0, 3.5]
+    assert running_mean([1.0, math.inf, 3.0], 1)[::2] == [1.0, 3.0]
 
 
 @given(st.floats(-1e5, 1e5), st.floats(0.001, 1e5))

@@ -211,7 +211,7 @@ class Derivation:
         steps = zip(self.backward.steps, self._step_checks(seed), strict=True)
         whole = service("check")(self, seed)
         named = [(f"{s.name} ({s.target.name})", check) for s, check in steps]
-        return Verification((*named, *whole), seed)
+        return Verification((*named, *whole), seed, len(named))
 
     # Dimensions and memory
 

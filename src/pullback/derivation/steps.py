@@ -33,10 +33,14 @@ class Check:
 
 @dataclass(frozen=True)
 class Verification:
-    """The checks of a derivation, each with its name; ``seed`` repeats them."""
+    """The checks of a derivation, each with its name; ``seed`` repeats them.
+
+    The first ``steps`` of them are those of the derivation's steps, the others are of the whole.
+    """
 
     checks: tuple[tuple[str, Check], ...]
     seed: int
+    steps: int = 0
 
     @property
     def passed(self) -> bool:
@@ -48,8 +52,14 @@ class Verification:
         return self.passed
 
     def __str__(self) -> str:
-        width = max((len(name) for name, _ in self.checks), default=0)
-        lines = [f"{check.mark} {name:<{width}}  {check.how}" for name, check in self.checks]
+        """A line for all steps that passed, one for every other check, the verdict."""
+        steps, whole = self.checks[: self.steps], self.checks[self.steps :]
+        passed = sum(check.passed is True for _, check in steps)
+        shown = [*(entry for entry in steps if entry[1].passed is not True), *whole]
+        lines = [f"{check.mark} {name}: {check.how}" for name, check in shown]
+        if passed:
+            count = f"{passed} of {len(steps)} steps, one by one" if len(steps) > 1 else "the step"
+            lines.insert(0, f"✓ {count}: what stands after equals what stood before")
         return "\n".join([*lines, f"{'passed' if self.passed else 'FAILED'} (seed {self.seed})"])
 
 

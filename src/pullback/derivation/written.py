@@ -3,10 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 
-from ..ir.expr import Access, Expr, Tensor
+from ..ir.expr import Access, Arg, Expr, Reduce, Tensor
 from ..ir.program import Define, Program, live, reads
-from ..ir.walk import Tree, children, lookups, map_tensors, nodes, subscripts, substitute
+from ..ir.subscripts import at
+from ..ir.walk import (
+    Tree,
+    bound_indices,
+    children,
+    free_indices,
+    fresh,
+    lookups,
+    map_tensors,
+    nodes,
+    rebuild,
+    subscripts,
+    substitute,
+)
 
 # Nodes of a statement above which no part is put in place.
 LARGEST = 60
@@ -38,6 +52,17 @@ def size_of(body: Expr) -> int:
     return sum(1 for _ in nodes(body))
 
 
+def apart(node: Tree, taken: Collection[str]) -> Tree:
+    """The same value with its bound indices named otherwise than ``taken``."""
+    if isinstance(node, Reduce | Arg) and any(i.name in taken for i in node.indices):
+        names = {*taken, *(i.name for i in (*bound_indices(node), *free_indices(node)))}
+        renamed = tuple(fresh(i, names) if i.name in taken else i for i in node.indices)
+        moved = {i: at(j) for i, j in zip(node.indices, renamed, strict=True)}
+        *domain, body = (substitute(child, moved) for child in children(node))
+        node = replace(node, indices=renamed, domain=tuple(domain), body=body)  # type: ignore[arg-type]
+    return rebuild(node, tuple(apart(child, taken) for child in children(node)))
+
+
 def _is_part(statement: Define, program: Program, keep: Collection[Tensor]) -> bool:
     target = statement.target
     named = statement.user or target in keep or target in program.outputs
@@ -66,12 +91,14 @@ def _read(node: Tree) -> list[Tensor]:
 def _placed(statement: Define, parts: dict[Tensor, Define]) -> Define:
     """The statement with the parts that it reads put in place."""
 
+    taken = {i.name for i in statement.indices}
+
     def place(access: Access) -> Expr:
         part = parts.get(access.tensor)
         if part is None:
             return access
-        at = dict(zip(part.indices, access.subs, strict=True))
-        return substitute(part.body, at)  # type: ignore[return-value]
+        moved = dict(zip(part.indices, access.subs, strict=True))
+        return substitute(apart(part.body, taken), moved)  # type: ignore[return-value]
 
     body: Expr = map_tensors(statement.body, place)  # type: ignore[assignment]
     if body is statement.body:

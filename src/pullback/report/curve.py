@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from .mathml import text
 
@@ -14,8 +15,8 @@ LEFT, RIGHT, TOP, BOTTOM = 58, 16, 16, 42
 MOST_POINTS = 900
 # A running mean is drawn over series longer than this, over one part in so many of it.
 SMOOTHED_FROM, SMOOTHED_OVER = 60, 30
-
-Place = Callable[[float], float]
+# Greatest over least value from which on the axis of values is logarithmic.
+LOG_FROM = 100.0
 
 STYLE = """
 .pb-curve { font: 12px ui-sans-serif, system-ui, sans-serif; max-width: 100%; height: auto; }
@@ -59,59 +60,85 @@ def _empty() -> str:
     return f'<text x="{WIDTH / 2}" y="{HEIGHT / 2}" text-anchor="middle">no values</text>'
 
 
+@dataclass(frozen=True)
+class _Axes:
+    """From steps and values to places; a value axis over several powers of ten is logarithmic."""
+
+    steps: int
+    low: float
+    high: float
+    log: bool
+
+    @classmethod
+    def of(cls, finite: Sequence[float], steps: int) -> _Axes:
+        least, most = min(finite), max(finite)
+        log = least > 0 and most / least >= LOG_FROM
+        marks = _powers(least, most) if log else ticks(min(0.0, least), most)
+        return cls(steps, min(marks[0], least), max(marks[-1], most), log)
+
+    def x(self, step: float) -> float:
+        return LEFT + step / max(self.steps - 1, 1) * (WIDTH - LEFT - RIGHT)
+
+    def y(self, value: float) -> float:
+        low, high, value = (math.log10(v) if self.log else v for v in (self.low, self.high, value))
+        return TOP + (high - value) / ((high - low) or 1) * (HEIGHT - TOP - BOTTOM)
+
+    def marks(self) -> list[float]:
+        return _powers(self.low, self.high) if self.log else ticks(self.low, self.high)
+
+
+def _powers(low: float, high: float) -> list[float]:
+    """The powers of ten that enclose a range."""
+    first, last = math.floor(math.log10(low) + 1e-9), math.ceil(math.log10(high) - 1e-9)
+    return [10.0**k for k in range(first, max(last, first + 1) + 1)]
+
+
 def _drawn(
     lines: Mapping[str, list[float]], finite: Sequence[float], steps: int, across: str, up: str
 ) -> Iterator[str]:
-    marks = ticks(min(0.0, *finite) if min(finite) >= 0 else min(finite), max(finite))
-    low, high = min(marks[0], *finite), max(marks[-1], *finite)
-    last = max(steps - 1, 1)
-
-    def x(step: float) -> float:
-        return LEFT + step / last * (WIDTH - LEFT - RIGHT)
-
-    def y(value: float) -> float:
-        return TOP + (high - value) / ((high - low) or 1) * (HEIGHT - TOP - BOTTOM)
-
-    for mark in marks:
-        yield f'<path class="grid" d="M{LEFT} {y(mark):.1f}H{WIDTH - RIGHT}"/>'
-        yield f'<text x="{LEFT - 8}" y="{y(mark) + 4:.1f}" text-anchor="end">{mark:g}</text>'
-    for mark in ticks(0, steps, most=8):
-        if mark == int(mark) and mark <= steps:
-            place = min(x(mark), float(WIDTH - RIGHT))
-            yield _words(place, HEIGHT - BOTTOM + 18, f"{mark:g}", "middle")
-    yield f'<path class="axis" d="M{LEFT} {HEIGHT - BOTTOM}H{WIDTH - RIGHT}"/>'
-    middle = LEFT + (WIDTH - LEFT - RIGHT) / 2
-    yield f'<text x="{middle}" y="{HEIGHT - 6}" text-anchor="middle">{text(across)}</text>'
-    yield (
-        f'<text x="14" y="{(TOP + HEIGHT - BOTTOM) / 2}" text-anchor="middle" '
-        f'transform="rotate(-90 14 {(TOP + HEIGHT - BOTTOM) / 2})">{text(up)}</text>'
-    )
+    axes = _Axes.of(finite, steps)
+    yield from _frame(axes, across, f"{up} (logarithmic)" if axes.log else up)
     for k, (name, line) in enumerate(lines.items()):
-        yield from _line(k % 4, line, x, y)
+        yield from _line(k % 4, line, axes)
         known = [v for v in line if math.isfinite(v)]
         if known:
             words = f"{name}: {known[0]:.3g} → {known[-1]:.3g}"
             yield _words(WIDTH - RIGHT, TOP + 12 + 18 * k, words, "end", ' class="last"')
 
 
+def _frame(axes: _Axes, across: str, up: str) -> Iterator[str]:
+    """Grid, marks and titles."""
+    right, bottom = WIDTH - RIGHT, HEIGHT - BOTTOM
+    for mark in axes.marks():
+        yield f'<path class="grid" d="M{LEFT} {axes.y(mark):.1f}H{right}"/>'
+        yield _words(LEFT - 8, axes.y(mark) + 4, f"{mark:g}", "end")
+    for mark in ticks(0, axes.steps, most=8):
+        if mark == int(mark) and mark <= axes.steps:
+            yield _words(min(axes.x(mark), float(right)), bottom + 18, f"{mark:g}", "middle")
+    yield f'<path class="axis" d="M{LEFT} {bottom}H{right}"/>'
+    yield _words(LEFT + (right - LEFT) / 2, HEIGHT - 6, across, "middle")
+    middle = (TOP + bottom) / 2
+    yield _words(14, middle, up, "middle", f' transform="rotate(-90 14 {middle})"')
+
+
 def _words(x: float, y: float, words: str, anchor: str, more: str = "") -> str:
     return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"{more}>{text(words)}</text>'
 
 
-def _line(k: int, line: Sequence[float], x: Place, y: Place) -> Iterator[str]:
-    smooth = running_mean(line, max(1, len(line) // SMOOTHED_OVER))
+def _line(k: int, line: Sequence[float], axes: _Axes) -> Iterator[str]:
+    smooth = running_mean(line, max(1, len(line) // (2 * SMOOTHED_OVER)))
     if len(line) >= SMOOTHED_FROM:
-        yield f'<path class="raw s{k}" d="{_path(line, x, y)}"/>'
-        yield f'<path class="line s{k}" d="{_path(smooth, x, y)}"/>'
+        yield f'<path class="raw s{k}" d="{_path(line, axes)}"/>'
+        yield f'<path class="line s{k}" d="{_path(smooth, axes)}"/>'
     else:
-        yield f'<path class="line s{k}" d="{_path(line, x, y)}"/>'
+        yield f'<path class="line s{k}" d="{_path(line, axes)}"/>'
 
 
-def _path(line: Sequence[float], x: Place, y: Place) -> str:
+def _path(line: Sequence[float], axes: _Axes) -> str:
     out, broken = [], True
     for step, value in thinned(line):
         if math.isfinite(value):
-            out.append(f"{'M' if broken else 'L'}{x(step):.1f} {y(value):.1f}")
+            out.append(f"{'M' if broken else 'L'}{axes.x(step):.1f} {axes.y(value):.1f}")
         broken = not math.isfinite(value)
     return "".join(out)
 
@@ -131,15 +158,15 @@ def ticks(low: float, high: float, most: int = 6) -> list[float]:
 
 
 def running_mean(line: Sequence[float], window: int) -> list[float]:
-    """The mean of the last ``window`` finite values at every step.
+    """The mean of the finite values around every step, ``window`` to each side at most.
 
-    >>> running_mean([1.0, 3.0, 5.0], 2)
-    [1.0, 2.0, 4.0]
+    >>> running_mean([1.0, 3.0, 5.0, 9.0], 1)
+    [2.0, 3.0, 5.666666666666667, 7.0]
     """
     out: list[float] = []
-    for step in range(len(line)):
-        near = [v for v in line[max(0, step - window + 1) : step + 1] if math.isfinite(v)]
-        out.append(sum(near) / len(near) if near and math.isfinite(line[step]) else math.nan)
+    for step, value in enumerate(line):
+        near = [v for v in line[max(0, step - window) : step + window + 1] if math.isfinite(v)]
+        out.append(sum(near) / len(near) if near and math.isfinite(value) else math.nan)
     return out
 
 
