@@ -14,7 +14,7 @@ from fractions import Fraction
 from ..calculus.differentiate import adjoint_terms, occurrences
 from ..calculus.eliminate import eliminate, sift
 from ..calculus.linear import Linear
-from ..calculus.normal import collect, expression, term
+from ..calculus.normal import collect, expression, replaced, term
 from ..calculus.step import Backward
 from ..functions import TABLE
 from ..ir.expr import (
@@ -30,7 +30,7 @@ from ..ir.expr import (
     number,
 )
 from ..ir.program import Define, Program
-from ..ir.subscripts import at
+from ..ir.subscripts import at, constant
 from ..ir.walk import substitute, tensors
 from ..notation.plain import show
 from .gates import Gate, gates
@@ -71,7 +71,7 @@ FORWARD = {
     "arg": "where it is: no gradient",
 }
 ADDS = "copy: gradients add"
-COLUMN = 34  # where remarks begin
+COLUMN, LONGEST = 34, 92  # where remarks begin, and where lines end
 
 
 @dataclass(frozen=True)
@@ -165,9 +165,12 @@ class _Tape:
         define = self.axes(gate.define)
         seed = term(Fraction(1), (), (), ((Access(adjoint, define.access.subs), Fraction(1)),))
         assert seed is not None
+        lone = {i: constant(0) for i in define.indices if i.extent.literal == 1}
+        wide = [i for i in define.indices if i not in lone]
         for found in occurrences(define, self.linear.context(define)):
             of = found.access.tensor
-            made = adjoint_terms((seed,), found, self.linear.axes(of), define.indices)
+            made = adjoint_terms((seed,), found, self.linear.axes(of), wide)
+            made = [part for m in made if (part := replaced(m, lone)) is not None]
             sifted = collect(map(sift, made))
             body, scatter = expression(collect(map(eliminate, sifted))), expression(sifted)
             self.contribute(of, body, self.remark(gate, of), scatter)
@@ -335,6 +338,11 @@ def _live(forward: Sequence[Gate], wanted: Iterable[Tensor]) -> list[Gate]:
 
 
 def _remark(scope: Scope, start: int, text: str) -> None:
-    """Puts a remark behind the last of the lines from ``start`` on."""
-    if text and len(scope.lines) > start:
-        scope.lines[-1] = f"{scope.lines[-1]:<{COLUMN}}  # {text}"
+    """Puts a remark behind the last of the lines from ``start`` on; above them, if it's long."""
+    if not text or len(scope.lines) <= start:
+        return
+    line = f"{scope.lines[-1]:<{COLUMN}}  # {text}"
+    if len(line) <= LONGEST:
+        scope.lines[-1] = line
+    else:
+        scope.lines.insert(start, f"# {text}")
