@@ -82,7 +82,9 @@ class Maker:
         outputs = [statements[-1].target]
         if len(statements) > 1 and self.chance(25):
             outputs.insert(0, statements[0].target)
-        return Program(tuple(inputs), tuple(statements), tuple(outputs), ("N", "M", "K"))
+        given = {name for t in inputs for n in t.shape for name in n.names()}
+        others = tuple(name for name in ("N", "M", "K") if name not in given)
+        return Program(tuple(inputs), tuple(statements), tuple(outputs), others)
 
     def tensor(self, name: str, rank: int) -> Tensor:
         return Tensor(name, tuple(self.rng.choice(self.sizes) for _ in range(rank)))

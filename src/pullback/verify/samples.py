@@ -11,7 +11,7 @@ from typing import Any
 
 from ..errors import CheckError, PullbackError, ShapeError
 from ..ir.arithmetic import PRIME, Abstain, Arithmetic, Modular, Resample, Residue
-from ..ir.expr import Access, Arg, Divides, Expr, Inside, Reduce, SizeOf, Tensor, Zero
+from ..ir.expr import Access, Arg, Divides, Expr, Inside, Number, Reduce, SizeOf, Tensor, Zero
 from ..ir.interpret import Array, define, typed, value_of
 from ..ir.program import Define, Program, reads
 from ..ir.sizes import Size
@@ -28,7 +28,8 @@ from ..ir.walk import (
 
 TRIES = 60
 SMALL = (2, 3, 5, 4, 1, 7)
-STYLES = ("signed", "grid", "positive", "unit", "mixed")
+STYLES = ("signed", "grid", "ties", "positive", "unit", "mixed")
+KINKS = ("grid", "ties")  # where values meet and vanish: a derivative there is a convention
 
 
 @dataclass
@@ -144,7 +145,8 @@ def _floats(rng: Random, span: Span, arithmetic: Arithmetic, style: str) -> Call
     own = rng.choice(("signed", "positive", "unit")) if style == "mixed" else style
     return {
         "signed": lambda: Fraction(rng.randint(-2000, 2000) * 2 + 1, 1000),
-        "grid": lambda: Fraction(rng.randint(-2, 2), 2),  # ties and zeros
+        "grid": lambda: Fraction(rng.randint(-2, 2), 2),
+        "ties": lambda: Fraction(rng.choice((0, 0, 1, -1))),
         "positive": lambda: Fraction(rng.randint(200, 3000), 1000),
         "unit": lambda: Fraction(rng.randint(-900, 900), 1000),
     }[own]
@@ -240,6 +242,7 @@ def draw(
     ``readers`` are further statements whose subscripts the integers must fit.
     """
     users = (*statements, *readers)
+    fine = is_number if any(map(is_infinite, users)) else is_finite
     for _ in range(TRIES):
         sample = Sample(sizes, arithmetic)
         sample.arrays.update(draw_inputs(inputs, users, sizes, rng, arithmetic, style))
@@ -247,9 +250,14 @@ def draw(
             compute(sample, statements, rng, loosen)
         except (Resample, CheckError, ShapeError):
             continue
-        if all(is_number(x) for array in sample.arrays.values() for x in array.flat):
+        if all(fine(x) for array in sample.arrays.values() for x in array.flat):
             return sample
     return None
+
+
+def is_infinite(statement: Define) -> bool:
+    """Whether a statement mentions an infinity, so that its value may be one."""
+    return any(isinstance(node, Number) and bool(node.special) for node in nodes(statement.body))
 
 
 def is_number(value: Any) -> bool:
@@ -263,6 +271,11 @@ def is_finite(value: Any) -> bool:
         return True
     difference = value - value
     return bool(difference == difference)
+
+
+def volume(tensors: Iterable[Tensor], sizes: Mapping[str, int]) -> int:
+    """How many elements tensors have together."""
+    return sum(prod(value_of(n, sizes) for n in tensor.shape) for tensor in tensors)
 
 
 def work(statement: Define, sizes: Mapping[str, int]) -> int:

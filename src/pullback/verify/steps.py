@@ -19,12 +19,12 @@ from typing import Any
 from ..calculus.step import Backward, Step
 from ..errors import PullbackError
 from ..ir.arithmetic import MODULAR, Abstain, Arithmetic, Resample
-from ..ir.expr import Apply, Arg, Compare, Expr, Reduce, Select, Truth
+from ..ir.expr import Apply, Arg, Compare, Expr, Power, Reduce, Select, Truth
 from ..ir.interpret import Context, Scope, value_of
 from ..ir.program import Define, reads
 from ..ir.walk import nodes, tensors
 from .decimals import DECIMALS
-from .samples import STYLES, Sample, draw, draw_sizes, is_number, work, work_of
+from .samples import STYLES, Sample, draw, draw_sizes, is_number, volume, work, work_of
 
 WORK = 400_000  # about a second of the interpreter's decimals
 POINTS = 60
@@ -66,15 +66,22 @@ class Surroundings:
     """The values around the steps, drawn when they are first asked for."""
 
     def __init__(self, backward: Backward, steps: Sequence[Step], seed: int) -> None:
-        self.inputs = (*backward.program.inputs, *backward.cotangents)
         self.statements = needed(backward, steps)
+        read = {t for s in self.statements for t in reads(s)}
+        read.update(t for s in steps for side in (s.before, s.after) for t in tensors(side))
+        every = (*backward.program.inputs, *backward.cotangents)
+        self.inputs = tuple(t for t in every if t in read)
         self.seed = seed
         self.sides = [
             Define(s.target, s.indices, side) for s in steps for side in (s.before, s.after)
         ]
         self.readers = (*self.sides, *backward.program.statements)
         sizes = draw_sizes([*self.statements, *self.sides], self.inputs, Random(seed), 4)
-        self.sizes = [n for n in sizes if sum(work(s, n) for s in self.statements) <= WORK]
+        self.sizes = [
+            n
+            for n in sizes
+            if sum(work(s, n) for s in self.statements) + volume(self.inputs, n) <= WORK
+        ]
         self.samples = lru_cache(maxsize=None)(self._sample)
 
     def _sample(self, k: int, style: str, modular: bool) -> Sample | None:
@@ -102,7 +109,7 @@ class Surroundings:
     def decimal(self) -> Iterator[Sample]:
         """Samples in decimals, of several styles at several sizes."""
         for k in range(len(self.sizes)):
-            for style in STYLES if k < 2 else STYLES[:2]:
+            for style in STYLES if k < 2 else STYLES[:3]:
                 sample = self.samples(k, style, False)
                 if sample is not None:
                     yield sample
@@ -128,7 +135,8 @@ def _check(step: Step, around: Surroundings) -> StepCheck:
     if not around.sizes:
         return StepCheck(None, "not checked: too large to be evaluated point by point")
     exact, why = _modular(step, around)
-    if exact and not turns(step.before) and not turns(step.after):
+    risks = risky(step.after) - risky(step.before)
+    if exact and not risks and not turns(step.before) and not turns(step.after):
         return StepCheck(True, f"equal modulo 2⁶¹ − 1 at {exact} points")
     count, worst, where = _decimal(step, around)
     if where:
@@ -150,6 +158,24 @@ def turns(value: Expr) -> bool:
     )
 
 
+def risky(value: Expr) -> set[Expr]:
+    """What is divided by, or has a root or a logarithm taken of it: it may be zero, or negative."""
+    found: set[Expr] = set()
+    for node in nodes(value):
+        match node:
+            case Power(base, exponent) if exponent < 0 or exponent.denominator > 1:
+                found.add(base)
+            case Apply(function, args) if function in PARTIAL:
+                found.update(args)
+    return found
+
+
+PARTIAL = frozenset(
+    (
+        *("log", "log2", "log10", "log1p", "arcsin", "arccos", "arccosh", "arctanh", "tan"),
+        *("xlogy", "pow", "arctan2", "mod", "fmod", "floor_divide"),
+    )
+)
 PIECEWISE = frozenset(
     [
         *("abs", "sign", "maximum", "minimum", "clip", "xlogy", "pow", "mod", "fmod", "copysign"),
