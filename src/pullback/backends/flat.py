@@ -35,12 +35,11 @@ from ..ir.walk import substitute, tensors
 from ..notation.plain import show
 from .gates import Gate, gates
 from .numpy.arrays import aligned
-from .numpy.code import tuple_of
 from .numpy.expressions import Context, Speller
 from .numpy.facts import Facts
-from .numpy.module import function, imports
+from .numpy.module import pair_source
 from .numpy.scope import Scope
-from .numpy.statements import returned, statement
+from .numpy.statements import statement
 
 # What each kind of gate does to a gradient.
 REMARKS = {
@@ -210,34 +209,14 @@ class _Tape:
         facts.learn([*(gate.define for gate in forward), *(line.define for line in lines)])
         back = Scope([*backward.cotangents, *residuals], facts)
         self.spell_backward(back, lines, comments)
-        back_head, sizes = back.head()
 
         front = Scope(backward.program.inputs, facts)
         speller = Speller(front)
-        kept = _live(forward, [*outputs, *residuals])
-        for gate in kept:
+        for gate in _live(forward, [*outputs, *residuals]):
             count = len(front.lines)
             statement(speller, gate.define, final=gate.define.target in outputs, once=False)
             _remark(front, count, FORWARD.get(gate.kind, gate.kind) if comments else "")
-        results = returned(front, outputs, backward.program.inputs)
-        saved = [str(front.read(t)) for t in residuals]
-        keys = {name: key for key, name in back.sizes.names.items()}
-        saved += [front.sizes.name(keys[name]) for name in sizes]
-        value = results[0] if len(results) == 1 else tuple_of(results)
-        arguments = [str(front.read(t)) for t in backward.program.inputs]
-        first = function(front, "forward", arguments, f"{value}, {tuple_of(saved)}")
-
-        cotangents = [str(back.read(t)) for t in backward.cotangents]
-        argument = cotangents[0] if len(cotangents) == 1 else "cotangents"
-        unpacked = [f"{', '.join(cotangents)} = cotangents"] if len(cotangents) > 1 else []
-        entries = [*(str(back.read(t)) for t in residuals), *sizes]
-        if entries:
-            unpacked.append(f"{tuple_of(entries)[1:-1]} = cache")
-        gradients = returned(back, backward.gradients, backward.cotangents)
-        value = ", ".join(gradients) or "()"
-        second = function(back, "backward", [argument, "cache"], value, [*unpacked, *back_head])
-        both = imports(front) + [line for line in imports(back) if line not in imports(front)]
-        return "\n".join([*both, "", "", *first, "", "", *second]) + "\n"
+        return pair_source(backward, front, back, residuals)
 
     def forward(self) -> Iterable[Gate]:
         """The gates, and where the greatest elements are, in order."""

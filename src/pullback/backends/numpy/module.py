@@ -52,13 +52,23 @@ def spell_pair(backward: Backward, *, comments: bool = True) -> str:
     facts = _facts([*backward.forward.statements, *statements])
     back = Scope([*backward.cotangents, *residuals], facts)
     body(back, statements, backward.gradients, comments)
-    back_head, sizes = back.head()
 
     front = Scope(backward.program.inputs, facts)
     outputs = backward.program.outputs
     kept = live_statements(backward.forward.statements, [*outputs, *residuals])
     body(front, kept, outputs, comments, residuals)
-    results = returned(front, outputs, backward.program.inputs)
+    return pair_source(backward, front, back, residuals)
+
+
+def pair_source(
+    backward: Backward, front: Scope, back: Scope, residuals: Sequence[Tensor]
+) -> str:
+    """The module of a forward and a backward function whose lines have been emitted.
+
+    ``residuals`` are the forward values that the backward lines read.
+    """
+    back_head, sizes = back.head()
+    results = returned(front, backward.program.outputs, backward.program.inputs)
     saved = [str(front.read(t)) for t in residuals]
     keys = {name: key for key, name in back.sizes.names.items()}
     saved += [front.sizes.name(keys[name]) for name in sizes]
