@@ -233,7 +233,8 @@ class MathML:
     def _term(self, term: Expr, follows: bool) -> list[str]:
         """A term of a sum with the sign before it."""
         negative, rest = _sign(term)
-        sign = [(op if follows else prefix)("−")] if negative else [op("+")] if follows else []
+        form = "infix" if follows else "prefix"
+        sign = [op("−" if negative else "+", form=form)] if negative or follows else []
         return [*sign, self.expr(rest, PRODUCT)]
 
     def _product(self, factors: tuple[Expr, ...]) -> tuple[int, str]:
@@ -505,7 +506,8 @@ def word(name: str) -> str:
     parts = letter(name)
     low = [f"<mtext>{text(parts.label)}</mtext>"] if parts.label else []
     low += [f"<mn>{parts.number}</mn>"] if parts.number else []
-    return _scripts(_stem(parts), low, [_primes(parts)] if parts.primes else [])
+    drawn = _scripts(_stem(parts), low, [])
+    return row(drawn, _primes(parts)) if parts.primes else drawn
 
 
 def _primes(parts: Letter) -> str:
