@@ -136,6 +136,41 @@ def test_integer_inputs_take_integers() -> None:
         grad(pick, "y")(P, np.array([0, 2]))
 
 
+@pytest.mark.parametrize("wrong", [[0, 3], [-4, 0], [0, -100], [7, 0]])
+def test_positions_outside_their_axis_are_refused(wrong: list[int]) -> None:
+    P, y = draw(2, 3), np.array(wrong)
+    pick = define("L[] = sum(n) P[n, y[n]]")
+
+    def picked(P: Array, y: Array) -> Any:
+        return P[np.arange(len(y)), y].sum()
+
+    forward = derive(picked, P="N C", y="N: int").compile().forward
+    for call in (
+        lambda: pick(P, y),
+        lambda: grad(pick)(P, y),
+        lambda: grad(picked)(P, y),
+        lambda: vjp(picked, P, y),
+        lambda: jvp(picked, (P, y), (P, None)),
+        lambda: forward(P, y),
+    ):
+        with pytest.raises(ShapeError, match="points outside") as caught:
+            call()
+        assert caught.value.expected == "integers from -3 to 2"
+
+
+def test_negative_positions_count_from_the_end() -> None:
+    P, y = draw(2, 3), np.array([-1, -3])
+    assert define("L[] = sum(n) P[n, y[n]]")(P, y) == pytest.approx(P[0, 2] + P[1, 0])
+
+
+def test_positions_behind_a_condition_may_point_anywhere() -> None:
+    pick = define("L[] = sum(n) [y[n] >= 0]*P[n, y[n]]")
+    P, y = draw(3, 3), np.array([1, -100, 2])
+    assert pick(P=P, y=y) == pytest.approx(P[0, 1] + P[2, 2])
+    gradient = grad(pick, "P")(P=P, y=y)
+    assert close(gradient, [[0, 1, 0], [0, 0, 0], [0, 0, 1]])
+
+
 def test_what_is_no_text_is_refused() -> None:
     with pytest.raises(ArgumentError, match="index notation"):
         define(lambda x: x)  # type: ignore[arg-type]

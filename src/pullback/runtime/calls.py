@@ -45,13 +45,11 @@ Argnums = int | str | Sequence[int | str]
 
 @dataclass(frozen=True)
 class Parameters:
-    """The names of a function's positional parameters; ``rest`` names its ``*args`` ("" for
-    none).
-    """
+    """A function's positional parameters, its ``*args`` ("" for none), all it has by name."""
 
     names: tuple[str, ...]
     rest: str
-    signature: inspect.Signature | None
+    known: tuple[str, ...]
 
     def label(self, position: int) -> str:
         """A name for the argument at a position."""
@@ -75,15 +73,25 @@ def parameters(function: Callable[..., Any]) -> Parameters:
             if isinstance(function, str)
             else "",
         )
+    if type(function) is types.FunctionType and not function.__dict__:
+        return _of_code(function.__code__)
     try:
         signature = inspect.signature(function)
     except (TypeError, ValueError):
-        return Parameters((), "x", None)
+        return Parameters((), "x", ())
     kinds = signature.parameters.values()
     positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     rest = [p.name for p in kinds if p.kind is inspect.Parameter.VAR_POSITIONAL]
     names = tuple(p.name for p in kinds if p.kind in positional)
-    return Parameters(names, rest[0] if rest else "", signature)
+    return Parameters(names, rest[0] if rest else "", tuple(signature.parameters))
+
+
+@lru_cache(maxsize=4096)
+def _of_code(code: types.CodeType) -> Parameters:
+    """What the code of a plain function says; a signature costs more than a whole call."""
+    last = code.co_argcount + code.co_kwonlyargcount
+    rest = code.co_varnames[last] if code.co_flags & inspect.CO_VARARGS else ""
+    return Parameters(code.co_varnames[: code.co_argcount], rest, code.co_varnames[:last])
 
 
 class Call:
@@ -255,14 +263,11 @@ def _slot(item: int | str, about: Parameters, call: Call) -> int:
     if isinstance(item, str):
         if item in call.labels:
             return call.labels.index(item)
-        known = item in about.names or (
-            about.signature is not None and item in about.signature.parameters
-        )
         raise ArgumentError(
             f"argnums asks for the argument {item!r}, which the call doesn't pass",
             expected=f"one of {', '.join(call.labels) or 'no arguments'}",
             hint=f"pass {item} instead of leaving it at its default"
-            if known
+            if item in about.known
             else "check its spelling",
         )
     position = item + call.positional if item < 0 else item

@@ -17,6 +17,7 @@ from .calls import as_array
 from .compiled import backward_of, forward_of
 from .cotangents import check_nothing, like_primal
 from .load import load_module
+from .lookups import check_lookups, positions
 from .notated import check_kind
 
 TINY = 4  # below this, functions may do something else than the trace with named sizes shows
@@ -109,13 +110,19 @@ class Forward:
         self.run = forward_of(self.module.forward, len(self.program.outputs))
         self.names = tuple(name for name, _ in self.origin.parameters)
         self.plain = all(isinstance(structure, Leaf) for _, structure in self.origin.parameters)
+        wanted = inspect.signature(self.module.forward).parameters.values()
+        self.keywords = [p.name for p in wanted if p.kind is p.KEYWORD_ONLY]
+        self.positions = positions(self.program)
         self.seen: set[Any] = set()
         self.__name__ = "forward"
         self.__doc__ = inspect.getdoc(Derived.compile)
         self.__signature__ = _signature(self.names, self.sizes)
 
     def __call__(self, *args: Any, **kwargs: Any) -> tuple[Any, Cache]:
-        bound = self.__signature__.bind(*args, **kwargs).arguments
+        if kwargs or len(args) != len(self.names):
+            bound = self.__signature__.bind(*args, **kwargs).arguments
+        else:
+            bound = dict(zip(self.names, args, strict=True))
         given = [
             leaf
             for name, structure in self.origin.parameters
@@ -127,15 +134,12 @@ class Forward:
         if key not in self.seen:
             self.check(arrays, sizes)
             self.seen.add(key)
-        outputs, cache = self.run(*arrays, *self.origin.constants, **self.keywords(sizes))
+        every = (*arrays, *self.origin.constants)
+        if self.positions:
+            check_lookups(self.positions, self.program, every)
+        outputs, cache = self.run(*every, **{name: sizes[name] for name in self.keywords})
         value = unflatten(self.origin.structure, map(_scalar, outputs))
         return value, Cache.of(cache, outputs)
-
-    def keywords(self, sizes: Mapping[str, int]) -> dict[str, int]:
-        """Sizes that no shape tells, by their names in the source."""
-        wanted = inspect.signature(self.module.forward).parameters.values()
-        names = [p.name for p in wanted if p.kind is p.KEYWORD_ONLY]
-        return {name: sizes[name] for name in names}
 
     def check(self, arrays: Sequence[Any], sizes: Mapping[str, int]) -> None:
         """Refuses arrays that the program is not for."""

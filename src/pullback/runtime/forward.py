@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from ..trace.tracer import Spec, Traced, trace
 from ..trees import Branch, Leaf, Structure, count, paths, show_path, unflatten
 from .calls import Call, as_array, identity
 from .general import Generals, Shapes
+from .lookups import Positions, check_lookups, positions
 from .notated import Formula
 
 Array = np.ndarray[Any, Any]
@@ -51,7 +53,15 @@ class Forward:
 
     def arrays(self, call: Call) -> list[Array]:
         """A call's leaves and the constants: what the program is run on."""
-        return [*(as_array(call.leaves[n]) for n in self.given), *self.constants]
+        found = [*(as_array(call.leaves[n]) for n in self.given), *self.constants]
+        if self.positions:
+            check_lookups(self.positions, self.program, found)
+        return found
+
+    @cached_property
+    def positions(self) -> tuple[Positions, ...]:
+        """The integer inputs that have to point inside an axis."""
+        return positions(self.program)
 
     def input(self, leaf: int) -> Tensor:
         """The program's input for a leaf of the arguments."""

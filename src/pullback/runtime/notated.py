@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import keyword
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,9 +15,14 @@ from ..ir.program import Program, solve_sizes
 from ..trees import Branch, Leaf, Structure
 from .calls import Call
 from .compiled import apart, evaluation
+from .lookups import Positions, check_lookups, positions
 from .nested import inlined, is_traced, sheet_of
 
 Array = np.ndarray[Any, Any]
+
+
+_Compiled = tuple[Callable[..., tuple[Any, ...]], tuple[Positions, ...], Program]
+MOST = 1024  # shapes that are remembered
 
 
 class Formula:
@@ -35,6 +40,7 @@ class Formula:
         self.inputs = tuple(tensor.name for tensor in program.inputs)
         self.outputs = tuple(tensor.name for tensor in program.outputs)
         self.sizes = program.sizes
+        self._made: dict[tuple[Any, ...], _Compiled] = {}
         self.__name__ = self.outputs[0]
         self.__doc__ = text
         self.__signature__ = _signature(self.inputs, self.sizes)
@@ -45,11 +51,24 @@ class Formula:
             outputs: Sequence[Any] = self._inside_a_trace(values, sizes)
         else:
             arrays = [_fitting(v, t) for v, t in zip(values, self.program.inputs, strict=True)]
-            program = self._sized(arrays, sizes)
-            with np.errstate(all="ignore"):
-                outputs = evaluation(program)(*arrays)
+            run, found, program = self._compiled(arrays, sizes)
+            if found:
+                check_lookups(found, program, arrays)
+            outputs = run(*arrays)
             outputs = [_scalar(out) for out in apart(outputs, arrays)]
         return outputs[0] if len(outputs) == 1 else tuple(outputs)
+
+    def _compiled(self, arrays: Sequence[Array], sizes: Mapping[str, int]) -> _Compiled:
+        """What runs; for arrays of shapes that were seen before, without another check."""
+        key = (*(array.shape for array in arrays), *sizes.values())
+        found = self._made.get(key)
+        if found is None:
+            program = self._sized(arrays, sizes)
+            found = evaluation(program), positions(program), program
+            if len(self._made) >= MOST:
+                self._made.clear()
+            self._made[key] = found
+        return found
 
     def __repr__(self) -> str:
         inputs = ", ".join(self.inputs) or "nothing"

@@ -5,6 +5,7 @@ vjp, jvp.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -54,10 +55,10 @@ class Backward:
         return found[:split], tuple(found[split:]), values
 
     def gradients(
-        self, seeds: tuple[Any, ...], cache: Any, inputs: Sequence[Any]
+        self, seeds: tuple[Any, ...], cache: Any, inputs: Sequence[Any], traced: bool
     ) -> tuple[Any, ...]:
         """The gradients of the slots, as trees like the arguments."""
-        if any(map(is_traced, (*seeds, *cache))):
+        if traced:
             found = self.gradients_traced(seeds, cache, inputs)
         else:
             found = self.pair.backward(seeds, cache)
@@ -95,9 +96,17 @@ class Gradient:
 
     def __call__(self, call: Call) -> tuple[Any, Any, tuple[Any, ...]]:
         outputs, cache, inputs = self.backward.run(call)
-        seeds = tuple(np.ones((), outputs[n].dtype) for n in self.backward.pair.cotangents)
-        gradients = self.backward.gradients(seeds, cache, inputs)
+        seeds = tuple([_one(outputs[n].dtype) for n in self.backward.pair.cotangents])
+        gradients = self.backward.gradients(seeds, cache, inputs, call.traced)
         return (*self.forward.built(outputs), gradients)
+
+
+@cache
+def _one(dtype: np.dtype[Any]) -> Any:
+    """The cotangent of a scalar loss; shared, so nobody may write to it."""
+    one = np.ones((), dtype)
+    one.flags.writeable = False
+    return one
 
 
 def _check_scalar(forward: Forward) -> None:
@@ -136,7 +145,9 @@ class Pullback:
         like = [(out.shape, out.dtype) for out in outputs]
 
         def vjp_fn(cotangent: Any) -> tuple[Any, ...]:
-            return backward.gradients(self.seeds(cotangent, like), cache, inputs)
+            seeds = self.seeds(cotangent, like)
+            traced = call.traced or any(map(is_traced, seeds))
+            return backward.gradients(seeds, cache, inputs, traced)
 
         return (*self.forward.built(outputs), vjp_fn)
 
@@ -163,6 +174,7 @@ class Pushforward:
         inputs = [forward.input(n) for n in range(len(call.leaves))]
         self.floats = [n for n, tensor in enumerate(inputs) if tensor.kind == "float"]
         self.program = tangents(forward.program, tuple(inputs[n] for n in self.floats))
+        self.evaluate = evaluation(self.program)
         outputs = forward.program.outputs
         floats = [n for n, tensor in enumerate(outputs) if tensor.kind == "float"]
         self.position = {n: len(outputs) + k for k, n in enumerate(floats)}
@@ -172,7 +184,7 @@ class Pushforward:
         if call.traced or any(map(is_traced, along)):
             results = self.run_traced([*map(call.leaves.__getitem__, self.forward.given)], along)
         else:
-            results = evaluation(self.program)(*self.forward.arrays(call), *along)
+            results = self.evaluate(*self.forward.arrays(call), *along)
         value, more = self.forward.built(results[: len(self.forward.program.outputs)])
         moved = [
             _scalar(results[self.position[n]]) if n in self.position else None
