@@ -185,14 +185,34 @@ def transposed(node: Matrix) -> Matrix:
 
 
 def product(factors: Sequence[Matrix], row: Axis, col: Axis) -> Matrix:
-    """A matrix product without products directly inside it, and without needless identities."""
+    """A matrix product without matrix products directly inside it, and without needless identities."""
     flat: list[Matrix] = []
     for factor in factors:
-        flat.extend(factor.factors if isinstance(factor, Product) else (factor,))
+        inside = isinstance(factor, Product) and (not is_scalar(factor) or len(factors) == 1)
+        flat.extend(factor.factors if inside and isinstance(factor, Product) else (factor,))
     needed: list[Matrix] = [f for f in flat if not isinstance(f, Identity)]
-    if any(not is_scalar(factor) for factor in needed):
+    large = [factor for factor in needed if not is_scalar(factor)]
+    if len(needed) < len(flat) and (len(large) > 1 or (large and relabelled(large[0], row, col))):
         flat = needed
-    return flat[0] if len(flat) == 1 else Product(tuple(flat), row, col)
+    if len(flat) > 1:
+        return Product(tuple(flat), row, col)
+    return relabelled(flat[0], row, col) or flat[0]
+
+
+def relabelled(node: Matrix, row: Axis, col: Axis) -> Matrix | None:
+    """The same matrix with other names of its axes, of the same extents; None where it is not easy."""
+    if node.row is row and node.col is col:
+        return node
+    match node:
+        case Diagonal(inner, _, _):
+            return Diagonal(inner, row, col)
+        case Whole(tensor, _, _, batch):
+            return Whole(tensor, row, col, batch)
+        case Transposed(inner):
+            turned = relabelled(inner, col, row)
+            return None if turned is None else Transposed(turned)
+        case _:
+            return None
 
 
 def hadamard(factors: Sequence[Matrix], row: Axis, col: Axis) -> Matrix:

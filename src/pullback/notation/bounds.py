@@ -58,11 +58,13 @@ def inside(sub: Subscript, extent: Size, facts: Facts = (), scope: tuple[Index, 
     if (simpler := reduced(sub, positive)) is not sub:
         candidates.append(simpler)
     for one in candidates:
-        low, high = one, constant(extent - 1) - one
+        lows, highs = [one], [constant(extent - 1) - one]
         if isinstance(one.atom, Quotient):  # v//d < e exactly where v < e*d
-            low = one.atom.value
-            high = constant(extent * one.atom.divisor - 1) - one.atom.value
-        if nonnegative(low, known, positive) and nonnegative(high, known, positive):
+            lows.append(one.atom.value)
+            highs.append(constant(extent * one.atom.divisor - 1) - one.atom.value)
+        if any(nonnegative(low, known, positive) for low in lows) and any(
+            nonnegative(high, known, positive) for high in highs
+        ):
             return True
     return False
 
@@ -250,7 +252,8 @@ def is_natural(sub: Subscript, natural: Collection[Tensor]) -> bool:
     for atom, n in sub.terms:
         match atom:
             case Lookup(access):
-                if access.tensor not in natural or not n.at_least(0):
+                unsigned = access.tensor.dtype.startswith("uint")
+                if not (unsigned or access.tensor in natural) or not n.at_least(0):
                     return False
             case Quotient(value, _) if has_lookup(value):
                 if not n.at_least(0) or not is_natural(value, natural):

@@ -215,7 +215,8 @@ class Display(ABC):
             sign, text, own = self.multiplied(node.factors)
             return sign, text if own >= PRODUCT else self.parenthesised(text)
         if isinstance(node, Number) and (node.value < 0 or node.special == "-inf"):
-            return -1, self.expr(laid_out([node, number(1)]).above[0], PRODUCT)
+            positive = number(float("inf")) if node.special else number(-node.value)
+            return -1, self.expr(positive, PRODUCT)
         return 1, self.expr(node, PRODUCT)
 
     def summed(self, terms: list[Term]) -> str:

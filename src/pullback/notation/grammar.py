@@ -250,7 +250,7 @@ class Grammar:
     def expression(self, level: int) -> Syntax:
         """What binds at least as tightly as ``level``."""
         self.depth += 1
-        if self.depth > MAX_DEPTH + 1:
+        if self.depth > MAX_DEPTH:
             self.fail(
                 self.next, "the expression is nested too deeply", kind=LimitError,
                 expected=f"at most {MAX_DEPTH} levels", hint="name parts in statements of their own",

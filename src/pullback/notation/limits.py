@@ -6,7 +6,7 @@ MAX_TEXT = 100_000
 """Characters of a text."""
 
 MAX_DEPTH = 100
-"""Expressions inside each other (parentheses, arguments, operands)."""
+"""Expressions inside each other (parentheses, arguments, operands), as written and as lowered."""
 
 MAX_STATEMENTS = 1_000
 """Statements and declarations of a text."""

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from ..errors import NotationError, ShapeError
+from ..errors import LimitError, NotationError, ShapeError
 from ..ir.expr import Access, Expr, Tensor
 from ..ir.program import Define, Program, Source
 from ..ir.sizes import Size, size
 from ..ir.subscripts import Index, Subscript, at, bounds
-from ..ir.walk import substitute, tensors
+from ..ir.walk import Tree, children, substitute, tensors
 from .affine import Affine
 from .bounds import Stray, is_natural_value, strays
 from .dtypes import natural_dtype
 from .grammar import Grammar
 from .infer import Extents
+from .limits import MAX_DEPTH
 from .lower import Lower
 from .names import Names, resolve
 from .program_sizes import free_sizes
@@ -116,6 +117,11 @@ class _Program:
         start = self.names.text.count("\n", 0, line.start) + 1
         lower.source = Source(self.names.text[line.start : line.end], start)
         body = lower.whole(line.body)
+        if depth(body) > MAX_DEPTH:
+            self.names.fail(
+                line, "the statement is nested too deeply", kind=LimitError,
+                expected=f"at most {MAX_DEPTH} levels", hint="name parts in statements of their own",
+            )  # fmt: skip
         indices = tuple(map(lower.affine.index, line.binders))
         for helper in lower.helpers:
             self.check(helper.body, helper.indices, line)
@@ -186,6 +192,20 @@ class _Program:
         if found is None:
             self.names.fail(name, f"{name.name} is not defined", expected="a name of the program")
         return found
+
+
+def depth(body: Expr) -> int:
+    """How many nodes are inside each other, found without recursion."""
+    found: dict[Tree, int] = {}
+    stack: list[Tree] = [body]
+    while stack:
+        node = stack[-1]
+        inner = children(node)
+        waiting = [child for child in inner if child not in found]
+        stack.extend(waiting)
+        if not waiting:
+            found[stack.pop()] = 1 + max((found[child] for child in inner), default=0)
+    return found[body]
 
 
 def default_outputs(statements: tuple[Define, ...]) -> tuple[Tensor, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 from .display import Display, Displayed
-from .grammar import ATOM, POWER, PRODUCT, UNARY
+from .grammar import ATOM, POWER, PRODUCT
 from .letters import ACCENTS, GREEK, letter
 from .spell import show_magnitude
 
@@ -68,7 +68,7 @@ class Terminal(Display):
         return text, PRODUCT if "/" in text else ATOM
 
     def root(self, text: str, atomic: bool) -> tuple[str, int]:
-        return (f"√{text}" if atomic else f"√({text})"), UNARY
+        return (f"√{text}" if atomic else f"√({text})"), POWER
 
     def raised(self, base: str, exponent: Fraction) -> str:
         if exponent.denominator == 1:

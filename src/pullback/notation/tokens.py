@@ -14,7 +14,7 @@ KEYWORDS = frozenset({"and", "or", "not", "if", "of", "return", "inf", "nan"})
 LOOKALIKES = {
     "≤": "<=", "≥": ">=", "≠": "!=", "−": "-", "–": "-", "·": "*", "×": "*", "⋅": "*",  # noqa: RUF001
     "∑": "sum(n)", "Σ": "sum(n)", "√": "sqrt(...)", "²": "**2", "³": "**3", "∞": "inf",
-    "&": "and", "|": "or", "!": "not", "@": "sum(k) A[i,k]*B[k,j]", "'": "another name",
+    "&": "and", "|": "or", "!": "not", "@": "sum(k) A[i,k]*B[k,j]",
 }  # fmt: skip
 
 _TOKEN = re.compile(

@@ -99,7 +99,7 @@ class ArraysText(ABC):
 
     def product(self, factors: tuple[Matrix, ...]) -> str:
         return self.dot.join(
-            self.text(f, ATOM if isinstance(f, Hadamard) else TIMES) for f in factors
+            self.text(f, ATOM if isinstance(f, Hadamard | Product) else TIMES) for f in factors
         )
 
     def plus(self, terms: tuple[tuple[int, Matrix], ...]) -> str:

@@ -1,0 +1,131 @@
+"""Formulas for readers: the terminal's and LaTeX's."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given, settings
+
+from pullback.ir.program import Program
+from pullback.notation.latex import escaped, latex, latex_name
+from pullback.notation.letters import GREEK, letter
+from pullback.notation.parse import parse
+from pullback.notation.terminal import terminal
+
+from .random_statements import programs
+
+SHOWN = [
+    (
+        "Y[n,m] = sum(d) X[n,d]*W[d,m] + b[m]",
+        "Y[n,m] = Σ_d X[n,d]·W[d,m] + b[m]",
+        r"Y_{n,m} = \sum_{d} X_{n,d} \, W_{d,m} + b_{m}",
+    ),
+    (
+        "dX[n,d] = gamma[d]*s[d]/N*(N*dY[n,d] - dbeta[d] - x_hat[n,d]*dgamma[d])",
+        "dX[n,d] = γ[d]·s[d]/N·(N·dY[n,d] − dβ[d] − x̂[n,d]·dγ[d])",
+        r"\mathrm{d}X_{n,d} = \frac{\gamma_{d} \, s_{d}}{N} \, \left(N \, \mathrm{d}Y_{n,d}"
+        r" - \mathrm{d}\beta_{d} - \hat{x}_{n,d} \, \mathrm{d}\gamma_{d}\right)",
+    ),
+    (
+        "s[d] = 1/sqrt(v[d] + 1e-5) - mu[d]**2",
+        "s[d] = 1/√(v[d] + 1e-5) − μ[d]²",
+        r"s_{d} = \frac{1}{\sqrt{v_{d} + 10^{-5}}} - {\mu_{d}}^{2}",
+    ),
+    (
+        "L = -mean(n) log(P[n,k[n]])",
+        "L = −1/N·Σ_n log(P[n,k_index[n]])",
+        r"L = -\frac{1}{N} \, \sum_{n} \log\left(P_{n,k_{\mathrm{index};n}}\right)",
+    ),
+    (
+        "Y[i] = where(X[i] <= 0, -inf, X[i])*[i % 2 = 0 and i != 3]*W1[i]",
+        "Y[i] = W₁[i]·(−∞ if X[i] ≤ 0 else X[i])·[2 | i ∧ i ≠ 3]",
+        r"Y_{i} = W^{(1)}_{i} \, \begin{cases} -\infty & \text{if } X_{i} \le 0 \\ X_{i} &"
+        r" \text{otherwise} \end{cases} \, \left[2 \mid i \land i \ne 3\right]",
+    ),
+    (
+        "m[i:4] = max(p:2 if i + p < 4) x[i//2]*abs(x[p])/(a*b)",
+        "m[i] = max_{p: i+p < 4} x[⌊i/2⌋]·|x[p]|/(a·b)",
+        r"m_{i} = \max_{p: i+p < 4} \frac{x_{\lfloor i/2 \rfloor} \, \left|x_{p}\right|}{a \, b}",
+    ),
+    ("Y = -(a + b)*(c - d)", "Y = −(a + b)·(c − d)", r"Y = -\left(a + b\right) \, \left(c - d\right)"),
+    ("Y = a - (b - c)", "Y = a − (b − c)", r"Y = a - \left(b - c\right)"),
+    ("Y = (a**2)**b", "Y = (a²)^(b)", r"Y = {\left({a}^{2}\right)}^{b}"),
+    ("Y = 2*3*x**(2/3)", "Y = 2·3·x^(2/3)", r"Y = 2 \cdot 3 \, {x}^{2/3}"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "shown", "tex"), SHOWN)
+def test_formulas_as_a_reader_sees_them(text: str, shown: str, tex: str) -> None:
+    statement = parse(text, {"x": (9,)} if "x[" in text else {}).statements[-1]
+    assert terminal(statement) == shown
+    assert latex(statement) == tex
+
+
+NAMES = [
+    ("X", "X"),
+    ("mu", r"\mu"),
+    ("eps", r"\epsilon"),
+    ("x_hat", r"\hat{x}"),
+    ("dx_hat", r"\mathrm{d}\hat{x}"),
+    ("t_x", r"\dot{x}"),
+    ("W1", "W_{1}"),
+    ("dW1", r"\mathrm{d}W_{1}"),
+    ("score", r"\mathrm{score}"),
+    ("x_pos", r"x_{\mathrm{pos}}"),
+    ("x'", r"x^{\prime}"),
+    ("dropout", r"\mathrm{dropout}"),
+    ("a\\b{c}$", r"\text{a\textbackslash{}b\{c\}\$}"),
+    ("x\ny", "\\text{x\ufffdy}"),
+]
+
+
+@pytest.mark.parametrize(("name", "tex"), NAMES)
+def test_names_in_latex(name: str, tex: str) -> None:
+    assert latex_name(name) == tex
+
+
+def test_a_gradient_can_be_drawn_as_a_partial_derivative() -> None:
+    statement = parse("dX[n] = dY[n]*W1[n]").statements[0]
+    shown = latex(statement, {"dX": "X", "dY": "Y"})
+    assert shown == (
+        r"\frac{\partial L}{\partial X}_{n} = \frac{\partial L}{\partial Y}_{n} \, W^{(1)}_{n}"
+    )
+
+
+def test_every_greek_letter_is_one_sign() -> None:
+    for name, sign in GREEK.items():
+        assert len(sign) == 1 and letter(name).stem == name
+        assert re.fullmatch(r"\\[a-zA-Z]+", latex_name(name))
+
+
+@settings(max_examples=100)
+@given(programs())
+def test_latex_of_a_random_program_is_balanced(program: Program) -> None:
+    for statement in program.statements:
+        tex = latex(statement)
+        assert depth(re.sub(r"\\[{}]", "", tex)) == 0
+        assert tex.count(r"\left") == tex.count(r"\right") + tex.count(r"\leftarrow")
+        assert tex.count(r"\begin") == tex.count(r"\end")
+        assert "\n" not in tex and "$" not in tex
+
+
+def depth(text: str) -> int:
+    """The braces left open; -1 where one closes too early."""
+    level = 0
+    for sign in text:
+        level += (sign == "{") - (sign == "}")
+        if level < 0:
+            return -1
+    return level
+
+
+@settings(max_examples=100)
+@given(programs())
+def test_the_terminal_never_gets_control_characters(program: Program) -> None:
+    for statement in program.statements:
+        assert all(sign.isprintable() or sign in "\u0300\u20d7" for sign in terminal(statement))
+
+
+def test_text_of_users_never_becomes_a_command() -> None:
+    assert "\\" not in re.sub(r"\\(text\w+|[{}$&#_%])", "", escaped("\\input{x}^~_&%$#"))
