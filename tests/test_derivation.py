@@ -156,6 +156,13 @@ def test_steps_lead_from_the_raw_statement_to_the_result() -> None:
             assert account.steps[-1].later.body == account.final.body
 
 
+def test_only_readers_that_have_a_gradient_are_on_the_way_back() -> None:
+    made = Derivation(reverse(parse("k[n] = argmax(c) X[n,c]; Y[n] = X[n,k[n]]; return k, Y")))
+    (account,) = made.accounts
+    assert [s.target.name for s in account.through] == ["Y"]
+    assert "∂Y[" in str(made) and "∂k[" not in str(made)
+
+
 # Verification
 
 

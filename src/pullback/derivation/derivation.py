@@ -181,9 +181,8 @@ class Derivation:
         """How every gradient on the way back comes about, from the outputs to the inputs."""
         by_name = {t.name: t for t in (*self.backward.program.inputs, *self._forward_targets)}
         final = {s.target: s for s in self.backward.statements}
-        known = {s.of for s in self.backward.adjoints} | {
-            t.name for t in self.backward.program.outputs
-        }
+        known = {s.of for s in self.backward.adjoints}
+        known |= {t.name for t in self.backward.program.outputs if t.kind == "float"}
         found: list[Account] = []
         for raw in self.backward.adjoints:
             of = by_name[raw.of]
