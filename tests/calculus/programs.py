@@ -89,6 +89,10 @@ PROGRAMS = {
         h2[n,k] = tanh(sum(d) x1[n,d]*U[d,k] + sum(j) h1[n,j]*V[j,k] + b[k])
         h3[n,k] = tanh(sum(d) x2[n,d]*U[d,k] + sum(j) h2[n,j]*V[j,k] + b[k])
         return h1, h2, h3""",
+    "an output given back twice": """Y[i] = X[i]**2
+        Z[i] = exp(X[i])
+        return Y, Z, Y""",
+    "a norm with weights": "Y[j:M] = sqrt(sum(i) ((j + 1)*X[i,j])**2)",
     "a broadcast norm": "Y[i,j:M] = sqrt(sum(k) X[i,k]**2)",
 }
 

@@ -150,9 +150,10 @@ def _squares(body: Expr, linear: Linear) -> bool:
 
 
 def _is_square_factor(atom: Expr, exponent: Fraction, linear: Linear) -> bool:
+    if exponent.denominator == 1 and exponent.numerator % 2 == 0 and exponent > 0:
+        return True
     if isinstance(atom, Access):
-        even = exponent.denominator == 1 and exponent.numerator % 2 == 0 and exponent > 0
-        return even or (exponent == 1 and linear.is_square(atom))
+        return exponent == 1 and linear.is_square(atom)
     return nonnegative_atom(atom)
 
 

@@ -64,16 +64,16 @@ class _Reverse:
         self.drafts: list[_Draft] = []
         self.forms: dict[Tensor, Poly] = {}
         self.gradients: dict[Tensor, Tensor] = {}
-        self.cotangents: dict[Tensor, Tensor] = {}
+        self.cotangents: dict[Tensor, list[Tensor]] = {}
         self.inlined: list[Pattern] = []
         self.uses = Counter(access.tensor for s in linear.flat for access in accesses(s.body))
 
     def run(self) -> Backward:
         lin = self.lin
         outputs = [t for t in lin.program.outputs if t.kind == "float"]
-        for t in outputs:
-            if t not in self.cotangents:
-                self.cotangents[t] = self._adjoint_of(t)
+        given = [(t, self._adjoint_of(t)) for t in outputs]
+        for t, cotangent in given:  # a value may be given back more than once
+            self.cotangents.setdefault(t, []).append(cotangent)
         first = self._first_uses()
         for t in lin.wrt:
             if t not in first:
@@ -84,7 +84,7 @@ class _Reverse:
             for t in lin.wrt:
                 if first.get(t) is define.target:
                     self._visit(t, None)
-        return self._result(outputs)
+        return self._result([cotangent for _, cotangent in given])
 
     def _first_uses(self) -> dict[Tensor, Tensor]:
         """For every wanted input, the first statement that reads it: after it, the gradient is
@@ -96,7 +96,7 @@ class _Reverse:
                     found.setdefault(access.tensor, define.target)
         return found
 
-    def _result(self, outputs: Sequence[Tensor]) -> Backward:
+    def _result(self, cotangents: Sequence[Tensor]) -> Backward:
         lin = self.lin
         forward = [s for f in lin.flat for s in (f, *lin.extra.get(f.target, ()))]
         statements = share(self._bodies(), lin)
@@ -109,7 +109,7 @@ class _Reverse:
                 lin.program.sizes,
             ),
             lin.wrt,
-            tuple(self.cotangents[t] for t in outputs),
+            tuple(cotangents),
             tuple(lin.lettered(s, s.target) for s in statements),
             tuple(self.gradients[t] for t in lin.wrt),
             Later(lambda: tuple(self._slow(t, target) for t, target in self.unnamed)),
@@ -122,14 +122,13 @@ class _Reverse:
         lin = self.lin
         reads = self.reads.get(t, ())
         sifted = list(self.pending.pop(t, ()))
-        if t in self.cotangents:
-            direct = self._plain(self.cotangents[t], t)
-            sifted = [*direct, *sifted]
+        sifted = [*self._given(t), *sifted]
         wanted = t in lin.wrt
         if not reads and t not in self.cotangents and not wanted:
             return
-        if t in self.cotangents and not reads and not wanted:
-            target = self.cotangents[t]
+        lone = self.cotangents.get(t, ()) if not reads and not wanted else ()
+        if len(lone) == 1:
+            target = lone[0]
         else:
             target = self._adjoint_of(t)
             self.unnamed.append((t, target))
@@ -140,7 +139,7 @@ class _Reverse:
         facts = self.defs.found[mark:]
         found = [] if define is None else occurrences(define, lin.context(define))
         named = wanted or self._is_border(t, value, define, found)
-        if target is self.cotangents.get(t):
+        if len(lone) == 1:
             named = False
         stages: list[tuple[str, Poly | Tensor]] = [
             ("inline", collect(sifted)),
@@ -169,11 +168,13 @@ class _Reverse:
         sifted = [s for s in map(sift, terms) if s is not None]
         self.pending.setdefault(x, []).extend(sifted)
 
+    def _given(self, t: Tensor) -> list[Term]:
+        """The cotangents that the caller gives for a tensor."""
+        return [part for target in self.cotangents.get(t, ()) for part in self._plain(target, t)]
+
     def _raw(self, x: Tensor) -> list[Term]:
         """The adjoint of a tensor as the chain rule gives it: one term for every read."""
-        out: list[Term] = []
-        if x in self.cotangents:
-            out.extend(self._plain(self.cotangents[x], x))
+        out: list[Term] = list(self._given(x))
         for t, found in self.reads.get(x, ()):
             seed = self._plain(self.adjoint[t], t)
             out.extend(adjoint_terms(seed, found, self.lin.axes(x), self.lin.axes(t)))
