@@ -417,7 +417,8 @@ def test_what_is_no_float_is_refused_with_a_hint(value: Any, hint: str) -> None:
         (lambda x: (x, x), "use vjp"),
         (lambda x: x.argmax(), "zero wherever"),
         (lambda x: "text", ""),
-        (lambda x: None, ""),
+        (lambda x: None, "computed from the arguments"),
+        (lambda x: [x.sum()], "return one scalar"),
     ],
 )
 def test_a_result_that_is_no_scalar_is_refused(function: Callable[..., Any], hint: str) -> None:

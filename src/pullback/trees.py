@@ -106,7 +106,7 @@ def count(structure: Structure) -> int:
     """The number of leaves."""
     if isinstance(structure, Branch):
         return sum(map(count, structure.children))
-    return isinstance(structure, Leaf)
+    return int(isinstance(structure, Leaf))
 
 
 def paths(structure: Structure) -> list[tuple[Step, ...]]:

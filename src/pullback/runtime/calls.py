@@ -295,7 +295,7 @@ def check_floats(call: Call, slot: int) -> None:
                 where=f"argument {label}",
                 expected="floats",
                 found=f"{type(value).__name__} {value!r}"[:80],
-                hint=_static_hint(value, path == (), label),
+                hint=_static_hint(value, path, label),
             )
     for n in call.leaves_of(slot):
         leaf = call.leaves[n]
@@ -310,12 +310,13 @@ def check_floats(call: Call, slot: int) -> None:
             )
 
 
-def _static_hint(value: Any, alone: bool, label: str) -> str:
+def _static_hint(value: Any, path: Sequence[Any], label: str) -> str:
     if isinstance(value, int) and not isinstance(value, bool):
-        if alone:
+        if not path:
             return f"pass a float, {value}.0, or leave {label} out of argnums"
-        return f"make it a float, {value}.0, or pass it as an argument of its own"
-    if alone:
+        array = "; np.array makes one array of a list of numbers" if path[-1][0] == "item" else ""
+        return f"make it a float, {value}.0, or pass it as an argument of its own{array}"
+    if not path:
         return f"leave {label} out of argnums"
     return f"pass it as an argument of its own, not inside {label}"
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from ..errors import ArgumentError
 from ..ir.program import show_shape
-from ..trees import Leaf, matched, unflatten
+from ..trees import Leaf, Static, matched, unflatten
 from .calls import Call, kinds
 from .compiled import apart, evaluation, pair, tangents
 from .cotangents import FINISH, check_nothing, dtype_of, like_primal, shape_of
@@ -111,7 +111,10 @@ def _one(dtype: np.dtype[Any]) -> Any:
 
 def _check_scalar(forward: Forward) -> None:
     """Refuses a result that has no gradient: not a single float."""
-    if not isinstance(forward.structure, Leaf):
+    if isinstance(forward.structure, Static):
+        found = f"{forward.structure.value.value!r}, which is no array"[:80]
+        hint = "return a float that is computed from the arguments"
+    elif not isinstance(forward.structure, Leaf):
         n = forward.results
         found = f"a result of {n} arrays" if n != 1 else "an array inside a container"
         hint = "return one scalar, with has_aux=True (scalar, more); or use vjp"
