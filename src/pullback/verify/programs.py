@@ -7,10 +7,11 @@ pushforward.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from random import Random
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..calculus.pushforward import pushforward
 from ..calculus.step import Backward
@@ -40,11 +41,21 @@ def check_backward_program(backward: Backward, seed: int = 0, samples: int = 4) 
     return _Checks(backward, seed, samples).report()
 
 
+class Drawn(NamedTuple):
+    """A sample with the compact statements' values, the raw adjoints, the scatter forms, a name."""
+
+    sample: Sample
+    raw: dict[str, Array]
+    windows: dict[str, Array]
+    name: str
+
+
 class _Checks:
     def __init__(self, backward: Backward, seed: int, samples: int) -> None:
         self.backward = backward
         self.seed = seed
         self.inputs = (*backward.program.inputs, *backward.cotangents)
+        self.outputs = [t for t in backward.program.outputs if t.kind == "float"]
         self.forward = merged(backward.forward.statements, backward.program.statements)
         self.pushed = pushforward(backward.program, backward.wrt)
         every = [*self.forward, *backward.adjoints, *backward.statements, *self.pushed.statements]
@@ -62,7 +73,7 @@ class _Checks:
             compact = Tally(what, "the raw sums over all deltas")
             scatter = Tally(what, "the sums that backends may choose")
             quotient = Tally(what, "differences of the forward pass")
-            for sample, raw, windows, rng in self.decimal():
+            for sample, raw, windows, rng in self.decimal:
                 compact.arrays(raw[gradient.name], sample.arrays[gradient.name])
                 scatter.arrays(raw[gradient.name], windows.get(gradient.name))
                 if not any(style in rng for style in KINKS):
@@ -70,8 +81,19 @@ class _Checks:
             found.append(compact.comparison(EXACT, exact.get(gradient.name, "")))
             found += [scatter.comparison(EXACT)] if scatter.count else []
             found.append(quotient.comparison(LIMIT))
-        found.append(self.dots())
+        found += [*self.values(), self.dots()]
         return Report("backward pass", tuple(found), self.seed)
+
+    def values(self) -> list[Comparison]:
+        """The outputs of the flat forward pass against those of the program as it was given."""
+        tallies = {t.name: Tally(f"value of {t.name}", "the program") for t in self.outputs}
+        for sample, _, _, _ in self.decimal:
+            arrays = {t.name: sample.arrays[t.name] for t in self.backward.program.inputs}
+            for s in self.backward.program.statements:
+                arrays[s.target.name] = define(s, arrays, sample.sizes, sample.arithmetic)
+            for name, tally in tallies.items():
+                tally.arrays(arrays[name], sample.arrays[name])
+        return [tally.comparison(EXACT) for tally in tallies.values()]
 
     def draw(
         self, sizes: Mapping[str, int], rng: Random, style: str, modular: bool
@@ -83,8 +105,10 @@ class _Checks:
         except PullbackError:
             return None
 
-    def decimal(self) -> Iterable[tuple[Sample, dict[str, Array], dict[str, Array], str]]:
-        """Samples with the compact statements' values; raw adjoints; scatter forms; a name."""
+    @cached_property
+    def decimal(self) -> list[Drawn]:
+        """Samples at several sizes in several styles, with all that is to be compared."""
+        found = []
         for k, sizes in enumerate(self.sizes):
             for style in STYLES if k == 0 else STYLES[:3]:
                 name = f"{self.seed} {k} {style}"
@@ -92,7 +116,8 @@ class _Checks:
                 if sample is not None:
                     raw = self.adjoints(sample)
                     compute(sample, self.backward.statements, Random(name))
-                    yield sample, raw, self.windows(sample), name
+                    found.append(Drawn(sample, raw, self.windows(sample), name))
+        return found
 
     def adjoints(self, sample: Sample) -> dict[str, Array]:
         """The raw adjoints, which read only each other."""
@@ -158,10 +183,9 @@ class _Checks:
         arrays.update(changed)
         for s in program.statements:
             arrays[s.target.name] = define(s, arrays, sample.sizes, sample.arithmetic)
-        outputs = [t for t in program.outputs if t.kind == "float"]
         return sum(
             u * y
-            for out, seed in zip(outputs, self.backward.cotangents, strict=True)
+            for out, seed in zip(self.outputs, self.backward.cotangents, strict=True)
             for u, y in zip(sample.arrays[seed.name].flat, arrays[out.name].flat, strict=True)
         )
 
@@ -169,7 +193,7 @@ class _Checks:
         """⟨u, Jv⟩ = ⟨Jᵀu, v⟩, by two derivations that share no statement."""
         tally = Tally("⟨Jᵀu, v⟩", "⟨u, Jv⟩ of the pushforward")
         extra = self.pushed.inputs[len(self.backward.program.inputs) :]
-        for sample, _, _, name in self.decimal():
+        for sample, _, _, name in self.decimal:
             rng = Random(f"{name} dot")
             arrays = {t.name: sample.arrays[t.name] for t in self.backward.program.inputs}
             for tangent, tensor in zip(extra, self.backward.wrt, strict=True):
