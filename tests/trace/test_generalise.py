@@ -320,6 +320,14 @@ def odd(X):
     return X * 2 if len(X) % 2 else X
 
 
+def square(X):
+    return X @ X if X.shape[0] == X.shape[1] else X
+
+
+def ordered(X):
+    return X * 2 if X.shape[0] < X.shape[1] else X
+
+
 def blocked(X):
     return X[:BLOCK]
 
@@ -344,6 +352,8 @@ REFUSED: list[tuple[Callable[..., Any], dict[str, str], str]] = [
     (looped, {"X": "N D"}, r"number of statements depends on N\n.*generalise.py:\d+\n.*X\[k\]"),
     (above_ten, {"X": "N"}, "depends on N"),
     (odd, {"X": "N M"}, "depends on N\n"),
+    (square, {"X": "N M"}, "depends on"),
+    (ordered, {"X": "N M"}, "depends on"),
     (blocked, {"X": "N"}, "named sizes"),
     (far_threshold, {"X": "N"}, "named sizes"),
     (shorter, {"X": "N", "Y": "M"}, "named sizes"),
@@ -388,6 +398,17 @@ def test_a_function_may_refuse_small_sizes() -> None:
     assert [str(n) for n in traced.program.outputs[0].shape] == ["N - 4"]
     assert not traced.agrees({"N": 4})
     assert_same_values(traced, smoothed, {"X": "N"}, {"N": 6})
+
+
+def test_equal_sizes_may_look_different_and_be_the_same() -> None:
+    def f(X):
+        N, M = X.shape
+        return X.sum() / N + X.sum() / M + X.reshape(M, N).sum(axis=0)
+
+    traced = trace_named(f, {"X": "N M"})
+    for sizes in ({"N": 3, "M": 3}, {"N": 4, "M": 2}):
+        assert traced.agrees(sizes)
+        assert_same_values(traced, f, {"X": "N M"}, sizes)
 
 
 def test_a_trace_of_ones_own_is_generalised() -> None:

@@ -323,15 +323,16 @@ class _Search:
         """``f(i, ...) + g(j)`` and ``f(i, ...) * g(j)``."""
         if len(indices) < 2:
             return
-        for combine in (_sum_parts, _product_parts):
+        for node, combine in (
+            (Add, _sum_parts),
+            (Add, _sum_parts_from_tail),
+            (Mul, _product_parts),
+        ):
             parts = [combine(a) for a in arrays]
             if any(part is None for part in parts):
                 continue
-            heads = [part[0] for part in parts if part]
-            tails = [part[1] for part in parts if part]
-            node = Add if combine is _sum_parts else Mul
-            head = self.own(heads, indices[:-1])
-            tail = self.own(tails, indices[-1:])
+            head = self.own([part[0] for part in parts if part], indices[:-1])
+            tail = self.own([part[1] for part in parts if part], indices[-1:])
             if head is not None and tail is not None:
                 yield node((head, tail))
 
@@ -495,6 +496,12 @@ def _sum_parts(array: Data) -> tuple[Data, Data] | None:
     with np.errstate(all="ignore"):
         rest = tail - tail[0]
         return (head, rest) if _agree(head[..., None] + rest, array) else None
+
+
+def _sum_parts_from_tail(array: Data) -> tuple[Data, Data] | None:
+    """The same with the corner's value in the other part."""
+    parts = _sum_parts(array)
+    return None if parts is None else (parts[0] - parts[0].flat[0], parts[1] + parts[0].flat[0])
 
 
 def _product_parts(array: Data) -> tuple[Data, Data] | None:

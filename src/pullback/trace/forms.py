@@ -121,8 +121,8 @@ class Forms:
 
         Only where there are assignments enough to be sure.
         """
-        for basis in (self._monomials[: len(self.names)], self._monomials):
-            if len(values) < len(basis) + 3:
+        for basis, spare in ((self._monomials[: len(self.names)], 2), (self._monomials, 3)):
+            if len(values) < len(basis) + spare:
                 return None
             columns = [known.values for known in basis]
             rows = [[*row, 1] for row in zip(*columns, strict=True)]

@@ -13,7 +13,6 @@ A named size is at least 4 in these traces. Whether a function does something el
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from math import prod
@@ -45,6 +44,7 @@ CHECKS = ("divisible", "even")
 RARE_CHECKS = ("any",) * 6
 MOST_STEPS = 12  # of a floor quotient that are looked at
 MOST_THRESHOLDS = 24
+EQUAL = 6  # all names are tried at, where the code holds no ints to try them at
 MOST_ELEMENTS = 10**6  # of an array with an axis of every size
 MOST_POINTS = 20_000  # at which two programs are compared by their values
 MOST_TRACES = 80
@@ -97,7 +97,11 @@ class Found:
 
     def holds(self, other: Sample) -> bool:
         """Whether another sample is the same program at its sizes, or has the same values."""
-        return self.holds_literally(other) or self.holds_in_value(other)
+        return self.verdict(other) is True
+
+    def verdict(self, other: Sample) -> bool | None:
+        """Whether another sample is the same; None where only its values would tell, at a cost."""
+        return True if self.holds_literally(other) else self.equal_in_value(other)
 
     def holds_literally(self, other: Sample) -> bool:
         if not _same_skeleton(self.sample, other):
@@ -114,14 +118,18 @@ class Found:
             for name, data in other.traced.constants.items()
         )
 
-    def holds_in_value(self, other: Sample) -> bool:
-        """Whether both programs give equal results for random arguments (no, if it costs much)."""
+    def equal_in_value(self, other: Sample) -> bool | None:
+        """Whether both programs give equal results for random arguments, None if it costs much."""
         if self.sample.traced.structure != other.traced.structure:
             return False
         named = self.named()
         mine, theirs = named.program.with_sizes(other.sizes), other.traced.program
-        if max(_points(mine), _points(theirs)) > MOST_POINTS:
+        if [(t.shape, t.dtype) for t in mine.outputs] != [
+            (t.shape, t.dtype) for t in theirs.outputs
+        ]:
             return False
+        if max(_points(mine), _points(theirs)) > MOST_POINTS:
+            return None
         given = _random_arguments(theirs, other.traced.constants)
         try:
             left = run(mine, {**given, **named.constants}, sizes=other.sizes)
@@ -129,7 +137,7 @@ class Found:
         except Exception:
             return False
         return all(
-            a.dtype == b.dtype and _near(left[a.name], right[b.name])
+            _near(left[a.name], right[b.name])
             for a, b in zip(mine.outputs, theirs.outputs, strict=True)
         )
 
@@ -173,6 +181,8 @@ class _Search:
         self.trace = trace
         self.names = names
         self.thresholds = _around(thresholds)
+        if len(names) > 1 and not self.thresholds:
+            self.thresholds = [EQUAL]
         self.draw = _Draw(names, {*avoid, *thresholds})
         self.runs: dict[tuple[str, ...], Sample] = {}  # one for each order that runs
         self.fails: dict[tuple[str, ...], str] = {}
@@ -192,9 +202,10 @@ class _Search:
                 samples += [self.another() for _ in range(max(1, enough - len(alike)))]
                 continue
             for other in others:  # alike in value, where a size happened to look like another
-                if not found.holds_in_value(other):
+                if not found.equal_in_value(other):
                     raise self.different(found.sample, other)
             wrong = [s for s in self.checks(found, rare) if not found.holds(s)]
+            wrong += self.at_thresholds(found)
             if not wrong:
                 return found.named()
             if self.count > MOST_TRACES:
@@ -270,14 +281,33 @@ class _Search:
                 sample = self.attempt(sizes)
                 if sample is not None:
                     yield sample
+
+    def at_thresholds(self, found: Found) -> list[Sample]:
+        """Samples at which what was found doesn't hold, all names at or near a threshold.
+
+        Where equal sizes look different and the values can't be compared, one name at a time.
+        """
+        wrong = []
         for threshold in self.thresholds:
             if threshold ** len(self.names) <= MOST_ELEMENTS:
-                tries = [dict.fromkeys(self.names, threshold)]
-            else:
-                tries = [{**base, name: threshold} for name in self.names]
-            for sizes in tries:
-                with suppress(Exception):  # beyond it the function may well refuse
-                    yield _sample(self.trace, sizes)
+                samples = self.runnable(dict.fromkeys(self.names, threshold))
+                verdicts = [found.verdict(sample) for sample in samples]
+                wrong += [
+                    s for s, verdict in zip(samples, verdicts, strict=True) if verdict is False
+                ]
+                if None not in verdicts:
+                    continue
+            for name in self.names:
+                samples = self.runnable({**found.sample.sizes, name: threshold})
+                wrong += [sample for sample in samples if not found.holds(sample)]
+        return wrong
+
+    def runnable(self, sizes: Sizes) -> list[Sample]:
+        """The sample at these sizes, none where the function fails: it may well refuse them."""
+        try:
+            return [_sample(self.trace, sizes)]
+        except Exception:
+            return []
 
     # ---------------------------------------------------------------------------------------------
     # Solving
