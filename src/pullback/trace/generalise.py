@@ -13,7 +13,7 @@ A named size is at least 4 in these traces. Whether a function does something el
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from math import prod
 from random import Random
@@ -23,7 +23,7 @@ import numpy as np
 from ..errors import PullbackError, TraceError
 from ..ir.expr import Number, number
 from ..ir.interpret import Array, run
-from ..ir.program import Program, Source, solve_sizes
+from ..ir.program import Program, Source, live, reads, solve_sizes
 from ..ir.sizes import FloorQuotient, Size
 from ..ir.walk import bound_indices
 from .families import Data, Family, family, fits
@@ -95,17 +95,25 @@ class Found:
         except Exception:
             return False
 
+    def is_literally(self, traced: Traced, sizes: Mapping[str, int]) -> bool:
+        """Whether this is the very program of a trace, which may be that of another function."""
+        try:
+            return self.holds_literally(_sample(lambda _: traced, dict(sizes)))
+        except Exception:
+            return False
+
     def holds(self, other: Sample) -> bool:
         """Whether another sample is the same program at its sizes, or has the same values."""
         return self.verdict(other) is True
 
     def verdict(self, other: Sample) -> bool | None:
         """Whether another sample is the same; None where only its values would tell, at a cost."""
-        return True if self.holds_literally(other) else self.equal_in_value(other)
+        if _same_skeleton(self.sample, other):
+            return self.holds_literally(other)
+        return self.equal_in_value(other)
 
     def holds_literally(self, other: Sample) -> bool:
-        if not _same_skeleton(self.sample, other):
-            return False
+        """Whether the numbers and constants of a sample of the same skeleton are what was found."""
         for part, fillings in zip(other.parts, self.fillings, strict=True):
             for leaf, filling in zip(part.leaves, fillings, strict=True):
                 if not _is(leaf, filling, other.sizes):
@@ -130,16 +138,17 @@ class Found:
             return False
         if max(_points(mine), _points(theirs)) > MOST_POINTS:
             return None
-        given = _random_arguments(theirs, other.traced.constants)
-        try:
-            left = run(mine, {**given, **named.constants}, sizes=other.sizes)
-            right = run(theirs, {**given, **other.traced.constants})
-        except Exception:
-            return False
-        return all(
-            _near(left[a.name], right[b.name])
-            for a, b in zip(mine.outputs, theirs.outputs, strict=True)
-        )
+        for signed in (False, True):
+            given = _random_arguments(theirs, other.traced.constants, signed)
+            try:
+                left = run(mine, {**given, **named.constants}, sizes=other.sizes)
+                right = run(theirs, {**given, **other.traced.constants})
+            except Exception:
+                return False
+            for a, b in zip(mine.outputs, theirs.outputs, strict=True):
+                if not _near(left[a.name], right[b.name]):
+                    return False
+        return True
 
     def named(self) -> Named:
         """The program with named sizes."""
@@ -489,8 +498,18 @@ _KINDS: dict[str, Callable[[int], bool]] = {
 
 
 def _sample(trace: Trace, sizes: Sizes) -> Sample:
-    traced = trace(sizes)
+    traced = _live(trace(sizes))
     return Sample(sizes, traced, take_apart(traced.program))
+
+
+def _live(traced: Traced) -> Traced:
+    """The trace without what no output needs, constants included."""
+    program = live(traced.program)
+    read = {t for statement in program.statements for t in reads(statement)}
+    unread = {t.name for t in program.inputs if t not in read} & set(traced.constants)
+    inputs = tuple(t for t in program.inputs if t.name not in unread)
+    constants = {name: data for name, data in traced.constants.items() if name not in unread}
+    return Traced(replace(program, inputs=inputs), constants, traced.structure)
 
 
 def _same_skeleton(one: Sample, other: Sample) -> bool:
@@ -572,8 +591,13 @@ def _points(program: Program) -> int:
     return total
 
 
-def _random_arguments(program: Program, constants: Mapping[str, Data]) -> dict[str, Data]:
-    """Values for the arguments; integers are in bounds wherever they may index."""
+def _random_arguments(
+    program: Program, constants: Mapping[str, Data], signed: bool
+) -> dict[str, Data]:
+    """Values for the arguments; integers are in bounds wherever they may index.
+
+    Floats are positive, where most functions are defined, or of both signs.
+    """
     random = np.random.default_rng(1)
     shapes = {t: tuple(n.literal or 0 for n in t.shape) for t in program.inputs}
     least = min((n for shape in shapes.values() for n in shape), default=1)
@@ -582,7 +606,8 @@ def _random_arguments(program: Program, constants: Mapping[str, Data]) -> dict[s
         if tensor.name in constants:
             continue
         kinds: dict[str, Data] = {
-            "float": random.uniform(0.2, 1.5, shape),
+            "float": random.uniform(0.2, 1.5, shape)
+            * (random.choice((-1.0, 1.0), shape) if signed else 1.0),
             "int": random.integers(0, max(1, least), shape),
             "bool": random.random(shape) < 0.5,
         }
