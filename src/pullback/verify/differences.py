@@ -64,19 +64,17 @@ def _extrapolated(line: Callable[[float], float], step: float) -> Slope:
 
 
 def _with_kink(line: Callable[[float], float], found: Slope) -> Slope:
-    """The same, with the one-sided slopes compared at a small step."""
-    h = 1e-6
-    here, left, right = line(0.0), line(-h), line(h)
-    before, after = (here - left) / h, (right - here) / h
-    scale = max(1.0, abs(before), abs(after))
-    noise = 64 * np.finfo(np.float64).eps * max(abs(here), abs(left), abs(right), 1e-300) / h
-    bend = 1e-4 * scale + noise  # a smooth line bends by about h times its second derivative
-    if not abs(after - before) <= bend:
-        h /= 16
-        before, after = (here - line(-h)) / h, (line(h) - here) / h
-        if not abs(after - before) <= bend / 4 + 16 * noise:
-            return Slope(found.value, found.error, kink=True)
-    return found
+    """The same, with the slopes on both sides compared: at a kink they don't get closer."""
+    here, before = line(0.0), float("nan")
+    for h in (1e-6, 1e-6 / 16, 1e-6 / 256):
+        left, right = line(-h), line(h)
+        sides = (here - left) / h, (right - here) / h
+        noise = 64 * np.finfo(np.float64).eps * max(abs(here), abs(left), abs(right)) / h
+        apart = abs(sides[1] - sides[0])
+        if apart <= 1e-4 * max(1.0, *map(abs, sides)) + noise or apart < before / 2:
+            return found
+        before = apart
+    return Slope(found.value, found.error, kink=before == before)
 
 
 def complex_slope(line: Callable[[complex], complex]) -> float | None:

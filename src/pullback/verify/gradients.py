@@ -163,10 +163,10 @@ class GradientCheck:
         return self.rng.standard_normal(array.shape).astype(array.dtype)[()]
 
     def at(self, changed: dict[tuple[int, int], Any]) -> list[Any]:
-        """The arguments with some leaves replaced."""
+        """The arguments with some leaves replaced; copies, for functions that write to them."""
         made = []
         for slot, (structure, leaves) in enumerate(zip(self.structures, self.leaves, strict=True)):
-            own = [changed.get((slot, k), leaf) for k, leaf in enumerate(leaves)]
+            own = [changed.get((slot, k), fresh(leaf)) for k, leaf in enumerate(leaves)]
             made.append(unflatten(structure, own))
         return made
 
@@ -459,6 +459,11 @@ def parameter_names(f: Function, count: int) -> list[str]:
 def flatten_any(tree: Any) -> tuple[list[Any], Structure]:
     """Leaves of any tree, complex numbers among them."""
     return flatten(tree, "the result", lambda x: isinstance(x, np.ndarray | np.generic | complex))
+
+
+def fresh(leaf: Any) -> Any:
+    """A copy of an array; anything else as it is."""
+    return leaf.copy() if isinstance(leaf, np.ndarray) else leaf
 
 
 def _widened(leaf: Any) -> Any:

@@ -20,6 +20,7 @@ from .gradients import (
     Function,
     GradientCheck,
     Input,
+    fresh,
     misshapen,
     own,
     parameter_names,
@@ -153,7 +154,7 @@ class _Written:
         kept = _copied(args)
         result = self._called("forward", self.forward, args)
         self._changes("the forward pass", args, kept)
-        cotangent = unflatten(self.check.form, [_fresh(u) for u in self.check.cotangent])
+        cotangent = unflatten(self.check.form, [fresh(u) for u in self.check.cotangent])
         seeds = [] if self.seedless else [cotangent]
         before = _copied(seeds)
         rest = [result[1]] if self.cached else args
@@ -427,16 +428,12 @@ def _is_float(value: Any) -> bool:
     return np.asarray(value).dtype.kind == "f" if isinstance(value, np.ndarray | float) else False
 
 
-def _fresh(value: Any) -> Any:
-    return value.copy() if isinstance(value, np.ndarray) else value
-
-
 def _copied(values: Sequence[Any]) -> list[Any]:
     """Trees with copies of their arrays."""
     found = []
     for value in values:
         leaves, structure = flatten(value, "the argument")
-        found.append(unflatten(structure, [_fresh(leaf) for leaf in leaves]))
+        found.append(unflatten(structure, [fresh(leaf) for leaf in leaves]))
     return found
 
 
