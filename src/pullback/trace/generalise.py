@@ -98,7 +98,8 @@ class Found:
     def is_literally(self, traced: Traced, sizes: Mapping[str, int]) -> bool:
         """Whether this is the very program of a trace, which may be that of another function."""
         try:
-            return self.holds_literally(_sample(lambda _: traced, dict(sizes)))
+            other = _sample(lambda _: traced, dict(sizes))
+            return _same_skeleton(self.sample, other) and self.holds_literally(other)
         except Exception:
             return False
 
