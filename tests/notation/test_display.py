@@ -48,7 +48,7 @@ SHOWN = [
         "m[i] = max_{p: i+p < 4} x[⌊i/2⌋]·|x[p]|/(a·b)",
         r"m_{i} = \max_{p: i+p < 4} \frac{x_{\lfloor i/2 \rfloor} \, \left|x_{p}\right|}{a \, b}",
     ),
-    ("Y = -(a + b)*(c - d)", "Y = −(a + b)·(c − d)", r"Y = -\left(a + b\right) \, \left(c - d\right)"),
+    ("Y = -(a + b)*c", "Y = −c·(a + b)", r"Y = -c \, \left(a + b\right)"),
     ("Y = a - (b - c)", "Y = a − (b − c)", r"Y = a - \left(b - c\right)"),
     ("Y = (a**2)**b", "Y = (a²)^(b)", r"Y = {\left({a}^{2}\right)}^{b}"),
     ("Y = 2*3*x**(2/3)", "Y = 2·3·x^(2/3)", r"Y = 2 \cdot 3 \, {x}^{2/3}"),

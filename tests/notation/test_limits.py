@@ -1,4 +1,4 @@
-"""Every limit holds at n and refuses n + 1; hostile texts end in an error, soon and in little memory."""
+"""Every limit holds at n and refuses n + 1; hostile texts end in an error, soon."""
 
 from __future__ import annotations
 
@@ -21,6 +21,10 @@ def nested(n: int) -> str:
 
 def powers(n: int) -> str:
     return "Y = " + "**".join(["x"] * (n + 1))
+
+
+def indices(n: int) -> str:
+    return ", ".join(f"i{k}:1" for k in range(n))
 
 
 def size_terms(n: int) -> str:
@@ -48,8 +52,8 @@ LIMITS: list[tuple[str, int, Callable[[int], str]]] = [
     ("MAX_TERMS", limits.MAX_TERMS, lambda n: "Y = " + "*".join("1" * n)),
     ("MAX_TERMS", limits.MAX_TERMS, lambda n: "Y = [all(" + ", ".join("1" * n) + ")]"),
     ("MAX_DEPTH", limits.MAX_DEPTH, lambda n: "Y = max(" + ", ".join("1" * n) + ")"),
-    ("MAX_INDICES", limits.MAX_INDICES, lambda n: f"Y[{','.join(f'i{k}:1' for k in range(n))}] = 1"),
-    ("MAX_INDICES", limits.MAX_INDICES, lambda n: f"Y = sum({','.join(f'i{k}:1' for k in range(n))}) 1"),
+    ("MAX_INDICES", limits.MAX_INDICES, lambda n: f"Y[{indices(n)}] = 1"),
+    ("MAX_INDICES", limits.MAX_INDICES, lambda n: f"Y = sum({indices(n)}) 1"),
     ("MAX_NAME", limits.MAX_NAME, lambda n: "Y = " + "x" * n),
     ("MAX_DIGITS", limits.MAX_DIGITS, lambda n: "Y = " + "7" * n),
     ("MAX_DECIMAL_EXPONENT", limits.MAX_DECIMAL_EXPONENT, lambda n: f"Y = 1e-{n}"),
@@ -114,7 +118,7 @@ HOSTILE = {
     "subscript terms": "Y[i] = X[" + "+".join(f"y[{k}*i]" for k in range(1_900)) + "]",
     "indices": "Y[" + ",".join(f"i{k}" for k in range(9_000)) + "] = 1",
     "guards": "X[N]; Y[i:N] = " + "*".join(f"[0<=i+{k}<N]" for k in range(900)) + "*X[i+1000]",
-    "padding": "X[" + ",".join(["3"] * 20) + "]; Y[i:9] = pad(X,edge)[" + ",".join(["i+1"] * 20) + "]",
+    "padding": f"X[{','.join('3' * 20)}]; Y[i:9] = pad(X,edge)[{','.join(['i+1'] * 20)}]",
     "windows": "\n".join(f"Y{k + 1}[i] = Y{k}[i] + X{k}[i+1]" for k in range(900)),
     "semicolons": ";" * 99_000,
     "an open name": "Y = `" + "a" * 99_000,

@@ -1,3 +1,4 @@
+# ruff: noqa: RUF001
 """Matrix forms: what they say, and that they are worth what the index form is worth."""
 
 from __future__ import annotations
@@ -106,9 +107,7 @@ FACTORS = st.one_of(
 
 @settings(max_examples=150)
 @given(st.lists(FACTORS, min_size=1, max_size=4), st.integers(0, 2), st.booleans())
-def test_products_of_random_arrays(
-    factors: list[tuple[str, ...]], kept: int, plus: bool
-) -> None:
+def test_products_of_random_arrays(factors: list[tuple[str, ...]], kept: int, plus: bool) -> None:
     """Whatever form is given for a sum of products, it is worth the same as NumPy's einsum."""
     letters = list(dict.fromkeys(letter for factor in factors for letter in factor))
     left, bound = letters[:kept], letters[kept:]
@@ -136,7 +135,9 @@ def test_most_simple_products_have_a_form() -> None:
         reads, left = spec.split("->")
         factors = [f"{'ABC'[k]}[{','.join(f)}]" for k, f in enumerate(reads.split(","))]
         bound = [x for x in "ijk" if x in reads and x not in left]
-        text = f"Y[{','.join(left)}] = sum({','.join(bound)}) " if bound else f"Y[{','.join(left)}] = "
+        text = (
+            f"Y[{','.join(left)}] = sum({','.join(bound)}) " if bound else f"Y[{','.join(left)}] = "
+        )
         assert matrix_form(parse(text + "*".join(factors)).statements[0]) is not None, spec
 
 

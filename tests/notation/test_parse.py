@@ -39,13 +39,16 @@ from pullback.ir.subscripts import Index, Lookup, at, constant
 from pullback.notation.parse import parse
 
 N = size("N")
-I, J = Index("i", N), Index("j", N)
-i, j = at(I), at(J)
+i, j = at(Index("i", N)), at(Index("j", N))
 X, Z = Tensor("x", (N,)), Tensor("z", (N,))
 x, z = Access(X, (i,)), Access(Z, (i,))
 MINUS = number(-1)
 INVERSE = Fraction(-1)
 HALF = Fraction(1, 2)
+K, P, Q = Index("k", N), Index("p", size(2)), Index("q", size(3))
+A_ik = Access(Tensor("A", (N, N)), (i, at(K)))
+mask, label = Access(Tensor("m", (N,), "bool"), (i,)), Access(Tensor("y", (N,), "int"), (i,))
+ONE_OVER_N = Power(SizeOf(N), INVERSE)
 
 
 def body(text: str) -> Expr:
@@ -90,16 +93,13 @@ LOWERED: list[tuple[str, Expr]] = [
     ("x[i]*(2*i + 1)", Mul((x, IndexOf(i * 2 + 1)))),
     ("x[i]/(N - 1)", Mul((x, Power(SizeOf(N - 1), INVERSE)))),
     ("x[i] // 2", Apply("floor_divide", (x, number(2)))),
-    ("sum(k) A[i,k]*x[i] + z[i]", Add((
-        Reduce("sum", (Index("k", N),), (), Mul((Access(Tensor("A", (N, N)), (i, at(Index("k", N)))), x))),
-        z,
-    ))),
-    ("mean(k) x[k]", Mul((Power(SizeOf(N), INVERSE), Reduce("sum", (Index("k", N),), (), Access(X, (at(Index("k", N)),)))))),
-    ("-mean(q:3) 2", Mul((MINUS, Power(SizeOf(size(3)), INVERSE), Reduce("sum", (Index("q", size(3)),), (), number(2))))),
-    ("max(p:2, q:3) x[i]", Reduce("max", (Index("p", size(2)), Index("q", size(3))), (), x)),
-    ("prod(p:2 if p < 1) x[i]", Reduce("prod", (Index("p", size(2)),), (Inside(at(Index("p", size(2))), size(1)),), x)),
-    ("argmax(p:2) x[i]", Arg("max", (Index("p", size(2)),), 0, (), x)),
-    ("argmin(q of p:2, q:3) x[i]", Arg("min", (Index("p", size(2)), Index("q", size(3))), 1, (), x)),
+    ("sum(k) A[i,k]*x[i] + z[i]", Add((Reduce("sum", (K,), (), Mul((A_ik, x))), z))),
+    ("mean(k) x[k]", Mul((ONE_OVER_N, Reduce("sum", (K,), (), Access(X, (at(K),)))))),
+    ("-mean(k) z[k]", Mul((MINUS, ONE_OVER_N, Reduce("sum", (K,), (), Access(Z, (at(K),)))))),
+    ("max(p:2, q:3) x[i]", Reduce("max", (P, Q), (), x)),
+    ("prod(p:2 if p < 1) x[i]", Reduce("prod", (P,), (Inside(at(P), size(1)),), x)),
+    ("argmax(p:2) x[i]", Arg("max", (P,), 0, (), x)),
+    ("argmin(q of p:2, q:3) x[i]", Arg("min", (P, Q), 1, (), x)),
     ("[i = j]*x[i]", Mul((Guard(Zero(i - j)), x))),
     ("[i != j]", Guard(Not(Zero(i - j)))),
     ("[0 <= i + j - 1 < N]", Guard(Inside(i + j - 1, N))),
@@ -110,8 +110,8 @@ LOWERED: list[tuple[str, Expr]] = [
     ("[i % 2 = 0]", Guard(Divides(size(2), i))),
     ("[x[i] > 0]", Guard(Compare("<", ZERO, x))),
     ("[x[i] >= z[i]]", Guard(Compare("<=", z, x))),
-    ("[x[i] == 0 and not m[i]]", Guard(And((Compare("==", x, ZERO), Not(Truth(Access(Tensor("m", (N,), "bool"), (i,)))))))),
-    ("[y[i] = j]", Guard(Zero(at(Lookup(Access(Tensor("y", (N,), "int"), (i,)))) - j))),
+    ("[x[i] == 0 and not m[i]]", Guard(And((Compare("==", x, ZERO), Not(Truth(mask)))))),
+    ("[y[i] = j]", Guard(Zero(at(Lookup(label)) - j))),
     ("[0 < x[i] < 1]", Guard(And((Compare("<", ZERO, x), Compare("<", x, number(1)))))),
     ("where(x[i] < 0, 0, x[i])", Select(Compare("<", x, ZERO), ZERO, x)),
     ("pad(x,0)[i + 1]*z[i]", Mul((Guard(Inside(i + 1, N)), Access(X, (i + 1,)), z))),
@@ -200,8 +200,15 @@ def test_negative_lookups_count_from_the_end_in_a_statement_of_their_own() -> No
     np.testing.assert_array_equal(run(program, arrays)["L"].tolist(), expected)
 
 
+def test_a_scalar_as_subscript_counts_from_the_end_too() -> None:
+    program = parse("k: int[]; L = X[k]", {"X": (5,)})
+    assert run(program, {"X": np.arange(5.0), "k": -2})["L"].tolist() == 3.0
+
+
 def test_lookups_that_cannot_be_negative_are_left_alone() -> None:
-    program = parse("k[n] = argmax(c) X[n,c]; u: uint8[N]; Y[n] = X[n,k[n]] + Z[u[n]]", {"X": "N C"})
+    program = parse(
+        "k[n] = argmax(c) X[n,c]; u: uint8[N]; Y[n] = X[n,k[n]] + Z[u[n]]", {"X": "N C"}
+    )
     assert [s.target.name for s in program.statements] == ["k", "Y"]
 
 
@@ -254,6 +261,10 @@ def test_statements_comments_and_line_ends() -> None:
 
 # Refusals: (text, what the message says, what stands above the caret, what the hint says)
 REFUSED = [
+    ("Y[i] = X[i]\n + 1", "starts with the name", "+", "parentheses"),
+    ("Y = N*(sum(n) X[n]) + (sum(n:3) 1)", "different indices n", "N", "declare"),
+    ("Y[i:2] = " + "/".join(str(10**98 + 2 * k + 1) for k in range(90)), "constant is too large", "", ""),
+    ("Y[i:2] = x**(" + "*".join(["9" * 99] * 90) + ")", "exponent is too large", "", ""),
     ("Y[i] = Z[i] + ", "a value is missing", "", ""),
     ("Y[i] = X[i", "never closed", "[", ""),
     ("Y[i] = X[i)]", "closes nothing", ")", ""),
@@ -315,12 +326,11 @@ REFUSED = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("text", "message", "marked", "hint"), REFUSED, ids=lambda v: str(v)[:30]
-)
+@pytest.mark.parametrize(("text", "message", "marked", "hint"), REFUSED, ids=lambda v: str(v)[:30])
 def test_refusals_point_at_the_place(text: str, message: str, marked: str, hint: str) -> None:
-    with pytest.raises(NotationError) as caught:
+    with pytest.raises(PullbackError) as caught:
         parse(text)
+    assert isinstance(caught.value, NotationError | LimitError)
     assert message in caught.value.message
     assert hint in caught.value.hint
     if marked:
@@ -452,7 +462,9 @@ def test_declared_and_given_shapes_agree_or_are_refused() -> None:
 def test_constants_stand_for_numbers_only_where_nothing_else_has_the_name() -> None:
     value = parse("Y = 2*pi").statements[0].body
     assert isinstance(value, Mul) and abs(float(value.factors[1].value) - np.pi) < 1e-15  # type: ignore[union-attr]
-    assert parse("pi[]; Y = 2*pi").statements[0].body is Mul((number(2), Access(Tensor("pi", ()), ())))
+    assert parse("pi[]; Y = 2*pi").statements[0].body is Mul(
+        (number(2), Access(Tensor("pi", ()), ()))
+    )
     assert parse("e = 3; Y = e").statements[1].body is Access(Tensor("e", ()), ())
 
 

@@ -18,7 +18,8 @@ from .tree import Binder, Call, Chain, Group, Name, Neg, Num, Part, Radix, Read,
 class Affine:
     """Reads sizes and subscripts.
 
-    ``extent`` gives the extent of a bound index, ``lookup`` the access that a read in a subscript is.
+    ``extent`` gives the extent of a bound index, ``lookup`` the access that a read in a subscript
+    is, ``replaced`` the sizes that stand for named ones.
     """
 
     names: Names
@@ -91,9 +92,7 @@ class Affine:
 
     def integer(self, node: Num) -> int:
         if not node.whole:
-            self.names.fail(
-                node, "sizes and subscripts are integers", hint="write // for division"
-            )
+            self.names.fail(node, "sizes and subscripts are integers", hint="write // for division")
         value = int(node.value.value)
         if value > MAX_SIZE:
             self.names.fail(

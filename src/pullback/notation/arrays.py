@@ -1,7 +1,7 @@
-"""Formulas in whole matrices: a small closed set of nodes, how they are written, what they are worth.
+"""Formulas in whole matrices: a small closed set of nodes, and what they are worth.
 
-Every value is a matrix; a column has one column, a scalar one row and one column. An axis is the index that runs over it,
-or None where there is just one.
+Every value is a matrix; a column has one column, a scalar one row and one column. An axis is the
+index that runs over it, or None where there is just one.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Union
 
 from ..ir.arithmetic import FLOAT
 from ..ir.expr import Expr, Tensor
@@ -154,10 +153,10 @@ class Indicator:
     col: Axis
 
 
-Matrix = Union[
-    Whole, Ones, Identity, Scalar, Transposed, Product, Plus, Hadamard, Diagonal, DiagonalOf, Trace,
-    Elementwise, Raised, Indicator,
-]  # fmt: skip
+Matrix = (
+    Whole | Ones | Identity | Scalar | Transposed | Product | Plus | Hadamard | Diagonal
+    | DiagonalOf | Trace | Elementwise | Raised | Indicator
+)  # fmt: skip
 
 
 def is_scalar(node: Matrix) -> bool:
@@ -185,7 +184,7 @@ def transposed(node: Matrix) -> Matrix:
 
 
 def product(factors: Sequence[Matrix], row: Axis, col: Axis) -> Matrix:
-    """A matrix product without matrix products directly inside it, and without needless identities."""
+    """A matrix product without products directly inside it and without needless identities."""
     flat: list[Matrix] = []
     for factor in factors:
         inside = isinstance(factor, Product) and (not is_scalar(factor) or len(factors) == 1)
@@ -200,7 +199,7 @@ def product(factors: Sequence[Matrix], row: Axis, col: Axis) -> Matrix:
 
 
 def relabelled(node: Matrix, row: Axis, col: Axis) -> Matrix | None:
-    """The same matrix with other names of its axes, of the same extents; None where it is not easy."""
+    """The same matrix with other names of axes of the same extents; None where it is not easy."""
     if node.row is row and node.col is col:
         return node
     match node:
@@ -276,9 +275,7 @@ class Values:
             case Raised(inner, exponent):
                 return self.each(node, lambda x: FLOAT.power(x, exponent), (inner,))
             case Indicator(op, left, right):
-                return self.each(
-                    node, lambda x, y: float(FLOAT.compare(op, x, y)), (left, right)
-                )
+                return self.each(node, lambda x, y: float(FLOAT.compare(op, x, y)), (left, right))
 
     def whole(self, node: Whole) -> Rows:
         array = self.arrays[node.tensor.name]
@@ -299,8 +296,10 @@ class Values:
             if is_scalar(factor):
                 scale = FLOAT.mul(scale, self.of(factor)[0][0])
                 continue
-            out = self.of(factor) if out is None or last is None else self.matmul(
-                out, self.of(factor), factor.col
+            out = (
+                self.of(factor)
+                if out is None or last is None
+                else self.matmul(out, self.of(factor), factor.col)
             )
             last = factor
         if out is None:
@@ -328,9 +327,7 @@ class Values:
 
         return self.each(node, total, tuple(term for _, term in terms))
 
-    def each(
-        self, node: Matrix, function: Callable[..., float], args: tuple[Matrix, ...]
-    ) -> Rows:
+    def each(self, node: Matrix, function: Callable[..., float], args: tuple[Matrix, ...]) -> Rows:
         grids = [(is_scalar(arg), self.of(arg)) for arg in args]
         rows, cols = range(self.extent(node.row)), range(self.extent(node.col))
         return [

@@ -1,4 +1,4 @@
-"""Proofs that a subscript stays inside an extent, from the ranges of indices and the guards around it."""
+"""Proofs that a subscript stays inside an extent: by the ranges of indices and by guards around."""
 
 from __future__ import annotations
 
@@ -170,9 +170,7 @@ class Stray:
     axis: int
 
 
-def strays(
-    body: Expr, scope: tuple[Index, ...] = (), facts: Facts = ()
-) -> Iterator[Stray]:
+def strays(body: Expr, scope: tuple[Index, ...] = (), facts: Facts = ()) -> Iterator[Stray]:
     """The reads of ``body`` that are not proved to stay in their arrays.
 
     A lookup itself (``P[n, y[n]]``) is left to the run time; what is read inside it is not.

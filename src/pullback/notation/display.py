@@ -1,16 +1,15 @@
 """What terminal and LaTeX share: how an expression is laid out for a reader. Not parsed back.
 
-A product becomes a sign, a fraction of plain factors, and the rest (sums, reductions, choices) after it. A style says how
-each piece is written.
+A product becomes a sign, a fraction of plain factors, and the rest (sums, reductions, choices)
+after it. A style says how each piece is written.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Union
 
 from ..ir.expr import (
     Access,
@@ -44,7 +43,7 @@ from .bounds import one_sided
 from .grammar import AND, ATOM, COMPARE, LOOSEST, NOT, OR, POWER, PRODUCT, SUM, UNARY
 from .spell import sides
 
-Displayed = Union[Define, Expr, Cond, Subscript, Size]
+Displayed = Define | Expr | Cond | Subscript | Size
 Term = tuple[int, str]
 """A sign, 1 or -1, and the text of a term."""
 
@@ -87,7 +86,7 @@ class Display(ABC):
 
     minus: str
     plus: str
-    relations: dict[str, str]
+    relations: Mapping[str, str]
 
     def show(self, what: Displayed) -> str:
         """The text of a statement, expression, condition, subscript or size."""

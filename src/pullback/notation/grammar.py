@@ -1,7 +1,7 @@
 """Tokens to the syntax tree: a precedence-climbing parser that knows no names, sizes or arrays.
 
-Loosest to tightest: ``or``, ``and``, ``not``, comparisons, ``+ -``, ``* / // %``, unary minus, ``**``. A binder such as
-``sum(n)`` binds the product that follows it.
+Loosest to tightest: ``or``, ``and``, ``not``, comparisons, ``+ -``, ``* / // %``, unary minus,
+``**``. A binder such as ``sum(n)`` binds the product that follows it.
 """
 
 from __future__ import annotations
@@ -53,9 +53,10 @@ LEVELS: dict[str, int] = {
 BINDERS = frozenset({"sum", "mean", "prod", "max", "min", "argmax", "argmin"})
 ALSO_FUNCTIONS = frozenset({"max", "min"})
 PAD_MODES = frozenset({"edge", "reflect", "symmetric", "wrap"})
-DTYPES = frozenset(
-    "float int bool float16 float32 float64 int8 int16 int32 int64 uint8 uint16 uint32 uint64".split()
-)
+DTYPES = frozenset({
+    "float", "int", "bool", "float16", "float32", "float64",
+    "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64",
+})  # fmt: skip
 
 
 class Grammar:
@@ -156,6 +157,8 @@ class Grammar:
             self.fail(
                 first, "a statement starts with the name that it defines",
                 expected="name[indices] = expression", found=self.describe(first),
+                hint="end the line before in the operator, or use parentheses"
+                if first.text in LEVELS else "",
             )  # fmt: skip
         return self.definition()
 
@@ -253,7 +256,8 @@ class Grammar:
         if self.depth > MAX_DEPTH:
             self.fail(
                 self.next, "the expression is nested too deeply", kind=LimitError,
-                expected=f"at most {MAX_DEPTH} levels", hint="name parts in statements of their own",
+                expected=f"at most {MAX_DEPTH} levels",
+                hint="name parts in statements of their own",
             )  # fmt: skip
         left = self.prefix()
         while True:
@@ -355,7 +359,7 @@ class Grammar:
                 if self.at(":"):
                     self.fail(
                         self.next, "an extent is given where the index is bound",
-                        hint="on the left side or in sum(i:EXTENT); slices are not part of the notation",
+                        hint="on the left side or in sum(i:EXTENT); there are no slices",
                     )  # fmt: skip
                 self.expect(",", f"or {closing!r}")
         self.take()
@@ -432,9 +436,7 @@ class Grammar:
         elif which:
             self.fail(head, f"{head.text} is no arg", expected=f"{head.text}(i, j) ...")
         body = self.body(head, binders)
-        return Bind(
-            head.start, body.end, head.text, tuple(binders), which, tuple(domain), body
-        )
+        return Bind(head.start, body.end, head.text, tuple(binders), which, tuple(domain), body)
 
     def not_indices(self, head: Token) -> NoReturn:
         self.fail(
@@ -469,7 +471,8 @@ class Grammar:
         array = self.name("pad(...)")
         if not self.at(","):
             self.fail(
-                self.next, "pad says what is outside", expected="pad(X, 0)[...] or pad(X, edge)[...]",
+                self.next, "pad says what is outside",
+                expected="pad(X, 0)[...] or pad(X, edge)[...]",
                 found=self.describe(self.next),
             )  # fmt: skip
         self.take()

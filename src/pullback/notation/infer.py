@@ -1,15 +1,14 @@
 """Extents: of every index and of every axis of every array, from what is said and how it is read.
 
-An unshifted index has the extent of the axis that it reads. The rest follows in this order: axes split by
-``(h, d)``; the largest legal extent of an index that only shifted reads mention; the index letter upper-cased as
-the name of an axis that nothing else gives.
+An unshifted index has the extent of the axis that it reads. The rest follows in this order: axes
+split by ``(h, d)``; the largest legal extent of an index that only shifted reads mention; the index
+letter upper-cased as the name of an axis that nothing else gives.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Union
 
 from ..errors import ShapeError
 from ..ir.expr import Access, Tensor
@@ -23,7 +22,7 @@ from .tokens import where
 from .tree import Binder, Declaration, Definition, Line, Name, Part, Radix, Read, Syntax, bare, walk
 
 AxisKey = tuple[str, int]
-Key = Union[int, AxisKey]  # the position of a binder, or an axis of an array
+Key = int | AxisKey  # the position of a binder, or an axis of an array
 
 
 @dataclass(frozen=True)
@@ -155,8 +154,11 @@ class Extents:
                 continue
             dims = tuple(self.affine.size(dim) for dim in line.dims)
             for dim, actual in zip(dims, self.shapes[line.name], strict=False):
-                if actual.literal is None and dim is not actual and len(dim.names()) == 1 and (
-                    dim is size(dim.names()[0])
+                if (
+                    actual.literal is None
+                    and dim is not actual
+                    and len(dim.names()) == 1
+                    and (dim is size(dim.names()[0]))
                 ):
                     self.replaced[dim.names()[0]] = actual
             numbers = [form.literal for form in self.shapes[line.name]]
@@ -286,8 +288,10 @@ class Extents:
     def check_limit(self, form: Size, binder: Binder) -> None:
         if form.literal is not None and form.literal < 0:
             self.names.fail(
-                binder, f"no range of {binder.name} is legal: what is read is shorter than the window",
-                found=f"an extent of {form.literal}", hint="pad the array, or make the window smaller",
+                binder,
+                f"no range of {binder.name} is legal: what is read is shorter than the window",
+                found=f"an extent of {form.literal}",
+                hint="pad the array, or make the window smaller",
             )  # fmt: skip
 
     def limit(self, start: int) -> Size | None:
@@ -407,6 +411,21 @@ class Extents:
             plain = bare(item.sub)
             if isinstance(plain, Radix):
                 self.check_radix(item, plain)
+        for use in self.names.bares:
+            meaning = self.names.meaning[use.node.start]
+            if isinstance(meaning, Binder) and use.scope.get(meaning.name) is not meaning:
+                self.check_named(use.node, meaning, self.names.binders[use.line])
+
+    def check_named(self, node: Name, binder: Binder, binders: list[Binder]) -> None:
+        """``N`` outside the reach of an index ``n`` is the extent of all that are called so."""
+        own = self.of_binder(binder)
+        for other in binders:
+            if other.name == binder.name and self.of_binder(other) is not own:
+                self.names.fail(
+                    node, f"{node.name} could be the extent of different indices {binder.name}",
+                    found=f"{own} and {self.of_binder(other)}",
+                    hint="declare the sizes of the arrays, or use different letters",
+                )  # fmt: skip
 
     def check_radix(self, item: Shifted, plain: Radix) -> None:
         whole = self.extent((item.use.name, item.axis))

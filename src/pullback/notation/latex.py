@@ -30,8 +30,8 @@ ESCAPES = {
 def latex(what: Displayed, gradients: Mapping[str, str] | None = None) -> str:
     r"""A statement, expression, condition, subscript or size in LaTeX.
 
-    A name such as ``dX`` is drawn as ``\mathrm{d}X``; with ``gradients``, from names to the names of what they are gradients of,
-    as ``\frac{\partial L}{\partial X}``.
+    A name such as ``dX`` is drawn as ``\mathrm{d}X``; with ``gradients``, from names to the names
+    of what they are gradients of, it is ``\frac{\partial L}{\partial X}``.
 
     >>> from .parse import parse
     >>> statement = parse("dX[n,d] = sum(m) dY[n,m]*W1[d,m]/sqrt(x_hat[n])").statements[0]
@@ -64,7 +64,7 @@ class Latex(Display):
 
     minus = "-"
     plus = "+"
-    relations = {"<": "<", "<=": r"\le", "==": "=", "!=": r"\ne"}
+    relations: Mapping[str, str] = {"<": "<", "<=": r"\le", "==": "=", "!=": r"\ne"}
 
     def __init__(self, gradients: Mapping[str, str]) -> None:
         self.gradients = gradients
@@ -75,7 +75,9 @@ class Latex(Display):
     def read(self, name: str, subs: list[str]) -> str:
         base, label, number, primes = self.pieces(name)
         place = ",".join(subs)
-        above = f"^{{({number}){primes}}}" if number and subs else f"^{{{primes}}}" if primes else ""
+        above = (
+            f"^{{({number}){primes}}}" if number and subs else f"^{{{primes}}}" if primes else ""
+        )
         if not subs and number:
             label = f"{label},{number}" if label else number
         below = ";".join(part for part in (label, place) if part)
@@ -133,8 +135,10 @@ class Latex(Display):
         return rf"\sqrt{{{text}}}", ATOM
 
     def raised(self, base: str, exponent: Fraction) -> str:
-        shown = str(exponent.numerator) if exponent.denominator == 1 else (
-            f"{exponent.numerator}/{exponent.denominator}"
+        shown = (
+            str(exponent.numerator)
+            if exponent.denominator == 1
+            else (f"{exponent.numerator}/{exponent.denominator}")
         )
         return self.raised_to(base, shown)
 
@@ -151,7 +155,9 @@ class Latex(Display):
     def tight(self, factors: list[str]) -> str:
         out = factors[0]
         for factor in factors[1:]:
-            out += (r" \cdot " if factor[0].isdigit() else " " if out[-1].isalpha() else "") + factor
+            out += (
+                r" \cdot " if factor[0].isdigit() else " " if out[-1].isalpha() else ""
+            ) + factor
         return out
 
     def call(self, function: str, args: list[str]) -> str:
@@ -173,8 +179,10 @@ class Latex(Display):
         return SPECIALS[name]
 
     def floor(self, above: str, below: str) -> str:
-        return rf"\lfloor {above}/{below} \rfloor" if below.isalnum() else (
-            rf"\lfloor {above}/({below}) \rfloor"
+        return (
+            rf"\lfloor {above}/{below} \rfloor"
+            if below.isalnum()
+            else (rf"\lfloor {above}/({below}) \rfloor")
         )
 
     def modulo(self, left: str, right: str) -> str:

@@ -51,4 +51,4 @@ MAX_SUBSCRIPT_TERMS = 32
 """Terms of one subscript."""
 
 MAX_PAD_READS = 500
-"""Reads that the modes of ``pad`` expand to: 3 to the number of padded axes for ``edge``, 2 for mirrors."""
+"""Reads that the modes of ``pad`` expand to: per read 3 (``edge``) or 2 to the number of axes."""

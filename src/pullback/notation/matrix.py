@@ -1,9 +1,10 @@
 """The way back from index form to matrix form: products, transposes, outer products, sums by ones.
 
-A statement whose arrays have at most two axes (after leading batch axes) is read as a graph: indices are its vertices, matrices
-its edges, columns stand at vertices. A summed index is eliminated by a product of the (at most two) matrices that meet in
-it. Where that does not lead to one matrix there is no honest matrix form, and None is the answer. Every form is checked against the
-interpreter at small sizes before it is given out.
+A statement whose arrays have at most two axes (after leading batch axes) is read as a graph:
+indices are its vertices, matrices its edges, columns stand at vertices. A summed index is
+eliminated by a product of the (at most two) matrices that meet in it. Where that does not lead to
+one matrix there is no honest matrix form, and None is the answer. Every form is checked against
+the interpreter at small sizes before it is given out.
 """
 
 from __future__ import annotations
@@ -254,10 +255,14 @@ class _Reader:
     def matched(self, nodes: Sequence[Matrix], *, scalars: bool) -> tuple[list[Matrix], Axis, Axis]:
         """Values with the same axes; with ``scalars``, scalars stay as they are."""
         row, col = self.axes(nodes)
-        return [
-            node if scalars and is_scalar(node) else self.oriented(node, row, col)
-            for node in nodes
-        ], row, col
+        return (
+            [
+                node if scalars and is_scalar(node) else self.oriented(node, row, col)
+                for node in nodes
+            ],
+            row,
+            col,
+        )
 
     # values ------------------------------------------------------------------------------------
 
@@ -323,8 +328,11 @@ class _Reader:
             case Zero(sub) if len(sub.terms) == 2 and not sub.const.terms:
                 (one, n), (other, m) = sub.terms
                 unit = {n.literal, m.literal} == {1, -1}
-                if unit and isinstance(one, Index) and isinstance(other, Index) and (
-                    one.extent is other.extent and not {one, other} & {*self.batch}
+                if (
+                    unit
+                    and isinstance(one, Index)
+                    and isinstance(other, Index)
+                    and (one.extent is other.extent and not {one, other} & {*self.batch})
                 ):
                     row, col = self.axes([Ones(one), Ones(other)])
                     return Identity(row, col)

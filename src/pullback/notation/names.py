@@ -32,7 +32,6 @@ from .tree import (
     Pow,
     Radix,
     Read,
-    Return,
     SizeNames,
     Sum,
     Syntax,
@@ -52,7 +51,7 @@ NOTHING: frozenset[str] = frozenset()
 
 @dataclass(frozen=True)
 class Use:
-    """One read of an array. ``role`` is value, subscript, truth or match (compared with indices)."""
+    """One read of an array; ``role``: value, subscript, truth, match (compared with indices)."""
 
     name: str
     node: Part
@@ -76,7 +75,7 @@ class Bare:
 
 @dataclass
 class Array:
-    """What is known of an array: ``line`` is the number of the line that defines it (None: an input)."""
+    """What is known of an array; ``line`` is the line that defines it (None: an input)."""
 
     name: str
     rank: int
@@ -216,9 +215,7 @@ class _Reader:
         guarded: frozenset[str],
     ) -> None:  # fmt: skip
         padded = isinstance(node, Pad)
-        self.names.uses.append(
-            Use(node.name, node, subs, role, scope, padded, guarded, self.line)
-        )
+        self.names.uses.append(Use(node.name, node, subs, role, scope, padded, guarded, self.line))
         for sub in subs:
             self.subscript(sub, scope, guarded)
 
@@ -455,7 +452,7 @@ def _new_scalar(names: Names, use: Bare, lines: list[Line]) -> str:
 
 
 def _extent_of(names: Names, use: Bare) -> Binder | None:
-    """The index whose extent a name stands for: N is the extent of n where nothing else is called N."""
+    """The index whose extent a name is: N is that of n where nothing else is called N."""
     name = use.node.name
     near = [b for b in use.scope.values() if b.name != name and b.name.upper() == name]
     if near:

@@ -29,9 +29,10 @@ Shape = str | Sequence[int | str]
 def parse(text: str, shapes: Mapping[str, Shape] | None = None) -> Program:
     """The program that a text defines.
 
-    ``shapes`` fixes the extents of inputs, as names (``"N D"``) or numbers (``(64, 10)``). The inputs are the arrays that are declared
-    or read and never defined, in order of first occurrence; the outputs are those of ``return``, else the definitions that
-    no statement reads. Raises NotationError, ShapeError or LimitError.
+    ``shapes`` fixes the extents of inputs, as names (``"N D"``) or numbers (``(64, 10)``). The
+    inputs are the arrays that are declared or read and never defined, in order of first occurrence;
+    the outputs are those of ``return``, else the definitions that no statement reads. Raises
+    NotationError, ShapeError or LimitError.
 
     >>> program = parse("Y[n,m] = sum(d) X[n,d]*W[d,m] + b[m]")
     >>> [(t.name, *map(str, t.shape)) for t in program.inputs]
@@ -120,7 +121,8 @@ class _Program:
         if depth(body) > MAX_DEPTH:
             self.names.fail(
                 line, "the statement is nested too deeply", kind=LimitError,
-                expected=f"at most {MAX_DEPTH} levels", hint="name parts in statements of their own",
+                expected=f"at most {MAX_DEPTH} levels",
+                hint="name parts in statements of their own",
             )  # fmt: skip
         indices = tuple(map(lower.affine.index, line.binders))
         for helper in lower.helpers:

@@ -1,14 +1,14 @@
 """Programs, statements, expressions as index notation text that parses back to the same.
 
-One table of precedences, the grammar's own. A part that would be read as something else (a sum of sizes as one size, a
-comparison of positions as a range) is marked by ``value(...)``, ``index(...)`` or ``size(...)``.
+One table of precedences, the grammar's own. A part that would be read as something else (a sum of
+sizes as one size, a comparison of positions as a range) is marked by ``value(...)``, ``index(...)``
+or ``size(...)``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from fractions import Fraction
-from typing import Union
 
 from ..ir.expr import (
     ONE,
@@ -43,20 +43,32 @@ from ..ir.subscripts import Index, Quotient, Remainder, Subscript, constant
 from ..ir.walk import Tree, bound_indices, children, free_indices, nodes
 from .bounds import has_lookup, is_natural_value, one_sided, pad_conditions
 from .dtypes import natural_dtype
-from .grammar import ALSO_FUNCTIONS, AND, ATOM, COMPARE, LOOSEST, NOT, OR, POWER, PRODUCT, SUM, UNARY
+from .grammar import (
+    ALSO_FUNCTIONS,
+    AND,
+    ATOM,
+    COMPARE,
+    LOOSEST,
+    NOT,
+    OR,
+    POWER,
+    PRODUCT,
+    SUM,
+    UNARY,
+)
 from .program_sizes import free_sizes, program_sizes, tree_sizes
 from .purity import IMPURE, INDEX, LOOKUP, NUMBER, SIZE
 from .spell import Spelling, is_fraction, is_plain_integer, show_magnitude, sides
 from .tokens import quoted
 
-Shown = Union[Program, Define, Expr, Cond, Subscript, Size, Tensor]
+Shown = Program | Define | Expr | Cond | Subscript | Size | Tensor
 
 
 def show(what: Shown, *, exact: bool = False) -> str:
     """Index notation of anything.
 
-    A program parses back to the same program. Of a single statement or expression the text is what the program would
-    hold; ``exact`` marks lookups that are not known to be >= 0.
+    A program parses back to the same program. Of a single statement or expression the text is what
+    the program would hold; ``exact`` marks lookups that are not known to be >= 0.
 
     >>> from .parse import parse
     >>> print(show(parse("Y[n,m] = sum(d) X[n,d]*W[d,m] + b[m]")))
@@ -126,7 +138,7 @@ def _declarations(
 
 
 def _doubtful(program: Program) -> set[Tensor]:
-    """Tensors whose every use is one by which an array without dtype is taken as bool or int."""
+    """Tensors that would be taken as bool or int by all their uses if no dtype were given."""
     doubtful: set[Tensor] = set()
     plain: set[Tensor] = set()
     for statement in program.statements:
@@ -142,7 +154,7 @@ def _doubtful(program: Program) -> set[Tensor]:
 
 
 def _sizes_line(program: Program) -> Iterator[str]:
-    """``size N, M`` for sizes that the rest of the text would not make known, or in another order."""
+    """``size N, M`` for sizes that the rest of the text would not give, or not in this order."""
     letters = {i.name for s in program.statements for i in _letters(s)}
     extents = [n for t in program.inputs for form in t.shape for n in form.names()]
     extents += [
@@ -296,7 +308,7 @@ class Plain:
     def leveled(self, node: Expr) -> tuple[str, int]:
         """The text of a value, and how tightly it binds."""
         match node:
-            case Number(value, special):
+            case Number():
                 return self.number(node)
             case SizeOf(form):
                 return self.leaf(self.size_value(form, whole=False)), ATOM
@@ -417,7 +429,7 @@ class Plain:
     def factor(
         self, factors: tuple[Expr, ...], position: int, after_literal: bool, follows: bool
     ) -> tuple[str, int]:
-        """The text of the factor at a position (starting with / if it divides), and how many it takes."""
+        """The text of a factor (starting with / if it divides), and how many factors it takes."""
         node, last = factors[position], position == len(factors) - 1
         if isinstance(node, Power) and node.exponent < 0:
             if position + 2 == len(factors) and (mean := self.mean(node, factors[-1])):
@@ -539,8 +551,10 @@ class Plain:
 
     def divisor(self, form: Size) -> str:
         text = self.spelling.size(form)
-        return text if form.literal is not None or len(form.terms) == 1 and text.isidentifier() else (
-            f"({text})"
+        return (
+            text
+            if form.literal is not None or (len(form.terms) == 1 and text.isidentifier())
+            else (f"({text})")
         )
 
     def comparison(self, op: str, left: Expr, right: Expr) -> str:
@@ -569,9 +583,8 @@ class Plain:
         least, most = sides(sub)
         if most.const.terms and not least.const.terms:
             return f"0 <= {text} < {above}"
-        if one_sided(most, least + 1) is node:
-            if least.terms:
-                return f"{self.spelling.affine(most)} <= {self.spelling.affine(least)}"
+        if least.terms and one_sided(most, least + 1) is node:
+            return f"{self.spelling.affine(most)} <= {self.spelling.affine(least)}"
         return f"0 <= {text} < {above}"
 
 
@@ -579,7 +592,10 @@ def _has_index(sub: Subscript) -> bool:
     """Whether an index stands in a subscript outside lookups."""
     return any(
         isinstance(atom, Index)
-        or (isinstance(atom, Quotient | Remainder) and (_has_index(atom.value) or not atom.value.terms))
+        or (
+            isinstance(atom, Quotient | Remainder)
+            and (_has_index(atom.value) or not atom.value.terms)
+        )
         for atom, _ in sub.terms
     )
 

@@ -40,8 +40,10 @@ def solvable(inputs: tuple[Tensor, ...]) -> dict[str, None]:
 def _linear(form: Size, name: str) -> bool:
     """Whether a form is linear in a name, so that its value can be solved for."""
     own = [mono for mono, _ in form.terms if any(name in _names(atom) for atom in mono)]
-    return len(own) == 1 and own[0].count(name) == 1 and all(
-        atom == name or name not in _names(atom) for atom in own[0]
+    return (
+        len(own) == 1
+        and own[0].count(name) == 1
+        and all(atom == name or name not in _names(atom) for atom in own[0])
     )
 
 
@@ -51,9 +53,7 @@ def _names(atom: object) -> tuple[str, ...]:
     return (*atom.numerator.names(), *atom.denominator.names())  # type: ignore[attr-defined]
 
 
-def program_sizes(
-    inputs: tuple[Tensor, ...], statements: tuple[Define, ...]
-) -> Iterator[Size]:
+def program_sizes(inputs: tuple[Tensor, ...], statements: tuple[Define, ...]) -> Iterator[Size]:
     """Every size that a program mentions, those of the inputs first."""
     for tensor in inputs:
         yield from tensor.shape

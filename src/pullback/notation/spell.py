@@ -46,11 +46,11 @@ def _scientific(digits: str, exponent: int) -> str:
     short = digits.rstrip("0") or "0"
     exponent += len(digits) - len(short)
     point = len(short) + exponent  # the place of the decimal point in the digits
-    if 0 <= exponent and point <= LONGEST_PLAIN:
+    if exponent >= 0 and point <= LONGEST_PLAIN:
         return short + "0" * exponent
     if exponent < 0 and -4 < point <= 0:
         return "0." + "0" * -point + short
-    if exponent < 0 and 0 < point:
+    if exponent < 0 and point > 0:
         return f"{short[:point]}.{short[point:]}"
     mantissa = short[0] + (f".{short[1:]}" if short[1:] else "")
     return f"{mantissa}e{point - 1}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from fractions import Fraction
 
 from .display import Display, Displayed
@@ -12,7 +13,7 @@ from .spell import show_magnitude
 SUPERSCRIPTS = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 REDUCTIONS = {"sum": "Σ", "prod": "Π"}
-WORDS = {"and": " ∧ ", "or": " ∨ ", "not": "¬"}
+WORDS = {"and": " ∧ ", "or": " \N{LOGICAL OR} ", "not": "¬"}
 SPECIALS = {"inf": "∞", "-inf": "−∞", "nan": "nan", "true": "true", "false": "false"}
 
 
@@ -31,7 +32,7 @@ class Terminal(Display):
 
     minus = "−"
     plus = "+"
-    relations = {"<": "<", "<=": "≤", "==": "=", "!=": "≠"}
+    relations: Mapping[str, str] = {"<": "<", "<=": "≤", "==": "=", "!=": "≠"}
 
     def equation(self, left: str, right: str) -> str:
         return f"{left} = {right}"

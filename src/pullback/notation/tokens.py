@@ -12,7 +12,7 @@ from .limits import MAX_DECIMAL_EXPONENT, MAX_DEPTH, MAX_DIGITS, MAX_NAME, MAX_T
 KEYWORDS = frozenset({"and", "or", "not", "if", "of", "return", "inf", "nan"})
 
 LOOKALIKES = {
-    "≤": "<=", "≥": ">=", "≠": "!=", "−": "-", "–": "-", "·": "*", "×": "*", "⋅": "*",  # noqa: RUF001
+    "≤": "<=", "≥": ">=", "≠": "!=", "−": "-", "–": "-", "·": "*", "×": "*", "⋅": "*",
     "∑": "sum(n)", "Σ": "sum(n)", "√": "sqrt(...)", "²": "**2", "³": "**3", "∞": "inf",
     "&": "and", "|": "or", "!": "not", "@": "sum(k) A[i,k]*B[k,j]",
 }  # fmt: skip
@@ -27,7 +27,10 @@ _TOKEN = re.compile(
     re.VERBOSE,
 )
 _CLOSING = {")": "(", "]": "["}
-_GOES_ON = frozenset("** // <= >= == != + - * / % ^ < > = , :".split())  # a line can't end in these
+_GOES_ON = frozenset({
+    "**", "//", "<=", ">=", "==", "!=", "+", "-", "*", "/", "%", "^", "<", ">", "=", ",", ":",
+})  # fmt: skip
+"""A line that ends in one of these goes on."""
 _ESCAPE = re.compile(r"\\(u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|.)")
 _PLAIN_NAME = re.compile(r"[^\W\d]\w*'*\Z")
 
@@ -67,7 +70,8 @@ def refuse(
 def tokens(text: str) -> list[Token]:
     """All tokens of a text, an "end" after each statement, an "eof" last.
 
-    A statement ends at ``;`` or at the end of a line, unless a bracket is open or the line ends in an operator.
+    A statement ends at ``;`` or at the end of a line, unless a bracket is open or the line ends in
+    an operator.
     """
     if len(text) > MAX_TEXT:
         raise LimitError(
@@ -131,8 +135,10 @@ def _check(text: str, kind: str, piece: str, start: int) -> None:
 
 def _check_number(text: str, piece: str, start: int, end: int) -> None:
     mantissa, _, exponent = piece.lower().partition("e")
-    if len(mantissa) > MAX_DIGITS or len(exponent) > 9 or abs(int(exponent or 0)) > (
-        MAX_DECIMAL_EXPONENT
+    if (
+        len(mantissa) > MAX_DIGITS
+        or len(exponent) > 9
+        or abs(int(exponent or 0)) > (MAX_DECIMAL_EXPONENT)
     ):
         raise refuse(
             text, start, end, "the number is too long", kind=LimitError,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Union
 
 from ..ir.expr import Number
 
@@ -151,10 +150,10 @@ class Group(Part):
     inner: Syntax
 
 
-Syntax = Union[
-    Num, Name, Read, Pad, Call, Radix, Bind, Sum, Chain, Neg, Pow,
-    Iverson, Comparison, Logic, Not, Group,
-]  # fmt: skip
+Syntax = (
+    Num | Name | Read | Pad | Call | Radix | Bind | Sum | Chain | Neg | Pow
+    | Iverson | Comparison | Logic | Not | Group
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -197,7 +196,7 @@ class Return(Part):
     names: tuple[Name, ...]
 
 
-Line = Union[Definition, Declaration, SizeNames, Return]
+Line = Definition | Declaration | SizeNames | Return
 
 
 def parts(node: Syntax) -> tuple[Syntax, ...]:

@@ -135,7 +135,7 @@ class ArraysText(ABC):
 class PlainArrays(ArraysText):
     """Text, in Unicode."""
 
-    one = "𝟏"
+    one = "\N{MATHEMATICAL BOLD DIGIT ONE}"
     identity = "I"
     circle = " ∘ "
 
