@@ -212,6 +212,11 @@ def test_programs_traced_from_numpy(function: Any, specs: dict[str, str]) -> Non
             assert close(found[backward.wrt.index(tensor)], wanted), source
 
 
+def test_what_is_repeated_along_an_axis_is_not_changed_in_place() -> None:
+    program = parse("A[N, 1]\nt[n] = sum(i) A[n,0]*B[n,i]\ny[n] = t[n] + sum(i) sin(B[n,i])")
+    check(reverse(program), {"N": 3, "I": 2})
+
+
 def test_dtypes_are_kept() -> None:
     program = trace_named(batch_norm, {"X": "N D: float32", "g": "D: float32", "b": "D: float32"})
     backward = reverse(program.program)

@@ -31,7 +31,7 @@ from ..ir.expr import (
 )
 from ..ir.program import Define, Program
 from ..ir.subscripts import at, constant
-from ..ir.walk import substitute, tensors
+from ..ir.walk import free_indices, substitute, tensors
 from ..notation.plain import show
 from .gates import Gate, gates
 from .numpy.arrays import aligned
@@ -243,7 +243,7 @@ class _Tape:
             if line.first:
                 alone = last[target] == k and target in self.backward.gradients
                 statement(speller, define, final=alone and self.may_share(define), once=False)
-                if computed(define.body):
+                if computed(define):
                     own.add(target)
             else:
                 self.spell_sum(speller, define, target in own)
@@ -272,9 +272,12 @@ class _Tape:
         scope.emit(f"{name} += {code}" if in_place else f"{name} = {name} + {code}")
 
 
-def computed(body: Expr) -> bool:
-    """Whether a value is surely made of new memory, of the shape of all its axes."""
-    match body:
+def computed(define: Define) -> bool:
+    """Whether a value is surely made of new memory: no view, nothing repeated along an axis."""
+    free = free_indices(define.body)
+    if not all(index in free for index in define.indices):
+        return False
+    match define.body:
         case Add() | Apply() | Power():
             return True
         case Mul(factors):
