@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -108,6 +109,7 @@ def test_results_never_share_memory() -> None:
         ((draw(2, 3), draw(3, 5), np.ones(5, bool)), ArgumentError, "wrong dtype"),
         ((draw(2, 3), draw(3, 5), np.ones(5, complex)), ArgumentError, "wrong dtype"),
         ((draw(2, 3), draw(3, 5), [[1.0], [1.0, 2.0]]), ArgumentError, "is no array"),
+        ((draw(2, 3), draw(3, 5), np.ma.masked_array(draw(5))), ArgumentError, "MaskedArray"),
     ],
 )
 def test_arrays_that_do_not_fit_are_refused(
@@ -393,6 +395,67 @@ def test_nested_arguments_and_results() -> None:
     assert close(gradients["X"], 3 * h**2 @ params["W"].T)
     only = derive(layer, wrt="params_W", params={"W": "D M", "b": ["M"]}, X="N D")
     assert [t.name for t in only.backward.wrt] == ["params_W"]
+
+
+class Pair(NamedTuple):
+    W: Any
+    b: Any
+
+
+@dataclasses.dataclass
+class Layers:
+    first: Pair
+    scale: Any
+    mode: str | None = None
+
+
+def test_dataclasses_and_named_tuples_of_shapes_and_arrays() -> None:
+    def f(layers: Layers, X: Array) -> Any:
+        h = X @ layers.first.W + layers.first.b
+        return (h * layers.scale).sum()
+
+    layers = Layers(Pair(draw(3, 2), draw(2)), draw(2), "sum")
+    for given in (layers, Layers(Pair("D M", "M"), "M")):
+        forward, backward = derive(
+            f, layers=given, X="N D" if given is not layers else ("N", 3)
+        ).compile()
+        X = draw(4, 3)
+        own = dataclasses.replace(layers, mode=given.mode)
+        value, cache = forward(own, X)
+        assert value == pytest.approx(f(layers, X))
+        gradients = backward(1.0, cache)
+        assert isinstance(gradients["layers"], Layers)
+        expected = grad(f)(dataclasses.replace(layers, mode=None), X)
+        assert close(gradients["layers"].first.W, expected.first.W)
+        assert close(gradients["layers"].scale, expected.scale)
+
+
+def test_static_parts_of_an_argument_stay_as_derived() -> None:
+    def f(options: dict[str, Any], X: Array) -> Any:
+        return X.sum() if options["mode"] == "sum" else (options["scale"] * X).mean()
+
+    derivation = derive(f, options={"mode": "sum", "scale": np.array(2.0)}, X="N")
+    forward, _ = derivation.compile()
+    assert forward({"mode": "sum", "scale": 3.0}, np.ones(4))[0] == 4.0
+    with pytest.raises(ArgumentError, match="something else") as caught:
+        forward({"mode": "mean", "scale": 3.0}, np.ones(4))
+    assert caught.value.where == "options['mode']"
+
+
+def test_parameters_of_every_kind() -> None:
+    def f(a: Array, /, b: Array, *rest: Array, c: Array, power: int = 1, **more: Array) -> Any:
+        total = a * b + sum(rest) + c
+        return (total**power * more["d"]).sum()
+
+    shapes: dict[str, Any] = {"a": "N", "b": "N", "c": "N", "rest": ["N", "N"]}
+    derivation = derive(f, **shapes, more={"d": "N"}, power=2)
+    forward, backward = derivation.compile()
+    a, b, r, s, c, d = (draw(3) for _ in range(6))
+    value, cache = forward(a=a, b=b, rest=[r, s], c=c, more={"d": d})
+    assert value == pytest.approx(f(a, b, r, s, c=c, d=d, power=2))
+    gradients = backward(1.0, cache)
+    assert close(gradients["rest"][1], 2 * (a * b + r + s + c) * d)
+    assert close(gradients["more"]["d"], (a * b + r + s + c) ** 2)
 
 
 def test_constants_of_the_function_come_along() -> None:

@@ -195,16 +195,17 @@ def same_form(left: Structure, right: Structure) -> bool:
     )
 
 
-def matched(tree: Any, structure: Structure, name: str, like: str) -> list[Any]:
-    """The values of ``tree`` at the leaves of ``structure``: a cotangent or tangent beside its
-    primal.
+def matched(
+    tree: Any, structure: Structure, name: str, like: str, static: bool = False
+) -> list[Any]:
+    """The values of ``tree`` at the leaves of ``structure``, e.g. a tangent beside its primal.
 
     ``tree`` has the same containers; dicts match by key. Where the structure holds something
-    static, ``tree`` holds None or anything that is no container. Raises ArgumentError naming the
-    place that differs.
+    static, ``tree`` holds the same if ``static`` says so, else anything. Raises ArgumentError
+    naming the place that differs.
     """
     found: list[Any] = []
-    _match(tree, structure, (), found, name, like)
+    _Match(found, name, like, static).visit(tree, structure, ())
     return found
 
 
@@ -433,18 +434,32 @@ def _short(value: Any) -> str:
 # Matching one tree against another's structure
 
 
-def _match(
-    tree: Any, node: Structure, path: tuple[Step, ...], found: list[Any], name: str, like: str
-) -> None:
-    if isinstance(node, Leaf):
-        found.append(tree)
-        return
-    if isinstance(node, Static):
-        return
-    for value, step, child in zip(
-        _children(tree, node, path, name, like), node.steps, node.children, strict=True
-    ):
-        _match(value, child, (*path, step), found, name, like)
+class _Match(NamedTuple):
+    found: list[Any]
+    name: str
+    like: str
+    static: bool
+
+    def visit(self, tree: Any, node: Structure, path: tuple[Step, ...]) -> None:
+        if isinstance(node, Leaf):
+            self.found.append(tree)
+        elif isinstance(node, Static):
+            if self.static:
+                self.check(tree, node, path)
+        else:
+            values = _children(tree, node, path, self.name, self.like)
+            for value, step, child in zip(values, node.steps, node.children, strict=True):
+                self.visit(value, child, (*path, step))
+
+    def check(self, tree: Any, node: Static, path: tuple[Step, ...]) -> None:
+        _, own = flatten(tree, show_path(self.name, path))
+        if own != node:
+            raise ArgumentError(
+                f"{self.name} holds something else than {self.like}",
+                where=show_path(self.name, path),
+                expected=_short(node.value.value),
+                found=_short(tree),
+            )
 
 
 def _children(

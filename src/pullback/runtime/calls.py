@@ -329,6 +329,18 @@ def as_array(leaf: Any) -> np.ndarray[Any, Any]:
     return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
 
 
+def plain_array(value: Any, name: str) -> np.ndarray[Any, Any]:
+    """Anything like an array as an array; subclasses that mean something else are refused."""
+    if isinstance(value, np.ndarray) and type(value) is not np.ndarray:
+        flatten(value, name)
+    try:
+        return as_array(value)
+    except ValueError as error:
+        raise ArgumentError(
+            f"{name} is no array", where=f"argument {name}", found=str(error)
+        ) from None
+
+
 def kinds(call: Call) -> list[Leaf]:
     """The kind of each leaf, in order."""
     found: list[Leaf] = []

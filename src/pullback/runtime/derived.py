@@ -13,7 +13,7 @@ from ..derivation import Derivation, Pair
 from ..errors import ArgumentError, ShapeError
 from ..ir.program import Program, solve_sizes
 from ..trees import Leaf, Structure, count, matched, paths, show_path, unflatten
-from .calls import as_array
+from .calls import plain_array
 from .compiled import backward_of, forward_of
 from .cotangents import check_nothing, like_primal
 from .load import load_module
@@ -126,9 +126,9 @@ class Forward:
         given = [
             leaf
             for name, structure in self.origin.parameters
-            for leaf in _leaves(bound[name], structure, name)
+            for leaf in _leaves(bound[name], structure, name, static=True)
         ]
-        arrays = [as_array(leaf) for leaf in given]
+        arrays = [plain_array(leaf, "an argument") for leaf in given]
         sizes = {name: bound[name] for name in self.sizes}
         key = (*((array.shape, array.dtype) for array in arrays), *sizes.values())
         if key not in self.seen:
@@ -198,11 +198,11 @@ class Backward:
         return tuple(seeds)
 
 
-def _leaves(tree: Any, structure: Structure, name: str) -> list[Any]:
+def _leaves(tree: Any, structure: Structure, name: str, static: bool = False) -> list[Any]:
     """The leaves of a tree of a known structure."""
     if isinstance(structure, Leaf):
         return [tree]
-    return matched(tree, structure, name, "the function's")
+    return matched(tree, structure, name, "what was derived for", static)
 
 
 def _signature(names: Sequence[str], sizes: Sequence[str]) -> inspect.Signature:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 import inspect
+import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -19,10 +19,12 @@ from ..trees import (
     Branch,
     Leaf,
     Structure,
+    count,
     distinct,
     flatten,
     leaf_name,
     paths,
+    unflatten,
 )
 from .derived import Derived, Origin
 from .notated import Formula
@@ -53,11 +55,14 @@ def derive_function(
     shapes: Mapping[str, Any],
 ) -> Derived:
     """The derivation of a NumPy function, with named sizes where the shapes have names."""
-    specs, statics = _arguments(function, shapes)
-    traced = trace_named(function, specs, statics)
-    parameters = tuple(
-        (name, flatten(tree, name, _is_spec)[1]) for name, tree in _ordered(function, specs)
+    trees, statics = _arguments(function, shapes)
+    parameters = tuple((name, structure) for name, structure, _ in trees)
+    specs = [leaf for _, _, leaves in trees for leaf in leaves]
+    names = distinct(
+        leaf_name(name, path) for name, structure in parameters for path in paths(structure)
     )
+    flat = _flat(function, parameters, statics)
+    traced = trace_named(flat, dict(zip(names, specs, strict=True)))
     asked = _asked(parameters, traced.program, wanted)
     constants = [t for t in traced.program.inputs if t.name in traced.constants]
     origin = Origin(
@@ -98,24 +103,21 @@ def _derived(
 
 def _arguments(
     function: Callable[..., Any], shapes: Mapping[str, Any]
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What is known of each argument: trees of specs, and static values."""
-    try:
-        parameters = inspect.signature(function).parameters
-    except (TypeError, ValueError):
-        return {name: _spec(shape, name) for name, shape in shapes.items()}, {}
-    extra = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
-    unknown = [name for name in shapes if name not in parameters and not extra]
+) -> tuple[list[tuple[str, Structure, list[Spec]]], dict[str, Any]]:
+    """What is known of each argument, in their order: trees of specs; and the static arguments."""
+    known = _parameters(function)
+    extra = any(p.kind is p.VAR_KEYWORD for p in known.values()) or not known
+    unknown = [name for name in shapes if name not in known and not extra]
     if unknown:
         raise ArgumentError(
             f"the function has no parameter {unknown[0]}",
-            expected=f"one of {', '.join(parameters)}",
+            expected=f"one of {', '.join(known)}",
             found=unknown[0],
         )
     given = {**annotated(function), **shapes}
     missing = [
         p.name
-        for p in parameters.values()
+        for p in known.values()
         if p.name not in given
         and p.default is p.empty
         and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
@@ -129,67 +131,86 @@ def _arguments(
             f'--shape {first}="N D"); {first}="" is a scalar',
         )
     statics = {name: value for name, value in given.items() if _is_static(value)}
-    specs = {name: _spec(value, name) for name, value in given.items() if name not in statics}
-    return specs, statics
+    order = [name for name in (*known, *given) if name in given and name not in statics]
+    trees = []
+    for name in dict.fromkeys(order):
+        leaves, structure = flatten(given[name], name, _is_shape)
+        if any(isinstance(leaf, np.ndarray) for leaf in leaves):  # an example: texts are no shapes
+            leaves, structure = flatten(given[name], name)
+        trees.append((name, structure, [_spec(leaf, f"argument {name}") for leaf in leaves]))
+    return trees, statics
+
+
+def _parameters(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
+    try:
+        return dict(inspect.signature(function).parameters)
+    except (TypeError, ValueError):
+        return {}
 
 
 def _is_static(value: Any) -> bool:
     return value is None or isinstance(value, bool | int) or callable(value)
 
 
-def _spec(value: Any, where: str) -> Any:
-    """A tree of specs from shapes, example arrays and containers of them."""
-    if isinstance(value, np.ndarray | np.generic):
-        if value.dtype.kind not in "fiub":
-            flatten(value, where)  # refuses it
-        return Spec(spec(tuple(value.shape)).shape, value.dtype.name)
-    if isinstance(value, float):
-        return spec("")
-    if isinstance(value, dict):
-        return {key: _spec(part, f"{where}[{key!r}]") for key, part in value.items()}
-    if isinstance(value, list | tuple) and not _is_shape(value):
-        parts = [_spec(part, f"{where}[{n}]") for n, part in enumerate(value)]
-        return _like(value, parts)
-    if dataclasses.is_dataclass(value) and not isinstance(value, Spec):
-        raise ArgumentError(
-            "shapes inside a dataclass can't be told to derive yet",
-            where=f"argument {where}",
-            found=f"a {type(value).__name__}",
-            hint="pass its arrays in a dict; grad and vjp take dataclasses",
-        )
-    return spec(value, where)
-
-
-def _like(value: Any, parts: list[Any]) -> Any:
-    if hasattr(value, "_make"):
-        raise ArgumentError(
-            "shapes inside a named tuple can't be told to derive yet",
-            found=f"a {type(value).__name__}",
-            hint="pass them in a tuple or a dict; grad and vjp take named tuples",
-        )
-    return type(value)(parts)
-
-
-def _is_shape(value: Sequence[Any]) -> bool:
-    """Whether a tuple or list is a shape, (64, "D"), rather than a container of shapes."""
-    return all(
+def _is_shape(value: Any) -> bool:
+    """Whether this is the shape of one array, or an example of it, rather than a container."""
+    if isinstance(value, str | Spec):
+        return True
+    if type(value) is not tuple and not (isinstance(value, list) and value):
+        return False
+    axes = all(
         isinstance(part, int | np.integer) or (isinstance(part, str) and " " not in part.strip())
         for part in value
-    ) and (isinstance(value, tuple) or not value or isinstance(value[0], int))
+    )
+    return axes and (isinstance(value, tuple) or isinstance(value[0], int))
 
 
-def _is_spec(value: Any) -> bool:
-    return isinstance(value, Spec)
+def _spec(leaf: Any, where: str) -> Spec:
+    """The spec of a shape or an example."""
+    if isinstance(leaf, float):
+        return spec("")
+    if isinstance(leaf, np.ndarray | np.generic):
+        return Spec(spec(tuple(leaf.shape)).shape, leaf.dtype.name)
+    return spec(leaf, where)
 
 
-def _ordered(function: Callable[..., Any], specs: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """The arguments in the order of the parameters."""
-    try:
-        names = list(inspect.signature(function).parameters)
-    except (TypeError, ValueError):
-        names = []
-    known = [name for name in names if name in specs]
-    yield from ((name, specs[name]) for name in dict.fromkeys((*known, *specs)))
+def _flat(
+    function: Callable[..., Any],
+    parameters: Sequence[tuple[str, Structure]],
+    statics: Mapping[str, Any],
+) -> Callable[..., Any]:
+    """The function of the leaves of its arguments."""
+    kinds = {name: parameter.kind for name, parameter in _parameters(function).items()}
+
+    def flat(*__leaves: Any) -> Any:
+        rest = iter(__leaves)
+        given = dict(statics)
+        for name, structure in parameters:
+            given[name] = unflatten(structure, [next(rest) for _ in range(count(structure))])
+        return function(*_positional(kinds, given), **given)
+
+    flat.__module__ = function.__module__ if isinstance(function, types.FunctionType) else __name__
+    return flat
+
+
+def _positional(kinds: Mapping[str, Any], given: dict[str, Any]) -> list[Any]:
+    """The positional arguments, taken out of those given by name."""
+    if not kinds:  # a function that does not say what it takes
+        found = list(given.values())
+        given.clear()
+        return found
+    positional: list[Any] = []
+    gap = False
+    for name, kind in kinds.items():
+        if name not in given:
+            gap = True
+        elif kind is inspect.Parameter.VAR_POSITIONAL:
+            positional += given.pop(name)
+        elif kind is inspect.Parameter.VAR_KEYWORD:
+            given.update(given.pop(name))
+        elif not gap and kind is not inspect.Parameter.KEYWORD_ONLY:
+            positional.append(given.pop(name))
+    return positional
 
 
 # --------------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from ..errors import ArgumentError, NotationError
 from ..ir.expr import Tensor
 from ..ir.program import Program, solve_sizes
 from ..trees import Branch, Leaf, Structure
-from .calls import Call
+from .calls import Call, plain_array
 from .compiled import apart, evaluation
 from .lookups import Positions, check_lookups, positions
 from .nested import inlined, is_traced, sheet_of
@@ -137,16 +137,11 @@ def _signature(inputs: Sequence[str], sizes: Sequence[str]) -> inspect.Signature
 
 def _fitting(value: Any, tensor: Tensor) -> Array:
     """An argument as an array of the tensor's kind; integers may stand for floats."""
-    try:
-        array = np.asarray(value)
-    except ValueError as error:
-        raise ArgumentError(
-            f"{tensor.name} is no array", where=f"argument {tensor.name}", found=str(error)
-        ) from None
+    array = plain_array(value, tensor.name)
     if tensor.kind == "float" and array.dtype.kind in "iu":
         array = array.astype(np.float64 if tensor.dtype == "float" else tensor.dtype)
     check_kind(array, tensor, tensor.name)
-    return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
+    return array
 
 
 _KINDS = {"f": "float", "i": "int", "u": "int", "b": "bool"}
