@@ -93,6 +93,11 @@ PROGRAMS = {
         Z[i] = exp(X[i])
         return Y, Z, Y""",
     "a norm with weights": "Y[j:M] = sqrt(sum(i) ((j + 1)*X[i,j])**2)",
+    "a condition with a value of its own": """Y[i] = X[i]*[sigmoid(W[i]) < X[i]]*exp(W[i])
+        Z[i] = where(sigmoid(W[i]) < X[i], W[i], 1)*X[i]
+        return Y, Z""",
+    "a gradient without indices": """Y0[] = sum(i) (sum(j) X[i,j] - log(1 + W[i]**2))
+        Y1[k:M,l:M] = Y0[]""",
     "a broadcast norm": "Y[i,j:M] = sqrt(sum(k) X[i,k]**2)",
 }
 

@@ -168,10 +168,16 @@ class _Flattener:
                     lone = self._scaled_reduction(flat)
                     if lone is not None:
                         return lone
+                conds = iter(self._conds(guards))
                 before = self.guards
                 self.guards = (*before, *guards)
                 try:
-                    return Mul(tuple(self._product(f) for f in flat))
+                    return Mul(
+                        tuple(
+                            Guard(next(conds)) if isinstance(f, Guard) else self._product(f)
+                            for f in flat
+                        )
+                    )
                 finally:
                     self.guards = before
             case Power(base, exponent):
@@ -221,7 +227,15 @@ class _Flattener:
         return self._named_reductions(cond)  # type: ignore[return-value]
 
     def _conds(self, conds: Sequence[Cond]) -> tuple[Cond, ...]:
-        return tuple(map(self._cond, conds))
+        """Conditions that hold together. What is named inside one is protected by the others'
+        ranges, not by what they compute: a condition is evaluated before it is known to hold."""
+        before, out = self.guards, []
+        for cond in conds:
+            ranges = (c for c in conds if c is not cond and not accesses(c))
+            self.guards = (*before, *ranges)
+            out.append(self._cond(cond))
+        self.guards = before
+        return tuple(out)
 
     def _named_reductions(self, node: Tree) -> Tree:
         """Reductions and functions inside a condition or an integer value get names."""

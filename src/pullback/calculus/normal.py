@@ -514,14 +514,18 @@ def components_of(value: Term) -> tuple[Part, list[Component]]:
         else:
             group[2].append((node, power))  # type: ignore[arg-type]
     outer = groups.pop(None)
-    shelter = next((g for g in groups.values() if g[1]), None)
-    if shelter is not None:
-        exposed = [f for f in outer[2] if not safe_alone(*f)]
-        shelter[2].extend(exposed)
+    parts = list(groups.values())
+    exposed = [f for f in outer[2] if not safe_alone(*f)]
+    guarded = [g for g in parts if g[1]]
+    if exposed and guarded:  # which of the sums protects them isn't known: they become one
+        one: tuple[list[Index], list[Cond], list[Factor]] = ([], [], list(exposed))
+        for group in guarded:
+            one[0].extend(group[0])
+            one[1].extend(group[1])
+            one[2].extend(group[2])
+        parts = [*(g for g in parts if not g[1]), one]
         outer = (outer[0], outer[1], [f for f in outer[2] if f not in exposed])
-    return (tuple(outer[1]), tuple(outer[2])), [
-        (tuple(b), tuple(g), tuple(f)) for b, g, f in groups.values()
-    ]
+    return (tuple(outer[1]), tuple(outer[2])), [(tuple(b), tuple(g), tuple(f)) for b, g, f in parts]
 
 
 def mentions(node: Tree, index: Index) -> bool:

@@ -21,7 +21,11 @@ def share(statements: Sequence[Define], linear: Linear) -> list[Define]:
     found = _occurrences(statements)
     names: dict[Tree, Define] = {}
     origins = _origins(statements)
-    wholes = {_key(s.body, s.indices): s for s in reversed(statements)}
+    wholes = {
+        _key(s.body, s.indices): s
+        for s in reversed(statements)
+        if set(free_indices(s.body)) == set(s.indices)
+    }
     for key, places in found.items():
         whole = wholes.get(key)
         if whole is not None:
