@@ -188,7 +188,9 @@ def reductions(draw: st.DrawFn, scope: Scope, depth: int) -> Expr:
     """A reduction or an arg, over indices that hide none of the scope."""
     taken = {index.name for index in scope}
     free = [letter for letter in LETTERS if letter not in taken]
-    count = draw(st.integers(1, 2))
+    if not free:
+        return draw(values(scope, 0))
+    count = draw(st.integers(1, min(2, len(free))))
     indices = tuple(Index(name, draw(st.sampled_from(SIZES))) for name in free[:count])
     wider = (*scope, *indices)
     body = draw(values(wider, depth - 1))
