@@ -240,5 +240,11 @@ class Maker:
 
 
 def programs(kinks: bool = True) -> st.SearchStrategy[Program]:
-    """Random programs."""
-    return st.randoms(use_true_random=False).map(lambda rng: Maker(rng, kinks).program())
+    """Random programs of any seed; small ones that shrink well among them."""
+    drawn = st.randoms(use_true_random=False).map(lambda rng: Maker(rng, kinks).program())
+    return st.one_of(seeded(kinks), seeded(kinks), drawn)
+
+
+def seeded(kinks: bool = True) -> st.SearchStrategy[Program]:
+    """Random programs by their seed: large ones, the same as ``Maker(Random(seed)).program()``."""
+    return st.integers(0, 10**6).map(lambda seed: Maker(Random(seed), kinks).program())
