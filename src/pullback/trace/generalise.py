@@ -44,8 +44,9 @@ CHECKS = ("divisible", "even")
 RARE_CHECKS = ("any",) * 6
 MOST_STEPS = 12  # of a floor quotient that are looked at
 MOST_THRESHOLDS = 24
+MOST_SINGLE = 36  # traces at a threshold of one name alone
 EQUAL = 6  # all names are tried at, where the code holds no ints to try them at
-MOST_ELEMENTS = 10**6  # of an array with an axis of every size
+MOST_ELEMENTS = 2 * 10**7  # of an array with an axis of every size
 MOST_POINTS = 20_000  # at which two programs are compared by their values
 MOST_TRACES = 80
 MOST_UNLIKE = 8  # traces of several kinds, until they are given up
@@ -298,6 +299,7 @@ class _Search:
         Where equal sizes look different and the values can't be compared, one name at a time.
         """
         wrong = []
+        single = 0
         for threshold in self.thresholds:
             if threshold ** len(self.names) <= MOST_ELEMENTS:
                 samples = self.runnable(dict.fromkeys(self.names, threshold))
@@ -305,9 +307,10 @@ class _Search:
                 wrong += [
                     s for s, verdict in zip(samples, verdicts, strict=True) if verdict is False
                 ]
-                if None not in verdicts:
+                if verdicts and None not in verdicts:
                     continue
-            for name in self.names:
+            single += 1
+            for name in self.names if single * len(self.names) <= MOST_SINGLE else ():
                 samples = self.runnable({**found.sample.sizes, name: threshold})
                 wrong += [sample for sample in samples if not found.holds(sample)]
         return wrong
