@@ -515,9 +515,9 @@ def components_of(value: Term) -> tuple[Part, list[Component]]:
             group[2].append((node, power))  # type: ignore[arg-type]
     outer = groups.pop(None)
     parts = list(groups.values())
-    exposed = [f for f in outer[2] if not safe_alone(*f)]
     guarded = [g for g in parts if g[1]]
-    if exposed and guarded:  # which of the sums protects them isn't known: they become one
+    exposed = [f for f in outer[2] if not safe_alone(*f)] if guarded else []
+    if exposed:  # which of the sums protects them isn't known: they become one
         one: tuple[list[Index], list[Cond], list[Factor]] = ([], [], list(exposed))
         for group in guarded:
             one[0].extend(group[0])
