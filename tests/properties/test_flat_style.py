@@ -17,7 +17,6 @@ from pullback.runtime.load import load_module
 from pullback.trace.tracer import Traced, trace
 from tests.trace.programs import RandomProgram, programs
 
-
 WRAPPERS: dict[int, Callable[[RandomProgram], Callable[..., Any]]] = {
     1: lambda p: lambda a: p(a),
     2: lambda p: lambda a, b: p(a, b),
