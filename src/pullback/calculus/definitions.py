@@ -328,6 +328,12 @@ def _without(value: Term, part: Component) -> Term | None:
 
 
 def _is_product(value: Term) -> bool:
-    """Whether a term is a product of tensors' powers (not a function's value, which is named for a
-    reason)."""
-    return bool(value.factors) and all(isinstance(a, Access | SizeOf) for a, _ in value.factors)
+    """Whether a term is a product of tensors' powers, to be spelled out.
+
+    A function's value is named for a reason; a guarded product's name says where it is 0.
+    """
+    return (
+        bool(value.factors)
+        and not value.guards
+        and all(isinstance(a, Access | SizeOf) for a, _ in value.factors)
+    )
