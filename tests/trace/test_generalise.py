@@ -391,6 +391,8 @@ def test_tiny_sizes_are_asked_for() -> None:
     assert traced.agrees({"N": 1, "D": 1, "M": 1})
     traced = trace_named(batch_norm, {"X": "N D", "g": "D", "b": "D"})
     assert traced.agrees({"N": 2, "D": 1})
+    traced = trace_named(reversed_thirds, {"X": "N"})
+    assert all(traced.agrees({"N": n}) for n in range(1, 9))
 
 
 def test_a_function_may_refuse_small_sizes() -> None:
