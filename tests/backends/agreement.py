@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import inspect
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -70,9 +71,10 @@ def compare(found: Any, wanted: Sequence[np.ndarray], names: Sequence[str], sour
         )
 
 
-def keywords(tensors: Sequence[Tensor], program: Program, sizes: Mapping[str, int]) -> Values:
-    """The sizes that no input's shape gives."""
-    return {name: sizes[name] for name in program.sizes}
+def keywords(function: Callable[..., Any], sizes: Mapping[str, int]) -> dict[str, int]:
+    """The sizes that no input's shape gives, as far as the source needs them."""
+    parameters = inspect.signature(function).parameters.values()
+    return {p.name: sizes[p.name] for p in parameters if p.kind is p.KEYWORD_ONLY}
 
 
 def check_forward(program: Program, sizes: Mapping[str, int], **options: int) -> str:
@@ -80,9 +82,8 @@ def check_forward(program: Program, sizes: Mapping[str, int], **options: int) ->
     values = values_for(program.inputs, sizes, **options)
     source = spell("f", program.inputs, program.statements, program.outputs)
     before = {name: value.copy() for name, value in values.items()}
-    found = load(source, "f")(
-        *(values[t.name] for t in program.inputs), **keywords((), program, sizes)
-    )
+    function = load(source, "f")
+    found = function(*(values[t.name] for t in program.inputs), **keywords(function, sizes))
     wanted = expected(program.inputs, program.statements, program.outputs, values, sizes)
     compare(found, wanted, [t.name for t in program.outputs], source)
     results = found if len(wanted) != 1 else (found,)
@@ -99,7 +100,7 @@ def check_backward(program: Program, sizes: Mapping[str, int], **options: int) -
     source = spell_pair(back)
     module = load_module(source, "pair")
     out, cache = module.forward(
-        *(values[t.name] for t in program.inputs), **keywords((), program, sizes)
+        *(values[t.name] for t in program.inputs), **keywords(module.forward, sizes)
     )
     wanted = expected(program.inputs, program.statements, program.outputs, values, sizes)
     compare(out, wanted, [t.name for t in program.outputs], source)

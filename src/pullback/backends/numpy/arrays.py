@@ -95,7 +95,7 @@ def transposed(array: Array, order: Sequence[Index]) -> Array:
     return replace(array, code=postfix(array.code, change), axes=order, **PLAIN)
 
 
-def aligned(array: Array, frame: Sequence[Index], *, full: bool = False) -> Array:
+def aligned(array: Array, frame: Sequence[Index | None], *, full: bool = False) -> Array:
     """The array laid out so that it broadcasts against axes ``frame``; ``full`` with all of them."""
     own = set(array.indices)
     order = tuple(axis for axis in frame if axis in own)

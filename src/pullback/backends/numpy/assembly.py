@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from ...ir.expr import Access, Expr, add, mul
 from ...ir.program import Define
@@ -15,32 +15,47 @@ from .arrays import Array, aligned
 from .assign import assign, finished
 from .code import call, tuple_of
 from .expressions import Context, Speller, split_sign
-from .pieces import Piece, locate, split_terms
+from .pieces import Piece, Term, locate, split_terms
 
 
 def assembled(speller: Speller, define: Define, name: str) -> bool:
     """Spells a statement whose terms fill parts of its target; False if it has no such terms."""
     outer, terms = split_terms(define.body, define.indices)
-    whole = tuple(map(at, define.indices))
-    pieces = [locate(term, define.indices, speller.scope.facts) for term in terms]
-    dense = [piece.body for piece in pieces if piece.subs == whole]
-    parts = [piece for piece in pieces if piece.subs != whole]
+    dense, parts = _located(speller, define, terms)
+    if outer and len(dense) + sum(not _is_sparse(piece) for piece in parts) <= 1:
+        terms = [Term(term.conds, (*outer, *term.factors)) for term in terms]
+        dense, parts = _located(speller, define, terms)
+        outer = []
     if not parts or any(not _spellable(piece) for piece in parts):
         return False
+    parts = [piece for piece in parts if not _empty(piece)]
     work = _Assembly(speller, define, name)
+    speller.claim("" if not dense else name)
     speller.share(*dense, *(piece.body for piece in parts))
-    if outer and len(dense) + sum(not _is_sparse(piece) for piece in parts) <= 1:
-        dense = [mul(*outer, body) for body in dense]
-        parts = [replace(piece, body=mul(*outer, piece.body)) for piece in parts]
-        outer = []
     if not dense and not outer and (work.joined(parts) or work.margins(parts)):
         return True
     work.start(dense, parts)
+    speller.claim("")
     for piece in parts:
         work.add(piece)
     if outer:
         work.scale(outer)
     return True
+
+
+def _located(
+    speller: Speller, define: Define, terms: Sequence[Term]
+) -> tuple[list[Expr], list[Piece]]:
+    """The values of the terms that fill the target, and the pieces that fill a part of it."""
+    whole = tuple(map(at, define.indices))
+    pieces = [locate(term, define.indices, speller.scope.facts) for term in terms]
+    dense = [piece.body for piece in pieces if piece.subs == whole]
+    return dense, [piece for piece in pieces if piece.subs != whole]
+
+
+def _empty(piece: Piece) -> bool:
+    """Whether a piece has no elements."""
+    return any(_is_range(s) and s.terms[0][0].extent.literal == 0 for s in piece.subs)  # type: ignore[union-attr]
 
 
 def _is_sparse(piece: Piece) -> bool:
@@ -85,7 +100,7 @@ class _Assembly:
 
     def margins(self, parts: Sequence[Piece]) -> bool:
         """``np.pad`` of one piece in the middle, in a forward pass."""
-        if len(parts) != 1 or self.define.of:
+        if len(parts) != 1 or self.define.of or _empty(parts[0]):
             return False
         (piece,) = parts
         if not all(_is_range(sub) and sub.terms[0][1].literal == 1 for sub in piece.subs):
@@ -93,10 +108,12 @@ class _Assembly:
         if len({sub.terms[0][0] for sub in piece.subs}) < len(piece.subs):
             return False
         scope = self.speller.scope
-        widths = []
+        widths: list[str] = []
         for sub, extent in zip(piece.subs, self.define.target.shape, strict=True):
             (index, _), *_ = sub.terms
             assert isinstance(index, Index)
+            if not index.extent.at_least(0):
+                return False
             after = extent - sub.const - index.extent
             widths.append(f"({scope.size(sub.const)}, {scope.size(after)})")
         code = call("np.pad", self.full(piece).code, tuple_of(widths))
@@ -124,7 +141,7 @@ class _Assembly:
         """Emits one piece."""
         sign, body = split_sign(piece.body) if self.filled else (1, piece.body)
         place = views.place(self.speller, Access(self.define.target, piece.subs))
-        value = aligned(self.speller.value(body, Context((), place.indices)), place.indices)
+        value = aligned(self.speller.value(body, Context((), place.indices)), place.axes)
         op = ("+=" if sign > 0 else "-=") if self.filled else "="
         self.speller.scope.emit(f"{place.code} {op} {value.code}")
 

@@ -48,6 +48,7 @@ from ...ir.subscripts import (
     Subscript,
     at,
     bounds,
+    constant,
     inside,
 )
 from ...ir.walk import Tree, accesses
@@ -127,8 +128,7 @@ class Speller:
                 return self.sum(terms, context)
             case Mul(factors):
                 return self.product(factors, context)
-            case Power(base, exponent) if exponent < 0:
-                self.risk(context)
+            case Power(_, exponent) if exponent < 0:
                 one = Array(Code("1"), (), "weak int")
                 return self.divided(one, self.inverse(expr, context), context)
             case Power(base, exponent):
@@ -192,7 +192,7 @@ class Speller:
         """The sum of terms, one with a plus sign first."""
         signed = [split_sign(term) for term in terms]
         if not signed:
-            return number_array(Number(Fraction(0), ""))
+            return number_array(ZERO)
         first = next((n for n, (sign, _) in enumerate(signed) if sign > 0), 0)
         signed.insert(0, signed.pop(first))
         total: Array | None = None
@@ -217,15 +217,22 @@ class Speller:
         """The product of factors, selected by the guards among them."""
         guards = [f.cond for f in factors if isinstance(f, Guard)]
         others = [f for f in factors if not isinstance(f, Guard)]
+        decisions = {cond: self.decided(cond) for cond in guards}
+        if False in decisions.values():
+            return number_array(ZERO)
+        guards = [cond for cond in guards if decisions[cond] is None]
         if not guards:
             return self.plain_product(others, context)
+        factors = [*map(Guard, guards), *others]
         kinked = self.kinked(guards, others, context)
         if kinked is not None:
             return kinked
         if len([f for f in others if not isinstance(f, Number)]) == 1:
+            before = self.scope.kept()
             found = padding.padded_factors(self, factors)
             if found is not None and not found[1]:
                 return self.plain_product(found[0], context)
+            self.scope.restore(before)
         mask = self.all_conditions(guards, context)
         if not others:
             return mask
@@ -257,9 +264,10 @@ class Speller:
 
         It is multiplied by the mask where the value is finite anyway, which is much faster.
         """
-        if not value.weak and self.scope.facts.tame(factors, conds):
+        inside = all(padding.in_bounds(a) for factor in factors for a in accesses(factor))
+        if not value.weak and inside and self.scope.facts.tame(factors, conds):
             return self.operation("*", value, mask, context)
-        return self.where(mask, value, number_array(Number(Fraction(0), "")), context)
+        return self.where(mask, value, number_array(ZERO), context)
 
     def where(self, mask: Array, then: Array, other: Array, context: Context) -> Array:
         """``np.where(mask, then, other)``."""
@@ -284,7 +292,6 @@ class Speller:
                     coefficient *= value
                 case Power(_, exponent) if exponent < 0:
                     below.append(self.inverse(factor, context))
-                    self.risk(context)
                 case _:
                     above.append(self.value(factor, context))
         return self.quotient(coefficient, above, below, context)
@@ -348,6 +355,7 @@ class Speller:
 
     def inverse(self, power: Power, context: Context) -> Array:
         """What to divide by instead of multiplying by a power with a negative exponent."""
+        self.risk(context)
         if power.exponent == -1:
             return self.value(power.base, context)
         return self.value(Power(power.base, -power.exponent), context)
@@ -446,9 +454,8 @@ class Speller:
         return Array(binary(op, left.code, right.code), broadcast_axes([left, right]), "bool")
 
     def equality(self, sub: Subscript, context: Context) -> Array:
-        """The mask ``sub == 0``, spelled with a plus sign on both sides."""
-        left = Subscript(tuple(t for t in sub.terms if _positive(t[1])), size(0))
-        right = -(sub - left)
+        """The mask ``sub == 0``."""
+        left, right = _sides(sub, size(0))
         if not left.terms:
             left, right = right, left
         one, two = self.subscript(left, context), self.subscript(right, context)
@@ -456,20 +463,51 @@ class Speller:
 
     def range(self, sub: Subscript, extent: Size, context: Context) -> Array:
         """The mask ``0 <= sub < extent`` without a side that always holds."""
-        value = self.subscript(sub, context)
         low, high = bounds(sub)
         masks = []
-        if low is None or not low.at_least(0):
-            masks.append(value.with_code(binary(">=", value.code, Code("0")), dtype="bool"))
-        if high is None or not (extent - 1 - high).at_least(0):
-            limit = self.scope.size(extent)
-            masks.append(value.with_code(binary("<", value.code, limit), dtype="bool"))
-        if not masks:
-            return Array(Code("np.bool(True)"), (), "bool")
+        for holds, limit, op in (
+            (low is not None and low.at_least(0), size(0), ">="),
+            (high is not None and (extent - 1 - high).at_least(0), extent, "<"),
+        ):
+            if not holds:
+                left, right = _sides(sub, limit)
+                if not left.terms:
+                    left, right, op = right, left, TURNED[op]
+                one, two = self.subscript(left, context), self.subscript(right, context)
+                masks.append(self.comparison(op, one, two, context))
         return self.all_of(masks, context)
+
+    def decided(self, cond: Cond) -> bool | None:
+        """Whether a condition always or never holds; None if that depends."""
+        match cond:
+            case Zero(sub) if not sub.terms and sub.const.literal is not None:
+                return sub.const.literal == 0
+            case Inside(sub, extent) if self.scope.facts.inside(sub, extent):
+                return True
+            case Divides(divisor, _) if divisor.literal == 1:
+                return True
+            case Divides(divisor, sub) if not sub.terms:
+                rest = (sub.const % divisor).literal
+                return None if rest is None else rest == 0
+            case Or(conds):
+                found = self.decided(And(tuple(map(Not, conds))))
+                return None if found is None else not found
+            case Not(inner):
+                found = self.decided(inner)
+                return None if found is None else not found
+            case And(conds):
+                found_all = [self.decided(c) for c in conds]
+                if False in found_all:
+                    return False
+                return True if all(found_all) else None
+            case _:
+                return None
 
     def select(self, cond: Cond, then: Expr, other: Expr, context: Context) -> Array:
         """``then`` where the condition holds, else ``other``."""
+        decision = self.decided(cond)
+        if decision is not None:
+            return self.value(then if decision else other, context)
         padded = padding.padded_select(self, Select(cond, then, other))
         if padded is not None:
             return self.value(padded, context)
@@ -597,20 +635,20 @@ class Speller:
         name, self.target = self.target, ""
         return name or self.scope.names.fresh(wanted)
 
-    def zeros(self, tensor: Tensor) -> Code:
-        """Zeros like a tensor that will be filled."""
+    def zeros(self, tensor: Tensor, *, like: bool = True) -> Code:
+        """Zeros for a tensor that will be filled; laid out ``like`` another one if that will do."""
         scope = self.scope
-        for like in scope.named():
-            if like.shape == tensor.shape and like.dtype == tensor.dtype and like is not tensor:
-                if not like.name.endswith(LOCAL):
-                    return call("np.zeros_like", scope.read(like))
-        dtype = scope.dtype(tensor.dtype)
-        shape = tuple_of([str(scope.size(n)) for n in tensor.shape])
-        return call("np.zeros", shape, *([dtype] if dtype else []))
+        for other in scope.named() if like else ():
+            same = other.shape == tensor.shape and other.dtype == tensor.dtype
+            if same and other is not tensor and not other.name.endswith(LOCAL):
+                return call("np.zeros_like", scope.read(other))
+        named = {"dtype": dtype} if (dtype := scope.dtype(tensor.dtype)) else {}
+        sizes = [str(scope.size(n)) for n in tensor.shape]
+        return call("np.zeros", sizes[0] if len(sizes) == 1 else tuple_of(sizes), **named)
 
     def remember(self, define: Define) -> None:
         """Keeps what a statement reduces, for others that need the same."""
-        if isinstance(define.body, Reduce):
+        if isinstance(define.body, Reduce) and define.target in self.scope.arrays:
             self.done[define.body] = define.access
 
     @contextmanager
@@ -719,7 +757,7 @@ NEUTRAL = {
 }
 
 
-TURNED = {"<": ">", "<=": ">=", "==": "==", "!=": "!="}
+TURNED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "==": "==", "!=": "!="}
 
 
 def reduce_axes(op: str, body: Array, indices: Sequence[Index]) -> Array:
@@ -804,6 +842,15 @@ def split_sign(expr: Expr) -> tuple[int, Expr]:
         case _:
             pass
     return 1, expr
+
+
+def _sides(sub: Subscript, limit: Size) -> tuple[Subscript, Subscript]:
+    """``sub`` and ``limit`` with what is subtracted moved to the other side."""
+    left = Subscript(tuple(t for t in sub.terms if _positive(t[1])), size(0))
+    right = constant(limit - sub.const) - (sub - left - sub.const)
+    if right.terms and not _positive(right.const):
+        return left - right.const, right - right.const
+    return left, right
 
 
 def _positive(value: Size) -> bool:

@@ -48,7 +48,7 @@ class Facts:
     def learn(self, statements: Iterable[Define]) -> None:
         """Takes in what statements imply."""
         for define in statements:
-            if not self.finite(define.body):
+            if not self.finite(define.body, named=True):
                 self.wild.add(define.target)
             if self.positive(define.body):
                 self.above.add(define.target)
@@ -83,9 +83,10 @@ class Facts:
         guarded = {t for cond in conds for t in tensors(cond)}
         return all(self.finite(f) and not guarded & set(tensors(f)) for f in factors)
 
-    def finite(self, expr: Expr) -> bool:
+    def finite(self, expr: Expr, named: bool = False) -> bool:
         """Whether an expression is finite for finite inputs, as far as that is seen (overflow of products
-        and sums apart). A sum counts as finite: with an infinite term, little of what follows is."""
+        and sums apart). A sum that has a name counts as finite: with an infinite term, little of what
+        follows is."""
         match expr:
             case Number(_, special):
                 return not special
@@ -94,14 +95,14 @@ class Facts:
             case Access(tensor, _):
                 return tensor not in self.wild
             case Add(parts) | Mul(parts):
-                return all(map(self.finite, parts))
+                return all(self.finite(part, named) for part in parts)
             case Power(base, exponent):
                 whole = exponent.denominator == 1 and exponent >= 0
                 return self.finite(base) and (whole or self.positive(base))
             case Apply(function, args):
                 return function in FINITE and all(map(self.finite, args))
             case Reduce(op, _, _, body):
-                return op == "sum" or (op in ("max", "min") and self.finite(body))
+                return (named and op == "sum") or (op != "prod" and self.finite(body))
             case Select(_, then, other):
                 return self.finite(then) and self.finite(other)
 

@@ -101,6 +101,7 @@ def _padded_tensor(
 def padded_select(speller: Speller, expr: Select) -> Access | None:
     """``where(inside, X[...], number)`` as a read of a padded array."""
     conds = expr.cond.conds if isinstance(expr.cond, And) else (expr.cond,)
+    before = speller.scope.kept()
     if not isinstance(expr.then, Access) or not isinstance(expr.other, Number):
         return None
     if expr.then.tensor.kind != "float":
@@ -108,6 +109,7 @@ def padded_select(speller: Speller, expr: Select) -> Access | None:
     fill = {"": str(float(expr.other.value)), "inf": "np.inf", "-inf": "-np.inf", "nan": "np.nan"}
     found = padded(speller, expr.then, conds, fill[expr.other.special].removesuffix(".0"))
     if found is None or set(found[1]) != set(conds):
+        speller.scope.restore(before)
         return None
     return found[0]
 
@@ -120,6 +122,7 @@ def padded_factors(
     None where nothing is gained. What is read without a margin must be in bounds everywhere.
     """
     conds = [f.cond for f in factors if isinstance(f, Guard)]
+    before = speller.scope.kept()
     left = dict.fromkeys(conds)
     changed: list[Expr] = []
     for factor in factors:
@@ -132,6 +135,7 @@ def padded_factors(
     if len(left) == len(conds):
         return None
     if not all(in_bounds(access) for tree in (*changed, *left) for access in accesses(tree)):
+        speller.scope.restore(before)
         return None
     return changed, list(left)
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ...ir.expr import Add, Cond, Divides, Expr, Guard, Inside, Mul, Zero, mul
+from ...ir.expr import Access, Add, Cond, Divides, Expr, Guard, Inside, Mul, Zero, mul
 from ...ir.sizes import Size, size
-from ...ir.subscripts import Index, Subscript, at, indices_of, map_indices, reduced
-from ...ir.walk import map_subscripts, substitute
+from ...ir.subscripts import Index, Subscript, at, constant, indices_of, map_indices, reduced
+from ...ir.walk import accesses, lookups, map_subscripts, substitute
 from .facts import Facts
 
 
@@ -148,10 +148,15 @@ class _Places:
             own = indices_of(rest)
             if index in own or not set(own) <= set(self.free()):
                 continue
-            if self.facts.inside(place, index.extent):
+            reads = [access for atom in lookups(place) for access in accesses(atom)]
+            if self.facts.inside(place, index.extent) and all(map(self._in_bounds, reads)):
                 self.put(index, place, cond)
                 return True
         return False
+
+    def _in_bounds(self, access: Access) -> bool:
+        shape = access.tensor.shape
+        return all(self.facts.inside(s, n) for s, n in zip(access.subs, shape, strict=True))
 
     def divisor(self, cond: Cond) -> bool:
         """``[s | i + k]`` leaves every s-th place."""
@@ -166,7 +171,7 @@ class _Places:
             return False
         first = -shift * factor % step
         count = (index.extent - first + step - 1) // step
-        self.put(index, at(Index(index.name, count)) * step + first, cond)
+        self.put(index, _over(index, count) * step + first, cond)
         return True
 
     def range(self, cond: Cond) -> bool:
@@ -180,8 +185,13 @@ class _Places:
         if found is None:
             return False
         low, high = found
-        self.put(index, at(Index(index.name, high - low)) + low, cond)
+        self.put(index, _over(index, high - low) + low, cond)
         return True
+
+
+def _over(index: Index, count: Size) -> Subscript:
+    """An index like ``index`` with another extent; 0 if it has only that value."""
+    return constant(0) if count.literal == 1 else at(Index(index.name, count))
 
 
 def _single(sub: Subscript) -> Index | None:
@@ -210,4 +220,4 @@ def _between(low: Size, high: Size, count: Size) -> tuple[Size, Size] | None:
         high = count
     elif not (count - high).at_least(0):
         return None
-    return low, high
+    return low, low if (low - high).at_least(0) else high

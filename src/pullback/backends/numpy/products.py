@@ -44,27 +44,29 @@ def contract(speller: Speller, expr: Reduce, context: Context) -> Array | None:
     found = padding.padded_factors(speller, factors)
     if found is not None:
         factors = [*found[0], *map(Guard, found[1])]
-    if any(isinstance(f, Guard) for f in factors) and not _maskable(factors):
-        return None
     outside = [f for f in factors if not any(i in bound for i in free_indices(f))]
     factors = [f for f in factors if any(i in bound for i in free_indices(f))]
     if len(factors) == 1 and isinstance(factors[0], Power) and factors[0].exponent == 2:
         base = factors[0].base
         if isinstance(base, Access) and set(free_indices(base)) == set(bound):
             factors = [base, base]
-    if not factors:
+    if not any(not isinstance(f, Guard) for f in factors):
         return None
-    inner = context.within(bound)
-    parts = _masked(speller, factors, inner)
+    guards = [f.cond for f in outside if isinstance(f, Guard)]
+    context = context.under(*guards)
+    parts = _masked(speller, factors, context.within(bound))
     if parts is None:
         return None
+    total = _Contraction(speller, bound, context).all(parts)
     absent = [i for i in bound if not any(i in p.axes for p in parts)]
-    sums = _Contraction(speller, bound, context)
-    total = sums.all(parts)
-    if not absent and not outside:
-        return total
-    sizes = [SizeOf(i.extent) for i in absent]
-    return _times(speller, [*outside, *sizes], total, context)
+    rest = [f for f in outside if not isinstance(f, Guard)]
+    rest += [SizeOf(i.extent) for i in absent if i.extent.literal != 1]
+    if rest:
+        total = _times(speller, rest, total, context)
+    if guards:
+        mask = speller.all_conditions(guards, context)
+        total = speller.selected(mask, total, guards, [*rest, *factors], context)
+    return total
 
 
 def _times(speller: Speller, factors: Sequence[Expr], total: Array, context: Context) -> Array:
@@ -92,10 +94,6 @@ def flat_factors(expr: Expr) -> list[Expr]:
         guarded = any(isinstance(f, Guard) for f in nested) and isinstance(factor, Mul)
         found.extend([factor] if guarded else nested)
     return found
-
-
-def _maskable(factors: Sequence[Expr]) -> bool:
-    return any(not isinstance(f, Guard) for f in factors)
 
 
 def _masked(

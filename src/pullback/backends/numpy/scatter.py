@@ -22,7 +22,7 @@ from ...ir.expr import (
 from ...ir.program import Define
 from ...ir.sizes import Size, size
 from ...ir.subscripts import Index, Quotient, Subscript, at, constant, indices_of, reduced
-from ...ir.walk import accesses, free_indices, nodes, substitute
+from ...ir.walk import accesses, free_indices, nodes, substitute, tensors
 from . import padding, views
 from .arrays import Array, aligned
 from .assign import assign
@@ -53,9 +53,9 @@ class Spread:
 
 def scattered(speller: Speller, define: Define, name: str) -> bool:
     """Spells a statement as sums into computed places; False if it isn't of that kind."""
-    if not _wanted(define):
-        return False
-    body = define.scatter if define.scatter is not None else define.body
+    body = define.body
+    if define.scatter is not None and set(tensors(define.scatter)) <= set(tensors(body)):
+        body = define.scatter
     terms = body.terms if isinstance(body, Add) else (body,)
     spreads = [_spread(term, define.indices) for term in terms]
     found = [s for s in spreads if s is not None]
@@ -70,6 +70,7 @@ def scattered(speller: Speller, define: Define, name: str) -> bool:
     margins = work.margins([s for s in found if not s.looked_up])
     if margins is None:
         return False
+    speller.claim("")
     work.start(dense, margins, found)
     for plan in plans:
         assert plan is not None
@@ -78,15 +79,18 @@ def scattered(speller: Speller, define: Define, name: str) -> bool:
     return True
 
 
-def _wanted(define: Define) -> bool:
-    """Whether some condition ties a target's index to an index that is summed over."""
-    if define.scatter is not None and any(
+def reads_quotients(define: Define) -> bool:
+    """Whether a statement reads repeated elements, and there is another form of it."""
+    return define.scatter is not None and any(
         isinstance(atom, Quotient)
         for access in accesses(define.body)
         for sub in access.subs
         for atom, _ in sub.terms
-    ):
-        return True
+    )
+
+
+def ties(define: Define) -> bool:
+    """Whether some condition ties a target's index to an index that is summed over."""
     for node in nodes(define.body):
         if not isinstance(node, Reduce) or node.op != "sum":
             continue
@@ -94,8 +98,8 @@ def _wanted(define: Define) -> bool:
             match factor:
                 case Guard(Zero(sub) | Inside(sub, _) | Divides(_, sub)):
                     own = indices_of(sub)
-                    ties = any(i in node.indices for i in own)
-                    if ties and any(i in define.indices for i in own):
+                    tied = any(i in node.indices for i in own)
+                    if tied and any(i in define.indices for i in own):
                         return True
                 case _:
                     pass
@@ -123,7 +127,9 @@ def _spread(term: Expr, indices: Sequence[Index]) -> Spread | None:
         subs.append(solved.get(index, at(index)))
     if not solved:
         return None
-    left = [c for c in conds if not (isinstance(c, Inside) and c.sub in solved.values())]
+    left = conds
+    if all(padding.in_bounds(access) for factor in others for access in accesses(factor)):
+        left = [c for c in conds if not (isinstance(c, Inside) and c.sub in solved.values())]
     return Spread(
         bound,
         tuple(i.extent for i in indices),
@@ -180,7 +186,7 @@ class Taps:
             )
             slot = views.place(speller, Access(work.buffer, subs))
             value = speller.value(substitute(body, here), Context((), slot.indices))  # type: ignore[arg-type]
-            code = aligned(value, slot.indices).code
+            code = aligned(value, slot.axes).code
             speller.scope.emit(f"{slot.code} {'=' if work.once else '+='} {code}")
 
 
@@ -225,21 +231,24 @@ class Places:
         """Emits an assignment, or ``np.add.at`` on the flattened array."""
         speller, spread = work.speller, self.spread
         body = total(self.rest, mul(*map(Guard, spread.conds), *spread.factors))
-        target = Access(work.buffer, spread.subs)
+        subs = tuple(sub + m.low for sub, m in zip(spread.subs, work.low, strict=True))
+        target = Access(work.buffer, subs)
         if self.once:
             with speller.grid(tuple(dict.fromkeys(i for s in spread.subs for i in indices_of(s)))):
                 slot = views.place(speller, target)
-            value = aligned(speller.value(body, Context((), slot.indices)), slot.indices)
+            value = aligned(speller.value(body, Context((), slot.indices)), slot.axes)
             speller.scope.emit(f"{slot.code} {'=' if work.once else '+='} {value.code}")
             return
         frame = tuple(dict.fromkeys(i for sub in spread.subs for i in indices_of(sub)))
         context = Context((), frame)
         value = aligned(speller.value(body, context), frame)
         with speller.grid(frame):
-            places = [aligned(speller.subscript(s, context), frame) for s in spread.subs]
-        name = work.name
-        if len(places) == 1 and value.axes == places[0].axes:
-            speller.scope.emit(f"np.add.at({name}, {places[0].code}, {value.code})")
+            places = [aligned(speller.subscript(s, context), frame) for s in subs]
+        name = str(speller.scope.read(work.buffer))
+        if not work.flat or (len(places) == 1 and value.axes == places[0].axes):
+            where = ", ".join(str(place.code) for place in places)
+            where = f"({where})" if len(places) > 1 else where
+            speller.scope.emit(f"np.add.at({name}, {where}, {value.code})")
             return
         if len(places) == 1:
             place = places[0].code
@@ -259,6 +268,8 @@ def _places(speller: Speller, spread: Spread) -> Places | None:
     facts = speller.scope.facts
     shape = zip(spread.subs, spread.shape, strict=True)
     if not all(facts.inside(sub, extent) for sub, extent in shape):
+        return None
+    if not all(padding.in_bounds(a) for sub in spread.subs for a in accesses(Zero(sub))):
         return None
     used: set[Index] = {i for sub in spread.subs for i in indices_of(sub)}
     rest = tuple(i for i in spread.bound if i not in used)
@@ -290,6 +301,7 @@ class _Scatter:
     name: str
     low: tuple[Margin, ...] = ()
     once: bool = False
+    flat: bool = False  # whether the target is known to be contiguous
 
     def __post_init__(self) -> None:
         self.buffer = self.define.target
@@ -328,12 +340,16 @@ class _Scatter:
             self.buffer = Tensor(f"{target.name}_pad", shape, target.dtype)
             scope.bind(self.buffer)
         if dense and not padded:
+            self.speller.claim(self.name)
             assign(self.speller, self.name, Add(tuple(dense)), self.define, fresh=True)
+            self.speller.claim("")
             return
         self.dense = dense
         self.once = len(spreads) == 1 and not dense and self._apart(spreads[0])
         self.speller.claim("")  # from here on the name stands for the array that is added to
-        scope.emit(f"{scope.read(self.buffer)} = {self.speller.zeros(self.buffer)}")
+        self.flat = any(s.looked_up for s in spreads)
+        zeros = self.speller.zeros(self.buffer, like=not self.flat)
+        scope.emit(f"{scope.read(self.buffer)} = {zeros}")
 
     def _apart(self, spread: Spread) -> bool:
         """Whether every place is written at most once."""

@@ -13,7 +13,7 @@ from .assembly import assembled
 from .assign import assign, finished, is_a
 from .code import method
 from .expressions import Context, Speller
-from .scatter import scattered
+from .scatter import reads_quotients, scattered, ties
 from .scope import Pending, Scope
 
 
@@ -36,6 +36,7 @@ def statement(speller: Speller, define: Define, *, final: bool, once: bool) -> N
         lines = scope.lines[start:]
         repeated = [t for t in inlined if inlined.count(t) > 1]
         if not repeated and (not inlined or all(len(line) <= WIDTH for line in lines)):
+            speller.remember(define)
             return
         longest = max(inlined, key=lambda t: len(str(scope.pending[t].array.code)))
         scope.restore(before)
@@ -63,11 +64,14 @@ def _spell(speller: Speller, define: Define, final: bool, wait: bool) -> None:
         return
     name = scope.bind(define.target)
     speller.claim(name)
-    if scattered(speller, define, name) or assembled(speller, define, name):
+    if ties(define) and scattered(speller, define, name):
+        return
+    if assembled(speller, define, name):
+        return
+    if reads_quotients(define) and scattered(speller, define, name):
         return
     value = assign(speller, name, define.body, define, fresh=final)
     scope.arrays[define.target] = replace(scope.arrays[define.target], dtype=value.dtype)
-    speller.remember(define)
 
 
 def _waits(speller: Speller, define: Define) -> bool:

@@ -46,7 +46,8 @@ def reduced(speller: Speller, expr: Reduce, context: Context) -> Array | None:
         return None
     scope = speller.scope
     name = speller.fresh_name("total")
-    dtype = scope.dtype(array.dtype)
+    kind = "int64" if array.dtype == "bool" and expr.op in ("sum", "prod") else array.dtype
+    dtype = scope.dtype(kind)
     function, *fill = START[expr.op]
     named = {"dtype": dtype} if dtype else {}
     scope.emit(f"{name} = {call(function, scope.shape(frame), *fill, **named)}")
@@ -55,7 +56,7 @@ def reduced(speller: Speller, expr: Reduce, context: Context) -> Array | None:
         value = speller.value(substitute(body, here), context)  # type: ignore[arg-type]
         code = aligned(value, frame).code
         scope.emit(UPDATE[expr.op].format(name=name, value=code))
-    return Array(leaf(Code(name)), frame, array.dtype)
+    return Array(leaf(Code(name)), frame, kind)
 
 
 UPDATE = {
