@@ -78,7 +78,7 @@ def by_autograd(contest: Contest, arguments: Sequence[Any], upstream: Any) -> Th
 
 def agree(results: Sequence[Any]) -> None:
     """Raises unless all contenders found the same gradients."""
-    first, *others = (list(r.values()) if isinstance(r, dict) else list(r) for r in results)
+    first, *others = (r if isinstance(r, tuple) else (r,) for r in results)
     for other in others:
         for a, b in zip(first, other, strict=True):
             np.testing.assert_allclose(a, b, rtol=1e-7, atol=1e-9)
