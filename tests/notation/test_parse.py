@@ -317,7 +317,7 @@ REFUSED = [
     ("Y[i:2-3] = 1", "negative", "2-3", ""),
     ("Y: complex64[i:3] = 1", "unknown dtype", "complex64", "two arrays"),
     ("Y = 1/0", "division by zero", "0", ""),
-    ("return Y", "defines nothing", "", ""),
+    ("return Y", "not defined", "Y", ""),
     ("Y = 1; return Z", "not defined", "Z", ""),
     ("Y = 1; return Y; return Y", "second return", "return Y", ""),
     ("", "defines nothing", "", ""),
@@ -406,6 +406,9 @@ INSIDE = [
     "X[N]; Y[i:M] = [i < N]*X[i]",
     "X[N]; Y[i:N,j:N] = [i = j+1]*X[j+1]",
     "X[N]; Y[i:N] = X[0]*X[N-1]",
+    "X[N]; Y[i:N] = [X[i+1] > 0]*X[i+1]*[i+1 < N]",
+    "X[H,D]; Y[i:H*D] = [i+D < H*D]*X[i//D+1, i%D]",
+    "X[N]; return X",
 ]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -27,6 +27,7 @@ from ..ir.expr import (
     Tensor,
     Zero,
 )
+from ..ir.interpret import in_order
 from ..ir.sizes import FloorQuotient, Size
 from ..ir.subscripts import (
     Index,
@@ -59,9 +60,12 @@ def inside(sub: Subscript, extent: Size, facts: Facts = (), scope: tuple[Index, 
         candidates.append(simpler)
     for one in candidates:
         lows, highs = [one], [constant(extent - 1) - one]
-        if isinstance(one.atom, Quotient):  # v//d < e exactly where v < e*d
-            lows.append(one.atom.value)
-            highs.append(constant(extent * one.atom.divisor - 1) - one.atom.value)
+        for atom, n in one.terms:
+            if isinstance(atom, Quotient) and n.literal == 1:
+                # v//d + r < e exactly where v + r*d < e*d
+                whole = atom.value + (one - at(atom)) * atom.divisor
+                lows.append(whole)
+                highs.append(constant(extent * atom.divisor - 1) - whole)
         if any(nonnegative(low, known, positive) for low in lows) and any(
             nonnegative(high, known, positive) for high in highs
         ):
@@ -186,7 +190,7 @@ def _visit(node: Tree, scope: tuple[Index, ...], facts: Facts) -> Iterator[Stray
             yield from _stray_axes(node, scope, facts)
         case Mul(factors):
             guards = tuple(f.cond for f in factors if isinstance(f, Guard))
-            yield from _in_turn(guards, scope, facts)
+            yield from _in_turn(in_order(guards), scope, facts)
             inner = (*facts, *(fact for cond in guards for fact in facts_of(cond)))
             for factor in factors:
                 if not isinstance(factor, Guard):
@@ -195,7 +199,7 @@ def _visit(node: Tree, scope: tuple[Index, ...], facts: Facts) -> Iterator[Stray
             yield from _in_turn(conds, scope, facts)
         case Reduce(_, indices, domain, body) | Arg(_, indices, _, domain, body):
             wider = (*scope, *indices)
-            yield from _in_turn(domain, wider, facts)
+            yield from _in_turn(in_order(domain), wider, facts)
             inner = (*facts, *(fact for cond in domain for fact in facts_of(cond)))
             yield from _visit(body, wider, inner)
         case Select(cond, then, other):
@@ -207,7 +211,7 @@ def _visit(node: Tree, scope: tuple[Index, ...], facts: Facts) -> Iterator[Stray
                 yield from _visit(child, scope, facts)
 
 
-def _in_turn(conds: tuple[Cond, ...], scope: tuple[Index, ...], facts: Facts) -> Iterator[Stray]:
+def _in_turn(conds: Sequence[Cond], scope: tuple[Index, ...], facts: Facts) -> Iterator[Stray]:
     for cond in conds:
         yield from _visit(cond, scope, facts)
         facts = (*facts, *facts_of(cond))

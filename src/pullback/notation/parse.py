@@ -100,7 +100,7 @@ class _Program:
         for number, line in enumerate(self.lines):
             if isinstance(line, Definition):
                 self.define(number, line)
-        if not self.statements:
+        if not self.statements and not any(isinstance(line, Return) for line in self.lines):
             raise NotationError(
                 "the text defines nothing", where=where(self.names.text, 0),
                 expected="name[indices] = expression",
