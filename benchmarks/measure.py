@@ -13,11 +13,32 @@ Thunk = Callable[[], object]
 
 @dataclass(frozen=True)
 class Timing:
-    """Seconds a call: the median, least and greatest of the rounds."""
+    """Seconds a call, a figure a round."""
 
-    median: float
-    least: float
-    greatest: float
+    rounds: tuple[float, ...]
+
+    @property
+    def median(self) -> float:
+        """The median of the rounds."""
+        return statistics.median(self.rounds)
+
+    @property
+    def least(self) -> float:
+        """The least of the rounds."""
+        return min(self.rounds)
+
+    @property
+    def greatest(self) -> float:
+        """The greatest of the rounds."""
+        return max(self.rounds)
+
+    def ratio(self, other: Timing) -> float:
+        """How many times longer this took: the median over the rounds, each with its own ratio.
+
+        What disturbs a round disturbs both, so that this is steadier than a ratio of medians.
+        """
+        pairs = zip(self.rounds, other.rounds, strict=True)
+        return statistics.median(mine / theirs for mine, theirs in pairs)
 
     def __str__(self) -> str:
         return f"{shown(self.median)} ({shown(self.least)} to {shown(self.greatest)})"
@@ -35,11 +56,6 @@ def shown(seconds: float) -> str:
     return f"{seconds * 1e6:.3g} µs"
 
 
-def timing(seconds: list[float]) -> Timing:
-    """The summary of some measured times."""
-    return Timing(statistics.median(seconds), min(seconds), max(seconds))
-
-
 def in_turns(
     contenders: Mapping[str, Thunk], rounds: int = 9, at_least: float = 0.02, gap: float = 0.02
 ) -> dict[str, Timing]:
@@ -55,7 +71,7 @@ def in_turns(
         for name in names if turn % 2 else reversed(names):
             time.sleep(gap)
             seconds[name].append(_once(contenders[name], repeats[name]))
-    return {name: timing(found) for name, found in seconds.items()}
+    return {name: Timing(tuple(found)) for name, found in seconds.items()}
 
 
 def _repeats(thunk: Thunk, at_least: float) -> int:

@@ -17,7 +17,7 @@ import pullback
 from tests.handwritten import Form
 
 from .forms import CONTESTS, Contest
-from .measure import Thunk, Timing, in_turns, timing
+from .measure import Thunk, Timing, in_turns
 from .tables import Result, plain
 
 
@@ -97,9 +97,9 @@ def contest(
     times = in_turns(thunks, rounds)
     row: dict[str, Any] = {"form": form.name, "elements": sum(map(np.size, arguments))}
     row |= {name: plain(found) for name, found in times.items()}
-    mine = times["pullback"].median
+    mine = times["pullback"]
     row |= {
-        f"{name} / pullback": found.median / mine
+        f"{name} / pullback": found.ratio(mine)
         for name, found in times.items()
         if name != "pullback"
     }
@@ -125,8 +125,8 @@ def forms(rounds: int) -> Result:
         (
             "Forward and backward together, float64, an arbitrary cotangent, gradients of all",
             "float arguments. autograd runs the same program; for convolution and pooling one that",
-            "stacks strided slices. A ratio above 1 means that pullback is faster. Deriving and",
-            "compiling are not in the times.",
+            "stacks strided slices. A ratio is the median over the rounds; above 1 means that",
+            "pullback is faster. Deriving and compiling are not in the times.",
         ),
         ("form", "elements", "pullback", "autograd", "autograd / pullback"),
         rows,
@@ -152,7 +152,7 @@ def handwritten(rounds: int) -> Result:
         "Generated NumPy against hand-written NumPy",
         (
             "Forward and backward together, float64; the pairs are in tests/handwritten/.",
-            "A ratio above 1 means that pullback is faster.",
+            "A ratio is the median over the rounds; above 1 means that pullback is faster.",
         ),
         ("form", "elements", "pullback", "by hand", "by hand / pullback"),
         rows,
@@ -197,7 +197,7 @@ def derive(rounds: int) -> Result:
         found = [_probed(case) for _ in range(max(3, rounds // 2))]
         row: dict[str, Any] = {"case": case, "limit": LIMITS[case]}
         for key in ("cold", "warm", "source"):
-            row[key] = plain(timing([f[key] for f in found]))
+            row[key] = plain(Timing(tuple(f[key] for f in found)))
         row["limit / warm"] = float(LIMITS[case][:-2]) / row["warm"]["median"]
         rows.append(row)
     return Result(
@@ -234,7 +234,7 @@ def imports(rounds: int) -> Result:
             [sys.executable, "-c", code], capture_output=True, text=True, check=True
         )
         found.append([float(part) for part in done.stdout.split()])
-    package, first = (timing(list(column)) for column in zip(*found, strict=True))
+    package, first = (Timing(tuple(column)) for column in zip(*found, strict=True))
     rows: list[dict[str, Any]] = [
         _import_row("import pullback", package),
         _import_row("import pullback; pullback.derive", first),

@@ -19,9 +19,9 @@ class Result:
     rows: list[dict[str, Any]]
 
 
-def plain(timing: Timing) -> dict[str, float]:
+def plain(timing: Timing) -> dict[str, Any]:
     """A timing as JSON holds it, in seconds."""
-    return {"median": timing.median, "least": timing.least, "greatest": timing.greatest}
+    return {"median": timing.median, "rounds": list(timing.rounds)}
 
 
 def markdown(name: str, result: Result, about: Mapping[str, str]) -> str:
@@ -39,5 +39,5 @@ def markdown(name: str, result: Result, about: Mapping[str, str]) -> str:
 
 def _cell(value: Any) -> str:
     if isinstance(value, dict):
-        return str(Timing(**value))
+        return str(Timing(tuple(value["rounds"])))
     return f"{value:.2f}" if isinstance(value, float) else str(value)

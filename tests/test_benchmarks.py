@@ -1,0 +1,63 @@
+"""The benchmarks measure what they say; the models are good for deriving."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import pullback
+from benchmarks.forms import CONTESTS, Contest, under
+from benchmarks.measure import Timing, in_turns
+from benchmarks.models import mlp, mlp_arguments, transformer, transformer_arguments
+
+CONTEST = pytest.mark.parametrize("contest", CONTESTS, ids=lambda contest: contest.form.name)
+
+
+@CONTEST
+def test_large_sizes_are_large(contest: Contest) -> None:
+    form = contest.form
+    arguments = form.arguments(form.large)
+    assert sum(map(np.size, arguments)) >= 1e5
+
+
+@CONTEST
+def test_the_rival_computes_the_same(contest: Contest) -> None:
+    form = contest.form
+    arguments = form.arguments(form.small)
+    rival = contest.rival_program(np)
+    np.testing.assert_allclose(rival(*arguments), form.value(*arguments), rtol=1e-12)
+
+
+def test_under_swaps_the_module_and_leaves_the_function() -> None:
+    class Doubling:
+        tanh = staticmethod(lambda x: 2 * x)
+
+    tanh = next(c.form.value for c in CONTESTS if c.form.name == "tanh")
+    assert under(Doubling, tanh)(3.0) == 6.0
+    assert tanh(0.0) == 0.0
+
+
+def test_a_ratio_is_that_of_the_rounds() -> None:
+    assert Timing((2.0, 20.0, 3.0)).ratio(Timing((1.0, 10.0, 1.0))) == 2.0
+
+
+def test_contenders_are_called_in_turns() -> None:
+    calls: list[str] = []
+    found = in_turns(
+        {"a": lambda: calls.append("a"), "b": lambda: calls.append("b")},
+        rounds=3,
+        at_least=0.0,
+        gap=0.0,
+    )
+    assert calls[-6:] == ["b", "a", "a", "b", "b", "a"]
+    assert {name: len(timing.rounds) for name, timing in found.items()} == {"a": 3, "b": 3}
+
+
+@pytest.mark.parametrize(
+    ("model", "arguments"),
+    [(mlp, mlp_arguments(3)), (transformer, transformer_arguments(1))],
+    ids=["MLP", "transformer"],
+)
+def test_gradients_of_models_fit_differences(model, arguments) -> None:  # type: ignore[no-untyped-def]
+    report = pullback.check_grads(lambda *given: (model(*given) ** 2).sum(), arguments)
+    report.raise_if_failed()
