@@ -40,7 +40,7 @@ from ..ir.program import Define
 from ..ir.sizes import FloorQuotient, Size
 from ..ir.subscripts import Index, Lookup, Quotient, Remainder, Subscript, SubscriptAtom, constant
 from .bounds import one_sided
-from .grammar import AND, ATOM, COMPARE, LOOSEST, NOT, OR, POWER, PRODUCT, SUM, UNARY
+from .levels import AND, ATOM, COMPARE, LOOSEST, NOT, OR, POWER, PRODUCT, SUM, UNARY
 from .spell import sides
 
 Displayed = Define | Expr | Cond | Subscript | Size

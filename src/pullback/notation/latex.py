@@ -7,8 +7,8 @@ from fractions import Fraction
 
 from ..functions import TABLE
 from .display import Display, Displayed
-from .grammar import ATOM, LOOSEST, POWER, PRODUCT
 from .letters import ACCENTS, COMMANDS, GREEK, letter
+from .levels import ATOM, LOOSEST, POWER, PRODUCT
 from .spell import show_magnitude
 
 REDUCTIONS = {

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from fractions import Fraction
 
 from .display import Display, Displayed
-from .grammar import ATOM, POWER, PRODUCT
 from .letters import ACCENTS, GREEK, letter
+from .levels import ATOM, POWER, PRODUCT
 from .spell import show_magnitude
 
 SUPERSCRIPTS = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")

@@ -26,8 +26,8 @@ from .arrays import (
     Whole,
 )
 from .display import Display
-from .grammar import PRODUCT, UNARY
 from .latex import Latex
+from .levels import PRODUCT, UNARY
 from .terminal import Terminal
 
 SUM, TIMES, ATOM = 0, 1, 2
