@@ -153,6 +153,7 @@ DIMENSIONS = [
     ("db[m] = sum(n) dY[n,m]", "db (M) = dYᵀ (M×N) · 𝟏 (N)"),
     ("Y[n,c] = P[n,c]*S[n,c]", "Y (N×C) = P (N×C) ∘ S (N×C)"),
     ("Y[i] = max(p:2) X[2*i+p]", "Y (I//2) from X (I), over p (2)"),
+    ("Y[i,j] = max(p:2) X[2*i+p,j]", "Y ((I//2)×J) from X (I×J), over p (2)"),
     ("T[i:3] = i", "T (3) from sizes only"),
 ]
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from pullback.errors import LimitError, NotationError, PullbackError, ShapeError
 from pullback.ir.expr import (
@@ -37,6 +40,7 @@ from pullback.ir.interpret import run
 from pullback.ir.sizes import size
 from pullback.ir.subscripts import Index, Lookup, at, constant
 from pullback.notation.parse import parse
+from pullback.notation.plain import show
 
 N = size("N")
 i, j = at(Index("i", N)), at(Index("j", N))
@@ -469,6 +473,22 @@ def test_constants_stand_for_numbers_only_where_nothing_else_has_the_name() -> N
         (number(2), Access(Tensor("pi", ()), ()))
     )
     assert parse("e = 3; Y = e").statements[1].body is Access(Tensor("e", ()), ())
+
+
+WORDS = st.one_of(
+    st.sampled_from(list("XyijnN012[](),:;+-*/%^<>=`#~é \n")),
+    st.sampled_from(["1e-5", "//", "**", "<=", "==", "and", "or", "not", "if", "of", "inf", "pi"]),
+    st.sampled_from(["where(", "sum(n) ", "max(", "argmax(", "pad(X,0)", "index(", "value("]),
+    st.sampled_from(["X[i]", "Y[i] = ", "[i = j]", "X[N]\n", "(h,d)", "return ", "size "]),
+)
+
+
+@given(st.lists(WORDS, max_size=14).map("".join))
+@settings(max_examples=300)
+def test_any_text_is_a_program_or_an_error_of_the_package(text: str) -> None:
+    with contextlib.suppress(PullbackError):
+        program = parse("Y[i] = " + text)
+        assert parse(show(program)).outputs == program.outputs
 
 
 def test_limit_errors_are_errors_of_the_package() -> None:

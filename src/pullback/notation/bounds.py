@@ -27,7 +27,6 @@ from ..ir.expr import (
     Tensor,
     Zero,
 )
-from ..ir.interpret import in_order
 from ..ir.sizes import FloorQuotient, Size
 from ..ir.subscripts import (
     Index,
@@ -42,7 +41,7 @@ from ..ir.subscripts import (
     is_name,
     reduced,
 )
-from ..ir.walk import Tree, children, subscripts
+from ..ir.walk import Tree, accesses, children, subscripts
 
 MAX_FACTS = 12
 
@@ -190,7 +189,7 @@ def _visit(node: Tree, scope: tuple[Index, ...], facts: Facts) -> Iterator[Stray
             yield from _stray_axes(node, scope, facts)
         case Mul(factors):
             guards = tuple(f.cond for f in factors if isinstance(f, Guard))
-            yield from _in_turn(in_order(guards), scope, facts)
+            yield from _in_turn(_in_order(guards), scope, facts)
             inner = (*facts, *(fact for cond in guards for fact in facts_of(cond)))
             for factor in factors:
                 if not isinstance(factor, Guard):
@@ -199,7 +198,7 @@ def _visit(node: Tree, scope: tuple[Index, ...], facts: Facts) -> Iterator[Stray
             yield from _in_turn(conds, scope, facts)
         case Reduce(_, indices, domain, body) | Arg(_, indices, _, domain, body):
             wider = (*scope, *indices)
-            yield from _in_turn(in_order(domain), wider, facts)
+            yield from _in_turn(_in_order(domain), wider, facts)
             inner = (*facts, *(fact for cond in domain for fact in facts_of(cond)))
             yield from _visit(body, wider, inner)
         case Select(cond, then, other):
@@ -209,6 +208,11 @@ def _visit(node: Tree, scope: tuple[Index, ...], facts: Facts) -> Iterator[Stray
         case _:
             for child in children(node):
                 yield from _visit(child, scope, facts)
+
+
+def _in_order(conds: Sequence[Cond]) -> list[Cond]:
+    """Conditions that read no array first, as everything that runs a program takes them."""
+    return sorted(conds, key=lambda cond: bool(accesses(cond)))
 
 
 def _in_turn(conds: Sequence[Cond], scope: tuple[Index, ...], facts: Facts) -> Iterator[Stray]:

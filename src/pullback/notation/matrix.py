@@ -58,6 +58,7 @@ from .arrays import (
     transposed,
 )
 from .program_sizes import tree_sizes
+from .spell import show_dimensions
 from .whole import LatexArrays, PlainArrays
 
 
@@ -143,15 +144,14 @@ def dimension_analysis(statement: Define) -> str:
         return PlainArrays(shapes=True).equation(form.target, form.value)
     parts = ", ".join(_with_shape(tensor) for tensor in tensors(statement.body))
     summed = bound_indices(statement.body)
-    over = ", ".join(f"{index.name} ({index.extent})" for index in summed)
+    over = ", ".join(f"{index.name} ({show_dimensions([index.extent])})" for index in summed)
     return f"{_with_shape(statement.target)} from {parts or 'sizes only'}" + (
         f", over {over}" if over else ""
     )
 
 
 def _with_shape(tensor: Tensor) -> str:
-    shape = "×".join(map(str, tensor.shape)) or "scalar"
-    return f"{tensor.name} ({shape})"
+    return f"{tensor.name} ({show_dimensions(tensor.shape)})"
 
 
 def _agrees(form: MatrixForm) -> bool:

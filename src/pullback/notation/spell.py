@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -54,6 +54,17 @@ def _scientific(digits: str, exponent: int) -> str:
         return f"{short[:point]}.{short[point:]}"
     mantissa = short[0] + (f".{short[1:]}" if short[1:] else "")
     return f"{mantissa}e{point - 1}"
+
+
+def show_dimensions(shape: Sequence[Size | None]) -> str:
+    """A shape as a reader sees it, ``N×(H//2)``; None is an axis of one.
+
+    >>> show_dimensions([size("N"), size("H") // 2])
+    'N×(H//2)'
+    """
+    dims = ["1" if form is None else Spelling().size(form) for form in shape]
+    many = len(dims) > 1
+    return "×".join(f"({d})" if many and not d.isalnum() else d for d in dims) or "scalar"
 
 
 def is_fraction(value: Number) -> bool:

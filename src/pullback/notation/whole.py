@@ -28,6 +28,7 @@ from .arrays import (
 from .display import Display
 from .latex import Latex
 from .levels import PRODUCT, UNARY
+from .spell import show_dimensions
 from .terminal import Terminal
 
 SUM, TIMES, ATOM = 0, 1, 2
@@ -116,8 +117,9 @@ class ArraysText(ABC):
         axes: list[Axis] = [axis for axis in (node.row, node.col) if axis is not None]
         if isinstance(node, Transposed) and node.row is None:
             axes = [None, *axes]
-        sizes = "×".join("1" if axis is None else str(axis.extent) for axis in axes) or "scalar"
-        return f"{text} ({sizes})"
+        return (
+            f"{text} ({show_dimensions([None if axis is None else axis.extent for axis in axes])})"
+        )
 
     @abstractmethod
     def whole(self, node: Whole) -> str: ...
