@@ -282,11 +282,14 @@ def _canonical(value: Term) -> Term:
         flat = [index for group in order for index in group]
         names = {old: Index(f"@{k}", old.extent) for k, old in enumerate(flat)}
         trial = renamed(value, names)
-        if trial is not None and (best is None or trial.key < best.key):
+        if trial is None:
+            continue
+        bound = tuple(sorted(trial.bound, key=lambda index: index.key))
+        trial = Term(Fraction(1), bound, trial.guards, trial.factors)
+        if best is None or trial.key < best.key:
             best = trial
     assert best is not None
-    bound = tuple(sorted(best.bound, key=lambda index: index.key))
-    return Term(Fraction(1), bound, best.guards, best.factors)
+    return best
 
 
 def _refine(value: Term) -> dict[Index, str]:

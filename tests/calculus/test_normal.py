@@ -1,0 +1,331 @@
+"""The normal form: terms and expressions mean the same, equal terms are one object."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from fractions import Fraction
+from itertools import permutations
+from math import inf
+from random import Random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pullback.calculus.normal import (
+    canonical,
+    collect,
+    components_of,
+    expression,
+    in_bounds,
+    poly,
+    rational_power,
+    renamed,
+    replaced,
+    scaled,
+    term,
+    times,
+)
+from pullback.ir.arithmetic import FLOAT
+from pullback.ir.expr import (
+    ZERO,
+    Access,
+    Add,
+    Compare,
+    Guard,
+    Inside,
+    Mul,
+    Power,
+    Reduce,
+    Select,
+    SizeOf,
+    Zero,
+    number,
+)
+from pullback.ir.interpret import Array, define, evaluate
+from pullback.ir.sizes import size
+from pullback.ir.subscripts import Index, at, constant
+from pullback.verify.samples import draw, draw_sizes
+
+from ..properties.random_programs import programs
+from .terms import (
+    SIZES,
+    A,
+    B,
+    C,
+    I,
+    J,
+    M,
+    N,
+    W,
+    X,
+    Y,
+    Z,
+    arrays,
+    assert_equal,
+    literal,
+    literals,
+    made,
+    read,
+    terms,
+)
+
+QUICK = settings(max_examples=60, deadline=None)
+POSITIVE = Compare("<", ZERO, read(X, A))
+HALF = Fraction(1, 2)
+
+
+def same_everywhere(found, expected, seed=0, indices=(I, J)):
+    for k, sizes in enumerate(SIZES):
+        assert_equal(found, expected, indices, arrays(sizes, seed + k), sizes)
+
+
+# To terms and back.
+
+
+@QUICK
+@given(programs(), st.integers(0, 99), st.booleans())
+def test_an_expression_is_its_normal_form(program, seed, distribute):
+    rng = Random(seed)
+    for sizes in draw_sizes(program.statements, program.inputs, rng, 1):
+        sample = draw(program.inputs, program.statements, sizes, rng, FLOAT)
+        for statement in program.statements if sample else ():
+            body = expression(poly(statement.body, distribute))
+            found = define(replace(statement, body=body), sample.arrays, sizes)
+            expected = sample.arrays[statement.target.name]
+            assert found.flat == pytest.approx(expected.flat, rel=1e-7, abs=1e-7)
+
+
+x, y, n = read(X, I), read(X, A), SizeOf(N)
+FORMS = {
+    "product of sums": Mul((Add((x, n)), Add((x, Mul((number(-1), n)))))),
+    "square of a sum": Power(Add((x, number(2))), Fraction(2)),
+    "root of a square": Power(Power(x, Fraction(2)), HALF),
+    "root of a product": Power(Mul((x, n)), HALF),
+    "root of two signs": Power(Mul((x, Add((x, number(1))))), HALF),
+    "root of a scaled value": Power(Mul((number(4), x)), HALF),
+    "root of a negative value": Power(Mul((number(-4), x)), HALF),
+    "cube root": Power(Mul((number(8), x)), Fraction(1, 3)),
+    "root of a reciprocal": Power(Power(x, Fraction(-1)), HALF),
+    "square of a root": Power(Power(x, HALF), Fraction(2)),
+    "power 3/2": Power(Power(x, Fraction(3)), HALF),
+    "reciprocal": Power(Mul((x, Power(n, Fraction(-1)))), Fraction(-1)),
+    "sum squared": Power(Reduce("sum", (A,), (), y), Fraction(2)),
+    "sum of sums": Mul((Reduce("sum", (A,), (), y), Reduce("sum", (A,), (), Power(y, HALF * 4)))),
+    "sum of a constant": Reduce("sum", (A, B), (), x),
+    "sum over a domain": Reduce("sum", (A,), (Inside(at(A) - 1, size(1)),), Mul((x, y))),
+    "same letter inside": Mul((y, Reduce("sum", (A,), (), y), Reduce("sum", (A,), (), y))),
+    "select": Select(Compare("<", ZERO, x), Power(x, HALF), Mul((number(-1), x))),
+    "select of a guard": Mul((Select(POSITIVE, y, ZERO), Add((x, y)))),
+    "guard to the power 0": Power(Guard(Compare("<", ZERO, x)), Fraction(0)),
+    "guarded root": Mul((Guard(Compare("<", ZERO, x)), Power(x, Fraction(-1, 2)))),
+    "root of a guard": Power(Mul((Guard(Compare("<", ZERO, x)), x)), HALF),
+    "nothing to a power": Power(Mul((ZERO, x)), Fraction(2)),
+    "the empty product": Mul(()),
+    "the empty sum": Add(()),
+    "sizes": Mul((SizeOf(N * M * 3), SizeOf(N + 1), Power(SizeOf(N * 2), Fraction(-1)))),
+    "cancelling": Add((Mul((x, y)), Mul((number(-1), y, x)), n)),
+}
+
+
+@pytest.mark.parametrize("distribute", (False, True))
+@pytest.mark.parametrize("name", FORMS)
+def test_forms_keep_their_value_at_both_signs(name, distribute):
+    for seed in range(4):
+        found = expression(poly(FORMS[name], distribute))
+        same_everywhere(found, FORMS[name], seed, (I, A))
+
+
+def test_a_root_of_a_square_keeps_the_sign_out():
+    for value, expected in ((-2.0, 2.0), (3.0, 3.0)):
+        found = expression(poly(FORMS["root of a square"]))
+        assert evaluate(found, {I: 0}, {"X": Array((1,), [value])}, {"N": 1}) == expected
+
+
+def test_sums_distribute_only_when_asked():
+    two = Mul((Add((x, n)), Add((x, number(1)))))
+    assert len(poly(two)) == 1
+    assert len(poly(two, distribute=True)) == 4
+    assert poly(FORMS["cancelling"]) == poly(n)
+
+
+@pytest.mark.parametrize(
+    ("value", "exponent", "expected"),
+    [
+        (4, "1/2", 2),
+        ("9/4", "-1/2", "2/3"),
+        ("9/4", "3/2", "27/8"),
+        (2, "1/2", None),
+        (-4, "1/2", None),
+        (8, "1/3", None),
+        (0, "-1", None),
+        (0, "2", 0),
+        (-2, "3", -8),
+        (2, "65", None),
+    ],
+)
+def test_rational_powers(value, exponent, expected):
+    found = rational_power(Fraction(value), Fraction(exponent))
+    assert found == (None if expected is None else Fraction(expected))
+
+
+# Terms.
+
+
+@QUICK
+@given(terms())
+def test_a_term_is_its_expression(value):
+    same_everywhere(expression((value,)), literal(value))
+
+
+def test_an_idle_summation_index_counts_its_extent():
+    value = made((A, B, Index("k", size(3))), (), read(X, I))
+    assert value.bound == () and value.coef == 3
+    assert {a for a, _ in value.factors} == {read(X, I), SizeOf(N), SizeOf(M)}
+    kept = term(Fraction(1), (A,), (), ((read(X, I), Fraction(1)),), count=False)
+    assert kept.bound == (A,)
+
+
+def test_terms_that_can_hold_nowhere_are_none():
+    assert term(Fraction(1), (), (Zero(at(I) + 1),), ()) is None
+    assert term(Fraction(0), (), (), ((x, Fraction(1)),)) is None
+
+
+def test_exponents_of_equal_atoms_are_added():
+    assert made((), (), (x, 2), (x, -1)) is made((), (), x)
+    assert made((), (), (x, 2), (x, -2)) is made()
+    assert made((), (), (number(4), "1/2"), x) is made((), (), x, coef=2)
+
+
+@QUICK
+@given(terms(), st.data())
+def test_canonical_terms_don_t_depend_on_names_or_order(value, data):
+    order = data.draw(st.permutations(value.bound))
+    names = data.draw(st.permutations(["p", "q", "r", "a", "b"]))
+    moved = {i: Index(name, i.extent) for i, name in zip(order, names, strict=False)}
+    other = renamed(value, moved)
+    turned = term(other.coef * 2, [moved[i] for i in order], other.guards, other.factors[::-1])
+    assert canonical(turned) is canonical(value)
+
+
+@QUICK
+@given(terms(), terms())
+def test_equal_canonical_terms_have_equal_values(left, right):
+    if canonical(left) is canonical(right):
+        same_everywhere(literal(left), literal(scaled(right, left.coef / right.coef)))
+
+
+DIFFERENT = [
+    made((A,), (), read(X, A), read(Y, A, J)),
+    made((A,), (), read(X, I), read(Y, A, J)),
+    made((A, C), (), read(X, A), read(Y, C, J)),
+    made((A,), (), read(W, A, I)),
+    made((A,), (), read(W, I, A)),
+    made((A,), (), read(W, A, A)),
+    made((A, C), (), read(W, A, C)),
+    made((A, C), (), read(W, A, C), read(W, C, A)),
+    made((A, C), (), read(W, A, C), read(W, A, C)),
+    made((A, C), (), read(W, A, C), read(X, A)),
+    made((A, C), (), read(W, A, C), read(X, C)),
+    made((A,), (POSITIVE,), read(X, A)),
+    made((A,), (), read(X, A)),
+    made((A,), (), (read(X, A), 2)),
+    made((Index("a", M),), (), read(Z, Index("a", M))),
+]
+
+
+def test_canonical_terms_tell_different_terms_apart():
+    assert len(set(map(canonical, DIFFERENT))) == len(DIFFERENT)
+
+
+def test_canonical_terms_of_symmetric_sums():
+    ring = [Index(name, N) for name in "pqrs"]
+    forms = {
+        canonical(made(ring, (), *(read(W, o[k], o[(k + 1) % 4]) for k in range(4))))
+        for o in permutations(ring)
+    }
+    assert len(forms) == 1
+
+
+@QUICK
+@given(terms(), terms())
+def test_products_and_sums_of_terms(left, right):
+    both = times(left, right)
+    found = expression((both,)) if both else ZERO
+    same_everywhere(found, Mul((literal(left), literal(right))))
+    total = collect([left, right, left, scaled(right, Fraction(-1)), None])
+    same_everywhere(literals(total), Add((literal(left), literal(left))))
+    assert len(set(map(canonical, total))) == len(total)
+
+
+@QUICK
+@given(terms(), st.sampled_from([at(A), at(Index("n", N)), constant(0), constant(N - 1) - at(A)]))
+def test_free_indices_are_replaced_without_capture(value, sub):
+    found = replaced(value, {I: sub})
+    for k, sizes in enumerate(SIZES):
+        given = arrays(sizes, k)
+        for here in range(sizes["N"]):
+            for j in range(sizes["M"]):
+                point = {A: here, Index("n", N): here, J: j}
+                place = {at(A): here, at(Index("n", N)): here, constant(0): 0}
+                i = place.get(sub, sizes["N"] - 1 - here)
+                ours = evaluate(literal(found), point, given, sizes) if found else 0
+                theirs = evaluate(literal(value), {I: i, J: j}, given, sizes)
+                assert ours == pytest.approx(theirs)
+
+
+# Independent sums apart, and what has to stay together.
+
+
+@QUICK
+@given(terms())
+def test_components_hold_everything_once(value):
+    (guards, factors), sums = components_of(value)
+    assert sorted(c.key for c in (*guards, *(c for s in sums for c in s[1]))) == [
+        c.key for c in value.guards
+    ]
+    assert sorted(str(f) for f in (*factors, *(f for s in sums for f in s[2]))) == sorted(
+        map(str, value.factors)
+    )
+    assert {i for s in sums for i in s[0]} == set(value.bound)
+    assert all(not set(g) & set(h) for (g, _, _), (h, _, _) in permutations(sums, 2))
+
+
+SHELTERED = {
+    "a divisor": made((A,), (POSITIVE,), read(X, A), (read(Z, J), -1)),
+    "a root": made((A,), (POSITIVE,), read(X, A), (read(Z, J), Fraction(-1, 2))),
+    "a read out of bounds": made((A,), (Inside(at(J) + at(A) + 1, M),), read(Z, at(J) + 1)),
+    "under two sums": made(
+        (A, B), (POSITIVE, Compare("<", ZERO, read(Z, B))), read(X, A), read(Z, B), (read(Z, J), -1)
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SHELTERED)
+def test_no_factor_leaves_the_guard_that_protects_it(name):
+    value = SHELTERED[name]
+    given = {"X": Array((2,), [-1.0, -2.0]), "Z": Array((2,), [-1.0, 0.0])}
+    for j in range(2):
+        point = {J: j}
+        expected = evaluate(literal(value), point, given, {"N": 2, "M": 2})
+        assert evaluate(expression((value,)), point, given, {"N": 2, "M": 2}) == expected
+
+
+def test_a_plain_read_may_leave_a_guard():
+    value = made((A,), (POSITIVE,), read(X, A), read(Z, J))
+    (_, outside), _ = components_of(value)
+    assert outside == ((read(Z, J), Fraction(1)),)
+
+
+def test_reads_are_in_bounds_only_where_proved():
+    assert in_bounds(read(X, I))
+    assert in_bounds(read(X, constant(N - 1) - at(I)))
+    assert not in_bounds(read(X, at(I) + 1))
+    assert not in_bounds(read(X, at(I) - 1))
+    assert not in_bounds(Access(X, (at(Index("k", N + 1)),)))
+
+
+def test_infinite_values_stay_under_their_guards():
+    value = made((A,), (POSITIVE,), read(X, A), (read(Z, J), -1))
+    given = {"X": Array((1,), [-inf]), "Z": Array((1,), [0.0])}
+    assert evaluate(expression((value,)), {J: 0}, given, {"N": 1, "M": 1}) == 0
