@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pullback.ir.expr import Access, Add, Apply, IndexOf, Mul, Power, SizeOf, Tensor, number
+from pullback.ir.expr import Access, Add, Apply, IndexOf, Mul, Power, Reduce, SizeOf, Tensor, number
+from pullback.ir.interpret import run
 from pullback.ir.program import Define, Program
 from pullback.ir.sizes import Size, size
 from pullback.ir.subscripts import Index, at
@@ -121,6 +122,20 @@ X = Access(Tensor("x", (size("N"),)), (at(I),))
 def test_shapes_that_look_alike_stay_apart(body: Mul | Add | Power | Apply) -> None:
     program = define(body, I)
     assert as_user(parse(show(program))) == as_user(program)
+
+
+def test_an_index_that_hides_another_is_printed_with_another_letter() -> None:
+    inner = Reduce("sum", (I,), (), Mul((X, IndexOf(at(I)))))
+    program = define(Mul((X, Reduce("max", (I,), (), Add((X, inner))))), I)
+    again = parse(show(program))
+    values = {"x": [0.5, -1.0, 2.0]}
+    assert run(again, values)["Y"] == run(program, values)["Y"]
+
+
+def test_numbers_with_endless_decimals_are_fractions() -> None:
+    for value in (Fraction(1, 2**300), Fraction(10**30 + 1, 10**70), Fraction(7, 3)):
+        program = define(Mul((X, number(value))), I)
+        assert as_user(parse(show(program))) == as_user(program)
 
 
 def test_outputs_and_free_sizes_are_kept() -> None:

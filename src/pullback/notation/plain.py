@@ -25,7 +25,7 @@ from ..ir.walk import bound_indices, children, free_indices, nodes
 from .bounds import is_natural_value
 from .levels import LOOSEST
 from .parse import default_outputs
-from .printer import Printer, needs_extent
+from .printer import Printer, needs_extent, unshadowed
 from .program_sizes import free_sizes, program_sizes
 from .spell import Spelling
 from .tokens import quoted
@@ -56,9 +56,11 @@ def show(what: Shown, *, exact: bool = False) -> str:
         case Tensor():
             return declaration(what)
         case Compare() | Zero() | Inside() | Divides() | And() | Or() | Not() | Truth():
-            return Printer.of((what,), free_indices(what), exact=exact).cond(what, LOOSEST)
+            free = free_indices(what)
+            return Printer.of((what,), free, exact=exact).cond(unshadowed(what, free), LOOSEST)
         case _:
-            return Printer.of((what,), free_indices(what), exact=exact).whole(what)
+            free = free_indices(what)
+            return Printer.of((what,), free, exact=exact).whole(unshadowed(what, free))
 
 
 def show_program(program: Program) -> str:

@@ -7,7 +7,9 @@ as a range) is marked by ``value(...)``, ``index(...)`` or ``size(...)``.
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 from fractions import Fraction
+from typing import TypeVar
 
 from ..ir.expr import (
     ONE,
@@ -37,8 +39,17 @@ from ..ir.expr import (
 )
 from ..ir.program import Define
 from ..ir.sizes import Size, size
-from ..ir.subscripts import Index, Quotient, Remainder, Subscript, constant
-from ..ir.walk import Tree, bound_indices, nodes
+from ..ir.subscripts import Index, Quotient, Remainder, Subscript, at, constant
+from ..ir.walk import (
+    Tree,
+    bound_indices,
+    children,
+    free_indices,
+    fresh,
+    nodes,
+    rebuild,
+    substitute,
+)
 from .bounds import has_lookup, one_sided, pad_conditions
 from .dtypes import natural_dtype
 from .levels import AND, ATOM, COMPARE, LOOSEST, NOT, OR, POWER, PRODUCT, SUM, UNARY
@@ -61,6 +72,25 @@ def needs_extent(index: Index, trees: tuple[Tree, ...]) -> bool:
                             return True
                         found = True
     return not found
+
+
+E = TypeVar("E", bound=Tree)
+
+
+def unshadowed(tree: E, scope: tuple[Index, ...]) -> E:
+    """The same with other letters for bound indices that hide one around them: text can't."""
+    taken = {index.name for index in scope}
+    if isinstance(tree, Reduce | Arg):
+        taken |= {index.name for index in free_indices(tree)}
+        hiding = [index for index in tree.indices if index.name in taken]
+        taken |= {index.name for index in tree.indices}
+        places = {index: at(fresh(index, taken)) for index in hiding}
+        inner = tuple(substitute(child, places) for child in children(tree))
+        indices = tuple(places[i].index or i if i in places else i for i in tree.indices)
+        inner = tuple(unshadowed(child, (*scope, *indices)) for child in inner)
+        return rebuild(replace(tree, indices=indices), inner)  # type: ignore[return-value]
+    inner = tuple(unshadowed(child, scope) for child in children(tree))
+    return rebuild(tree, inner)  # type: ignore[return-value]
 
 
 class Printer:
@@ -86,10 +116,11 @@ class Printer:
     def define(self, statement: Define) -> str:
         """A statement."""
         target = statement.target
-        kind = "" if target.dtype == natural_dtype(statement.body) else f": {target.dtype}"
-        left = ",".join(self.binder(i, (statement.body,)) for i in statement.indices)
+        body = unshadowed(statement.body, statement.indices)
+        kind = "" if target.dtype == natural_dtype(body) else f": {target.dtype}"
+        left = ",".join(self.binder(i, (body,)) for i in statement.indices)
         brackets = f"[{left}]" if statement.indices else ""
-        return f"{quoted(target.name)}{kind}{brackets} = {self.whole(statement.body)}"
+        return f"{quoted(target.name)}{kind}{brackets} = {self.whole(body)}"
 
     def binder(self, index: Index, trees: tuple[Tree, ...]) -> str:
         """An index where it is bound."""

@@ -13,6 +13,7 @@ from .bounds import has_lookup, is_natural
 from .tokens import quoted
 
 LONGEST_PLAIN = 16
+MOST_DIGITS = 60
 
 
 def show_magnitude(value: Fraction) -> str:
@@ -23,20 +24,22 @@ def show_magnitude(value: Fraction) -> str:
     """
     if value.denominator == 1:
         return _scientific(str(value.numerator), 0)
-    places = _decimal_places(value.denominator)
+    places = _decimal_places(value)
     if places is None:
         return f"{value.numerator}/{value.denominator}"
     return _scientific(str(value.numerator * 10**places // value.denominator), -places)
 
 
-def _decimal_places(denominator: int) -> int | None:
-    """The decimals that a fraction with this denominator has, None if they don't end."""
-    twos = fives = 0
+def _decimal_places(value: Fraction) -> int | None:
+    """How many decimals a number has; None if they don't end, or go on for too long."""
+    denominator, twos, fives = value.denominator, 0, 0
     while denominator % 2 == 0:
         denominator, twos = denominator // 2, twos + 1
     while denominator % 5 == 0:
         denominator, fives = denominator // 5, fives + 1
-    return max(twos, fives) if denominator == 1 else None
+    places = max(twos, fives)
+    digits = len(str(value.numerator * 10**places // value.denominator)) if places else 0
+    return places if denominator == 1 and digits <= MOST_DIGITS else None
 
 
 def _scientific(digits: str, exponent: int) -> str:
@@ -69,7 +72,7 @@ def show_dimensions(shape: Sequence[Size | None]) -> str:
 
 def is_fraction(value: Number) -> bool:
     """Whether a number is spelled with a division."""
-    return not value.special and _decimal_places(value.value.denominator) is None
+    return not value.special and _decimal_places(value.value) is None
 
 
 def is_plain_integer(value: Number) -> bool:
