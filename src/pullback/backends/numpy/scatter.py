@@ -241,9 +241,13 @@ class Places:
             return
         frame = tuple(dict.fromkeys(i for sub in spread.subs for i in indices_of(sub)))
         context = Context((), frame)
-        value = aligned(speller.value(body, context), frame)
+        array = speller.value(body, context)
         with speller.grid(frame):
-            places = [aligned(speller.subscript(s, context), frame) for s in subs]
+            places = [speller.subscript(s, context) for s in subs]
+        told = {i for place in places for i in place.indices}
+        array = speller.reduced("sum", [i for i in frame if i not in told], array, context)
+        frame = tuple(i for i in frame if i in told)
+        value, *places = (aligned(a, frame) for a in (array, *places))
         name = str(speller.scope.read(work.buffer))
         if not work.flat or (len(places) == 1 and value.axes == places[0].axes):
             where = ", ".join(str(place.code) for place in places)
@@ -286,11 +290,14 @@ def _injective(spread: Spread, speller: Speller) -> bool:
             continue
         terms = sorted(bounded.terms, key=lambda term: (term[1].literal or 10**9))
         reach = size(0)
+        digits: list[Index] = []
         for atom, n in terms:
             if not isinstance(atom, Index) or not (n - reach).at_least(1):
-                break
+                break  # what overlaps tells no index apart
             reach = reach + n * (atom.extent - 1)
-            told.add(atom)
+            digits.append(atom)
+        else:
+            told.update(digits)
     return all(i in told for sub in spread.subs for i in indices_of(sub))
 
 
