@@ -1,0 +1,249 @@
+"""Equalities of subscripts: every rule fires on its example, and no value changes at any point."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pullback.calculus.eliminate import eliminate, sift, undivided
+from pullback.calculus.normal import free_of, indices_in, term
+from pullback.ir.expr import ZERO, Compare, Divides, Inside, Tensor, Zero
+from pullback.ir.interpret import Array, evaluate, place
+from pullback.ir.sizes import size
+from pullback.ir.subscripts import Index, Lookup, at, constant
+from pullback.ir.walk import free_indices
+
+from .terms import M, N, X, arrays, literal, made, points, read, values
+
+QUICK = settings(max_examples=150, deadline=None)
+TWO, THREE = size(2), size(3)
+I, R, S = Index("i", N), Index("r", N), Index("s", M)  # noqa: E741
+P, Q = Index("p", THREE), Index("q", TWO)
+LONG, WIDE, FOUR = Index("l", N * 2), Index("w", N * 3), Index("f", size(4))
+NM = Index("h", N * M)
+L2 = Tensor("L", (N * 2,))
+V = Tensor("V", (N, M))
+IDX = Tensor("idx", (N,), "int")
+LOOKUP = at(Lookup(read(IDX, I)))
+SIZES = ({"N": 3, "M": 2}, {"N": 1, "M": 1}, {"N": 4, "M": 3})
+EMPTY = ({"N": 0, "M": 2}, {"N": 2, "M": 0})
+
+
+def given_arrays(sizes, seed=0):
+    tensors = [t for t in FLOATS if all(n.value(sizes) >= 0 for n in t.shape)]
+    found = arrays(sizes, seed, tensors)
+    n = sizes["N"]
+    found["idx"] = Array((n,), [(2 * k + 1) % n for k in range(n)])
+    return found
+
+
+def assert_kept(value, found, free, sizes, seed=0):
+    given = given_arrays(sizes, seed)
+    expected = values(literal(value), free, given, sizes)
+    ours = values(literal(found), free, given, sizes) if found else [0] * len(expected)
+    assert ours == pytest.approx(expected)
+
+
+P3, Q2, LW = Tensor("P3", (THREE,)), Tensor("Q2", (TWO,)), Tensor("LW", (N * 3,))
+F4, T = Tensor("F4", (size(4),)), Tensor("T", (N * M,))
+FLOATS = (X, V, P3, Q2, LW, L2, F4, T)
+
+# name, the term, bound indices that remain (by name), guards that remain
+RULES = {
+    "r = i": (made((R,), [Zero(at(R) - at(I))], read(X, R)), "", ()),
+    "i = -r": (made((R,), [Zero(at(R) + at(I))], read(X, R)), "", (Inside(-at(I), N),)),
+    "r = i + 1": (made((R,), [Zero(at(R) - at(I) - 1)], read(X, R)), "", (Inside(at(I) + 1, N),)),
+    "n-1-r = i": (made((R,), [Zero(constant(N - 1) - at(R) - at(I))], read(X, R)), "", ()),
+    "r = 0": (made((R,), [Zero(at(R))], read(X, R)), "", ()),
+    "r = data": (made((R,), [Zero(at(R) - LOOKUP)], read(X, R)), "", ()),
+    "2r = l": (
+        made((R,), [Zero(at(R) * 2 - at(LONG))], read(X, R)),
+        "",
+        (Divides(TWO, at(LONG)),),
+    ),
+    "2r + 1 = l": (
+        made((R,), [Zero(at(R) * 2 + 1 - at(LONG))], read(X, R)),
+        "",
+        (Divides(TWO, at(LONG) - 1),),
+    ),
+    "2r + q = l": (
+        made((R, Q), [Zero(at(R) * 2 + at(Q) - at(LONG))], read(X, R), read(Q2, Q)),
+        "",
+        (),
+    ),
+    "r + p = l": (
+        made((R, P), [Zero(at(R) + at(P) - at(LONG))], read(X, R), read(P3, P)),
+        "p",
+        (Inside(at(LONG) - at(P), N),),
+    ),
+    "M·r + s = h": (
+        made((R, S), [Zero(at(R) * M + at(S) - at(NM))], read(V, R, S)),
+        "",
+        (),
+    ),
+    "i = l // 2": (
+        made((LONG,), [Zero(at(I) - at(LONG) // 2)], read(L2, LONG)),
+        "r",
+        (),
+    ),
+    "q = l % 2": (
+        made((LONG,), [Zero(at(Q) - at(LONG) % 2)], read(L2, LONG)),
+        "q1",
+        (),
+    ),
+    "i = (r + 1) % N": (made((R,), [Zero(at(I) - (at(R) + 1) % N)], read(X, R)), "", ()),
+    "i = (2 - r) % N": (
+        made((R,), [Zero(at(I) - (constant(2) - at(R)) % N)], read(X, R)),
+        "",
+        (),
+    ),
+    "two equalities": (
+        made(
+            (R, Index("t", N)),
+            [Zero(at(R) - at(I)), Zero(at(R) - at(Index("t", N)))],
+            read(X, R),
+            read(X, Index("t", N)),
+        ),
+        "",
+        (),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_each_rule_fires_and_keeps_the_value(name):
+    value, left, guards = RULES[name]
+    found = eliminate(value)
+    assert " ".join(i.name for i in found.bound) == left
+    assert set(guards) <= set(found.guards)
+    assert not any(
+        isinstance(c, Zero) and set(free_indices(c)) & set(found.bound) for c in found.guards
+    )
+    assert set(free_of(found)) <= set(free_of(value))
+    for sizes in SIZES:
+        assert_kept(value, found, free_of(value), sizes)
+
+
+def test_nothing_more_than_the_listed_guards_remains():
+    for name in ("r = i", "r = data", "2r + q = l", "M·r + s = h", "i = (r + 1) % N"):
+        assert eliminate(RULES[name][0]).guards == ()
+
+
+def test_the_smaller_sum_remains():
+    both = made((P, WIDE), [Zero(at(WIDE) - at(P) - at(I))], read(P3, P), read(LW, WIDE))
+    assert eliminate(both).bound == (P,)
+
+
+def test_sifting_takes_only_what_is_plain():
+    plain = made((R,), [Zero(at(R) - at(I))], read(X, R))
+    assert sift(plain) is eliminate(plain)
+    for name in ("2r = l", "r + p = l", "i = l // 2", "i = (r + 1) % N", "M·r + s = h"):
+        assert sift(RULES[name][0]) is RULES[name][0]
+
+
+def test_equalities_that_can_t_hold_together_make_the_term_vanish():
+    both = [Zero(at(R) - at(I)), Zero(at(R) - at(I) - 1)]
+    assert eliminate(made((R,), both, read(X, R))) is None
+
+
+def test_an_index_on_both_sides_stays():
+    value = made((R,), [Zero(at(R) - at(R) // 2 - at(I))], read(X, R))
+    found = eliminate(value)
+    for sizes in SIZES:
+        assert_kept(value, found, (I,), sizes)
+
+
+def test_new_indices_don_t_meet_names_in_use():
+    r, q = Index("r", N), Index("q", TWO)
+    for value in (
+        made((LONG,), [Zero(at(r) - at(LONG) // 2)], read(L2, LONG), read(X, r)),
+        made((LONG,), [Zero(at(q) - at(LONG) % 2)], read(L2, LONG), read(Q2, q)),
+    ):
+        found = eliminate(value)
+        names = [i.name for i in indices_in(found)]
+        assert len(set(names)) == len(names)
+        for sizes in SIZES:
+            assert_kept(value, found, free_of(value), sizes)
+
+
+def test_exact_quotients_times_their_divisor_are_the_whole():
+    sub = at(LONG) - 1
+    assert undivided((sub // 2) * 2 + 3, TWO, sub) is sub + 3
+    assert undivided((sub // 2) * 3, TWO, sub) is (sub // 2) * 3
+    assert place(undivided((sub // 2) * 4, TWO, sub), {LONG: 5}, {}, {"N": 4}) == 8
+
+
+BOUND = (R, S, P, Q)
+FREE = (I, Index("j", M), Index("k", TWO), FOUR)
+READS = {R: X, P: P3, Q: Q2, FOUR: F4, I: X}
+
+
+@st.composite
+def equalities(draw):
+    """An equality of subscripts of bound and free indices."""
+    sub = constant(draw(st.sampled_from((0, 0, 0, 1, -1, 2))))
+    mine = draw(st.lists(st.sampled_from(BOUND), min_size=1, max_size=3, unique=True))
+    for index in mine:
+        sub = sub + at(index) * draw(st.sampled_from((1, 1, 1, -1, 2, 3)))
+    wrap = draw(st.sampled_from(("", "", "//2", "//3", "%2", "%3", "%N", "digits")))
+    match wrap:
+        case "//2" | "//3":
+            sub = sub // int(wrap[2:])
+        case "%2" | "%3":
+            sub = sub % int(wrap[1:])
+        case "%N":
+            sub = (at(R) * draw(st.sampled_from((1, -1))) + sub.const) % N
+        case "digits":
+            sub = at(R) * 6 + at(P) * 2 + at(Q)
+    other = constant(0)
+    if draw(st.booleans()):
+        other = at(draw(st.sampled_from(FREE))) * draw(st.sampled_from((1, 1, -1, 2)))
+    elif draw(st.booleans()):
+        other = at(draw(st.sampled_from(FREE))) // 2
+    elif wrap == "" and draw(st.booleans()):
+        other = LOOKUP
+    return Zero(sub - other)
+
+
+@st.composite
+def sums(draw):
+    """A sum over deltas: all bound indices are read, guards of their own among them."""
+    conds = draw(st.lists(equalities(), min_size=1, max_size=3))
+    if draw(st.booleans()):
+        conds.append(Inside(at(R) + at(Q) - 1, N))
+    if draw(st.booleans()):
+        conds.append(Compare("<", ZERO, read(X, R)))
+    bound = [i for i in BOUND if any(i in free_indices(c) for c in conds)]
+    factors = [(read(READS[i], i), 1) for i in bound if i in READS]
+    if S in bound and R in bound:
+        factors.append((read(V, R, S), 1))
+    factors.append((read(X, I), 1))
+    return term(1, bound, conds, factors)
+
+
+@QUICK
+@given(sums(), st.booleans())
+def test_elimination_keeps_the_value_at_every_point(value, plain):
+    if value is None:
+        return
+    found = sift(value) if plain else eliminate(value)
+    assert found is None or set(free_of(found)) <= set(free_of(value))
+    for sizes in SIZES:
+        assert_kept(value, found, free_of(value), sizes, seed=sizes["N"])
+
+
+@pytest.mark.parametrize("sizes", EMPTY)
+@pytest.mark.parametrize("name", [n for n in RULES if "M·r" not in n])
+def test_sums_of_nothing_are_kept(name, sizes):
+    """Named divisors are taken for >= 1: a rotation or a stride by an empty axis aside."""
+    value = RULES[name][0]
+    assert_kept(value, eliminate(value), free_of(value), sizes)
+
+
+def test_lookups_are_read_where_the_forward_pass_reads_them():
+    found = eliminate(RULES["r = data"][0])
+    given = given_arrays({"N": 3, "M": 2})
+    for point in points((I,), {"N": 3}):
+        expected = given["X"].flat[given["idx"].flat[point[I]]]
+        assert evaluate(literal(found), point, given, {"N": 3, "M": 2}) == expected
