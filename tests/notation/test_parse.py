@@ -288,6 +288,7 @@ REFUSED = [
     ("Y[i,j] = X[i]", "can't be inferred", "j", "j:EXTENT"),
     ("Y[i] = sum(k) X[i]", "can't be inferred", "k", "k:EXTENT"),
     ("Y[i] = X[i,j]", "j is not bound", "j", "int[]"),
+    ("X[N]; Y[i:N] = [0 <= i-k < N]*X[i-k]", "k is not bound", "k", "int[]"),
     ("Y[i] = (sum(j) X[i,j]) + j", "outside the product", "j", "parentheses"),
     ("Y[i] = X[i] + X[i,i]", "wrong number of subscripts", "X[i,i]", ""),
     ("Y[i] = X[i]; Y[i] = X[i]", "there already", "Y", "name of its own"),

@@ -91,6 +91,7 @@ class Names:
 
     ``meaning`` maps the position of a bare name to "index", "size", "scalar", "constant" or to the
     binder whose extent it is. ``bound`` maps the position of an index's name to its binder.
+    ``implied`` holds scalar inputs that are only ever named, without brackets.
     """
 
     text: str
@@ -102,6 +103,7 @@ class Names:
     stated: dict[str, None] = field(default_factory=dict)
     bound: dict[int, Binder] = field(default_factory=dict)
     meaning: dict[int, str | Binder] = field(default_factory=dict)
+    implied: dict[str, None] = field(default_factory=dict)
 
     def fail(
         self, place: Part, message: str, *, expected: str = "", found: str = "", hint: str = "",
@@ -416,7 +418,7 @@ def _bare(names: Names, use: Bare, lines: list[Line]) -> None:
                 hint=f"write {name}[] for the scalar, size({name}) for the size",
             )  # fmt: skip
         meaning = "size"
-    elif array is not None:
+    elif array is not None and (use.role != "subscript" or name not in names.implied):
         meaning = "scalar"
     elif (binder := _extent_of(names, use)) is not None:
         meaning = binder
@@ -448,6 +450,7 @@ def _new_scalar(names: Names, use: Bare, lines: list[Line]) -> str:
         )  # fmt: skip
     if name in TABLE:
         names.fail(use.node, f"{name} is a function", expected=f"{name}(...)")
+    names.implied[name] = None
     return "scalar"
 
 
