@@ -1,0 +1,107 @@
+"""Sums over a common factor become one sum, whatever their indices are called."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pullback.calculus.merge import merge_sums
+from pullback.calculus.normal import collect, renamed
+from pullback.ir.expr import ZERO, Compare
+from pullback.ir.subscripts import Index
+
+from .terms import (
+    SIZES,
+    A,
+    B,
+    C,
+    I,
+    J,
+    M,
+    N,
+    W,
+    X,
+    Y,
+    Z,
+    arrays,
+    assert_equal,
+    literals,
+    made,
+    read,
+    terms,
+)
+
+K = Index("k", N)
+
+
+def assert_kept(value, seed=0):
+    found = merge_sums(value)
+    for k, sizes in enumerate(SIZES):
+        given = arrays(sizes, seed + k)
+        assert_equal(literals(found), literals(value), (I, J), given, sizes)
+    return found
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(terms(), max_size=3), terms(guarded=False))
+def test_merging_keeps_the_value(given_terms, like):
+    moved = renamed(like, {i: Index(f"{i.name}9", i.extent) for i in like.bound})
+    more = made(like.bound, like.guards, *like.factors[:-1], (read(X, I), 2), coef=3)
+    assert_kept(collect([*given_terms, moved, more]))
+
+
+MERGED = {
+    "two factors": [
+        made((A,), (), read(W, I, A), read(X, A)),
+        made((C,), (), read(W, I, C), (read(X, C), 2), coef=-1),
+    ],
+    "three factors": [
+        made((A,), (), read(W, I, A), read(X, A)),
+        made((C,), (), read(W, I, C), (read(X, C), 2)),
+        made((K,), (), read(W, I, K), (read(X, K), -1)),
+    ],
+    "turned reads of one tensor": [
+        made((A,), (), read(W, I, A), read(X, A)),
+        made((C,), (), read(W, C, I), read(X, C)),
+    ],
+    "two indices": [
+        made((A, B), (), read(Y, A, B), read(X, A)),
+        made((C, B), (), read(Y, C, B), read(Z, B)),
+    ],
+    "under equal guards": [
+        made((A,), (Compare("<", ZERO, read(X, A)),), read(W, I, A), read(X, A)),
+        made((C,), (Compare("<", ZERO, read(X, C)),), read(W, I, C), (read(X, C), 2)),
+    ],
+}
+APART = {
+    "no common factor": [
+        made((A,), (), read(W, I, A)),
+        made((C,), (), read(X, C)),
+    ],
+    "other factors outside": [
+        made((A,), (), read(W, I, A), read(X, A), read(Z, J)),
+        made((C,), (), read(W, I, C), (read(X, C), 2)),
+    ],
+    "guards that differ": [
+        made((A,), (Compare("<", ZERO, read(X, A)),), read(W, I, A), read(X, A)),
+        made((C,), (Compare("<=", ZERO, read(X, C)),), read(W, I, C), (read(X, C), 2)),
+    ],
+    "ranges that differ": [
+        made((A,), (), read(X, A), read(W, I, A)),
+        made((Index("b", M),), (), read(Z, Index("b", M)), read(X, I)),
+    ],
+}
+
+
+@pytest.mark.parametrize("name", MERGED)
+def test_sums_over_a_common_factor_become_one(name):
+    value = collect(MERGED[name])
+    assert len(value) == len(MERGED[name])
+    assert len(assert_kept(value)) == 1
+
+
+@pytest.mark.parametrize("name", APART)
+def test_other_sums_stay_apart(name):
+    value = collect(APART[name])
+    assert assert_kept(value) == value

@@ -1,0 +1,126 @@
+"""Shared sums: the same values, statements that run in order, nothing read that was not."""
+
+from __future__ import annotations
+
+from math import cos
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pullback.calculus.linear import Linear
+from pullback.calculus.reverse import reverse
+from pullback.calculus.share import in_order, share
+from pullback.ir.expr import Reduce
+from pullback.ir.interpret import run
+from pullback.ir.program import Define, Program
+from pullback.ir.walk import nodes, tensors
+from pullback.notation.parse import parse
+
+from .oracle import draw
+from .programs import PROGRAMS, SIZES
+
+SHARED = {
+    "twice in one statement": """Y[n,c] = X[n,c]*(sum(k) X[n,k]) + exp(sum(k) X[n,k])""",
+    "in two statements": """Y[n] = (sum(k) X[n,k])*w[n]
+        Z[n] = (sum(j) X[n,j])**2""",
+    "a statement of its own": """Y[n] = (sum(k) X[n,k])*w[n]
+        Z[n] = sum(j) X[n,j]""",
+    "a statement of its own, later read": """Z[n] = sum(j) X[n,j]
+        Y[n] = (sum(k) X[n,k])*Z[n]""",
+    "under other indices": """Y[n] = (sum(k) X[n,k])*w[n]
+        Z[a] = (sum(k) X[a,k])*w[a]*2""",
+    "within a sum": """Y[] = sum(n) w[n]*(sum(k) w[k])
+        Z[] = 3*(sum(k) w[k])""",
+    "once": "Y[n] = (sum(k) X[n,k])*w[n]",
+    "an inner sum of an inner index": "Y[] = sum(n) w[n]*(sum(k) X[n,k])**2",
+}
+
+
+def shared(text: str) -> tuple[Program, Program]:
+    program = parse(text)
+    found = share(program.statements, Linear(program, None, {}))
+    return program, Program(program.inputs, tuple(found), program.outputs, program.sizes)
+
+
+def sums(program: Program) -> int:
+    return sum(isinstance(n, Reduce) for s in program.statements for n in nodes(s.body))
+
+
+@pytest.mark.parametrize("sizes", SIZES, ids=("usual", "ones"))
+@pytest.mark.parametrize("name", SHARED)
+def test_values_are_kept_and_statements_run_in_order(name, sizes):
+    program, found = shared(SHARED[name])
+    values = draw(program.inputs, sizes, 1)
+    before, after = run(program, values, sizes=sizes), run(found, values, sizes=sizes)
+    for tensor in program.outputs:
+        assert after[tensor.name].flat == pytest.approx(before[tensor.name].flat)
+
+
+@pytest.mark.parametrize(
+    ("name", "count"),
+    [
+        ("twice in one statement", 1),
+        ("in two statements", 1),
+        ("a statement of its own", 1),
+        ("a statement of its own, later read", 1),
+        ("under other indices", 1),
+        ("once", 1),
+    ],
+)
+def test_a_sum_is_written_once(name, count):
+    _, found = shared(SHARED[name])
+    assert sums(found) == count
+
+
+def test_a_sum_that_is_a_statement_gets_no_second_name():
+    program, found = shared(SHARED["a statement of its own"])
+    assert [s.target for s in found.statements] == [s.target for s in program.statements][::-1]
+
+
+def test_a_sum_that_may_read_out_of_bounds_stays_where_it_is():
+    text = """Z[i:N] = sin(X[i]) + cos(W[i])
+        Y[k:M,j:2] = pad(Z,0)[k+2]"""
+    backward = reverse(parse(text))
+    sizes = {"N": 3, "M": 4}
+    values = draw((*backward.program.inputs, *backward.cotangents), sizes, 1)
+    program = Program(
+        (*backward.program.inputs, *backward.cotangents),
+        (*backward.forward.statements, *backward.statements),
+        backward.gradients,
+    )
+    found = run(program, values, sizes=sizes)
+    cotangent = values["dY"]
+    for gradient in backward.gradients:
+        assert [x == 0 for x in found[gradient.name].flat] == [True, True, False]
+    assert found["dX"].flat[2] == pytest.approx(sum(cotangent[0]) * cos(values["X"][2]))
+
+
+def ordered(statements: tuple[Define, ...]) -> bool:
+    done: set = set()
+    defined = {s.target for s in statements}
+    for s in statements:
+        if any(t in defined and t not in done for t in tensors(s.body)):
+            return False
+        done.add(s.target)
+    return True
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.sampled_from(sorted(PROGRAMS)), st.randoms(use_true_random=False))
+def test_statements_in_any_order_are_put_in_one_that_runs(name, rng):
+    program = parse(PROGRAMS[name])
+    statements = list(program.statements)
+    rng.shuffle(statements)
+    found = in_order(statements)
+    assert ordered(found) and sorted(map(id, found)) == sorted(map(id, statements))
+    assert in_order(found) == found
+
+
+def test_statements_that_need_each_other_are_refused():
+    program = parse("A[n] = X[n]\nB[n] = A[n]")
+    first, second = program.statements
+    turned = Define(first.target, first.indices, second.body)
+    again = Define(second.target, second.indices, second.access)
+    with pytest.raises(AssertionError, match="need each other"):
+        in_order([turned, Define(again.target, again.indices, first.access)])
