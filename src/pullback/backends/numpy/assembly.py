@@ -64,7 +64,11 @@ def _is_sparse(piece: Piece) -> bool:
 
 
 def _is_range(sub: Subscript) -> bool:
-    return len(sub.terms) == 1 and isinstance(sub.terms[0][0], Index)
+    return (
+        len(sub.terms) == 1
+        and isinstance(sub.terms[0][0], Index)
+        and sub.terms[0][1].at_least(1)
+    )
 
 
 def _spellable(piece: Piece) -> bool:

@@ -301,6 +301,7 @@ class Speller:
     ) -> Array:
         """``coefficient * Π above / Π below``."""
         sign, coefficient = (-1 if coefficient < 0 else 1), abs(coefficient)
+        negated = sign < 0
         over, under = split_number(coefficient)
         if over != "1":
             weak = "weak float" if "." in over or "e" in over else "weak int"
@@ -334,6 +335,8 @@ class Speller:
             total = self.divided(total, self.multiplied(waiting, context), context)
         if sign < 0:
             return self.negative(total)
+        if negated:
+            return total
         return replace(total, factors=(tuple(above), tuple(below)))
 
     def multiplied(self, arrays: Sequence[Array], context: Context) -> Array:
@@ -407,7 +410,8 @@ class Speller:
             case Divides(divisor, sub):
                 value = self.subscript(sub, context)
                 text = binary("%", value.code, self.scope.size(divisor))
-                return value.with_code(binary("==", text, Code("0")), dtype="bool")
+                rest = value.with_code(text)
+                return self.comparison("==", rest, Array(Code("0"), (), "weak int"), context)
             case And(conds):
                 return self.all_conditions(conds, context)
             case Or(conds):
@@ -439,7 +443,7 @@ class Speller:
     def joined(self, op: str, masks: Sequence[Array], empty: str, context: Context) -> Array:
         """Masks joined by ``&`` or ``|``."""
         if not masks:
-            return Array(Code(f"np.bool({empty})"), (), "bool")
+            return Array(Code(f"np.bool_({empty})"), (), "bool")
         total = masks[0]
         for mask in masks[1:]:
             a, b = self.together([total, mask], context)
@@ -450,8 +454,11 @@ class Speller:
         """A comparison; one with a number on the left is turned round."""
         if left.weak and not right.weak:
             left, right, op = right, left, TURNED[op]
-        left, right = self.together([left, right], context)
-        return Array(binary(op, left.code, right.code), broadcast_axes([left, right]), "bool")
+        axed = self.together([left, right], context)
+        code = binary(op, axed[0].code, axed[1].code)
+        if left.weak and right.weak:
+            code = call("np.bool_", code)
+        return Array(code, broadcast_axes(axed), "bool")
 
     def equality(self, sub: Subscript, context: Context) -> Array:
         """The mask ``sub == 0``."""

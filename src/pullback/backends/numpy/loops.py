@@ -32,6 +32,8 @@ def loop(
     if not last:
         source = f"list({source})[:-1]" if len(indices) > 1 else f"{source}[:-1]"
     scope.emit(f"for {', '.join(names)} in {source}:")
+    made = dict(scope.paddings), dict(scope.windows), dict(scope.args)
     with scope.indented():
         yield {index: scope.sizes.symbol(name) for index, name in zip(indices, names, strict=True)}
+    scope.paddings, scope.windows, scope.args = made  # those made inside belong to one turn
     scope.names.taken.difference_update(names)

@@ -45,7 +45,11 @@ def contract(speller: Speller, expr: Reduce, context: Context) -> Array | None:
     if found is not None:
         factors = [*found[0], *map(Guard, found[1])]
     outside = [f for f in factors if not any(i in bound for i in free_indices(f))]
-    factors = [f for f in factors if any(i in bound for i in free_indices(f))]
+    inside = [f.cond for f in factors if isinstance(f, Guard) and f not in outside]
+    if inside:  # what is not finite where they are false stays with them
+        tame = speller.scope.facts.tame
+        outside = [f for f in outside if isinstance(f, Guard) or tame([f], inside)]
+    factors = [f for f in factors if f not in outside]
     if len(factors) == 1 and isinstance(factors[0], Power) and factors[0].exponent == 2:
         base = factors[0].base
         if isinstance(base, Access) and set(free_indices(base)) == set(bound):
@@ -114,7 +118,8 @@ def _masked(
                 parts.append(Factor(speller.value(factor, context.under(*conds))))
     if mask is None:
         return parts
-    risky = [n for n, f in enumerate(others) if not isinstance(f, Access | Number | SizeOf)]
+    tame = speller.scope.facts.tame
+    risky = [n for n, f in enumerate(others) if not tame([f], conds)]
     fits = [n for n, p in enumerate(parts) if set(mask.indices) <= set(p.array.indices)]
     if not fits or not set(risky) <= set(fits):
         return None

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ...ir.expr import Access, Arg, Expr, Reduce
+from ...ir.sizes import Size
 from ...ir.subscripts import Index, constant, indices_of
 from ...ir.walk import accesses, free_indices, nodes, subscripts, substitute
 from . import padding
 from .arrays import Array, aligned
-from .code import Code, call, leaf
+from .code import Code, call, leaf, tuple_of
 from .loops import loop
 from .products import flat_factors, weight
 from .views import radix
@@ -50,13 +51,23 @@ def reduced(speller: Speller, expr: Reduce, context: Context) -> Array | None:
     dtype = scope.dtype(kind)
     function, *fill = START[expr.op]
     named = {"dtype": dtype} if dtype else {}
-    scope.emit(f"{name} = {call(function, scope.shape(frame), *fill, **named)}")
+    shape = tuple_of([_extent(speller, index.extent) for index in frame])
+    scope.emit(f"{name} = {call(function, shape, *fill, **named)}")
     with loop(speller, taps) as places:
         here = {i: constant(n) for i, n in places.items()}
         value = speller.value(substitute(body, here), context)  # type: ignore[arg-type]
         code = aligned(value, frame).code
         scope.emit(UPDATE[expr.op].format(name=name, value=code))
     return Array(leaf(Code(name)), frame, kind)
+
+
+def _extent(speller: Speller, extent: Size) -> str:
+    """An extent of an array; one that only a part of a target has may come out as less than 0."""
+    scope = speller.scope
+    text = scope.size(extent)
+    if extent.at_least(0) or any(extent in tensor.shape for tensor in scope.arrays):
+        return str(text)
+    return str(call("max", 0, text))
 
 
 UPDATE = {
