@@ -151,7 +151,10 @@ ROWS: tuple[Function, ...] = (
     Function(
         "pow",
         (
-            lambda a, y: _mul(a[1], fn("pow", a[0], _add(a[1], _num(-1)))),
+            # x**0 is 1 everywhere: 0*x**(-1) would be 0*inf at 0
+            lambda a, y: _mul(
+                _holds("!=", a[1], ZERO), a[1], fn("pow", a[0], _add(a[1], _num(-1)))
+            ),
             lambda a, y: Select(Compare("==", a[0], ZERO), ZERO, _mul(y, fn("log", a[0]))),
         ),
         "np.power",

@@ -98,6 +98,14 @@ PROGRAMS = {
         return Y, Z""",
     "a gradient without indices": """Y0[] = sum(i) (sum(j) X[i,j] - log(1 + W[i]**2))
         Y1[k:M,l:M] = Y0[]""",
+    "silu by hand": "Y[n] = X[n]/(1 + exp(-X[n]))",
+    "softmax of an outer product": """s[i,j] = q[i]*k[j]
+        e[i,j] = exp(s[i,j])
+        Y[i,j] = e[i,j]/(sum(l) e[i,l])""",
+    "trace of three": "q[] = sum(i,j,k) A[i,j]*B[j,k]*R[k,i]",
+    "a mask added to scores": """S[t,k] = (sum(d) Q[t,d]*R[k,d])/sqrt(D) + m[t,k]
+        P[t,k] = exp(S[t,k] - max(u) S[t,u])
+        O[t,k] = P[t,k]/(sum(u) P[t,u])""",
     "a broadcast norm": "Y[i,j:M] = sqrt(sum(k) X[i,k]**2)",
 }
 

@@ -63,6 +63,39 @@ def test_a_masked_shift_of_a_softmax_leaves_no_trace():
     assert not any("arg" in t.name for s in shifted.statements for t in _reads(s))
 
 
+@pytest.mark.parametrize(
+    ("text", "point", "expected"),
+    [
+        ("Y = x/(1 + exp(-x))", -1000.0, 0.0),
+        ("Y = x/(1 + exp(-x))", 1000.0, 1.0),
+        ("Y = 1/(1 + exp(-x))", -1000.0, 0.0),
+        ("Y = 1 - 2/(exp(2*x) + 1)", 1000.0, 0.0),
+        ("Y = x*tanh(log1p(exp(x)))", 1000.0, 1.0),
+        ("Y = x**k", 0.0, 0.0),
+        ("Y = where(x < 500, exp(x), 1)", 1000.0, 0.0),
+    ],
+)
+def test_gradients_are_finite_where_the_truth_is(text, point, expected):
+    backward = reverse(parse(text), [t for t in parse(text).inputs if t.name == "x"])
+    values = {"x": point, "dY": 1.0, "k": 0.0}
+    given = {t.name: values[t.name] for t in (*backward.program.inputs, *backward.cotangents)}
+    found = gradients(backward, backward.statements, given, {})
+    assert found["dx"] == [pytest.approx(expected)]
+
+
+def test_an_unrolled_recurrence_stays_linear():
+    def lines(steps: int) -> str:
+        gates = """i{n}[b,k] = sigmoid(sum(j) h{p}[b,j]*U[j,k])
+            f{n}[b,k] = sigmoid(sum(j) h{p}[b,j]*V[j,k])
+            c{n}[b,k] = f{n}[b,k]*c{p}[b,k] + i{n}[b,k]*tanh(sum(j) h{p}[b,j]*W[j,k])
+            h{n}[b,k] = i{n}[b,k]*tanh(c{n}[b,k])
+            """
+        return "".join(gates.format(n=n + 1, p=n) for n in range(steps)) + f"return h{steps}"
+
+    few, many = (reverse(parse(lines(n))).statements for n in (3, 9))
+    assert cost(many) < 3.6 * cost(few)
+
+
 def test_the_bias_before_a_batch_norm_gets_no_gradient():
     text = "H[n,d] = sum(k) X[n,k]*W[k,d] + b[d]\n" + PROGRAMS["batch norm"].replace("X[", "H[")
     backward = reverse(parse(text))

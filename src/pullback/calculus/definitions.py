@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
 
-from ..ir.expr import Access, Expr, SizeOf, Tensor
+from ..ir.expr import Access, Apply, Expr, SizeOf, Tensor
 from ..ir.program import Define
 from ..ir.subscripts import Index
 from ..ir.walk import free_indices, substitute
@@ -91,6 +91,15 @@ class Definitions:
                 t.coef > 0 and all(self._nonnegative(a, e) for a, e in t.factors) for t in terms
             )
         return self._signs[tensor]
+
+    def function_of(self, tensor: Tensor) -> str:
+        """The scalar function whose value a tensor is, "" if it is none's."""
+        terms = self._terms.get(tensor, ())
+        if len(terms) == 1 and len(terms[0].factors) == 1:
+            atom, exponent = terms[0].factors[0]
+            if isinstance(atom, Apply) and exponent == 1:
+                return atom.function
+        return ""
 
     def _nonnegative(self, atom: Expr, exponent: Fraction) -> bool:
         if exponent.denominator != 1 or exponent.numerator % 2 == 0:

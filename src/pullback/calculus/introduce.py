@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from fractions import Fraction
 
 from ..ir.expr import Access, Compare, Cond, SizeOf, Tensor
@@ -17,11 +17,14 @@ from .present import Finite, factored
 ONE = Fraction(1)
 
 
-def ratio_to_sum(value: Poly, linear: Linear) -> Pattern | None:
-    """``e/Σe`` in a term, a value over the sum of such values (a softmax), as a pattern named P."""
+def ratio_to_sum(value: Poly, linear: Linear, known: Collection[Tensor] = ()) -> Pattern | None:
+    """``e/Σe`` in a term, a value over the sum of such values (a softmax), as a pattern named P.
+
+    ``known`` are the sums whose ratios have names already.
+    """
     for part in value:
         for atom, exponent in part.factors:
-            if isinstance(atom, Access) and exponent <= -1:
+            if isinstance(atom, Access) and exponent <= -1 and atom.tensor not in known:
                 found = _ratio(atom.tensor, part, linear)
                 if found is not None:
                     return found

@@ -11,6 +11,7 @@ from ..ir.expr import (
     ONE,
     Access,
     Add,
+    Apply,
     Cond,
     Expr,
     Mul,
@@ -36,6 +37,7 @@ from .normal import (
     components_of,
     free_of,
     indices_in,
+    poly,
     replaced,
     safe_alone,
     spelled,
@@ -246,56 +248,80 @@ def _under(rest: Term, part: Term) -> Term | None:
     )
 
 
+OVERFLOWING = ("exp", "exp2", "expm1", "cosh", "sinh")
+
+
 def complements(value: Poly, definitions: Definitions, names: Names) -> Poly:
-    """``u/(c + u)`` is ``1 - c/(c + u)``: where 1/(c + u) has a name, the derivative is written in
-    it."""
-    out: list[Term | None] = []
-    for t in value:
-        out.append(_complement(t, definitions, names))
-    return collect(out)
+    """``u/(c + u)`` is ``1 - c/(c + u)``.
+
+    It is written so where 1/(c + u) has a name (a sigmoid by hand), and where u may overflow: then
+    the quotient would be inf/inf, where its complement is 1 - 0.
+    """
+    return collect(_complement(t, definitions, names) for t in value)
 
 
 def _complement(value: Term, definitions: Definitions, names: Names) -> Term | None:
     for atom, exponent in value.factors:
-        if not isinstance(atom, Access) or exponent.denominator != 1 or exponent > -2:
+        if exponent.denominator != 1 or exponent > -1:
             continue
-        if atom.tensor not in definitions.additive:
+        parts = _two_terms(atom, definitions)
+        if parts is None:
             continue
-        axes, terms = definitions.additive[atom.tensor]
-        if len(terms) != 2:
-            continue
-        binding = dict(zip(axes, atom.subs, strict=True))
-        parts = [replaced(t, binding) for t in terms]
-        constants = [t for t in parts if t is not None and not t.factors and not t.guards]
-        others = [t for t in parts if t is not None and t.factors]
-        if len(constants) != 1 or len(others) != 1 or others[0].bound or others[0].guards:
-            continue
-        tau = definitions.expanded(others[0]) or others[0]
+        constant, other = parts
+        tau = definitions.expanded(other) or other
         have = dict(value.factors)
         if any(have.get(a, Fraction(0)) < e or e < 0 for a, e in tau.factors):
             continue
-        inverse = next(
-            (
-                p
-                for p in names.patterns.get(atom.tensor, ())
-                if p.body.coef == 1 and [e for _, e in p.body.factors] == [-UNIT]
-            ),
-            None,
-        )
-        if inverse is None:
+        inverse = _named_inverse(atom, names)
+        if inverse is None and not any(_may_overflow(a, definitions) for a, _ in tau.factors):
             continue
-        named = Access(inverse.target, atom.subs)
+        if inverse is not None and exponent > -2:
+            continue
         for a, e in tau.factors:
             have[a] -= e
         have[atom] += 1
-        one_minus = Add((ONE, Mul((number(-constants[0].coef), named))))
-        return term(
-            value.coef / tau.coef,
-            value.bound,
-            value.guards,
-            [*have.items(), (one_minus, UNIT)],
+        one_minus = Add((ONE, Mul((number(-constant.coef), inverse or Power(atom, -UNIT)))))
+        made = term(
+            value.coef / tau.coef, value.bound, value.guards, [*have.items(), (one_minus, UNIT)]
         )
+        return None if made is None else _complement(made, definitions, names)
     return value
+
+
+def _two_terms(atom: Expr, definitions: Definitions) -> tuple[Term, Term] | None:
+    """The constant and the other term of a sum of two."""
+    if isinstance(atom, Add):
+        terms: Sequence[Term | None] = poly(atom)
+    elif isinstance(atom, Access) and atom.tensor in definitions.additive:
+        axes, defined = definitions.additive[atom.tensor]
+        binding = dict(zip(axes, atom.subs, strict=True))
+        terms = [replaced(t, binding) for t in defined]
+    else:
+        return None
+    if len(terms) != 2:
+        return None
+    constants = [t for t in terms if t is not None and not t.factors and not t.guards]
+    others = [t for t in terms if t is not None and t.factors]
+    if len(constants) != 1 or len(others) != 1 or others[0].bound or others[0].guards:
+        return None
+    return constants[0], others[0]
+
+
+def _named_inverse(atom: Expr, names: Names) -> Access | None:
+    """The name of ``1/atom``, if it has one."""
+    if not isinstance(atom, Access):
+        return None
+    for pattern in names.patterns.get(atom.tensor, ()):
+        if pattern.body.coef == 1 and [e for _, e in pattern.body.factors] == [-UNIT]:
+            return Access(pattern.target, atom.subs)
+    return None
+
+
+def _may_overflow(atom: Expr, definitions: Definitions) -> bool:
+    """Whether an atom is the value of a function that overflows for large arguments."""
+    if isinstance(atom, Access):
+        return definitions.function_of(atom.tensor) in OVERFLOWING
+    return isinstance(atom, Apply) and atom.function in OVERFLOWING
 
 
 # Factoring.

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
-from ..ir.expr import ZERO, Access, Expr, SizeOf, Tensor, Zero
+from ..ir.expr import ZERO, Access, Cond, Expr, SizeOf, Tensor, Zero
 from ..ir.program import Define, Program, Source
 from ..ir.subscripts import Index, at
 from ..ir.walk import accesses, free_indices, nodes, tensors
@@ -33,6 +33,7 @@ from .step import Backward, Later, Step
 
 ONE = Fraction(1)
 GROWTH = 24
+READS = 3
 MANY = 12
 FORMS = 5
 
@@ -66,6 +67,12 @@ class _Reverse:
         self.gradients: dict[Tensor, Tensor] = {}
         self.cotangents: dict[Tensor, list[Tensor]] = {}
         self.inlined: list[Pattern] = []
+        self.ratios: set[Tensor] = {
+            a.tensor
+            for pattern in self.defs.products.values()
+            for a, e in pattern.body.factors
+            if isinstance(a, Access) and e == -1 and len(pattern.body.factors) == 2
+        }
         self.uses = Counter(access.tensor for s in linear.flat for access in accesses(s.body))
 
     def run(self) -> Backward:
@@ -214,15 +221,38 @@ class _Reverse:
             return True
         if define is not None and is_product_of_matrices(define):
             return True
-        for o in found:
-            operand = self.lin.definitions.get(o.access.tensor)
-            if operand is None or self.uses[operand.target] > 1:
-                continue
-            if is_product_of_matrices(operand) and is_alias((o.partial,)):
-                return True
+        if any(is_alias((o.partial,)) and self._feeds(o.access.tensor) for o in found):
+            return True
         if len(value) > 1 and any(self._scatters(t, o) for o in found):
             return True
-        return len(value) > 1 and len(value) * len(found) > GROWTH
+        if len(value) == 1 or define is None:
+            return False
+        return self._fan_out(define) > READS or len(value) * len(found) > GROWTH
+
+    def _fan_out(self, define: Define) -> int:
+        """How many products an adjoint goes into: through a plain sum into all that its terms go
+        into."""
+        total = 0
+        for part in poly(define.body):
+            for atom, _ in part.factors:
+                if not isinstance(atom, Access) or atom.tensor not in self.lin.active:
+                    continue
+                inner = self.lin.definitions.get(atom.tensor)
+                plain = len(part.factors) == 1 and not part.bound and self.uses[atom.tensor] == 1
+                total += self._fan_out(inner) if plain and inner is not None else 1
+        return total
+
+    def _feeds(self, tensor: Tensor) -> bool:
+        """Whether a tensor that is read once is a product of matrices, perhaps scaled."""
+        define = self.lin.definitions.get(tensor)
+        if define is None or self.uses[tensor] > 1:
+            return False
+        if is_product_of_matrices(define):
+            return True
+        terms = poly(define.body)
+        read = [a for a, _ in terms[0].factors if not _is_scalar(a)] if terms else []
+        only = read[0] if len(read) == 1 and is_alias(terms) else None
+        return isinstance(only, Access) and self._feeds(only.tensor)
 
     def _scatters(self, t: Tensor, found: Occurrence) -> bool:
         """Whether the adjoint of what is read here is a scatter or a strided window of t's
@@ -245,12 +275,11 @@ class _Reverse:
     ) -> None:
         compact = self._compact(value)
         source = define.source if define is not None else Source()
-        ratio = ratio_to_sum(compact, self.lin)
-        while ratio is not None:
+        while (ratio := ratio_to_sum(compact, self.lin, self.ratios)) is not None:
             self._statement(ratio.target, ratio.axes, (ratio.body,), source, user=False)
             self.names.add(ratio)
+            self.ratios.update(a.tensor for a, e in ratio.body.factors if e < 0)  # type: ignore[union-attr]
             compact = collect(self.names.fold(x) for x in compact)
-            ratio = ratio_to_sum(compact, self.lin)
         scatter = None
         if set(map(canonical, sifted)) != set(map(canonical, eliminated)):
             scatter = expression(collect(self.names.fold(x) for x in sifted))
@@ -394,14 +423,24 @@ class _Draft:
 
 
 def is_alias(value: Poly) -> bool:
-    """Whether a value is a scalar multiple of one tensor's element at the same point."""
+    """Whether a value is a scalar multiple of one tensor's element, perhaps on a diagonal."""
     if len(value) != 1:
         return False
     only = value[0]
-    if only.bound or only.guards:
+    if only.bound or not all(_is_plain_equality(c) for c in only.guards):
         return False
     full = [(a, e) for a, e in only.factors if not _is_scalar(a)]
     return len(full) == 0 or (len(full) == 1 and full[0][1] == 1)
+
+
+def _is_plain_equality(cond: Cond) -> bool:
+    """``[i = j]`` for two indices."""
+    return (
+        isinstance(cond, Zero)
+        and len(cond.sub.terms) == 2
+        and not cond.sub.const.terms
+        and all(isinstance(a, Index) and abs(n.literal or 0) == 1 for a, n in cond.sub.terms)
+    )
 
 
 def _is_scalar(atom: Expr) -> bool:
