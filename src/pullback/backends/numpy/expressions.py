@@ -264,8 +264,7 @@ class Speller:
 
         It is multiplied by the mask where the value is finite anyway, which is much faster.
         """
-        inside = all(padding.in_bounds(a) for factor in factors for a in accesses(factor))
-        if not value.weak and inside and self.scope.facts.tame(factors, conds):
+        if not value.weak and self.scope.facts.tame(factors, conds):
             return self.operation("*", value, mask, context)
         return self.where(mask, value, number_array(ZERO), context)
 
@@ -329,7 +328,7 @@ class Speller:
                 total = self.divided(total, self.multiplied(waiting, context), context)
                 waiting = []
         if total is None:
-            total = Array(Code("1" if sign > 0 else "-1"), (), "weak int")
+            total = Array(Code("1") if sign > 0 else minus(Code("1")), (), "weak int")
             sign = 1
         if waiting:
             total = self.divided(total, self.multiplied(waiting, context), context)

@@ -28,7 +28,8 @@ from ...ir.sizes import Size
 from ...ir.subscripts import Index, Lookup, Subscript, at, constant, inside
 from ...ir.walk import accesses, tensors
 
-# Functions that are finite for finite arguments, and not easily so large that they overflow.
+STEEP = frozenset("exp exp2 expm1 sinh cosh".split())  # overflow easily
+# Functions that are finite for finite arguments.
 FINITE = frozenset(
     "sin cos tanh arctan arcsinh sigmoid softplus erf abs sign maximum minimum clip floor ceil trunc rint "
     "hypot heaviside logaddexp cbrt deg2rad rad2deg copysign".split()
@@ -41,15 +42,14 @@ class Facts:
     inside it; ``below`` an upper bound of the values of args."""
 
     read: set[tuple[Tensor, Size]] = field(default_factory=set)
-    wild: set[Tensor] = field(default_factory=set)  # may be infinite for finite inputs
+    wild: dict[Tensor, int] = field(default_factory=dict)  # see :meth:`wildness`; 0 for those not in here
     above: set[Tensor] = field(default_factory=set)  # greater than 0 everywhere
     below: dict[Tensor, Size] = field(default_factory=dict)
 
     def learn(self, statements: Iterable[Define]) -> None:
         """Takes in what statements imply."""
         for define in statements:
-            if not self.finite(define.body, named=True):
-                self.wild.add(define.target)
+            self.wild[define.target] = self._named_wildness(define.body)
             if self.positive(define.body):
                 self.above.add(define.target)
             if isinstance(define.body, Arg):
@@ -81,30 +81,40 @@ class Facts:
         A tensor that a condition reads may be guarded by it, so it doesn't count.
         """
         guarded = {t for cond in conds for t in tensors(cond)}
-        return all(self.finite(f) and not guarded & set(tensors(f)) for f in factors)
+        return all(
+            not self.wildness(f) and not guarded & set(tensors(f)) for f in factors
+        )
 
-    def finite(self, expr: Expr, named: bool = False) -> bool:
-        """Whether an expression is finite for finite inputs, as far as that is seen (overflow of products
-        and sums apart). A sum that has a name counts as finite: with an infinite term, little of what
-        follows is."""
+    def _named_wildness(self, expr: Expr) -> int:
+        """Of a value with a name. In a sum, an overflow spoils what follows anyway."""
+        wildness = self.wildness(expr)
+        is_sum = isinstance(expr, Reduce) and expr.op == "sum"
+        return 0 if wildness == 1 and is_sum else wildness
+
+    def wildness(self, expr: Expr) -> int:
+        """Whether an expression may be infinite for finite inputs: 0 no, 1 by overflow, 2 by a division by 0.
+
+        Only functions that overflow easily count, not sums and products.
+        """
         match expr:
             case Number(_, special):
-                return not special
+                return 2 if special else 0
             case SizeOf() | IndexOf() | Guard() | Arg():
-                return True
+                return 0
             case Access(tensor, _):
-                return tensor not in self.wild
+                return self.wild.get(tensor, 0)
             case Add(parts) | Mul(parts):
-                return all(self.finite(part, named) for part in parts)
+                return max(map(self.wildness, parts), default=0)
             case Power(base, exponent):
                 whole = exponent.denominator == 1 and exponent >= 0
-                return self.finite(base) and (whole or self.positive(base))
+                return self.wildness(base) if whole or self.positive(base) else 2
             case Apply(function, args):
-                return function in FINITE and all(map(self.finite, args))
+                own = 0 if function in FINITE else 1 if function in STEEP else 2
+                return max(own, *map(self.wildness, args))
             case Reduce(op, _, _, body):
-                return (named and op == "sum") or (op != "prod" and self.finite(body))
+                return max(self.wildness(body), op == "prod")
             case Select(_, then, other):
-                return self.finite(then) and self.finite(other)
+                return max(self.wildness(then), self.wildness(other))
 
     def positive(self, expr: Expr) -> bool:
         """Whether an expression is seen to be greater than 0."""
@@ -113,8 +123,10 @@ class Facts:
                 return value > 0 and not special
             case SizeOf(value):
                 return value.at_least(1)
-            case Access(tensor, _):
-                return tensor in self.above
+            case Access(tensor, subs):  # outside its extent a tensor is read as 0
+                return tensor in self.above and all(
+                    inside(sub, n, ()) for sub, n in zip(subs, tensor.shape, strict=True)
+                )
             case Add(terms):
                 return all(map(self.nonnegative, terms)) and any(map(self.positive, terms))
             case Mul(factors):
