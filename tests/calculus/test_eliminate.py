@@ -8,11 +8,14 @@ from hypothesis import strategies as st
 
 from pullback.calculus.eliminate import eliminate, sift, undivided
 from pullback.calculus.normal import free_of, indices_in, term
+from pullback.calculus.reverse import reverse
 from pullback.ir.expr import ZERO, Compare, Divides, Inside, Tensor, Zero
-from pullback.ir.interpret import Array, evaluate, place
+from pullback.ir.interpret import Array, evaluate, place, run
+from pullback.ir.program import Program
 from pullback.ir.sizes import size
 from pullback.ir.subscripts import Index, Lookup, at, constant
 from pullback.ir.walk import free_indices
+from pullback.notation.parse import parse
 
 from .terms import M, N, X, arrays, literal, made, points, read, values
 
@@ -247,3 +250,19 @@ def test_lookups_are_read_where_the_forward_pass_reads_them():
     for point in points((I,), {"N": 3}):
         expected = given["X"].flat[given["idx"].flat[point[I]]]
         assert evaluate(literal(found), point, given, {"N": 3, "M": 2}) == expected
+
+
+@pytest.mark.xfail(reason="an equality that is a condition says nothing of the range", strict=True)
+@pytest.mark.parametrize("label", (-1, 2))
+def test_a_condition_on_data_holds_nowhere_outside_the_range(label):
+    """A label that is no class picks none: ``[y = c]`` is false for every c."""
+    text = "a[N]\nV[C]\ny: int[N]\nS[n,c] = a[n]*V[c]\nY[n] = sum(c) S[n,c]*[y[n] = c]"
+    backward = reverse(parse(text))
+    program = Program(
+        (*backward.program.inputs, *backward.cotangents),
+        (*backward.forward.statements, *backward.statements),
+        backward.gradients,
+    )
+    given = {"a": [1.0, 2.0], "V": [3.0, 4.0], "y": [0, label], "dY": [1.0, 1.0]}
+    found = run(program, given)
+    assert found["da"].flat == [3.0, 0.0] and found["dV"].flat == [1.0, 0.0]

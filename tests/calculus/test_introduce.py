@@ -1,0 +1,201 @@
+"""Introduced names: where they make the backward pass cheaper, with the same values."""
+
+from __future__ import annotations
+
+from math import exp, inf, isfinite
+
+import pytest
+
+from pullback.calculus.cost import cost, expression_cost
+from pullback.calculus.introduce import put_in, ratio_to_sum, reads_of, worth_a_name
+from pullback.calculus.linear import Linear
+from pullback.calculus.match import Pattern
+from pullback.calculus.normal import collect, poly
+from pullback.calculus.present import factored
+from pullback.calculus.reverse import reverse
+from pullback.ir.expr import Compare, Tensor, number
+from pullback.ir.interpret import Array, evaluate, run
+from pullback.ir.program import Program
+from pullback.ir.subscripts import Index
+from pullback.notation.parse import parse
+
+from .oracle import draw, gradients, worst_difference
+from .programs import PROGRAMS, SIZES
+from .terms import I, J, M, N, X, Y, Z, literal, literals, made, points, read, values
+
+LOSS = PROGRAMS["softmax loss"]
+
+
+def by_name(backward):
+    return {s.target.name: s for s in backward.statements}
+
+
+def test_a_value_over_the_sum_of_such_values_is_named():
+    backward = reverse(parse(LOSS))
+    found = by_name(backward)
+    assert not found["P"].user and found["P"].target.shape == found["dscore"].target.shape
+    for sizes in SIZES:
+        values = draw((*backward.program.inputs, *backward.cotangents), sizes, 1)
+        program = Program(
+            (*backward.program.inputs, *backward.cotangents),
+            (*backward.forward.statements, *backward.statements),
+            backward.gradients,
+        )
+        ran = run(program, values, sizes=sizes)
+        score = ran["score"].tolist()
+        for row, probabilities in zip(score, ran["P"].tolist(), strict=True):
+            whole = sum(map(exp, row))
+            assert probabilities == pytest.approx([exp(x) / whole for x in row])
+        compact = gradients(backward, backward.statements, values, sizes)
+        raw = gradients(backward, backward.adjoints, values, sizes)
+        assert worst_difference(compact, raw) < 1e-12
+
+
+RATIO = "e[n,c] = exp(S[n,c])\nZ[n] = sum(c) e[n,c]\nY[n,c] = e[n,c]/Z[n]"
+NO_RATIO = {
+    "the sum is of other values": RATIO.replace("sum(c) e[n,c]", "sum(c) e[n,c]**2"),
+    "the sum is weighted": RATIO.replace("sum(c) e[n,c]", "sum(c) e[n,c]*S[n,c]"),
+    "the sum is a multiple": RATIO.replace("sum(c) e[n,c]", "2*(sum(c) e[n,c])"),
+    "the product, not the quotient": RATIO.replace("/Z", "*Z"),
+}
+
+
+def ratio(text):
+    program = parse(text)
+    lin = Linear(program, None, {})
+    return lin, ratio_to_sum(poly(lin.flat[-1].body), lin, ())
+
+
+def test_the_ratio_is_what_its_pattern_says():
+    lin, found = ratio(RATIO)
+    assert found is not None and found.target.name == "P"
+    (e, z) = (lin.flat[0].target, lin.flat[1].target)
+    assert {(a.tensor, x) for a, x in found.body.factors} == {(e, 1), (z, -1)}
+
+
+@pytest.mark.parametrize("name", NO_RATIO)
+def test_no_ratio_is_seen_where_there_is_none(name):
+    assert ratio(NO_RATIO[name])[1] is None
+
+
+def test_a_ratio_to_another_row_s_sum_is_none():
+    lin, found = ratio("e[n,c:N] = exp(S[n,c])\nZ[n] = sum(c) e[n,c]\nY[n,c:N] = e[n,c]/Z[c]")
+    assert lin.flat[-1].target.name == "Y" and found is None
+
+
+def test_an_inlined_gradient_is_named_where_that_is_cheaper():
+    text = """S[n,h] = sum(d) X[n,d]*U[d,h] + b[h]
+        A[n,h] = tanh(S[n,h])
+        Y[n,c] = sum(h) A[n,h]*V[h,c]"""
+    backward = reverse(parse(text))
+    (made_up,) = [s for s in backward.statements if s.of == "S"]
+    users = [s for s in backward.statements if made_up.target in reads_of(poly(s.body))]
+    assert {s.target.name for s in users} == {"dX", "dU", "db"}
+    lin = Linear(parse(text), None, {})
+    assert cost(backward.statements) < cost(reverse(lin.program).adjoints)
+
+
+D = Tensor("dY", (N, M))
+G = Tensor("dG", (N, M))
+
+
+def nothing(text="Q[n] = X[n]"):
+    return Linear(parse(text), None, {})
+
+
+def forms():
+    """Two gradients that both read dY·Y·X, a costly product of two axes."""
+    body = made((), (), read(D, I, J), read(Y, I, J), read(X, I))
+    pattern = Pattern(G, (I, J), body)
+    first = collect([made((J2,), (), read(D, I, J2), read(Y, I, J2), read(X, I), read(Z, J2))])
+    second = collect([made((I2,), (), read(D, I2, J), read(Y, I2, J), read(X, I2))])
+    third = collect([body])
+    return pattern, {Tensor("d1", (N,)): first, Tensor("d2", (M,)): second, D3: third}
+
+
+I2, J2 = Index("i2", N), Index("j2", M)
+D3 = Tensor("d3", (N, M))
+
+
+def test_worth_a_name_makes_all_forms_cheaper_and_keeps_them():
+    pattern, before = forms()
+    chosen, after = worth_a_name([pattern], before, nothing(), lambda t: True)
+    assert chosen == [pattern]
+    total = [
+        sum(expression_cost(factored(v, lambda t: True)) for v in x.values())
+        for x in (before, after)
+    ]
+    assert total[1] < total[0]
+    sizes = {"N": 2, "M": 3}
+    given = {
+        "X": Array((2,), [1.5, -2.0]),
+        "Z": Array((3,), [0.5, 1.0, -1.0]),
+        "Y": Array((2, 3), [1.0, 2.0, 3.0, -1.0, 0.5, 4.0]),
+        "dY": Array((2, 3), [0.1, 0.2, -0.3, 0.4, 0.5, 0.6]),
+    }
+    given["dG"] = Array((2, 3), values(literal(pattern.body), (I, J), given, sizes))
+    for target in before:
+        ours = values(literals(after[target]), (I, J), given, sizes)
+        assert ours == pytest.approx(values(literals(before[target]), (I, J), given, sizes))
+
+
+def test_a_name_that_one_form_reads_is_not_worth_it():
+    pattern, before = forms()
+    only = {t: v for t, v in before.items() if t.name == "d2"}
+    chosen, after = worth_a_name([pattern], only, nothing(), lambda t: True)
+    assert chosen == [] and after == only
+
+
+# A guard beside a name that is 0 where the guard fails.
+
+
+def relu():
+    """Where 0 < T the gradient dT = [0 < T]·dY; T is computed, X and dY are given."""
+    lin = nothing("T[i:N,j:M] = X[i]*Y[i,j]\nQ[i:N,j:M] = exp(T[i,j])*T[i,j]")
+    t = next(s.target for s in lin.flat if s.target.name == "T")
+    q = next(s.target for s in lin.flat if s.target.name == "Q")
+    guard = Compare("<", number(0), read(t, I, J))
+    pattern = Pattern(G, (I, J), made((), (guard,), read(D, I, J)))
+    return lin, t, q, guard, pattern
+
+
+def test_an_idle_guard_is_left_out_beside_finite_factors():
+    lin, _, _, guard, pattern = relu()
+    found = put_in(pattern, made((), (guard,), read(D, I, J), read(X, I)), lin, lambda t: t is X)
+    assert found.guards == () and {a.tensor for a, _ in found.factors} == {G, X}
+
+
+@pytest.mark.parametrize("exponent", (1, -1))
+def test_a_guard_stays_beside_what_may_not_be_finite(exponent):
+    lin, _, q, guard, pattern = relu()
+    value = made((), (guard,), read(D, I, J), (read(q, I, J), exponent))
+    found = put_in(pattern, value, lin, lambda t: False)
+    sizes = {"N": 1, "M": 2}
+    bad = inf if exponent > 0 else 0.0
+    given = {
+        "T": Array((1, 2), [-1.0, 2.0]),
+        q.name: Array((1, 2), [bad, 3.0]),
+        "dY": Array((1, 2), [1.0, 1.0]),
+        "dG": Array((1, 2), [0.0, 1.0]),
+    }
+    for point in points((I, J), sizes):
+        ours = evaluate(literal(found), point, given, sizes)
+        assert ours == evaluate(literal(value), point, given, sizes)
+
+
+def test_gradients_are_finite_where_a_masked_value_overflows():
+    backward = reverse(parse("E[n] = exp(X[n])\nY[n] = E[n]*[X[n] < 5]*W[n] + E[n]*[X[n] < 5]"))
+    program = Program(
+        (*backward.program.inputs, *backward.cotangents),
+        (*backward.forward.statements, *backward.statements),
+        backward.gradients,
+    )
+    found = run(program, {"X": [1.0, 9999.0], "W": [2.0, 3.0], "dY": [1.0, 1.0]})
+    for gradient in backward.gradients:
+        assert all(map(isfinite, found[gradient.name].flat))
+        assert found[gradient.name].flat[1] == 0
+
+
+def test_reads_of_are_the_factors():
+    value = collect([made((), (), read(X, I), (read(Z, J), -1)), made((), (), read(Y, I, J))])
+    assert reads_of(value) == {X, Y, Z}
