@@ -1,4 +1,4 @@
-"""Checks of a whole backward pass, by the interpreter alone: no generated source takes part.
+"""Checks of a whole backward pass, by the interpreter; the generated source is checked by it, too.
 
 The compact statements against the raw adjoints (modulo a prime and in decimals), both against
 differences of the forward program in 50-digit decimals, and ⟨u, Jv⟩ = ⟨Jᵀu, v⟩ with the
@@ -23,9 +23,11 @@ from ..ir.program import Define
 from .decimals import DECIMALS
 from .report import Comparison, Report
 from .samples import KINKS, STYLES, Sample, compute, draw, draw_sizes, is_number, volume, work
+from .source import Source
 from .steps import difference
 
 WORK = 400_000
+ROUNDED = 1e-6  # float64 against 50 digits
 EXACT = 1e-30  # two ways to compute the same, in 50 digits
 LIMIT = (
     1e-8  # a difference quotient, in 50 digits; well above its own error, well below any mistake
@@ -81,7 +83,7 @@ class _Checks:
             found.append(compact.comparison(EXACT, exact.get(gradient.name, "")))
             found += [scatter.comparison(EXACT)] if scatter.count else []
             found.append(quotient.comparison(LIMIT))
-        found += [*self.values(), self.dots()]
+        found += [*self.values(), self.dots(), *self.source()]
         return Report("backward pass", tuple(found), self.seed)
 
     def values(self) -> list[Comparison]:
@@ -94,6 +96,24 @@ class _Checks:
             for name, tally in tallies.items():
                 tally.arrays(arrays[name], sample.arrays[name])
         return [tally.comparison(EXACT) for tally in tallies.values()]
+
+    def source(self) -> list[Comparison]:
+        """What the generated NumPy source computes, against the statements it was spelled from."""
+        tallies = {
+            t.name: Tally(f"source of the gradient of {of.name}", "the statements")
+            for of, t in zip(self.backward.wrt, self.backward.gradients, strict=True)
+        }
+        try:
+            made = Source(self.backward)
+            for sample, _, _, name in self.decimal:
+                if sample.loose or any(style in name for style in KINKS):
+                    continue  # rounding moves a kink
+                for key, array in made.gradients(sample).items():
+                    tallies[key].arrays(sample.arrays[key], array)
+        except Exception as error:
+            what = f"{type(error).__name__}: {error}"
+            return [Comparison("generated source", "the statements", False, note=what)]
+        return [tally.comparison(ROUNDED) for tally in tallies.values()]
 
     def draw(
         self, sizes: Mapping[str, int], rng: Random, style: str, modular: bool

@@ -1,0 +1,54 @@
+"""The generated source, run: does it compute what the statements say that it was spelled from?"""
+
+from __future__ import annotations
+
+import inspect
+import warnings
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from ..backends.numpy import spell_pair
+from ..calculus.step import Backward
+from ..ir.expr import Tensor
+from ..ir.interpret import Array
+from ..runtime.load import load_module
+from .samples import Sample
+
+DTYPES = {"float": np.float64, "int": np.int64, "bool": np.bool_}
+
+
+class Source:
+    """The forward and backward functions of a derivation as they are printed."""
+
+    def __init__(self, backward: Backward) -> None:
+        self.backward = backward
+        self.module = load_module(spell_pair(backward), "checked")
+        parameters = inspect.signature(self.module.forward).parameters.values()
+        self.keywords = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY]
+
+    def gradients(self, sample: Sample) -> dict[str, Array]:
+        """The gradients at a sample, by name, computed in float64."""
+        inputs = [_float64(t, sample.arrays) for t in self.backward.program.inputs]
+        sizes = {name: sample.sizes[name] for name in self.keywords}
+        with np.errstate(all="ignore"), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            _, cache = self.module.forward(*inputs, **sizes)
+            seeds = [_float64(t, sample.arrays) for t in self.backward.cotangents]
+            found = self.module.backward(seeds[0] if len(seeds) == 1 else tuple(seeds), cache)
+        several = found if isinstance(found, tuple) else (found,)
+        pairs = zip(self.backward.gradients, several, strict=True)
+        return {t.name: _exact(np.asarray(value), sample) for t, value in pairs}
+
+
+def _float64(tensor: Tensor, arrays: Mapping[str, Array]) -> np.ndarray[Any, Any]:
+    array = arrays[tensor.name]
+    kind: Any = {"float": float, "int": int, "bool": bool}[tensor.kind]
+    flat = [kind(x) for x in array.flat]
+    return np.array(flat, dtype=DTYPES[tensor.kind]).reshape(array.shape)
+
+
+def _exact(value: np.ndarray[Any, Any], sample: Sample) -> Array:
+    flat: Iterable[Any] = value.reshape(-1).tolist()
+    return Array(value.shape, [sample.arithmetic.element(x) for x in flat])
