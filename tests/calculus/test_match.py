@@ -140,7 +140,7 @@ SQUARE = Pattern(T, (U, V), made((), (), read(X, U), read(Z, V)))
 SUM = Pattern(S, (U,), made((A,), (), read(W, U, A), read(X, A)))
 LOST = {
     "a factor is missing": (SQUARE, made((), (), read(X, I), read(Y, I, J))),
-    "the power is of the other sign": (SQUARE, made((), (), (read(X, I), -1), read(Z, J))),
+    "the power is of the other sign": (SQUARE, made((), (), (read(X, I), -2), read(Z, J))),
     "another factor needs the index": (
         SUM,
         made((C,), (), read(W, I, C), read(X, C), read(Y, C, J)),
@@ -175,6 +175,11 @@ def test_what_is_no_instance_is_not_replaced(name):
     pattern, within = LOST[name]
     exponent = Fraction(1, 2) if "root" in name else Fraction(1)
     assert list(find(pattern, within, exponent)) == []
+
+
+def test_a_sum_of_squares_is_no_square_of_a_sum():
+    squares = made((C,), (), (read(W, I, C), 2), (read(X, C), 2))
+    assert list(find(SUM, squares, Fraction(2))) == []
 
 
 def test_guards_of_other_indices_stay():

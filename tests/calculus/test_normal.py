@@ -274,6 +274,43 @@ def test_free_indices_are_replaced_without_capture(value, sub):
                 assert ours == pytest.approx(theirs)
 
 
+CAPTURES = {
+    "a subscript with a bound index's name": (
+        replaced(made((A,), (), read(W, I, A), read(X, A)), {I: at(A)}),
+        Reduce("sum", (C,), (), Mul((read(W, A, C), read(X, C)))),
+    ),
+    "a bound index on the left, free on the right": (
+        times(made((A,), (), read(X, A)), made((), (), read(W, A, A))),
+        Mul((Reduce("sum", (C,), (), read(X, C)), read(W, A, A))),
+    ),
+    "a bound index on the right, free on the left": (
+        times(made((), (), read(W, A, A)), made((A,), (), read(X, A))),
+        Mul((Reduce("sum", (C,), (), read(X, C)), read(W, A, A))),
+    ),
+    "one bound index on both sides": (
+        times(made((A,), (), read(X, A)), made((A,), (), (read(X, A), 2))),
+        Mul(
+            (
+                Reduce("sum", (A,), (), read(X, A)),
+                Reduce("sum", (A,), (), Power(read(X, A), Fraction(2))),
+            )
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CAPTURES)
+def test_no_index_is_captured(name):
+    found, expected = CAPTURES[name]
+    same_everywhere(literal(found), expected, indices=(A,))
+
+
+def test_a_guarded_sum_is_distributed():
+    guarded = Add((Mul((Guard(POSITIVE), y)), x))
+    value = poly(Mul((guarded, n)))
+    assert len(value) == 2 and [t.guards for t in value] == [(POSITIVE,), ()]
+
+
 # Independent sums apart, and what has to stay together.
 
 

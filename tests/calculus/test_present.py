@@ -247,6 +247,23 @@ def test_complements_are_written_in_the_inverse():
     assert ours == pytest.approx(theirs)
 
 
+def test_quotients_that_would_overflow_are_written_as_complements():
+    """u/(2 + u) is 1 - 2/(2 + u), which is 1 where u is infinite."""
+    program = flatten(parse("u[n] = exp(X[n])\nq[n] = 2 + u[n]\nY[n] = q[n]*X[n]"))
+    u, q = (s.target for s in program.statements[:2])
+    i = Index("i", u.shape[0])
+    definitions = Definitions(program.statements)
+    found = complements(
+        (made((), (), read(u, i), (read(q, i), -1)),), definitions, Names(definitions)
+    )
+    given = run(program, {"X": [0.5, 9999.0]}, sizes={str(u.shape[0]): 2})
+    half = given["u"].flat[0]
+    assert values(literals(found), (i,), given, {str(u.shape[0]): 2}) == [
+        pytest.approx(half / (2 + half)),
+        1.0,
+    ]
+
+
 def test_a_root_s_name_isn_t_put_where_the_root_is_undefined():
     """1/x must not become (x**(-1/2))**2 where x < 0."""
     program = flatten(parse("r[n] = X[n]**(-0.5)\nY[n] = r[n]*W[n]"))
