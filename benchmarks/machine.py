@@ -10,13 +10,14 @@ from pathlib import Path
 PACKAGES = ("numpy", "scipy", "autograd")
 
 
-def summary(threads: int, rounds: int) -> dict[str, str]:
-    """Processor, cores, versions and settings."""
+def summary(threads: int, rounds: int, load: float) -> dict[str, str]:
+    """Processor, cores, versions and settings; ``load`` is what ran beside the suite when it began."""
     return {
         "processor": _processor(),
         "cores": str(
             len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
         ),
+        "load": f"{load:.1f}",
         "BLAS threads": str(threads),
         "rounds": str(rounds),
         "Python": platform.python_version(),

@@ -44,8 +44,9 @@ def _write(name: str, suite: Callable[[int], Any], options: argparse.Namespace) 
     from .machine import summary
     from .tables import markdown
 
+    load = os.getloadavg()[0]
     result = suite(options.rounds)
-    about = summary(options.threads, options.rounds)
+    about = summary(options.threads, options.rounds, load)
     text = markdown(name, result, about)
     options.out.mkdir(parents=True, exist_ok=True)
     (options.out / f"{name}.md").write_text(text)
