@@ -34,6 +34,8 @@ def assembled(speller: Speller, define: Define, name: str) -> bool:
     speller.share(*dense, *(piece.body for piece in parts))
     if not dense and not outer and (work.joined(parts) or work.margins(parts)):
         return True
+    if define.target.kind != "float":
+        return False  # whole numbers are cast as a whole
     work.start(dense, parts)
     speller.claim("")
     for piece in parts:

@@ -51,7 +51,7 @@ from ...ir.subscripts import (
     constant,
     inside,
 )
-from ...ir.walk import Tree, accesses
+from ...ir.walk import Tree, accesses, free_indices
 from . import functions, padding, products, sharing, taps, views
 from .arrays import Array, aligned, broadcast_axes, frame_of, renamed, squeezed, transposed
 from .code import ATOM, POWER, PRODUCT, Code, binary, call, elementwise, item, leaf, method, minus, tuple_of
@@ -349,6 +349,8 @@ class Speller:
         """``left / right``; a sum over the number of its terms is a mean."""
         if left.mean is not None and left.count is right.count:
             return left.mean
+        if left.weak and right.weak and not _is_safe(right):
+            left = _numpy_scalar(left)
         result = self.operation("/", left, right, context)
         if is_float(result.dtype):
             return result
@@ -373,6 +375,8 @@ class Speller:
             return base
         if exponent == 0:
             return Array(Code("1"), (), "weak int")
+        if base.weak and not _is_safe(base):
+            base = _numpy_scalar(base)
         if rest == 0 and (exponent == 2 or exponent > 3 or not base.code.is_name):
             return base.with_code(binary("**", base.code, Code(str(exponent))), view=False)
         if rest == 0:
@@ -425,7 +429,7 @@ class Speller:
                 array = self.value(value, context)
                 if array.dtype == "bool":
                     return array
-                return array.with_code(binary("!=", array.code, Code("0")), dtype="bool")
+                return self.comparison("!=", array, Array(Code("0"), (), "weak int"), context)
 
     def all_conditions(self, conds: Sequence[Cond], context: Context) -> Array:
         """The mask where all conditions hold; each is computed also where others don't."""
@@ -654,7 +658,8 @@ class Speller:
 
     def remember(self, define: Define) -> None:
         """Keeps what a statement reduces, for others that need the same."""
-        if isinstance(define.body, Reduce) and define.target in self.scope.arrays:
+        whole = set(free_indices(define.body)) == set(define.indices)
+        if isinstance(define.body, Reduce) and whole and define.target in self.scope.arrays:
             self.done[define.body] = define.access
 
     @contextmanager
@@ -848,6 +853,20 @@ def split_sign(expr: Expr) -> tuple[int, Expr]:
         case _:
             pass
     return 1, expr
+
+
+def _is_safe(scalar: Array) -> bool:
+    """Whether Python divides by a scalar of its own, and takes roots of it, as NumPy does."""
+    if scalar.count is not None:
+        return True
+    try:
+        return 1e-100 < float(str(scalar.code)) < 1e100
+    except ValueError:
+        return False
+
+
+def _numpy_scalar(scalar: Array) -> Array:
+    return Array(call("np.float64", scalar.code), (), "float64")
 
 
 def _sides(sub: Subscript, limit: Size) -> tuple[Subscript, Subscript]:

@@ -26,7 +26,7 @@ from ...ir.expr import (
 from ...ir.program import Define
 from ...ir.sizes import Size
 from ...ir.subscripts import Index, Lookup, Subscript, at, constant, inside
-from ...ir.walk import accesses, tensors
+from ...ir.walk import accesses, nodes, tensors
 
 STEEP = frozenset("exp exp2 expm1 sinh cosh".split())  # overflow easily
 # Functions that are finite for finite arguments.
@@ -39,9 +39,10 @@ FINITE = frozenset(
 @dataclass
 class Facts:
     """``read`` holds the integer tensors that index an axis of that extent somewhere, so that their values are
-    inside it; ``below`` an upper bound of the values of args."""
+    inside it, unless a guard asks whether they are (``doubted``); ``below`` an upper bound of the values of args."""
 
     read: set[tuple[Tensor, Size]] = field(default_factory=set)
+    doubted: set[tuple[Tensor, Size]] = field(default_factory=set)
     wild: dict[Tensor, int] = field(default_factory=dict)  # see :meth:`wildness`; 0 for those not in here
     above: set[Tensor] = field(default_factory=set)  # greater than 0 everywhere
     below: dict[Tensor, Size] = field(default_factory=dict)
@@ -55,6 +56,9 @@ class Facts:
             if isinstance(define.body, Arg):
                 index = define.body.indices[define.body.which]
                 self.below[define.target] = index.extent
+            for node in nodes(define.body):
+                if isinstance(node, Inside) and isinstance(node.sub.atom, Lookup):
+                    self.doubted.add((node.sub.atom.access.tensor, node.extent))
             for access in accesses(define.body):
                 for sub, extent in zip(access.subs, access.tensor.shape, strict=True):
                     if isinstance(sub.atom, Lookup):
@@ -62,8 +66,10 @@ class Facts:
 
     def inside(self, sub: Subscript, extent: Size) -> bool:
         """Whether ``0 <= sub < extent`` is known."""
-        if isinstance(sub.atom, Lookup) and (sub.atom.access.tensor, extent) in self.read:
-            return True
+        if isinstance(sub.atom, Lookup):
+            pair = (sub.atom.access.tensor, extent)
+            if pair in self.read and pair not in self.doubted:
+                return True
         return inside(self.bounded(sub), extent, ())
 
     def bounded(self, sub: Subscript) -> Subscript:

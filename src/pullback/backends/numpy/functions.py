@@ -43,7 +43,10 @@ SPELLINGS: dict[str, Callable[[Speller, Array], Code]] = {
 
 def spell(speller: Speller, name: str, args: Sequence[Expr], context: Context) -> Array:
     """A scalar function applied to arrays."""
-    arrays = speller.compatible([speller.value(arg, context) for arg in args])
+    arrays = [speller.value(arg, context) for arg in args]
+    if name not in WHOLE:  # NumPy makes 16-bit floats of bools
+        arrays = [speller.cast(a, "float") if a.dtype == "bool" else a for a in arrays]
+    arrays = speller.compatible(arrays)
     laid = speller.together(arrays, context)
     speller.risk(context)
     dtype = promoted(array.dtype for array in arrays)

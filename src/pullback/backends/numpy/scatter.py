@@ -53,6 +53,8 @@ class Spread:
 
 def scattered(speller: Speller, define: Define, name: str) -> bool:
     """Spells a statement as sums into computed places; False if it isn't of that kind."""
+    if define.target.kind != "float":
+        return False
     body = define.body
     if define.scatter is not None and set(tensors(define.scatter)) <= set(tensors(body)):
         body = define.scatter
