@@ -24,6 +24,7 @@ from ..ir.expr import (
     Expr,
     Guard,
     IndexOf,
+    Inside,
     Mul,
     Not,
     Number,
@@ -95,7 +96,7 @@ def _of_poly(value: Poly, context: Context, root: Access | None = None) -> list[
             if not context.depends(atom):
                 continue
             rest = (*part.factors[:k], *part.factors[k + 1 :])
-            guards = part.guards
+            guards = (*part.guards, *_in_range(part.guards))
             if exponent == HALF and context.is_norm(atom, root):
                 guards = (*guards, Compare("!=", root or atom, ZERO))  # the norm's convention
             outer = term(
@@ -104,6 +105,21 @@ def _of_poly(value: Poly, context: Context, root: Access | None = None) -> list[
             if outer is not None:
                 out.extend(_through(outer, inner) for inner in _of_atom(atom, context))
     return [o for o in out if o.partial is not _NOTHING]
+
+
+def _in_range(guards: Sequence[Cond]) -> list[Cond]:
+    """``[y[n] = c]`` as somebody's own condition: where y is no place of c's axis, there is no
+    c."""
+    out: list[Cond] = []
+    for cond in guards:
+        if not isinstance(cond, Zero) or len(cond.sub.terms) != 2 or cond.sub.const.terms:
+            continue
+        atoms = [atom for atom, n in cond.sub.terms if abs(n.literal or 0) == 1]
+        runs = [atom for atom in atoms if isinstance(atom, Index)]
+        read = [atom for atom in atoms if isinstance(atom, Lookup)]
+        if len(runs) == len(read) == 1:
+            out.append(Inside(at(read[0]), runs[0].extent))
+    return out
 
 
 _NOTHING = Term(Fraction(0), (), (), ())

@@ -59,7 +59,7 @@ from ..ir.walk import (
     substitute,
 )
 from .guards import negation, tidy
-from .normal import canonical, has_lookup, nonnegative_atom, poly
+from .normal import canonical, has_lookup, in_bounds, nonnegative_atom, poly
 
 
 def flatten(program: Program) -> Program:
@@ -254,7 +254,8 @@ class _Flattener:
                 return body
         free = self._axes(body)
         guards = tuple(c for c in self.guards if set(free_indices(c)) <= set(free))
-        before, self.guards = self.guards, ()
+        exposed = has_lookup_node(body) or not in_bounds(body)
+        before, self.guards = self.guards, (guards if exposed else ())
         simple = self._top(body)
         self.guards = before
         if guards:

@@ -17,6 +17,7 @@ from ..ir.expr import (
     Number,
     Zero,
 )
+from ..ir.sizes import Size
 from ..ir.subscripts import Index, Subscript, at, bounds, inside, is_name, reduced
 from ..ir.walk import Tree, bottom_up, free_indices, substitute
 
@@ -73,7 +74,7 @@ def settle(guards: Iterable[Cond], scope: Iterable[Index]) -> tuple[Cond, ...] |
         if verdict is None:
             held[_oriented(cond)] = None
     for cond in held:
-        if _opposite(cond) in held or (isinstance(cond, Compare) and _clashes(cond, held)):
+        if negation(cond) in held or (isinstance(cond, Compare) and _clashes(cond, held)):
             return None
     kept = [c for c in held if not _weaker(c, held)]
     return tuple(sorted(kept, key=lambda cond: cond.key))
@@ -123,34 +124,11 @@ def decide(cond: Cond, positive: Sequence[str] = ()) -> bool | None:
 def _decide(cond: Cond, positive: Sequence[str]) -> bool | None:
     match cond:
         case Zero(sub):
-            if not sub.terms and sub.const.literal is not None:
-                return sub.const.literal == 0
-            low, high = bounds(sub)
-            if low is not None and low.at_least(1, positive):
-                return False
-            if high is not None and (-high).at_least(1, positive):
-                return False
-            if low is not None and high is not None and low.literal == high.literal == 0:
-                return True
-            return None
+            return _decide_zero(sub, positive)
         case Inside(sub, extent):
-            if inside(sub, extent, positive):
-                return True
-            low, high = bounds(sub)
-            if (low is not None and (low - extent).at_least(0, positive)) or (
-                high is not None and (-high).at_least(1, positive)
-            ):
-                return False
-            return None
+            return _decide_inside(sub, extent, positive)
         case Divides(divisor, sub):
-            if divisor.literal == 1:
-                return True
-            parts = [*(n for _, n in sub.terms), sub.const]
-            if all(n.exactly_over(divisor) is not None for n in parts):
-                return True
-            if not sub.terms and sub.const.literal is not None and divisor.literal:
-                return sub.const.literal % divisor.literal == 0
-            return None
+            return _decide_divides(divisor, sub)
         case Compare(op, Number(a, ""), Number(b, "")):
             return {"<": a < b, "<=": a <= b, "==": a == b, "!=": a != b}[op]
         case Compare(op, left, right) if left is right and op == "<":
@@ -162,6 +140,41 @@ def _decide(cond: Cond, positive: Sequence[str]) -> bool | None:
             return None
 
 
+def _decide_zero(sub: Subscript, positive: Sequence[str]) -> bool | None:
+    if not sub.terms and sub.const.literal is not None:
+        return sub.const.literal == 0
+    low, high = bounds(sub)
+    if low is not None and low.at_least(1, positive):
+        return False
+    if high is not None and (-high).at_least(1, positive):
+        return False
+    if low is not None and high is not None and low.literal == high.literal == 0:
+        return True
+    return None
+
+
+def _decide_inside(sub: Subscript, extent: Size, positive: Sequence[str]) -> bool | None:
+    if inside(sub, extent, positive):
+        return True
+    low, high = bounds(sub)
+    if low is not None and (low - extent).at_least(0, positive):
+        return False
+    if high is not None and (-high).at_least(1, positive):
+        return False
+    return None
+
+
+def _decide_divides(divisor: Size, sub: Subscript) -> bool | None:
+    if divisor.literal == 1:
+        return True
+    parts = [*(n for _, n in sub.terms), sub.const]
+    if all(n.exactly_over(divisor) is not None for n in parts):
+        return True
+    if not sub.terms and sub.const.literal is not None and divisor.literal:
+        return sub.const.literal % divisor.literal == 0
+    return None
+
+
 def _oriented(cond: Cond) -> Cond:
     match cond:
         case Zero(sub) if sub.terms and (-sub.terms[0][1]).at_least(1):
@@ -170,18 +183,6 @@ def _oriented(cond: Cond) -> Cond:
             return Compare(op, right, left)
         case _:
             return cond
-
-
-def _opposite(cond: Cond) -> Cond:
-    match cond:
-        case Not(inner):
-            return inner
-        case Compare("==", left, right):
-            return Compare("!=", left, right)
-        case Compare("!=", left, right):
-            return Compare("==", left, right)
-        case _:
-            return Not(cond)
 
 
 def negation(cond: Cond) -> Cond:

@@ -15,6 +15,7 @@ from ...ir.expr import (
     Expr,
     Guard,
     IndexOf,
+    Inside,
     Mul,
     Number,
     Power,
@@ -38,12 +39,15 @@ FINITE = frozenset(
 
 @dataclass
 class Facts:
-    """``read`` holds the integer tensors that index an axis of that extent somewhere, so that their values are
-    inside it, unless a guard asks whether they are (``doubted``); ``below`` an upper bound of the values of args."""
+    """``read`` holds the integer tensors that index an axis of that extent somewhere, so that
+    their values are inside it, unless a guard asks whether they are (``doubted``); ``below`` an
+    upper bound of the values of args."""
 
     read: set[tuple[Tensor, Size]] = field(default_factory=set)
     doubted: set[tuple[Tensor, Size]] = field(default_factory=set)
-    wild: dict[Tensor, int] = field(default_factory=dict)  # see :meth:`wildness`; 0 for those not in here
+    wild: dict[Tensor, int] = field(
+        default_factory=dict
+    )  # see :meth:`wildness`; 0 for those not in here
     above: set[Tensor] = field(default_factory=set)  # greater than 0 everywhere
     below: dict[Tensor, Size] = field(default_factory=dict)
 
@@ -87,9 +91,7 @@ class Facts:
         A tensor that a condition reads may be guarded by it, so it doesn't count.
         """
         guarded = {t for cond in conds for t in tensors(cond)}
-        return all(
-            not self.wildness(f) and not guarded & set(tensors(f)) for f in factors
-        )
+        return all(not self.wildness(f) and not guarded & set(tensors(f)) for f in factors)
 
     def _named_wildness(self, expr: Expr) -> int:
         """Of a value with a name. In a sum, an overflow spoils what follows anyway."""
@@ -98,7 +100,8 @@ class Facts:
         return 0 if wildness == 1 and is_sum else wildness
 
     def wildness(self, expr: Expr) -> int:
-        """Whether an expression may be infinite for finite inputs: 0 no, 1 by overflow, 2 by a division by 0.
+        """Whether an expression may be infinite for finite inputs: 0 no, 1 by overflow, 2 by a
+        division by 0.
 
         Only functions that overflow easily count, not sums and products.
         """
