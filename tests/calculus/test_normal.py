@@ -22,7 +22,6 @@ from pullback.calculus.normal import (
     rational_power,
     renamed,
     replaced,
-    scaled,
     term,
     times,
 )
@@ -212,7 +211,7 @@ def test_canonical_terms_don_t_depend_on_names_or_order(value, data):
 @given(terms(), terms())
 def test_equal_canonical_terms_have_equal_values(left, right):
     if canonical(left) is canonical(right):
-        same_everywhere(literal(left), literal(scaled(right, left.coef / right.coef)))
+        same_everywhere(literal(left), literal(times(right, made(coef=left.coef / right.coef))))
 
 
 DIFFERENT = [
@@ -253,7 +252,7 @@ def test_products_and_sums_of_terms(left, right):
     both = times(left, right)
     found = expression((both,)) if both else ZERO
     same_everywhere(found, Mul((literal(left), literal(right))))
-    total = collect([left, right, left, scaled(right, Fraction(-1)), None])
+    total = collect([left, right, left, times(right, made(coef=-1)), None])
     same_everywhere(literals(total), Add((literal(left), literal(left))))
     assert len(set(map(canonical, total))) == len(total)
 

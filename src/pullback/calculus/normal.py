@@ -178,11 +178,6 @@ def free_of(value: Term) -> tuple[Index, ...]:
     return tuple(index for index in indices_in(value) if index not in value.bound)
 
 
-def scaled(value: Term, coef: Fraction) -> Term:
-    """The term with another coefficient multiplied in (nonzero)."""
-    return Term(value.coef * coef, value.bound, value.guards, value.factors)
-
-
 def renamed(value: Term, names: Mapping[Index, Index], count: bool = True) -> Term | None:
     """The term with indices renamed, bound ones too."""
     moved = {old: at(new) for old, new in names.items() if old is not new}
@@ -492,48 +487,56 @@ def components_of(value: Term) -> tuple[Part, list[Component]]:
     A factor that is free of them but that a guard under a sum may protect (it could be read outside
     its array, or divide by 0, where the guard fails everywhere) stays under that sum.
     """
-    leader = {index: index for index in value.bound}
+    if not value.bound:
+        return (value.guards, value.factors), []
+    bound = set(value.bound)
+    guards = [(c, [i for i in free_indices(c) if i in bound]) for c in value.guards]
+    factors = [(f, [i for i in free_indices(f[0]) if i in bound]) for f in value.factors]
+    leader = _connected(value.bound, [inner for _, inner in (*guards, *factors)])
+    outer: _Group = ([], [], [])
+    groups: dict[Index, _Group] = {}
+    for index in value.bound:
+        groups.setdefault(leader[index], ([], [], []))[0].append(index)
+    for cond, inner in guards:
+        (groups[leader[inner[0]]] if inner else outer)[1].append(cond)
+    for factor, inner in factors:
+        (groups[leader[inner[0]]] if inner else outer)[2].append(factor)
+    free, parts = _sheltered(outer[2], list(groups.values()))
+    return (tuple(outer[1]), tuple(free)), [(tuple(b), tuple(g), tuple(f)) for b, g, f in parts]
+
+
+_Group = tuple[list[Index], list[Cond], list[Factor]]
+
+
+def _connected(bound: Sequence[Index], links: Iterable[Sequence[Index]]) -> dict[Index, Index]:
+    """For each index the one that stands for its group; indices in one link are in one group."""
+    leader = {index: index for index in bound}
 
     def find(index: Index) -> Index:
         while leader[index] is not index:
             index = leader[index]
         return index
 
-    held: list[tuple[Tree, Fraction | None, list[Index]]] = []
-    for cond in value.guards:
-        held.append((cond, None, [i for i in free_indices(cond) if i in leader]))
-    for atom, exponent in value.factors:
-        held.append((atom, exponent, [i for i in free_indices(atom) if i in leader]))
-    for _, _, inner in held:
-        for index in inner[1:]:
-            leader[find(index)] = find(inner[0])
-    groups: dict[Index | None, tuple[list[Index], list[Cond], list[Factor]]] = {None: ([], [], [])}
-    for index in value.bound:
-        groups.setdefault(find(index), ([], [], []))[0].append(index)
-    for node, power, inner in held:
-        group = groups[find(inner[0]) if inner else None]
-        if power is None:
-            group[1].append(node)  # type: ignore[arg-type]
-        else:
-            group[2].append((node, power))  # type: ignore[arg-type]
-    outer = groups.pop(None)
-    parts = list(groups.values())
+    for link in links:
+        for index in link[1:]:
+            leader[find(index)] = find(link[0])
+    return {index: find(index) for index in bound}
+
+
+def _sheltered(
+    factors: Sequence[Factor], parts: list[_Group]
+) -> tuple[Sequence[Factor], list[_Group]]:
+    """The factors that may stand outside the sums, and the sums with the others in them."""
     guarded = [g for g in parts if g[1]]
-    exposed = [f for f in outer[2] if not safe_alone(*f)] if guarded else []
-    if exposed:  # which of the sums protects them isn't known: they become one
-        one: tuple[list[Index], list[Cond], list[Factor]] = ([], [], list(exposed))
-        for group in guarded:
-            one[0].extend(group[0])
-            one[1].extend(group[1])
-            one[2].extend(group[2])
-        parts = [*(g for g in parts if not g[1]), one]
-        outer = (outer[0], outer[1], [f for f in outer[2] if f not in exposed])
-    return (tuple(outer[1]), tuple(outer[2])), [(tuple(b), tuple(g), tuple(f)) for b, g, f in parts]
-
-
-def mentions(node: Tree, index: Index) -> bool:
-    """Whether an index is free in a node."""
-    return index in free_indices(node)
+    exposed = [f for f in factors if not safe_alone(*f)] if guarded else []
+    if not exposed:
+        return factors, parts
+    one: _Group = ([], [], list(exposed))  # which of the sums protects them isn't known
+    for group in guarded:
+        one[0].extend(group[0])
+        one[1].extend(group[1])
+        one[2].extend(group[2])
+    return [f for f in factors if f not in exposed], [*(g for g in parts if not g[1]), one]
 
 
 def has_lookup(sub: Subscript) -> bool:
