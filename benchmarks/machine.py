@@ -11,7 +11,7 @@ PACKAGES = ("numpy", "scipy", "autograd")
 
 
 def summary(threads: int, rounds: int, load: float) -> dict[str, str]:
-    """Processor, cores, versions and settings; ``load`` is what ran beside the suite when it began."""
+    """Processor, cores, versions, settings; ``load`` is the machine's when the suite began."""
     return {
         "processor": _processor(),
         "cores": str(
