@@ -1,7 +1,8 @@
-"""The table of scalar functions: one row says all that the rest of the package knows about a function.
+"""The table of scalar functions: one row says all that the rest of the package knows about a
+function.
 
-A row has no hand-written derivative of anything but the scalar function itself. Powers with a literal
-exponent, sums and products are no rows: they are nodes of the representation.
+A row has no hand-written derivative of anything but the scalar function itself. Powers with a
+literal exponent, sums and products are no rows: they are nodes of the representation.
 """
 
 from __future__ import annotations
@@ -19,11 +20,12 @@ Partial = Callable[[tuple[Expr, ...], Expr], Expr]
 class Function:
     """A scalar function.
 
-    ``partials`` gives, for each argument, the partial derivative as an expression of the arguments ``a``
-    and the output ``y``, or None where it is zero wherever it exists (piecewise constant). ``numpy`` is how NumPy
-    spells it ("np.exp"; "scipy.special.erf"). ``domain`` is an interval of each argument to sample in, open
-    ends excluded. ``low``/``high`` bound the output. ``positive`` means > 0 for every finite argument, ``nonzero``
-    is implied by it. ``integer`` marks outputs that are whole numbers.
+    ``partials`` gives, for each argument, the partial derivative as an expression of the arguments
+    ``a`` and the output ``y``, or None where it is zero wherever it exists (piecewise constant).
+    ``numpy`` is how NumPy spells it ("np.exp"; "scipy.special.erf"). ``domain`` is an interval of
+    each argument to sample in, open ends excluded. ``low``/``high`` bound the output. ``positive``
+    means > 0 for every finite argument, ``nonzero`` is implied by it. ``integer`` marks outputs
+    that are whole numbers.
     """
 
     name: str
@@ -94,18 +96,30 @@ ROWS: tuple[Function, ...] = (
     Function("exp2", (lambda a, y: _mul(_num(LN2), y),), "np.exp2", low=0, positive=True),
     Function("expm1", (lambda a, y: _add(y, ONE),), "np.expm1", low=-1),
     Function("log", (lambda a, y: _pow(a[0], -1),), "np.log", _POSITIVE, latex=r"\log"),
-    Function("log2", (lambda a, y: _mul(_pow(a[0], -1), _pow(_num(LN2), -1)),), "np.log2", _POSITIVE),
-    Function("log10", (lambda a, y: _mul(_pow(a[0], -1), _pow(_num(LN10), -1)),), "np.log10", _POSITIVE),
+    Function(
+        "log2", (lambda a, y: _mul(_pow(a[0], -1), _pow(_num(LN2), -1)),), "np.log2", _POSITIVE
+    ),
+    Function(
+        "log10", (lambda a, y: _mul(_pow(a[0], -1), _pow(_num(LN10), -1)),), "np.log10", _POSITIVE
+    ),
     Function("log1p", (lambda a, y: _pow(_add(ONE, a[0]), -1),), "np.log1p", ((-0.8, 3.0),)),
     Function("sin", (lambda a, y: fn("cos", a[0]),), "np.sin", low=-1, high=1, latex=r"\sin"),
-    Function("cos", (lambda a, y: _minus(fn("sin", a[0])),), "np.cos", low=-1, high=1, latex=r"\cos"),
+    Function(
+        "cos", (lambda a, y: _minus(fn("sin", a[0])),), "np.cos", low=-1, high=1, latex=r"\cos"
+    ),
     Function("tan", (lambda a, y: _one_plus_square(y),), "np.tan", ((-1.4, 1.4),), latex=r"\tan"),
     Function("arcsin", (lambda a, y: _pow(_one_minus_square(a[0]), -HALF),), "np.arcsin", _UNIT),
-    Function("arccos", (lambda a, y: _minus(_pow(_one_minus_square(a[0]), -HALF)),), "np.arccos", _UNIT),
+    Function(
+        "arccos", (lambda a, y: _minus(_pow(_one_minus_square(a[0]), -HALF)),), "np.arccos", _UNIT
+    ),
     Function("arctan", (lambda a, y: _pow(_one_plus_square(a[0]), -1),), "np.arctan"),
     Function("sinh", (lambda a, y: fn("cosh", a[0]),), "np.sinh", latex=r"\sinh"),
-    Function("cosh", (lambda a, y: fn("sinh", a[0]),), "np.cosh", low=1, positive=True, latex=r"\cosh"),
-    Function("tanh", (lambda a, y: _one_minus_square(y),), "np.tanh", low=-1, high=1, latex=r"\tanh"),
+    Function(
+        "cosh", (lambda a, y: fn("sinh", a[0]),), "np.cosh", low=1, positive=True, latex=r"\cosh"
+    ),
+    Function(
+        "tanh", (lambda a, y: _one_minus_square(y),), "np.tanh", low=-1, high=1, latex=r"\tanh"
+    ),
     Function("arcsinh", (lambda a, y: _pow(_one_plus_square(a[0]), -HALF),), "np.arcsinh"),
     Function(
         "arccosh",
@@ -140,9 +154,7 @@ ROWS: tuple[Function, ...] = (
     Function(
         "xlogy",
         (
-            lambda a, y: Select(
-                Compare("==", a[0], ZERO), fn("log", a[1]), fn("log", a[1])
-            ),
+            lambda a, y: Select(Compare("==", a[0], ZERO), fn("log", a[1]), fn("log", a[1])),
             lambda a, y: Select(Compare("==", a[0], ZERO), ZERO, _mul(a[0], _pow(a[1], -1))),
         ),
         "scipy.special.xlogy",
@@ -185,7 +197,8 @@ ROWS: tuple[Function, ...] = (
         "np.logaddexp",
         ((-2.0, 2.0), (-2.0, 2.0)),
     ),
-    # Ties between two differentiated values share equally; against a constant the strict side passes
+    # Ties between two differentiated values share equally; against a constant the strict side
+    # passes
     # (differentiate.py swaps the rule in where only one argument is differentiated).
     Function(
         "maximum",
@@ -237,14 +250,22 @@ ROWS: tuple[Function, ...] = (
         "np.fmod",
         ((-3.0, 3.0), (0.7, 2.0)),
     ),
-    Function("copysign", (lambda a, y: _mul(fn("sign", a[0]), fn("copysign", ONE, a[1])), None), "np.copysign",
-             ((-2.0, 2.0), (-2.0, 2.0))),
-    Function("sign", (None,), "np.sign", low=-1, high=1, integer=True, latex=r"\operatorname{sign}"),
+    Function(
+        "copysign",
+        (lambda a, y: _mul(fn("sign", a[0]), fn("copysign", ONE, a[1])), None),
+        "np.copysign",
+        ((-2.0, 2.0), (-2.0, 2.0)),
+    ),
+    Function(
+        "sign", (None,), "np.sign", low=-1, high=1, integer=True, latex=r"\operatorname{sign}"
+    ),
     Function("floor", (None,), "np.floor", integer=True),
     Function("ceil", (None,), "np.ceil", integer=True),
     Function("trunc", (None,), "np.trunc", integer=True),
     Function("rint", (None,), "np.rint", integer=True),
-    Function("floor_divide", (None, None), "np.floor_divide", ((-3.0, 3.0), (0.7, 2.0)), integer=True),
+    Function(
+        "floor_divide", (None, None), "np.floor_divide", ((-3.0, 3.0), (0.7, 2.0)), integer=True
+    ),
     Function("heaviside", (None, None), "np.heaviside", ((-2.0, 2.0), (0.1, 0.9))),
 )
 

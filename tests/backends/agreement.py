@@ -66,9 +66,7 @@ def compare(found: Any, wanted: Sequence[np.ndarray], names: Sequence[str], sour
     assert len(results) == len(wanted), source
     for name, result, want in zip(names, results, wanted, strict=True):
         assert np.shape(result) == want.shape, f"{name}: {np.shape(result)}\n{source}"
-        np.testing.assert_allclose(
-            result, want, rtol=1e-9, atol=1e-9, err_msg=f"{name}\n{source}"
-        )
+        np.testing.assert_allclose(result, want, rtol=1e-9, atol=1e-9, err_msg=f"{name}\n{source}")
 
 
 def keywords(function: Callable[..., Any], sizes: Mapping[str, int]) -> dict[str, int]:

@@ -252,7 +252,6 @@ def test_lookups_are_read_where_the_forward_pass_reads_them():
         assert evaluate(literal(found), point, given, {"N": 3, "M": 2}) == expected
 
 
-@pytest.mark.xfail(reason="an equality that is a condition says nothing of the range", strict=True)
 @pytest.mark.parametrize("label", (-1, 2))
 def test_a_condition_on_data_holds_nowhere_outside_the_range(label):
     """A label that is no class picks none: ``[y = c]`` is false for every c."""

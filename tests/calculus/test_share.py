@@ -73,6 +73,18 @@ def test_a_sum_is_written_once(name, count):
     assert sums(found) == count
 
 
+def test_a_sum_that_is_needed_once_gets_no_name():
+    program, found = shared(SHARED["once"])
+    assert list(found.statements) == list(program.statements)
+
+
+def test_a_sum_under_a_sum_s_index_is_no_value_of_its_own():
+    text = """Y[] = sum(n) w[n]*(sum(k) X[n,k])**2
+        Z[] = sum(n) w[n]**2*(sum(k) X[n,k])**2"""
+    program, found = shared(text)
+    assert list(found.statements) == list(program.statements)
+
+
 def test_a_sum_that_is_a_statement_gets_no_second_name():
     program, found = shared(SHARED["a statement of its own"])
     assert [s.target for s in found.statements] == [s.target for s in program.statements][::-1]

@@ -103,8 +103,6 @@ def _with_names(statement: Define, names: Mapping[Tree, Define]) -> Define:
         known = names.get(_key(tree, free))
         if known is None or known.target is statement.target:
             return tree
-        if _key(tree, free) is not _key(known.body, known.indices):
-            return tree
         return Access(known.target, tuple(map(at, free)))
 
     body = bottom_up(statement.body, change)

@@ -9,13 +9,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from .values import Value
 
 Builder = Callable[..., Any]
+B = TypeVar("B", bound=Builder)
 
 
 @dataclass(frozen=True)
@@ -37,10 +38,10 @@ class View:
 ROWS: dict[Any, Row] = {}
 
 
-def row(*functions: Any, view: bool = False) -> Callable[[Builder], Builder]:
+def row(*functions: Any, view: bool = False) -> Callable[[B], B]:
     """Enters a builder for NumPy functions."""
 
-    def enter(build: Builder) -> Builder:
+    def enter(build: B) -> B:
         for function in functions:
             ROWS[function] = Row(public_name(function), build, view)
         return build

@@ -145,7 +145,7 @@ LOGIC: dict[str, Conditions] = {
     "logical_not": Not,
     "logical_xor": lambda a, b: Or((And((a, Not(b))), And((Not(a), b)))),
 }
-LOGIC |= {
+OTHERS: dict[str, Conditions] = {
     "bitwise_and": LOGIC["logical_and"],
     "bitwise_or": LOGIC["logical_or"],
     "bitwise_xor": LOGIC["logical_xor"],
@@ -160,6 +160,7 @@ LOGIC |= {
     "fmin": LOGIC["logical_and"],
     **dict.fromkeys(("absolute", "conjugate", "floor", "ceil", "trunc"), lambda a: a),
 }
+LOGIC |= OTHERS
 
 # ufuncs with two results -> the single-result lowerings of each
 PAIRS: dict[str, tuple[Numbers, Numbers]] = {

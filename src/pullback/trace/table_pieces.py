@@ -396,7 +396,7 @@ def roll(sheet: Sheet, a: Any, shift: Any, axis: Any = None) -> Value:
             flat = sheet.keep(rolled(flat, 0, by))
         return reshaped(flat, value.shape)
     along = [one_axis(k, value.ndim) for k in integers(axis)]
-    for by, k in np.broadcast(np.asarray(shift), np.asarray(along)):  # type: ignore[arg-type]
+    for by, k in np.broadcast(np.asarray(shift), np.asarray(along)):
         value = sheet.keep(rolled(value, int(k), int(by)))
     return value
 

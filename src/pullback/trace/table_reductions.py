@@ -340,7 +340,8 @@ def norm(sheet: Sheet, x: Any, ord: Any = None, axis: Any = None, keepdims: bool
         return folded(sheet, told, axes, keepdims, found, _sum)
     powered = apply_ufunc(sheet, np.power, (size_of, float(ord)))
     summed = sheet.keep(folded(sheet, powered, axes, keepdims, found, _sum))
-    return replace(apply_ufunc(sheet, np.power, (summed, 1.0 / ord)), dtype=found)
+    rooted: Value = apply_ufunc(sheet, np.power, (summed, 1.0 / ord))
+    return replace(rooted, dtype=found)
 
 
 def _root_of_squares(

@@ -264,7 +264,8 @@ def _blocks(old: tuple[int, ...], new: tuple[int, ...]) -> list[tuple[list[int],
     blocks: list[tuple[list[int], list[int]]] = []
     i = j = 0
     while i < len(old) or j < len(new):
-        left, right = [], []
+        left: list[int] = []
+        right: list[int] = []
         have = want = 1
         while not (left or right) or have != want:
             if have <= want and i < len(old) and not (have == want and j < len(new) and left):

@@ -15,15 +15,16 @@ Axes = tuple[Index | None, ...]
 
 @dataclass(frozen=True)
 class Array:
-    """``code`` evaluates to an array with one axis per entry of ``axes``; None is an axis of length 1.
+    """``code`` evaluates to an array with one axis per entry of ``axes``; None is an axis of
+    length 1.
 
-    ``dtype`` is a NumPy dtype name, "float", "int" (of unknown width), or "weak int", "weak float" for
-    Python's own scalars. ``kept`` is the same value spelled with the reduced axes kept, as length 1.
-    ``view`` tells that it may share memory with something that has a name. ``update`` is the outermost
-    operation as (left operand, operator, right operand) where the left one has the result's shape and dtype.
-    ``count`` is the size that a number is; of a sum it is how many terms it has, and ``mean`` is their mean.
-    ``inner`` is, of overlapping windows, the index along which memory is contiguous. ``factors`` are those of a
-    product, and what it is divided by.
+    ``dtype`` is a NumPy dtype name, "float", "int" (of unknown width), or "weak int", "weak float"
+    for Python's own scalars. ``kept`` is the same value spelled with the reduced axes kept, as
+    length 1. ``view`` tells that it may share memory with something that has a name. ``update`` is
+    the outermost operation as (left operand, operator, right operand) where the left one has the
+    result's shape and dtype. ``count`` is the size that a number is; of a sum it is how many terms
+    it has, and ``mean`` is their mean. ``inner`` is, of overlapping windows, the index along which
+    memory is contiguous. ``factors`` are those of a product, and what it is divided by.
     """
 
     code: Code
@@ -49,7 +50,7 @@ class Array:
 
     def with_code(self, code: Code, **changes: object) -> Array:
         """Another spelling over the same axes."""
-        return replace(self, code=code, **{**PLAIN, **changes})  # type: ignore[arg-type]
+        return replace(self, code=code, **{**PLAIN, **changes})
 
 
 # Other spellings of an array, which another layout of it doesn't have.
@@ -96,7 +97,8 @@ def transposed(array: Array, order: Sequence[Index]) -> Array:
 
 
 def aligned(array: Array, frame: Sequence[Index | None], *, full: bool = False) -> Array:
-    """The array laid out so that it broadcasts against axes ``frame``; ``full`` with all of them."""
+    """The array laid out so that it broadcasts against axes ``frame``; ``full`` with all of
+    them."""
     own = set(array.indices)
     order = tuple(axis for axis in frame if axis in own)
     if not order:
@@ -116,12 +118,7 @@ def aligned(array: Array, frame: Sequence[Index | None], *, full: bool = False) 
 
 def _fits(axes: Axes, wanted: Axes, most: int) -> bool:
     extra = len(axes) - len(wanted)
-    return (
-        extra >= 0
-        and len(axes) <= most
-        and axes[extra:] == wanted
-        and not any(axes[:extra])
-    )
+    return extra >= 0 and len(axes) <= most and axes[extra:] == wanted and not any(axes[:extra])
 
 
 def frame_of(arrays: Sequence[Array], hint: Sequence[Index] = ()) -> tuple[Index, ...]:

@@ -67,14 +67,13 @@ def _is_sparse(piece: Piece) -> bool:
 
 def _is_range(sub: Subscript) -> bool:
     return (
-        len(sub.terms) == 1
-        and isinstance(sub.terms[0][0], Index)
-        and sub.terms[0][1].at_least(1)
+        len(sub.terms) == 1 and isinstance(sub.terms[0][0], Index) and sub.terms[0][1].at_least(1)
     )
 
 
 def _spellable(piece: Piece) -> bool:
-    """Whether the value's indices are those of the places (else it would be a sum over the rest)."""
+    """Whether the value's indices are those of the places (else it would be a sum over the
+    rest)."""
     own = {i for sub in piece.subs for i in indices_of(sub)}
     return set(free_indices(piece.body)) <= own
 
@@ -160,9 +159,7 @@ class _Assembly:
 
 def _overlap(parts: Sequence[Piece]) -> bool:
     """Whether two pieces may share a place."""
-    return any(
-        not _disjoint(one, two) for n, one in enumerate(parts) for two in parts[:n]
-    )
+    return any(not _disjoint(one, two) for n, one in enumerate(parts) for two in parts[:n])
 
 
 def _disjoint(one: Piece, two: Piece) -> bool:
@@ -211,4 +208,3 @@ def _in_a_row(parts: Sequence[Piece], define: Define) -> tuple[int, list[Piece]]
 
 def _starts(sub: Subscript, here: Size) -> bool:
     return _is_range(sub) and sub.terms[0][1].literal == 1 and sub.const is here
-

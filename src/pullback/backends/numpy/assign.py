@@ -15,9 +15,7 @@ from .dtypes import is_float, is_integer
 from .expressions import Context, Speller
 
 
-def assign(
-    speller: Speller, name: str, body: Expr, define: Define, *, fresh: bool
-) -> Array:
+def assign(speller: Speller, name: str, body: Expr, define: Define, *, fresh: bool) -> Array:
     """Emits ``name = body``; a ``fresh`` value shares memory with nothing that has a name."""
     value = speller.value(body, Context((), define.indices))
     value = finished(speller, value, define.indices, define.target.dtype)

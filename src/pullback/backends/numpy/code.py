@@ -16,7 +16,8 @@ BINDING = {
 }  # fmt: skip
 
 
-# Stands behind the one array that an element-wise expression reads, so that a change of layout can be
+# Stands behind the one array that an element-wise expression reads, so that a change of layout can
+# be
 # spelled there, ``np.sqrt(v[:, None] + 1)`` rather than ``np.sqrt(v + 1)[:, None]``; never printed.
 LEAF = "\0"
 

@@ -1,7 +1,8 @@
 """Expressions as NumPy source: one array operation a node, over whole index ranges at once.
 
-Every value is spelled over the axes that its free indices need, and broadcast only where it meets others.
-A condition becomes a mask; what it guards is computed everywhere (reads kept in bounds) and selected.
+Every value is spelled over the axes that its free indices need, and broadcast only where it meets
+others. A condition becomes a mask; what it guards is computed everywhere (reads kept in bounds)
+and selected.
 """
 
 from __future__ import annotations
@@ -53,8 +54,21 @@ from ...ir.subscripts import (
 )
 from ...ir.walk import Tree, accesses, free_indices
 from . import functions, padding, products, sharing, taps, views
-from .arrays import Array, aligned, broadcast_axes, frame_of, renamed, squeezed, transposed
-from .code import ATOM, POWER, PRODUCT, Code, binary, call, elementwise, item, leaf, method, minus, tuple_of
+from .arrays import Array, Axes, aligned, broadcast_axes, frame_of, renamed, squeezed, transposed
+from .code import (
+    ATOM,
+    POWER,
+    PRODUCT,
+    Code,
+    binary,
+    call,
+    elementwise,
+    item,
+    leaf,
+    method,
+    minus,
+    tuple_of,
+)
 from .dtypes import floated, is_float, is_integer, promoted
 from .extents import LOCAL
 from .scope import Scope
@@ -92,7 +106,8 @@ class Speller:
     shared: dict[Tree, Array] = field(default_factory=dict)
 
     def value(self, expr: Expr, context: Context) -> Array:
-        """The array that holds an expression, over the indices it depends on; shared ones get a name."""
+        """The array that holds an expression, over the indices it depends on; shared ones get a
+        name."""
         if not self.common or not isinstance(expr, sharing.COSTLY) or self.scope.indent:
             return self._value(expr, context)
         form, own = sharing.canonical(expr)
@@ -103,7 +118,9 @@ class Speller:
             if not array.axes and array.weak:
                 return array
             array = self.named(array, sharing.wanted_name(expr))
-            self.shared[form] = renamed(array, {i: Index(f"#{n}", i.extent) for n, i in enumerate(own)})
+            self.shared[form] = renamed(
+                array, {i: Index(f"#{n}", i.extent) for n, i in enumerate(own)}
+            )
         names = {Index(f"#{n}", i.extent): i for n, i in enumerate(own)}
         return renamed(self.shared[form], names)
 
@@ -146,6 +163,10 @@ class Speller:
         """The arrays laid out so that they broadcast."""
         if sum(bool(array.axes) for array in arrays) < 2:
             return list(arrays)
+        for layout in dict.fromkeys(array.axes for array in arrays if None in array.axes):
+            same = [_spelled_over(array, layout) for array in arrays]
+            if None not in same:
+                return same  # type: ignore[return-value]
         frame = frame_of(arrays, context.hint)
         return [aligned(array, frame) for array in arrays]
 
@@ -167,7 +188,8 @@ class Speller:
         return Array(code, axes, dtype, kept=kept)
 
     def compatible(self, arrays: Sequence[Array]) -> list[Array]:
-        """Keeps whole numbers and wider floats from widening the floats of unknown width they meet."""
+        """Keeps whole numbers and wider floats from widening the floats of unknown width they
+        meet."""
         if not any(array.dtype == "float" for array in arrays):
             return list(arrays)
         return [
@@ -257,7 +279,11 @@ class Speller:
         return None
 
     def selected(
-        self, mask: Array, value: Array, conds: Sequence[Cond], factors: Sequence[Expr],
+        self,
+        mask: Array,
+        value: Array,
+        conds: Sequence[Cond],
+        factors: Sequence[Expr],
         context: Context,
     ) -> Array:
         """``value``, the product of ``factors``, where the mask holds, else 0.
@@ -380,9 +406,7 @@ class Speller:
         if rest == 0 and (exponent == 2 or exponent > 3 or not base.code.is_name):
             return base.with_code(binary("**", base.code, Code(str(exponent))), view=False)
         if rest == 0:
-            return base.with_code(
-                Code(" * ".join([base.code.text] * int(whole)), 5), view=False
-            )
+            return base.with_code(Code(" * ".join([base.code.text] * int(whole)), 5), view=False)
         dtype = "weak float" if base.weak else floated(base.dtype)
         if rest == Fraction(1, 2) and whole <= 1:
             root = base.with_code(elementwise("np.sqrt", base.code), dtype=dtype, view=False)
@@ -557,7 +581,9 @@ class Speller:
             case Index() if atom in self.grids:
                 return self.grids[atom]
             case Index():
-                return Array(leaf(call("np.arange", self.scope.size(atom.extent))), (atom,), "int64")
+                return Array(
+                    leaf(call("np.arange", self.scope.size(atom.extent))), (atom,), "int64"
+                )
             case Quotient(value, divisor):
                 inner = self.subscript(value, context)
                 return inner.with_code(binary("//", inner.code, self.scope.size(divisor)))
@@ -637,7 +663,8 @@ class Speller:
         return Access(tensor, tuple(map(at, array.indices)))
 
     def claim(self, name: str) -> None:
-        """Makes the name of a statement's target free for the first array that the statement builds up."""
+        """Makes the name of a statement's target free for the first array that the statement
+        builds up."""
         self.target = name
 
     def fresh_name(self, wanted: str) -> str:
@@ -703,9 +730,7 @@ class Speller:
             body = self.where(mask, body, NEUTRAL[op], inner)
         return self.reduced(op, indices, body, context)
 
-    def reduced(
-        self, op: str, indices: Sequence[Index], body: Array, context: Context
-    ) -> Array:
+    def reduced(self, op: str, indices: Sequence[Index], body: Array, context: Context) -> Array:
         """``body`` reduced over ``indices``, also over those that it doesn't depend on."""
         body = squeezed(body)
         inside_body = [i for i in indices if i in body.axes]
@@ -822,7 +847,8 @@ def number_array(number: Number) -> Array:
 
 
 def split_number(value: Fraction) -> tuple[str, str]:
-    """Numerator and denominator of a positive number, as literals; a short decimal is one literal."""
+    """Numerator and denominator of a positive number, as literals; a short decimal is one
+    literal."""
     if value.denominator == 1 and value < 2**53:
         return str(value.numerator), "1"
     try:
@@ -853,6 +879,13 @@ def split_sign(expr: Expr) -> tuple[int, Expr]:
         case _:
             pass
     return 1, expr
+
+
+def _spelled_over(array: Array, layout: Axes) -> Array | None:
+    """The array spelled over exactly these axes, if it is (a scalar is over any)."""
+    if not array.axes or array.axes == layout:
+        return array
+    return array.kept if array.kept is not None and array.kept.axes == layout else None
 
 
 def _is_safe(scalar: Array) -> bool:

@@ -18,8 +18,8 @@ LOCAL = " of the source"  # ends the names of sizes and tensors that no program 
 class Extents:
     """The sizes of one function.
 
-    ``names`` maps each size that was asked for to its name in the source. A size that is a floor quotient in
-    some way may have a name, too, as the extent of an index.
+    ``names`` maps each size that was asked for to its name in the source. A size that is a floor
+    quotient in some way may have a name, too, as the extent of an index.
     """
 
     def __init__(self, inputs: Sequence[Tensor], names: Names, read: Callable[[Tensor], Code]):
@@ -102,7 +102,8 @@ class Extents:
         return value
 
     def head(self, text: str) -> tuple[list[str], list[str]]:
-        """The lines that bind the sizes which ``text`` mentions, and the names of those that no shape gives."""
+        """The lines that bind the sizes which ``text`` mentions, and the names of those that no
+        shape gives."""
         used = set(re.findall(r"[A-Za-z_]\w*", text))
         needed = [k for k, name in self.names.items() if name in used and k not in self.locals]
         aliases = [k for k in needed if k in self.aliases.values()]
@@ -200,6 +201,4 @@ class Extents:
 
 def _quotients(value: Size) -> list[tuple[Monomial, int]]:
     """The terms with a floor quotient."""
-    return [
-        (mono, n) for mono, n in value.terms if any(isinstance(a, FloorQuotient) for a in mono)
-    ]
+    return [(mono, n) for mono, n in value.terms if any(isinstance(a, FloorQuotient) for a in mono)]

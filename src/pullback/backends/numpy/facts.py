@@ -29,11 +29,35 @@ from ...ir.sizes import Size
 from ...ir.subscripts import Index, Lookup, Subscript, at, constant, inside
 from ...ir.walk import accesses, nodes, tensors
 
-STEEP = frozenset("exp exp2 expm1 sinh cosh".split())  # overflow easily
+STEEP = frozenset(["exp", "exp2", "expm1", "sinh", "cosh"])  # overflow easily
 # Functions that are finite for finite arguments.
 FINITE = frozenset(
-    "sin cos tanh arctan arcsinh sigmoid softplus erf abs sign maximum minimum clip floor ceil trunc rint "
-    "hypot heaviside logaddexp cbrt deg2rad rad2deg copysign".split()
+    [
+        "sin",
+        "cos",
+        "tanh",
+        "arctan",
+        "arcsinh",
+        "sigmoid",
+        "softplus",
+        "erf",
+        "abs",
+        "sign",
+        "maximum",
+        "minimum",
+        "clip",
+        "floor",
+        "ceil",
+        "trunc",
+        "rint",
+        "hypot",
+        "heaviside",
+        "logaddexp",
+        "cbrt",
+        "deg2rad",
+        "rad2deg",
+        "copysign",
+    ]
 )
 
 

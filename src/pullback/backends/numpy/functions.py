@@ -17,7 +17,21 @@ if TYPE_CHECKING:
 
 # Functions whose result keeps the dtype of whole numbers.
 WHOLE = frozenset(
-    "abs sign maximum minimum clip mod fmod floor_divide floor ceil trunc rint pow".split()
+    [
+        "abs",
+        "sign",
+        "maximum",
+        "minimum",
+        "clip",
+        "mod",
+        "fmod",
+        "floor_divide",
+        "floor",
+        "ceil",
+        "trunc",
+        "rint",
+        "pow",
+    ]
 )
 
 

@@ -24,8 +24,14 @@ def broken(line: str, width: int = WIDTH) -> list[str]:
     """
     text = line.lstrip(" ")
     space = line[: len(line) - len(text)]
-    if len(line) <= width or text.startswith(("#", "for ", "def ", "@")):
+    if len(line) <= width or text.startswith(("#", "for ", "@")):
         return [line]
+    if text.startswith("def "):
+        return _packed(space, text[: text.index("(")], text[text.index("(") + 1 : -2], "):", width)
+    if text.startswith("return ") and len(_split(text, (", ",))) > 1:
+        return _packed(space, "return ", text.removeprefix("return "), ")", width)
+    if text.endswith(" = cache"):
+        return _packed(space, "", text.removesuffix(" = cache"), ") = cache", width)
     found = next((m for m in ASSIGNMENT.finditer(text) if _depth(text, m.start()) == 0), None)
     if found is None:
         return [space + part for part in _expression(text, width - len(space))]
@@ -34,6 +40,17 @@ def broken(line: str, width: int = WIDTH) -> list[str]:
     if _is_bracketed(inner):
         return [space + head + inner[0], *(space + part for part in inner[1:])]
     return [f"{space}{head}(", *(space + INDENT + part for part in inner), f"{space})"]
+
+
+def _packed(space: str, before: str, items: str, after: str, width: int) -> list[str]:
+    """A list of many items in brackets, as many a line as fit."""
+    parts = [part.removeprefix(", ") for part in _split(items, (", ",))]
+    lines = [space + INDENT]
+    for part in parts:
+        if len(lines[-1]) + len(part) + 2 > width and lines[-1].strip():
+            lines.append(space + INDENT)
+        lines[-1] += f"{part}, "
+    return [f"{space}{before}(", *(line.rstrip() for line in lines), f"{space}{after}"]
 
 
 def _is_bracketed(lines: list[str]) -> bool:

@@ -18,7 +18,6 @@ from .scope import INDENT, Scope
 from .statements import returned, statement
 
 
-
 def spell(
     name: str,
     inputs: Sequence[Tensor],
@@ -27,10 +26,12 @@ def spell(
     *,
     comments: bool = True,
 ) -> str:
-    """Python source of ``def name(inputs...)`` that returns the tuple of ``returns``, a single one bare.
+    """Python source of ``def name(inputs...)`` that returns the tuple of ``returns``, a single one
+    bare.
 
-    It needs ``import numpy as np``, which is its first line. Sizes that no input's shape gives are keyword
-    arguments. Results are new arrays: they share no memory with the inputs or with each other.
+    It needs ``import numpy as np``, which is its first line. Sizes that no input's shape gives are
+    keyword arguments. Results are new arrays: they share no memory with the inputs or with each
+    other.
     """
     scope = Scope(inputs, _facts(statements))
     kept = live_statements(statements, returns)
@@ -60,9 +61,7 @@ def spell_pair(backward: Backward, *, comments: bool = True) -> str:
     return pair_source(backward, front, back, residuals)
 
 
-def pair_source(
-    backward: Backward, front: Scope, back: Scope, residuals: Sequence[Tensor]
-) -> str:
+def pair_source(backward: Backward, front: Scope, back: Scope, residuals: Sequence[Tensor]) -> str:
     """The module of a forward and a backward function whose lines have been emitted.
 
     ``residuals`` are the forward values that the backward lines read.
@@ -118,9 +117,7 @@ def body(
 ) -> None:
     """Emits the source of all statements."""
     speller = Speller(scope)
-    counts = Counter(
-        access.tensor for define in statements for access in _reads(define.body)
-    )
+    counts = Counter(access.tensor for define in statements for access in _reads(define.body))
     previous = ""
     for define in statements:
         before = len(scope.lines)
@@ -145,7 +142,8 @@ def _reads(tree: Tree) -> Iterator[Access]:
 
 
 def comment(define: Define) -> str:
-    """The comment above a statement: the forward line that it is the gradient of, or that it computes."""
+    """The comment above a statement: the forward line that it is the gradient of, or that it
+    computes."""
     text = "".join(c if c.isprintable() else " " for c in define.source.text)
     text = " ".join(text.split())
     if define.of:

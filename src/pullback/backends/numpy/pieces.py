@@ -22,19 +22,23 @@ class Term:
     @property
     def expr(self) -> Expr:
         """The term as an expression."""
-        return mul(*map(Guard, self.conds), *self.factors) if self.conds or self.factors else Mul(())
+        return (
+            mul(*map(Guard, self.conds), *self.factors) if self.conds or self.factors else Mul(())
+        )
 
 
 @dataclass(frozen=True)
 class Piece:
-    """``target[subs] += body``; each subscript is affine in one index of the piece, or looked up."""
+    """``target[subs] += body``; each subscript is affine in one index of the piece, or looked
+    up."""
 
     subs: tuple[Subscript, ...]
     body: Expr
 
 
 def split_terms(expr: Expr, indices: Sequence[Index]) -> tuple[list[Expr], list[Term]]:
-    """Factors in front, and terms: those sums multiplied out whose terms fill parts of the target."""
+    """Factors in front, and terms: those sums multiplied out whose terms fill parts of the
+    target."""
     outer: list[Expr] = []
     while isinstance(expr, Mul) and not any(isinstance(f, Guard) for f in expr.factors):
         sums = [f for f in expr.factors if _has_places(f, indices)]
@@ -68,7 +72,8 @@ def terms_of(expr: Expr, indices: Sequence[Index]) -> list[Term]:
 
 
 def _has_places(expr: Expr, indices: Sequence[Index]) -> bool:
-    """Whether a condition on a target's index stands somewhere in an expression, not under a sum."""
+    """Whether a condition on a target's index stands somewhere in an expression, not under a
+    sum."""
     match expr:
         case Guard(Zero(sub) | Inside(sub, _) | Divides(_, sub)):
             return any(i in indices for i in indices_of(sub))
@@ -83,7 +88,10 @@ def locate(term: Term, indices: Sequence[Index], facts: Facts) -> Piece:
     places = _Places(term, indices, facts)
     places.solve()
     conds = [cond for cond in places.conds if not _holds(cond, facts)]
-    factors = [map_subscripts(places.moved(f), _reduced) for f in term.factors]
+    factors: list[Expr] = [
+        map_subscripts(places.moved(f), _reduced)  # type: ignore[misc]
+        for f in term.factors
+    ]
     body = mul(*map(Guard, conds), *factors) if conds or factors else Mul(())
     subs = tuple(places.mapping.get(i, at(i)) for i in indices)
     return Piece(subs, body)

@@ -1,4 +1,5 @@
-"""Sums of products: a matrix product before a tensor product before a sum of element-wise products."""
+"""Sums of products: a matrix product before a tensor product before a sum of element-wise
+products."""
 
 from __future__ import annotations
 
@@ -100,9 +101,7 @@ def flat_factors(expr: Expr) -> list[Expr]:
     return found
 
 
-def _masked(
-    speller: Speller, factors: Sequence[Expr], context: Context
-) -> list[Factor] | None:
+def _masked(speller: Speller, factors: Sequence[Expr], context: Context) -> list[Factor] | None:
     """The factors with each mask applied to those that need it; None if one doesn't fit."""
     conds = [f.cond for f in factors if isinstance(f, Guard)]
     others = [f for f in factors if not isinstance(f, Guard)]
@@ -240,8 +239,10 @@ def _windows(speller: Speller, array: Array) -> Array:
     return replace(array, code=leaf(Code(scope.windows[text])), view=True)
 
 
-# np.tensordot copies overlapping windows to a matrix. That is fast where the copy ends with the axis along which
-# memory is contiguous: the windows are the second operand if that axis is kept, and the first if it is summed over.
+# np.tensordot copies overlapping windows to a matrix. That is fast where the copy ends with the
+# axis along which
+# memory is contiguous: the windows are the second operand if that axis is kept, and the first if
+# it is summed over.
 
 
 def _is_first(array: Array, summed: frozenset[Index]) -> bool:
@@ -336,8 +337,10 @@ def _stacked(
     shape = speller.scope.extents(batch)
     for group in (rows, columns):
         if group:
-            extents = [x if x.isidentifier() or x.isdigit() else f"({x})"
-                       for x in speller.scope.extents(group)]
+            extents = [
+                x if x.isidentifier() or x.isdigit() else f"({x})"
+                for x in speller.scope.extents(group)
+            ]
             shape.append(" * ".join(extents))
     return laid.with_code(method(laid.code, "reshape", *shape))
 
@@ -366,9 +369,7 @@ def _plan(axes: tuple[frozenset[Index], ...], bound: frozenset[Index]) -> Plan:
             return 0, members[0]
         options: list[tuple[int, Plan]] = []
         for mask in range(2 ** (len(members) - 1) - 1):  # the first member is always on the left
-            left = frozenset(
-                m for n, m in enumerate(members) if n == 0 or mask >> (n - 1) & 1
-            )
+            left = frozenset(m for n, m in enumerate(members) if n == 0 or mask >> (n - 1) & 1)
             right = group - left
             cost = best(left)[0] + best(right)[0] + _size(kept(left) | kept(right))
             gone = (kept(left) & kept(right)) - kept(group)
@@ -407,5 +408,3 @@ def _size(axes: frozenset[Index]) -> int:
 def weight(index: Index) -> int:
     """What an index's extent counts as in a cost."""
     return index.extent.value(dict.fromkeys(index.extent.names(), NAMED))
-
-

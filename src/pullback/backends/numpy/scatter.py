@@ -46,9 +46,7 @@ class Spread:
     @property
     def looked_up(self) -> bool:
         """Whether a place depends on data."""
-        return any(
-            not isinstance(atom, Index) for sub in self.subs for atom, _ in sub.terms
-        )
+        return any(not isinstance(atom, Index) for sub in self.subs for atom, _ in sub.terms)
 
 
 def scattered(speller: Speller, define: Define, name: str) -> bool:
@@ -136,8 +134,8 @@ def _spread(term: Expr, indices: Sequence[Index]) -> Spread | None:
         bound,
         tuple(i.extent for i in indices),
         tuple(subs),
-        tuple(substitute(c, solved) for c in left),  # type: ignore[arg-type]
-        tuple(substitute(f, solved) for f in others),  # type: ignore[arg-type]
+        tuple(substitute(c, solved) for c in left),  # type: ignore[misc]
+        tuple(substitute(f, solved) for f in others),  # type: ignore[misc]
     )
 
 
@@ -256,18 +254,15 @@ class Places:
             where = f"({where})" if len(places) > 1 else where
             speller.scope.emit(f"np.add.at({name}, {where}, {value.code})")
             return
-        if len(places) == 1:
-            place = places[0].code
-        else:
+        place = places[0].code
+        if len(places) > 1:
             texts = tuple_of([str(place.code) for place in places])
             place = call("np.ravel_multi_index", texts, f"{name}.shape")
-        where = speller.named(Array(place, frame, "int64"), "place").code
+        spot = speller.named(Array(place, frame, "int64"), "place").code
         if value.axes != frame:
-            value = Array(leaf(call("np.broadcast_to", value.code, f"{where}.shape")), frame, "")
+            value = Array(leaf(call("np.broadcast_to", value.code, f"{spot}.shape")), frame, "")
         flat = "reshape(-1)"
-        speller.scope.emit(
-            f"np.add.at({name}.{flat}, {where}.{flat}, {value.code.at(8)}.{flat})"
-        )
+        speller.scope.emit(f"np.add.at({name}.{flat}, {spot}.{flat}, {value.code.at(8)}.{flat})")
 
 
 def _places(speller: Speller, spread: Spread) -> Places | None:
@@ -290,7 +285,7 @@ def _injective(spread: Spread, speller: Speller) -> bool:
         if sub.index is not None:
             told.add(sub.index)
             continue
-        terms = sorted(bounded.terms, key=lambda term: (term[1].literal or 10**9))
+        terms = sorted(bounded.terms, key=lambda term: term[1].literal or 10**9)
         reach = size(0)
         digits: list[Index] = []
         for atom, n in terms:
@@ -343,9 +338,7 @@ class _Scatter:
         target = self.define.target
         padded = any(m.low.terms or m.high.terms for m in margins)
         if padded:
-            shape = tuple(
-                n + m.low + m.high for n, m in zip(target.shape, margins, strict=True)
-            )
+            shape = tuple(n + m.low + m.high for n, m in zip(target.shape, margins, strict=True))
             self.buffer = Tensor(f"{target.name}_pad", shape, target.dtype)
             scope.bind(self.buffer)
         if dense and not padded:
@@ -379,9 +372,7 @@ class _Scatter:
         scope = self.speller.scope
         if self.buffer is self.define.target:
             return
-        subs = tuple(
-            at(i) + m.low for i, m in zip(self.define.indices, self.low, strict=True)
-        )
+        subs = tuple(at(i) + m.low for i, m in zip(self.define.indices, self.low, strict=True))
         middle = views.place(self.speller, Access(self.buffer, subs))
         scope.emit(f"{self.name} = {middle.code}")
         if self.dense:
@@ -393,4 +384,3 @@ def assign_more(speller: Speller, name: str, terms: Sequence[Expr], define: Defi
     frame = define.indices
     value = aligned(speller.value(Add(tuple(terms)), Context((), frame)), frame)
     speller.scope.emit(f"{name} += {value.code}")
-

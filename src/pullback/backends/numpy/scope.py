@@ -31,7 +31,8 @@ class Pending:
 class Scope:
     """What the spelling of one function knows and collects.
 
-    ``arrays`` maps each tensor that exists so far to how it is read, ``pending`` those that have no name yet.
+    ``arrays`` maps each tensor that exists so far to how it is read, ``pending`` those that have
+    no name yet.
     """
 
     def __init__(self, inputs: Iterable[Tensor], facts: Facts | None = None) -> None:
@@ -129,7 +130,8 @@ class Scope:
         """What :meth:`restore` needs to undo all spelling after now."""
         return (
             set(self.names.taken), dict(self.arrays), self.sizes.kept(),
-            list(self.lines), dict(self.imports), dict(self.quiet), dict(self.paddings), dict(self.args),
+            list(self.lines), dict(self.imports), dict(self.quiet),
+            dict(self.paddings), dict(self.args),
             dict(self.pending), list(self.inlined), dict(self.windows),
         )  # fmt: skip
 
@@ -143,6 +145,6 @@ class Scope:
         self.sizes.restore(sizes)
 
     def head(self, *extra: str) -> tuple[list[str], list[str]]:
-        """The lines that bind the sizes that the body or ``extra`` mention, and the names of those that no
-        input's shape gives."""
+        """The lines that bind the sizes that the body or ``extra`` mention, and the names of those
+        that no input's shape gives."""
         return self.sizes.head("\n".join((*self.lines, *extra)))

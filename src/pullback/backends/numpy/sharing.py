@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 
-from ...ir.expr import Add, Apply, Arg, Expr, Mul, Power, Reduce, Select
+from ...ir.expr import Access, Add, Apply, Arg, Expr, Mul, Power, Reduce, Select
 from ...ir.subscripts import Index, at
-from ...ir.walk import Tree, accesses, children, free_indices, substitute
+from ...ir.walk import Tree, accesses, children, free_indices, nodes, substitute
 
 Form = tuple[Tree, tuple[Index, ...]]
 
@@ -19,26 +20,63 @@ def canonical(expr: Expr) -> Form:
 
 
 def repeated(bodies: Iterable[Expr]) -> frozenset[Tree]:
-    """The canonical forms of those expressions that stand in several places and cost an array operation.
+    """The canonical forms of those expressions that stand in several places and cost an array
+    operation.
 
     What stands only inside something that is repeated isn't among them.
     """
-    seen: dict[Tree, int] = {}
+    bodies = tuple(bodies)
+    outlines: dict[Tree, str] = {}
+    likely = Counter(
+        _outline(tree, outlines)
+        for body in bodies
+        for tree in nodes(body)
+        if isinstance(tree, COSTLY)
+    )
+    found: dict[Tree, int] = {}
 
     def visit(tree: Tree) -> None:
         if isinstance(tree, Power) and tree.exponent < 0:
             tree = tree.base if tree.exponent == -1 else Power(tree.base, -tree.exponent)
-        if isinstance(tree, COSTLY) and accesses(tree) and _costs(tree):
+        if isinstance(tree, COSTLY) and _costs(tree) and accesses(tree):
             form, _ = canonical(tree)
-            seen[form] = seen.get(form, 0) + 1
-            if seen[form] > 1:
+            found[form] = found.get(form, 0) + 1
+            if found[form] > 1:
                 return
         for child in children(tree):
             visit(child)
 
-    for body in bodies:
-        visit(body)
-    return frozenset(form for form, count in seen.items() if count > 1)
+    if len(likely) < sum(likely.values()) or _stands_twice(bodies):
+        for body in bodies:
+            visit(body)
+    return frozenset(form for form, count in found.items() if count > 1)
+
+
+def _stands_twice(bodies: Sequence[Expr]) -> bool:
+    """Whether one and the same costly node has several places."""
+    seen: set[Tree] = set()
+    stack: list[Tree] = list(bodies)
+    while stack:
+        tree = stack.pop()
+        if isinstance(tree, COSTLY):
+            if tree in seen:
+                return True
+            seen.add(tree)
+        stack.extend(children(tree))
+    return False
+
+
+def _outline(tree: Tree, known: dict[Tree, str]) -> str:
+    """What a tree has in common with all trees that differ in the names of indices only."""
+    if tree not in known:
+        if isinstance(tree, Power):
+            label = f"Power {abs(tree.exponent)}"
+        else:
+            label = f"{type(tree).__name__} {getattr(tree, 'function', getattr(tree, 'op', ''))}"
+        own = tree.tensor.name if isinstance(tree, Access) else ""
+        inner = ",".join(_outline(child, known) for child in children(tree))
+        known[tree] = f"{label}{own}({inner})"
+    return known[tree]
 
 
 COSTLY = (Add, Apply, Arg, Mul, Power, Reduce, Select)

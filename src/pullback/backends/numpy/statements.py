@@ -9,13 +9,14 @@ from ...ir.expr import Tensor
 from ...ir.program import Define
 from ...ir.subscripts import constant
 from ...ir.walk import bound_indices, substitute
+from .arrays import Array
 from .assembly import assembled
 from .assign import assign, finished, is_a
 from .code import method
 from .expressions import Context, Speller
 from .scatter import reads_quotients, scattered, ties
 from .scope import Pending, Scope
-
+from .splitting import Split, split
 
 WIDTH = 88  # of a line with values in it that could have had names of their own
 SHORT = 80  # of such a value
@@ -64,6 +65,12 @@ def _spell(speller: Speller, define: Define, final: bool, wait: bool) -> None:
         return
     name = scope.bind(define.target)
     speller.claim(name)
+    digits = split(define.indices, define.body)
+    if digits is not None:
+        value = _reshaped(speller, define, digits)
+        scope.emit(f"{name} = {value.code}")
+        scope.arrays[define.target] = replace(scope.arrays[define.target], dtype=value.dtype)
+        return
     if ties(define) and scattered(speller, define, name):
         return
     if assembled(speller, define, name):
@@ -72,6 +79,16 @@ def _spell(speller: Speller, define: Define, final: bool, wait: bool) -> None:
         return
     value = assign(speller, name, define.body, define, fresh=final)
     scope.arrays[define.target] = replace(scope.arrays[define.target], dtype=value.dtype)
+
+
+def _reshaped(speller: Speller, define: Define, digits: Split) -> Array:
+    """The value with an axis a digit, reshaped to the target; a new array."""
+    speller.claim("")
+    value = speller.value(digits.body, Context((), digits.indices))
+    value = finished(speller, value, digits.indices, define.target.dtype)
+    shape = speller.scope.extents(define.indices)
+    whole = Array(method(value.code, "reshape", *shape), define.indices, value.dtype)
+    return whole.with_code(method(whole.code, "copy")) if value.view else whole
 
 
 def _waits(speller: Speller, define: Define) -> bool:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ...ir.expr import Access, Arg, Expr, Reduce
 from ...ir.sizes import Size
 from ...ir.subscripts import Index, constant, indices_of
-from ...ir.walk import accesses, free_indices, nodes, subscripts, substitute
+from ...ir.walk import Tree, accesses, free_indices, nodes, subscripts, substitute
 from . import padding
 from .arrays import Array, aligned
 from .code import Code, call, leaf, tuple_of
@@ -118,7 +118,8 @@ def _taps(indices: tuple[Index, ...], body: Expr) -> tuple[Index, ...]:
 
 
 def _is_split(index: Index, body: Expr) -> bool:
-    """Whether an index is, wherever it stands beside others, a digit of a number: its axis can be split."""
+    """Whether an index is, wherever it stands beside others, a digit of a number: its axis can be
+    split."""
     return all(
         radix(sub) is not None
         for access in accesses(body)
@@ -127,7 +128,7 @@ def _is_split(index: Index, body: Expr) -> bool:
     )
 
 
-def _beside(index: Index, indices: tuple[Index, ...], node: Expr) -> bool:
+def _beside(index: Index, indices: tuple[Index, ...], node: Tree) -> bool:
     if not isinstance(node, Access):
         return False
     return any(
@@ -137,7 +138,8 @@ def _beside(index: Index, indices: tuple[Index, ...], node: Expr) -> bool:
 
 
 def _is_product(expr: Reduce) -> bool:
-    """Whether another factor brings an index that the windows don't have, summed along with them."""
+    """Whether another factor brings an index that the windows don't have, summed along with
+    them."""
     factors = [f for f in flat_factors(expr.body) if free_indices(f)]
     windows = [f for f in factors if _taps(expr.indices, f)]
     own = {i for f in windows for i in free_indices(f)}

@@ -1,4 +1,5 @@
-"""Reads of a tensor as views: slices, steps, flips, diagonals, windows, reshapes; else fancy indexing."""
+"""Reads of a tensor as views: slices, steps, flips, diagonals, windows, reshapes; else fancy
+indexing."""
 
 from __future__ import annotations
 
@@ -362,9 +363,7 @@ def _fancy(speller: Speller, source: Source, dtype: str, context: Context) -> Ar
             continue
         (index, step), *_ = sub.terms
         assert isinstance(index, Index)
-        text, _ = slice_text(
-            speller.scope, sub.const, step, index.extent, source.shape[axis]
-        )
+        text, _ = slice_text(speller.scope, sub.const, step, index.extent, source.shape[axis])
         parts.append(text)
         (before if axis < min(fancy) else after).append(index)
     if not _adjacent(source.subs, fancy):
