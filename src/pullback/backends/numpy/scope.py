@@ -130,7 +130,7 @@ class Scope:
         """What :meth:`restore` needs to undo all spelling after now."""
         return (
             set(self.names.taken), dict(self.arrays), self.sizes.kept(),
-            list(self.lines), dict(self.imports), dict(self.quiet),
+            len(self.lines), dict(self.imports), dict(self.quiet),
             dict(self.paddings), dict(self.args),
             dict(self.pending), list(self.inlined), dict(self.windows),
         )  # fmt: skip
@@ -139,10 +139,11 @@ class Scope:
         """Undoes all spelling after :meth:`kept`."""
         (
             self.names.taken, self.arrays, sizes,
-            self.lines, self.imports, self.quiet, self.paddings, self.args,
+            count, self.imports, self.quiet, self.paddings, self.args,
             self.pending, self.inlined, self.windows,
         ) = kept  # fmt: skip
         self.sizes.restore(sizes)
+        del self.lines[count:]
 
     def head(self, *extra: str) -> tuple[list[str], list[str]]:
         """The lines that bind the sizes that the body or ``extra`` mention, and the names of those
