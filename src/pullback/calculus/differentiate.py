@@ -36,7 +36,7 @@ from ..ir.expr import (
     Zero,
 )
 from ..ir.program import Define
-from ..ir.subscripts import Index, Lookup, at
+from ..ir.subscripts import Index, Lookup, Subscript, at
 from ..ir.walk import accesses, bound_indices, free_indices, fresh, substitute
 from .conventions import chosen, partial_at_kink
 from .normal import Poly, Term, apart, indices_in, poly, renamed, term, undistributed
@@ -236,6 +236,36 @@ def adjoint_terms(
         if moved is None:
             continue
         made = term(moved.coef, (*own, *moved.bound), (*moved.guards, *equal), moved.factors)
+        if made is not None:
+            out.append(made)
+    return out
+
+
+def sifted_terms(
+    seed: Poly, found: Occurrence, axes: Sequence[Index], own: Sequence[Index]
+) -> list[Term]:
+    """:func:`adjoint_terms` with the plain equalities ``[axis = r]`` already sifted: r is the
+    axis."""
+    free = {*own, *found.partial.bound}
+    moved: dict[Index, Subscript] = {}
+    equal: list[Cond] = []
+    for axis, sub in zip(axes, found.access.subs, strict=True):
+        index = sub.index
+        if index in free and index not in moved and index.extent is axis.extent:
+            moved[index] = at(axis)
+        else:
+            equal.append(Zero(at(axis) - sub))
+    out = []
+    partial = found.partial
+    used = [i.name for i in (*indices_in(partial), *free_indices(found.access), *axes)]
+    for part in seed:
+        part = apart(part, used)
+        made = term(
+            part.coef * partial.coef,
+            [i for i in (*own, *partial.bound, *part.bound) if i not in moved],
+            [substitute(c, moved) for c in (*part.guards, *partial.guards, *equal)],  # type: ignore[misc]
+            [(substitute(a, moved), e) for a, e in (*part.factors, *partial.factors)],  # type: ignore[misc]
+        )
         if made is not None:
             out.append(made)
     return out

@@ -85,7 +85,8 @@ def term(
     coef, exponents = _gather(coef, factors)
     if not coef:
         return None
-    held = settle(guards, [*bound, *_indices(exponents)])
+    given = tuple(guards)
+    held = settle(given, [*bound, *_indices(exponents)]) if given else ()
     if held is None:
         return None
     if count:

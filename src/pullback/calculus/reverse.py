@@ -20,7 +20,7 @@ from ..ir.subscripts import Index, at
 from ..ir.walk import accesses, free_indices, nodes, tensors
 from .cost import expression_cost
 from .definitions import Definitions
-from .differentiate import Occurrence, adjoint_terms, occurrences
+from .differentiate import Occurrence, adjoint_terms, occurrences, sifted_terms
 from .eliminate import eliminate, sift
 from .introduce import ratio_to_sum, reads_of, worth_a_name
 from .linear import Linear
@@ -171,7 +171,7 @@ class _Reverse:
     def _push(self, t: Tensor, target: Tensor, seed: Poly, found: Occurrence) -> None:
         x, axes = found.access.tensor, self.lin.axes(t)
         self.reads.setdefault(x, []).append((t, found))
-        terms = adjoint_terms(seed, found, self.lin.axes(x), axes)
+        terms = sifted_terms(seed, found, self.lin.axes(x), axes)
         sifted = [s for s in map(sift, terms) if s is not None]
         self.pending.setdefault(x, []).extend(sifted)
 
@@ -259,7 +259,7 @@ class _Reverse:
         adjoint."""
         axes = self.lin.axes(found.access.tensor)
         seed = self._plain(self.adjoint[t], t)
-        terms = map(eliminate, adjoint_terms(seed, found, axes, self.lin.axes(t)))
+        terms = map(eliminate, sifted_terms(seed, found, axes, self.lin.axes(t)))
         return any(made is not None and is_scatter(made) for made in terms)
 
     # Writing.
