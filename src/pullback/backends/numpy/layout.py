@@ -28,7 +28,10 @@ def broken(line: str, width: int = WIDTH) -> list[str]:
         return [line]
     if text.startswith("def "):
         return _packed(space, text[: text.index("(")], text[text.index("(") + 1 : -2], "):", width)
-    if text.startswith("return ") and len(_split(text, (", ",))) > 1:
+    if text.startswith("return ") and len(parts := _split(text, (", ",))) > 1:
+        if parts[-1].startswith(", (") and len(space + text) - len(parts[-1]) < width // 2:
+            before = text.removesuffix(parts[-1]) + ", "
+            return _packed(space, before, parts[-1][3:-1], ")", width)
         return _packed(space, "return ", text.removeprefix("return "), ")", width)
     if text.endswith(" = cache"):
         return _packed(space, "", text.removesuffix(" = cache"), ") = cache", width)

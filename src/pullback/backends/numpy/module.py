@@ -164,7 +164,7 @@ def function(
         kinds = ", ".join(f'{kind}="ignore"' for kind in sorted(scope.quiet))
         lines.insert(0, f"@np.errstate({kinds})")
     inside = (INDENT + line for line in (*head, *scope.lines, f"return {value}"))
-    return [*lines, *(part for line in inside for part in broken(line))]
+    return [part for line in (*lines, *inside) for part in broken(line)]
 
 
 def imports(scope: Scope) -> list[str]:

@@ -55,20 +55,24 @@ def _named(index: Index, extent: Size, taken: set[str]) -> Index:
 
 
 def _divisor(index: Index, body: Expr) -> Size | None:
-    """The D of ``k // D`` and ``k % D``, if ``k`` is read as both and as nothing else."""
+    """The D of ``k // D`` and ``k % D``, if ``k`` is read as two of these and ``k`` itself."""
     found: dict[tuple[type, Size], None] = {}
+    plain = False
     for node in nodes(body):
         for sub in subscripts(node):
             if index not in indices_of(sub):
                 continue
             atom = sub.atom
-            if not isinstance(node, Access) or not isinstance(atom, Quotient | Remainder):
+            if not isinstance(node, Access):
                 return None
-            if atom.value != at(index):
+            if atom is index:
+                plain = True
+                continue
+            if not isinstance(atom, Quotient | Remainder) or atom.value != at(index):
                 return None
             found[type(atom), atom.divisor] = None
     divisors = list(dict.fromkeys(divisor for _, divisor in found))
-    return divisors[0] if len(divisors) == 1 and len(found) == 2 else None
+    return divisors[0] if len(divisors) == 1 and len(found) + plain > 1 else None
 
 
 def _reads_digits(body: Tree, frame: list[Index]) -> bool:

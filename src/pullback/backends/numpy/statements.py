@@ -37,6 +37,8 @@ def statement(speller: Speller, define: Define, *, final: bool, once: bool) -> N
         lines = scope.lines[start:]
         repeated = [t for t in inlined if inlined.count(t) > 1]
         if not repeated and (not inlined or all(len(line) <= WIDTH for line in lines)):
+            for tensor in inlined:
+                scope.pending.pop(tensor, None)
             speller.remember(define)
             return
         longest = max(inlined, key=lambda t: len(str(scope.pending[t].array.code)))

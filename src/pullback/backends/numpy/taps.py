@@ -138,13 +138,11 @@ def _beside(index: Index, indices: tuple[Index, ...], node: Tree) -> bool:
 
 
 def _is_product(expr: Reduce) -> bool:
-    """Whether another factor brings an index that the windows don't have, summed along with
-    them."""
-    factors = [f for f in flat_factors(expr.body) if free_indices(f)]
-    windows = [f for f in factors if _taps(expr.indices, f)]
-    own = {i for f in windows for i in free_indices(f)}
+    """Whether two factors that are summed over together each bring an index the other lacks."""
+    factors = [frozenset(free_indices(f)) for f in flat_factors(expr.body)]
+    bound = frozenset(expr.indices)
     return any(
-        any(i not in own for i in free_indices(f)) and any(i in own for i in free_indices(f))
-        for f in factors
-        if f not in windows
+        one & two & bound and one - two - bound and two - one - bound
+        for n, one in enumerate(factors)
+        for two in factors[:n]
     )
