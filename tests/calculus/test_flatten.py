@@ -39,7 +39,7 @@ from . import oracle
 from .programs import PROGRAMS, SIZES
 from .terms import N, W, X, read
 
-QUICK = settings(max_examples=60, deadline=None)
+QUICK = settings(max_examples=40, deadline=None)
 
 
 @QUICK

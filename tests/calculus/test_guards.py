@@ -18,7 +18,7 @@ from pullback.ir.walk import free_indices
 from .terms import SIZES, A, B, I, J, M, N, X, arrays, comparisons, points, ranges, read, subscripts
 
 SCOPE = (I, J, A, B)
-QUICK = settings(max_examples=150, deadline=None)
+QUICK = settings(max_examples=100, deadline=None)
 ONE = Index("o", size(1))
 CONDITIONS = st.one_of(
     ranges(),

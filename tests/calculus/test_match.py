@@ -36,7 +36,7 @@ from .terms import (
     values,
 )
 
-QUICK = settings(max_examples=120, deadline=None)
+QUICK = settings(max_examples=80, deadline=None)
 T = Tensor("T", (N, M))
 S = Tensor("S", (N,))
 U, V = Index("u", N), Index("v", M)

@@ -69,7 +69,7 @@ from .terms import (
     terms,
 )
 
-QUICK = settings(max_examples=60, deadline=None)
+QUICK = settings(max_examples=40, deadline=None)
 POSITIVE = Compare("<", ZERO, read(X, A))
 HALF = Fraction(1, 2)
 

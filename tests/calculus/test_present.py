@@ -189,7 +189,7 @@ def products(draw_, plain: Program):
     return value
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @pytest.mark.parametrize("name", NAMED)
 @given(data=st.data())
 def test_base_form_and_names_keep_the_value(name, data):
