@@ -24,7 +24,7 @@ def broken(line: str, width: int = WIDTH) -> list[str]:
     """
     text = line.lstrip(" ")
     space = line[: len(line) - len(text)]
-    if len(line) <= width or text.startswith(("#", "for ", "@")):
+    if len(line) <= width or text.startswith(("#", "for ", "@", "import ", "from ")):
         return [line]
     if text.startswith("def "):
         return _packed(space, text[: text.index("(")], text[text.index("(") + 1 : -2], "):", width)
@@ -36,9 +36,8 @@ def broken(line: str, width: int = WIDTH) -> list[str]:
     if text.endswith(" = cache"):
         return _packed(space, "", text.removesuffix(" = cache"), ") = cache", width)
     found = next((m for m in ASSIGNMENT.finditer(text) if _depth(text, m.start()) == 0), None)
-    if found is None:
-        return [space + part for part in _expression(text, width - len(space))]
-    head, value = text[: found.end()], text[found.end() :]
+    start = found.end() if found is not None else 7 if text.startswith("return ") else 0
+    head, value = text[:start], text[start:]
     inner = _expression(value, width - len(space) - len(INDENT))
     if _is_bracketed(inner):
         return [space + head + inner[0], *(space + part for part in inner[1:])]
