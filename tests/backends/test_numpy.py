@@ -104,9 +104,7 @@ def test_random_programs_agree_with_the_interpreter(program: Program) -> None:
         sizes = {n: k + j % 2 for j, n in enumerate(sorted(names | set(program.sizes)))}
         values = values_for(program.inputs, sizes, below=1)
         try:
-            wanted = expected(
-                program.inputs, program.statements, program.outputs, values, sizes
-            )
+            wanted = expected(program.inputs, program.statements, program.outputs, values, sizes)
         except PullbackError:
             continue
         if not all(np.all(np.abs(w) < 1e6) for w in wanted):

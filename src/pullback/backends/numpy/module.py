@@ -13,7 +13,7 @@ from .code import tuple_of
 from .expressions import Speller
 from .facts import Facts
 from .layout import broken
-from .names import identifier
+from .names import Names
 from .scope import INDENT, Scope
 from .statements import returned, statement
 
@@ -38,7 +38,9 @@ def spell(
     body(scope, kept, returns, comments)
     results = returned(scope, returns, inputs)
     value = results[0] if len(results) == 1 else ", ".join(results) or "()"
-    lines = function(scope, identifier(name), [str(scope.read(t)) for t in inputs], value)
+    lines = function(
+        scope, Names(plain=True).fresh(name), [str(scope.read(t)) for t in inputs], value
+    )
     return "\n".join([*imports(scope), "", "", *lines]) + "\n"
 
 

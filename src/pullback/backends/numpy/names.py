@@ -5,14 +5,15 @@ from __future__ import annotations
 import builtins
 import keyword
 import unicodedata
-from collections.abc import Iterable
 
+OWN = frozenset({"cache", "forward", "backward", "cotangents"})  # what generated functions use
 RESERVED = frozenset(
     {
         *keyword.kwlist,
         *keyword.softkwlist,
         *dir(builtins),
-        *("np", "numpy", "scipy", "sliding_window_view", "cache", "forward", "backward"),
+        *("np", "numpy", "scipy", "sliding_window_view"),
+        *OWN,
     }
 )
 
@@ -43,8 +44,10 @@ def _ascii(char: str) -> str:
 class Names:
     """Hands out distinct identifiers."""
 
-    def __init__(self, reserved: Iterable[str] = ()) -> None:
-        self.taken = set(RESERVED) | set(reserved)
+    def __init__(self, *, plain: bool = False) -> None:
+        """``plain`` names need only not be words of Python or modules in use."""
+        self.reserved = RESERVED - OWN if plain else RESERVED
+        self.taken = set(self.reserved)
 
     def fresh(self, wanted: str) -> str:
         """An identifier like ``wanted`` that was not handed out before.
@@ -54,7 +57,7 @@ class Names:
         ('x', 'x_2', 'lambda_')
         """
         stem = identifier(wanted)
-        if stem in RESERVED or stem.startswith("__"):
+        if stem in self.reserved or stem.startswith("__"):
             stem = stem.strip("_") + "_"
         name, n = stem, 2
         while name in self.taken:

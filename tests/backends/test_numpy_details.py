@@ -1,0 +1,291 @@
+"""What generated NumPy source promises besides its values: names, memory, warnings, readable lines."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import traceback
+import warnings
+
+import numpy as np
+import pytest
+
+from pullback.backends.numpy import spell, spell_pair
+from pullback.backends.numpy.code import Code, binary, minus
+from pullback.backends.numpy.names import Names, identifier
+from pullback.calculus.reverse import reverse
+from pullback.calculus.step import Backward
+from pullback.ir.expr import Access, Tensor, add, mul
+from pullback.ir.program import Define, Source
+from pullback.ir.sizes import size
+from pullback.ir.subscripts import Index, at
+from pullback.notation.parse import parse
+from pullback.runtime.load import load, load_module
+
+N = size("N")
+
+
+def pair(text: str) -> tuple[str, object]:
+    """The source of a text's forward and backward pass, and its module."""
+    source = spell_pair(reverse(parse(text)))
+    return source, load_module(source, "pair")
+
+
+def backward_lines(text: str) -> list[str]:
+    """The statements of the backward pass, without comments."""
+    source, _ = pair(text)
+    body = source.split("def backward(")[1].splitlines()[1:]
+    return [line.strip() for line in body if line.strip() and not line.strip().startswith("#")]
+
+
+# --- what a good engineer writes ---
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("Y[n,m] = sum(d) X[n,d]*W[d,m] + b[m]", "dX = dY @ W.T"),
+        ("Y[n,m] = sum(d) X[n,d]*W[d,m] + b[m]", "dW = X.T @ dY"),
+        ("Y[n,m] = sum(d) X[n,d]*W[d,m] + b[m]", "db = dY.sum(axis=0)"),
+        ("Y[n,d] = relu(X[n,d])", "dX = dY * (X > 0)"),
+        ("L[] = mean(n,d) X[n,d]", "dX = np.full((N, D), dL / D / N)"),
+        ("X[N]\nY[i:N//2] = X[2*i+1]", "dX[1::2] = dY"),
+        ("Y[i] = X[i,i]", "dX[np.arange(N), np.arange(N)] = dY"),
+        ("Y[h,d] = X[d,h]", "dX = dY.T.copy()"),
+    ],
+)
+def test_a_gradient_is_the_line_a_person_writes(text: str, line: str) -> None:
+    shapes = "" if "X[N]" in text else "X[N,D]\n" if "X[n,d]" in text else ""
+    shapes = "X[N,N]\n" if "X[i,i]" in text else shapes
+    assert line in backward_lines(shapes + text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Y[n,m] = sum(d) X[n,d]*W[d,m] + b[m]",
+        "Y[i,l] = sum(j,k) A[i,j]*B[j,k]*C[k,l]",
+        "X[B,N,D]\nW[B,D,M]\nY[b,n,m] = sum(d) X[b,n,d]*W[b,d,m]",
+        "X[N,C,H,W]\nK[O,C,3,3]\nY[n,o,i:H,j:W] = sum(c,p,q) pad(X,0)[n,c,i+p-1,j+q-1]*K[o,c,p,q]",
+        "X[N,D]\nG[a,b] = sum(n) X[n,a]*X[n,b]",
+    ],
+)
+def test_products_are_no_einsum_and_no_broadcast_products(text: str) -> None:
+    source, _ = pair(text)
+    assert "einsum" not in source
+    assert not re.search(r"\(\w+\[[^]]*None[^]]*\] \* \w+[^()]*\)\.sum", source)
+
+
+def test_a_value_used_once_stands_where_it_is_used() -> None:
+    source, _ = pair("Y[n,m] = tanh(sum(d) X[n,d]*W[d,m] + b[m])")
+    assert "Y = np.tanh(X @ W + b)" in source
+
+
+def test_a_value_needed_twice_is_computed_once() -> None:
+    program = parse("X[N]\nY[i] = exp(X[i])/(1 + exp(X[i]))")
+    source = spell("f", program.inputs, program.statements, program.outputs)
+    assert source.count("np.exp") == 1
+
+
+def test_every_gradient_names_the_line_it_comes_from() -> None:
+    program = parse("H[n,m] = relu(sum(d) X[n,d]*W[d,m])\nY[n,k] = sum(m) H[n,m]*V[m,k]")
+    source = spell_pair(reverse(program))
+    assert "# gradient of H, from H[n,m] = relu(sum(d) X[n,d]*W[d,m])" in source
+    bare = spell_pair(reverse(program), comments=False)
+    assert "#" not in bare
+    code = [line for line in source.splitlines() if not line.strip().startswith("#")]
+    assert code == bare.splitlines()
+
+
+def test_comments_stay_on_their_line() -> None:
+    i = Index("i", N)
+    x = Tensor("x", (N,))
+    body = add(Access(x, (at(i),)), Access(x, (at(i),)))
+    define = Define(Tensor("y", (N,)), (i,), body, Source("a\n    import os\r\x0c\u2028b\0"))
+    source = spell("f", [x], [define], [define.target])
+    assert "# a import os b" in source
+    assert [line for line in source.splitlines() if "import os" in line][0].strip()[0] == "#"
+
+
+# --- names ---
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["lambda", "np", "sum", "print", "x'", "2x", "γ", "a b", "é", "__import__", "x; import os",
+     "range", "cache", "None", "scipy", "日", "a\nb", "forward", "_"],
+)  # fmt: skip
+def test_any_name_becomes_an_identifier(name: str) -> None:
+    text = Names().fresh(name)
+    assert text.isidentifier() and text.isascii()
+    assert text not in ("np", "sum", "lambda", "None", "print", "range", "__import__")
+
+
+def test_names_that_look_alike_stay_apart() -> None:
+    names = Names()
+    found = [names.fresh(name) for name in ("x'", "x_", "x", "x'", "γ", "gamma", "lambda")]
+    assert len(set(found)) == len(found)
+    assert identifier("γ") == "gamma"
+
+
+def test_odd_names_of_tensors_indices_and_sizes_run() -> None:
+    n = size("lambda")
+    i = Index("import", n)
+    x, y, z = (Tensor(name, (n,)) for name in ("np", "x; import os", "np'"))
+    first = Define(y, (i,), mul(Access(x, (at(i),)), Access(x, (at(i),))))
+    second = Define(z, (i,), add(Access(y, (at(i),)), Access(x, (at(i),))))
+    source = spell("class", [x], [first, second], [z])
+    found = load(source, "class_")(np.arange(3.0))
+    np.testing.assert_array_equal(found, [0.0, 2.0, 6.0])
+
+
+# --- sizes ---
+
+
+def test_sizes_come_from_shapes_and_others_are_keywords() -> None:
+    source, module = pair("X[N]\nY[i:M] = X[i % N]")
+    assert list(inspect.signature(module.forward).parameters) == ["X", "M"]  # type: ignore[attr-defined]
+    out, cache = module.forward(np.arange(3.0), M=7)  # type: ignore[attr-defined]
+    np.testing.assert_array_equal(out, [0, 1, 2, 0, 1, 2, 0])
+    np.testing.assert_array_equal(module.backward(np.ones(7), cache), [3, 2, 2])  # type: ignore[attr-defined]
+
+
+def test_sizes_in_compound_extents_are_solved_for() -> None:
+    program = parse("X[2*N + 1, M]\nY[i:N, j] = X[i + 1, j]*N")
+    source = spell("f", program.inputs, program.statements, program.outputs)
+    found = load(source, "f")(np.ones((7, 2)))
+    np.testing.assert_array_equal(found, np.full((3, 2), 3.0))
+
+
+# --- memory ---
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["X[N,M]\nY[i,j] = X[i,j]", "X[N,M]\nY[j,i] = X[i,j]", "X[N,N]\nY[i] = X[i,i]",
+     "X[4,M]\nY[(i,j)] = X[i,j]", "X[N,M]\nY[i:N,j:2] = X[i,j+0]*[j < M]",
+     "X[N,M]\nA[i,j] = X[i,j]\nB[i,j] = A[i,j]\nreturn A, B, A"],
+)  # fmt: skip
+def test_results_share_no_memory(text: str) -> None:
+    program = parse(text)
+    x = np.arange(16.0).reshape(4, 4)
+    found = load(spell("f", program.inputs, program.statements, program.outputs), "f")(x)
+    results = found if isinstance(found, tuple) else (found,)
+    for n, result in enumerate(results):
+        assert result.flags.writeable
+        assert not any(np.shares_memory(result, other) for other in (x, *results[:n]))
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_gathers_accumulate_in_any_layout(order: str) -> None:
+    _, module = pair("W[V,D]\nY[n,d] = W[idx[n],d]*W[idx[n],d]")
+    w = np.asarray(np.random.default_rng(0).normal(size=(4, 3)), order=order)  # type: ignore[call-overload]
+    idx = np.array([1, 1, 3, 1])
+    out, cache = module.forward(w, idx)  # type: ignore[attr-defined]
+    dy = np.asfortranarray(np.random.default_rng(1).normal(size=(4, 3)))
+    expected = np.zeros((4, 3))
+    for k, row in enumerate(idx):
+        expected[row] += 2 * dy[k] * w[row]
+    np.testing.assert_allclose(module.backward(dy, cache), expected)  # type: ignore[attr-defined]
+
+
+def test_the_cache_holds_what_the_backward_pass_reads() -> None:
+    _, module = pair("Y[n,m] = sum(d) X[n,d]*W[d,m] + b[m]")
+    x, w, b = np.ones((3, 2)), np.ones((2, 4)), np.ones(4)
+    _, cache = module.forward(x, w, b)  # type: ignore[attr-defined]
+    assert len(cache) == 2 and cache[0] is x and cache[1] is w
+
+
+# --- numbers ---
+
+
+@pytest.mark.parametrize(
+    ("text", "values", "wanted"),
+    [
+        ("Y[i] = where(X[i] < 500, exp(X[i]), 1)", [1e3, np.inf, 0.0], [0.0, 0.0, 1.0]),
+        ("Y[i] = where(X[i] > 0, log(X[i]), 0)", [-1.0, 0.0, 2.0], [0.0, 0.0, 0.5]),
+        ("Y[i] = [X[i] > 0]*sqrt(X[i])", [-4.0, 0.0, 4.0], [0.0, 0.0, 0.25]),
+        ("Y[i] = where(X[i] < 500, X[i]**2, 1)", [np.inf, 1.0], [0.0, 2.0]),
+    ],
+)
+def test_a_branch_not_taken_leaves_no_nan_and_no_warning(
+    text: str, values: list[float], wanted: list[float]
+) -> None:
+    _, module = pair(text)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        _, cache = module.forward(np.array(values))  # type: ignore[attr-defined]
+        found = module.backward(np.ones(len(values)), cache)  # type: ignore[attr-defined]
+    np.testing.assert_allclose(found, wanted)
+
+
+def test_sigmoid_and_softplus_are_stable() -> None:
+    _, module = pair("Y[i] = sigmoid(X[i])\nZ[i] = softplus(X[i])\nreturn Y, Z")
+    x = np.array([-800.0, -50.0, 0.0, 50.0, 800.0])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        (sigmoid, softplus), _ = module.forward(x)  # type: ignore[attr-defined]
+    np.testing.assert_allclose(sigmoid, [0, np.exp(-50), 0.5, 1, 1], rtol=1e-15)
+    np.testing.assert_allclose(softplus, [0, np.exp(-50), np.log(2), 50, 800], rtol=1e-15)
+
+
+def test_a_maximum_of_nothing_is_numpys_error() -> None:
+    program = parse("X[N,D]\nY[n] = max(d) X[n,d]")
+    source = spell("f", program.inputs, program.statements, program.outputs)
+    with pytest.raises(ValueError, match="zero-size array"):
+        load(source, "f")(np.ones((2, 0)))
+
+
+def test_an_argument_outside_a_table_row_raises() -> None:
+    _, module = pair("W[V,D]\nY[n,d] = W[idx[n],d]")
+    with pytest.raises(IndexError):
+        module.forward(np.ones((3, 2)), np.array([0, 3]))  # type: ignore[attr-defined]
+
+
+# --- source that runs ---
+
+
+def test_tracebacks_show_generated_lines() -> None:
+    function = load("def f(x):\n    y = x + 1\n    return y.missing\n", "f")
+    try:
+        function(1)
+    except AttributeError:
+        text = traceback.format_exc()
+    assert "return y.missing" in text
+    assert "y = x + 1" in inspect.getsource(function)
+
+
+def test_functions_are_apart() -> None:
+    first, second = (load(f"k = {n}\ndef f():\n    return k\n", "f") for n in (1, 2))
+    assert (first(), second()) == (1, 2)
+
+
+def test_special_functions_import_what_they_need() -> None:
+    source, module = pair("Y[i] = erf(X[i])")
+    assert "import scipy.special" in source
+    out, _ = module.forward(np.array([0.5]))  # type: ignore[attr-defined]
+    np.testing.assert_allclose(out, [0.5204998778130465])
+    assert "scipy" not in pair("Y[i] = tanh(X[i])")[0]
+
+
+def test_source_is_a_function_of_the_program() -> None:
+    text = "H[n,m] = relu(sum(d) X[n,d]*W[d,m] + b[m])\nY[n,k] = sum(m) H[n,m]*V[m,k]"
+    assert pair(text)[0] == pair(text)[0]
+
+
+def test_code_is_parenthesised_as_it_binds() -> None:
+    a, b, c = map(Code, "abc")
+    assert str(binary("*", binary("+", a, b), c)) == "(a + b) * c"
+    assert str(binary("-", a, binary("-", b, c))) == "a - (b - c)"
+    assert str(binary("**", minus(a), b)) == "(-a) ** b"
+    assert str(minus(binary("+", a, b))) == "-(a + b)"
+
+
+def test_backward_of_several_outputs_takes_a_tuple() -> None:
+    back: Backward = reverse(parse("A[n] = X[n]**2\nB[n] = exp(X[n])\nreturn A, B"))
+    module = load_module(spell_pair(back), "pair")
+    x = np.array([0.5, -1.0])
+    (a, b), cache = module.forward(x)
+    found = module.backward((np.ones(2), np.array([2.0, 3.0])), cache)
+    np.testing.assert_allclose(found, 2 * x + np.array([2.0, 3.0]) * np.exp(x))
+    np.testing.assert_allclose((a, b), (x**2, np.exp(x)))
