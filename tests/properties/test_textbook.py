@@ -558,7 +558,7 @@ def test_softmax_of_an_outer_product() -> None:
     assert_gradients(lambda q, k: softmax(q @ k.T), [q, k], list(pull(cotangent_of(value))))
 
 
-# Known to fail.
+# Where overflow could spoil a gradient that is finite.
 
 
 FINITE: dict[str, tuple[Callable[[Array], Array], list[float], list[float]]] = {
@@ -574,8 +574,12 @@ FINITE: dict[str, tuple[Callable[[Array], Array], list[float], list[float]]] = {
 }
 
 
-@pytest.mark.xfail(strict=True, reason="inf * 0 in the derived form")
-@pytest.mark.parametrize("name", FINITE)
+SECH = pytest.mark.xfail(strict=True, reason="sinh(x)/cosh(x)**2 is inf/inf: not seen as tanh")
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=SECH) if name == "sech" else name for name in FINITE]
+)
 def test_finite_where_the_forward_pass_is(name: str) -> None:
     function, at, expected = FINITE[name]
     with np.errstate(all="ignore"):
