@@ -16,17 +16,22 @@ from ..ir.expr import (
     Select,
     SizeOf,
 )
+from ..ir.walk import accesses
 
 WHOLE = frozenset({"maximum", "minimum", "mod", "floor_divide", "sign", "abs"})
 """Functions that give integers for integers."""
 
 
 def natural_dtype(body: Expr) -> str:
-    """ "int" for what is made of arg indices, indices and integer arrays only, else "float".
+    """ "int" for what is made of arg indices, indices and integer arrays only; else the dtype that
+    all float arrays in it have, "float" where they differ.
 
     Literal numbers and sizes alone make no integer array: ``Z[i:3] = 2`` holds floats.
     """
-    return "int" if _whole(body) is True else "float"
+    if _whole(body) is True:
+        return "int"
+    floats = {a.tensor.dtype for a in accesses(body) if a.tensor.kind == "float"}
+    return floats.pop() if len(floats) == 1 else "float"
 
 
 def _whole(node: Expr) -> bool | None:
