@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ...ir.expr import Access, Expr, add, mul
 from ...ir.program import Define
@@ -15,6 +15,7 @@ from .arrays import Array, aligned
 from .assign import assign, finished
 from .code import call, tuple_of
 from .expressions import Context, Speller, split_sign
+from .grouping import grouped, with_scalars
 from .pieces import Piece, Term, locate, split_terms
 
 
@@ -29,6 +30,11 @@ def assembled(speller: Speller, define: Define, name: str) -> bool:
     if not parts or any(not _spellable(piece) for piece in parts):
         return False
     parts = [piece for piece in parts if not _empty(piece)]
+    bodies = grouped([*dense, *(piece.body for piece in parts)], speller.scope.facts)
+    if outer and (scaled := with_scalars(bodies, outer)) is not None:
+        bodies, outer = scaled, []
+    dense, rest = bodies[: len(dense)], bodies[len(dense) :]
+    parts = [replace(piece, body=body) for piece, body in zip(parts, rest, strict=True)]
     work = _Assembly(speller, define, name)
     speller.claim("" if not dense else name)
     speller.share(*dense, *(piece.body for piece in parts))
@@ -83,7 +89,8 @@ class _Assembly:
     speller: Speller
     define: Define
     name: str
-    filled: bool = False  # whether something was added to the zeros
+    apart: bool = False  # whether no two parts share a place
+    filled: bool = False  # whether the target holds more than zeros
 
     @property
     def access(self) -> Access:
@@ -140,14 +147,18 @@ class _Assembly:
             return
         self.speller.claim("")  # from here on the name stands for the array that is filled
         scope.emit(f"{self.name} = {self.speller.zeros(self.define.target)}")
-        self.filled = _overlap(parts)
+        self.apart = not _overlap(parts)
 
     def add(self, piece: Piece) -> None:
         """Emits one piece."""
-        sign, body = split_sign(piece.body) if self.filled else (1, piece.body)
+        sign, body = split_sign(piece.body)
+        if self.apart or (sign > 0 and not self.filled):
+            op, body = "=", piece.body
+        else:
+            op = "+=" if sign > 0 else "-="
+        self.filled = True
         place = views.place(self.speller, Access(self.define.target, piece.subs))
         value = aligned(self.speller.value(body, Context((), place.indices)), place.axes)
-        op = ("+=" if sign > 0 else "-=") if self.filled else "="
         self.speller.scope.emit(f"{place.code} {op} {value.code}")
 
     def scale(self, factors: Sequence[Expr]) -> None:

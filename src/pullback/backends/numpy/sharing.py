@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from ...ir.expr import Access, Add, Apply, Arg, Expr, Mul, Power, Reduce, Select
+from ...ir.expr import Access, Add, Apply, Arg, Expr, Guard, Mul, Power, Reduce, Select
 from ...ir.subscripts import Index, at
 from ...ir.walk import Tree, accesses, children, free_indices, nodes, substitute
 
@@ -92,6 +92,8 @@ def wanted_name(expr: Expr) -> str:
     match expr:
         case Apply(function, _):
             return function.rstrip("0123456789")
+        case Mul(factors) if any(isinstance(f, Guard) for f in factors):
+            return "masked"
         case Power():
             return "root" if expr.exponent.denominator == 2 else "power"
         case Reduce(op, _, _, _):

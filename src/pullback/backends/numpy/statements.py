@@ -14,6 +14,7 @@ from .assembly import assembled
 from .assign import assign, finished, is_a
 from .code import method
 from .expressions import Context, Speller
+from .grouping import grouped
 from .scatter import reads_quotients, scattered, ties
 from .scope import Pending, Scope
 from .splitting import Split, split
@@ -79,7 +80,9 @@ def _spell(speller: Speller, define: Define, final: bool, wait: bool) -> None:
         return
     if reads_quotients(define) and scattered(speller, define, name):
         return
-    value = assign(speller, name, define.body, define, fresh=final)
+    (body,) = grouped([define.body], scope.facts)
+    speller.share(body)
+    value = assign(speller, name, body, define, fresh=final)
     scope.arrays[define.target] = replace(scope.arrays[define.target], dtype=value.dtype)
 
 
