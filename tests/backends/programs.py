@@ -221,4 +221,28 @@ CASES = [
     Case("argmax", "X[N,D]\na[n] = argmax(d) X[n,d]\nY[n] = X[n,a[n]]", (ND[0], ND[1])),
     Case("whole numbers", "Y[n] = X[n]*X[n // 1]", over(N=(4, 1))),
     Case("mask", "X[N]\nM: bool[N]\nY[n] = where(M[n], X[n], -1)", over(N=(5, 1, 0))),
+    Case("leaky", "Y[i] = where(X[i] > 0, X[i], 0.1*X[i])", over(N=(6, 1, 0))),
+    Case(
+        "huber",
+        "d[i] = abs(x[i] - y[i])\nL[] = mean(i) where(d[i] < 1, 0.5*d[i]**2, d[i] - 0.5)",
+        over(N=(6, 1)),
+    ),
+    Case(
+        "mean of embeddings",
+        "W[V,D]\nY[n,d] = mean(t) W[idx[n,t],d]",
+        over(V=(3,), D=(2, 1), N=(4, 1), T=(3, 1)),
+    ),
+    Case(
+        "heads",
+        "X[B,T,6]\nW[6,6]\nY[b,t,(h:2,d:3)] = sum(k) X[b,t,k]*W[k,(h,d)]*X[b,t,(h,d)]",
+        over(B=(2, 1), T=(3, 1)),
+    ),
+    Case(
+        "masked quotients",
+        "X[N+1]\nd[i:N] = X[i+1] - X[i]\nL[] = sum(i) sqrt(d[i]**2)*w[i]",
+        over(N=(4, 1)),
+    ),
+    Case(
+        "a copy", "X[N,D]\nC[n,d] = X[n,d] - mean(k) X[k,d]\nG[d,e] = sum(n) C[n,d]*C[n,e]", ND[:2]
+    ),
 ]

@@ -14,6 +14,7 @@ from fractions import Fraction
 
 from ...errors import PullbackError
 from ...ir.expr import (
+    ONE,
     ZERO,
     Access,
     Add,
@@ -38,6 +39,7 @@ from ...ir.expr import (
     Tensor,
     Truth,
     Zero,
+    mul,
 )
 from ...ir.program import Define
 from ...ir.sizes import Size, size
@@ -163,7 +165,9 @@ class Speller:
         """The arrays laid out so that they broadcast."""
         if sum(bool(array.axes) for array in arrays) < 2:
             return list(arrays)
-        for layout in dict.fromkeys(array.axes for array in arrays if None in array.axes):
+        wider = len({i for array in arrays for i in array.indices}) < len(context.hint)
+        layouts = dict.fromkeys(array.axes for array in arrays if None in array.axes)
+        for layout in layouts if wider else ():
             same = [_spelled_over(array, layout) for array in arrays]
             if None not in same:
                 return same  # type: ignore[return-value]
@@ -212,6 +216,9 @@ class Speller:
 
     def sum(self, terms: Sequence[Expr], context: Context) -> Array:
         """The sum of terms, one with a plus sign first."""
+        terms = either_or(terms)
+        if len(terms) == 1:
+            return self.value(terms[0], context)
         signed = [split_sign(term) for term in terms]
         if not signed:
             return number_array(ZERO)
@@ -243,6 +250,8 @@ class Speller:
         if False in decisions.values():
             return number_array(ZERO)
         guards = [cond for cond in guards if decisions[cond] is None]
+        if not guards and (choice := chosen(others)) is not None:
+            return self.value(choice, context)
         if not guards:
             return self.plain_product(others, context)
         factors = [*map(Guard, guards), *others]
@@ -340,13 +349,15 @@ class Speller:
         below = [*below, *(part for a in whole for part in (a.factors[1] if a.factors else ()))]
         parts = [(len(a.indices), 0, n, a) for n, a in enumerate(above)]
         parts += [(len(a.indices), 1, n, a) for n, a in enumerate(below)]
+        parts_rank = max((rank for rank, *_ in parts), default=0)
         total: Array | None = None
         waiting: list[Array] = []  # what to divide by as soon as there is something to divide
         for _, side, _, array in sorted(parts, key=lambda part: part[:3]):
             if side:
                 waiting.append(array)
             elif total is None:
-                total = self.negative(array) if sign < 0 and array.weak else array
+                small = array.weak or len(array.indices) < parts_rank
+                total = self.negative(array) if sign < 0 and small else array
                 sign = 1 if total is not array else sign
             else:
                 total = self.operation("*", total, array, context)
@@ -862,6 +873,54 @@ def split_number(value: Fraction) -> tuple[str, str]:
     if short or value.denominator > 1000 or value.numerator >= 2**53:
         return text, "1"
     return str(value.numerator), str(value.denominator)
+
+
+def either_or(terms: Sequence[Expr]) -> list[Expr]:
+    """Terms of which one is there where a condition holds, and one where it doesn't, joined."""
+    left = list(terms)
+    for n, one in enumerate(terms):
+        for two in terms[n + 1 :]:
+            if one in left and two in left and (joined := _joined(one, two)) is not None:
+                left[left.index(one)] = joined
+                left.remove(two)
+    return left
+
+
+def chosen(factors: Sequence[Expr]) -> Select | None:
+    """``x*([c]*a + [not c]*b)`` as ``where(c, x*a, x*b)``, if x is read rather than computed."""
+    for n, factor in enumerate(factors):
+        rest = [*factors[:n], *factors[n + 1 :]]
+        if not isinstance(factor, Add) or sum(isinstance(f, Access) for f in rest) > 1:
+            continue
+        if not all(isinstance(f, Access | Number | SizeOf) for f in rest):
+            continue
+        joined = either_or(factor.terms)
+        if len(joined) == 1 and isinstance(joined[0], Select):
+            cond, yes, no = joined[0].cond, joined[0].then, joined[0].other
+            return Select(cond, _times(rest, yes), _times(rest, no))
+    return None
+
+
+def _times(factors: Sequence[Expr], expr: Expr) -> Expr:
+    own = expr.factors if isinstance(expr, Mul) else () if expr is ONE else (expr,)
+    return mul(*factors, *own)
+
+
+def _joined(one: Expr, two: Expr) -> Expr | None:
+    """``[c]*x + [not c]*y`` as ``where(c, x, y)``."""
+    (conds, x), (others, y) = _guards_of(one), _guards_of(two)
+    if len(conds) != 1 or len(others) != 1 or not (x or y):
+        return None
+    for cond, other, yes, no in ((conds[0], others[0], x, y), (others[0], conds[0], y, x)):
+        if other == Not(cond):
+            return Select(cond, mul(*(yes or [ONE])), mul(*(no or [ONE])))
+    return None
+
+
+def _guards_of(expr: Expr) -> tuple[list[Cond], list[Expr]]:
+    factors = expr.factors if isinstance(expr, Mul) else (expr,)
+    conds = [f.cond for f in factors if isinstance(f, Guard)]
+    return conds, [f for f in factors if not isinstance(f, Guard)]
 
 
 def split_sign(expr: Expr) -> tuple[int, Expr]:

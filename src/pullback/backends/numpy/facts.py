@@ -69,11 +69,13 @@ class Facts:
 
     read: set[tuple[Tensor, Size]] = field(default_factory=set)
     doubted: set[tuple[Tensor, Size]] = field(default_factory=set)
+    strict: bool = False  # whether inputs may be infinite: in a forward pass NumPy's values count
     wild: dict[Tensor, int] = field(
         default_factory=dict
     )  # see :meth:`wildness`; 0 for those not in here
     above: set[Tensor] = field(default_factory=set)  # greater than 0 everywhere
     below: dict[Tensor, Size] = field(default_factory=dict)
+    reached: dict[Size, None] = field(default_factory=dict)  # first places of reads: not below 0
 
     def learn(self, statements: Iterable[Define]) -> None:
         """Takes in what statements imply."""
@@ -84,6 +86,8 @@ class Facts:
             if isinstance(define.body, Arg):
                 index = define.body.indices[define.body.which]
                 self.below[define.target] = index.extent
+            for term in define.body.terms if isinstance(define.body, Add) else (define.body,):
+                self.reached.update(dict.fromkeys(_first_places(term)))
             for node in nodes(define.body):
                 if isinstance(node, Inside) and isinstance(node.sub.atom, Lookup):
                     self.doubted.add((node.sub.atom.access.tensor, node.extent))
@@ -91,6 +95,10 @@ class Facts:
                 for sub, extent in zip(access.subs, access.tensor.shape, strict=True):
                     if isinstance(sub.atom, Lookup):
                         self.read.add((sub.atom.access.tensor, extent))
+
+    def at_least_zero(self, value: Size) -> bool:
+        """Whether a size is known not to be below 0 wherever there is something to compute."""
+        return value.at_least(0) or any((value - n).at_least(0) for n in self.reached)
 
     def inside(self, sub: Subscript, extent: Size) -> bool:
         """Whether ``0 <= sub < extent`` is known."""
@@ -114,6 +122,8 @@ class Facts:
 
         A tensor that a condition reads may be guarded by it, so it doesn't count.
         """
+        if self.strict and any(tensors(f) for f in factors):
+            return False
         guarded = {t for cond in conds for t in tensors(cond)}
         return all(not self.wildness(f) and not guarded & set(tensors(f)) for f in factors)
 
@@ -192,3 +202,21 @@ class Facts:
                 return self.nonnegative(body)
             case _:
                 return self.positive(expr)
+
+
+def _first_places(term: Expr) -> list[Size]:
+    """Where a product reads first, of an index that is only asked to be below some number >= 1."""
+    if not isinstance(term, Mul):
+        return []
+    conds = [f.cond for f in term.factors if isinstance(f, Guard)]
+    ranges = [c for c in conds if isinstance(c, Inside) and c.extent.at_least(1)]
+    starts = [c.sub.index for c in ranges if c.sub.index is not None]
+    if len(starts) < len(conds):
+        return []
+    return [
+        sub.const
+        for factor in term.factors
+        if isinstance(factor, Access)
+        for sub in factor.subs
+        if len(sub.terms) == 1 and sub.terms[0][0] in starts and sub.terms[0][1].at_least(1)
+    ]

@@ -6,8 +6,9 @@ from collections import Counter
 from collections.abc import Sequence
 
 from ...ir.expr import Expr, Guard, Mul, mul
-from ...ir.walk import Tree, bottom_up, free_indices, nodes
+from ...ir.walk import Tree, accesses, bottom_up, free_indices, nodes
 from .facts import Facts
+from .padding import in_bounds
 from .sharing import canonical
 
 
@@ -39,7 +40,7 @@ def _group(product: Mul, facts: Facts) -> tuple[Expr, ...] | None:
     guards = [f for f in product.factors if isinstance(f, Guard)]
     conds = [guard.cond for guard in guards]
     others = [f for f in product.factors if not isinstance(f, Guard)]
-    tame = [f for f in others if facts.tame([f], conds)]
+    tame = [f for f in others if facts.tame([f], conds) and all(map(in_bounds, accesses(f)))]
     wild = [f for f in others if f not in tame]
     if not guards or not wild or not tame:
         return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from ...calculus.step import Backward
 from ...ir.expr import Access, Tensor
@@ -33,7 +34,8 @@ def spell(
     keyword arguments. Results are new arrays: they share no memory with the inputs or with each
     other.
     """
-    scope = Scope(inputs, _facts(statements))
+    backward = any(s.of for s in statements)
+    scope = Scope(inputs, replace(_facts(statements), strict=not backward))
     kept = live_statements(statements, returns)
     body(scope, kept, returns, comments)
     results = returned(scope, returns, inputs)
@@ -56,7 +58,7 @@ def spell_pair(backward: Backward, *, comments: bool = True) -> str:
     back = Scope([*backward.cotangents, *residuals], facts)
     body(back, statements, backward.gradients, comments)
 
-    front = Scope(backward.program.inputs, facts)
+    front = Scope(backward.program.inputs, replace(facts, strict=True))
     outputs = backward.program.outputs
     kept = live_statements(backward.forward.statements, [*outputs, *residuals])
     body(front, kept, outputs, comments, residuals)
@@ -119,7 +121,8 @@ def body(
 ) -> None:
     """Emits the source of all statements."""
     speller = Speller(scope)
-    counts = Counter(access.tensor for define in statements for access in _reads(define.body))
+    statements = without_copies(statements, (*final, *saved))
+    counts = _counts(statements)
     previous = ""
     for define in statements:
         before = len(scope.lines)
@@ -130,6 +133,34 @@ def body(
         if text and text not in (previous, f"# {scope.lines[-1]}"):
             scope.lines.insert(before, text)
         previous = text or previous
+
+
+def without_copies(statements: Sequence[Define], kept: Sequence[Tensor]) -> list[Define]:
+    """The statements without those that only copy a value which nothing else reads.
+
+    The value is computed under the name of its copy instead. ``kept`` values keep their own.
+    """
+    counts = _counts(statements)
+    made = {s.target: n for n, s in enumerate(statements)}
+    found: list[Define | None] = list(statements)
+    for n, define in enumerate(statements):
+        body = define.body
+        if not isinstance(body, Access) or body.tensor not in made or body.tensor in kept:
+            continue
+        place = made[body.tensor]
+        first = found[place]
+        if first is None or counts[body.tensor] != 1 or define.access.subs != body.subs:
+            continue
+        if first.target.dtype == define.target.dtype:
+            found[place] = replace(first, target=define.target, of=define.of, user=define.user)
+            made[define.target] = place
+            found[n] = None
+    return [define for define in found if define is not None]
+
+
+def _counts(statements: Sequence[Define]) -> Counter[Tensor]:
+    """How often each tensor is read."""
+    return Counter(access.tensor for define in statements for access in _reads(define.body))
 
 
 def _reads(tree: Tree) -> Iterator[Access]:

@@ -189,7 +189,8 @@ class _Places:
         index = _single(cond.sub)
         if index is None or index not in self.free():
             return False
-        found = _range(cond.sub.coefficient(index), cond.sub.const, cond.extent, index.extent)
+        factor = cond.sub.coefficient(index)
+        found = _range(factor, cond.sub.const, cond.extent, index.extent, self.facts)
         if found is None:
             return False
         low, high = found
@@ -208,7 +209,9 @@ def _single(sub: Subscript) -> Index | None:
     return None
 
 
-def _range(factor: Size, start: Size, extent: Size, count: Size) -> tuple[Size, Size] | None:
+def _range(
+    factor: Size, start: Size, extent: Size, count: Size, facts: Facts
+) -> tuple[Size, Size] | None:
     """The i in [0, count) with ``0 <= factor*i + start < extent``, where that can be told."""
     if factor.literal == -1:
         low, high = start - extent + 1, start + 1
@@ -216,16 +219,16 @@ def _range(factor: Size, start: Size, extent: Size, count: Size) -> tuple[Size, 
         low, high = -(start // factor), -((start - extent) // factor)
     else:
         return None
-    return _between(low, high, count)
+    return _between(low, high, count, facts)
 
 
-def _between(low: Size, high: Size, count: Size) -> tuple[Size, Size] | None:
-    if (-low).at_least(0):
+def _between(low: Size, high: Size, count: Size, facts: Facts) -> tuple[Size, Size] | None:
+    if facts.at_least_zero(-low):
         low = size(0)
-    elif not low.at_least(0):
+    elif not facts.at_least_zero(low):
         return None
-    if (high - count).at_least(0):
+    if facts.at_least_zero(high - count):
         high = count
-    elif not (count - high).at_least(0):
+    elif not facts.at_least_zero(count - high):
         return None
     return low, low if (low - high).at_least(0) else high

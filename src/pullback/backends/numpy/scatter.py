@@ -22,7 +22,7 @@ from ...ir.expr import (
 from ...ir.program import Define
 from ...ir.sizes import Size, size
 from ...ir.subscripts import Index, Quotient, Subscript, at, constant, indices_of, reduced
-from ...ir.walk import accesses, free_indices, nodes, substitute, tensors
+from ...ir.walk import accesses, bound_indices, free_indices, fresh, nodes, substitute, tensors
 from . import padding, views
 from .arrays import Array, aligned
 from .assign import assign
@@ -108,6 +108,7 @@ def ties(define: Define) -> bool:
 
 def _spread(term: Expr, indices: Sequence[Index]) -> Spread | None:
     factors = flat_factors(term)
+    factors = [_merged(f, indices) if isinstance(f, Reduce) else f for f in factors]
     sums = [f for f in factors if isinstance(f, Reduce) and f.op == "sum" and not f.domain]
     sums = [f for f in sums if any(isinstance(g, Guard) for g in flat_factors(f.body))]
     if len(sums) != 1:
@@ -137,6 +138,31 @@ def _spread(term: Expr, indices: Sequence[Index]) -> Spread | None:
         tuple(substitute(c, solved) for c in left),  # type: ignore[misc]
         tuple(substitute(f, solved) for f in others),  # type: ignore[misc]
     )
+
+
+def _merged(expr: Reduce, indices: Sequence[Index]) -> Reduce:
+    """A sum of products with sums inside that say where to put things as one sum."""
+    if expr.op != "sum" or expr.domain:
+        return expr
+    factors = flat_factors(expr.body)
+    for factor in factors:
+        if not isinstance(factor, Reduce) or factor.op != "sum" or factor.domain:
+            continue
+        inner = _merged(factor, indices)
+        guards = [f.cond for f in flat_factors(inner.body) if isinstance(f, Guard)]
+        if not any(isinstance(c, Zero) and _ties(c, indices) for c in guards):
+            continue
+        rest = [f for f in factors if f is not factor]
+        taken = {i.name for f in (*rest, expr) for i in (*free_indices(f), *bound_indices(f))}
+        moved = {i: fresh(i, taken) for i in inner.indices}
+        body = substitute(inner.body, {i: at(n) for i, n in moved.items()})
+        whole = mul(*rest, *flat_factors(body))  # type: ignore[arg-type]
+        return _merged(Reduce("sum", (*expr.indices, *moved.values()), (), whole), indices)
+    return expr
+
+
+def _ties(cond: Zero, indices: Sequence[Index]) -> bool:
+    return any(i in indices for i in indices_of(cond.sub))
 
 
 def _place(

@@ -251,7 +251,7 @@ def slice_text(
         return text, True
     stop = start + step * count
     spelled = [
-        str(scope.size(start)) if start.terms else "",
+        _place(scope, start, extent) if start.terms else "",
         "" if _reaches(stop, step, extent) else _place(scope, stop, extent),
     ]
     if step.literal != 1:
