@@ -22,7 +22,18 @@ from ..ir.interpret import Array, define
 from ..ir.program import Define
 from .decimals import DECIMALS
 from .report import Comparison, Report
-from .samples import KINKS, STYLES, Sample, compute, draw, draw_sizes, is_finite, is_number, volume, work
+from .samples import (
+    KINKS,
+    STYLES,
+    Sample,
+    compute,
+    draw,
+    draw_sizes,
+    is_finite,
+    is_number,
+    volume,
+    work,
+)
 from .source import Source
 from .steps import difference
 
