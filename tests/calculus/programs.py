@@ -106,6 +106,7 @@ PROGRAMS = {
     "a mask added to scores": """S[t,k] = (sum(d) Q[t,d]*R[k,d])/sqrt(D) + m[t,k]
         P[t,k] = exp(S[t,k] - max(u) S[t,u])
         O[t,k] = P[t,k]/(sum(u) P[t,u])""",
+    "an inverse with an axis more": "Y[i,k:K] = 1/(1.5 + exp(tanh(X[i]))**2)",
     "a broadcast norm": "Y[i,j:M] = sqrt(sum(k) X[i,k]**2)",
 }
 

@@ -312,7 +312,11 @@ def _named_inverse(atom: Expr, names: Names) -> Access | None:
     if not isinstance(atom, Access):
         return None
     for pattern in names.patterns.get(atom.tensor, ()):
-        if pattern.body.coef == 1 and [e for _, e in pattern.body.factors] == [-UNIT]:
+        if pattern.body.coef != 1 or [e for _, e in pattern.body.factors] != [-UNIT]:
+            continue
+        own = pattern.body.factors[0][0]
+        assert isinstance(own, Access)
+        if own.subs == pattern.access.subs:  # the name has the same axes, no more and no fewer
             return Access(pattern.target, atom.subs)
     return None
 
