@@ -126,8 +126,8 @@ def _spread(term: Expr, indices: Sequence[Index]) -> Spread | None:
             conds.remove(cond)
             solved[index] = value
         subs.append(solved.get(index, at(index)))
-    if not solved:
-        return None
+    if not solved or any(i in solved for sub in solved.values() for i in indices_of(sub)):
+        return None  # a place that is looked up at another place is none of its own
     left = conds
     if all(padding.in_bounds(access) for factor in others for access in accesses(factor)):
         left = [c for c in conds if not (isinstance(c, Inside) and c.sub in solved.values())]
