@@ -14,8 +14,9 @@ from . import views
 from .arrays import Array, aligned
 from .assign import assign, finished
 from .code import call, tuple_of
-from .expressions import Context, Speller, split_sign
+from .expressions import Context, Speller
 from .grouping import grouped, with_scalars
+from .literals import split_sign
 from .pieces import Piece, Term, locate, split_terms
 
 

@@ -12,9 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
-from ...errors import PullbackError
 from ...ir.expr import (
-    ONE,
     ZERO,
     Access,
     Add,
@@ -39,7 +37,6 @@ from ...ir.expr import (
     Tensor,
     Truth,
     Zero,
-    mul,
 )
 from ...ir.program import Define
 from ...ir.sizes import Size, size
@@ -57,8 +54,8 @@ from ...ir.subscripts import (
 from ...ir.walk import Tree, accesses, free_indices
 from . import functions, padding, products, sharing, taps, views
 from .arrays import Array, Axes, aligned, broadcast_axes, frame_of, renamed, squeezed, transposed
+from .choices import chosen, either_or
 from .code import (
-    ATOM,
     POWER,
     PRODUCT,
     Code,
@@ -71,8 +68,10 @@ from .code import (
     minus,
     tuple_of,
 )
-from .dtypes import floated, is_float, is_integer, promoted
+from .dtypes import floated, is_float, promoted
 from .extents import LOCAL
+from .literals import is_safe, number_array, numpy_scalar, split_number, split_sign
+from .reducing import NEUTRAL, axis_argument, reduce_axes
 from .scope import Scope
 
 
@@ -386,8 +385,8 @@ class Speller:
         """``left / right``; a sum over the number of its terms is a mean."""
         if left.mean is not None and left.count is right.count:
             return left.mean
-        if left.weak and right.weak and not _is_safe(right):
-            left = _numpy_scalar(left)
+        if left.weak and right.weak and not is_safe(right):
+            left = numpy_scalar(left)
         result = self.operation("/", left, right, context)
         if is_float(result.dtype):
             return result
@@ -412,8 +411,8 @@ class Speller:
             return base
         if exponent == 0:
             return Array(Code("1"), (), "weak int")
-        if base.weak and not _is_safe(base):
-            base = _numpy_scalar(base)
+        if base.weak and not is_safe(base):
+            base = numpy_scalar(base)
         if rest == 0 and (exponent == 2 or exponent > 3 or not base.code.is_name):
             return base.with_code(binary("**", base.code, Code(str(exponent))), view=False)
         if rest == 0:
@@ -774,7 +773,7 @@ class Speller:
             return Array(Code("0"), (), "weak int")
         outer = tuple(axis for axis in body.indices if axis not in bound)
         if len(bound) == 1:
-            code = method(body.code, f"arg{expr.op}", _axis_argument(body, bound))
+            code = method(body.code, f"arg{expr.op}", axis_argument(body, bound))
             return Array(code, outer, "int64")
         flat = transposed(body, (*outer, *bound))
         count = " * ".join(extent.at(PRODUCT + 1) for extent in map(self.extent, bound))
@@ -796,148 +795,7 @@ class Speller:
         return flat if code is flat.code else flat.with_code(code, view=False)
 
 
-NEUTRAL = {
-    "sum": Array(Code("0"), (), "weak int"),
-    "prod": Array(Code("1"), (), "weak int"),
-    "max": Array(Code("-np.inf", 6), (), "weak float"),
-    "min": Array(Code("np.inf"), (), "weak float"),
-}
-
-
 TURNED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "==": "==", "!=": "!="}
-
-
-def reduce_axes(op: str, body: Array, indices: Sequence[Index]) -> Array:
-    """``body`` reduced over some of its axes."""
-    result = _reduced(op, body, indices)
-    if op != "sum":
-        return result
-    count = size(1)
-    for index in indices:
-        count = count * index.extent
-    return replace(result, mean=_reduced("mean", body, indices), count=count)
-
-
-def _reduced(op: str, body: Array, indices: Sequence[Index]) -> Array:
-    left = tuple(axis for axis in body.indices if axis not in indices)
-    argument = _axis_argument(body, indices)
-    code = method(body.code, op, *([argument] if argument else []))
-    dtype = body.dtype
-    if op == "mean":
-        dtype = floated(dtype)
-    elif op in ("sum", "prod") and not is_float(dtype):
-        dtype = "int64" if dtype == "bool" or is_integer(dtype) else dtype
-    kept = None
-    if left:
-        keeping = method(body.code, op, argument, "keepdims=True")
-        axes = tuple(None if axis in indices else axis for axis in body.axes)
-        kept = Array(keeping, axes, dtype)
-    return Array(code, left, dtype, kept=kept)
-
-
-def _axis_argument(body: Array, indices: Sequence[Index]) -> str:
-    places = sorted(body.axes.index(index) for index in indices)
-    if len(places) == len(body.axes):
-        return ""
-    if len(places) == 1:
-        return f"axis={places[0] if places[0] < len(body.axes) - 1 or places[0] < 2 else -1}"
-    return f"axis=({', '.join(map(str, places))})"
-
-
-def number_array(number: Number) -> Array:
-    """A Python literal."""
-    if number.special:
-        text = {"inf": "np.inf", "-inf": "-np.inf", "nan": "np.nan"}[number.special]
-        return Array(Code(text, ATOM if text[0] != "-" else 6), (), "weak float")
-    over, under = split_number(abs(number.value))
-    kind = "weak int" if number.value.denominator == 1 and "." not in over else "weak float"
-    code = Code(over)
-    if under != "1":
-        code, kind = binary("/", code, Code(under)), "weak float"
-    return Array(minus(code) if number.value < 0 else code, (), kind)
-
-
-def split_number(value: Fraction) -> tuple[str, str]:
-    """Numerator and denominator of a positive number, as literals; a short decimal is one
-    literal."""
-    if value.denominator == 1 and value < 2**53:
-        return str(value.numerator), "1"
-    try:
-        text = repr(float(value))
-    except OverflowError:
-        raise PullbackError(
-            "a number is too large for a float",
-            found=f"a number of {len(str(int(value)))} digits",
-        ) from None
-    short = Fraction(text) == value and len(text) <= 12
-    if short or value.denominator > 1000 or value.numerator >= 2**53:
-        return text, "1"
-    return str(value.numerator), str(value.denominator)
-
-
-def either_or(terms: Sequence[Expr]) -> list[Expr]:
-    """Terms of which one is there where a condition holds, and one where it doesn't, joined."""
-    left = list(terms)
-    for n, one in enumerate(terms):
-        for two in terms[n + 1 :]:
-            if one in left and two in left and (joined := _joined(one, two)) is not None:
-                left[left.index(one)] = joined
-                left.remove(two)
-    return left
-
-
-def chosen(factors: Sequence[Expr]) -> Select | None:
-    """``x*([c]*a + [not c]*b)`` as ``where(c, x*a, x*b)``, if x is read rather than computed."""
-    for n, factor in enumerate(factors):
-        rest = [*factors[:n], *factors[n + 1 :]]
-        if not isinstance(factor, Add) or sum(isinstance(f, Access) for f in rest) > 1:
-            continue
-        if not all(isinstance(f, Access | Number | SizeOf) for f in rest):
-            continue
-        joined = either_or(factor.terms)
-        if len(joined) == 1 and isinstance(joined[0], Select):
-            cond, yes, no = joined[0].cond, joined[0].then, joined[0].other
-            return Select(cond, _times(rest, yes), _times(rest, no))
-    return None
-
-
-def _times(factors: Sequence[Expr], expr: Expr) -> Expr:
-    own = expr.factors if isinstance(expr, Mul) else () if expr is ONE else (expr,)
-    return mul(*factors, *own)
-
-
-def _joined(one: Expr, two: Expr) -> Expr | None:
-    """``[c]*x + [not c]*y`` as ``where(c, x, y)``."""
-    (conds, x), (others, y) = _guards_of(one), _guards_of(two)
-    if len(conds) != 1 or len(others) != 1 or not (x or y):
-        return None
-    for cond, other, yes, no in ((conds[0], others[0], x, y), (others[0], conds[0], y, x)):
-        if other == Not(cond):
-            return Select(cond, mul(*(yes or [ONE])), mul(*(no or [ONE])))
-    return None
-
-
-def _guards_of(expr: Expr) -> tuple[list[Cond], list[Expr]]:
-    factors = expr.factors if isinstance(expr, Mul) else (expr,)
-    conds = [f.cond for f in factors if isinstance(f, Guard)]
-    return conds, [f for f in factors if not isinstance(f, Guard)]
-
-
-def split_sign(expr: Expr) -> tuple[int, Expr]:
-    """A term as a sign and the rest, so that ``-1 * x`` prints as a subtraction."""
-    match expr:
-        case Number(value, "") if value < 0:
-            return -1, Number(-value, "")
-        case Mul(factors):
-            for n, factor in enumerate(factors):
-                if isinstance(factor, Number) and not factor.special and factor.value < 0:
-                    rest = [*factors[:n], *factors[n + 1 :]]
-                    if factor.value != -1:
-                        rest.insert(n, Number(-factor.value, ""))
-                    return -1, rest[0] if len(rest) == 1 else Mul(tuple(rest))
-        case _:
-            pass
-    return 1, expr
 
 
 def _spelled_over(array: Array, layout: Axes) -> Array | None:
@@ -945,20 +803,6 @@ def _spelled_over(array: Array, layout: Axes) -> Array | None:
     if not array.axes or array.axes == layout:
         return array
     return array.kept if array.kept is not None and array.kept.axes == layout else None
-
-
-def _is_safe(scalar: Array) -> bool:
-    """Whether Python divides by a scalar of its own, and takes roots of it, as NumPy does."""
-    if scalar.count is not None:
-        return True
-    try:
-        return 1e-100 < float(str(scalar.code)) < 1e100
-    except ValueError:
-        return False
-
-
-def _numpy_scalar(scalar: Array) -> Array:
-    return Array(call("np.float64", scalar.code), (), "float64")
 
 
 def _sides(sub: Subscript, limit: Size) -> tuple[Subscript, Subscript]:

@@ -1,0 +1,73 @@
+"""Numbers as literals, and the signs of terms."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+from ...errors import PullbackError
+from ...ir.expr import Expr, Mul, Number
+from .arrays import Array
+from .code import ATOM, UNARY, Code, binary, call, minus
+
+
+def number_array(number: Number) -> Array:
+    """A Python literal."""
+    if number.special:
+        text = {"inf": "np.inf", "-inf": "-np.inf", "nan": "np.nan"}[number.special]
+        return Array(Code(text, ATOM if text[0] != "-" else UNARY), (), "weak float")
+    over, under = split_number(abs(number.value))
+    kind = "weak int" if number.value.denominator == 1 and "." not in over else "weak float"
+    code = Code(over)
+    if under != "1":
+        code, kind = binary("/", code, Code(under)), "weak float"
+    return Array(minus(code) if number.value < 0 else code, (), kind)
+
+
+def split_number(value: Fraction) -> tuple[str, str]:
+    """Numerator and denominator of a positive number, as literals; a short decimal is one
+    literal."""
+    if value.denominator == 1 and value < 2**53:
+        return str(value.numerator), "1"
+    try:
+        text = repr(float(value))
+    except OverflowError:
+        raise PullbackError(
+            "a number is too large for a float",
+            found=f"a number of {len(str(int(value)))} digits",
+        ) from None
+    short = Fraction(text) == value and len(text) <= 12
+    if short or value.denominator > 1000 or value.numerator >= 2**53:
+        return text, "1"
+    return str(value.numerator), str(value.denominator)
+
+
+def split_sign(expr: Expr) -> tuple[int, Expr]:
+    """A term as a sign and the rest, so that ``-1 * x`` prints as a subtraction."""
+    match expr:
+        case Number(value, "") if value < 0:
+            return -1, Number(-value, "")
+        case Mul(factors):
+            for n, factor in enumerate(factors):
+                if isinstance(factor, Number) and not factor.special and factor.value < 0:
+                    rest = [*factors[:n], *factors[n + 1 :]]
+                    if factor.value != -1:
+                        rest.insert(n, Number(-factor.value, ""))
+                    return -1, rest[0] if len(rest) == 1 else Mul(tuple(rest))
+        case _:
+            pass
+    return 1, expr
+
+
+def is_safe(scalar: Array) -> bool:
+    """Whether Python divides by a scalar of its own, and takes roots of it, as NumPy does."""
+    if scalar.count is not None:
+        return True
+    try:
+        return 1e-100 < float(str(scalar.code)) < 1e100
+    except ValueError:
+        return False
+
+
+def numpy_scalar(scalar: Array) -> Array:
+    """A scalar of Python as one of NumPy, which divides by 0 and overflows without an error."""
+    return Array(call("np.float64", scalar.code), (), "float64")
