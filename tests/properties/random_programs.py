@@ -60,6 +60,8 @@ class Maker:
         """Two or three inputs and one to three statements, the last one the output."""
         names = [size("N"), size("M"), size("K"), size(2), size(3)]
         self.sizes = tuple(self.rng.sample(names, 1 + self.rng.randrange(3)))
+        if len(self.sizes) > 1 and self.chance(30):
+            self.sizes = (*self.sizes[:2], self.sizes[0] * self.sizes[1])  # axes that are merged
         inputs = [
             self.tensor(f"X{k}", 1 + self.rng.randrange(2))
             for k in range(1 + self.rng.randrange(2))
@@ -208,6 +210,16 @@ class Maker:
             return Select(conds[0] if len(conds) == 1 else And(conds), access, self.literal())
         return mul(*(Guard(cond) for cond in conds), access)
 
+    def digits(self, scope: tuple[Index, ...], extent: Size) -> list[Subscript]:
+        """An axis as a digit of an index that runs over merged axes, or merged of two indices."""
+        found = []
+        for i in scope:
+            over = i.extent.exactly_over(extent)
+            if over is not None and over.literal != 1:
+                found += [at(i) // over, at(i) % extent]
+            found += [at(i) * j.extent + at(j) for j in scope if i.extent * j.extent is extent]
+        return found
+
     def subscript(
         self, scope: tuple[Index, ...], extent: Size, lookups: int = 2
     ) -> tuple[Subscript, tuple[Cond, ...]]:
@@ -218,6 +230,9 @@ class Maker:
             if self.chance(12):
                 return constant(extent - 1) - sub, ()  # reversed
             return sub, ()
+        digits = self.digits(scope, extent)
+        if digits and self.chance(60):
+            return self.rng.choice(digits), ()
         fitting = [t for t, n in self.lookups if n is extent]
         if fitting and lookups and self.chance(50):
             tensor = fitting[0]
