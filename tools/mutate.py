@@ -42,8 +42,11 @@ CALCULUS = (
     "tests/calculus",
     "tests/verify/test_programs.py",
     "tests/properties/test_once_wrong.py",
+    "tests/properties/test_structures.py",
+    "tests/properties/test_facts.py",
     "tests/verify/test_steps.py",
     "tests/properties/test_programs.py",
+    "tests/properties/test_sound_powers.py",
     "tests/test_forms.py",
 )
 TARGETS: dict[str, tuple[str, ...]] = {
