@@ -25,6 +25,7 @@ LAYERS = (
     "backends",
     "runtime",
     "verify",
+    "layers",
     "report",
     "api",
     "cli",

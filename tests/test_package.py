@@ -1,4 +1,4 @@
-"""The package as a whole: what it shows, what it loads when, and which way its imports point."""
+"""The package as a whole: what it shows and what it loads when."""
 
 from __future__ import annotations
 
@@ -15,26 +15,6 @@ import pytest
 import pullback
 
 SOURCE = Path(pullback.__file__).parent
-
-# From low to high; an import goes to a lower layer or stays in its own.
-LAYERS = (
-    ("errors",),
-    ("trees", "ir"),
-    ("functions",),
-    ("notation",),
-    ("calculus",),
-    ("derivation",),
-    ("trace",),
-    ("plan",),
-    ("backends",),
-    ("runtime",),
-    ("verify",),
-    ("report",),
-    ("api",),
-    ("cli",),
-    ("__main__",),
-)
-SYMBOLIC = ("errors.py", "functions.py", "derivation.py", "ir", "notation", "calculus")
 
 
 def modules_after(code: str) -> set[str]:
@@ -104,55 +84,3 @@ def test_the_version_is_that_of_the_project() -> None:
 
 def test_the_package_is_typed() -> None:
     assert importlib.resources.files("pullback").joinpath("py.typed").is_file()
-
-
-def imports_of(path: Path) -> list[tuple[str, bool]]:
-    """The modules that a file imports, absolute names; whether each is only for type checkers."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    package = ["pullback", *path.relative_to(SOURCE).parts[:-1]]
-    for_types = {
-        child
-        for node in ast.walk(tree)
-        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
-        for child in ast.walk(node)
-    }
-    found: list[tuple[str, bool]] = []
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            found += [(alias.name, node in for_types) for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            base = package[: len(package) - node.level + 1] if node.level else []
-            name = ".".join([*base, *filter(None, [node.module])])
-            names = [f"{name}.{alias.name}" for alias in node.names] if not node.module else [name]
-            found += [(full, node in for_types) for full in names]
-    return found
-
-
-def rank(module: str) -> int:
-    """The layer of a module of the package."""
-    top = module.split(".")[1]
-    return next(n for n, layer in enumerate(LAYERS) if top in layer)
-
-
-FILES = sorted(SOURCE.rglob("*.py"))
-
-
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(SOURCE)))
-def test_imports_point_to_lower_layers(path: Path) -> None:
-    if path == SOURCE / "__init__.py":
-        return
-    own = ".".join(["pullback", *path.relative_to(SOURCE).with_suffix("").parts])
-    for name, for_types in imports_of(path):
-        known = name.startswith("pullback.") and name != "pullback.__version__"
-        if known and not for_types:
-            assert rank(name) <= rank(own), f"{own} imports {name}"
-
-
-@pytest.mark.parametrize(
-    "path",
-    [path for path in FILES if path.relative_to(SOURCE).parts[0] in SYMBOLIC],
-    ids=lambda path: str(path.relative_to(SOURCE)),
-)
-def test_the_symbolic_part_imports_the_standard_library_only(path: Path) -> None:
-    for name, _ in imports_of(path):
-        assert name.split(".")[0] in {*sys.stdlib_module_names, "pullback"}, name

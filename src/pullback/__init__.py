@@ -15,6 +15,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from . import layers as layers
     from .api import define as define
     from .api import derive as derive
     from .api import grad as grad
@@ -35,8 +36,9 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-# Where each public name lives. Nothing is imported before it is asked for.
-_HOMES = {
+# Where each public name lives, None for a module. Nothing is imported before it is asked for.
+_HOMES: dict[str, str | None] = {
+    "layers": None,
     **dict.fromkeys(("define", "derive", "grad", "jvp", "value_and_grad", "vjp"), "api"),
     "Derivation": "derivation",
     **dict.fromkeys(("check_backward", "check_grads"), "verify"),
@@ -66,16 +68,18 @@ __all__ = [
     "derive",
     "grad",
     "jvp",
+    "layers",
     "value_and_grad",
     "vjp",
 ]
 
 
 def __getattr__(name: str) -> Any:
-    home = _HOMES.get(name)
-    if home is None:
+    if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{home}"), name)
+    home = _HOMES[name]
+    module = import_module(f"{__name__}.{home or name}")
+    value = module if home is None else getattr(module, name)
     globals()[name] = value
     return value
 

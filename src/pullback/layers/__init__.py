@@ -1,0 +1,28 @@
+"""The layers of the reference: each its definition, options and example shapes.
+
+>>> from pullback import layers
+>>> layers.relu().text
+'Y[i,j] = maximum(X[i,j], 0)'
+
+``LAYERS`` is the table of all of them, by name.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+from .layer import LAYERS, Definition, Example, Kind, Layer, layer
+
+GROUPS = ("activations",)
+
+for _group in GROUPS:
+    import_module(f"{__name__}.{_group}")
+
+__all__ = ["LAYERS", "Definition", "Example", "Kind", "Layer", "layer", *LAYERS]
+
+
+def __getattr__(name: str) -> Any:
+    if name in LAYERS:
+        return LAYERS[name]
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

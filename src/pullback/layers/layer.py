@@ -1,0 +1,233 @@
+"""What a layer is: a definition in index notation, made from options. No gradient anywhere."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from ..errors import ArgumentError
+from ..ir.expr import Tensor
+from ..ir.program import Program, solve_sizes
+from ..runtime.derived import Derived
+from ..runtime.deriving import derive_formula
+from ..runtime.notated import Formula, text_formula
+from .draw import draw
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True)
+class Definition:
+    """What a layer's options come to.
+
+    ``text`` is the forward pass in index notation; its first input is what flows in. ``parameters``
+    names the inputs that are learned, each with how it starts (see :func:`~.draw.draw`), e.g.
+    ``{"W": "scaled", "b": "zeros"}``.
+    """
+
+    text: str
+    parameters: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Example:
+    """Options and arrays to try a layer at.
+
+    ``shapes`` are the inputs' shapes, ``draws`` how the values of some are drawn (see
+    :func:`~.draw.draw`; ``normal`` if not said).
+    """
+
+    shapes: Mapping[str, tuple[int, ...]]
+    options: Mapping[str, Any] = field(default_factory=dict)
+    draws: Mapping[str, str] = field(default_factory=dict)
+
+    def arrays(self, seed: int = 0, dtype: str = "float64") -> dict[str, Array]:
+        """The inputs, drawn anew for each seed."""
+        rng = np.random.default_rng(seed)
+        return {
+            name: draw(self.draws.get(name, "normal"), rng, shape, dtype)
+            for name, shape in self.shapes.items()
+        }
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A row of the table: a layer before its options are given; call it with them.
+
+    ``build(rank, **options)`` makes the definition for a first input of ``rank`` axes. ``rank`` is
+    the usual rank. ``notes`` say how edges, ties and degenerate inputs are decided: they are
+    published. ``examples`` are what the layer is tested and shown at, the first one in the book.
+    """
+
+    name: str
+    title: str
+    group: str
+    build: Callable[..., Definition]
+    rank: int
+    examples: tuple[Example, ...]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The options and their defaults."""
+        found = list(inspect.signature(self.build).parameters.values())[1:]
+        return {p.name: p.default for p in found}
+
+    @property
+    def summary(self) -> str:
+        """The first line of the builder's docstring."""
+        return (inspect.getdoc(self.build) or "").partition("\n")[0]
+
+    def __call__(self, **options: Any) -> Layer:
+        """The layer with these options."""
+        for name in options:
+            if name not in self.options:
+                raise ArgumentError(
+                    f"{self.name} has no option {name}",
+                    expected=f"one of {', '.join(self.options) or 'none'}",
+                    found=name,
+                )
+        made = Layer(self, {**self.options, **options})
+        made.definition(self.rank)  # refuses options that mean nothing
+        return made
+
+
+class Layer:
+    """A layer with its options: a function of arrays that is differentiated like any other.
+
+    >>> from pullback import layers
+    >>> relu = layers.relu()
+    >>> relu(np.array([-1.0, 2.0]))
+    array([0., 2.])
+
+    It can be called inside functions that are differentiated, with :func:`pullback.grad` and its
+    kin. ``text`` is its definition, ``parameters`` names what is learned.
+    """
+
+    def __init__(self, kind: Kind, options: Mapping[str, Any]) -> None:
+        self.kind = kind
+        self.options = dict(options)
+        self._definitions: dict[int, Definition] = {}
+        self._formulas: dict[int, Formula] = {}
+
+    def __repr__(self) -> str:
+        given = {n: v for n, v in self.options.items() if v != self.kind.options[n]}
+        return f"{self.kind.name}({', '.join(f'{n}={v!r}' for n, v in given.items())})"
+
+    @property
+    def text(self) -> str:
+        """The definition for an input of the usual rank."""
+        return self.definition(self.kind.rank).text
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """The names of what is learned."""
+        return tuple(self.definition(self.kind.rank).parameters)
+
+    @cached_property
+    def inputs(self) -> tuple[str, ...]:
+        """The names of all inputs, in order; the first one is what flows in."""
+        return self.formula(self.kind.rank).inputs
+
+    def definition(self, rank: int) -> Definition:
+        """The definition for a first input of ``rank`` axes."""
+        if rank not in self._definitions:
+            self._definitions[rank] = self.kind.build(rank, **self.options)
+        return self._definitions[rank]
+
+    def formula(self, rank: int) -> Formula:
+        """The definition as a function of arrays."""
+        if rank not in self._formulas:
+            self._formulas[rank] = text_formula(self.definition(rank).text, {})
+        return self._formulas[rank]
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """The forward pass of arrays, by position or name."""
+        return self.formula(self._rank(args, kwargs))(*args, **kwargs)
+
+    def derive(
+        self,
+        rank: int | None = None,
+        wrt: Sequence[str] | None = None,
+        conventions: Mapping[str, str] | None = None,
+    ) -> Derived:
+        """The derivation of the backward pass, by all float inputs or those named in ``wrt``."""
+        rank = self.kind.rank if rank is None else rank
+        return derive_formula(self.formula(rank), wrt, conventions or {}, {})
+
+    def init(
+        self, rng: np.random.Generator, *shape: int, dtype: str = "float64"
+    ) -> dict[str, Array]:
+        """Parameters to start from, for a first input of this shape.
+
+        Raises ShapeError where the shape doesn't fit, ArgumentError where options leave a
+        parameter's size open.
+        """
+        definition, program = self.definition(len(shape)), self.formula(len(shape)).program
+        sizes = solve_sizes({program.inputs[0]: shape})
+        return {
+            name: draw(how, rng, _solved(self, _input(program, name), sizes), dtype)
+            for name, how in definition.parameters.items()
+        }
+
+    def _rank(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> int:
+        first = args[0] if args else kwargs.get(self.inputs[0])
+        return self.kind.rank if first is None else np.ndim(first)
+
+
+def _input(program: Program, name: str) -> Tensor:
+    return next(tensor for tensor in program.inputs if tensor.name == name)
+
+
+def _solved(layer: Layer, tensor: Tensor, sizes: Mapping[str, int]) -> tuple[int, ...]:
+    """A parameter's shape."""
+    for extent in tensor.shape:
+        for name in extent.names():
+            if name not in sizes:
+                raise ArgumentError(
+                    f"the size of {tensor.name} is open",
+                    where=repr(layer),
+                    expected=f"an option that says how large {name} is",
+                    found=f"{tensor.name}[{', '.join(map(str, tensor.shape))}]",
+                )
+    return tuple(extent.value(sizes) for extent in tensor.shape)
+
+
+LAYERS: dict[str, Kind] = {}
+
+
+def layer(
+    group: str,
+    *examples: Example,
+    title: str = "",
+    rank: int = 2,
+    notes: tuple[str, ...] = (),
+) -> Callable[[Callable[..., Definition]], Kind]:
+    """Enters a layer into the table: decorates its builder, ``build(rank, **options)``.
+
+    A layer of one's own, in the table like the others:
+
+    >>> from pullback.layers import Definition, Example, Kind, layer
+    >>> @layer("mine", Example({"X": (4, 5)}))
+    ... def swish(rank, beta=1.0):
+    ...     'x*sigmoid(beta*x)'
+    ...     return Definition(f"Y[i,j] = X[i,j]*sigmoid({beta}*X[i,j])")
+    >>> isinstance(swish, Kind)
+    True
+    >>> del LAYERS["swish"]
+    """
+
+    def enter(build: Callable[..., Definition]) -> Kind:
+        name = build.__name__
+        if name in LAYERS:
+            raise ArgumentError(f"there is a layer {name} already")
+        made = Kind(name, title or name.replace("_", " "), group, build, rank, examples, notes)
+        LAYERS[name] = made
+        return made
+
+    return enter

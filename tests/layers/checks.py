@@ -1,0 +1,63 @@
+"""What every layer is checked by: oracles from elsewhere, and the published backward pass."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from pullback.calculus.cost import cost
+from pullback.calculus.step import Backward
+from pullback.ir.interpret import run
+from pullback.ir.program import Program, live
+from pullback.layers import Layer
+from pullback.notation.parse import parse
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What is known of a layer from elsewhere.
+
+    ``torch(options, arrays)`` is PyTorch's forward pass of the same layer and options, on a
+    dict of tensors: autograd gives the gradients. Where PyTorch has no such layer, ``numpy(options,
+    arrays)`` is the forward pass in NumPy, and differences give the gradients. ``published`` is the
+    backward pass as a careful person writes it by hand, in index notation, in the names of the
+    layer's text (first example) and dY; it defines dX, dW, .... ``allowed`` is how many times its
+    cost ours may have, with ``why``.
+    """
+
+    published: str
+    torch: Callable[[Mapping[str, Any], Mapping[str, Any]], Any] | None = None
+    numpy: Callable[[Mapping[str, Any], Mapping[str, Array]], Any] | None = None
+    allowed: float = 1.01
+    why: str = ""
+    skip_torch: Callable[[Mapping[str, Any]], bool] = field(default=lambda options: False)
+
+
+def gradient_cost(backward: Backward) -> float:
+    """What the gradients cost beyond the forward pass."""
+    forward = backward.forward.statements
+    outputs = backward.program.outputs
+    whole = live(Program((), (*forward, *backward.statements), (*outputs, *backward.gradients)))
+    return cost(whole.statements) - cost(live(Program((), forward, outputs)).statements)
+
+
+def published_program(layer: Layer, rank: int, published: str) -> tuple[Program, float]:
+    """The forward pass and the published backward pass as one program, and the cost of the
+    latter."""
+    forward = parse(layer.definition(rank).text)
+    known = {s.target.name for s in forward.statements}
+    cotangents = "\n".join(
+        f"d{t.name}[{', '.join(map(str, t.shape))}]" for t in forward.outputs if t.kind == "float"
+    )
+    whole = parse(f"{layer.definition(rank).text}\n{cotangents}\n{published}")
+    return whole, cost([s for s in whole.statements if s.target.name not in known])
+
+
+def evaluated(program: Program, arrays: Mapping[str, Any]) -> dict[str, Array]:
+    """All values of a program, by the slow interpreter."""
+    return {name: np.reshape(v.flat, v.shape) for name, v in run(program, dict(arrays)).items()}

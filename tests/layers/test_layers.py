@@ -1,0 +1,151 @@
+"""Every layer of the table, at every example."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tests.layers.references as references
+from pullback.layers import LAYERS, Example, Kind
+from tests.differences import close, differences
+from tests.layers.checks import Array, Reference, evaluated, gradient_cost, published_program
+
+REFERENCES: dict[str, Reference] = {}
+for module in pkgutil.iter_modules(references.__path__):
+    REFERENCES |= importlib.import_module(f"{references.__name__}.{module.name}").REFERENCES
+
+CASES = [
+    pytest.param(kind, example, id=f"{kind.name}-{n}")
+    for kind in LAYERS.values()
+    for n, example in enumerate(kind.examples)
+]
+
+
+def rank_of(kind: Kind, example: Example) -> int:
+    """The rank of what flows in."""
+    return len(example.shapes[kind(**example.options).inputs[0]])
+
+
+def run_both(kind: Kind, example: Example, seed: int, dtype: str = "float64") -> tuple[Any, ...]:
+    """The generated code at an example: inputs, value, cotangent and gradients by name."""
+    layer = kind(**example.options)
+    arrays = example.arrays(seed, dtype)
+    derivation = layer.derive(rank_of(kind, example))
+    forward, backward = derivation.compile()
+    value, cache = forward(**arrays)
+    upstream = np.random.default_rng(seed + 1).normal(size=np.shape(value)).astype(dtype)
+    found = backward(upstream, cache)
+    wrt = [t.name for t in derivation.backward.wrt]
+    gradients = {wrt[0]: found} if len(wrt) == 1 else {name: found[name] for name in wrt}
+    return arrays, np.asarray(value), upstream, gradients
+
+
+def test_every_layer_is_referenced() -> None:
+    assert set(REFERENCES) == set(LAYERS)
+
+
+@pytest.mark.parametrize(("kind", "example"), CASES)
+def test_the_derivation_is_right(kind: Kind, example: Example) -> None:
+    """Each step, the gradients against the un-eliminated formula, differences and the dot test."""
+    checked = kind(**example.options).derive(rank_of(kind, example)).verify()
+    assert checked.passed, str(checked)
+
+
+@pytest.mark.parametrize(("kind", "example"), CASES)
+def test_gradients_are_the_differences_of_the_layer(kind: Kind, example: Example) -> None:
+    layer = kind(**example.options)
+    arrays, _, upstream, gradients = run_both(kind, example, 3)
+
+    def value(*inputs: Array) -> Any:
+        return layer(**dict(zip(arrays, inputs, strict=True)))
+
+    for name, gradient in gradients.items():
+        which = list(arrays).index(name)
+        assert close(gradient, differences(value, list(arrays.values()), upstream, which)), name
+
+
+@pytest.mark.parametrize(("kind", "example"), CASES)
+def test_values_and_gradients_are_those_of_others(kind: Kind, example: Example) -> None:
+    """PyTorch's, where it has the layer (non-contiguous inputs, too); else NumPy's value."""
+    reference = REFERENCES[kind.name]
+    options = {**kind.options, **example.options}
+    arrays, value, upstream, gradients = run_both(kind, example, 5)
+    if reference.numpy is not None:
+        assert close(value, reference.numpy(options, arrays), 1e-10)
+    if reference.torch is None or reference.skip_torch(options):
+        assert reference.numpy is not None, "neither PyTorch nor NumPy says what is right"
+        return
+    torch = pytest.importorskip("torch")
+    tensors = {
+        name: torch.tensor(array).requires_grad_(array.dtype.kind == "f")
+        for name, array in arrays.items()
+    }
+    out = reference.torch(options, tensors)
+    assert close(value, out.detach().numpy(), 1e-10)
+    if out.requires_grad:
+        out.backward(torch.tensor(upstream))
+    for name, gradient in gradients.items():
+        expected = tensors[name].grad
+        wanted = np.zeros(arrays[name].shape) if expected is None else expected.numpy()
+        assert close(gradient, wanted, 1e-9), name
+
+
+@pytest.mark.parametrize(("kind", "example"), CASES)
+def test_layout_does_not_matter(kind: Kind, example: Example) -> None:
+    """Inputs that are not contiguous, read-only ones, and float32."""
+    layer = kind(**example.options)
+    forward, backward = layer.derive(rank_of(kind, example)).compile()
+    arrays, value, upstream, gradients = run_both(kind, example, 7)
+    strided = {}
+    for name, array in arrays.items():
+        wide = np.zeros((*array.shape[:-1], 2 * array.shape[-1]) if array.ndim else (), array.dtype)
+        strided[name] = wide[..., ::2] if array.ndim else array
+        if array.ndim:
+            strided[name][...] = array
+            strided[name].flags.writeable = False
+    again, cache = forward(**strided)
+    assert close(again, value, 1e-12)
+    found = backward(upstream, cache)
+    for name, gradient in gradients.items():
+        assert close(found if len(gradients) == 1 else found[name], gradient, 1e-12), name
+
+
+@pytest.mark.parametrize(("kind", "example"), CASES)
+def test_float32_stays_float32_and_near(kind: Kind, example: Example) -> None:
+    narrow, value, upstream, gradients = run_both(kind, example, 9, "float32")
+    layer = kind(**example.options)
+    forward, backward = layer.derive(rank_of(kind, example)).compile()
+    wide = {n: a.astype("float64") if a.dtype.kind == "f" else a for n, a in narrow.items()}
+    exact, cache = forward(**wide)
+    assert value.dtype == np.float32 or value.dtype.kind != "f"
+    assert close(value, exact, 1e-4)
+    found = backward(upstream.astype("float64"), cache)
+    for name, gradient in gradients.items():
+        assert np.asarray(gradient).dtype == np.float32
+        assert close(gradient, found if len(gradients) == 1 else found[name], 1e-3), name
+
+
+PUBLISHED = [
+    pytest.param(LAYERS[name], r, id=name) for name, r in REFERENCES.items() if name in LAYERS
+]
+
+
+@pytest.mark.parametrize(("kind", "reference"), PUBLISHED)
+def test_as_compact_as_published(kind: Kind, reference: Reference) -> None:
+    """The published backward pass has the same values, and ours costs no more."""
+    example = kind.examples[0]
+    rank = rank_of(kind, example)
+    layer = kind(**example.options)
+    program, published = published_program(layer, rank, reference.published)
+    arrays, _, upstream, gradients = run_both(kind, example, 11)
+    (output,) = [t.name for t in layer.formula(rank).program.outputs]
+    values = evaluated(program, {**arrays, f"d{output}": upstream})
+    for name, gradient in gradients.items():
+        assert close(gradient, values[f"d{name}"], 1e-9), name
+    assert gradient_cost(layer.derive(rank).backward) <= reference.allowed * published, (
+        reference.why
+    )
