@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.lib.stride_tricks import sliding_window_view
 
+import pullback
 from pullback.errors import PullbackError, TraceError
 from pullback.ir.expr import Access, Guard, IndexOf, Power, SizeOf
 from pullback.ir.program import Program
@@ -303,6 +304,28 @@ def test_annotations_are_read() -> None:
 def test_nothing_named_is_a_plain_trace() -> None:
     traced = trace_named(lambda X: X * X.shape[0], {"X": "3 2"})
     assert [n.literal for n in traced.program.outputs[0].shape] == [3, 2]
+
+
+def counting(calls):
+    def total(Xs):
+        calls.append(len(Xs))
+        return sum(Xs)
+
+    return total
+
+
+def test_a_function_of_plain_sizes_runs_twice_however_many_arguments_it_has() -> None:
+    calls: list[int] = []
+    pullback.derive(counting(calls), Xs=[np.ones(3)] * 30)
+    assert calls == [30, 30]  # the second run shows that it does the same again
+
+
+def test_places_in_nested_arguments_are_no_thresholds() -> None:
+    few: list[int] = []
+    many: list[int] = []
+    pullback.derive(counting(few), Xs=["N"] * 2)
+    pullback.derive(counting(many), Xs=["N"] * 30)
+    assert len(few) == len(many)
 
 
 def looped(X):

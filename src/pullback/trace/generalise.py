@@ -41,6 +41,7 @@ LEAST, GREATEST = 5, 48  # of the sizes that are tried
 FIRST = 3  # traces to solve from
 # Kinds of sizes to verify with: those of branches on parity and the like, where primes are blind.
 CHECKS = ("divisible", "even")
+AGAIN = ("any",)  # without names: only whether the function does the same twice
 RARE_CHECKS = ("any",) * 6
 MOST_STEPS = 12  # of a floor quotient that are looked at
 MOST_THRESHOLDS = 24
@@ -192,7 +193,7 @@ class _Search:
     ) -> None:
         self.trace = trace
         self.names = names
-        self.thresholds = _around(thresholds)
+        self.thresholds = _around(thresholds) if names else []
         if len(names) > 1 and not self.thresholds:
             self.thresholds = [EQUAL]
         self.draw = _Draw(names, {*avoid, *thresholds})
@@ -285,7 +286,7 @@ class _Search:
 
     def checks(self, found: Found, rare: bool) -> Iterator[Sample]:
         """Samples that show whether what was found holds elsewhere."""
-        for kind in (*CHECKS, *(RARE_CHECKS if rare else ())):
+        for kind in (*CHECKS, *(RARE_CHECKS if rare else ())) if self.names else AGAIN:
             yield self.another(kind)
         base = found.sample.sizes
         for quotient in _quotients(found):

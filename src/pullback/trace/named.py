@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import CodeType
 from typing import Any
 
+from ..trees import Branch
 from .annotations import Spec, annotated, spec
 from .generalise import Named, generalise
 from .lettering import Letters
@@ -101,6 +102,8 @@ def _ints(function: Callable[..., Any]) -> Iterable[int]:
             return
         if isinstance(value, int):
             found[value] = None
+        elif isinstance(value, Branch):  # an argument's place among others is no size
+            look(value.children, depth)
         elif isinstance(value, tuple | list | slice):
             parts = (value.start, value.stop) if isinstance(value, slice) else value
             for part in parts[:100]:

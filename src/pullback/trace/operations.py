@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NoReturn
@@ -360,7 +359,7 @@ def _built(sheet: Sheet, row: Row, args: Sequence[Any], options: dict[str, Any])
         sheet.frames[id(place.frame)] = place.frame
     options = {k: v for k, v in options.items() if not _is_default(k, v)}
     try:
-        inspect.signature(row.build).bind(sheet, *args, **options)
+        row.signature.bind(sheet, *args, **options)
     except TypeError:
         raise _unknown_argument(sheet, row, args, options) from None
     try:
@@ -389,7 +388,7 @@ def _is_default(name: str, value: Any) -> bool:
 def _unknown_argument(
     sheet: Sheet, row: Row, args: Sequence[Any], options: Mapping[str, Any]
 ) -> TraceError:
-    known = inspect.signature(row.build).parameters
+    known = row.signature.parameters
     wrong = [name for name in options if name not in known]
     shown = ", ".join(f"{name}=" for name in wrong)
     hints = {

@@ -6,9 +6,11 @@ can be traced) and gives a :class:`Value`, several, or something static such as 
 
 from __future__ import annotations
 
+import inspect
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, TypeVar
 
 import numpy as np
@@ -26,6 +28,11 @@ class Row:
     name: str
     build: Builder
     view: bool = False
+
+    @cached_property
+    def signature(self) -> inspect.Signature:
+        """What the builder takes."""
+        return inspect.signature(self.build)
 
 
 @dataclass(frozen=True)
