@@ -29,7 +29,7 @@ PROGRAMS = {
 @pytest.mark.parametrize("seed", [0, 1])
 def test_right_passes_pass(name: str, seed: int) -> None:
     report = check_backward_program(reverse(parse(PROGRAMS[name])), seed)
-    assert report.ok, str(report)
+    assert report.passed, str(report)
     assert all(c.passed for c in report.comparisons), str(report)
 
 
@@ -83,7 +83,7 @@ def test_what_is_exact_is_said() -> None:
 def test_literal_sizes_that_are_too_large_are_not_decided() -> None:
     program = parse(PROGRAMS["affine"]).with_sizes({"N": 500, "D": 500, "M": 500})
     report = check_backward_program(reverse(program))
-    assert not report.ok and not report.failures
+    assert not report.passed and not report.failures
     assert all(c.passed is None for c in report.comparisons)
     assert "too large" in str(report)
 

@@ -31,5 +31,5 @@ def test_source_that_is_wrong_fails(monkeypatch, line, wrong):
 
     monkeypatch.setattr(source, "spell_pair", broken)
     report = check_backward_program(reverse(parse(BACKWARD)))
-    assert not report.ok
+    assert not report.passed
     assert any("source" in c.what for c in report.failures)

@@ -114,7 +114,7 @@ def test_right_backward_passes_pass(name: str) -> None:
     forward, backward, *args = RIGHT[name]
     kept = [a.copy() if isinstance(a, np.ndarray) else a for a in args]
     report = check_backward(forward, backward, *args)
-    assert report.ok, str(report)
+    assert report.passed, str(report)
     against = {c.against for c in report.comparisons}
     assert against == {"the derived gradient", "finite differences"}
     for now, then in zip(args, kept, strict=True):
@@ -124,7 +124,7 @@ def test_right_backward_passes_pass(name: str) -> None:
 def failed(forward: Any, backward: Any, *args: Any) -> Comparison:
     """The first failure, which names the mistake."""
     report = check_backward(forward, backward, *args)
-    assert not report.ok
+    assert not report.passed
     return report.failures[0]
 
 
@@ -255,7 +255,7 @@ def test_what_is_changed_in_place_is_reported() -> None:
         return dX, dW
 
     report = check_backward(forward, backward, X, W)
-    assert report.ok
+    assert report.passed
     assert "the backward pass changes X in place" in report.notes
     assert "the backward pass changes dY in place" in report.notes
 
@@ -269,7 +269,7 @@ def test_what_is_changed_in_place_is_reported() -> None:
 
 def test_a_shared_gradient_is_reported() -> None:
     report = check_backward(lambda X: X + 1.0, lambda dY, X: dY, X)
-    assert report.ok
+    assert report.passed
     assert any("shares memory" in note for note in report.notes)
 
 
@@ -281,7 +281,7 @@ def test_a_forward_pass_that_can_not_be_traced_is_checked_by_differences() -> No
         return out
 
     right = check_backward(forward, lambda dY, X: 2 * X * dY[:, None], X)
-    assert right.ok and {c.against for c in right.comparisons} == {"finite differences"}
+    assert right.passed and {c.against for c in right.comparisons} == {"finite differences"}
     assert any("can't be traced" in note for note in right.notes)
     wrong = check_backward(forward, lambda dY, X: -2 * X * dY[:, None], X)
     assert "the sign is wrong" in wrong.failures[0].hint
@@ -293,9 +293,9 @@ def test_either_choice_at_a_kink_is_right() -> None:
         report = check_backward(
             lambda x: np.maximum(x, 0), lambda dY, x, m=mask: dY * m(x), at_zero
         )
-        assert report.ok, str(report)
+        assert report.passed, str(report)
     wrong = check_backward(lambda x: np.maximum(x, 0), lambda dY, x: dY * (x < 5), at_zero)
-    assert not wrong.ok
+    assert not wrong.passed
 
 
 def test_missing_and_misnamed_gradients() -> None:

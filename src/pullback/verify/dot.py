@@ -21,7 +21,7 @@ def dot_test(
     """Whether the pullback and the pushforward of ``f`` at ``args`` are transposes of each other.
 
     >>> import numpy as np
-    >>> dot_test(lambda X, w: np.tanh(X @ w), (np.eye(3), np.ones(3))).ok
+    >>> dot_test(lambda X, w: np.tanh(X @ w), (np.eye(3), np.ones(3))).passed
     True
     """
     check = GradientCheck(f, as_tuple(args), None, STEP, 0.0, 0.0, seed)

@@ -46,9 +46,9 @@ def check_grads(
     step of the differences; an element passes within ``atol + rtol·|value|`` and the differences'
     own error. ``vjp`` and ``jvp`` replace this package's.
 
-    Returns a :class:`Report`: ``report.ok``, ``report.raise_if_failed()``, ``print(report)``.
+    Returns a :class:`Report`: ``report.passed``, ``report.raise_if_failed()``, ``print(report)``.
 
-    >>> check_grads(lambda x: np.sin(x).sum(), [np.array([0.5, 2.0])]).ok
+    >>> check_grads(lambda x: np.sin(x).sum(), [np.array([0.5, 2.0])]).passed
     True
 
     Raises ArgumentError for arguments without floats, TraceError for what can't be traced.

@@ -71,7 +71,7 @@ class Comparison:
 class Report:
     """The result of a check; ``seed`` repeats it.
 
-    >>> Report("example", (Comparison("gradient of X", "finite differences", True),), seed=0).ok
+    >>> Report("example", (Comparison("gradient of X", "finite differences", True),), seed=0).passed
     True
     """
 
@@ -81,13 +81,13 @@ class Report:
     notes: tuple[str, ...] = field(default=())
 
     @property
-    def ok(self) -> bool:
+    def passed(self) -> bool:
         """Whether something was compared and nothing failed."""
         results = [c.passed for c in self.comparisons]
         return True in results and False not in results
 
     def __bool__(self) -> bool:
-        return self.ok
+        return self.passed
 
     @property
     def failures(self) -> tuple[Comparison, ...]:
@@ -95,13 +95,13 @@ class Report:
         return tuple(c for c in self.comparisons if c.passed is False)
 
     def raise_if_failed(self) -> Report:
-        """Itself; raises CheckError unless it is ok."""
-        if not self.ok:
+        """Itself; raises CheckError unless it passed."""
+        if not self.passed:
             raise CheckError(str(self))
         return self
 
     def __str__(self) -> str:
-        verdict = "passed" if self.ok else "FAILED" if self.failures else "NOTHING DECIDED"
+        verdict = "passed" if self.passed else "FAILED" if self.failures else "NOTHING DECIDED"
         lines = [f"{self.name}: {verdict} (seed {self.seed})"]
         lines += [f"  {line}" for c in self.comparisons for line in str(c).split("\n")]
         lines += [f"  note: {note}" for note in self.notes]
@@ -111,7 +111,7 @@ class Report:
         """The same as a JSON object; numbers that are not finite as text."""
         data = {
             "name": self.name,
-            "ok": self.ok,
+            "passed": self.passed,
             "seed": self.seed,
             "comparisons": [_plain(asdict(c)) for c in self.comparisons],
             "notes": list(self.notes),

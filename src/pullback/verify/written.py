@@ -59,7 +59,7 @@ def check_backward(
     >>> def backward(dY, X, W):
     ...     return dY @ W, X.T @ dY
     >>> report = check_backward(forward, backward, np.ones((2, 3)), np.arange(9.0).reshape(3, 3))
-    >>> report.ok, report.failures[0].what
+    >>> report.passed, report.failures[0].what
     (False, 'gradient of X')
 
     Raises ArgumentError for functions that don't fit together.
