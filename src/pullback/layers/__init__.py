@@ -13,13 +13,28 @@ from importlib import import_module
 from typing import Any
 
 from .layer import LAYERS, Definition, Example, Kind, Layer, layer
+from .network import Network
+from .optimisers import Optimiser, adam, momentum, sgd
 
 GROUPS = ("activations",)
 
 for _group in GROUPS:
     import_module(f"{__name__}.{_group}")
 
-__all__ = ["LAYERS", "Definition", "Example", "Kind", "Layer", "layer", *LAYERS]
+__all__ = [
+    "LAYERS",
+    "Definition",
+    "Example",
+    "Kind",
+    "Layer",
+    "Network",
+    "Optimiser",
+    "adam",
+    "layer",
+    "momentum",
+    "sgd",
+    *LAYERS,
+]
 
 
 def __getattr__(name: str) -> Any:
