@@ -9,6 +9,7 @@ from fractions import Fraction
 from ..errors import DerivationError
 from ..ir.expr import Access, Arg, Expr, Reduce, Tensor
 from ..ir.program import Define, Program
+from ..ir.recurrence import groups, is_recurrent
 from ..ir.subscripts import Index, at
 from ..ir.walk import accesses, substitute, tensors
 from .conventions import checked, chosen
@@ -36,6 +37,8 @@ class Linear:
                     found=f"{tensor.name} of dtype {tensor.dtype}",
                 )
         self.conventions = checked(conventions)
+        if any(map(is_recurrent, groups(program.statements))):
+            raise DerivationError("a recurrence can't be differentiated yet")
         plain = flatten(program)
         self.letters = hints(program) | {
             t: names for t, names in hints(plain).items() if t not in program.inputs

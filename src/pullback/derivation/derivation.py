@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from ..calculus.step import Backward
 from ..errors import ArgumentError
 from ..ir.expr import Tensor
-from ..ir.program import Define, Program, reads
+from ..ir.program import Define, Program, computing, reads
 from ..ir.subscripts import Index
 from ..ir.walk import bound_indices
 from ..notation.latex import latex
@@ -103,13 +103,7 @@ class Derivation:
 
     def needed(self, name: str) -> tuple[Define, ...]:
         """The statements that compute a gradient, helper values of the forward pass included."""
-        target = self.gradient(name)
-        wanted, found = {target}, list[Define]()
-        for s in reversed(self._statements):
-            if s.target in wanted:
-                found.append(s)
-                wanted.update(reads(s))
-        return tuple(reversed(found))
+        return tuple(computing(self._statements, [self.gradient(name)]))
 
     def gradient(self, name: str) -> Tensor:
         """The gradient's tensor, by the name of the input or its own.
@@ -143,12 +137,8 @@ class Derivation:
         named = {s.target for s in self.forward.statements if s.user}
         named |= {*self.forward.inputs, *self.forward.outputs}
         wanted = {t for s in self.backward.statements for t in reads(s)}
-        found: list[Define] = []
-        for s in reversed(written(self.backward.forward, self._read).statements):
-            if s.target in wanted and s.target not in named:
-                found.append(s)
-                wanted.update(reads(s))
-        return tuple(reversed(found))
+        every = written(self.backward.forward, self._read).statements
+        return tuple(computing([s for s in every if s.target not in named], wanted))
 
     @cached_property
     def _read(self) -> frozenset[Tensor]:

@@ -19,7 +19,12 @@ Value = Any
 
 
 class Abstain(Exception):
-    """An arithmetic can't decide this (an order of residues, a root that isn't unique)."""
+    """An arithmetic can't decide this (an order of residues, a root that isn't unique).
+
+    ``tensor`` names the one whose value it is for, where several are computed at once.
+    """
+
+    tensor = ""
 
 
 class Resample(Exception):

@@ -6,7 +6,7 @@ run a program (generated source of all backends) and every rewriting of one is c
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import product
@@ -41,6 +41,7 @@ from .expr import (
     Zero,
 )
 from .program import Define, Program, show_shape, solve_sizes
+from .recurrence import Group, groups, is_recurrent
 from .sizes import Size
 from .subscripts import Index, Lookup, Quotient, Remainder, Subscript
 from .walk import Tree, accesses, free_indices
@@ -53,7 +54,9 @@ __all__ = [
     "Array",
     "Resample",
     "define",
+    "define_group",
     "evaluate",
+    "fill",
     "holds",
     "place",
     "run",
@@ -129,8 +132,7 @@ def run(
     given = {t: Array.of(values[t.name]) for t in program.inputs}
     known = solve_sizes({t: a.shape for t, a in given.items()}, sizes)
     arrays = {t.name: typed(a, t, arithmetic) for t, a in given.items()}
-    for statement in program.statements:
-        arrays[statement.target.name] = define(statement, arrays, known, arithmetic)
+    fill(arrays, program.statements, known, arithmetic)
     wanted = [s.target for s in program.statements] + list(program.outputs)
     return {t.name: arrays[t.name] for t in wanted}
 
@@ -148,14 +150,96 @@ def typed(array: Array, tensor: Tensor, arithmetic: Arithmetic) -> Array:
             return Array(array.shape, [arithmetic.element(x) for x in array.flat])
 
 
+def fill(
+    arrays: dict[str, Array],
+    statements: Sequence[Define],
+    sizes: Mapping[str, int],
+    arithmetic: Arithmetic = FLOAT,
+) -> None:
+    """Adds the values of statements to the arrays that they read."""
+    for group in groups(statements):
+        arrays.update(define_group(group, arrays, sizes, arithmetic))
+
+
 def define(
     statement: Define,
     arrays: Mapping[str, Array],
     sizes: Mapping[str, int],
     arithmetic: Arithmetic = FLOAT,
 ) -> Array:
-    """The value of one statement, cast to its target's kind."""
-    shape = tuple(value_of(n, sizes) for n in statement.target.shape)
+    """The value of one statement that does not read its own target, cast to its target's kind."""
+    shape = _shape(statement, sizes)
+    element = _element(statement, arrays, sizes, arithmetic)
+    return Array(shape, [element(place) for place in product(*map(range, shape))])
+
+
+def define_group(
+    group: Group,
+    arrays: Mapping[str, Array],
+    sizes: Mapping[str, int],
+    arithmetic: Arithmetic = FLOAT,
+) -> dict[str, Array]:
+    """The values of statements that need each other, step by step along their first index.
+
+    The steps go upwards or, where an element is then read before it has a value, downwards; raises
+    CheckError where neither works.
+    """
+    if not is_recurrent(group):
+        return {group[0].target.name: define(group[0], arrays, sizes, arithmetic)}
+    steps = {value_of(s.indices[0].extent, sizes) if s.indices else None for s in group}
+    if len(steps) > 1 or None in steps:
+        names = ", ".join(s.target.name for s in group)
+        raise CheckError(f"{names} need each other and don't share a first axis to step along")
+    every = range(*(n or 0 for n in steps))
+    try:
+        return _stepwise(group, every, arrays, sizes, arithmetic)
+    except Unready:
+        return _stepwise(group, reversed(every), arrays, sizes, arithmetic)
+
+
+class Unready(CheckError):
+    """An element of a recurrence is read before it has a value."""
+
+
+def _stepwise(
+    group: Group,
+    steps: Iterable[int],
+    arrays: Mapping[str, Array],
+    sizes: Mapping[str, int],
+    arithmetic: Arithmetic,
+) -> dict[str, Array]:
+    shapes = {s.target.name: _shape(s, sizes) for s in group}
+    made = {name: _Growing(shape, [_UNREADY] * prod(shape)) for name, shape in shapes.items()}
+    every = {**arrays, **made}
+    elements = {s.target.name: _element(s, every, sizes, arithmetic) for s in group}
+    rows = {name: list(product(*map(range, shape[1:]))) for name, shape in shapes.items()}
+    for step in steps:
+        for name, element in elements.items():
+            try:
+                row = [element((step, *place)) for place in rows[name]]
+            except Abstain as why:
+                why.tensor = name
+                raise
+            made[name].flat[step * len(row) : (step + 1) * len(row)] = row
+    return {name: Array(array.shape, array.flat) for name, array in made.items()}
+
+
+_UNREADY = object()
+
+
+class _Growing(Array):
+    """An array of which not all elements have values yet."""
+
+
+def _shape(statement: Define, sizes: Mapping[str, int]) -> tuple[int, ...]:
+    return tuple(value_of(n, sizes) for n in statement.target.shape)
+
+
+def _element(
+    statement: Define, arrays: Mapping[str, Array], sizes: Mapping[str, int], arithmetic: Arithmetic
+) -> Callable[[tuple[int, ...]], Value]:
+    """The value of a statement at a place of its target."""
+    shape = _shape(statement, sizes)
     extents = tuple(value_of(i.extent, sizes) for i in statement.indices)
     if shape != extents or len(set(statement.indices)) != len(shape):
         raise CheckError(
@@ -170,15 +254,16 @@ def define(
     slots = {index: k for k, index in enumerate(statement.indices)}
     scope = Scope(context, slots)
     if any(n == 0 for n in shape):
-        return Array(shape, [])
+        return lambda place: None
     body = scope.value(statement.body)
     point = context.point
     store = STORES.get(statement.target.kind, _as_float)
-    flat = []
-    for place in product(*map(range, shape)):
+
+    def element(place: tuple[int, ...]) -> Value:
         point[: len(place)] = place
-        flat.append(store(body(point), arithmetic))
-    return Array(shape, flat)
+        return store(body(point), arithmetic)
+
+    return element
 
 
 def _as_float(value: Value, arithmetic: Arithmetic) -> Value:
@@ -425,6 +510,7 @@ class Scope:
             )
         axes = [(self.sub(sub), n) for sub, n in zip(node.subs, shape, strict=True)]
         flat = array.flat
+        growing = isinstance(array, _Growing)
 
         def read(p: Point) -> Value:
             k = 0
@@ -433,6 +519,8 @@ class Scope:
                 if not 0 <= at < n:
                     raise _outside(node, [w(p) for w, _ in axes], shape)
                 k = k * n + at
+            if growing and flat[k] is _UNREADY:
+                raise Unready(f"{name} is read before it has a value there")
             return flat[k]
 
         return read

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from .expr import Access, Expr, Tensor
@@ -44,15 +44,16 @@ class Define:
         return Access(self.target, tuple(map(at, self.indices)))
 
 
-Statement = Define  # opaque operations, scans and calls will join this union
+Statement = Define  # opaque operations and calls will join this union
 
 
 @dataclass(frozen=True)
 class Program:
-    """Inputs, statements in order (each reads only inputs and earlier targets), outputs.
+    """Inputs, statements in order, outputs.
 
-    Names are distinct. The named sizes are those in the inputs' shapes and in ``sizes``: names
-    whose value no input's shape gives.
+    A statement reads inputs, earlier targets, and targets of its own recurrence: statements that
+    need each other stand together (``recurrence.py``). Names are distinct. The named sizes are
+    those in the inputs' shapes and in ``sizes``: names whose value no input's shape gives.
     """
 
     inputs: tuple[Tensor, ...]
@@ -93,13 +94,21 @@ def reads(statement: Define) -> tuple[Tensor, ...]:
 
 def live(program: Program) -> Program:
     """The program without statements that no output needs."""
-    needed = set(program.outputs)
-    kept: list[Define] = []
-    for statement in reversed(program.statements):
-        if statement.target in needed:
-            kept.append(statement)
-            needed.update(reads(statement))
-    return Program(program.inputs, tuple(reversed(kept)), program.outputs, program.sizes)
+    kept = tuple(computing(program.statements, program.outputs))
+    return Program(program.inputs, kept, program.outputs, program.sizes)
+
+
+def computing(statements: Sequence[Define], outputs: Iterable[Tensor]) -> list[Define]:
+    """The statements that compute some tensors, in their order."""
+    made = {s.target: s for s in statements}
+    wanted: set[Tensor] = set()
+    left = [t for t in outputs if t in made]
+    while left:
+        tensor = left.pop()
+        if tensor not in wanted:
+            wanted.add(tensor)
+            left.extend(t for t in reads(made[tensor]) if t in made)
+    return [s for s in statements if s.target in wanted]
 
 
 def solve_sizes(

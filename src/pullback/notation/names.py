@@ -91,7 +91,8 @@ class Names:
 
     ``meaning`` maps the position of a bare name to "index", "size", "scalar", "constant" or to the
     binder whose extent it is. ``bound`` maps the position of an index's name to its binder.
-    ``implied`` holds scalar inputs that are only ever named, without brackets.
+    ``implied`` holds scalar inputs that are only ever named, without brackets, ``ahead`` the reads
+    of what is not defined further up.
     """
 
     text: str
@@ -104,6 +105,7 @@ class Names:
     bound: dict[int, Binder] = field(default_factory=dict)
     meaning: dict[int, str | Binder] = field(default_factory=dict)
     implied: dict[str, None] = field(default_factory=dict)
+    ahead: list[Use] = field(default_factory=list)
 
     def fail(
         self, place: Part, message: str, *, expected: str = "", found: str = "", hint: str = "",
@@ -385,14 +387,7 @@ def _register(names: Names, use: Use) -> None:
             expected=_axes(array.rank) + _since(names, array), found=_axes(len(use.subs)),
         )  # fmt: skip
     if array.line is not None and array.line >= use.line:
-        itself = array.line == use.line
-        names.fail(
-            use.node,
-            f"{use.name} is defined in terms of itself" if itself
-            else f"{use.name} is read before it is defined",
-            hint="recursion is not part of the notation; write cumulative sums as "
-            "Y[i] = sum(j if j <= i) X[j]" if itself else "put its definition first",
-        )  # fmt: skip
+        names.ahead.append(use)
     array.roles[use.role] = None
 
 

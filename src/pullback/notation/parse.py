@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from ..errors import LimitError, NotationError, ShapeError
 from ..ir.expr import Access, Expr, Tensor
 from ..ir.program import Define, Program, Source
+from ..ir.recurrence import Group, groups, offsets
 from ..ir.sizes import Size, size
 from ..ir.subscripts import Index, Subscript, at, bounds
-from ..ir.walk import Tree, children, substitute, tensors
+from ..ir.walk import Tree, accesses, children, substitute
 from .affine import Affine
 from .bounds import Stray, is_natural_value, strays
 from .dtypes import natural_dtype
@@ -19,6 +20,7 @@ from .limits import MAX_DEPTH
 from .lower import Lower
 from .names import Names, resolve
 from .program_sizes import free_sizes
+from .recurrences import recurrences
 from .spell import Spelling
 from .tokens import where
 from .tree import Binder, Definition, Line, Name, Return, SizeNames
@@ -31,7 +33,8 @@ def parse(text: str, shapes: Mapping[str, Shape] | None = None) -> Program:
 
     ``shapes`` fixes the extents of inputs, as names (``"N D"``) or numbers (``(64, 10)``). The
     inputs are the arrays that are declared or read and never defined, in order of first occurrence;
-    the outputs are those of ``return``, else the definitions that no statement reads. Raises
+    the outputs are those of ``return``, else the definitions that no statement reads (but earlier
+    steps of a recurrence). Raises
     NotationError, ShapeError or LimitError.
 
     >>> program = parse("Y[n,m] = sum(d) X[n,d]*W[d,m] + b[m]")
@@ -97,6 +100,10 @@ class _Program:
         for array in inputs:
             shape = self.extents.shape(array.name)
             self.lower.tensors[array.name] = Tensor(array.name, shape, array.dtype)
+        for use in self.names.ahead:
+            dtype = self.names.arrays[use.name].dtype or "float"
+            shape = self.extents.shape(use.name)
+            self.lower.tensors[use.name] = Tensor(use.name, shape, dtype)
         for number, line in enumerate(self.lines):
             if isinstance(line, Definition):
                 self.define(number, line)
@@ -107,6 +114,9 @@ class _Program:
             )  # fmt: skip
         own = tuple(self.lower.tensors[array.name] for array in inputs)
         statements = tuple(self.statements)
+        if self.names.ahead:
+            ordered = recurrences(self.names, self.lower, self.lines, statements)
+            statements = tuple(ordered)
         outputs = self.outputs(statements)
         stated = [n for line in self.lines if isinstance(line, SizeNames) for n in line.names]
         sizes = free_sizes(own, statements, tuple(stated))
@@ -130,7 +140,8 @@ class _Program:
         self.check(body, indices, line)
         left, body = self.left(line, body)
         shape = tuple(index.extent for index in left)
-        dtype = line.dtype or natural_dtype(body)
+        ahead = lower.tensors.get(line.name)
+        dtype = line.dtype or (ahead.dtype if ahead else natural_dtype(body))
         tensor = Tensor(line.name, shape, dtype)
         lower.tensors[line.name] = tensor
         if tensor.kind == "int" and is_natural_value(body, lower.natural):
@@ -211,9 +222,18 @@ def depth(body: Expr) -> int:
 
 
 def default_outputs(statements: tuple[Define, ...]) -> tuple[Tensor, ...]:
-    """The targets that no statement reads."""
-    read = {tensor for statement in statements for tensor in tensors(statement.body)}
+    """The targets that no statement reads, other steps of its own recurrence left aside."""
+    read = {tensor for group in groups(statements) for tensor in _finished(group)}
     return tuple(s.target for s in statements if s.target not in read)
+
+
+def _finished(group: Group) -> Iterator[Tensor]:
+    """What statements read of other statements, or at the same step."""
+    steps = {(s.target, access): n for s, access, n in offsets(group)}
+    for s in group:
+        for access in accesses(s.body):
+            if not steps.get((s.target, access), 0):
+                yield access.tensor
 
 
 def _split(body: Expr, parts: tuple[Index, ...], name: str) -> tuple[Expr, Index]:

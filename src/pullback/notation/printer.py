@@ -474,8 +474,6 @@ class Printer:
         if one_sided(sub, constant(extent)) is node:
             return f"{text} < {above}"
         least, most = sides(sub)
-        if most.const.terms and not least.const.terms:
-            return f"0 <= {text} < {above}"
         if least.terms and one_sided(most, least + 1) is node:
             return f"{self.spelling.affine(most)} <= {self.spelling.affine(least)}"
         return f"0 <= {text} < {above}"

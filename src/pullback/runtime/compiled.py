@@ -15,7 +15,7 @@ from ..calculus.pushforward import pushforward
 from ..calculus.reverse import reverse
 from ..calculus.step import Backward
 from ..ir.expr import Tensor
-from ..ir.program import Define, Program, live, reads
+from ..ir.program import Define, Program, computing, live
 from .load import load, load_module
 
 Array = np.ndarray[Any, Any]
@@ -110,14 +110,9 @@ def tangents(program: Program, wrt: tuple[Tensor, ...], conventions: Conventions
 
 def missing(statements: Iterable[Define], program: Program) -> tuple[Define, ...]:
     """The statements of a program that its outputs need and ``statements`` don't have."""
-    made = {s.target for s in statements} | set(program.inputs)
-    needed = {t for t in program.outputs if t not in made}
-    kept: list[Define] = []
-    for statement in reversed(program.statements):
-        if statement.target in needed:
-            kept.append(statement)
-            needed.update(t for t in reads(statement) if t not in made)
-    return tuple(reversed(kept))
+    made = {s.target for s in statements}
+    rest = [s for s in program.statements if s.target not in made]
+    return tuple(computing(rest, program.outputs))
 
 
 def _tupled(function: Callable[..., Any], outputs: int) -> Callable[..., tuple[Any, ...]]:

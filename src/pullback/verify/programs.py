@@ -18,7 +18,7 @@ from ..calculus.step import Backward
 from ..errors import PullbackError
 from ..ir.arithmetic import MODULAR, PRIME, Abstain, Resample
 from ..ir.expr import Tensor
-from ..ir.interpret import Array, define
+from ..ir.interpret import Array, define, fill
 from ..ir.program import Define
 from .decimals import DECIMALS
 from .report import Comparison, Report
@@ -102,8 +102,7 @@ class _Checks:
         tallies = {t.name: Tally(f"value of {t.name}", "the program") for t in self.outputs}
         for sample, _, _, _ in self.decimal:
             arrays = {t.name: sample.arrays[t.name] for t in self.backward.program.inputs}
-            for s in self.backward.program.statements:
-                arrays[s.target.name] = define(s, arrays, sample.sizes, sample.arithmetic)
+            fill(arrays, self.backward.program.statements, sample.sizes, sample.arithmetic)
             for name, tally in tallies.items():
                 tally.arrays(arrays[name], sample.arrays[name])
         return [tally.comparison(EXACT) for tally in tallies.values()]
@@ -153,8 +152,7 @@ class _Checks:
     def adjoints(self, sample: Sample) -> dict[str, Array]:
         """The raw adjoints, which read only each other."""
         arrays = dict(sample.arrays)
-        for s in self.backward.adjoints:
-            arrays[s.target.name] = define(s, arrays, sample.sizes, sample.arithmetic)
+        fill(arrays, self.backward.adjoints, sample.sizes, sample.arithmetic)
         for t in self.backward.gradients:
             arrays.setdefault(t.name, sample.arrays.get(t.name, Array((), [])))
         return arrays
@@ -212,8 +210,7 @@ class _Checks:
         """Σ cotangent · output of the program as it was given."""
         program, arrays = self.backward.program, dict(sample.arrays)
         arrays.update(changed)
-        for s in program.statements:
-            arrays[s.target.name] = define(s, arrays, sample.sizes, sample.arithmetic)
+        fill(arrays, program.statements, sample.sizes, sample.arithmetic)
         return sum(
             u * y
             for out, seed in zip(self.outputs, self.backward.cotangents, strict=True)
@@ -234,8 +231,7 @@ class _Checks:
                     for _ in sample.arrays[tensor.name].flat
                 ]
                 arrays[tangent.name] = Array(shape, flat)
-            for s in self.pushed.statements:
-                arrays[s.target.name] = define(s, arrays, sample.sizes, sample.arithmetic)
+            fill(arrays, self.pushed.statements, sample.sizes, sample.arithmetic)
             seeds = zip(self.backward.cotangents, self.pushed.outputs, strict=True)
             left = sum(inner(sample.arrays[u.name], arrays[t.name]) for u, t in seeds)
             gradients = zip(self.backward.gradients, extra, strict=True)

@@ -12,8 +12,9 @@ from typing import Any
 from ..errors import CheckError, PullbackError, ShapeError
 from ..ir.arithmetic import PRIME, Abstain, Arithmetic, Modular, Resample, Residue
 from ..ir.expr import Access, Arg, Divides, Expr, Inside, Number, Reduce, SizeOf, Tensor, Zero
-from ..ir.interpret import Array, define, typed, value_of
+from ..ir.interpret import Array, define_group, typed, value_of
 from ..ir.program import Define, Program, reads
+from ..ir.recurrence import groups, in_order
 from ..ir.sizes import Size
 from ..ir.subscripts import Index, Lookup, Quotient, Remainder, Subscript
 from ..ir.walk import (
@@ -204,17 +205,19 @@ def compute(
 
     With ``loosen`` a value that the arithmetic abstains from is drawn instead.
     """
-    for statement in statements:
-        if statement.target.name in sample.arrays:
-            continue
-        try:
-            made = define(statement, sample.arrays, sample.sizes, sample.arithmetic)
-        except Abstain as why:
-            if not loosen:
-                raise
-            made = _drawn(statement, sample, rng)
-            sample.loose[statement.target.name] = str(why)
-        sample.arrays[statement.target.name] = made
+    missing = [s for s in statements if s.target.name not in sample.arrays]
+    for group in groups(missing):
+        while left := [s for s in group if s.target.name not in sample.arrays]:
+            try:
+                own = tuple(in_order(left))
+                made = define_group(own, sample.arrays, sample.sizes, sample.arithmetic)
+            except Abstain as why:
+                if not loosen:
+                    raise
+                failed = next((s for s in left if s.target.name == why.tensor), left[0])
+                made = {failed.target.name: _drawn(failed, sample, rng)}
+                sample.loose[failed.target.name] = str(why)
+            sample.arrays.update(made)
 
 
 def _drawn(statement: Define, sample: Sample, rng: Random) -> Array:

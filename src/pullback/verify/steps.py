@@ -21,7 +21,7 @@ from ..errors import PullbackError
 from ..ir.arithmetic import MODULAR, Abstain, Arithmetic, Resample
 from ..ir.expr import Apply, Arg, Compare, Expr, Power, Reduce, Select, Truth
 from ..ir.interpret import Context, Scope, value_of
-from ..ir.program import Define, reads
+from ..ir.program import Define, computing, reads
 from ..ir.walk import nodes, tensors
 from .decimals import DECIMALS
 from .samples import STYLES, Sample, draw, draw_sizes, is_number, volume, work, work_of
@@ -121,12 +121,7 @@ def needed(backward: Backward, steps: Iterable[Step]) -> tuple[Define, ...]:
     made: dict[str, Define] = {}
     for s in (*backward.forward.statements, *backward.adjoints, *backward.statements):
         made.setdefault(s.target.name, s)
-    kept: list[Define] = []
-    for statement in reversed(list(made.values())):
-        if statement.target in wanted:
-            kept.append(statement)
-            wanted.update(reads(statement))
-    return tuple(reversed(kept))
+    return tuple(computing(list(made.values()), wanted))
 
 
 def _check(step: Step, around: Surroundings) -> StepCheck:

@@ -7,8 +7,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from ...calculus.step import Backward
+from ...errors import DerivationError
 from ...ir.expr import Access, Tensor
 from ...ir.program import Define, Program, live, reads
+from ...ir.recurrence import groups, is_recurrent
 from ...ir.walk import Tree, children, lookups, subscripts
 from .code import tuple_of
 from .expressions import Speller
@@ -120,6 +122,8 @@ def body(
     saved: Sequence[Tensor] = (),
 ) -> None:
     """Emits the source of all statements."""
+    if any(map(is_recurrent, groups(statements))):
+        raise DerivationError("a recurrence has no NumPy source yet")
     speller = Speller(scope)
     statements = without_copies(statements, (*final, *saved))
     counts = _counts(statements)

@@ -1,0 +1,160 @@
+"""Recurrences: statements that need each other, evaluated step by step along their first index.
+
+A statement may read its own target, or one that is defined further down, at another place of the
+first index: ``H[t,j] = tanh(X[t,j] + where(t >= 1, H[t-1,j], h[j]))``. Statements that need each
+other make a *group*. It has a value if it can be evaluated one place of the first index after the
+other, upwards or downwards: at each place all its statements in their order. No statement says
+that it belongs to a group; what it reads does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from heapq import heapify, heappop, heappush
+
+from .expr import Access
+from .program import Define, reads
+from .subscripts import at
+from .walk import accesses
+
+Group = tuple[Define, ...]
+
+
+def groups(statements: Sequence[Define]) -> list[Group]:
+    """The statements, those that need each other together and every other one alone.
+
+    They must be in order (:func:`in_order`).
+    """
+    found: list[Group] = []
+    start = end = 0
+    for k, needed in enumerate(_needs(statements)):
+        end = max(end, k, *needed)
+        if k == end:
+            found.append(tuple(statements[start : k + 1]))
+            start = k + 1
+    return found
+
+
+def is_recurrent(group: Group) -> bool:
+    """Whether statements need themselves."""
+    return len(group) > 1 or group[0].target in reads(group[0])
+
+
+def offset(statement: Define, access: Access) -> int | None:
+    """How many places ahead on the first index an access reads (-1: the one before).
+
+    None where that is no fixed number.
+    """
+    if not access.subs or not statement.indices:
+        return None
+    ahead = access.subs[0] - at(statement.indices[0])
+    return None if ahead.terms else ahead.const.literal
+
+
+def offsets(group: Group) -> list[tuple[Define, Access, int | None]]:
+    """The reads of a group's own targets, each with its statement and :func:`offset`."""
+    made = {s.target for s in group}
+    return [(s, a, offset(s, a)) for s in group for a in accesses(s.body) if a.tensor in made]
+
+
+def direction(group: Group) -> int:
+    """1 where a group runs upwards along its first index, -1 downwards, 0 where neither is sure."""
+    steps = [n for _, _, n in offsets(group) if n != 0]
+    if steps and all(n is not None and n < 0 for n in steps):
+        return 1
+    return -1 if steps and all(n is not None and n > 0 for n in steps) else 0
+
+
+def in_order(statements: Sequence[Define]) -> list[Define]:
+    """The statements in an order in which each reads only earlier ones and its own group; stable.
+
+    Those of a group stand together, in an order in which they can be evaluated at one place.
+    """
+    needs = _needs(statements)
+    if all(needed < k for k, own in enumerate(needs) for needed in own):
+        return list(statements)
+    part = _components(needs)
+    members: dict[int, list[int]] = {}
+    for k, of in enumerate(part):
+        members.setdefault(of, []).append(k)
+    found = [_at_one_place([statements[k] for k in own]) for own in members.values()]
+    groups_of = {of: n for n, of in enumerate(members)}
+    outer = [
+        {groups_of[part[n]] for k in own for n in needs[k]} - {groups_of[of]}
+        for of, own in members.items()
+    ]
+    return [s for n in _sorted(outer) for s in found[n]]
+
+
+def _needs(statements: Sequence[Define]) -> list[list[int]]:
+    """For every statement, the places of those whose targets it reads."""
+    place = {s.target: k for k, s in enumerate(statements)}
+    return [[place[t] for t in reads(s) if t in place] for s in statements]
+
+
+def _at_one_place(group: list[Define]) -> list[Define]:
+    """A group's statements so that each reads, at the same place, only earlier ones."""
+    place = {s.target: k for k, s in enumerate(group)}
+    needs = [
+        {place[a.tensor] for a in accesses(s.body) if a.tensor in place and offset(s, a) == 0}
+        for s in group
+    ]
+    return [group[k] for k in _sorted(needs)]
+
+
+def _sorted(needs: Sequence[set[int]]) -> list[int]:
+    """Places so that what each needs comes before it, otherwise in their order."""
+    users: dict[int, list[int]] = {}
+    for k, own in enumerate(needs):
+        for needed in own:
+            users.setdefault(needed, []).append(k)
+    missing = [len(own) for own in needs]
+    ready = [k for k, count in enumerate(missing) if not count]
+    heapify(ready)
+    out: list[int] = []
+    while ready:
+        done = heappop(ready)
+        out.append(done)
+        for user in users.get(done, ()):
+            missing[user] -= 1
+            if not missing[user]:
+                heappush(ready, user)
+    if len(out) < len(needs):
+        raise AssertionError("statements that need each other")
+    return out
+
+
+def _components(needs: Sequence[Sequence[int]]) -> list[int]:
+    """For every place the component that it is in: places that need each other have the same."""
+    users: list[list[int]] = [[] for _ in needs]
+    for k, own in enumerate(needs):
+        for needed in own:
+            users[needed].append(k)
+    component = [-1] * len(needs)
+    for root in reversed(_finished(needs)):
+        stack = [root] if component[root] < 0 else []
+        while stack:
+            k = stack.pop()
+            if component[k] < 0:
+                component[k] = root
+                stack.extend(user for user in users[k] if component[user] < 0)
+    return component
+
+
+def _finished(needs: Sequence[Sequence[int]]) -> list[int]:
+    """Places in the order in which a search that goes to what each needs leaves them."""
+    seen = [False] * len(needs)
+    out: list[int] = []
+    for root in range(len(needs)):
+        stack = [] if seen[root] else [(root, iter(needs[root]))]
+        seen[root] = True
+        while stack:
+            k, rest = stack[-1]
+            inner = next((n for n in rest if not seen[n]), None)
+            if inner is None:
+                out.append(k)
+                stack.pop()
+            else:
+                seen[inner] = True
+                stack.append((inner, iter(needs[inner])))
+    return out
