@@ -65,3 +65,12 @@ def test_what_does_not_fit_is_refused() -> None:
         network()(
             {"first": {"W": np.ones((3, 4))}, "last": {"W": np.ones((4, 3))}}, np.ones((5, 2))
         )
+
+
+def test_the_source_speaks_of_the_layers_by_name() -> None:
+    made = network()
+    parameters = made.init(np.random.default_rng(0), 5, 2)
+    shapes = {"parameters": parameters, "X": np.ones((5, 2))}
+    source = pullback.derive(lambda parameters, X: made(parameters, X), **shapes).source()
+    assert "    relu = np.maximum(first, 0)\n" in source
+    assert "# gradient of relu, from Y[i,j] = maximum(X[i,j], 0)\n" in source

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..errors import ArgumentError
 from ..ir.program import solve_sizes
+from ..runtime.notated import Formula
 from .layer import Array, Layer
 
 Parameters = Mapping[str, Mapping[str, Any]]
@@ -48,15 +49,22 @@ class Network:
                     hint="call it yourself, on what the network returns",
                 )
         self.layers = layers
+        self._formulas: dict[tuple[str, int], Formula] = {}
 
     def __repr__(self) -> str:
         return f"Network({', '.join(f'{name}={layer!r}' for name, layer in self.layers.items())})"
 
     def __call__(self, parameters: Parameters, X: Any) -> Any:
         """What comes out for X, with these parameters."""
-        for name, layer in self.layers.items():
-            X = layer(X, **parameters.get(name, {}))
+        for name in self.layers:
+            X = self._formula(name, np.ndim(X))(X, **parameters.get(name, {}))
         return X
+
+    def _formula(self, name: str, rank: int) -> Formula:
+        """A layer's formula, its result called by the layer's name."""
+        if (name, rank) not in self._formulas:
+            self._formulas[name, rank] = self.layers[name].formula(rank).named(name)
+        return self._formulas[name, rank]
 
     def init(
         self, rng: np.random.Generator, *shape: int, dtype: str = "float64"

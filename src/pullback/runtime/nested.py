@@ -31,12 +31,13 @@ def sheet_of(values: Sequence[Any]) -> Sheet:
     return next(value._pullback_sheet for value in values if isinstance(value, Tracer))
 
 
-def inlined(sheet: Sheet, program: Program, values: Sequence[Any]) -> list[Tracer]:
+def inlined(sheet: Sheet, program: Program, values: Sequence[Any], name: str = "") -> list[Tracer]:
     """The program's outputs, its statements written on the sheet; ``values`` are its inputs.
 
+    A single output is called ``name`` or, where that is empty, as the variable that it goes to.
     Every size in the program is a number. Raises TraceError where a value belongs to another trace.
     """
-    sheet.place = here()
+    place = here()
     tensors: dict[Tensor, Tensor] = {}
     kept: dict[Tensor, Value] = {}
     for tensor, value in zip(program.inputs, values, strict=True):
@@ -45,9 +46,13 @@ def inlined(sheet: Sheet, program: Program, values: Sequence[Any]) -> list[Trace
     strong = [v.dtype for v in kept.values() if v.dtype.kind == "f" and v.weak is None]
     floats = np.result_type(*strong) if strong else np.dtype(np.float64)
     for statement in program.statements:
+        own = replace(statement.source, line=place.source.line, file=place.source.file)
+        sheet.place = replace(place, source=own if own.text else place.source)
         dtype = _dtype(statement.target, floats)
         kept[statement.target] = _statement(sheet, statement, tensors, dtype)
         tensors[statement.target] = _named(kept[statement.target])
+    if len(program.outputs) == 1:
+        sheet.name(tensors[program.outputs[0]], name or place.name)
     return [Tracer(sheet, kept[tensor]) for tensor in program.outputs]
 
 

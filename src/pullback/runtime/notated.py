@@ -40,6 +40,7 @@ class Formula:
         self.inputs = tuple(tensor.name for tensor in program.inputs)
         self.outputs = tuple(tensor.name for tensor in program.outputs)
         self.sizes = program.sizes
+        self._name = ""
         self._made: dict[tuple[Any, ...], _Compiled] = {}
         self.__name__ = self.outputs[0]
         self.__doc__ = text
@@ -69,6 +70,12 @@ class Formula:
                 self._made.clear()
             self._made[key] = found
         return found
+
+    def named(self, name: str) -> Formula:
+        """The same formula; inside a traced function its output is called ``name``."""
+        made = Formula(self.program, self.text)
+        made._name = name
+        return made
 
     def __repr__(self) -> str:
         inputs = ", ".join(self.inputs) or "nothing"
@@ -124,7 +131,9 @@ class Formula:
     def _inside_a_trace(self, values: Sequence[Any], sizes: Mapping[str, int]) -> Sequence[Any]:
         program = self._sized(values, sizes)
         shapes = {t: tuple(np.shape(v)) for t, v in zip(program.inputs, values, strict=True)}
-        return inlined(sheet_of(values), program.with_sizes(solve_sizes(shapes)), values)
+        return inlined(
+            sheet_of(values), program.with_sizes(solve_sizes(shapes)), values, self._name
+        )
 
 
 def _signature(inputs: Sequence[str], sizes: Sequence[str]) -> inspect.Signature:

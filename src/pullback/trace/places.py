@@ -18,7 +18,6 @@ from typing import Any
 from ..ir.program import Source
 
 _LIBRARIES = ("numpy", "scipy", "pullback")
-_OWN = ("layers", "examples")  # parts of this package that are traced like a user's code
 _RETURNS = ("RETURN_VALUE", "RETURN_CONST")
 _SKIPPED = ("COPY", "SWAP", "NOP", "PRECALL", "CACHE", "EXTENDED_ARG")
 
@@ -157,8 +156,7 @@ def _is_entry(frame: FrameType) -> bool:
 
 
 def _in_library(frame: FrameType) -> bool:
-    package, _, rest = _module(frame).partition(".")
-    return package in _LIBRARIES and not rest.startswith(_OWN)
+    return _module(frame).partition(".")[0] in _LIBRARIES
 
 
 def _stored_name(frame: FrameType) -> str:
