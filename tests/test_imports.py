@@ -17,6 +17,7 @@ LAYERS = (
     "errors",
     "ir",
     "functions",
+    "opaque",
     "notation",
     "calculus",
     "derivation",
@@ -32,7 +33,7 @@ LAYERS = (
     "__init__",
     "__main__",
 )
-SYMBOLIC = ("errors", "ir", "functions", "notation", "calculus")
+SYMBOLIC = ("errors", "ir", "functions", "opaque", "notation", "calculus")
 
 # The package's own facts, which import nothing.
 FACTS = {"pullback.__version__"}

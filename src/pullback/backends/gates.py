@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from ..calculus.flatten import alpha
+from ..errors import DerivationError
 from ..ir.expr import (
     ONE,
     Access,
@@ -28,6 +29,7 @@ from ..ir.expr import (
     Mul,
     Not,
     Number,
+    Opaque,
     Or,
     Power,
     Reduce,
@@ -43,6 +45,7 @@ from ..ir.expr import (
 from ..ir.program import Define, Program
 from ..ir.subscripts import Index, at
 from ..ir.walk import Tree, accesses, free_indices, substitute
+from ..opaque import TABLE
 
 HALF = Fraction(1, 2)
 
@@ -187,6 +190,12 @@ class _Split:
                 return "select", Select(chosen, one, two)
             case Number() | SizeOf() | IndexOf() | Guard() | Arg():
                 return "constant", value
+            case Opaque(operation):
+                raise DerivationError(
+                    f"{TABLE[operation].spelled} is no gate",
+                    where=self.current.source.text or self.current.target.name,
+                    hint="the compact style differentiates it",
+                )
 
     def sum(self, terms: Sequence[Expr], guards: tuple[Cond, ...]) -> tuple[str, Expr]:
         if len(terms) == 1:
@@ -292,6 +301,8 @@ def depends(value: Expr) -> bool:
             return depends(body)
         case Select(_, then, other):
             return depends(then) or depends(other)
+        case Opaque():
+            return True
         case Number() | SizeOf() | IndexOf() | Guard() | Arg():
             return False
 

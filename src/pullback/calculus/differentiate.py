@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
+from ..errors import DerivationError
 from ..functions import TABLE
 from ..ir.expr import (
     ZERO,
@@ -28,6 +29,7 @@ from ..ir.expr import (
     Mul,
     Not,
     Number,
+    Opaque,
     Power,
     Reduce,
     Select,
@@ -37,7 +39,7 @@ from ..ir.expr import (
 )
 from ..ir.program import Define
 from ..ir.subscripts import Index, Lookup, Subscript, at
-from ..ir.walk import accesses, bound_indices, free_indices, fresh, substitute
+from ..ir.walk import bound_indices, free_indices, fresh, substitute, tensors
 from .conventions import chosen, partial_at_kink
 from .normal import Poly, Term, apart, indices_in, poly, renamed, term, undistributed
 
@@ -75,7 +77,7 @@ class Context:
 
     def depends(self, value: Expr) -> bool:
         """Whether a value depends on a differentiated tensor."""
-        return any(self.active(access.tensor) for access in accesses(value))
+        return any(self.active(tensor) for tensor in tensors(value))
 
 
 def occurrences(statement: Define, context: Context) -> list[Occurrence]:
@@ -162,6 +164,11 @@ def _of_atom(atom: Expr, context: Context) -> list[Occurrence]:
             return _of_extremum(atom, context)
         case Number() | SizeOf() | IndexOf() | Guard() | Arg():
             return []
+        case Opaque():
+            raise DerivationError(
+                f"{atom.operation} is not differentiated inside an expression",
+                hint="give its result a statement of its own",
+            )
 
 
 def _one() -> Term:

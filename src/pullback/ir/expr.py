@@ -137,6 +137,19 @@ class Guard(Node):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
+class Opaque(Node):
+    """``operation(operands)[subs]``: an element of what a row of ``opaque.py`` makes of whole
+    tensors, matrix by matrix over their leading axes.
+
+    It is the whole body of a statement, read at the statement's own indices.
+    """
+
+    operation: str
+    operands: tuple[Tensor, ...]
+    subs: tuple[Subscript, ...]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
 class Compare(Node):
     """A comparison of two values; ``op`` is one of < <= == !=."""
 
@@ -198,7 +211,8 @@ class Truth(Node):
 
 Expr = (
     Number | SizeOf | IndexOf | Access | Apply | Add | Mul | Power | Reduce | Arg | Select | Guard
-)
+    | Opaque
+)  # fmt: skip
 Cond = Compare | Zero | Inside | Divides | And | Or | Not | Truth
 
 

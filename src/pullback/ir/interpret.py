@@ -31,6 +31,7 @@ from .expr import (
     Mul,
     Not,
     Number,
+    Opaque,
     Or,
     Power,
     Reduce,
@@ -40,6 +41,7 @@ from .expr import (
     Truth,
     Zero,
 )
+from .matrices import opaque
 from .program import Define, Program, show_shape, solve_sizes
 from .recurrence import Group, groups, is_recurrent
 from .sizes import Size
@@ -402,6 +404,28 @@ class Scope:
             case Guard(cond):
                 test = self.cond(cond)
                 return lambda p: 1 if test(p) else 0
+            case Opaque():
+                return self.opaque(node)
+
+    def opaque(self, node: Opaque) -> Reader:
+        """An element of the result, which is computed once for every place of the batch."""
+        arrays = [self.whole(tensor) for tensor in node.operands]
+        operands = [(array.shape, array.flat) for array in arrays]
+        batch = len(node.operands[0].shape) - 2
+        subs = [self.sub(sub) for sub in node.subs]
+        made: dict[tuple[int, ...], Any] = {}
+
+        def read(p: Point) -> Value:
+            place = tuple(where(p) for where in subs)
+            outer = place[:batch]
+            if outer not in made:
+                made[outer] = opaque(self.context.arithmetic, node.operation, operands, outer)
+            value = made[outer]
+            for k in place[batch:]:
+                value = value[k]
+            return value
+
+        return read
 
     def product(self, factors: Sequence[Expr]) -> Reader:
         """Guards first, wherever they stand; the rest only where all of them hold."""
@@ -496,17 +520,28 @@ class Scope:
                 inner, whole = self.access(access), self.context.arithmetic.whole
                 return lambda p: whole(inner(p))
 
-    def access(self, node: Access) -> Reader:
-        name = node.tensor.name
-        array = self.context.arrays.get(name)
+    def whole(self, tensor: Tensor) -> Array:
+        """The array of a tensor; CheckError where there is none, or one of another shape."""
+        array = self.context.arrays.get(tensor.name)
         if array is None:
-            raise CheckError(f"{name} is read before it has a value")
-        shape = tuple(value_of(n, self.context.sizes) for n in node.tensor.shape)
-        if shape != array.shape or len(node.subs) != len(shape):
+            raise CheckError(f"{tensor.name} is read before it has a value")
+        shape = tuple(value_of(n, self.context.sizes) for n in tensor.shape)
+        if shape != array.shape:
             raise CheckError(
-                f"{name} doesn't have the shape it is read with",
+                f"{tensor.name} doesn't have the shape it is read with",
                 expected=show_shape(shape),
-                found=f"shape {show_shape(array.shape)}, {len(node.subs)} subscripts",
+                found=f"shape {show_shape(array.shape)}",
+            )
+        return array
+
+    def access(self, node: Access) -> Reader:
+        array = self.whole(node.tensor)
+        shape = array.shape
+        if len(node.subs) != len(shape):
+            raise CheckError(
+                f"{node.tensor.name} doesn't have the shape it is read with",
+                expected=show_shape(shape),
+                found=f"{len(node.subs)} subscripts",
             )
         axes = [(self.sub(sub), n) for sub, n in zip(node.subs, shape, strict=True)]
         flat = array.flat

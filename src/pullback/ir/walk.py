@@ -19,6 +19,7 @@ from .expr import (
     Inside,
     Mul,
     Not,
+    Opaque,
     Or,
     Power,
     Reduce,
@@ -70,7 +71,7 @@ def children(node: Tree) -> tuple[Tree, ...]:
 def subscripts(node: Tree) -> tuple[Subscript, ...]:
     """The subscripts directly inside."""
     match node:
-        case Access(_, subs):
+        case Access(_, subs) | Opaque(_, _, subs):
             return subs
         case IndexOf(sub) | Zero(sub) | Inside(sub, _) | Divides(_, sub):
             return (sub,)
@@ -148,7 +149,13 @@ def accesses(node: Tree) -> tuple[Access, ...]:
 
 def tensors(node: Tree) -> tuple[Tensor, ...]:
     """Every distinct tensor that is read, in order of first occurrence."""
-    return tuple(dict.fromkeys(access.tensor for access in accesses(node)))
+    found: dict[Tensor, None] = {}
+    for tree in nodes(node):
+        if isinstance(tree, Access):
+            found[tree.tensor] = None
+        elif isinstance(tree, Opaque):
+            found.update(dict.fromkeys(tree.operands))
+    return tuple(found)
 
 
 def bound_indices(node: Tree) -> tuple[Index, ...]:
@@ -208,6 +215,8 @@ def substitute(node: Tree, indices: Mapping[Index, Subscript]) -> Tree:
         match tree:
             case Access(tensor, subs):
                 return Access(tensor, tuple(map_indices(sub, indices) for sub in subs))
+            case Opaque(operation, operands, subs):
+                return Opaque(operation, operands, tuple(map_indices(sub, indices) for sub in subs))
             case IndexOf(sub):
                 return IndexOf(map_indices(sub, indices))
             case Zero(sub):
@@ -246,6 +255,8 @@ def map_subscripts(node: Tree, change: Callable[[Subscript], Subscript]) -> Tree
         match tree:
             case Access(tensor, subs):
                 return Access(tensor, tuple(map(change, subs)))
+            case Opaque(operation, operands, subs):
+                return Opaque(operation, operands, tuple(map(change, subs)))
             case IndexOf(sub):
                 return IndexOf(change(sub))
             case Zero(sub):
@@ -262,7 +273,7 @@ def map_subscripts(node: Tree, change: Callable[[Subscript], Subscript]) -> Tree
 
 def map_tensors(node: Tree, change: Callable[[Access], Expr]) -> Tree:
     """``node`` with every access replaced, those inside lookups included (they must stay
-    accesses)."""
+    accesses). Operands of opaque operations stay: see :func:`rename_tensors`."""
 
     def lookup(access: Access) -> Access:
         changed = change(access)
@@ -288,7 +299,15 @@ def map_tensors(node: Tree, change: Callable[[Access], Expr]) -> Tree:
 
 def rename_tensors(node: Tree, names: Mapping[Tensor, Tensor]) -> Tree:
     """``node`` reading other tensors of the same rank."""
-    return map_tensors(node, lambda a: Access(names.get(a.tensor, a.tensor), a.subs))
+
+    def renamed(tree: Tree) -> Tree:
+        if not isinstance(tree, Opaque):
+            return tree
+        return Opaque(tree.operation, tuple(names.get(t, t) for t in tree.operands), tree.subs)
+
+    return bottom_up(
+        map_tensors(node, lambda a: Access(names.get(a.tensor, a.tensor), a.subs)), renamed
+    )
 
 
 def map_sizes(node: Tree, names: Mapping[str, SizeLike]) -> Tree:
@@ -324,6 +343,9 @@ def map_sizes(node: Tree, names: Mapping[str, SizeLike]) -> Tree:
                 return SizeOf(of(value))
             case Access(tensor, subs):
                 return Access(resized(tensor, names), tuple(map(sub_of, subs)))
+            case Opaque(operation, operands, subs):
+                moved = tuple(resized(tensor, names) for tensor in operands)
+                return Opaque(operation, moved, tuple(map(sub_of, subs)))
             case IndexOf(sub):
                 return IndexOf(sub_of(sub))
             case Zero(sub):
@@ -335,10 +357,10 @@ def map_sizes(node: Tree, names: Mapping[str, SizeLike]) -> Tree:
             case Reduce() | Arg():
                 apart = _apart(tree, of)
                 parts = tuple(map(visit, children(apart)))
-                moved = tuple(Index(i.name, of(i.extent)) for i in apart.indices)
+                indices = tuple(Index(i.name, of(i.extent)) for i in apart.indices)
                 if isinstance(apart, Reduce):
-                    return Reduce(apart.op, moved, parts[:-1], parts[-1])  # type: ignore[arg-type]
-                return Arg(apart.op, moved, apart.which, parts[:-1], parts[-1])  # type: ignore[arg-type]
+                    return Reduce(apart.op, indices, parts[:-1], parts[-1])  # type: ignore[arg-type]
+                return Arg(apart.op, indices, apart.which, parts[:-1], parts[-1])  # type: ignore[arg-type]
             case _:
                 return rebuild(tree, tuple(map(visit, children(tree))))
 

@@ -27,6 +27,7 @@ from ..ir.expr import (
     Mul,
     Not,
     Number,
+    Opaque,
     Or,
     Power,
     Reduce,
@@ -39,6 +40,7 @@ from ..ir.expr import (
 from ..ir.program import Define
 from ..ir.sizes import FloorQuotient, Size
 from ..ir.subscripts import Index, Lookup, Quotient, Remainder, Subscript, SubscriptAtom, constant
+from ..opaque import TABLE, Operation
 from .bounds import one_sided
 from .levels import AND, ATOM, COMPARE, LOOSEST, NOT, OR, POWER, PRODUCT, SUM, UNARY
 from .spell import sides
@@ -148,6 +150,14 @@ class Display(ABC):
     def call(self, function: str, args: list[str]) -> str: ...
 
     @abstractmethod
+    def form(self, row: Operation) -> str:
+        """How an opaque operation is drawn."""
+
+    @abstractmethod
+    def element(self, whole: str, subs: list[str]) -> str:
+        """An element of what an opaque operation gives."""
+
+    @abstractmethod
     def reduction(self, op: str, below: str) -> str: ...
 
     @abstractmethod
@@ -208,6 +218,10 @@ class Display(ABC):
                 )
             case Guard(cond):
                 return self.bracketed(self.cond(cond, LOOSEST)), ATOM
+            case Opaque(operation, operands, subs):
+                row = TABLE[operation]
+                whole = row.drawn(self.form(row), [self.word(t.name) for t in operands])
+                return self.element(whole, [self.sub(sub) for sub in subs]), ATOM
 
     def term(self, node: Expr) -> Term:
         if isinstance(node, Mul):

@@ -16,7 +16,7 @@ from ..ir.expr import (
     Select,
     SizeOf,
 )
-from ..ir.walk import accesses
+from ..ir.walk import tensors
 
 WHOLE = frozenset({"maximum", "minimum", "mod", "floor_divide", "sign", "abs"})
 """Functions that give integers for integers."""
@@ -30,7 +30,7 @@ def natural_dtype(body: Expr) -> str:
     """
     if _whole(body) is True:
         return "int"
-    floats = {a.tensor.dtype for a in accesses(body) if a.tensor.kind == "float"}
+    floats = {t.dtype for t in tensors(body) if t.kind == "float"}
     return floats.pop() if len(floats) == 1 else "float"
 
 

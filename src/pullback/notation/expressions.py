@@ -7,10 +7,12 @@ Loosest to tightest: ``or``, ``and``, ``not``, comparisons, ``+ -``, ``* / // %`
 from __future__ import annotations
 
 from collections.abc import Callable
+from difflib import get_close_matches
 from typing import NoReturn
 
 from ..errors import LimitError
 from ..ir.expr import number
+from ..opaque import ALIASES, WORDS, axes, name_of
 from .cursor import Cursor
 from .levels import AND, COMPARE, LEVELS, LOOSEST, NOT, OR, POWER, PRODUCT, SUM, UNARY
 from .limits import MAX_DEPTH, MAX_INDICES, MAX_TERMS, MAX_TOWER
@@ -28,6 +30,7 @@ from .tree import (
     Neg,
     Not,
     Num,
+    Operation,
     Pad,
     Pow,
     Radix,
@@ -136,10 +139,51 @@ class Expressions(Cursor):
                 return self.pad(token)
             if token.text in BINDERS and self.binds(token):
                 return self.binder(token)
+            if token.text in WORDS or token.text in ALIASES:
+                return self.operation(token)
             self.take()
             args = self.arguments(")")
+            if self.at("["):
+                self.unknown(token)
             return Call(token.start, self.look(-1).end, token.text, args)
         return Name(token.start, token.end, token.text, quoted_)
+
+    def operation(self, head: Token) -> Syntax:
+        """An opaque operation; its result is read with subscripts, unless it is a scalar."""
+        word = ALIASES.get(head.text, head.text)
+        self.take()
+        args = self.arguments(")")
+        operands = tuple(part for part in args if isinstance(part, Name))
+        if len(operands) != len(args):
+            odd = next(part for part in args if not isinstance(part, Name))
+            self.fail(
+                odd, f"{word} takes whole arrays, by their names",
+                expected=_form(word), hint="define the array in a statement of its own",
+            )  # fmt: skip
+        count = len(WORDS[word][0].operands)
+        if len(args) != count:
+            self.fail(
+                head, f"{word} takes {count} array{'s' if count > 1 else ''}",
+                expected=_form(word), found=str(len(args)),
+            )  # fmt: skip
+        subs: tuple[Syntax, ...] = ()
+        if self.at("["):
+            self.take()
+            subs = self.arguments("]")
+        elif any(axes(row.result) for row in WORDS[word]):
+            self.fail(
+                self.next, f"the result of {word} is read with subscripts",
+                expected=_form(word), found=self.describe(self.next),
+            )  # fmt: skip
+        return Operation(head.start, self.look(-1).end, word, operands, subs)
+
+    def unknown(self, head: Token) -> NoReturn:
+        close = get_close_matches(head.text, [*WORDS, *ALIASES], 1)
+        self.fail(
+            head, f"{head.text} is no operation on whole arrays",
+            expected="one of " + ", ".join(WORDS),
+            hint=f"did you mean {close[0]}?" if close else "",
+        )  # fmt: skip
 
     def arguments(self, closing: str) -> tuple[Syntax, ...]:
         found: list[Syntax] = []
@@ -324,6 +368,13 @@ class Expressions(Cursor):
             found.append(self.expression(LEVELS[word] + 1))
             self.count(found)
         return Logic(left.start, found[-1].end, word, tuple(found))
+
+
+def _form(word: str) -> str:
+    """How an operation is written, ``inverse(A)[i,j]``."""
+    row = WORDS[word][0]
+    letters = ",".join("ijk"[k] for k, _ in enumerate(axes(row.result)))
+    return f"{word}({', '.join(map(name_of, row.operands))})[{letters}]"
 
 
 def _exponent(node: Syntax) -> Syntax:

@@ -15,11 +15,25 @@ from ..ir.expr import Access, Tensor
 from ..ir.program import solve_sizes
 from ..ir.sizes import Size, size
 from ..ir.subscripts import Quotient, Subscript, bounds, indices_of
+from ..opaque import axes as axes_of
 from .affine import Affine
 from .bounds import has_lookup
 from .names import Names, Use
 from .tokens import where
-from .tree import Binder, Declaration, Definition, Line, Name, Part, Radix, Read, Syntax, bare, walk
+from .tree import (
+    Binder,
+    Declaration,
+    Definition,
+    Line,
+    Name,
+    Operation,
+    Part,
+    Radix,
+    Read,
+    Syntax,
+    bare,
+    walk,
+)
 
 AxisKey = tuple[str, int]
 Key = int | AxisKey  # the position of a binder, or an axis of an array
@@ -61,6 +75,7 @@ class Extents:
         self.merged: list[tuple[AxisKey, tuple[Binder, ...]]] = []
         self.touching: dict[Key, list[tuple[AxisKey, tuple[Binder, ...]]]] = {}
         self.restricted: list[tuple[Binder, Use, int]] = []
+        self.operand_axes: list[tuple[str, AxisKey]] = []
         self.replaced: dict[str, Size] = {}
         self.taken: dict[str, None] = {}
         self.counts: dict[str, int] = {}
@@ -85,12 +100,16 @@ class Extents:
         self.known[self.find(key)] = Known(extent, why)
 
     def unify(self, binder: Binder, axis: AxisKey, use: Part) -> None:
-        one, other = self.find(binder.start), self.find(axis)
-        if one == other:
-            return
-        left, right = self.known.get(one), self.known.get(other)
+        left, right = self.known.get(self.find(binder.start)), self.known.get(self.find(axis))
         if left and right and left.extent is not right.extent:
             self.disagree(binder, left, right, use)
+        self.join(binder.start, axis)
+
+    def join(self, one: Key, other: Key) -> None:
+        """Two extents that agree as far as they are known are one."""
+        one, other = self.find(one), self.find(other)
+        if one == other:
+            return
         if other in self.known and one not in self.known:
             one, other = other, one
         self.parent[other] = one
@@ -134,12 +153,15 @@ class Extents:
         for use in self.names.uses:
             for axis, sub in enumerate(use.subs):
                 self.read(use, axis, sub)
+        for node, line in self.names.operations:
+            self.operation(node, line)
         for axis_key, binders in self.merged:
             members: list[Key] = [axis_key, *(b.start for b in binders)]
             for member in members:
                 self.touching.setdefault(self.find(member), []).append((axis_key, binders))
         steps = (
             self.radices, self.largest, self.named_axes, self.restricted_axes, self.shifted_axes,
+            self.operands,
         )  # fmt: skip
         while any(step() for step in steps):
             pass
@@ -239,6 +261,40 @@ class Extents:
             binders = tuple(self.names.bound[part.start] for part in plain.parts)
             self.merged.append((key, binders))
         self.note_shifted(Shifted(use, axis, sub))
+
+    def operation(self, node: Operation, line: int) -> None:
+        """The core axes of an opaque operation with the same letter agree, and its batch axes."""
+        row = self.names.rows[node.start]
+        batch = len(node.subs) - len(axes_of(row.result))
+        places: dict[str, Key] = {}
+        left = self.names.binders[line][: len(node.subs)]
+        keys: list[tuple[str, Key, Part]] = [
+            (str(k) if k < batch else axes_of(row.result)[k - batch], binder.start, node)
+            for k, binder in enumerate(left)
+        ]
+        for operand, item in zip(node.operands, row.operands, strict=True):
+            letters = [*map(str, range(batch)), *axes_of(item)]
+            keys += [(c, (operand.name, k), operand) for k, c in enumerate(letters)]
+        for letter, key, place in reversed(keys):
+            first = self.find(places.setdefault(letter, key))
+            known, own = self.known.get(first), self.known.get(self.find(key))
+            if known and own and known.extent is not own.extent:
+                self.names.fail(
+                    place, f"the extents don't fit {node.name}",
+                    expected=f"{known.extent}, {known.why}", found=f"{own.extent}, {own.why}",
+                    hint="the last two axes of a matrix are equal, those in front are a batch",
+                )  # fmt: skip
+            self.join(first, key)
+        self.operand_axes += [(c, key) for c, key, _ in keys if isinstance(key, tuple)]
+
+    def operands(self) -> bool:
+        """Name the axes of matrices that nothing else names."""
+        for letter, key in self.operand_axes:
+            if self.extent(key) is None:
+                self.name(key, letter)
+                self.spread(key)
+                return True
+        return False
 
     def radices(self) -> bool:
         """Axes split into radices: the product of all, or the one that is missing."""

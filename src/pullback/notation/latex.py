@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from fractions import Fraction
 
 from ..functions import TABLE
+from ..opaque import Operation
 from .display import Display, Displayed
 from .letters import ACCENTS, COMMANDS, GREEK, letter
 from .levels import ATOM, LOOSEST, POWER, PRODUCT
@@ -167,6 +168,12 @@ class Latex(Display):
         row = TABLE.get(function)
         name = row.latex if row and row.latex else rf"\operatorname{{{escaped(function)}}}"
         return rf"{name}\left({inner}\right)"
+
+    def form(self, row: Operation) -> str:
+        return row.latex
+
+    def element(self, whole: str, subs: list[str]) -> str:
+        return rf"\left({whole}\right)_{{{','.join(subs)}}}" if subs else whole
 
     def reduction(self, op: str, below: str) -> str:
         return f"{REDUCTIONS[op]}_{{{below}}}"

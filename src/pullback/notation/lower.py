@@ -25,6 +25,7 @@ from ..ir.expr import (
     Guard,
     IndexOf,
     Number,
+    Opaque,
     Power,
     Reduce,
     Select,
@@ -58,6 +59,7 @@ from .tree import (
     Name,
     Neg,
     Num,
+    Operation,
     Pad,
     Part,
     Pow,
@@ -165,6 +167,8 @@ class Lower:
                 return mul(*self.bind(node))
             case Call():
                 return call(self, node)
+            case Operation():
+                return self.operation(node)
             case Iverson(cond=cond):
                 return Guard(cond_of(self, cond))
             case _:
@@ -315,6 +319,17 @@ class Lower:
 
     def access(self, node: Read) -> Access:
         return self.at(Access(self.tensors[node.name], self.subs(node)), node)
+
+    def operation(self, node: Operation) -> Opaque:
+        operands = tuple(self.tensors[operand.name] for operand in node.operands)
+        for tensor, place in zip(operands, node.operands, strict=True):
+            if tensor.kind != "float":
+                self.names.fail(
+                    place, f"{node.name} takes arrays of floats", found=f"{tensor.dtype} array",
+                    hint="declare it as floats, or convert it: F: float[i,j] = A[i,j]",
+                )  # fmt: skip
+        subs = tuple(map(self.affine.subscript, node.subs))
+        return Opaque(self.names.rows[node.start].name, operands, subs)
 
     def subs(self, node: Read | Pad) -> tuple[Subscript, ...]:
         tensor = self.tensors[node.name]

@@ -9,6 +9,9 @@ from typing import NoReturn
 from ..errors import LimitError, NotationError, PullbackError
 from ..functions import TABLE
 from ..ir.expr import Number, number
+from ..opaque import WORDS
+from ..opaque import Operation as Row
+from ..opaque import axes as axes_of
 from .limits import MAX_INDICES, MAX_NODES
 from .tokens import refuse
 from .tree import (
@@ -27,6 +30,7 @@ from .tree import (
     Neg,
     Not,
     Num,
+    Operation,
     Pad,
     Part,
     Pow,
@@ -92,7 +96,8 @@ class Names:
     ``meaning`` maps the position of a bare name to "index", "size", "scalar", "constant" or to the
     binder whose extent it is. ``bound`` maps the position of an index's name to its binder.
     ``implied`` holds scalar inputs that are only ever named, without brackets, ``ahead`` the reads
-    of what is not defined further up.
+    of what is not defined further up. ``operations`` are the opaque ones with their lines, ``rows``
+    maps their positions to rows of the table.
     """
 
     text: str
@@ -106,6 +111,8 @@ class Names:
     meaning: dict[int, str | Binder] = field(default_factory=dict)
     implied: dict[str, None] = field(default_factory=dict)
     ahead: list[Use] = field(default_factory=list)
+    operations: list[tuple[Operation, int]] = field(default_factory=list)
+    rows: dict[int, Row] = field(default_factory=dict)
 
     def fail(
         self, place: Part, message: str, *, expected: str = "", found: str = "", hint: str = "",
@@ -283,6 +290,10 @@ class _Reader:
                 )  # fmt: skip
             case Radix():
                 self.names.fail(node, "a value where several are given", expected="one value")
+            case Operation(subs=subs):
+                self.names.operations.append((node, self.line))
+                for sub in subs:
+                    self.subscript(sub, scope, guarded)
             case Num():
                 pass
 
@@ -374,6 +385,8 @@ def _is_position(node: Syntax, scope: Scope) -> bool:
 def _arrays(names: Names) -> None:
     for use in names.uses:
         _register(names, use)
+    for node, line in names.operations:
+        _register_operands(names, node, line)
 
 
 def _register(names: Names, use: Use) -> None:
@@ -389,6 +402,40 @@ def _register(names: Names, use: Use) -> None:
     if array.line is not None and array.line >= use.line:
         names.ahead.append(use)
     array.roles[use.role] = None
+
+
+def _register_operands(names: Names, node: Operation, line: int) -> None:
+    """Find an operation's row by the ranks, and give operands that nothing else reads theirs."""
+    rows, count = WORDS[node.name], len(node.subs)
+    first = names.arrays.get(node.operands[0].name)
+    batch = min(count - len(axes_of(row.result)) for row in rows)
+    if first is not None:
+        batch = first.rank - len(axes_of(rows[0].operands[0]))
+    elif len(rows) > 1 and count < 3:
+        batch = 0
+    row = next((r for r in rows if batch >= 0 and batch + len(axes_of(r.result)) == count), None)
+    if row is None:
+        names.fail(
+            node, f"the result of {node.name} is read with the wrong number of subscripts",
+            expected=" or ".join(_axes(max(batch, 0) + len(axes_of(r.result))) for r in rows),
+            found=_axes(count),
+            hint="axes in front of the matrix's two are a batch, and the result has them too",
+        )  # fmt: skip
+    names.rows[node.start] = row
+    for operand, item in zip(node.operands, row.operands, strict=True):
+        rank = batch + len(axes_of(item))
+        array = names.arrays.setdefault(operand.name, Array(operand.name, rank, "", operand, None))
+        if array.rank != rank:
+            names.fail(
+                operand, f"{operand.name} has the wrong number of axes for {node.name}",
+                expected=str(rank) + _since(names, array), found=str(array.rank),
+            )  # fmt: skip
+        if array.line is not None and array.line >= line:
+            names.fail(
+                operand, f"{operand.name} is read before it is defined",
+                hint=f"{node.name} takes a whole array: put its definition first",
+            )  # fmt: skip
+        array.roles["value"] = None
 
 
 def _axes(rank: int) -> str:

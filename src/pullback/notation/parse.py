@@ -16,6 +16,7 @@ from .bounds import Stray, is_natural_value, strays
 from .dtypes import natural_dtype
 from .grammar import Grammar
 from .infer import Extents
+from .lifting import lifted
 from .limits import MAX_DEPTH
 from .lower import Lower
 from .names import Names, resolve
@@ -41,7 +42,7 @@ def parse(text: str, shapes: Mapping[str, Shape] | None = None) -> Program:
     >>> [(t.name, *map(str, t.shape)) for t in program.inputs]
     [('X', 'N', 'D'), ('W', 'D', 'M'), ('b', 'M')]
     """
-    lines = Grammar(text).lines()
+    lines = lifted(Grammar(text).lines())
     forms = {name: _shape(name, shape) for name, shape in (shapes or {}).items()}
     given = {n: None for shape in forms.values() for form in shape for n in form.names()}
     names = resolve(text, lines, given)
@@ -146,7 +147,7 @@ class _Program:
         lower.tensors[line.name] = tensor
         if tensor.kind == "int" and is_natural_value(body, lower.natural):
             lower.natural[tensor] = None
-        self.statements += [*lower.helpers, Define(tensor, left, body, lower.source)]
+        self.statements += [*lower.helpers, Define(tensor, left, body, lower.source, line.user)]
 
     def left(self, line: Definition, body: Expr) -> tuple[tuple[Index, ...], Expr]:
         """The plain indices of the left side; merged axes are split in the body."""

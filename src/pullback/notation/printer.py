@@ -29,6 +29,7 @@ from ..ir.expr import (
     Mul,
     Not,
     Number,
+    Opaque,
     Or,
     Power,
     Reduce,
@@ -50,6 +51,7 @@ from ..ir.walk import (
     rebuild,
     substitute,
 )
+from ..opaque import TABLE
 from .bounds import has_lookup, one_sided, pad_conditions
 from .dtypes import natural_dtype
 from .levels import AND, ATOM, COMPARE, LOOSEST, NOT, OR, POWER, PRODUCT, SUM, UNARY
@@ -65,6 +67,8 @@ def needs_extent(index: Index, trees: tuple[Tree, ...]) -> bool:
     found = False
     for tree in trees:
         for node in nodes(tree):
+            if isinstance(node, Opaque):
+                found = found or any(sub.index is index for sub in node.subs)
             if isinstance(node, Access):
                 for sub, extent in zip(node.subs, node.tensor.shape, strict=True):
                     if sub.index is index:
@@ -226,6 +230,10 @@ class Printer:
                 return self.select(cond, then, other), ATOM
             case Guard(cond):
                 return f"[{self.cond(cond, LOOSEST)}]", ATOM
+            case Opaque(operation, operands, subs):
+                names = ", ".join(quoted(tensor.name) for tensor in operands)
+                word = TABLE[operation].spelled
+                return f"{word}({names})[{self.spelling.subs(subs)}]", ATOM
 
     def number(self, node: Number) -> tuple[str, int]:
         if node.special:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..ir.expr import Access, Arg, Divides, Inside, Reduce, SizeOf, Tensor
+from ..ir.expr import Access, Arg, Divides, Inside, Opaque, Reduce, SizeOf, Tensor
 from ..ir.program import Define
 from ..ir.sizes import Size
 from ..ir.subscripts import Index, Lookup, Quotient, Remainder, Subscript
@@ -72,6 +72,9 @@ def tree_sizes(tree: Tree) -> Iterator[Size]:
                 yield form
             case Access(tensor, _):
                 yield from tensor.shape
+            case Opaque(_, operands, _):
+                for tensor in operands:
+                    yield from tensor.shape
             case Reduce(_, indices, _, _) | Arg(_, indices, _, _, _):
                 yield from (index.extent for index in indices)
             case _:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from fractions import Fraction
 
+from ..opaque import Operation
 from .display import Display, Displayed
 from .letters import ACCENTS, GREEK, letter
 from .levels import ATOM, POWER, PRODUCT
@@ -90,6 +91,12 @@ class Terminal(Display):
         if function == "abs":
             return f"|{args[0]}|"
         return f"{name}({', '.join(args)})"
+
+    def form(self, row: Operation) -> str:
+        return row.unicode
+
+    def element(self, whole: str, subs: list[str]) -> str:
+        return f"({whole})[{','.join(subs)}]" if subs else whole
 
     def reduction(self, op: str, below: str) -> str:
         symbol = REDUCTIONS.get(op, op)

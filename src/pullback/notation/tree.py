@@ -59,6 +59,15 @@ class Call(Part):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Operation(Part):
+    """``name(operands)[subs]``, an opaque operation on whole arrays."""
+
+    name: str
+    operands: tuple[Name, ...]
+    subs: tuple[Syntax, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Binder(Part):
     """An index where it is bound, ``name`` or ``name:extent``."""
 
@@ -151,19 +160,20 @@ class Group(Part):
 
 
 Syntax = (
-    Num | Name | Read | Pad | Call | Radix | Bind | Sum | Chain | Neg | Pow
+    Num | Name | Read | Pad | Call | Operation | Radix | Bind | Sum | Chain | Neg | Pow
     | Iverson | Comparison | Logic | Not | Group
 )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Definition(Part):
-    """``name: dtype[left] = body`` (dtype "" if not given)."""
+    """``name: dtype[left] = body`` (dtype "" if not given); ``user`` if somebody wrote it so."""
 
     name: str
     dtype: str
     left: tuple[Binder | Radix, ...]
     body: Syntax
+    user: bool = True
 
     @property
     def binders(self) -> tuple[Binder, ...]:
@@ -202,7 +212,7 @@ Line = Definition | Declaration | SizeNames | Return
 def parts(node: Syntax) -> tuple[Syntax, ...]:
     """The syntax directly inside, extents of binders included."""
     match node:
-        case Read(subs=subs):
+        case Read(subs=subs) | Operation(subs=subs):
             return subs
         case Pad(fill=fill, mode=mode, subs=subs):
             return subs if mode else (fill, *subs)

@@ -18,6 +18,7 @@ from ..ir.expr import (
     Guard,
     Mul,
     Number,
+    Opaque,
     Power,
     Reduce,
     Select,
@@ -28,6 +29,7 @@ from ..ir.interpret import run
 from ..ir.program import Define, Program, Source, reads
 from ..ir.subscripts import Lookup
 from ..ir.walk import Tree, children
+from ..opaque import TABLE
 
 MOST_GATES = 4
 POWERS = {"2": "square", "1/2": "square root", "-1": "divide", "-1/2": "divide by root"}
@@ -162,6 +164,8 @@ def _gate(node: Tree) -> tuple[str, ...]:
             return (NAMES.get(function, function),)
         case Reduce(name, _, _, _):
             return (f"{name} over an index" if name in ("max", "min") else name,)
+        case Opaque(operation, _, _):
+            return (TABLE[operation].spelled,)
         case Arg(name, _, _, _, _):
             return (f"arg {name}",)
         case Select():

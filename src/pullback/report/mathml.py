@@ -25,6 +25,7 @@ from ..ir.expr import (
     Mul,
     Not,
     Number,
+    Opaque,
     Or,
     Power,
     Reduce,
@@ -50,6 +51,9 @@ from ..ir.walk import Tree
 from ..notation.bounds import one_sided
 from ..notation.letters import GREEK, Letter, letter
 from ..notation.spell import show_magnitude, sides
+from ..opaque import TABLE, name_of
+
+_PIECES = re.compile(r"@\w|⁻¹|[|·]|\w+")
 
 # Binding strengths: what stands below its surroundings' strength is put in parentheses.
 SUM, PRODUCT, PREFIX, ATOM = range(4)
@@ -212,8 +216,25 @@ class MathML:
                 return SUM, self._select(cond, then, other)
             case Guard(cond):
                 return ATOM, fenced("[", self.cond(cond), "]")
+            case Opaque():
+                return ATOM, self._opaque(node)
             case _:
                 assert_never(node)
+
+    def _opaque(self, node: Opaque) -> str:
+        """An element of an opaque operation's result, drawn as the operation's row says."""
+        row_ = TABLE[node.operation]
+        names = dict(zip(map(name_of, row_.operands), node.operands, strict=True))
+        drawn: list[str] = []
+        for piece in _PIECES.findall(row_.unicode):
+            if piece == "⁻¹":
+                drawn.append(f"<msup>{drawn.pop()}{row(op('−'), '<mn>1</mn>')}</msup>")
+            elif piece.startswith("@"):
+                drawn.append(self.name(names[piece[1:]]))
+            else:
+                drawn.append(op(piece) if piece in "|·" else f"<mi>{text(piece)}</mi>")
+        below = self._subscripts(node.subs)
+        return f"<msub>{parens(row(*drawn))}{below}</msub>" if below else row(*drawn)
 
     def _subscripts(self, subs: tuple[Subscript, ...]) -> str:
         return row(*commas([self.subscript(sub) for sub in subs])) if subs else ""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import chain
 
-from ..ir.expr import Access, Arg, Divides, Expr, IndexOf, Inside, Reduce, Zero
+from ..ir.expr import Access, Arg, Divides, Expr, IndexOf, Inside, Opaque, Reduce, Zero
 from ..ir.program import Define, Program
 from ..ir.sizes import Size, size
 from ..ir.subscripts import Index, Subscript, at, map_indices
@@ -90,6 +90,8 @@ def _renamed(body: Expr, new: dict[Index, Index]) -> Expr:
         match node:
             case Access(tensor, own):
                 return Access(tensor, tuple(map(moved, own)))
+            case Opaque(operation, operands, own):
+                return Opaque(operation, operands, tuple(map(moved, own)))
             case IndexOf(sub):
                 return IndexOf(moved(sub))
             case Zero(sub):

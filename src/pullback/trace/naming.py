@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from ..ir.expr import Access, Arg, Divides, Expr, IndexOf, Inside, Reduce, Tensor, Zero
+from ..ir.expr import Access, Arg, Divides, Expr, IndexOf, Inside, Opaque, Reduce, Tensor, Zero
 from ..ir.program import Define
 from ..ir.subscripts import Index, Subscript, at, map_indices
 from ..ir.walk import Tree, bottom_up
@@ -127,6 +127,9 @@ def renamed(tree: Tree, indices: Mapping[Index, Index], tensors: Mapping[Tensor,
         match node:
             case Access(tensor, own):
                 return Access(tensors.get(tensor, tensor), tuple(map(moved, own)))
+            case Opaque(operation, operands, own):
+                whole = tuple(tensors.get(t, t) for t in operands)
+                return Opaque(operation, whole, tuple(map(moved, own)))
             case IndexOf(sub):
                 return IndexOf(moved(sub))
             case Zero(sub):

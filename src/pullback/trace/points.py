@@ -26,6 +26,7 @@ from ..ir.expr import (
     Mul,
     Not,
     Number,
+    Opaque,
     Or,
     Power,
     Reduce,
@@ -81,7 +82,7 @@ class Points:
                 return np.where(self.cond(cond), self.expr(then), self.expr(other))
             case Guard(cond):
                 return np.where(self.cond(cond), 1, 0)
-            case Access() | Reduce() | Arg():
+            case Access() | Reduce() | Arg() | Opaque():
                 raise ValueError(f"{node} is in no family of constants")
         assert_never(node)
 

@@ -27,6 +27,7 @@ from ..ir.expr import (
     Mul,
     Not,
     Number,
+    Opaque,
     Or,
     Power,
     Reduce,
@@ -228,6 +229,10 @@ class _Walk:
                 return Select(self.cond(cond), self.expr(then), self.expr(other))
             case Guard(cond):
                 return Guard(self.cond(cond))
+            case Opaque(operation, operands, subs):
+                self.tokens.append(operation)
+                whole = tuple(map(self.read, operands))
+                return Opaque(operation, whole, tuple(map(self.sub, subs)))
         assert_never(node)
 
     def power(self, base: Expr, exponent: Fraction) -> Expr:

@@ -29,6 +29,7 @@ from ...ir.expr import (
     Mul,
     Not,
     Number,
+    Opaque,
     Or,
     Power,
     Reduce,
@@ -52,7 +53,7 @@ from ...ir.subscripts import (
     inside,
 )
 from ...ir.walk import Tree, accesses, free_indices
-from . import functions, padding, products, sharing, taps, views
+from . import functions, matrices, padding, products, sharing, taps, views
 from .arrays import Array, Axes, aligned, broadcast_axes, frame_of, renamed, squeezed, transposed
 from .choices import chosen, either_or
 from .code import (
@@ -159,6 +160,8 @@ class Speller:
                 return self.select(cond, then, other, context)
             case Guard(cond):
                 return self.condition(cond, context)
+            case Opaque():
+                return matrices.spelled(self, expr, context)
 
     def together(self, arrays: Sequence[Array], context: Context) -> list[Array]:
         """The arrays laid out so that they broadcast."""

@@ -18,6 +18,7 @@ from ...ir.expr import (
     Inside,
     Mul,
     Number,
+    Opaque,
     Power,
     Reduce,
     Select,
@@ -156,6 +157,8 @@ class Facts:
                 return max(own, *map(self.wildness, args))
             case Reduce(op, _, _, body):
                 return max(self.wildness(body), op == "prod")
+            case Opaque():
+                return 2
             case Select(_, then, other):
                 return max(self.wildness(then), self.wildness(other))
 

@@ -8,10 +8,11 @@ from dataclasses import replace
 
 from ...calculus.step import Backward
 from ...errors import DerivationError
-from ...ir.expr import Access, Tensor
+from ...ir.expr import Access, Opaque, Tensor
 from ...ir.program import Define, Program, live, reads
 from ...ir.recurrence import groups, is_recurrent
 from ...ir.walk import Tree, children, lookups, subscripts
+from . import matrices
 from .code import tuple_of
 from .expressions import Speller
 from .facts import Facts
@@ -128,9 +129,17 @@ def body(
     statements = without_copies(statements, (*final, *saved))
     counts = _counts(statements)
     previous = ""
+    made: set[Tensor] = set()
     for define in statements:
         before = len(scope.lines)
         target = define.target
+        if target in made:
+            continue
+        other = matrices.partner(define, statements)
+        if other is not None:
+            matrices.pair(speller, define, other)
+            made.add(other.target)
+            continue
         once = counts.get(target) == 1 and target not in saved
         statement(speller, define, final=target in final, once=once)
         text = comment(define) if comments and len(scope.lines) > before else ""
@@ -164,13 +173,15 @@ def without_copies(statements: Sequence[Define], kept: Sequence[Tensor]) -> list
 
 def _counts(statements: Sequence[Define]) -> Counter[Tensor]:
     """How often each tensor is read."""
-    return Counter(access.tensor for define in statements for access in _reads(define.body))
+    return Counter(tensor for define in statements for tensor in _reads(define.body))
 
 
-def _reads(tree: Tree) -> Iterator[Access]:
-    """Every read in an expression, as often as it stands there."""
+def _reads(tree: Tree) -> Iterator[Tensor]:
+    """Every tensor that an expression reads, as often as it stands there."""
     if isinstance(tree, Access):
-        yield tree
+        yield tree.tensor
+    if isinstance(tree, Opaque):
+        yield from tree.operands
     for sub in subscripts(tree):
         for access in lookups(sub):
             yield from _reads(access)

@@ -1,0 +1,199 @@
+"""What the opaque operations are, in plain loops over rows: the interpreter is their oracle.
+
+A matrix is a list of rows of values of an arithmetic. What needs roots or a limit of real numbers
+(Cholesky factors, eigenvalues) is, modulo a prime, some function of the elements.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+from typing import Any
+
+from .arithmetic import Arithmetic, Modular, Value
+
+Matrix = list[list[Value]]
+HALF = Fraction(1, 2)
+SWEEPS = 60
+
+
+def _negative(a: Arithmetic, x: Value) -> Value:
+    return a.mul(-1, x)
+
+
+def _total(a: Arithmetic, values: Sequence[Value]) -> Value:
+    out = a.element(0)
+    for value in values:
+        out = a.add(out, value)
+    return out
+
+
+def _pivot(a: Arithmetic, column: Sequence[Value]) -> int:
+    """The place of the greatest element; modulo a prime, of the first that is not 0."""
+    if isinstance(a, Modular):
+        return next((k for k, x in enumerate(column) if a.compare("!=", x, 0)), 0)
+    best = 0
+    for k, x in enumerate(column):
+        if a.compare("<", abs(column[best]), abs(x)):
+            best = k
+    return best
+
+
+def _eliminated(a: Arithmetic, left: Matrix, right: Matrix) -> tuple[Value, Matrix]:
+    """The determinant of ``left``, and ``left⁻¹·right`` (NaN where there is none)."""
+    n = len(left)
+    rows = [[*x, *y] for x, y in zip(left, right, strict=True)]
+    det = a.element(1)
+    for k in range(n):
+        at = k + _pivot(a, [row[k] for row in rows[k:]])
+        if not a.compare("!=", rows[at][k], 0):
+            return a.element(0), [[a.number(Fraction(0), "nan") for _ in y] for y in right]
+        if at != k:
+            rows[k], rows[at], det = rows[at], rows[k], _negative(a, det)
+        det = a.mul(det, rows[k][k])
+        inverse = a.power(rows[k][k], Fraction(-1))
+        rows[k] = [a.mul(inverse, x) for x in rows[k]]
+        for j in range(n):
+            if j != k:
+                factor = _negative(a, rows[j][k])
+                rows[j] = [
+                    a.add(x, a.mul(factor, y)) for x, y in zip(rows[j], rows[k], strict=True)
+                ]
+    return det, [row[n:] for row in rows]
+
+
+def _identity(a: Arithmetic, n: int) -> Matrix:
+    return [[a.element(int(i == j)) for j in range(n)] for i in range(n)]
+
+
+def _determinant(a: Arithmetic, matrix: Matrix) -> Value:
+    return _eliminated(a, matrix, [[] for _ in matrix])[0]
+
+
+def _cofactors(a: Arithmetic, matrix: Matrix) -> Matrix:
+    """Signed minors, one by one: nothing is divided, singular matrices have them too."""
+    n = range(len(matrix))
+
+    def minor(i: int, j: int) -> Value:
+        inner = [[matrix[r][c] for c in n if c != j] for r in n if r != i]
+        return a.mul((-1) ** (i + j), _determinant(a, inner))
+
+    return [[minor(i, j) for j in n] for i in n]
+
+
+def _cholesky(a: Arithmetic, matrix: Matrix) -> Matrix:
+    """Row by row (Cholesky-Banachiewicz); reads the lower triangle."""
+    n = len(matrix)
+    out = [[a.element(0)] * n for _ in range(n)]
+    for i in range(n):
+        for j in range(i + 1):
+            if isinstance(a, Modular):  # too few numbers have roots there
+                out[i][j] = _some(a, "cholesky", matrix, i, j)
+                continue
+            inner = _total(a, [a.mul(out[i][k], out[j][k]) for k in range(j)])
+            rest = a.add(matrix[i][j], _negative(a, inner))
+            out[i][j] = (
+                a.power(rest, HALF) if i == j else a.mul(rest, a.power(out[j][j], Fraction(-1)))
+            )
+    return out
+
+
+def _some(a: Arithmetic, name: str, matrix: Matrix, *place: int) -> Value:
+    """A value that depends on the lower triangle's elements and on nothing else."""
+    return a.apply(f"{name}{place}", [x for i, row in enumerate(matrix) for x in row[: i + 1]])
+
+
+def _eigen(a: Arithmetic, matrix: Matrix) -> tuple[list[Value], Matrix]:
+    """Eigenvalues in ascending order and eigenvectors in columns, by Jacobi's rotations.
+
+    Reads the lower triangle. The greatest component of every vector is positive.
+    """
+    n = len(matrix)
+    if isinstance(a, Modular):
+        vectors = [[_some(a, "eigenvectors", matrix, i, k) for k in range(n)] for i in range(n)]
+        return [_some(a, "eigenvalues", matrix, k) for k in range(n)], vectors
+    work = [[matrix[max(i, j)][min(i, j)] for j in range(n)] for i in range(n)]
+    vectors = _identity(a, n)
+    for _ in range(SWEEPS):
+        off = [(i, j) for i in range(n) for j in range(i) if not _tiny(work, i, j)]
+        if not off:
+            break
+        for i, j in off:
+            _rotate(a, work, vectors, i, j)
+    order = sorted(range(n), key=lambda k: work[k][k])
+    columns = [_upright([row[k] for row in vectors]) for k in order]
+    return [work[k][k] for k in order], [list(row) for row in zip(*columns, strict=True)]
+
+
+def _tiny(work: Matrix, i: int, j: int) -> bool:
+    """Whether an element no longer changes the diagonal elements beside it."""
+    small = abs(work[i][j])
+    return bool(
+        small == 0
+        or ((work[i][i] + small * small == work[i][i] and work[j][j] + small * small == work[j][j])
+        and abs(work[i][i]) + small == abs(work[i][i])
+        and abs(work[j][j]) + small == abs(work[j][j]))
+    )  # fmt: skip
+
+
+def _rotate(a: Arithmetic, work: Matrix, vectors: Matrix, i: int, j: int) -> None:
+    """Make ``work[i][j]`` zero by a rotation of less than a right angle."""
+    if work[i][j] == 0:
+        return
+    ratio = (work[j][j] - work[i][i]) / (2 * work[i][j])
+    sign = 1 if ratio >= 0 else -1
+    tangent = sign / (abs(ratio) + a.power(1 + ratio * ratio, HALF))
+    cosine = a.power(1 + tangent * tangent, -HALF)
+    sine = tangent * cosine
+    for rows in (work, vectors):
+        for row in rows:
+            row[i], row[j] = cosine * row[i] - sine * row[j], sine * row[i] + cosine * row[j]
+    work[i], work[j] = (
+        [cosine * x - sine * y for x, y in zip(work[i], work[j], strict=True)],
+        [sine * x + cosine * y for x, y in zip(work[i], work[j], strict=True)],
+    )
+
+
+def _upright(column: list[Value]) -> list[Value]:
+    greatest = max(column, key=abs)
+    return [-x for x in column] if greatest < 0 else column
+
+
+def _log_of(a: Arithmetic, det: Value) -> Value:
+    return a.apply("log", [a.apply("abs", [det])])
+
+
+# Each takes the matrices of one place of the batch (a vector as one column).
+VALUES: dict[str, Callable[[Arithmetic, list[Matrix]], Any]] = {
+    "inverse": lambda a, m: _eliminated(a, m[0], _identity(a, len(m[0])))[1],
+    "solve": lambda a, m: [x for (x,) in _eliminated(a, m[0], m[1])[1]],
+    "solve_columns": lambda a, m: _eliminated(a, m[0], m[1])[1],
+    "determinant": lambda a, m: _determinant(a, m[0]),
+    "cofactors": lambda a, m: _cofactors(a, m[0]),
+    "logdet": lambda a, m: _log_of(a, _determinant(a, m[0])),
+    "detsign": lambda a, m: a.apply("sign", [_determinant(a, m[0])]),
+    "cholesky": lambda a, m: _cholesky(a, m[0]),
+    "eigenvalues": lambda a, m: _eigen(a, m[0])[0],
+    "eigenvectors": lambda a, m: _eigen(a, m[0])[1],
+}
+
+
+def opaque(
+    arithmetic: Arithmetic,
+    operation: str,
+    operands: Sequence[tuple[tuple[int, ...], list[Value]]],
+    batch: tuple[int, ...],
+) -> Any:
+    """The result at one place of the batch, as nested lists, from the operands' shapes and
+    elements."""
+    k = 0
+    for n, at in zip(operands[0][0], batch, strict=False):
+        k = k * n + at
+    return VALUES[operation](arithmetic, [_at(*one, len(batch), k) for one in operands])
+
+
+def _at(shape: tuple[int, ...], flat: list[Value], batch: int, k: int) -> Matrix:
+    """The matrix at the batch's k-th place; a vector as one column."""
+    rows, columns = shape[batch], shape[batch + 1] if len(shape) > batch + 1 else 1
+    start = k * rows * columns
+    return [flat[start + i * columns : start + (i + 1) * columns] for i in range(rows)]
