@@ -57,6 +57,7 @@ from ..ir.walk import (
     nodes,
     rebuild,
     substitute,
+    tensors,
 )
 from .guards import negation, tidy
 from .normal import canonical, has_lookup, in_bounds, nonnegative_atom, poly
@@ -340,7 +341,7 @@ def _dtype(body: Expr) -> str:
             return "int"
         case Guard() | Truth():
             return "bool"
-    floats = [a.tensor.dtype for a in accesses(body) if a.tensor.kind == "float"]
+    floats = [t.dtype for t in tensors(body) if t.kind == "float"]
     if floats:
         return max(floats, key=_width)
     return "int" if _is_whole(body) else "float"

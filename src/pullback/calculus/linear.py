@@ -11,7 +11,7 @@ from ..ir.expr import Access, Arg, Expr, Reduce, Tensor
 from ..ir.program import Define, Program
 from ..ir.recurrence import groups, is_recurrent
 from ..ir.subscripts import Index, at
-from ..ir.walk import accesses, substitute, tensors
+from ..ir.walk import substitute, tensors
 from .conventions import checked, chosen
 from .differentiate import Context
 from .flatten import flatten
@@ -163,6 +163,6 @@ def _is_square_factor(atom: Expr, exponent: Fraction, linear: Linear) -> bool:
 def _active(statements: Sequence[Define], wrt: Sequence[Tensor]) -> set[Tensor]:
     active = set(wrt)
     for s in statements:
-        if s.target.kind == "float" and any(a.tensor in active for a in accesses(s.body)):
+        if s.target.kind == "float" and any(t in active for t in tensors(s.body)):
             active.add(s.target)
     return active

@@ -98,9 +98,9 @@ class _Reverse:
         complete."""
         found: dict[Tensor, Tensor] = {}
         for define in self.lin.flat:
-            for access in accesses(define.body):
-                if access.tensor in self.lin.wrt and define.target in self.lin.active:
-                    found.setdefault(access.tensor, define.target)
+            for tensor in tensors(define.body):
+                if tensor in self.lin.wrt and define.target in self.lin.active:
+                    found.setdefault(tensor, define.target)
         return found
 
     def _result(self, cotangents: Sequence[Tensor]) -> Backward:
