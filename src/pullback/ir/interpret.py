@@ -410,6 +410,8 @@ class Scope:
     def opaque(self, node: Opaque) -> Reader:
         """An element of the result, which is computed once for every place of the batch."""
         arrays = [self.whole(tensor) for tensor in node.operands]
+        if any(isinstance(array, _Growing) for array in arrays):
+            raise CheckError("an opaque operation can't be part of a recurrence", where=node.key)
         operands = [(array.shape, array.flat) for array in arrays]
         batch = len(node.operands[0].shape) - 2
         subs = [self.sub(sub) for sub in node.subs]
@@ -555,7 +557,7 @@ class Scope:
                     raise _outside(node, [w(p) for w, _ in axes], shape)
                 k = k * n + at
             if growing and flat[k] is _UNREADY:
-                raise Unready(f"{name} is read before it has a value there")
+                raise Unready(f"{node.tensor.name} is read before it has a value there")
             return flat[k]
 
         return read
