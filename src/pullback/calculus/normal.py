@@ -28,6 +28,7 @@ from ..ir.expr import (
     Expr,
     Guard,
     IndexOf,
+    Inside,
     Mul,
     Number,
     Power,
@@ -455,22 +456,23 @@ def _place(factor: Factor) -> tuple[bool, int, str]:
     return not isinstance(atom, SizeOf), len(free_indices(atom)), atom.key
 
 
-def safe_alone(atom: Expr, exponent: Fraction) -> bool:
-    """Whether a factor may be evaluated where the guards beside it fail."""
+def safe_alone(atom: Expr, exponent: Fraction, held: Sequence[Cond] = ()) -> bool:
+    """Whether a factor may be evaluated where the guards beside it fail, all but those ``held``."""
     match atom:
         case SizeOf() | Number() | IndexOf():
             return True
         case Access() if exponent > 0:
-            return in_bounds(atom)
+            return in_bounds(atom, held)
         case _:
             return False
 
 
-def in_bounds(node: Tree) -> bool:
-    """Whether every read in here is proved to be inside its array, whatever guards stand around."""
+def in_bounds(node: Tree, held: Sequence[Cond] = ()) -> bool:
+    """Whether every read in here is proved to be inside its array where ``held`` hold, whatever
+    other guards stand around."""
     names = positive_names(free_indices(node))
     return all(
-        inside(sub, extent, names)
+        inside(sub, extent, names) or Inside(sub, extent) in held
         for access in accesses(node)
         for sub, extent in zip(access.subs, access.tensor.shape, strict=True)
         if not isinstance(sub.atom, Lookup)
@@ -485,8 +487,8 @@ def components_of(value: Term) -> tuple[Part, list[Component]]:
     """What is free of the bound indices, and the connected groups of bound indices with what they
     hold.
 
-    A factor that is free of them but that a guard under a sum may protect (it could be read outside
-    its array, or divide by 0, where the guard fails everywhere) stays under that sum.
+    A factor that a guard of another group may protect (it could be read outside its array, or
+    divide by 0, where that guard fails everywhere) stays in one group with it.
     """
     if not value.bound:
         return (value.guards, value.factors), []
@@ -529,15 +531,35 @@ def _sheltered(
 ) -> tuple[Sequence[Factor], list[_Group]]:
     """The factors that may stand outside the sums, and the sums with the others in them."""
     guarded = [g for g in parts if g[1]]
-    exposed = [f for f in factors if not safe_alone(*f)] if guarded else []
-    if not exposed:
+    exposed = [f for f in factors if is_exposed(f)] if guarded else []
+    needy = [
+        g
+        for g in parts
+        if any(h is not g for h in guarded) and any(is_exposed(f, g[1]) for f in g[2])
+    ]
+    if not exposed and not needy:
         return factors, parts
     one: _Group = ([], [], list(exposed))  # which of the sums protects them isn't known
-    for group in guarded:
+    joined = [g for g in parts if g in guarded or g in needy]
+    for group in joined:
         one[0].extend(group[0])
         one[1].extend(group[1])
         one[2].extend(group[2])
-    return [f for f in factors if f not in exposed], [*(g for g in parts if not g[1]), one]
+    return [f for f in factors if f not in exposed], [*(g for g in parts if g not in joined), one]
+
+
+def is_exposed(factor: Factor, held: Sequence[Cond] = ()) -> bool:
+    """Whether a factor has to stay under the guards of its term, those that are ``held`` apart."""
+    match factor:
+        case Reduce("sum", _, (), Mul(parts)), 1:
+            own = (*held, *(p.cond for p in parts if isinstance(p, Guard)))
+            return any(is_exposed((part, UNIT.coef), own) for part in parts)
+        case Reduce("sum", _, (), part), 1:
+            return is_exposed((part, UNIT.coef), held)
+        case Guard(), _:
+            return False
+        case atom, exponent:
+            return not safe_alone(atom, exponent, held)
 
 
 def has_lookup(sub: Subscript) -> bool:

@@ -36,7 +36,9 @@ from .normal import (
     collect,
     components_of,
     free_of,
+    in_bounds,
     indices_in,
+    is_exposed,
     poly,
     replaced,
     safe_alone,
@@ -365,7 +367,7 @@ def _product_of(shared: Term, inner: Expr) -> Expr:
 def _common(value: Poly, finite: Finite) -> tuple[Term | None, Poly]:
     """What all terms share outside their sums, and the terms without it."""
     outers = [components_of(t)[0] for t in value]
-    guards = [c for c in outers[0][0] if all(c in o[0] for o in outers[1:])]
+    guards = _shared_guards([o[0] for o in outers], value)
     factors: list[Factor] = []
     for atom, _ in outers[0][1]:
         exponents = [dict(o[1]).get(atom, Fraction(0)) for o in outers]
@@ -392,6 +394,14 @@ def _common(value: Poly, finite: Finite) -> tuple[Term | None, Poly]:
     if len(rest) != len(value):
         return None, value
     return shared, rest
+
+
+def _shared_guards(outers: Sequence[Sequence[Cond]], terms: Sequence[Term]) -> list[Cond]:
+    """The guards of all terms, less those that read where only some term's own guards allow it."""
+    shared = [c for c in outers[0] if all(c in o for o in outers[1:])]
+    if all(c in shared for t in terms for c in t.guards):
+        return shared
+    return [c for c in shared if in_bounds(c, [other for other in shared if other is not c])]
 
 
 def _may_leave(
@@ -487,7 +497,7 @@ def _best_group(value: Sequence[Term], finite: Finite) -> list[Term] | None:
     for atom, terms in holders.items():
         if not 2 <= len(terms) < len(value):
             continue
-        shared = [c for c in terms[0].guards if all(c in t.guards for t in terms)]
+        shared = _shared_guards([t.guards for t in terms], terms)
         if not any(c is atom for c in shared) and not _leaves(atom, terms, shared, finite):
             continue
         scope = dict.fromkeys(i for t in terms for i in free_of(t))
@@ -506,6 +516,9 @@ def _leaves(key: Tree, terms: Sequence[Term], shared: Sequence[Cond], finite: Fi
 
 
 # Nested sums.
+
+# A sum to take first, what is left to sum over, and what of the guards and factors is left.
+_Split = tuple[Component, tuple[Index, ...], tuple[Cond, ...], tuple[Factor, ...]]
 
 
 def nested(value: Term) -> Expr:
@@ -533,44 +546,67 @@ def _nested_sum(component: Component) -> Expr:
 
 def _inner_sum(
     bound: Sequence[Index], guards: Sequence[Cond], factors: Sequence[Factor]
-) -> tuple[Component, tuple[Index, ...], tuple[Cond, ...], tuple[Factor, ...]] | None:
+) -> _Split | None:
     """A group of indices that is better summed first, because what holds it lacks some other
     index."""
-    everything = dict.fromkeys(
-        i for part in (*guards, *(a for a, _ in factors)) for i in free_indices(part)
-    )
-    best: tuple[float, str, Index] | None = None
+    everything = _indices_of(guards, factors)
+    ranked: list[tuple[float, str, Index]] = []
     for index in bound:
-        holding = dict.fromkeys(
-            i
-            for part in (*guards, *(a for a, _ in factors))
-            if index in free_indices(part)
-            for i in free_indices(part)
-        )
-        if len(holding) < len(everything):
-            rank = (volume(holding), index.name, index)
-            if best is None or rank[:2] < best[:2]:
-                best = rank
-    if best is None:
-        return None
-    index = best[2]
-    in_guards = tuple(c for c in guards if index in free_indices(c))
-    in_factors = tuple(f for f in factors if index in free_indices(f[0]))
+        held = _indices_of(*_holding(index, guards, factors))
+        if len(held) < len(everything):
+            ranked.append((volume(held), index.name, index))
+    splits = [_split(rank[2], bound, guards, factors) for rank in sorted(ranked, key=_first_two)]
+    possible = [split for split in splits if split[1]]
+    for split in possible:
+        if not split[0][1] or not any(is_exposed(f, split[2]) for f in split[3]):
+            return split
+    sheltered = [_sheltering(split) for split in possible]
+    smaller = [s for s in sheltered if len(_indices_of(*s[0][1:])) < len(everything)]
+    return min(smaller, key=_work, default=None)
+
+
+def _sheltering(split: _Split) -> _Split:
+    """The split with what the inner guards may protect inside, too."""
+    (first, in_guards, in_factors), later, out_guards, out_factors = split
+    exposed = tuple(f for f in out_factors if is_exposed(f, out_guards))
+    rest = tuple(f for f in out_factors if f not in exposed)
+    return (first, in_guards, (*in_factors, *exposed)), later, out_guards, rest
+
+
+def _work(split: _Split) -> float:
+    """The points that the inner and the outer sum run over."""
+    (first, in_guards, in_factors), _, out_guards, out_factors = split
+    inside = _indices_of(in_guards, in_factors)
+    left = {i: None for i in inside if i not in first}
+    return volume(inside) + volume({**left, **_indices_of(out_guards, out_factors)})
+
+
+def _first_two(rank: tuple[float, str, Index]) -> tuple[float, str]:
+    return rank[:2]
+
+
+def _indices_of(guards: Iterable[Cond], factors: Iterable[Factor]) -> dict[Index, None]:
+    parts = (*guards, *(a for a, _ in factors))
+    return dict.fromkeys(i for part in parts for i in free_indices(part))
+
+
+def _holding(
+    index: Index, guards: Sequence[Cond], factors: Sequence[Factor]
+) -> tuple[tuple[Cond, ...], tuple[Factor, ...]]:
+    return (
+        tuple(c for c in guards if index in free_indices(c)),
+        tuple(f for f in factors if index in free_indices(f[0])),
+    )
+
+
+def _split(
+    index: Index, bound: Sequence[Index], guards: Sequence[Cond], factors: Sequence[Factor]
+) -> _Split:
+    """The sum over ``index`` and what only it holds, and the rest."""
+    in_guards, in_factors = _holding(index, guards, factors)
     out_guards = tuple(c for c in guards if c not in in_guards)
     out_factors = tuple(f for f in factors if f not in in_factors)
-    outside = {
-        i for part in (*out_guards, *(a for a, _ in out_factors)) for i in free_indices(part)
-    }
-    first = tuple(
-        i
-        for i in bound
-        if i is index
-        or (
-            i not in outside
-            and any(i in free_indices(p) for p in (*in_guards, *(a for a, _ in in_factors)))
-        )
-    )
+    inside, outside = _indices_of(in_guards, in_factors), _indices_of(out_guards, out_factors)
+    first = tuple(i for i in bound if i is index or (i in inside and i not in outside))
     later = tuple(i for i in bound if i not in first)
-    if not later:
-        return None
     return (first, in_guards, in_factors), later, out_guards, out_factors
