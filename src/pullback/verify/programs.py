@@ -109,17 +109,18 @@ class _Checks:
 
     def source(self) -> list[Comparison]:
         """What the generated NumPy source computes, against the statements it was spelled from."""
-        tallies = {
-            t.name: Tally(f"source of the gradient of {of.name}", "the statements")
-            for of, t in zip(self.backward.wrt, self.backward.gradients, strict=True)
-        }
+        pairs = zip(self.backward.wrt, self.backward.gradients, strict=True)
+        told = {t.name: f"source of {t.name}" for t in self.outputs}
+        told |= {t.name: f"source of the gradient of {of.name}" for of, t in pairs}
+        tallies = {name: Tally(what, "the statements") for name, what in told.items()}
         try:
             made = Source(self.backward)
             for sample, _, _, name in self.decimal:
                 if sample.loose or any(style in name for style in KINKS):
                     continue  # rounding moves a kink
-                for key, array in made.gradients(sample).items():
-                    tallies[key].arrays(sample.arrays[key], array)
+                values = made.values(sample)
+                for key, tally in tallies.items():
+                    tally.arrays(sample.arrays[key], values[key])
         except Exception as error:
             what = f"{type(error).__name__}: {error}"
             return [Comparison("generated source", "the statements", False, note=what)]

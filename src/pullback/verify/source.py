@@ -28,17 +28,20 @@ class Source:
         parameters = inspect.signature(self.module.forward).parameters.values()
         self.keywords = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY]
 
-    def gradients(self, sample: Sample) -> dict[str, Array]:
-        """The gradients at a sample, by name, computed in float64."""
+    def values(self, sample: Sample) -> dict[str, Array]:
+        """The outputs and the gradients at a sample, by name, computed in float64."""
         inputs = [_float64(t, sample.arrays) for t in self.backward.program.inputs]
         sizes = {name: sample.sizes[name] for name in self.keywords}
         with np.errstate(all="ignore"), warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            _, cache = self.module.forward(*inputs, **sizes)
+            out, cache = self.module.forward(*inputs, **sizes)
             seeds = [_float64(t, sample.arrays) for t in self.backward.cotangents]
             found = self.module.backward(seeds[0] if len(seeds) == 1 else tuple(seeds), cache)
-        several = found if isinstance(found, tuple) else (found,)
-        pairs = zip(self.backward.gradients, several, strict=True)
+        several = [
+            x for side in (out, found) for x in (side if isinstance(side, tuple) else (side,))
+        ]
+        targets = (*self.backward.program.outputs, *self.backward.gradients)
+        pairs = zip(targets, several, strict=True)
         return {t.name: _exact(np.asarray(value), sample) for t, value in pairs}
 
 
