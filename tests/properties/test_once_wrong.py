@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
+import pullback
 from pullback.calculus.reverse import reverse
 from pullback.ir.expr import Access, Reduce, Tensor, Zero
 from pullback.ir.program import Define, Program
@@ -36,6 +38,25 @@ ONCE_WRONG = {
     "a condition under its own guard": (
         "T[i] = sigmoid(X[i])\nY[i] = X[i]*[0 < where(T[i] < W[i], 1, W[i])]*T[i]"
     ),
+    "a place looked up at another place": (
+        "X[N,N]\nidx: int[N]\nZ[i:N,j] = min(k) X[k,j]\nY[n] = Z[n,idx[n]]"
+    ),
+    "two guards and a division": (
+        "idx: int[K]\nX[K,K]\nY[i,j:K] = sqrt(sum(k:K) X[i,idx[K-1-k]]**2)"
+    ),
+    "a guard that reads in front of the guards that allow it": (
+        "X[N,M]\nT[i:N] = sin(W[i])\nU[i:N] = exp(W[i])\nZ[i] = minimum(T[i], U[i])\n"
+        "Y[i:N] = where(i < M, X[i//2,i], 0.5)*[T[i] < U[i]]\n"
+        "L[] = where(V[] < 0, pad(Y,0)[0], V[])\nreturn Y, L"
+    ),
+    "two axes outside at once": "X[M,M]\nY[i:N] = where(3*i+2 < M, X[M-3-3*i,3*i+2], 1)",
+    "a step that may be 0": "size N\nsize M\nX[M*N+N+1]\nY[i:M] = X[N*i]",
+    "a slice that ends before 0": (
+        "X[N]\nmask: bool[3*N]\nY[i:N] = where(0 <= i-1 < 3*N and mask[i-1], pad(X,0)[i+1], 0)"
+    ),
+    "reads at the places of a scatter": (
+        "X[N,N]\nT[i:N] = exp(W[i])\nY[i:N] = sum(j) [2*j = i+1]*T[i]*X[i,j]"
+    ),
 }
 
 
@@ -53,3 +74,17 @@ def test_a_product_over_a_domain_that_never_holds() -> None:
     program = Program((x,), (Define(y, (), never),), (y,))
     check(program, 0)
     assert len(reverse(program).gradients) == 1
+
+
+ABSENT = {
+    "in a sum of its own": "y[] = sum(i,j,k) C[i]*[0 < A[j]]/B[k]",
+    "in the outer of two sums": "y[] = sum(i,j,k) C[i]*[0 < A[j]]*[B[k] < 2]/B[j]/B[k]",
+    "outside all sums": "y[] = sum(i,j) C[i]*[0 < A[j]]/B[i]",
+}
+
+
+@pytest.mark.parametrize("text", ABSENT.values(), ids=ABSENT)
+def test_what_a_guard_that_holds_nowhere_protects_is_absent(text: str) -> None:
+    given = {"A": -np.ones(2), "B": np.zeros(2), "C": np.ones(2)}
+    for name in given:
+        assert pullback.grad(pullback.define(text), name)(**given).tolist() == [0.0, 0.0]

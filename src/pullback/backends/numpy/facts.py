@@ -76,7 +76,7 @@ class Facts:
     )  # see :meth:`wildness`; 0 for those not in here
     above: set[Tensor] = field(default_factory=set)  # greater than 0 everywhere
     below: dict[Tensor, Size] = field(default_factory=dict)
-    reached: dict[Size, None] = field(default_factory=dict)  # first places of reads: not below 0
+    reached: dict[Size, None] = field(default_factory=dict)  # extents, first places of reads: >= 0
 
     def learn(self, statements: Iterable[Define]) -> None:
         """Takes in what statements imply."""
@@ -92,7 +92,9 @@ class Facts:
             for node in nodes(define.body):
                 if isinstance(node, Inside) and isinstance(node.sub.atom, Lookup):
                     self.doubted.add((node.sub.atom.access.tensor, node.extent))
+            self.reached.update(dict.fromkeys(define.target.shape))
             for access in accesses(define.body):
+                self.reached.update(dict.fromkeys(access.tensor.shape))
                 for sub, extent in zip(access.subs, access.tensor.shape, strict=True):
                     if isinstance(sub.atom, Lookup):
                         self.read.add((sub.atom.access.tensor, extent))

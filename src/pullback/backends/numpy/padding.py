@@ -108,7 +108,7 @@ def padded_select(speller: Speller, expr: Select) -> Access | None:
         return None
     fill = {"": str(float(expr.other.value)), "inf": "np.inf", "-inf": "-np.inf", "nan": "np.nan"}
     found = padded(speller, expr.then, conds, fill[expr.other.special].removesuffix(".0"))
-    if found is None or set(found[1]) != set(conds):
+    if found is None or set(found[1]) != set(conds) or not in_bounds(found[0]):
         speller.scope.restore(before)
         return None
     return found[0]

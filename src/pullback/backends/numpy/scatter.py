@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from ...ir.expr import (
@@ -22,7 +22,16 @@ from ...ir.expr import (
 from ...ir.program import Define
 from ...ir.sizes import Size, size
 from ...ir.subscripts import Index, Quotient, Subscript, at, constant, indices_of, reduced
-from ...ir.walk import accesses, bound_indices, free_indices, fresh, nodes, substitute, tensors
+from ...ir.walk import (
+    Tree,
+    accesses,
+    bound_indices,
+    free_indices,
+    fresh,
+    nodes,
+    substitute,
+    tensors,
+)
 from . import padding, views
 from .arrays import Array, aligned
 from .assign import assign
@@ -129,15 +138,26 @@ def _spread(term: Expr, indices: Sequence[Index]) -> Spread | None:
     if not solved or any(i in solved for sub in solved.values() for i in indices_of(sub)):
         return None  # a place that is looked up at another place is none of its own
     left = conds
-    if all(padding.in_bounds(access) for factor in others for access in accesses(factor)):
-        left = [c for c in conds if not (isinstance(c, Inside) and c.sub in solved.values())]
+    places = [Inside(value, index.extent) for index, value in solved.items()]
+    moved = [substitute(f, solved) for f in others]
+    if _all_inside(others):
+        left = [c for c in conds if c not in places]
+    asked = [substitute(c, solved) for c in left]
+    pairs = zip((*moved, *asked), (*others, *left), strict=True)
+    if not _all_inside([there for there, here in pairs if there is not here]):
+        left = list(dict.fromkeys([*places, *left]))  # the places outside the target count
     return Spread(
         bound,
         tuple(i.extent for i in indices),
         tuple(subs),
         tuple(substitute(c, solved) for c in left),  # type: ignore[misc]
-        tuple(substitute(f, solved) for f in others),  # type: ignore[misc]
+        tuple(moved),  # type: ignore[arg-type]
     )
+
+
+def _all_inside(factors: Iterable[Tree]) -> bool:
+    """Whether everything that is read is in bounds, whatever conditions stand around."""
+    return all(padding.in_bounds(access) for factor in factors for access in accesses(factor))
 
 
 def _merged(expr: Reduce, indices: Sequence[Index]) -> Reduce:

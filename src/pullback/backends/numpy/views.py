@@ -48,9 +48,9 @@ def read(speller: Speller, access: Access, context: Context) -> Array | None:
             return None
     source = Source(held.code, access.tensor.shape, subs, held.view)
     source = merged(speller.scope, _repeated(speller.scope, source))
-    if all(_is_affine(sub) and len(sub.terms) < 2 for sub in source.subs):
+    if all(_is_slice(sub) for sub in source.subs):
         return _diagonals(_sliced(speller.scope, source, access.tensor.dtype))
-    if all(_is_affine(sub) for sub in source.subs):
+    if all(_is_affine(sub) and (len(sub.terms) > 1 or _is_slice(sub)) for sub in source.subs):
         split = _split(speller.scope, source)
         if split is not None:
             return _diagonals(_sliced(speller.scope, split, access.tensor.dtype))
@@ -65,9 +65,7 @@ def place(speller: Speller, access: Access) -> Array:
     subs = tuple(reduced(sub, ()) for sub in access.subs)
     source = Source(speller.scope.read(access.tensor), access.tensor.shape, subs)
     distinct = [i for sub in subs for i in indices_of(sub)]
-    if len(set(distinct)) == len(distinct) and all(
-        _is_affine(sub) and len(sub.terms) < 2 for sub in subs
-    ):
+    if len(set(distinct)) == len(distinct) and all(_is_slice(sub) for sub in subs):
         array = _sliced(speller.scope, source, access.tensor.dtype)
         if str(array.code).isidentifier():
             array = array.with_code(item(array.code, ["..."]))
@@ -77,6 +75,15 @@ def place(speller: Speller, access: Access) -> Array:
 
 def _is_affine(sub: Subscript) -> bool:
     return all(isinstance(atom, Index) for atom, _ in sub.terms)
+
+
+def _is_slice(sub: Subscript) -> bool:
+    """Whether it is one place, or one index with a step that can't be 0."""
+    return _is_affine(sub) and len(sub.terms) < 2 and all(_is_step(n) for _, n in sub.terms)
+
+
+def _is_step(n: Size) -> bool:
+    return n.at_least(1) or (-n).at_least(1)
 
 
 # one axis read at i // d: repeated elements
@@ -252,11 +259,18 @@ def slice_text(
     stop = start + step * count
     spelled = [
         _place(scope, start, extent) if start.terms else "",
-        "" if _reaches(stop, step, extent) else _place(scope, stop, extent),
+        "" if _reaches(stop, step, extent) else _end(scope, stop, extent),
     ]
     if step.literal != 1:
         spelled.append(str(scope.size(step)))
     return ":".join(spelled), False
+
+
+def _end(scope: Scope, stop: Size, extent: Size) -> str:
+    """Where a slice ends; at 0 if there is nothing to take (below 0 NumPy counts from behind)."""
+    text = _place(scope, stop, extent)
+    known = text.startswith("-") or scope.facts.at_least_zero(stop)
+    return text if known else f"max(0, {text})"
 
 
 def _reaches(stop: Size, step: Size, extent: Size) -> bool:
@@ -300,7 +314,7 @@ def _windows(scope: Scope, source: Source, dtype: str) -> Array | None:
         (index, step), (tap, spread) = found
         backwards = not spread.at_least(1)
         width = (-spread if backwards else spread) * (tap.extent - 1) + 1
-        if not width.at_least(1):
+        if not _is_step(spread) or not width.at_least(1):
             return None
         start = sub.const + (spread * (tap.extent - 1) if backwards else 0)
         first.append(Subscript(((index, step),), start))
