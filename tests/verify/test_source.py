@@ -15,11 +15,12 @@ BACKWARD = "Y[n,m] = sum(d) tanh(X[n,d])*W[d,m]"
 def test_source_that_is_right_passes():
     report = check_backward_program(reverse(parse(BACKWARD)))
     found = [c for c in report.comparisons if c.what.startswith("source")]
-    assert len(found) == 2 and all(c.passed and c.elements for c in found)
+    assert len(found) == 3 and all(c.passed and c.elements for c in found)
 
 
 @pytest.mark.parametrize(
-    ("line", "wrong"), [("def backward", "def backwards"), ("@ W.T", "@ -W.T"), ("W.T", "W")]
+    ("line", "wrong"),
+    [("def backward", "def backwards"), ("@ W.T", "@ -W.T"), ("W.T", "W"), ("@ W", "@ -W")],
 )
 def test_source_that_is_wrong_fails(monkeypatch, line, wrong):
     spelled = source.spell_pair
