@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pullback.calculus.eliminate import eliminate, sift, undivided
+from pullback import derive
+from pullback.calculus.eliminate import cancel, eliminate, sift, undivided
 from pullback.calculus.normal import free_of, indices_in, term
 from pullback.calculus.reverse import reverse
-from pullback.ir.expr import ZERO, Compare, Divides, Inside, Tensor, Zero
+from pullback.ir.expr import ZERO, Access, Compare, Divides, Inside, Tensor, Zero
 from pullback.ir.interpret import Array, evaluate, place, run
 from pullback.ir.program import Program
 from pullback.ir.sizes import size
@@ -265,3 +267,24 @@ def test_a_condition_on_data_holds_nowhere_outside_the_range(label):
     given = {"a": [1.0, 2.0], "V": [3.0, 4.0], "y": [0, label], "dY": [1.0, 1.0]}
     found = run(program, given)
     assert found["da"].flat == [3.0, 0.0] and found["dV"].flat == [1.0, 0.0]
+
+
+def test_a_factor_and_its_inverse_cancel_under_an_equality_that_stays() -> None:
+    equal = Zero(LOOKUP - at(R))
+    both = term(1, (), [equal], [(read(X, R), 1), (Access(X, (LOOKUP,)), -1), (read(X, I), 2)])
+    assert cancel(both) is term(1, (), [equal], [(read(X, I), 2)])
+    for value in (
+        term(1, (), [equal], [(read(X, R), 1), (Access(X, (LOOKUP,)), 1)]),  # nothing would go
+        term(1, (), [equal], [(read(X, I), 1), (Access(X, (LOOKUP,)), -1)]),  # elsewhere
+        term(1, (), [Zero(at(R) * 2 - at(I))], [(read(X, R), 1), (read(X, I), -1)]),  # no unit
+        term(1, (), [Inside(at(R) - 1, N)], [(read(X, R), 1), (read(X, I), -1)]),  # no equality
+    ):
+        assert cancel(value) is value
+
+
+def test_the_gradient_of_a_picked_log_probability_is_finite_where_the_probability_is_zero() -> None:
+    derivation = derive("P[n,c] = exp(S[n,c])/sum(k) exp(S[n,k])\nL[] = -mean(n) log(P[n,y[n]])")
+    forward, backward = derivation.compile()
+    with np.errstate(divide="ignore"):
+        _, cache = forward(np.array([[0.0, -800.0]]), np.array([1]))
+    assert np.array_equal(backward(1.0, cache), [[1.0, -1.0]])

@@ -15,6 +15,7 @@ rewriting is the statement of one equation about integers:
 from __future__ import annotations
 
 from collections.abc import Sequence
+from fractions import Fraction
 
 from ..ir.expr import Cond, Divides, Expr, Inside, Zero
 from ..ir.sizes import Size, size
@@ -43,6 +44,38 @@ def sift(value: Term) -> Term | None:
 def eliminate(value: Term) -> Term | None:
     """Every equality that determines a bound index is eliminated; None if the term vanishes."""
     return _run(value, plain=False)
+
+
+def cancel(value: Term) -> Term | None:
+    """Where an equality stays, ``[i = e]``, a factor at i and its inverse at e cancel:
+    ``f[i]·f[e]^-1·[i = e] = [i = e]``."""
+    for cond in value.guards:
+        if not isinstance(cond, Zero):
+            continue
+        for index, n in cond.sub.terms:
+            if isinstance(index, Index) and abs(n.literal or 0) == 1:
+                solved = (cond.sub - at(index) * n) * (-(n.literal or 1))
+                met = _met(value, index, solved)
+                if met is not value:
+                    return met
+    return value
+
+
+def _met(value: Term, index: Index, solved: Subscript) -> Term | None:
+    """The term with those factors put at ``solved`` whose exponents then go down."""
+    if index in indices_of(solved):
+        return value
+    there: dict[Expr, list[tuple[Expr, Fraction]]] = {}
+    for atom, exponent in value.factors:
+        there.setdefault(substitute(atom, {index: solved}), []).append((atom, exponent))  # type: ignore[arg-type]
+    factors = []
+    for place, group in there.items():
+        total = sum((e for _, e in group), Fraction(0))
+        less = abs(total) < sum(abs(e) for _, e in group)
+        factors += [(place, total)] if less else group
+    if len(factors) == len(value.factors):
+        return value
+    return term(value.coef, value.bound, value.guards, factors)
 
 
 def _run(value: Term | None, plain: bool) -> Term | None:

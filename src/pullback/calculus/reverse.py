@@ -21,7 +21,7 @@ from ..ir.walk import accesses, free_indices, nodes, tensors
 from .cost import expression_cost
 from .definitions import Definitions
 from .differentiate import Occurrence, adjoint_terms, occurrences, sifted_terms
-from .eliminate import eliminate, sift
+from .eliminate import cancel, eliminate, sift
 from .introduce import ratio_to_sum, reads_of, worth_a_name
 from .linear import Linear
 from .match import Pattern
@@ -142,7 +142,7 @@ class _Reverse:
         self.adjoint[t] = target
         eliminated = collect(map(eliminate, collect(sifted)))
         mark = len(self.defs.found)
-        value = self.defs.base(eliminated)
+        value = collect(map(cancel, self.defs.base(eliminated)))
         facts = self.defs.found[mark:]
         found = [] if define is None else occurrences(define, lin.context(define))
         named = wanted or self._is_border(t, value, define, found)
