@@ -13,6 +13,7 @@ from fractions import Fraction
 
 from ..ir.expr import Access, Apply, Expr, SizeOf, Tensor
 from ..ir.program import Define
+from ..ir.recurrence import groups, offsets
 from ..ir.subscripts import Index
 from ..ir.walk import free_indices, substitute
 from .match import Pattern, places
@@ -55,15 +56,20 @@ class Definitions:
         self._terms: dict[Tensor, Poly] = {}
         self._signs: dict[Tensor, bool] = {}
         self.found: list[tuple[Term, Poly]] = []
-        for statement in statements:
-            self.learn(statement)
+        for group in groups(statements):
+            steps = {s.target for s, _, ahead in offsets(group) if ahead != 0}
+            for statement in group:
+                self.learn(statement, statement.target in steps)
 
-    def learn(self, statement: Define) -> None:
-        """Add a statement's definition."""
+    def learn(self, statement: Define, steps: bool = False) -> None:
+        """Add a statement's definition; what ``steps`` from one place to the next isn't spelled
+        out."""
         self.order[statement.target] = len(self.order)
         if statement.target.kind != "float":
             return
         terms = self._terms[statement.target] = poly(statement.body)
+        if steps:
+            return
         if len(terms) == 1:
             only = terms[0]
             if only.bound:

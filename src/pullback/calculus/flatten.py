@@ -34,7 +34,8 @@ from ..ir.expr import (
     Tensor,
     Truth,
 )
-from ..ir.program import Define, Program, Source
+from ..ir.program import Define, Program, Source, reads
+from ..ir.recurrence import in_order, recurrent
 from ..ir.sizes import Size
 from ..ir.subscripts import (
     Index,
@@ -79,14 +80,14 @@ class _Flattener:
         self.source = Source()
         self.guards: tuple[Cond, ...] = ()
         self.indices: tuple[Index, ...] = ()
+        self.recurrent = recurrent(program.statements)
 
     def run(self) -> Program:
         for statement in self.program.statements:
             self.source = statement.source
             self._statement(statement)
-        return Program(
-            self.program.inputs, tuple(self.statements), self.program.outputs, self.program.sizes
-        )
+        statements = tuple(in_order(self.statements))
+        return Program(self.program.inputs, statements, self.program.outputs, self.program.sizes)
 
     def _statement(self, statement: Define) -> None:
         body = split_digits(self._read(statement.body), statement.indices)
@@ -100,6 +101,8 @@ class _Flattener:
             moved = dict(zip(indices_in(known), map(at, made.indices), strict=True))
             made = replace(made, body=substitute(known, moved))  # type: ignore[arg-type]
         self.statements.append(made)
+        if made.target in reads(made):
+            return
         if is_view(made) or (made.target.kind == "bool" and not made.user):
             self.views[made.target] = made
 
@@ -282,10 +285,10 @@ class _Flattener:
         free = free_indices(body)
         order = list(self.indices)
         if not set(free) <= set(order):
-            reads = [
-                [i for s in a.subs for i in indices_of(s) if i in free] for a in accesses(body)
-            ]
-            order = [*max(reads, key=len, default=[]), *order]
+            read = [[i for s in a.subs for i in indices_of(s) if i in free] for a in accesses(body)]
+            order = [*max(read, key=len, default=[]), *order]
+        if self.recurrent:  # all values of a recurrence have its steps on their first axis
+            order = [*self.indices[:1], *order]
         rank = {index: k for k, index in reversed(list(enumerate(order)))}
         return tuple(sorted(free, key=lambda i: rank.get(i, len(order))))
 

@@ -47,8 +47,22 @@ def _tidy_node(node: Tree) -> Tree:
             return Inside(reduced(sub), extent)
         case Divides(divisor, sub):
             return Divides(divisor, reduced(sub))
+        case Not(Inside(sub, extent)):
+            return _only_place(sub, extent) or node
         case _:
             return node
+
+
+def _only_place(sub: Subscript, extent: Size) -> Cond | None:
+    """``[not 1 <= t]`` as ``[t = 0]``: the one place outside a range, None where there are more."""
+    low, high = bounds(sub)
+    if low is None or high is None:
+        return None
+    if low.literal == -1 and (extent - 1 - high).at_least(0):
+        return Zero(reduced(sub + 1))
+    if low.at_least(0) and (high - extent).literal == 0:
+        return Zero(reduced(sub - extent))
+    return None
 
 
 def positive_names(indices: Iterable[Index]) -> tuple[str, ...]:
@@ -216,5 +230,33 @@ def _weaker(cond: Cond, held: Mapping[Cond, None]) -> bool:
             )
         case Compare("!=", left, right):
             return Compare("<", left, right) in held or Compare("<", right, left) in held
+        case Inside():
+            return any(isinstance(c, Inside) and _narrower(c, cond) for c in held)
         case _:
             return False
+
+
+def _narrower(one: Inside, other: Inside) -> bool:
+    """Whether a range implies another one of the same subscript, shifted; of two that say the same
+    the one of the simpler extent does."""
+    if one is other or not _within(one, other):
+        return False
+    return not _within(other, one) or _simpler(one) < _simpler(other)
+
+
+def _within(one: Inside, other: Inside) -> bool:
+    """Whether ``other`` follows from ``one``."""
+    ahead = other.sub - one.sub
+    if ahead.terms:
+        return False
+    low, _ = bounds(other.sub)
+    if not (ahead.const.at_least(0) or (low is not None and low.at_least(0))):
+        return False
+    _, high = bounds(other.sub)
+    return (other.extent - one.extent - ahead.const).at_least(0) or (
+        high is not None and (other.extent - 1 - high).at_least(0)
+    )
+
+
+def _simpler(cond: Inside) -> tuple[int, str]:
+    return len(cond.extent.terms), cond.key

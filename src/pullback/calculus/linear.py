@@ -9,7 +9,7 @@ from fractions import Fraction
 from ..errors import DerivationError
 from ..ir.expr import Access, Arg, Expr, Reduce, Tensor
 from ..ir.program import Define, Program
-from ..ir.recurrence import groups, is_recurrent
+from ..ir.recurrence import groups
 from ..ir.subscripts import Index, at
 from ..ir.walk import substitute, tensors
 from .conventions import checked, chosen
@@ -37,8 +37,6 @@ class Linear:
                     found=f"{tensor.name} of dtype {tensor.dtype}",
                 )
         self.conventions = checked(conventions)
-        if any(map(is_recurrent, groups(program.statements))):
-            raise DerivationError("a recurrence can't be differentiated yet")
         plain = flatten(program)
         self.letters = hints(program) | {
             t: names for t, names in hints(plain).items() if t not in program.inputs
@@ -162,7 +160,9 @@ def _is_square_factor(atom: Expr, exponent: Fraction, linear: Linear) -> bool:
 
 def _active(statements: Sequence[Define], wrt: Sequence[Tensor]) -> set[Tensor]:
     active = set(wrt)
-    for s in statements:
-        if s.target.kind == "float" and any(t in active for t in tensors(s.body)):
-            active.add(s.target)
+    for group in groups(statements):
+        left = [s for s in group if s.target.kind == "float"]
+        while found := [s for s in left if any(t in active for t in tensors(s.body))]:
+            active.update(s.target for s in found)
+            left = [s for s in left if s not in found]
     return active

@@ -8,6 +8,7 @@ from fractions import Fraction
 
 from ..ir.expr import Access, Tensor, number
 from ..ir.program import Define, Program, live
+from ..ir.recurrence import in_order
 from .differentiate import occurrences
 from .eliminate import eliminate
 from .linear import Linear
@@ -27,12 +28,14 @@ def pushforward(
     lin = Linear(program, wrt, conventions)
     tangents = {t: Tensor(lin.name(f"t_{t.name}"), t.shape, t.dtype) for t in lin.wrt}
     statements: list[Define] = []
+    active = [s.target for s in lin.flat if s.target in lin.active]
+    for t in active:  # a recurrence reads the tangents of later statements
+        tangents[t] = Tensor(lin.name(f"t_{t.name}"), t.shape, t.dtype)
     for statement in lin.flat:
         target = statement.target
-        if target not in lin.active or target in tangents:
+        if target not in lin.active:
             statements.append(statement)
             continue
-        made = Tensor(lin.name(f"t_{target.name}"), target.shape, target.dtype)
         terms: list[Term | None] = []
         for found in occurrences(statement, lin.context(statement)):
             access = Access(tangents[found.access.tensor], found.access.subs)
@@ -48,9 +51,10 @@ def pushforward(
         statements.append(statement)
         statements.extend(lin.extra.get(target, []))
         statements.append(
-            lin.lettered(Define(made, statement.indices, body, statement.source), target)
+            lin.lettered(
+                Define(tangents[target], statement.indices, body, statement.source), target
+            )
         )
-        tangents[target] = made
     outputs = []
     for out in program.outputs:
         if out.kind != "float":
@@ -62,6 +66,6 @@ def pushforward(
         outputs.append(tangents[out])
     inputs = (*program.inputs, *(tangents[t] for t in lin.wrt))
     lettered = tuple(
-        lin.lettered(s, s.target) if s.target in lin.letters else s for s in statements
+        lin.lettered(s, s.target) if s.target in lin.letters else s for s in in_order(statements)
     )
     return live(Program(inputs, lettered, tuple(outputs), program.sizes))

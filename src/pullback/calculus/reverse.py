@@ -16,8 +16,9 @@ from fractions import Fraction
 
 from ..ir.expr import ZERO, Access, Cond, Expr, SizeOf, Tensor, Zero
 from ..ir.program import Define, Program, Source
+from ..ir.recurrence import direction, groups, in_order, is_recurrent, offsets
 from ..ir.subscripts import Index, at
-from ..ir.walk import accesses, free_indices, nodes, tensors
+from ..ir.walk import accesses, free_indices, nodes, substitute, tensors
 from .cost import expression_cost
 from .definitions import Definitions
 from .differentiate import Occurrence, adjoint_terms, occurrences, sifted_terms
@@ -26,7 +27,7 @@ from .introduce import ratio_to_sum, reads_of, worth_a_name
 from .linear import Linear
 from .match import Pattern
 from .merge import merge_sums
-from .normal import Poly, Term, canonical, collect, components_of, expression, poly, term
+from .normal import Poly, Term, canonical, collect, components_of, expression, poly, renamed, term
 from .present import Names, complements, factored, fold_sums
 from .share import share
 from .step import Backward, Later, Step
@@ -85,11 +86,10 @@ class _Reverse:
         for t in lin.wrt:
             if t not in first:
                 self._visit(t, None)
-        for define in reversed(lin.flat):
-            if define.target in lin.active:
-                self._visit(define.target, define)
+        for group in reversed(groups(lin.flat)):
+            self._visit_group([s for s in group if s.target in lin.active])
             for t in lin.wrt:
-                if first.get(t) is define.target:
+                if any(first.get(t) is define.target for define in group):
                     self._visit(t, None)
         return self._result([cotangent for _, cotangent in given])
 
@@ -105,8 +105,11 @@ class _Reverse:
 
     def _result(self, cotangents: Sequence[Tensor]) -> Backward:
         lin = self.lin
-        forward = [s for f in lin.flat for s in (f, *lin.extra.get(f.target, ()))]
+        forward = in_order([s for f in lin.flat for s in (f, *lin.extra.get(f.target, ()))])
         statements = share(self._bodies(), lin)
+        for group in groups(statements):
+            if is_recurrent(group) and not direction(group):
+                raise AssertionError("a recurrence that runs in neither direction")
         return Backward(
             lin.program,
             Program(
@@ -119,9 +122,58 @@ class _Reverse:
             tuple(cotangents),
             tuple(lin.lettered(s, s.target) for s in statements),
             tuple(self.gradients[t] for t in lin.wrt),
-            Later(lambda: tuple(self._slow(t, target) for t, target in self.unnamed)),
+            Later(lambda: tuple(in_order([self._slow(t, to) for t, to in self.unnamed]))),
             Later(lambda: tuple(step for d in self.drafts for step in self._written(d))),
         )
+
+    # A recurrence.
+
+    def _visit_group(self, group: Sequence[Define]) -> None:
+        """The adjoints of statements that need each other, or of a single one.
+
+        Those of what a step hands on to later ones are cut out of the circle: they are read by
+        their names before they are written.
+        """
+        reached = self._reached(group)
+        handed = {
+            a.tensor for s, a, ahead in offsets(tuple(group)) if ahead and s.target in reached
+        }
+        for define in reversed(group):
+            if define.target not in handed:
+                self._visit(define.target, define)
+                continue
+            t = define.target
+            self.adjoint[t] = target = self._adjoint_of(t)
+            self.unnamed.append((t, target))
+            for occurrence in occurrences(define, self.lin.context(define)):
+                self._push(t, target, self._plain(target, t), occurrence)
+        for define in reversed(group):
+            if define.target in handed:
+                self._close(define)
+
+    def _reached(self, group: Sequence[Define]) -> set[Tensor]:
+        """The targets of a group on which something that was visited depends."""
+        found = {s.target for s in group if s.target in self.reads or s.target in self.cotangents}
+        left = list(group)
+        while users := [s for s in left if s.target in found]:
+            found.update(a.tensor for s in users for a in accesses(s.body))
+            left = [s for s in left if s not in users]
+        return found
+
+    def _close(self, define: Define) -> None:
+        """Write the adjoint of what a recurrence hands on, once all of its readers are visited."""
+        t = define.target
+        sifted = collect([*self._given(t), *self.pending.pop(t, ())])
+        eliminated = collect(map(eliminate, sifted))
+        mark = len(self.defs.found)
+        value = self.defs.base(eliminated)
+        self._write(t, self.adjoint[t], value, sifted, eliminated, define, steps=True)
+        stages: list[tuple[str, Poly | Tensor]] = [
+            ("eliminate", eliminated),
+            ("known sums", value),
+            ("compact form", self.adjoint[t]),
+        ]
+        self._explain(t, self.adjoint[t], stages, self.defs.found[mark:], define)
 
     # One tensor.
 
@@ -169,11 +221,28 @@ class _Reverse:
             self._push(t, target, seed, occurrence)
 
     def _push(self, t: Tensor, target: Tensor, seed: Poly, found: Occurrence) -> None:
-        x, axes = found.access.tensor, self.lin.axes(t)
+        x = found.access.tensor
         self.reads.setdefault(x, []).append((t, found))
-        terms = sifted_terms(seed, found, self.lin.axes(x), axes)
+        terms = sifted_terms(*self._apart(t, seed, found), self.lin.axes(x), self._own(t, x))
         sifted = [s for s in map(sift, terms) if s is not None]
         self.pending.setdefault(x, []).extend(sifted)
+
+    def _own(self, t: Tensor, x: Tensor) -> tuple[Index, ...]:
+        """The indices that a statement's terms in an adjoint are summed over: its target's axes,
+        under other names where the statement reads its own target."""
+        axes = self.lin.axes(t)
+        return axes if x is not t else tuple(Index(f"{i.name}'", i.extent) for i in axes)
+
+    def _apart(self, t: Tensor, seed: Poly, found: Occurrence) -> tuple[Poly, Occurrence]:
+        """A statement's seed and an occurrence in it, over :meth:`_own`."""
+        if found.access.tensor is not t:
+            return seed, found
+        names = dict(zip(self.lin.axes(t), self._own(t, t), strict=True))
+        moved = [renamed(part, names, False) for part in (found.partial, *seed)]
+        partial, *parts = (part for part in moved if part is not None)
+        places = {old: at(new) for old, new in names.items()}
+        access: Access = substitute(found.access, places)  # type: ignore[assignment]
+        return tuple(parts), Occurrence(access, partial)
 
     def _given(self, t: Tensor) -> list[Term]:
         """The cotangents that the caller gives for a tensor."""
@@ -184,7 +253,8 @@ class _Reverse:
         out: list[Term] = list(self._given(x))
         for t, found in self.reads.get(x, ()):
             seed = self._plain(self.adjoint[t], t)
-            out.extend(adjoint_terms(seed, found, self.lin.axes(x), self.lin.axes(t)))
+            parts = self._apart(t, seed, found)
+            out.extend(adjoint_terms(*parts, self.lin.axes(x), self._own(t, x)))
         return out
 
     def _slow(self, t: Tensor, target: Tensor) -> Define:
@@ -238,7 +308,8 @@ class _Reverse:
                 if not isinstance(atom, Access) or atom.tensor not in self.lin.active:
                     continue
                 inner = self.lin.definitions.get(atom.tensor)
-                plain = len(part.factors) == 1 and not part.bound and self.uses[atom.tensor] == 1
+                plain = len(part.factors) == 1 and not part.bound and not part.guards
+                plain = plain and self.uses[atom.tensor] == 1
                 total += self._fan_out(inner) if plain and inner is not None else 1
         return total
 
@@ -272,6 +343,7 @@ class _Reverse:
         sifted: Poly,
         eliminated: Poly,
         define: Define | None,
+        steps: bool = False,
     ) -> None:
         compact = self._compact(value)
         source = define.source if define is not None else Source()
@@ -285,6 +357,8 @@ class _Reverse:
             scatter = expression(collect(self.names.fold(x) for x in sifted))
         axes = self.lin.axes(t)
         self._statement(target, axes, compact, source, scatter=scatter, of=t.name)
+        if steps:  # a name to be spelled out, or found again, at other steps: a circle
+            return
         if len(value) == 1 and not is_alias(value):
             self.names.add(Pattern(target, axes, value[0]))
         self.defs.learn_gradient(target, axes, value)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from ..ir.expr import Access, Expr, Reduce, Tensor
 from ..ir.program import Define
+from ..ir.recurrence import groups, in_order, is_recurrent, recurrent
 from ..ir.subscripts import Index, at
 from ..ir.walk import Tree, bottom_up, free_indices, nodes, substitute, tensors
 from .flatten import alpha
@@ -44,9 +45,11 @@ def share(statements: Sequence[Define], linear: Linear) -> list[Define]:
 def _origins(statements: Sequence[Define]) -> dict[Tensor, set[Tensor]]:
     """For every target, the targets that it is computed from."""
     found: dict[Tensor, set[Tensor]] = {}
-    for s in in_order(statements):
-        read = [t for t in tensors(s.body) if t in found]
-        found[s.target] = set(read).union(*(found[t] for t in read))
+    for group in groups(in_order(statements)):
+        own = {s.target for s in group} if is_recurrent(group) else set()
+        read = {t for s in group for t in tensors(s.body) if t in found}
+        whole = own.union(read, *(found[t] for t in read))
+        found.update({s.target: whole for s in group})
     return found
 
 
@@ -58,10 +61,13 @@ class _Place:
 
 def _occurrences(statements: Sequence[Define]) -> dict[Tree, list[_Place]]:
     found: dict[Tree, list[_Place]] = {}
+    steps = recurrent(statements)
     for statement in statements:
         for node in nodes(statement.body):
             if not isinstance(node, Reduce) or _inside_binder(node, statement.body):
                 continue
+            if statement.target in steps and statement.indices[0] in free_indices(node)[1:]:
+                continue  # its value would not have the steps on its first axis
             if node is statement.body or in_bounds(node):
                 found.setdefault(_key(node, free_indices(node)), []).append(_Place(node, statement))
     return found
@@ -107,20 +113,3 @@ def _with_names(statement: Define, names: Mapping[Tree, Define]) -> Define:
 
     body = bottom_up(statement.body, change)
     return statement if body is statement.body else replace(statement, body=body)  # type: ignore[arg-type]
-
-
-def in_order(statements: Sequence[Define]) -> list[Define]:
-    """The statements in an order in which each reads only earlier ones; stable."""
-    defined = {s.target for s in statements}
-    done: set[Tensor] = set()
-    left, out = list(statements), []
-    while left:
-        ready = next(
-            (s for s in left if all(t in done or t not in defined for t in tensors(s.body))), None
-        )
-        if ready is None:
-            raise AssertionError("statements that need each other")
-        left.remove(ready)
-        out.append(ready)
-        done.add(ready.target)
-    return out

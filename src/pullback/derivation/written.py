@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from ..ir.expr import Access, Arg, Expr, Reduce, Tensor
@@ -35,6 +35,7 @@ def written(program: Program, keep: Collection[Tensor] = ()) -> Program:
     parts: dict[Tensor, Define] = {}
     statements: list[Define] = []
     places = _places(program)
+    keep = {*keep, *_ahead(program.statements)}
     for s in program.statements:
         placed = _placed(s, parts)
         whole = placed if size_of(placed.body) <= LARGEST else s
@@ -45,6 +46,12 @@ def written(program: Program, keep: Collection[Tensor] = ()) -> Program:
         else:
             statements.append(whole)
     return live(Program(program.inputs, tuple(statements), program.outputs, program.sizes))
+
+
+def _ahead(statements: Sequence[Define]) -> set[Tensor]:
+    """What is read before it is defined: by a recurrence, at other steps."""
+    made = {s.target: k for k, s in enumerate(statements)}
+    return {t for k, s in enumerate(statements) for t in reads(s) if made.get(t, -1) >= k}
 
 
 def size_of(body: Expr) -> int:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from heapq import heapify, heappop, heappush
 
-from .expr import Access
+from .expr import Access, Tensor
 from .program import Define, reads
 from .subscripts import at
 from .walk import accesses
@@ -38,6 +38,12 @@ def groups(statements: Sequence[Define]) -> list[Group]:
 def is_recurrent(group: Group) -> bool:
     """Whether statements need themselves."""
     return len(group) > 1 or group[0].target in reads(group[0])
+
+
+def recurrent(statements: Sequence[Define]) -> set[Tensor]:
+    """The targets of all recurrences among statements, in whatever order these are."""
+    every = groups(in_order(statements))
+    return {s.target for group in every if is_recurrent(group) for s in group}
 
 
 def offset(statement: Define, access: Access) -> int | None:
