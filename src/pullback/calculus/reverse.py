@@ -213,7 +213,7 @@ class _Reverse:
             seed = self._plain(target, t)
         else:
             seed = value
-            if len(value) == 1 and not value[0].bound and not is_alias(value):
+            if len(value) == 1 and not value[0].bound and is_product(value[0]):
                 self.inlined.append(Pattern(target, lin.axes(t), value[0], False))
         if wanted:
             self.gradients[t] = target
@@ -505,6 +505,15 @@ def is_alias(value: Poly) -> bool:
         return False
     full = [(a, e) for a, e in only.factors if not _is_scalar(a)]
     return len(full) == 0 or (len(full) == 1 and full[0][1] == 1)
+
+
+def is_product(value: Term) -> bool:
+    """Whether a term is more than a multiple, by numbers and sizes, of one tensor's element."""
+    if not is_alias((value,)):
+        return True
+    return sum(not isinstance(a, SizeOf) for a, _ in value.factors) > 1 and not any(
+        isinstance(a, Access) and a.subs for a, _ in value.factors
+    )
 
 
 def _is_plain_equality(cond: Cond) -> bool:
