@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
+from pullback.backends.numpy.choices import chosen, either_or
 from pullback.calculus.cost import cost
 from pullback.calculus.step import Backward
+from pullback.ir.expr import Add, Expr, Mul, add
 from pullback.ir.interpret import run
-from pullback.ir.program import Program, live
+from pullback.ir.program import Define, Program, live
+from pullback.ir.walk import Tree, bottom_up
 from pullback.layers import Layer
 from pullback.notation.parse import parse
 
@@ -27,8 +30,7 @@ class Reference:
     arrays)`` is the forward pass in NumPy, and differences give the gradients. ``published`` is the
     backward pass as a careful person writes it by hand, in index notation, in the names of the
     layer's text (first example) and dY; it defines dX, dW, .... ``allowed`` is how many times its
-    cost ours may have, with ``why``.
-    """
+    cost ours may have, with ``why``."""
 
     published: str
     torch: Callable[[Mapping[str, Any], Mapping[str, Any]], Any] | None = None
@@ -36,6 +38,23 @@ class Reference:
     allowed: float = 1.01
     why: str = ""
     skip_torch: Callable[[Mapping[str, Any]], bool] = field(default=lambda options: False)
+    at: Sequence[tuple[Mapping[str, Any], Mapping[str, Array]]] = ()
+    refused: Sequence[tuple[Mapping[str, Any], str]] = ()
+    refused_at: Sequence[tuple[Mapping[str, Any], Mapping[str, Array], str]] = ()
+
+
+def spelled_cost(statements: Sequence[Define]) -> float:
+    """What statements cost with terms that exclude each other as one choice: as they run."""
+
+    def change(node: Tree) -> Tree:
+        if isinstance(node, Add):
+            return add(*either_or(node.terms))
+        if isinstance(node, Mul):
+            return chosen(node.factors) or node
+        return node
+
+    bodies = [(s, bottom_up(s.body, change)) for s in statements]
+    return cost([replace(s, body=body) for s, body in bodies if isinstance(body, Expr)])
 
 
 def gradient_cost(backward: Backward) -> float:
@@ -43,7 +62,9 @@ def gradient_cost(backward: Backward) -> float:
     forward = backward.forward.statements
     outputs = backward.program.outputs
     whole = live(Program((), (*forward, *backward.statements), (*outputs, *backward.gradients)))
-    return cost(whole.statements) - cost(live(Program((), forward, outputs)).statements)
+    return spelled_cost(whole.statements) - spelled_cost(
+        live(Program((), forward, outputs)).statements
+    )
 
 
 def published_program(layer: Layer, rank: int, published: str) -> tuple[Program, float]:
@@ -55,7 +76,7 @@ def published_program(layer: Layer, rank: int, published: str) -> tuple[Program,
         f"d{t.name}[{', '.join(map(str, t.shape))}]" for t in forward.outputs if t.kind == "float"
     )
     whole = parse(f"{layer.definition(rank).text}\n{cotangents}\n{published}")
-    return whole, cost([s for s in whole.statements if s.target.name not in known])
+    return whole, spelled_cost([s for s in whole.statements if s.target.name not in known])
 
 
 def evaluated(program: Program, arrays: Mapping[str, Any]) -> dict[str, Array]:

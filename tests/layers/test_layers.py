@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pytest
 
 import tests.layers.references as references
-from pullback.layers import LAYERS, Example, Kind
+from pullback.errors import PullbackError
+from pullback.layers import LAYERS, Example, Kind, Layer
 from tests.differences import close, differences
 from tests.layers.checks import Array, Reference, evaluated, gradient_cost, published_program
 
@@ -25,6 +27,18 @@ CASES = [
 ]
 
 
+def listed(what: str) -> list[Any]:
+    """The rows of a field of all references, each after its layer's name."""
+    return [
+        pytest.param(name, *row, id=f"{name}-{n}")
+        for name, reference in REFERENCES.items()
+        for n, row in enumerate(getattr(reference, what))
+    ]
+
+
+AT, REFUSED, REFUSED_AT = listed("at"), listed("refused"), listed("refused_at")
+
+
 def rank_of(kind: Kind, example: Example) -> int:
     """The rank of what flows in."""
     return len(example.shapes[kind(**example.options).inputs[0]])
@@ -32,9 +46,14 @@ def rank_of(kind: Kind, example: Example) -> int:
 
 def run_both(kind: Kind, example: Example, seed: int, dtype: str = "float64") -> tuple[Any, ...]:
     """The generated code at an example: inputs, value, cotangent and gradients by name."""
-    layer = kind(**example.options)
-    arrays = example.arrays(seed, dtype)
-    derivation = layer.derive(rank_of(kind, example))
+    return run_at(kind(**example.options), example.arrays(seed, dtype), seed, dtype)
+
+
+def run_at(
+    layer: Layer, arrays: dict[str, Array], seed: int, dtype: str = "float64"
+) -> tuple[Any, ...]:
+    """The generated code at some inputs: them, value, cotangent and gradients by name."""
+    derivation = layer.derive(arrays[layer.inputs[0]].ndim)
     forward, backward = derivation.compile()
     value, cache = forward(**arrays)
     upstream = np.random.default_rng(seed + 1).normal(size=np.shape(value)).astype(dtype)
@@ -68,12 +87,12 @@ def test_gradients_are_the_differences_of_the_layer(kind: Kind, example: Example
         assert close(gradient, differences(value, list(arrays.values()), upstream, which)), name
 
 
-@pytest.mark.parametrize(("kind", "example"), CASES)
-def test_values_and_gradients_are_those_of_others(kind: Kind, example: Example) -> None:
-    """PyTorch's, where it has the layer (non-contiguous inputs, too); else NumPy's value."""
+def compare(kind: Kind, options: Mapping[str, Any], ran: tuple[Any, ...]) -> None:
+    """What `run_both` gave against PyTorch's value and gradients, where it has the layer, and
+    NumPy's value."""
     reference = REFERENCES[kind.name]
-    options = {**kind.options, **example.options}
-    arrays, value, upstream, gradients = run_both(kind, example, 5)
+    options = {**kind.options, **options}
+    arrays, value, upstream, gradients = ran
     if reference.numpy is not None:
         assert close(value, reference.numpy(options, arrays), 1e-10)
     if reference.torch is None or reference.skip_torch(options):
@@ -92,6 +111,35 @@ def test_values_and_gradients_are_those_of_others(kind: Kind, example: Example) 
         expected = tensors[name].grad
         wanted = np.zeros(arrays[name].shape) if expected is None else expected.numpy()
         assert close(gradient, wanted, 1e-9), name
+
+
+@pytest.mark.parametrize(("kind", "example"), CASES)
+def test_values_and_gradients_are_those_of_others(kind: Kind, example: Example) -> None:
+    """PyTorch's, where it has the layer; else NumPy's value."""
+    compare(kind, example.options, run_both(kind, example, 5))
+
+
+@pytest.mark.parametrize(("name", "options", "arrays"), AT)
+def test_at_kinks_and_extremes(
+    name: str, options: Mapping[str, Any], arrays: Mapping[str, Array]
+) -> None:
+    compare(LAYERS[name], options, run_at(LAYERS[name](**options), dict(arrays), 13))
+
+
+@pytest.mark.parametrize(("name", "options", "words"), REFUSED)
+def test_meaningless_options_are_refused(name: str, options: Mapping[str, Any], words: str) -> None:
+    with pytest.raises(PullbackError) as caught:
+        LAYERS[name](**options).text  # noqa: B018
+    assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(("name", "options", "arrays", "words"), REFUSED_AT)
+def test_meaningless_inputs_are_refused(
+    name: str, options: Mapping[str, Any], arrays: Mapping[str, Array], words: str
+) -> None:
+    with pytest.raises(PullbackError) as caught:
+        LAYERS[name](**options)(**arrays)
+    assert words in str(caught.value)
 
 
 @pytest.mark.parametrize(("kind", "example"), CASES)

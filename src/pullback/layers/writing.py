@@ -2,18 +2,72 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, TypeVar
 
 from ..errors import ArgumentError
 
+T = TypeVar("T")
 
-def letters(rank: int, of: str = "ijklmn") -> str:
+
+def letters(rank: int, of: str = "ijklmn", without: str = "") -> str:
     """That many index letters, with commas.
 
-    >>> letters(3)
-    'i,j,k'
+    >>> letters(3), letters(3, without="j")
+    ('i,j,k', 'i,k')
     """
-    return ",".join(of[:rank])
+    return ",".join(letter for letter in of[:rank] if letter not in without)
+
+
+def axis_letter(rank: int, axis: int, option: str = "axis", of: str = "ijklmn") -> str:
+    """The index letter of an axis, counted from the end where negative.
+
+    >>> axis_letter(3, -1)
+    'k'
+    """
+    if type(axis) is not int or not -rank <= axis < rank:
+        raise ArgumentError(
+            f"there is no such axis among {rank}",
+            where=f"option {option}",
+            expected=f"a whole number from {-rank} to {rank - 1}",
+            found=repr(axis),
+        )
+    return of[axis % rank]
+
+
+def literal(option: str, value: Any, above: float = float("-inf"), most: float = 1e300) -> str:
+    """A number as index notation writes it; refuses what is no finite number > ``above`` and
+    <= ``most``.
+
+    >>> literal("alpha", 0.5), literal("alpha", 2.0)
+    ('0.5', '2')
+    """
+    if type(value) not in (int, float) or not above < value <= most:
+        bounds = (above > float("-inf")) * f" > {above}" + (most < 1e300) * f", at most {most}"
+        raise ArgumentError(
+            f"{option} is no number that it can be",
+            where=f"option {option}",
+            expected=f"a number{bounds}",
+            found=repr(value),
+        )
+    return str(int(value)) if value == int(value) and abs(value) < 1e15 else repr(value)
+
+
+def whole(option: str, value: Any, least: int = 1) -> int:
+    """An option that is a whole number >= ``least``."""
+    return each(option, value, 1, least)[0]
+
+
+def choice(option: str, value: Any, choices: Mapping[str, T]) -> T:
+    """What an option stands for that is one of some words."""
+    if not isinstance(value, str) or value not in choices:
+        raise ArgumentError(
+            f"{option} is one of {len(choices)} words",
+            where=f"option {option}",
+            expected=f"one of {', '.join(choices)}",
+            found=repr(value),
+        )
+    return choices[value]
 
 
 def each(option: str, value: Any, dims: int, least: int = 1) -> tuple[int, ...]:
