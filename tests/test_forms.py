@@ -465,7 +465,6 @@ FORMS = (
 # How many times the cost of the published form is allowed, by form and way of writing it; if not
 # listed, no more than rounding. Each entry is a form that is right but could be more compact.
 ALLOWED = {
-    ("mlp", "mlp_steps"): 1.13,  # dW2 reads z*[z > 0], not its name h
     (
         "total variation",
         "total_variation",

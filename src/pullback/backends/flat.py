@@ -214,7 +214,7 @@ class _Tape:
         speller = Speller(front)
         for gate in _live(forward, [*outputs, *residuals]):
             count = len(front.lines)
-            statement(speller, gate.define, final=gate.define.target in outputs, once=False)
+            statement(speller, gate.define, final=gate.define.target in outputs, waits=False)
             _remark(front, count, FORWARD.get(gate.kind, gate.kind) if comments else "")
         return pair_source(backward, front, back, residuals)
 
@@ -242,7 +242,7 @@ class _Tape:
             target = define.target
             if line.first:
                 alone = last[target] == k and target in self.backward.gradients
-                statement(speller, define, final=alone and self.may_share(define), once=False)
+                statement(speller, define, final=alone and self.may_share(define), waits=False)
                 if computed(define):
                     own.add(target)
             else:
@@ -259,7 +259,7 @@ class _Tape:
         scope, target = speller.scope, define.target
         if define.scatter is not None:
             part = Tensor(self.linear.name(f"{target.name}_part"), target.shape, target.dtype)
-            statement(speller, replace(define, target=part), final=False, once=False)
+            statement(speller, replace(define, target=part), final=False, waits=False)
             plain = Access(part, tuple(map(at, define.indices)))
             define = replace(define, body=plain, scatter=None)
         speller.claim("")

@@ -29,6 +29,7 @@ from .match import Pattern
 from .merge import merge_sums
 from .normal import Poly, Term, canonical, collect, components_of, expression, poly, renamed, term
 from .present import Names, complements, factored, fold_sums
+from .residuals import fewer_residuals
 from .share import share
 from .step import Backward, Later, Step
 
@@ -106,7 +107,7 @@ class _Reverse:
     def _result(self, cotangents: Sequence[Tensor]) -> Backward:
         lin = self.lin
         forward = in_order([s for f in lin.flat for s in (f, *lin.extra.get(f.target, ()))])
-        statements = share(self._bodies(), lin)
+        statements = fewer_residuals(share(self._bodies(), lin), lin.definitions)
         for group in groups(statements):
             if is_recurrent(group) and not direction(group):
                 raise AssertionError("a recurrence that runs in neither direction")

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from ...calculus.step import Backward
 from ...errors import DerivationError
-from ...ir.expr import Access, Opaque, Tensor
+from ...ir.expr import Access, Add, Mul, Opaque, Tensor
 from ...ir.program import Define, Program, live, reads
 from ...ir.recurrence import groups, is_recurrent
 from ...ir.walk import Tree, children, lookups, subscripts
@@ -127,7 +127,8 @@ def body(
         raise DerivationError("a recurrence has no NumPy source yet")
     speller = Speller(scope)
     statements = without_copies(statements, (*final, *saved))
-    counts = _counts(statements)
+    waiting = _waiting(statements, (*final, *saved))
+    left: list[Define] = []  # gradients that have no line yet
     previous = ""
     made: set[Tensor] = set()
     for define in statements:
@@ -140,12 +141,42 @@ def body(
             matrices.pair(speller, define, other)
             made.add(other.target)
             continue
-        once = counts.get(target) == 1 and target not in saved
-        statement(speller, define, final=target in final, once=once)
-        text = comment(define) if comments and len(scope.lines) > before else ""
-        if text and text not in (previous, f"# {scope.lines[-1]}"):
-            scope.lines.insert(before, text)
-        previous = text or previous
+        statement(speller, define, final=target in final, waits=target in waiting)
+        if target in scope.pending:
+            left += [define] if define.user else []
+        elif comments and len(scope.lines) > before:
+            told = [s for s in left if s.target not in scope.pending]
+            left = [s for s in left if s not in told]
+            texts = [text for text in map(comment, (*told, define)) if text]
+            shown = [t for t in texts if t not in (previous, f"# {scope.lines[-1]}")]
+            scope.lines[before:before] = dict.fromkeys(shown)
+            previous = texts[-1] if texts else previous
+
+
+def _waiting(statements: Sequence[Define], kept: Sequence[Tensor]) -> set[Tensor]:
+    """The values that are read once, and so may stand where they are read rather than get a name.
+
+    Of values with a name of their own these are gradients that pass through an element-wise
+    operation: NumPy then writes the result into the memory of the value.
+    """
+    counts = _counts(statements)
+    passing = {t for s in statements for t in _passed(s.body, s.access)}
+    return {
+        s.target
+        for s in statements
+        if counts[s.target] == 1
+        and s.target not in kept
+        and (not s.user or (s.of and s.target in passing))
+    }
+
+
+def _passed(body: Tree, whole: Access) -> Iterator[Tensor]:
+    """The tensors of the result's shape that a body reads element by element."""
+    if isinstance(body, Access) and body.subs == whole.subs:
+        yield body.tensor
+    elif isinstance(body, Add | Mul):
+        for part in children(body):
+            yield from _passed(part, whole)
 
 
 def without_copies(statements: Sequence[Define], kept: Sequence[Tensor]) -> list[Define]:

@@ -23,17 +23,17 @@ WIDTH = 88  # of a line with values in it that could have had names of their own
 SHORT = 80  # of such a value
 
 
-def statement(speller: Speller, define: Define, *, final: bool, once: bool) -> None:
+def statement(speller: Speller, define: Define, *, final: bool, waits: bool) -> None:
     """Emits the source of a statement; a ``final`` value shares memory with nothing else.
 
-    A made-up value that is read ``once`` waits to be spelled where it is read.
+    One that ``waits`` is spelled where it is read, if it is short.
     """
     scope = speller.scope
     define = _thinned(define)
     scope.inlined = []
     before, start = scope.kept(), len(scope.lines)
     while True:
-        _spell(speller, define, final, once and not final and not define.user)
+        _spell(speller, define, final, waits)
         inlined = scope.inlined
         lines = scope.lines[start:]
         repeated = [t for t in inlined if inlined.count(t) > 1]
