@@ -29,6 +29,7 @@ LAYERS = (
     "layers",
     "report",
     "api",
+    "book",
     "cli",
     "__init__",
     "__main__",

@@ -1,4 +1,4 @@
-"""The ``pullback`` command: derive, code, check."""
+"""The ``pullback`` command: derive, code, check, book."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import __version__
 from ..errors import PullbackError
+from .book import add_book
 from .inputs import names, pairs, shapes, sizes, source, write
 
 if TYPE_CHECKING:
@@ -112,6 +113,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     check.add_argument("--seed", type=int, default=0, help="of the random inputs (default: 0)")
     check.add_argument("--tol", type=float, help="largest relative error (default: by dtype)")
+    add_book(commands)
     return parser
 
 

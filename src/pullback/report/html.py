@@ -6,7 +6,8 @@ it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from itertools import groupby
@@ -35,6 +36,8 @@ from .outline import (
 )
 from .text import spell
 
+Content = Define | Chain | MatrixForm
+
 KINDS = {True: "passed", False: "failed", None: "open"}
 
 
@@ -60,7 +63,8 @@ def style() -> str:
 
 def body(derivation: Derivation) -> str:
     """The sections of a derivation."""
-    return "".join(section(part, roles(derivation)) for part in outline(derivation))
+    hand = by_mathml(roles(derivation))
+    return "".join(section(part, hand) for part in outline(derivation))
 
 
 def roles(derivation: Derivation) -> dict[str, str]:
@@ -98,11 +102,33 @@ def facts(derivation: Derivation) -> str:
     return f'<ul class="facts">{"".join(items)}</ul>'
 
 
-def section(part: Section, classes: Mapping[str, str]) -> str:
+@dataclass(frozen=True)
+class Hand:
+    """How a page is written: the classes of names, and what draws a formula in them."""
+
+    classes: Mapping[str, str]
+    draw: Callable[[Content, Mapping[str, str]], str]
+
+    def formula(self, content: Content) -> str:
+        """A formula on a line of its own, which scrolls where it is too wide."""
+        return f'<div class="set">{self.draw(content, self.classes)}</div>'
+
+
+def by_mathml(classes: Mapping[str, str]) -> Hand:
+    """Formulas as MathML, for which a browser needs nothing."""
+    return Hand(classes, set_mathml)
+
+
+def section(part: Section, hand: Hand) -> str:
     """A titled part."""
-    runs = groupby(part.blocks, key=_kind)
-    inner = "".join(_run(kind, [_block(b, classes) for b in run]) for kind, run in runs)
+    inner = blocks(part.blocks, hand)
     return f'<section id="{text(part.anchor)}"><h2>{text(part.title)}</h2>{inner}</section>'
+
+
+def blocks(found: Iterable[Block], hand: Hand) -> str:
+    """What stands in a section."""
+    runs = groupby(found, key=_kind)
+    return "".join(_run(kind, [_block(b, hand) for b in run]) for kind, run in runs)
 
 
 def _kind(block: Block) -> str:
@@ -124,18 +150,18 @@ def _run(kind: str, drawn: list[str]) -> str:
     return inner
 
 
-def _block(block: Block, classes: Mapping[str, str]) -> str:
+def _block(block: Block, hand: Hand) -> str:
     match block:
         case Prose(words):
             return f"<p>{text(words)}</p>"
         case Listing(source, label):
             return f"<p>{text(label)}.</p><pre><code>{_source(source)}</code></pre>"
         case Table():
-            return _table(block, classes)
+            return _table(block, hand)
         case Formula():
-            return _formula(block, classes)
+            return _formula(block, hand)
         case Walk():
-            return _walk(block, classes)
+            return _walk(block, hand)
 
 
 def _source(source: str) -> str:
@@ -146,8 +172,8 @@ def _source(source: str) -> str:
     return "\n".join(lines)
 
 
-def set_formula(content: Define | Chain | MatrixForm, classes: Mapping[str, str]) -> str:
-    """A formula on a line of its own, which scrolls where it is too wide."""
+def set_mathml(content: Content, classes: Mapping[str, str]) -> str:
+    """A formula as MathML."""
     printer = MathML(classes)
     match content:
         case Chain():
@@ -156,8 +182,7 @@ def set_formula(content: Define | Chain | MatrixForm, classes: Mapping[str, str]
             inner = Matrices(printer).equation(content)
         case _:
             inner = printer.statement(content)
-    drawn = mathml.math([inner], alt=spell(content), block=True)
-    return f'<div class="set">{drawn}</div>'
+    return mathml.math([inner], alt=spell(content), block=True)
 
 
 def chain(content: Chain, printer: MathML) -> str:
@@ -175,26 +200,26 @@ def chain(content: Chain, printer: MathML) -> str:
     return row(*parts)
 
 
-def _formula(block: Formula, classes: Mapping[str, str]) -> str:
+def _formula(block: Formula, hand: Hand) -> str:
     about = [f"<b>{text(block.label)}</b>" if block.label else ""]
     about.append(f"<span>{text(block.shape)}</span>" if block.shape else "")
     about.append(f"<code>{text(block.origin)}</code>" if block.origin else "")
     matrix = ""
     if block.matrix is not None and block.matrix.plain != spell(block.content):
-        matrix = f'<div class="matrix">{set_formula(block.matrix, classes)}</div>'
+        matrix = f'<div class="matrix">{hand.formula(block.matrix)}</div>'
     return (
         f'<div class="formula"><div class="about">{"".join(about)}</div>'
-        f"{set_formula(block.content, classes)}{matrix}</div>"
+        f"{hand.formula(block.content)}{matrix}</div>"
     )
 
 
-def _walk(block: Walk, classes: Mapping[str, str]) -> str:
+def _walk(block: Walk, hand: Hand) -> str:
     name = f"<code>{text(block.gradient.name)}</code>"
-    if block.gradient.name in classes:
+    if block.gradient.name in hand.classes:
         name = f'<span class="gradient">{name}</span>'
     head = f"<h3>{name}, the gradient of <code>{text(block.of.name)}</code></h3>"
     about = f"<span>{text(shape_text(block.gradient.shape))}</span>"
-    lines = "".join(_line(line, k, classes) for k, line in enumerate(block.lines, 1))
+    lines = "".join(_line(line, k, hand) for k, line in enumerate(block.lines, 1))
     closing = f'<p class="closing">{text(block.closing)}.</p>' if block.closing else ""
     return (
         f'<details class="walk" open><summary>{head}{about}</summary>'
@@ -202,14 +227,14 @@ def _walk(block: Walk, classes: Mapping[str, str]) -> str:
     )
 
 
-def _line(line: Line, number: int, classes: Mapping[str, str]) -> str:
+def _line(line: Line, number: int, hand: Hand) -> str:
     kind = KINDS[line.check.passed] if line.check else ""
     mark = line.check.mark if line.check else str(number)
     dot = f'<span class="dot {kind}" aria-hidden="true">{text(mark)}</span>'
     why = f'<div class="why"><b>{text(line.name)}</b>{text(line.reason)}</div>'
-    drawn = set_formula(line.content, classes)
-    was = f'<div class="was">{set_formula(line.before, classes)}</div>' if line.before else ""
-    rest = _check(line.check) + _folded(line.folded, classes)
+    drawn = hand.formula(line.content)
+    was = f'<div class="was">{hand.formula(line.before)}</div>' if line.before else ""
+    rest = _check(line.check) + _folded(line.folded, hand)
     return f'<li class="line">{dot}{why}{was}{drawn}{rest}</li>'
 
 
@@ -219,26 +244,26 @@ def _check(check: Check | None) -> str:
     return f'<div class="check {KINDS[check.passed]}">{text(str(check))}</div>'
 
 
-def _folded(steps: tuple[ShownStep, ...], classes: Mapping[str, str]) -> str:
+def _folded(steps: tuple[ShownStep, ...], hand: Hand) -> str:
     if len(steps) < 2:
         return ""
     lines = "".join(
         f'<li class="line"><div class="why"><b>{text(step.name)}</b>{text(step.reason)}</div>'
-        f"{set_formula(step.later, classes)}{_check(step.check)}</li>"
+        f"{hand.formula(step.later)}{_check(step.check)}</li>"
         for step in steps
     )
     head = f"<summary>{len(steps)} rewritings in one</summary>"
     return f'<details class="fold">{head}<ol>{lines}</ol></details>'
 
 
-def _table(block: Table, classes: Mapping[str, str]) -> str:
+def _table(block: Table, hand: Hand) -> str:
     def mark(k: int) -> str:
         return ' class="number"' if k in block.numbers else ""
 
     head = "".join(f"<th{mark(k)}>{text(cell)}</th>" for k, cell in enumerate(block.head))
     rows = "".join(
         "<tr>"
-        + "".join(f"<td{mark(k)}>{_cell(c, classes)}</td>" for k, c in enumerate(cells))
+        + "".join(f"<td{mark(k)}>{_cell(c, hand)}</td>" for k, c in enumerate(cells))
         + "</tr>"
         for cells in block.rows
     )
@@ -246,12 +271,12 @@ def _table(block: Table, classes: Mapping[str, str]) -> str:
     return f'<div class="scroll"><table>{inner}</table></div>'
 
 
-def _cell(cell: Cell, classes: Mapping[str, str]) -> str:
+def _cell(cell: Cell, hand: Hand) -> str:
     match cell:
         case Check():
             return _check(cell)
         case Define():
-            return set_formula(cell, classes)
+            return hand.formula(cell)
         case _:
-            name = f' class="{classes[cell]}"' if cell in classes else ""
+            name = f' class="{hand.classes[cell]}"' if cell in hand.classes else ""
             return f"<span{name}>{text(cell)}</span>"

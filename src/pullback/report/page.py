@@ -11,7 +11,7 @@ from ..derivation import Derivation
 from .circuit import is_scalar
 from .curve import curve
 from .graph import graph
-from .html import article, roles, section
+from .html import article, by_mathml, roles, section
 from .mathml import text
 from .outline import Prose, Section, outline
 from .outline import title as title_of
@@ -53,9 +53,9 @@ def page(
     their titles; ``values`` single numbers, by name, to write into the graph. A program of numbers
     is drawn gate by gate.
     """
-    classes = roles(derivation)
+    hand = by_mathml(roles(derivation))
     parts = outline(derivation)
-    sections = [(part.anchor, part.title, section(part, classes)) for part in parts]
+    sections = [(part.anchor, part.title, section(part, hand)) for part in parts]
     fine = is_scalar(derivation.backward.program)
     figure = _figure(graph(derivation, values or {}, gates=fine), LEGEND)
     sections.insert(
@@ -66,7 +66,7 @@ def page(
         sections.append(("training", "Training", _titled("training", "Training", drawn)))
     for k, (name, words) in enumerate((extra or {}).items(), 1):
         part = Section(f"extra-{k}", name, tuple(Prose(p) for p in words.split("\n\n")))
-        sections.append((part.anchor, part.title, section(part, classes)))
+        sections.append((part.anchor, part.title, section(part, hand)))
     links = "".join(f'<a href="#{anchor}">{text(name)}</a>' for anchor, name, _ in sections)
     footer = f"<footer>Written by pullback {__version__}. What is shown is what runs.</footer>"
     name = title or title_of(derivation)

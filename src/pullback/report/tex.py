@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import assert_never
 
 from ..derivation import Derivation
 from ..ir.program import Define
 from ..ir.subscripts import at
+from ..notation.display import Displayed
 from ..notation.latex import latex
 from ..notation.letters import COMMANDS, GREEK
 from ..notation.matrix import MatrixForm
@@ -105,25 +106,34 @@ def align(lines: list[str]) -> str:
     return "\\begin{align*}\n  " + " \\\\\n  ".join(lines) + "\n\\end{align*}"
 
 
-def _equation(content: Define | Chain | MatrixForm) -> str:
+def equation(
+    content: Define | Chain | MatrixForm,
+    write: Callable[[Displayed], str] = latex,
+    gives: str = "=",
+) -> str:
+    """A formula with the sign ``gives`` between its two sides."""
     match content:
         case Define():
-            return f"{latex(content.access)} &= {latex(content.body)}"
+            return f"{write(content.access)} {gives} {write(content.body)}"
         case Chain():
-            return f"{latex(content.gradient)} &= {_chain(content)}"
+            return f"{write(content.gradient)} {gives} {_chain(content, write)}"
         case MatrixForm():
-            return str(content.latex).replace("=", "&=", 1)
+            return str(content.latex).replace("=", gives, 1)
         case _:
             assert_never(content)
 
 
-def _chain(content: Chain) -> str:
+def _equation(content: Define | Chain | MatrixForm) -> str:
+    return equation(content, gives="&=")
+
+
+def _chain(content: Chain, write: Callable[[Displayed], str]) -> str:
     terms = []
     for upstream, value in content.terms:
-        over = ",".join(latex(at(index)) for index in summed(value))
-        local = rf"\frac{{\partial {latex(value)}}}{{\partial {latex(content.of)}}}"
+        over = ",".join(write(at(index)) for index in summed(value))
+        local = rf"\frac{{\partial {write(value)}}}{{\partial {write(content.of)}}}"
         sign = rf"\sum_{{{over}}} " if over else ""
-        terms.append(rf"{sign}{latex(upstream)} \, {local}")
+        terms.append(rf"{sign}{write(upstream)} \, {local}")
     return " + ".join(terms)
 
 

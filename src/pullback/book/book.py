@@ -1,0 +1,117 @@
+"""The whole book: its pages made in processes, its search, its assets."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from importlib.resources import as_file, files
+from pathlib import Path
+
+from ..layers import Kind
+from ..report.html import style
+from .frame import Contents, framed
+from .opening import opening
+from .page import LayerPage, Part, layer_page
+from .subject import Subject, subjects
+from .table import layers_table
+
+ASSETS = "assets"
+Said = Callable[[str], None]
+
+
+def write_book(
+    out: str | os.PathLike[str],
+    layers: Sequence[str | Kind] = (),
+    *,
+    jobs: int | None = None,
+    say: Said = lambda line: None,
+) -> tuple[LayerPage, ...]:
+    """Writes the site into a folder, ``index.html`` its start; gives back what its pages say.
+
+    ``layers`` are names or layers of one's own; all of the table if none are given. ``jobs`` is the
+    number of processes, by default that of the processors. ``say`` is told each page that is done.
+    Raises ArgumentError for a layer that there is not, OSError where files can't be written.
+    """
+    pages = _made(subjects(layers), jobs or len(os.sched_getaffinity(0)), say)
+    folder = Path(out)
+    folder.mkdir(parents=True, exist_ok=True)
+    contents = Contents(tuple((page.group, page.name, page.title) for page in pages))
+    for name, html in _files(pages, contents):
+        (folder / name).write_text(html, encoding="utf-8")
+    _write_assets(folder / ASSETS, pages)
+    return pages
+
+
+def _made(found: Sequence[Subject], jobs: int, say: Said) -> tuple[LayerPage, ...]:
+    """The pages; those of the package's own layers are made in processes."""
+    own = [s for s in found if not s.shipped]
+    shipped = [s.name for s in found if s.shipped]
+    made: dict[str, LayerPage] = {}
+
+    def add(page: LayerPage) -> None:
+        made[page.name] = page
+        say(f"{len(made)}/{len(found)} {page.name}")
+
+    for subject in own:
+        add(layer_page(subject))
+    if jobs > 1 and len(shipped) > 1:
+        with ProcessPoolExecutor(jobs) as pool:
+            for page in pool.map(page_of, shipped):
+                add(page)
+    else:
+        for name in shipped:
+            add(page_of(name))
+    return tuple(made[s.name] for s in found)
+
+
+def page_of(name: str) -> LayerPage:
+    """The page of a layer of the table."""
+    (subject,) = subjects([name])
+    return layer_page(subject)
+
+
+def _files(pages: Sequence[LayerPage], contents: Contents) -> Iterator[tuple[str, str]]:
+    """The HTML files by name."""
+    start = opening()
+    yield (
+        "index.html",
+        framed("Back-propagation reference", start.lead, start.parts, contents, "index"),
+    )
+    table = layers_table(pages)
+    yield "layers.html", framed("All layers", table.lead, table.parts, contents, "layers")
+    for page in pages:
+        yield f"{page.name}.html", framed(page.title, page.lead, page.parts, contents, page.name)
+
+
+def _write_assets(folder: Path, pages: Sequence[LayerPage]) -> None:
+    with as_file(files(__package__).joinpath(ASSETS)) as shipped:
+        shutil.copytree(
+            shipped, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("*.html")
+        )
+    (folder / "report.css").write_text(style(), encoding="utf-8")
+    (folder / "search-index.js").write_text(_index(pages), encoding="utf-8")
+
+
+def _index(pages: Sequence[LayerPage]) -> str:
+    """What search looks through, as a script: a page from a file may not fetch."""
+    entries = [
+        {"page": "index.html#" + part.anchor, "title": part.title, "group": "Opening", "words": ""}
+        for part in opening().parts
+    ]
+    entries += [_entry(page) for page in pages]
+    return f"const SEARCH_INDEX = {json.dumps(entries, ensure_ascii=False, indent=0)};\n"
+
+
+def _entry(page: LayerPage) -> dict[str, str]:
+    return {
+        "page": f"{page.name}.html",
+        "title": page.title,
+        "group": page.group,
+        "words": f"{page.name.replace('_', ' ')} {page.words}",
+    }
+
+
+__all__ = ["Part", "write_book"]

@@ -1,0 +1,72 @@
+"""The frame around every page: head, bar, contents, sections."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from itertools import groupby
+from string import Template
+
+from .. import __version__
+from ..report.mathml import text
+from .page import Part
+
+START = (("index", "The general layer"), ("layers", "All layers"))
+
+
+@dataclass(frozen=True)
+class Contents:
+    """The layers of the book: (group, name, title) each, in its order."""
+
+    layers: tuple[tuple[str, str, str], ...]
+
+
+def framed(title: str, lead: str, parts: Sequence[Part], contents: Contents, here: str) -> str:
+    """A whole page."""
+    sections = "".join(
+        f'<section id="{p.anchor}"><h2>{text(p.title)}</h2>{p.inner}</section>' for p in parts
+    )
+    toc = "".join(f'<a href="#{p.anchor}">{text(p.title)}</a>' for p in parts)
+    return _template().substitute(
+        title=text(title),
+        lead=lead,
+        sections=sections,
+        toc=toc,
+        contents="".join(_contents(contents, here)),
+        around=_around(contents, here),
+        version=text(__version__),
+    )
+
+
+@cache
+def _template() -> Template:
+    return Template(files(__package__).joinpath("assets", "page.html").read_text(encoding="utf-8"))
+
+
+def _contents(contents: Contents, here: str) -> Iterator[str]:
+    for name, title in START:
+        yield _link(name, title, here)
+    for group, entries in groupby(contents.layers, key=lambda entry: entry[0]):
+        yield f"<h2>{text(group)}</h2>"
+        yield "".join(_link(name, title, here) for _, name, title in entries)
+
+
+def _link(name: str, title: str, here: str) -> str:
+    current = ' aria-current="page"' if name == here else ""
+    return f'<a href="{name}.html"{current}>{text(title)}</a>'
+
+
+def _around(contents: Contents, here: str) -> str:
+    """Links to the page before and the one after."""
+    order = [*START, *((name, title) for _, name, title in contents.layers)]
+    k = [name for name, _ in order].index(here)
+    before = (
+        f'<a rel="prev" href="{order[k - 1][0]}.html">← {text(order[k - 1][1])}</a>' if k else ""
+    )
+    last = k + 1 == len(order)
+    after = (
+        "" if last else f'<a rel="next" href="{order[k + 1][0]}.html">{text(order[k + 1][1])} →</a>'
+    )
+    return f"{before}<span></span>{after}"

@@ -1,0 +1,87 @@
+"""``pullback book``: the reference as a site."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from ..errors import ArgumentError
+from ..layers import Kind
+from .inputs import FUNCTION, function
+
+EXAMPLES = """\
+examples:
+  pullback book out/book
+  pullback book out/book --layer conv --layer relu
+  pullback book out/book --layer mine.py:swish
+
+exit status: 0 all checks passed, 1 one failed, 2 the book can't be written"""
+
+
+def add_book(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Adds the command."""
+    what = "write the reference of all layers as a site that works offline"
+    parser = commands.add_parser(
+        "book",
+        help=what,
+        description=f"{what[0].upper()}{what[1:]}; its start is OUT/index.html.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.set_defaults(run=write)
+    parser.add_argument("out", metavar="OUT", help="the folder to write to")
+    parser.add_argument(
+        "--layer",
+        dest="layers",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="only this layer; one of your own as FILE.py:NAME; repeat it",
+    )
+    parser.add_argument("--jobs", type=int, help="processes (default: one a processor)")
+
+
+def write(arguments: argparse.Namespace) -> int:
+    """Writes the book; 1 where a check of a page failed."""
+    from ..book import write_book
+
+    pages = write_book(
+        arguments.out, wanted(arguments.layers), jobs=arguments.jobs, say=_say(sys.stderr.isatty())
+    )
+    failed = [f"{page.name}: {line}" for page in pages for line in page.failed]
+    for line in failed:
+        print(f"pullback: a check failed: {line}", file=sys.stderr)
+    print(f"{len(pages)} layers: {Path(arguments.out) / 'index.html'}")
+    return 1 if failed else 0
+
+
+def wanted(names: Sequence[str]) -> list[str | Kind]:
+    """The layers that are meant: names of the table, or those of files."""
+    return [_own(name) if FUNCTION.fullmatch(name) else name for name in names]
+
+
+def _own(given: str) -> Kind:
+    named = FUNCTION.fullmatch(given)
+    assert named is not None
+    found = function(Path(named["file"]), named["name"])
+    if not isinstance(found, Kind):
+        raise ArgumentError(
+            f"{named['name']} is no layer",
+            where=given,
+            expected="a definition made by @layer(...), with an example",
+            found=type(found).__name__,
+            hint="see docs/book.md",
+        )
+    return found
+
+
+def _say(shown: bool) -> Callable[[str], None]:
+    """Progress on one line of a terminal."""
+
+    def say(line: str) -> None:
+        if shown:
+            print(f"\r\033[K{line}", end="", file=sys.stderr, flush=True)
+
+    return say
