@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pullback import derive
 from pullback.calculus.normal import (
     canonical,
     collect,
@@ -365,3 +366,8 @@ def test_infinite_values_stay_under_their_guards():
     value = made((A,), (POSITIVE,), read(X, A), (read(Z, J), -1))
     given = {"X": Array((1,), [-inf]), "Z": Array((1,), [0.0])}
     assert evaluate(expression((value,)), {J: 0}, given, {"N": 1, "M": 1}) == 0
+
+
+def test_a_sum_in_a_function_drops_what_comes_to_nothing() -> None:
+    derivation = derive("Y[i] = logaddexp(0, X[i])")
+    assert "sigmoid(X[i])" in derivation.formula("X")

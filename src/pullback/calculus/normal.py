@@ -339,8 +339,16 @@ def poly(value: Expr, distribute: bool = False) -> Poly:
             yes = _product([poly(Guard(cond)), poly(then, distribute)], True)
             no = _product([poly(Guard(negation(cond))), poly(other, distribute)], True)
             return collect([*yes, *no])
+        case Apply(function, args) if any(isinstance(arg, Add) for arg in args):
+            value = Apply(function, tuple(map(_summed_up, args)))
+            return collect([term(Fraction(1), (), (), ((value, Fraction(1)),))])
         case _:
             return collect([term(Fraction(1), (), (), ((value, Fraction(1)),))])
+
+
+def _summed_up(arg: Expr) -> Expr:
+    """A sum that a function is applied to, without the terms that come to nothing."""
+    return expression(poly(arg)) if isinstance(arg, Add) else arg
 
 
 def _summed(inner: Term, indices: Sequence[Index], domain: Sequence[Cond]) -> Term | None:
