@@ -174,6 +174,18 @@ CASES = [
     Case("count", "c[k:3] = sum(n) [y[n] = k]*w[n]", over(N=(4, 1, 0))),
     Case("repeat", "X[N]\nY[i:2*N] = X[i//2]", over(N=(4, 1, 0))),
     Case("tile", "X[3]\nY[i:N] = X[i % 3]", over(N=(7, 1, 6, 0))),
+    Case(
+        "flatten, then affine",
+        "X[N,C,H,V]\nF[n,(c,h,v)] = X[n,c,h,v]\nY[n,m] = sum(d) F[n,d]*W[d,m]",
+        over(N=(3, 1, 0), C=(2, 1, 3), H=(3, 1, 2), V=(2, 1, 1), M=(2, 1)),
+    ),
+    Case(
+        "flatten to 64, then affine",
+        "X[N,16,2,2]\nW[64,M]\nF[n,(c,h,v)] = X[n,c,h,v]\nY[n,m] = sum(d) F[n,d]*W[d,m]",
+        over(N=(3, 1), M=(2, 1)),
+    ),
+    Case("digits in another order", "X[3,2,4]\nY[k:24] = X[k//2%3, k%2, k//6]*Z[k]"),
+    Case("digits that overlap", "X[4,3]\nZ[6]\nY[k:12] = X[k//3, k%3]*Z[k//2]"),
     Case("reshape", "X[H*D]\nY[h:H,d:D] = X[D*h + d]", over(H=(3, 1), D=(2, 1))),
     Case("flatten", "X[H,D]\nY[(h,d)] = X[h,d]", over(H=(3, 1, 0), D=(2, 1))),
     Case("diagonal", "X[N,N]\nY[i] = X[i,i]", over(N=(4, 1, 0))),

@@ -290,3 +290,10 @@ def test_backward_of_several_outputs_takes_a_tuple() -> None:
     found = module.backward((np.ones(2), np.array([2.0, 3.0])), cache)
     np.testing.assert_allclose(found, 2 * x + np.array([2.0, 3.0]) * np.exp(x))
     np.testing.assert_allclose((a, b), (x**2, np.exp(x)))
+
+
+def test_the_gradient_of_weights_after_a_flattening_is_one_product() -> None:
+    program = parse("X[N,16,2,2]\nF[n,(c,h,w)] = X[n,c,h,w]\nY[n,m] = sum(d) F[n,d]*W[d,m]")
+    source = spell_pair(reverse(program))
+    assert "for " not in source
+    assert "dW = np.tensordot(X, dY, axes=(0, 0)).reshape(64, M)" in source

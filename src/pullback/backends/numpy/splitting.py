@@ -5,11 +5,21 @@ They are filled with an axis a digit, then reshaped.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ...ir.expr import Access, Expr
-from ...ir.sizes import Size
-from ...ir.subscripts import Index, Quotient, Remainder, Subscript, at, indices_of, reduced
+from ...ir.sizes import Size, size
+from ...ir.subscripts import (
+    Index,
+    Quotient,
+    Remainder,
+    Subscript,
+    at,
+    constant,
+    indices_of,
+    reduced,
+)
 from ...ir.walk import Tree, map_subscripts, nodes, subscripts, substitute
 
 
@@ -22,22 +32,21 @@ class Split:
 
 
 def split(indices: tuple[Index, ...], body: Expr) -> Split | None:
-    """The statement with ``k`` as ``D*h + d``, if its body reads only ``k // D`` and ``k % D``."""
-    divisors = {i: _divisor(i, body) for i in indices}
-    if not any(divisors.values()):
-        return None
+    """The statement with ``k`` as ``D*h + d``, if its body reads only ``k // D``, ``k % D`` and
+    further digits such as ``k // D % E``."""
     taken = {i.name for i in indices}
     frame: list[Index] = []
     values: dict[Index, Subscript] = {}
     for index in indices:
-        divisor = divisors[index]
-        count = index.extent.exactly_over(divisor) if divisor is not None else None
-        if divisor is None or count is None:
+        weights = _weights(index, body)
+        if len(weights) < 2:
             frame.append(index)
             continue
-        high, low = (_named(index, n, taken) for n in (count, divisor))
-        values[index] = at(high) * divisor + at(low)
-        frame += [high, low]
+        values[index] = constant(0)
+        for weight, count in weights:
+            digit = _named(index, count, taken)
+            values[index] += at(digit) * weight
+            frame.append(digit)
     if not values:
         return None
     moved = map_subscripts(substitute(body, values), lambda sub: reduced(sub, ()))
@@ -54,25 +63,51 @@ def _named(index: Index, extent: Size, taken: set[str]) -> Index:
     return Index(f"{index.name}{n}", extent)
 
 
-def _divisor(index: Index, body: Expr) -> Size | None:
-    """The D of ``k // D`` and ``k % D``, if ``k`` is read as two of these and ``k`` itself."""
-    found: dict[tuple[type, Size], None] = {}
-    plain = False
+def _weights(index: Index, body: Expr) -> list[tuple[Size, Size]]:
+    """The weight and the number of values of each digit that an index is read as, the highest
+    first; empty unless it is read in more than one way, and in digits only."""
+    found: dict[Subscript, None] = {}
+    bounds: dict[Size, None] = {}
     for node in nodes(body):
         for sub in subscripts(node):
             if index not in indices_of(sub):
                 continue
-            atom = sub.atom
-            if not isinstance(node, Access):
-                return None
-            if atom is index:
-                plain = True
-                continue
-            if not isinstance(atom, Quotient | Remainder) or atom.value != at(index):
-                return None
-            found[type(atom), atom.divisor] = None
-    divisors = list(dict.fromkeys(divisor for _, divisor in found))
-    return divisors[0] if len(divisors) == 1 and len(found) + plain > 1 else None
+            own = _bounds(sub, index)
+            if own is None or not isinstance(node, Access):
+                return []
+            found[sub] = None
+            bounds.update(dict.fromkeys(own))
+    if len(found) < 2:
+        return []
+    above, out = index.extent, []
+    for weight in [*_descending(bounds), size(1)]:
+        count = above.exactly_over(weight)
+        if count is None:
+            return []
+        if count.literal != 1:
+            out.append((weight, count))
+        above = weight
+    return out
+
+
+def _bounds(sub: Subscript, index: Index) -> tuple[Size, ...] | None:
+    """The weights at which a digit of an index begins and ends; None if this is no digit of it."""
+    match sub.atom:
+        case Index():
+            return ()
+        case Quotient(value, divisor) | Remainder(value, divisor) if value == at(index):
+            return (divisor,)
+        case Remainder(value, count) if isinstance(value.atom, Quotient):
+            inner = value.atom
+            return (inner.divisor, inner.divisor * count) if inner.value == at(index) else None
+    return None
+
+
+def _descending(bounds: Iterable[Size]) -> list[Size]:
+    """Sizes that divide one another, the greatest first."""
+    sizes = list(bounds)
+    divisors = {n: sum(n.exactly_over(other) is not None for other in sizes) for n in sizes}
+    return sorted(sizes, key=lambda n: -divisors[n])
 
 
 def _reads_digits(body: Tree, frame: list[Index]) -> bool:
