@@ -8,14 +8,21 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pullback.errors import NotationError
+from pullback.backends.flat import spell_flat
+from pullback.backends.numpy import spell_pair
+from pullback.calculus.pushforward import pushforward
+from pullback.calculus.reverse import reverse
+from pullback.errors import DerivationError, NotationError
 from pullback.ir.interpret import MODULAR, run
+from pullback.ir.program import Program
 from pullback.notation.latex import latex
 from pullback.notation.parse import parse
 from pullback.notation.plain import show
 from pullback.notation.terminal import terminal
 from pullback.opaque import ROWS, TABLE, Operation, axes, name_of, result_shape
 from pullback.verify.decimals import DECIMALS
+from pullback.verify.programs import check_backward_program
+from pullback.verify.steps import check_steps
 
 Array = NDArray[Any]
 LETTERS = "ijk"
@@ -34,6 +41,8 @@ NUMPY = {
     "inverse": np.linalg.inv,
     "solve": solve,
     "solve_columns": np.linalg.solve,
+    "solve_transposed": lambda a, b: solve(np.swapaxes(a, -1, -2), b),
+    "solve_transposed_columns": lambda a, b: np.linalg.solve(np.swapaxes(a, -1, -2), b),
     "determinant": np.linalg.det,
     "cofactors": cofactors,
     "logdet": lambda a: np.linalg.slogdet(a).logabsdet,
@@ -131,6 +140,9 @@ IDENTITIES = {
     "inverse": "B[i,j] = inverse(A)[i,j]; Z[i,j] = sum(k) A[i,k]*B[k,j] - [i = j]",
     "solve": "x[i] = solve(A, b)[i]; Z[i] = sum(k) A[i,k]*x[k] - b[i]",
     "solve_columns": "x[i,j] = solve(A, c)[i,j]; Z[i,j] = sum(k) A[i,k]*x[k,j] - c[i,j]",
+    "solve_transposed": "x[i] = solve_transposed(A, b)[i]; Z[i] = sum(k) A[k,i]*x[k] - b[i]",
+    "solve_transposed_columns": "x[i,j] = solve_transposed(A, c)[i,j];"
+    " Z[i,j] = sum(k) A[k,i]*x[k,j] - c[i,j]",
     "determinant": "A[3,3]; Z[] = determinant(A)[] - A[0,0]*(A[1,1]*A[2,2] - A[1,2]*A[2,1])"
     " + A[0,1]*(A[1,0]*A[2,2] - A[1,2]*A[2,0]) - A[0,2]*(A[1,0]*A[2,1] - A[1,1]*A[2,0])",
     "cofactors": "C[i,j] = cofactors(A)[i,j]; D[] = determinant(A)[];"
@@ -219,3 +231,181 @@ def test_every_row_is_drawn_and_has_an_oracle() -> None:
         assert row.latex and row.unicode and row.name in NUMPY
         assert all(f"@{name_of(item)}" in row.latex for item in row.operands)
     assert list(TABLE) == list(NUMPY)
+
+
+# Gradients ----------------------------------------------------------------------------------------
+
+DIFFERENTIABLE = [row for row in ROWS if row.differential]
+STEADY = [row for row in DIFFERENTIABLE if row.name != "eigenvectors"]  # no sign to choose
+
+
+def derived(program: Program) -> tuple[Any, Any]:
+    space: dict[str, Any] = {}
+    exec(spell_pair(reverse(program)), space)
+    return space["forward"], space["backward"]
+
+
+def gradients(program: Program, values: list[Array], cotangent: Array) -> tuple[Array, ...]:
+    forward, backward = derived(program)
+    _, cache = forward(*values)
+    found = backward(cotangent, cache)
+    return found if isinstance(found, tuple) else (found,)
+
+
+@pytest.mark.parametrize("row", STEADY, ids=lambda row: row.name)
+@pytest.mark.parametrize("n", (1, 2, 4))
+@pytest.mark.parametrize("batch", BATCHES)
+def test_gradients_are_those_of_what_numpy_computes(
+    row: Operation, n: int, batch: tuple[int, ...]
+) -> None:
+    values = operands(row, batch, n)
+    numpy = NUMPY[row.name]
+    rng = np.random.default_rng(5)
+    cotangent = rng.normal(size=np.shape(numpy(*values)))
+    found = gradients(parse(text(row, len(batch))), values, cotangent)
+    for k, gradient in enumerate(found):
+        for _ in range(3):
+            direction = rng.normal(size=values[k].shape)
+
+            def moved(step: float, k: int = k, direction: Array = direction) -> Any:
+                return numpy(*(v + step * direction if j == k else v for j, v in enumerate(values)))
+
+            slope = np.sum(cotangent * (moved(1e-5) - moved(-1e-5))) / 2e-5
+            assert np.isclose(np.sum(gradient * direction), slope, rtol=1e-6, atol=1e-8)
+
+
+@pytest.mark.parametrize("row", STEADY, ids=lambda row: row.name)
+@pytest.mark.parametrize("batch", (0, 1))
+def test_a_derivation_passes_every_check(row: Operation, batch: int) -> None:
+    report = check_backward_program(reverse(parse(text(row, batch))))
+    assert report.passed, str(report)
+
+
+FUNCTIONS = (
+    "w[k] = eigenvalues(A)[k]; V[i,k] = eigenvectors(A)[i,k];"
+    " Y[i,j] = sum(k) V[i,k]*exp(w[k]/4)*V[j,k]; return Y",
+    "S[i,j] = sum(n) X[n,i]*X[n,j] + [i = j]; L[i,j] = cholesky(S)[i,j];"
+    " y[] = sum(i) log(L[i,i]) - logdet(S)[]/3",
+    "B[i,j] = inverse(A)[i,j]; Y[i,j] = sum(k) B[i,k]*B[k,j] + A[i,j]; return Y",
+    "x[i] = solve(A, b)[i]; y[i] = solve(A, x)[i] + x[i]*determinant(A)[]; return y",
+    "X[N,I,I]; y[n] = logdet(X)[n]*sum(i) inverse(X)[n,i,i]",
+    "x[i,j] = solve(A, A)[i,j]; y[i] = sum(j) x[i,j]**2; return y",
+)
+
+
+@pytest.mark.parametrize("source", FUNCTIONS)
+def test_programs_of_several_operations_pass_every_check(source: str) -> None:
+    backward = reverse(parse(source))
+    report = check_backward_program(backward)
+    assert report.passed, str(report)
+    assert all(check.passed is not False for check in check_steps(backward))
+
+
+@pytest.mark.parametrize("row", STEADY, ids=lambda row: row.name)
+def test_forward_mode_agrees_with_differences(row: Operation) -> None:
+    program = parse(text(row))
+    pushed = pushforward(program)
+    values, rng = operands(row), np.random.default_rng(2)
+    directions = [rng.normal(size=v.shape) for v in values]
+    given = named(row, values) | {
+        f"t_{name}": d for name, d in zip(named(row, values), directions, strict=True)
+    }
+    found = run(pushed, given)[pushed.outputs[0].name]
+    up, down = (
+        np.asarray(NUMPY[row.name](*(v + h * d for v, d in zip(values, directions, strict=True))))
+        for h in (1e-5, -1e-5)
+    )
+    assert np.allclose(found.flat, np.ravel(up - down) / 2e-5, rtol=1e-6, atol=1e-8)
+
+
+@pytest.mark.parametrize("row", STEADY, ids=lambda row: row.name)
+def test_second_derivatives_come_from_deriving_the_derivative(row: Operation) -> None:
+    backward = reverse(parse(text(row)))
+    second = Program(
+        (*backward.program.inputs, *backward.cotangents),
+        (*backward.forward.statements, *backward.statements),
+        (backward.gradients[0],),
+        backward.program.sizes,
+    )
+    report = check_backward_program(reverse(second), samples=2)
+    assert report.passed, str(report)
+
+
+def test_the_gradient_of_a_solution_solves_with_the_transpose() -> None:
+    backward = reverse(parse("x[i,j] = solve(A, B)[i,j]"))
+    assert [show(s) for s in backward.statements] == [
+        "dB[i,j] = solve_transposed(A, dx)[i,j]",
+        "dA[i,j] = -sum(j2) dB[i,j2]*x[j,j2]",
+    ]
+    source = spell_pair(backward)
+    assert "dB = np.linalg.solve(A.T, dx)" in source
+    assert "inv" not in source
+
+
+def test_the_gradient_of_an_inverse_is_two_products() -> None:
+    source = spell_pair(reverse(parse("B[i,j] = inverse(A)[i,j]")))
+    assert "dA = -(B.T @ dB @ B.T)" in source
+
+
+def test_an_inverse_that_is_there_is_not_computed_twice() -> None:
+    program = parse("L[] = logdet(A)[]; B[i,j] = inverse(A)[i,j]; return L, B")
+    assert spell_pair(reverse(program)).count("np.linalg.inv(") == 1
+
+
+def test_values_and_vectors_of_one_matrix_are_one_call() -> None:
+    source = spell_pair(reverse(parse("w[k] = eigenvalues(A)[k]")))
+    assert source.count("np.linalg.eigh(A)") == 1 and "eigvalsh" not in source
+    both = spell_pair(reverse(parse("s = detsign(A)[]; L = logdet(A)[]; return s, L")))
+    assert both.count("s, L = np.linalg.slogdet(A)") == 1
+
+
+def test_the_gradient_of_the_determinant_of_a_singular_matrix_is_exact() -> None:
+    singular = np.array([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0], [7.0, 8.0, 9.0]])
+    (found,) = gradients(parse("D = determinant(A)[]"), [singular], np.array(1.0))
+    assert np.allclose(found, [[-3, 6, -3], [6, -12, 6], [-3, 6, -3]], atol=1e-13)
+
+
+def test_singular_matrices_are_refused_where_an_inverse_is_needed() -> None:
+    singular = np.array([[1.0, 2.0], [2.0, 4.0]])
+    forward, _ = derived(parse("L = logdet(A)[]"))
+    with pytest.raises(np.linalg.LinAlgError):
+        forward(singular)
+
+
+def test_only_the_lower_triangle_has_a_gradient_where_only_it_is_read() -> None:
+    values = operands(TABLE["cholesky"])
+    (found,) = gradients(parse("L[i,j] = cholesky(A)[i,j]"), values, np.ones((3, 3)))
+    assert np.array_equal(found, np.tril(found)) and np.all(found[np.tril_indices(3)] != 0)
+
+
+def test_the_flat_style_refuses_by_name() -> None:
+    with pytest.raises(DerivationError, match="inverse is no gate"):
+        spell_flat(reverse(parse("B[i,j] = 2*inverse(A)[i,j]")))
+
+
+# PyTorch, where it is installed -------------------------------------------------------------------
+
+TORCH = {
+    "inverse": lambda torch: torch.linalg.inv,
+    "solve_columns": lambda torch: torch.linalg.solve,
+    "determinant": lambda torch: torch.linalg.det,
+    "logdet": lambda torch: lambda a: torch.linalg.slogdet(a).logabsdet,
+    "cholesky": lambda torch: torch.linalg.cholesky,
+    "eigenvalues": lambda torch: torch.linalg.eigvalsh,
+}
+
+
+@pytest.mark.parametrize("name", TORCH)
+@pytest.mark.parametrize("batch", BATCHES)
+def test_gradients_are_pytorchs(name: str, batch: tuple[int, ...]) -> None:
+    torch = pytest.importorskip("torch")
+    row = TABLE[name]
+    values = operands(row, batch)
+    cotangent = np.random.default_rng(3).normal(size=np.shape(NUMPY[name](*values)))
+    found = gradients(parse(text(row, len(batch))), values, cotangent)
+    leaves = [torch.tensor(v, requires_grad=True) for v in values]
+    TORCH[name](torch)(*leaves).backward(torch.tensor(cotangent))
+    for ours, leaf in zip(found, leaves, strict=True):
+        if row.triangle:  # PyTorch's is symmetric: the half of what each pair of elements has
+            ours = (ours + np.swapaxes(ours, -1, -2)) / 2
+        assert np.allclose(ours, leaf.grad.numpy(), rtol=1e-9, atol=1e-12)

@@ -21,8 +21,8 @@ class Operation:
     ``word`` is its name in text (that of several rows where the operands' ranks tell which),
     ``operands`` and ``result`` are names with one letter per core axis: equal letters, equal
     extents. ``triangle`` says that only the lower triangle of the first operand is read, as NumPy
-    does: its differential is then that of the symmetric matrix with that triangle. In ``latex`` and
-    ``unicode`` an operand stands as ``@A``.
+    does: ``dT`` is then the differential of the symmetric matrix with that triangle; ``positive``
+    that this matrix is positive definite. In ``latex`` and ``unicode`` an operand stands as ``@A``.
     """
 
     name: str
@@ -31,6 +31,7 @@ class Operation:
     differential: str
     word: str = ""
     triangle: bool = False
+    positive: bool = False
     latex: str = ""
     unicode: str = ""
 
@@ -82,6 +83,24 @@ ROWS = (
         latex=r"{@A}^{-1} @B", unicode="@A⁻¹·@B",
     ),
     Operation(
+        "solve_transposed", ("A[n,n]", "b[n]"), "x[n]",
+        """
+        M[i,j] = inverse(A)[i,j]
+        dr[i] = db[i] - sum(j) dA[j,i]*x[j]
+        dx[i] = sum(j) M[j,i]*dr[j]
+        """,
+        latex=r"{@A}^{-\top} @b", unicode="@A⁻ᵀ·@b",
+    ),
+    Operation(
+        "solve_transposed_columns", ("A[n,n]", "B[n,m]"), "X[n,m]",
+        """
+        M[i,j] = inverse(A)[i,j]
+        dR[i,k] = dB[i,k] - sum(j) dA[j,i]*X[j,k]
+        dX[i,k] = sum(j) M[j,i]*dR[j,k]
+        """,
+        word="solve_transposed", latex=r"{@A}^{-\top} @B", unicode="@A⁻ᵀ·@B",
+    ),
+    Operation(
         "determinant", ("A[n,n]",), "D[]",
         """
         C[i,j] = cofactors(A)[i,j]
@@ -114,19 +133,19 @@ ROWS = (
         "cholesky", ("A[n,n]",), "L[n,n]",  # L = L·Φ(L⁻¹·dA·L⁻ᵀ), Φ the lower half (Murray 2016)
         """
         M[i,j] = inverse(L)[i,j]
-        dU[i,l] = sum(k) M[i,k]*dA[k,l]
+        dU[i,l] = sum(k) M[i,k]*dT[k,l]
         dS[i,j] = sum(l) dU[i,l]*M[j,l]
         dH[i,j] = ([j < i] + 1/2*[i = j])*dS[i,j]
         dL[i,j] = sum(k) L[i,k]*dH[k,j]
         """,
-        triangle=True,
+        triangle=True, positive=True,
         latex=r"\operatorname{chol} @A", unicode="chol @A",
     ),
     Operation(
         "eigenvalues", ("A[n,n]",), "w[n]",  # in ascending order
         """
         V[i,k] = eigenvectors(A)[i,k]
-        dw[k] = sum(i,j) V[i,k]*dA[i,j]*V[j,k]
+        dw[k] = sum(i,j) V[i,k]*dT[i,j]*V[j,k]
         """,
         triangle=True,
         latex=r"\lambda @A", unicode="λ @A",
@@ -135,7 +154,7 @@ ROWS = (
         "eigenvectors", ("A[n,n]",), "V[n,n]",  # in the columns, of length 1, each up to its sign
         """
         w[k] = eigenvalues(A)[k]
-        dU[i,l] = sum(j) dA[i,j]*V[j,l]
+        dU[i,l] = sum(j) dT[i,j]*V[j,l]
         dS[k,l] = sum(i) V[i,k]*dU[i,l]
         dH[k,l] = [k != l]/(w[l] - w[k])*dS[k,l]
         dV[i,l] = sum(k) V[i,k]*dH[k,l]

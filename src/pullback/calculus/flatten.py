@@ -27,6 +27,7 @@ from ..ir.expr import (
     IndexOf,
     Mul,
     Number,
+    Opaque,
     Power,
     Reduce,
     Select,
@@ -142,6 +143,8 @@ class _Flattener:
                 return Arg(op, indices, which, self._conds(domain), self._atom_under(domain, inner))
             case Apply(function, args):
                 return Apply(function, tuple(map(self._atom, args)))
+            case Opaque():
+                return body
             case _:
                 return self._product(body, top=True)
 

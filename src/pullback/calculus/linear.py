@@ -4,16 +4,19 @@ names."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from fractions import Fraction
 
 from ..errors import DerivationError
-from ..ir.expr import Access, Arg, Expr, Reduce, Tensor
+from ..ir.expr import Access, Arg, Expr, Opaque, Reduce, Tensor
 from ..ir.program import Define, Program
-from ..ir.recurrence import groups
+from ..ir.recurrence import Group, groups
 from ..ir.subscripts import Index, at
-from ..ir.walk import substitute, tensors
+from ..ir.walk import fresh, substitute, tensors
+from ..opaque import TABLE
 from .conventions import checked, chosen
-from .differentiate import Context
+from .differential import differential
+from .differentiate import Context, Occurrence, occurrences
 from .flatten import flatten
 from .letters import hints, lettered
 from .normal import nonnegative_atom, poly
@@ -43,9 +46,12 @@ class Linear:
         }
         self.flat = [self._on_axes(s) for s in plain.statements]
         self.definitions = {s.target: s for s in self.flat}
-        self.active = _active(self.flat, self.wrt)
         self.extra: dict[Tensor, list[Define]] = {}
         self.taken = {t.name for t in program.inputs} | {s.target.name for s in self.flat}
+        self.origin: dict[Tensor, Tensor] = {}
+        self.active = _active(self.flat, self.wrt)
+        self.groups = self._linearised()
+        self.chain = [s for group in self.groups for s in group]
         self._square: dict[Tensor, bool] = {}
         self._divisors = {
             a.tensor
@@ -55,6 +61,64 @@ class Linear:
             for a, e in t.factors
             if isinstance(a, Access) and e < 0 and not t.guards
         }
+
+    def _linearised(self) -> list[Group]:
+        """The flat statements as they are differentiated, those that need each other together.
+
+        An opaque operation is replaced by what its row says of its differential; what that reads
+        is added to the flat statements.
+        """
+        found: list[Group] = []
+        flat, self.flat = self.flat, []
+        known = _operations(flat)
+        for group in groups(flat):
+            self.flat += group
+            (s, *_) = group
+            if isinstance(s.body, Opaque) and s.target in self.active:
+                found += [(tangent,) for tangent in self._tangents(s, known)]
+            else:
+                found.append(group)
+        return found
+
+    def _tangents(self, s: Define, known: dict[Opaque, Tensor]) -> list[Define]:
+        made = differential(s, known, self.name)
+        values = [self._on_axes(value) for value in made.values]
+        self.flat += values
+        self.definitions.update({value.target: value for value in values})
+        known.update(_operations(values))
+        self.origin.update(made.origin)
+        out: list[Define] = []
+        for inner in (*made.values, *made.tangents):
+            self.letters.setdefault(inner.target, self._batched_letters(s, inner))
+        for tangent in made.tangents:
+            if any(self.origin.get(t) in self.active for t in tensors(tangent.body)):
+                self.active.add(tangent.target)
+                out.append(self._on_axes(tangent))
+        return out
+
+    def _batched_letters(self, s: Define, inner: Define) -> tuple[str, ...]:
+        """Letters for an operation's inner value: over the batch those of its result."""
+        names = list(self.letters[s.target])
+        count = sum(index.name.startswith("~") for index in inner.indices)
+        out = names[:count]
+        for index in inner.indices[count:]:
+            out.append(fresh(index, set(out)).name)
+        return tuple(out)
+
+    def origins_of(self, define: Define) -> tuple[Tensor, ...]:
+        """The tensors that a statement of the chain is differentiated by or reads."""
+        return tuple(dict.fromkeys(self.origin.get(t, t) for t in tensors(define.body)))
+
+    def occurrences(self, define: Define) -> list[Occurrence]:
+        """Every differentiated occurrence in a statement of the chain, with its partial."""
+        context = self.context(define)
+        if not any(t in self.origin for t in tensors(define.body)):
+            return occurrences(define, context)
+        context = replace(context, active=lambda t: self.origin.get(t) in self.active)
+        return [
+            Occurrence(Access(self.origin[o.access.tensor], o.access.subs), o.partial)
+            for o in occurrences(define, context)
+        ]
 
     def axes(self, tensor: Tensor) -> tuple[Index, ...]:
         """The indices that every value of this tensor's shape is written in."""
@@ -158,10 +222,21 @@ def _is_square_factor(atom: Expr, exponent: Fraction, linear: Linear) -> bool:
     return nonnegative_atom(atom)
 
 
+def _operations(statements: Iterable[Define]) -> dict[Opaque, Tensor]:
+    """The results of operations, by the operations read at no subscripts."""
+    found = [(s.body, s.target) for s in statements if isinstance(s.body, Opaque)]
+    return {Opaque(body.operation, body.operands, ()): target for body, target in found}
+
+
+def _is_steady(body: Expr) -> bool:
+    """Whether a body is piecewise constant: an opaque operation without a differential."""
+    return isinstance(body, Opaque) and not TABLE[body.operation].differential
+
+
 def _active(statements: Sequence[Define], wrt: Sequence[Tensor]) -> set[Tensor]:
     active = set(wrt)
     for group in groups(statements):
-        left = [s for s in group if s.target.kind == "float"]
+        left = [s for s in group if s.target.kind == "float" and not _is_steady(s.body)]
         while found := [s for s in left if any(t in active for t in tensors(s.body))]:
             active.update(s.target for s in found)
             left = [s for s in left if s not in found]

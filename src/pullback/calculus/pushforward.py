@@ -9,7 +9,6 @@ from fractions import Fraction
 from ..ir.expr import Access, Tensor, number
 from ..ir.program import Define, Program, live
 from ..ir.recurrence import in_order
-from .differentiate import occurrences
 from .eliminate import eliminate
 from .linear import Linear
 from .normal import Term, collect, expression, term
@@ -27,17 +26,14 @@ def pushforward(
     """
     lin = Linear(program, wrt, conventions)
     tangents = {t: Tensor(lin.name(f"t_{t.name}"), t.shape, t.dtype) for t in lin.wrt}
-    statements: list[Define] = []
-    active = [s.target for s in lin.flat if s.target in lin.active]
-    for t in active:  # a recurrence reads the tangents of later statements
-        tangents[t] = Tensor(lin.name(f"t_{t.name}"), t.shape, t.dtype)
-    for statement in lin.flat:
+    active = [s for s in lin.chain if s.target in lin.active]
+    for s in active:  # a recurrence reads the tangents of later statements
+        tangents[s.target] = Tensor(lin.name(f"t_{s.target.name}"), s.target.shape, s.target.dtype)
+    statements = list(lin.flat)
+    for statement in active:
         target = statement.target
-        if target not in lin.active:
-            statements.append(statement)
-            continue
         terms: list[Term | None] = []
-        for found in occurrences(statement, lin.context(statement)):
+        for found in lin.occurrences(statement):
             access = Access(tangents[found.access.tensor], found.access.subs)
             terms.append(
                 term(
@@ -48,7 +44,6 @@ def pushforward(
                 )
             )
         body = expression(collect(eliminate(t) for t in terms if t is not None))
-        statements.append(statement)
         statements.extend(lin.extra.get(target, []))
         statements.append(
             lin.lettered(

@@ -14,14 +14,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
-from ..ir.expr import ZERO, Access, Cond, Expr, SizeOf, Tensor, Zero
+from ..ir.expr import ZERO, Access, Cond, Expr, Opaque, SizeOf, Tensor, Zero
 from ..ir.program import Define, Program, Source
 from ..ir.recurrence import direction, groups, in_order, is_recurrent, offsets
 from ..ir.subscripts import Index, at
-from ..ir.walk import accesses, free_indices, nodes, substitute, tensors
+from ..ir.walk import accesses, free_indices, nodes, rename_tensors, substitute, tensors
 from .cost import expression_cost
 from .definitions import Definitions
-from .differentiate import Occurrence, adjoint_terms, occurrences, sifted_terms
+from .differentiate import Occurrence, adjoint_terms, sifted_terms
 from .eliminate import cancel, eliminate, sift
 from .introduce import ratio_to_sum, reads_of, worth_a_name
 from .linear import Linear
@@ -31,6 +31,7 @@ from .normal import Poly, Term, canonical, collect, components_of, expression, p
 from .present import Names, complements, factored, fold_sums
 from .residuals import fewer_residuals
 from .share import share
+from .solves import solved
 from .step import Backward, Later, Step
 
 ONE = Fraction(1)
@@ -67,6 +68,7 @@ class _Reverse:
         self.drafts: list[_Draft] = []
         self.forms: dict[Tensor, Poly] = {}
         self.gradients: dict[Tensor, Tensor] = {}
+        self.final: dict[Tensor, Define] = {}
         self.cotangents: dict[Tensor, list[Tensor]] = {}
         self.inlined: list[Pattern] = []
         self.ratios: set[Tensor] = {
@@ -87,7 +89,7 @@ class _Reverse:
         for t in lin.wrt:
             if t not in first:
                 self._visit(t, None)
-        for group in reversed(groups(lin.flat)):
+        for group in reversed(lin.groups):
             self._visit_group([s for s in group if s.target in lin.active])
             for t in lin.wrt:
                 if any(first.get(t) is define.target for define in group):
@@ -98,8 +100,8 @@ class _Reverse:
         """For every wanted input, the first statement that reads it: after it, the gradient is
         complete."""
         found: dict[Tensor, Tensor] = {}
-        for define in self.lin.flat:
-            for tensor in tensors(define.body):
+        for define in self.lin.chain:
+            for tensor in self.lin.origins_of(define):
                 if tensor in self.lin.wrt and define.target in self.lin.active:
                     found.setdefault(tensor, define.target)
         return found
@@ -108,6 +110,8 @@ class _Reverse:
         lin = self.lin
         forward = in_order([s for f in lin.flat for s in (f, *lin.extra.get(f.target, ()))])
         statements = fewer_residuals(share(self._bodies(), lin), lin.definitions)
+        statements = solved(self._uncopied(statements), lin)
+        self.final = {s.target: s for s in statements}
         for group in groups(statements):
             if is_recurrent(group) and not direction(group):
                 raise AssertionError("a recurrence that runs in neither direction")
@@ -126,6 +130,27 @@ class _Reverse:
             Later(lambda: tuple(in_order([self._slow(t, to) for t, to in self.unnamed]))),
             Later(lambda: tuple(step for d in self.drafts for step in self._written(d))),
         )
+
+    def _uncopied(self, statements: Sequence[Define]) -> list[Define]:
+        """The statements, those left out that only copy the adjoint of a value without a name: it
+        takes the copy's name."""
+        inner = {target for t, target in self.adjoint.items() if self.lin.origin.get(t) is t}
+        copies: dict[Tensor, Define] = {}
+        for s in statements:
+            body = s.body
+            if isinstance(body, Access) and body.tensor in inner and body.subs == s.access.subs:
+                copies.setdefault(body.tensor, s)
+        names = {old: s.target for old, s in copies.items()}
+        out = []
+        for s in statements:
+            if s in copies.values():
+                continue
+            body = rename_tensors(s.body, names)  # type: ignore[assignment]
+            copy = copies.get(s.target)
+            if copy is not None:
+                s = replace(s, target=copy.target, of=copy.of, user=copy.user)
+            out.append(replace(s, body=body))
+        return out
 
     # A recurrence.
 
@@ -146,7 +171,7 @@ class _Reverse:
             t = define.target
             self.adjoint[t] = target = self._adjoint_of(t)
             self.unnamed.append((t, target))
-            for occurrence in occurrences(define, self.lin.context(define)):
+            for occurrence in self.lin.occurrences(define):
                 self._push(t, target, self._plain(target, t), occurrence)
         for define in reversed(group):
             if define.target in handed:
@@ -197,7 +222,7 @@ class _Reverse:
         mark = len(self.defs.found)
         value = collect(map(cancel, self.defs.base(eliminated)))
         facts = self.defs.found[mark:]
-        found = [] if define is None else occurrences(define, lin.context(define))
+        found = [] if define is None else lin.occurrences(define)
         named = wanted or self._is_border(t, value, define, found)
         if len(lone) == 1:
             named = False
@@ -357,7 +382,8 @@ class _Reverse:
         if set(map(canonical, sifted)) != set(map(canonical, eliminated)):
             scatter = expression(collect(self.names.fold(x) for x in sifted))
         axes = self.lin.axes(t)
-        self._statement(target, axes, compact, source, scatter=scatter, of=t.name)
+        of = "" if self.lin.origin.get(t) is t else t.name
+        self._statement(target, axes, compact, source, scatter=scatter, of=of)
         if steps:  # a name to be spelled out, or found again, at other steps: a circle
             return
         if len(value) == 1 and not is_alias(value):
@@ -457,6 +483,15 @@ class _Reverse:
                     Step(name, reason, draft.target, draft.axes, before, after, draft.quiet)
                 )
             before = after
+        final = self.final.get(draft.target)
+        if final is not None and isinstance(final.body, Opaque):
+            moved = dict(zip(final.indices, map(at, draft.axes), strict=True))
+            after = substitute(final.body, moved)  # type: ignore[assignment]
+            yield self._lettered_step(
+                Step(
+                    "solve", REASONS["solve"], draft.target, draft.axes, before, after, draft.quiet
+                )
+            )
 
     def _fact(self, draft: _Draft, value: Term, known: Poly) -> str:
         from ..notation.plain import show
@@ -478,6 +513,7 @@ REASONS = {
     "inline": "upstream gradients of this region are put in place",
     "eliminate": "each equality of subscripts is solved for an index; its range becomes a guard",
     "known sums": "values are spelled out in what they are defined by, named sums get their names",
+    "solve": "a product with the inverse of a matrix solves a system of linear equations",
     "compact form": "the program's own names are put back and common factors taken out",
 }
 

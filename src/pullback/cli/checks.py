@@ -203,8 +203,11 @@ def _arguments(
         drawn = draw_inputs(fixed.inputs, fixed.statements, {}, rng, FLOAT, style)
         arrays = [_array(drawn[t.name], t) for t in fixed.inputs[:leaves]]
         args = tuple(_trees([s for _, s in origin.parameters], arrays))
-        with np.errstate(all="ignore"):
-            result = called(*args)
+        try:
+            with np.errstate(all="ignore"):
+                result = called(*args)
+        except np.linalg.LinAlgError:
+            continue  # a singular matrix, or one that is not positive
         if _is_finite(result):
             return args
     raise CheckError(

@@ -62,6 +62,10 @@ def _eliminated(a: Arithmetic, left: Matrix, right: Matrix) -> tuple[Value, Matr
     return det, [row[n:] for row in rows]
 
 
+def _turned(matrix: Matrix) -> Matrix:
+    return [list(column) for column in zip(*matrix, strict=True)]
+
+
 def _identity(a: Arithmetic, n: int) -> Matrix:
     return [[a.element(int(i == j)) for j in range(n)] for i in range(n)]
 
@@ -114,26 +118,16 @@ def _eigen(a: Arithmetic, matrix: Matrix) -> tuple[list[Value], Matrix]:
         return [_some(a, "eigenvalues", matrix, k) for k in range(n)], vectors
     work = [[matrix[max(i, j)][min(i, j)] for j in range(n)] for i in range(n)]
     vectors = _identity(a, n)
+    scale = sum(abs(x) for row in work for x in row)
     for _ in range(SWEEPS):
-        off = [(i, j) for i in range(n) for j in range(i) if not _tiny(work, i, j)]
+        off = [(i, j) for i in range(n) for j in range(i) if scale + abs(work[i][j]) != scale]
         if not off:
             break
         for i, j in off:
             _rotate(a, work, vectors, i, j)
     order = sorted(range(n), key=lambda k: work[k][k])
     columns = [_upright([row[k] for row in vectors]) for k in order]
-    return [work[k][k] for k in order], [list(row) for row in zip(*columns, strict=True)]
-
-
-def _tiny(work: Matrix, i: int, j: int) -> bool:
-    """Whether an element no longer changes the diagonal elements beside it."""
-    small = abs(work[i][j])
-    return bool(
-        small == 0
-        or ((work[i][i] + small * small == work[i][i] and work[j][j] + small * small == work[j][j])
-        and abs(work[i][i]) + small == abs(work[i][i])
-        and abs(work[j][j]) + small == abs(work[j][j]))
-    )  # fmt: skip
+    return [work[k][k] for k in order], _turned(columns)
 
 
 def _rotate(a: Arithmetic, work: Matrix, vectors: Matrix, i: int, j: int) -> None:
@@ -168,6 +162,8 @@ VALUES: dict[str, Callable[[Arithmetic, list[Matrix]], Any]] = {
     "inverse": lambda a, m: _eliminated(a, m[0], _identity(a, len(m[0])))[1],
     "solve": lambda a, m: [x for (x,) in _eliminated(a, m[0], m[1])[1]],
     "solve_columns": lambda a, m: _eliminated(a, m[0], m[1])[1],
+    "solve_transposed": lambda a, m: [x for (x,) in _eliminated(a, _turned(m[0]), m[1])[1]],
+    "solve_transposed_columns": lambda a, m: _eliminated(a, _turned(m[0]), m[1])[1],
     "determinant": lambda a, m: _determinant(a, m[0]),
     "cofactors": lambda a, m: _cofactors(a, m[0]),
     "logdet": lambda a, m: _log_of(a, _determinant(a, m[0])),

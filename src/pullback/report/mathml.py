@@ -53,7 +53,8 @@ from ..notation.letters import GREEK, Letter, letter
 from ..notation.spell import show_magnitude, sides
 from ..opaque import TABLE, name_of
 
-_PIECES = re.compile(r"@\w|⁻¹|[|·]|\w+")
+_PIECES = re.compile(r"@[A-Za-z]|⁻¹|⁻ᵀ|[|·]|\w+")
+_HIGH = {"⁻¹": "<mn>1</mn>", "⁻ᵀ": '<mi mathvariant="normal">&#x22a4;</mi>'}
 
 # Binding strengths: what stands below its surroundings' strength is put in parentheses.
 SUM, PRODUCT, PREFIX, ATOM = range(4)
@@ -227,8 +228,8 @@ class MathML:
         names = dict(zip(map(name_of, row_.operands), node.operands, strict=True))
         drawn: list[str] = []
         for piece in _PIECES.findall(row_.unicode):
-            if piece == "⁻¹":
-                drawn.append(f"<msup>{drawn.pop()}{row(op('−'), '<mn>1</mn>')}</msup>")
+            if piece in _HIGH:
+                drawn.append(f"<msup>{drawn.pop()}{row(op('−'), _HIGH[piece])}</msup>")
             elif piece.startswith("@"):
                 drawn.append(self.name(names[piece[1:]]))
             else:

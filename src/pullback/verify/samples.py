@@ -11,7 +11,19 @@ from typing import Any
 
 from ..errors import CheckError, PullbackError, ShapeError
 from ..ir.arithmetic import PRIME, Abstain, Arithmetic, Modular, Resample, Residue
-from ..ir.expr import Access, Arg, Divides, Expr, Inside, Number, Reduce, SizeOf, Tensor, Zero
+from ..ir.expr import (
+    Access,
+    Arg,
+    Divides,
+    Expr,
+    Inside,
+    Number,
+    Opaque,
+    Reduce,
+    SizeOf,
+    Tensor,
+    Zero,
+)
 from ..ir.interpret import Array, define_group, typed, value_of
 from ..ir.program import Define, Program, reads
 from ..ir.recurrence import groups, in_order
@@ -26,6 +38,7 @@ from ..ir.walk import (
     nodes,
     subscripts,
 )
+from ..opaque import TABLE
 
 TRIES = 60
 SMALL = (2, 3, 5, 4, 1, 7)
@@ -125,16 +138,34 @@ def draw_inputs(
     """Random values of inputs and cotangents; integers used as subscripts stay inside."""
     ranges = lookup_ranges(statements, sizes)
     direct = {a.tensor for s in statements for a in lookups_in(s)}
+    positive = {tensor for s in statements for tensor in positive_in(s)}
     found = {}
     for tensor in tensors:
         shape = tuple(value_of(n, sizes) for n in tensor.shape)
         extent = ranges.get(tensor)
         low = -extent if extent and tensor not in direct and rng.random() < 0.5 else 0
         draw = _DRAWS[tensor.kind](rng, (low, extent), arithmetic, style)
-        found[tensor.name] = typed(
-            Array(shape, [draw() for _ in range(prod(shape))]), tensor, arithmetic
-        )
+        drawn = Array(shape, [draw() for _ in range(prod(shape))])
+        if tensor in positive and not isinstance(arithmetic, Modular):
+            drawn = _positive(drawn)
+        found[tensor.name] = typed(drawn, tensor, arithmetic)
     return found
+
+
+def positive_in(statement: Define) -> list[Tensor]:
+    """The operands in a statement that are positive definite matrices."""
+    bodies = [node for node in nodes(statement.body) if isinstance(node, Opaque)]
+    return [body.operands[0] for body in bodies if TABLE[body.operation].positive]
+
+
+def _positive(matrices: Array) -> Array:
+    """Matrices with dominant diagonals; their lower triangles are those of positive ones."""
+    n, flat = matrices.shape[-1], list(matrices.flat)
+    for k in range(0, len(flat), n * n or 1):
+        least = sum(map(abs, flat[k : k + n * n])) + 1
+        for i in range(k, k + n * n, n + 1):
+            flat[i] += least
+    return Array(matrices.shape, flat)
 
 
 Span = tuple[int, int | None]  # of integers: the least, one beyond the greatest if that matters

@@ -18,6 +18,7 @@ PLAIN = {
     "inverse": "np.linalg.inv",
     "solve": "np.linalg.solve",
     "solve_columns": "np.linalg.solve",
+    "solve_transposed_columns": "np.linalg.solve",
     "determinant": "np.linalg.det",
     "cholesky": "np.linalg.cholesky",
     "eigenvalues": "np.linalg.eigvalsh",
@@ -37,7 +38,11 @@ FIRST = ("detsign", "eigenvalues")
 
 def spelled(speller: Speller, expr: Opaque, context: Context) -> Array:
     """The array that an opaque operation gives."""
-    codes = [_whole(speller, tensor, context) for tensor in expr.operands]
+    turned = expr.operation.startswith("solve_transposed")
+    codes = [
+        _whole(speller, tensor, context, turned and k == 0)
+        for k, tensor in enumerate(expr.operands)
+    ]
     dtype = expr.operands[0].dtype
     axes = tuple(sub.index for sub in expr.subs)
     own = OWN.get(expr.operation)
@@ -51,10 +56,11 @@ def spelled(speller: Speller, expr: Opaque, context: Context) -> Array:
     return Array(leaf(code), axes, dtype)
 
 
-def _whole(speller: Speller, tensor: Tensor, context: Context) -> Code:
-    """An operand with all its axes in their order."""
+def _whole(speller: Speller, tensor: Tensor, context: Context, turned: bool = False) -> Code:
+    """An operand with all its axes in their order, the last two exchanged if ``turned``."""
     axes = tuple(Index(f"#{k}", extent) for k, extent in enumerate(tensor.shape))
     value = speller.value(Access(tensor, tuple(map(at, axes))), context)
+    axes = (*axes[:-2], axes[-1], axes[-2]) if turned else axes
     scope = speller.scope
     full = aligned(value, axes, full=True)
     if full.axes != axes:
@@ -89,6 +95,7 @@ def _cofactors(speller: Speller, expr: Opaque, codes: Sequence[Code]) -> Code:
 
 OWN: dict[str, Callable[[Speller, Opaque, Sequence[Code]], Code]] = {
     "solve": _solve,
+    "solve_transposed": _solve,
     "cofactors": _cofactors,
 }
 """Operations that take more than a call."""

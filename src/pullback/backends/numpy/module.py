@@ -130,18 +130,18 @@ def body(
     waiting = _waiting(statements, (*final, *saved))
     left: list[Define] = []  # gradients that have no line yet
     previous = ""
-    made: set[Tensor] = set()
+    paired: set[Tensor] = set()
     for define in statements:
         before = len(scope.lines)
         target = define.target
-        if target in made:
+        if target in paired:
             continue
         other = matrices.partner(define, statements)
         if other is not None:
             matrices.pair(speller, define, other)
-            made.add(other.target)
-            continue
-        statement(speller, define, final=target in final, waits=target in waiting)
+            paired.add(other.target)
+        else:
+            statement(speller, define, final=target in final, waits=target in waiting)
         if target in scope.pending:
             left += [define] if define.user else []
         elif comments and len(scope.lines) > before:
