@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 
 from ..ir.expr import Access, Expr, Mul, Opaque, Reduce, Tensor
 from ..ir.program import Define
+from ..ir.recurrence import in_order
 from ..ir.subscripts import Index, at
 from ..ir.walk import Tree, bottom_up, nodes, substitute, tensors
 from .linear import Linear
-from .share import in_order
 
 MOST = 2
 """More systems than this with one matrix are cheaper by its inverse."""
