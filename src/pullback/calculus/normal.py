@@ -105,7 +105,8 @@ def _gather(coef: Fraction, factors: Iterable[Factor]) -> tuple[Fraction, dict[E
                 if root is not None:
                     coef *= root
                     continue
-            exponents[part] = exponents.get(part, Fraction(0)) + power
+            have = exponents.get(part)
+            exponents[part] = power if have is None else have + power
     return coef, {atom: power for atom, power in exponents.items() if power}
 
 
@@ -319,6 +320,18 @@ def poly(value: Expr, distribute: bool = False) -> Poly:
     Sums inside a product stay atoms unless ``distribute``; a :class:`Select` becomes two guarded
     terms.
     """
+    found = _POLYS.get((value, distribute))
+    if found is None:
+        if len(_POLYS) > 100_000:
+            _POLYS.clear()
+        found = _POLYS[value, distribute] = _poly(value, distribute)
+    return found
+
+
+_POLYS: dict[tuple[Expr, bool], Poly] = {}
+
+
+def _poly(value: Expr, distribute: bool) -> Poly:
     match value:
         case Number(exact, ""):
             return collect([term(exact, (), (), ())])

@@ -5,22 +5,32 @@ from __future__ import annotations
 
 from dataclasses import MISSING, fields
 from typing import Any, ClassVar
-from weakref import WeakValueDictionary
+from weakref import ref
+
+
+class _Weak(ref["Node"]):
+    """A weak reference to a node that knows the node's place in the table."""
+
+    __slots__ = ("place",)
+    place: tuple[Any, ...]
 
 
 class Interned(type):
     """Metaclass of the nodes. A class using it is a dataclass with ``frozen=True, eq=False``."""
 
-    _made: ClassVar[WeakValueDictionary[tuple[Any, ...], Any]] = WeakValueDictionary()
+    # As a WeakValueDictionary, whose lookups are Python code that takes three times as long.
+    _made: ClassVar[dict[tuple[Any, ...], _Weak]] = {}
 
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
         if len(args) < len(cls.__dataclass_fields__):  # type: ignore[attr-defined]
             args = cls._completed(args, kwargs)
         key = (cls, *args)
-        found = Interned._made.get(key)
+        weak = Interned._made.get(key)
+        found = None if weak is None else weak()
         if found is None:
             found = super().__call__(*args)
-            Interned._made[key] = found
+            weak = Interned._made[key] = _Weak(found, _forget)
+            weak.place = key
         return found
 
     def _completed(cls, args: tuple[Any, ...], given: dict[str, Any]) -> tuple[Any, ...]:
@@ -30,6 +40,12 @@ class Interned(type):
         if missing:
             raise TypeError(f"{cls.__name__} lacks {', '.join(missing)}")
         return args + tuple(given.get(f.name, f.default) for f in rest)
+
+
+def _forget(weak: _Weak) -> None:
+    """A node is gone: its place is free, unless an equal node has taken it already."""
+    if Interned._made.get(weak.place) is weak:
+        del Interned._made[weak.place]
 
 
 class Node(metaclass=Interned):
