@@ -115,7 +115,13 @@ ROWS: tuple[Function, ...] = (
     Function("arctan", (lambda a, y: _pow(_one_plus_square(a[0]), -1),), "np.arctan"),
     Function("sinh", (lambda a, y: fn("cosh", a[0]),), "np.sinh", latex=r"\sinh"),
     Function(
-        "cosh", (lambda a, y: fn("sinh", a[0]),), "np.cosh", low=1, positive=True, latex=r"\cosh"
+        "cosh",
+        # not sinh(x): in 1/cosh(x) that would be inf/inf where cosh overflows
+        (lambda a, y: _mul(y, fn("tanh", a[0])),),
+        "np.cosh",
+        low=1,
+        positive=True,
+        latex=r"\cosh",
     ),
     Function(
         "tanh", (lambda a, y: _one_minus_square(y),), "np.tanh", low=-1, high=1, latex=r"\tanh"

@@ -574,12 +574,7 @@ FINITE: dict[str, tuple[Callable[[Array], Array], list[float], list[float]]] = {
 }
 
 
-SECH = pytest.mark.xfail(strict=True, reason="sinh(x)/cosh(x)**2 is inf/inf: not seen as tanh")
-
-
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=SECH) if name == "sech" else name for name in FINITE]
-)
+@pytest.mark.parametrize("name", FINITE)
 def test_finite_where_the_forward_pass_is(name: str) -> None:
     function, at, expected = FINITE[name]
     with np.errstate(all="ignore"):
