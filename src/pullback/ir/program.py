@@ -157,6 +157,24 @@ def solve_sizes(
     return values
 
 
+def check_extents(statements: Iterable[Define], sizes: Mapping[str, int]) -> None:
+    """Refuses sizes at which a tensor would have a negative extent; raises ShapeError."""
+    from ..errors import ShapeError
+
+    for statement in statements:
+        for axis, extent in enumerate(statement.target.shape):
+            if any(name not in sizes for name in extent.names()):
+                continue
+            if extent.value(sizes) < 0:
+                given = ", ".join(f"{name} = {sizes[name]}" for name in extent.names())
+                raise ShapeError(
+                    f"axis {axis} of {statement.target.name} would have a negative extent",
+                    where=f"{statement.target.name}, of shape {show_shape(statement.target.shape)}",
+                    expected=f"{extent} >= 0",
+                    found=f"{extent} = {extent.value(sizes)}" + (f" at {given}" if given else ""),
+                )
+
+
 def _solve(form: Size, name: str, actual: int, values: Mapping[str, int]) -> int | None:
     """The value of ``name`` that makes a form, linear in it, equal to ``actual``."""
     zero, one, two = (form.value({**values, name: n}) for n in (0, 1, 2))

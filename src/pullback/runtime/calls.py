@@ -329,6 +329,18 @@ def as_array(leaf: Any) -> np.ndarray[Any, Any]:
     return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
 
 
+def check_sizes(sizes: Sequence[str], given: Mapping[str, Any], where: str) -> None:
+    """Refuses a call without a size that no array's shape tells."""
+    missing = [name for name in sizes if name not in given]
+    if missing:
+        raise ArgumentError(
+            f"the size {missing[0]} is not given",
+            where=where,
+            expected=", ".join(f"{name}=..." for name in missing),
+            hint="no array's shape tells it",
+        )
+
+
 def plain_array(value: Any, name: str) -> np.ndarray[Any, Any]:
     """Anything like an array as an array; subclasses that mean something else are refused."""
     if isinstance(value, np.ndarray) and type(value) is not np.ndarray:

@@ -11,9 +11,9 @@ import numpy as np
 
 from ..derivation import Derivation, Pair
 from ..errors import ArgumentError, ShapeError
-from ..ir.program import Program, solve_sizes
+from ..ir.program import Program, check_extents, solve_sizes
 from ..trees import Leaf, Structure, count, matched, paths, show_path, unflatten
-from .calls import plain_array
+from .calls import check_sizes, plain_array
 from .compiled import backward_of, forward_of
 from .cotangents import check_nothing, like_primal
 from .load import load_module
@@ -72,12 +72,14 @@ class Cache(tuple[Any, ...]):
     """What a backward pass needs of its forward pass."""
 
     like: tuple[tuple[tuple[int, ...], np.dtype[Any]], ...]
+    dtypes: tuple[np.dtype[Any], ...]
 
     @classmethod
-    def of(cls, values: Sequence[Any], outputs: Sequence[Any]) -> Cache:
-        """The cache of a forward pass with these outputs."""
+    def of(cls, values: Sequence[Any], outputs: Sequence[Any], asked: Sequence[Any]) -> Cache:
+        """The cache of a forward pass with these outputs, whose gradients are ``asked`` for."""
         made = cls(values)
         made.like = tuple((np.shape(out), out.dtype) for out in outputs)
+        made.dtypes = tuple(array.dtype for array in asked)
         return made
 
 
@@ -106,6 +108,7 @@ class Forward:
         self.origin = derived.origin
         self.program: Program = derived.backward.program
         self.sizes = self.program.sizes
+        self.asked = [self.program.inputs.index(tensor) for tensor in derived.backward.wrt]
         self.module = load_module(derived.source("numpy"), "derivation")
         self.run = forward_of(self.module.forward, len(self.program.outputs))
         self.names = tuple(name for name, _ in self.origin.parameters)
@@ -119,7 +122,8 @@ class Forward:
         self.__signature__ = _signature(self.names, self.sizes)
 
     def __call__(self, *args: Any, **kwargs: Any) -> tuple[Any, Cache]:
-        if kwargs or len(args) != len(self.names):
+        if kwargs or self.sizes or len(args) != len(self.names):
+            check_sizes(self.sizes, kwargs, "the forward pass")
             bound = self.__signature__.bind(*args, **kwargs).arguments
         else:
             bound = dict(zip(self.names, args, strict=True))
@@ -139,7 +143,7 @@ class Forward:
             check_lookups(self.positions, self.program, every)
         outputs, cache = self.run(*every, **{name: sizes[name] for name in self.keywords})
         value = unflatten(self.origin.structure, map(_scalar, outputs))
-        return value, Cache.of(cache, outputs)
+        return value, Cache.of(cache, outputs, [every[n] for n in self.asked])
 
     def check(self, arrays: Sequence[Any], sizes: Mapping[str, int]) -> None:
         """Refuses arrays that the program is not for."""
@@ -148,6 +152,7 @@ class Forward:
             check_kind(array, tensor, tensor.name)
         shapes = {t: tuple(a.shape) for t, a in zip(tensors, arrays, strict=True)}
         solved = solve_sizes(shapes, sizes)
+        check_extents(self.program.statements, solved)
         holds = self.origin.holds
         if holds is None or all(n >= TINY for n in solved.values()) or holds(solved):
             return
@@ -178,7 +183,10 @@ class Backward:
                 expected="backward(dY, cache)",
                 found=f"a {type(cache).__name__} for the cache",
             )
-        found = iter(self.run(self.seeds(dY, cache.like), tuple(cache)))
+        gradients = self.run(self.seeds(dY, cache.like), tuple(cache))
+        found = iter(
+            [g.astype(d, copy=False) for g, d in zip(gradients, cache.dtypes, strict=True)]
+        )
         values = [
             unflatten(structure, [next(found) for _ in range(count(structure))], static=False)
             for _, structure in self.origin.asked

@@ -11,9 +11,9 @@ import numpy as np
 
 from ..errors import ArgumentError, NotationError
 from ..ir.expr import Tensor
-from ..ir.program import Program, solve_sizes
+from ..ir.program import Program, check_extents, solve_sizes
 from ..trees import Branch, Leaf, Structure
-from .calls import Call, plain_array
+from .calls import Call, check_sizes, plain_array
 from .compiled import apart, evaluation
 from .lookups import Positions, check_lookups, positions
 from .nested import inlined, is_traced, sheet_of
@@ -108,6 +108,7 @@ class Formula:
         self, args: Sequence[Any], kwargs: Mapping[str, Any]
     ) -> tuple[list[Any], dict[str, Any]]:
         """The arguments in the order of the inputs, and the sizes."""
+        check_sizes(self.sizes, kwargs, repr(self))
         bound = self.__signature__.bind(*args, **kwargs).arguments
         values = list(bound.values())[: len(self.inputs)]
         return values, {name: bound[name] for name in self.sizes}
@@ -125,7 +126,7 @@ class Formula:
         shapes = {
             tensor: np.shape(array) for tensor, array in zip(program.inputs, arrays, strict=True)
         }
-        solve_sizes(shapes)
+        check_extents(program.statements, solve_sizes(shapes))
         return program
 
     def _inside_a_trace(self, values: Sequence[Any], sizes: Mapping[str, int]) -> Sequence[Any]:
