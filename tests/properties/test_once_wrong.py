@@ -54,6 +54,10 @@ ONCE_WRONG = {
     "a slice that ends before 0": (
         "X[N]\nmask: bool[3*N]\nY[i:N] = where(0 <= i-1 < 3*N and mask[i-1], pad(X,0)[i+1], 0)"
     ),
+    "a value read both where it stands and by its name": (
+        "X[2]\nY[i] = abs(where(0 <= i-1 < 2, X[i], X[i]) + log(1 + X[i]**2))\n"
+        "Z[] = log(1 + exp(X[0]/2))\nreturn Y, Z"
+    ),
     "reads at the places of a scatter": (
         "X[N,N]\nT[i:N] = exp(W[i])\nY[i:N] = sum(j) [2*j = i+1]*T[i]*X[i,j]"
     ),

@@ -36,16 +36,22 @@ def statement(speller: Speller, define: Define, *, final: bool, waits: bool) -> 
         _spell(speller, define, final, waits)
         inlined = scope.inlined
         lines = scope.lines[start:]
-        repeated = [t for t in inlined if inlined.count(t) > 1]
+        # read twice, or once as it is and once by a name
+        repeated = [t for t in inlined if inlined.count(t) > 1 or t not in scope.pending]
         if not repeated and (not inlined or all(len(line) <= WIDTH for line in lines)):
             for tensor in inlined:
                 scope.pending.pop(tensor, None)
             speller.remember(define)
             return
-        longest = max(inlined, key=lambda t: len(str(scope.pending[t].array.code)))
+        long = [*repeated, *sorted(inlined, key=lambda t: _length(scope, t), reverse=True)]
         scope.restore(before)
-        scope.held(repeated[0] if repeated else longest)
+        scope.held(long[0])
         before, start = scope.kept(), len(scope.lines)
+
+
+def _length(scope: Scope, tensor: Tensor) -> int:
+    """How much source waits for a tensor to be read."""
+    return len(str(scope.pending[tensor].array.code)) if tensor in scope.pending else 0
 
 
 def _thinned(define: Define) -> Define:
