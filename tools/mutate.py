@@ -1,0 +1,450 @@
+"""Breaks each derivative and each rule in turn and counts how many of these mutants the tests kill.
+
+Four kinds of mistakes are put in, one at a time: a wrong sign, a wrong factor, a dropped term (or
+condition), a wrong index (or the wrong one of two arguments); see ``mutants.py``. Then the tests
+that concern the broken file run, those that compare exact text (marked ``golden``) left out. A
+mutant that no test notices survives. Run it from the project's root:
+
+    python tools/mutate.py                      # everything
+    python tools/mutate.py --sample 100         # a random hundred
+    python tools/mutate.py --only functions.py  # one file
+    python tools/mutate.py --list               # no run: what would be broken
+
+Each mutant runs in a process of its own, forked from one that has imported everything: the code of
+the broken function is put in place of the right one, and no file is written. What is broken
+outside functions (tables, constants) is imported anew.
+
+With ``--report FILE`` the result is written there; ``tools/survivors.toml`` says why known
+survivors are none that a test of results could notice.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import contextlib
+import gc
+import importlib.abc
+import importlib.machinery
+import importlib.util
+import os
+import random
+import resource
+import select
+import signal
+import sys
+import time
+import tomllib
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import CodeType, FunctionType
+from typing import Any
+
+from mutants import KINDS, ROOT, SOURCE, Breaker, Mutant
+
+# What is broken, and the tests that must notice. Left out: cost.py and letters.py (they choose
+# among right forms and letters) and step.py (data alone).
+CALCULUS = (
+    *sorted(str(p.relative_to(ROOT)) for p in (ROOT / "tests/calculus").glob("test_*.py")),
+    "tests/properties/test_structures.py",
+    "tests/properties/test_facts.py",
+    "tests/properties/test_once_wrong.py",
+    "tests/verify/test_steps.py",
+    "tests/verify/test_programs.py",
+    "tests/properties/test_programs.py",
+    "tests/test_forms.py",
+    "tests/properties/test_sound_powers.py",
+)
+TARGETS: dict[str, tuple[str, ...]] = {
+    "functions.py": ("tests/test_functions.py", *CALCULUS),
+    **{
+        f"calculus/{name}.py": CALCULUS
+        for name in (
+            "conventions",
+            "definitions",
+            "differentiate",
+            "eliminate",
+            "flatten",
+            "guards",
+            "introduce",
+            "linear",
+            "match",
+            "merge",
+            "normal",
+            "present",
+            "pushforward",
+            "reverse",
+            "share",
+        )
+    },
+}
+# What the broken code may have computed before it was broken.
+CACHES = ("calculus.normal._CANONICAL", "calculus.guards._TIDY", "calculus.guards._DECIDED")
+PRELOADED = ("hypothesis", "mpmath", "numpy", "pytest", "rich")
+OPTIONS = ("-x", "-q", "-m", "not golden", "-p", "no:cacheprovider", "--no-header", "--tb=no")
+CPU = 300  # seconds of one mutant; the tests take less than half of it where nothing is wrong
+WALL = 1200.0
+MEMORY = 8 << 30
+LIKELY = 4  # test files that run before the others
+
+
+def all_mutants() -> list[Mutant]:
+    """Every mutant of every target."""
+    found = []
+    for file in TARGETS:
+        found += Breaker(file, (ROOT / SOURCE / file).read_text(encoding="utf-8")).mutants()
+    return found
+
+
+# --------------------------------------------------------------------------------------------------
+# A mutant in place of the right code
+
+
+def broken(mutant: Mutant) -> str:
+    """The source of the mutant's module."""
+    whole = (ROOT / SOURCE / mutant.file).read_bytes()
+    return (whole[: mutant.start] + mutant.text.encode() + whole[mutant.stop :]).decode()
+
+
+def module_of(mutant: Mutant) -> str:
+    """The name of the mutant's module."""
+    return ".".join(("pullback", *Path(mutant.file).with_suffix("").parts))
+
+
+def in_function(mutant: Mutant) -> bool:
+    """Whether the mistake is in the code of a function, not in what an import computes."""
+    source = (ROOT / SOURCE / mutant.file).read_text(encoding="utf-8")
+    lines = [0]
+    for line in source.splitlines(keepends=True):
+        lines.append(lines[-1] + len(line.encode()))
+    for node in ast.walk(ast.parse(source)):
+        if not isinstance(node, ast.FunctionDef | ast.Lambda):
+            continue
+        body = node.body if isinstance(node.body, list) else [node.body]
+        first, last = body[0], body[-1]
+        start = lines[first.lineno - 1] + first.col_offset
+        stop = lines[(last.end_lineno or 0) - 1] + (last.end_col_offset or 0)
+        if start <= mutant.start and mutant.stop <= stop:
+            return True
+    return False
+
+
+class Changed(importlib.machinery.SourceFileLoader):
+    """Loads a module from another text than its file's."""
+
+    text = ""
+
+    def get_code(self, fullname: str) -> CodeType:
+        """The code of that text."""
+        return compile(self.text, self.path, "exec")
+
+
+class Finder(importlib.abc.MetaPathFinder):
+    """Finds one module, broken."""
+
+    def __init__(self, mutant: Mutant) -> None:
+        self.name, self.text = module_of(mutant), broken(mutant)
+        self.path = str(ROOT / SOURCE / mutant.file)
+
+    def find_spec(self, fullname: str, path: Any, target: Any = None) -> Any:
+        """The spec of the broken module."""
+        if fullname != self.name:
+            return None
+        loader = Changed(fullname, self.path)
+        loader.text = self.text
+        return importlib.util.spec_from_file_location(fullname, self.path, loader=loader)
+
+
+def put_in(mutant: Mutant) -> None:
+    """Gives the functions of an imported module the mutant's code."""
+    module = sys.modules[module_of(mutant)]
+    path = str(module.__file__)
+    source = Path(path).read_text(encoding="utf-8")
+    right, wrong = compile(source, path, "exec"), compile(broken(mutant), path, "exec")
+    change = {place(old): new for old, new in changed(right, wrong)}
+    made = [f for f in gc.get_objects() if isinstance(f, FunctionType)]
+    count = 0
+    for function in made:
+        new = (
+            change.get(place(function.__code__)) if function.__code__.co_filename == path else None
+        )
+        if new is not None:
+            function.__code__ = new
+            count += 1
+    if not count:
+        raise LookupError(f"no function to break: {mutant.name}")
+    for cache in CACHES:
+        name, attribute = cache.rsplit(".", 1)
+        getattr(sys.modules[f"pullback.{name}"], attribute).clear()
+
+
+def changed(right: CodeType, wrong: CodeType) -> Iterator[tuple[CodeType, CodeType]]:
+    """The pairs of code objects that differ, inner ones too."""
+    olds, news = inner(right), inner(wrong)
+    for old, new in zip(olds, news, strict=len(olds) == len(news)):
+        if old.co_name == new.co_name and old != new:
+            yield old, new
+            yield from changed(old, new)
+
+
+def inner(code: CodeType) -> list[CodeType]:
+    """The code objects that are constants of this one."""
+    return [c for c in code.co_consts if isinstance(c, CodeType)]
+
+
+def place(code: CodeType) -> tuple[Any, ...]:
+    """What tells two functions of a module apart."""
+    return code.co_qualname, code.co_firstlineno, *code.co_positions()
+
+
+# --------------------------------------------------------------------------------------------------
+# The tests
+
+
+@dataclass(frozen=True)
+class Result:
+    """What the tests said of one mutant."""
+
+    mutant: Mutant
+    by: str
+    seconds: float
+
+    @property
+    def killed(self) -> bool:
+        """Whether some test failed."""
+        return bool(self.by)
+
+
+class First:
+    """Notes the first test that fails, or the first file that can't be imported."""
+
+    def __init__(self) -> None:
+        self.name = ""
+
+    def pytest_runtest_logreport(self, report: Any) -> None:
+        """Takes in a test."""
+        if report.failed and not self.name:
+            self.name = report.nodeid
+
+    def pytest_collectreport(self, report: Any) -> None:
+        """Takes in a file."""
+        if report.failed and not self.name:
+            self.name = report.nodeid
+
+
+def failing(stages: Sequence[Sequence[str]]) -> str:
+    """The first test that fails, "" if none does."""
+    import pytest
+
+    for stage in stages:
+        first = First()
+        code = pytest.main([*OPTIONS, *stage], plugins=[first])
+        if first.name or code:
+            return first.name or f"(pytest says {code})"
+    return ""
+
+
+def collect(tests: Sequence[str]) -> None:
+    """Imports the project and the tests."""
+    import pytest
+
+    with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
+        code = pytest.main(["--collect-only", *OPTIONS, *tests])
+    if code:
+        raise SystemExit("the tests can't be collected")
+
+
+@dataclass
+class Running:
+    """A process with one mutant in it."""
+
+    mutant: Mutant | None
+    pid: int
+    pipe: int
+    began: float
+
+    def answer(self, late: bool) -> Result:
+        """Its result; ends it if it is late."""
+        if late:
+            os.kill(self.pid, signal.SIGKILL)
+        with open(self.pipe, encoding="utf-8") as pipe:
+            said = pipe.read()
+        os.waitpid(self.pid, 0)
+        by = said.removeprefix("done:") if said else "(took too long, or ended the process)"
+        return Result(self.mutant, by, time.monotonic() - self.began)  # type: ignore[arg-type]
+
+
+def started(mutant: Mutant | None, stages: Sequence[Sequence[str]], warm: bool) -> Running:
+    """A new process that runs the tests of a mutant (None: of the code as it is)."""
+    reader, writer = os.pipe()
+    pid = os.fork()
+    if pid:
+        os.close(writer)
+        return Running(mutant, pid, reader, time.monotonic())
+    said = "(broke the tool)"
+    try:
+        os.setsid()
+        nowhere = os.open(os.devnull, os.O_RDWR)
+        for stream in (0, 1, 2):
+            os.dup2(nowhere, stream)
+        resource.setrlimit(resource.RLIMIT_CPU, (CPU, CPU))
+        resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+        if mutant is not None and warm:
+            put_in(mutant)
+        elif mutant is not None:
+            sys.meta_path.insert(0, Finder(mutant))
+        said = failing(stages)
+    except SyntaxError as error:
+        said = f"(no program: {error})"
+    finally:
+        os.write(writer, f"done:{said}".encode())
+        os._exit(0)
+
+
+class Order:
+    """The test files of each broken file, those that killed its mutants so far first."""
+
+    def __init__(self) -> None:
+        self.kills: dict[str, Counter[str]] = {file: Counter() for file in TARGETS}
+
+    def stages(self, file: str) -> list[list[str]]:
+        """A few likely files, then the rest."""
+        own = f"tests/calculus/test_{Path(file).stem}.py"
+        kills = self.kills[file]
+        tests = sorted(TARGETS[file], key=lambda t: (-kills[t], t != own))
+        return [tests[:LIKELY], tests[LIKELY:]]
+
+    def learn(self, result: Result) -> None:
+        """Takes in who killed a mutant."""
+        self.kills[result.mutant.file][result.by.split("::")[0]] += 1
+
+
+def run_all(
+    mutants: Sequence[Mutant], jobs: int, tell: Callable[[Result, int], None]
+) -> list[Result]:
+    """Every mutant's result, in order: first those that need an import of their own."""
+    cold = [m for m in mutants if not in_function(m)]
+    found: dict[Mutant, Result] = {}
+    order = Order()
+
+    def run(some: Sequence[Mutant], warm: bool) -> None:
+        waiting, running = list(reversed(some)), list[Running]()
+        while waiting or running:
+            while waiting and len(running) < jobs:
+                mutant = waiting.pop()
+                running.append(started(mutant, order.stages(mutant.file), warm))
+            ready, _, _ = select.select([r.pipe for r in running], [], [], 1.0)
+            for r in list(running):
+                late = time.monotonic() - r.began > WALL
+                if r.pipe in ready or late:
+                    running.remove(r)
+                    result = r.answer(late)
+                    order.learn(result)
+                    found[result.mutant] = result
+                    tell(result, len(found))
+
+    run(cold, False)
+    collect(tuple(dict.fromkeys(t for m in mutants for t in TARGETS[m.file])))
+    run([m for m in mutants if m not in found], True)
+    return [found[m] for m in mutants]
+
+
+# --------------------------------------------------------------------------------------------------
+# The report
+
+
+def table(results: Sequence[Result], explained: dict[str, str], command: str) -> str:
+    """The result as Markdown."""
+    lines = [f"    {command}", "", "| | mutants | killed | |", "|---|---|---|---|"]
+    lines += [_row(kind, [r for r in results if r.mutant.kind == kind]) for kind in KINDS]
+    lines.append(_row("**all**", results))
+    lines += ["", "| file | mutants | killed | |", "|---|---|---|---|"]
+    for file in TARGETS:
+        own = [r for r in results if r.mutant.file == file]
+        if own:
+            lines.append(_row(f"`{file}`", own))
+    survivors = [r for r in results if not r.killed]
+    lines += ["", f"Survivors: {len(survivors)}.", ""]
+    for r in survivors:
+        why = explained.get(r.mutant.name, "**not explained**")
+        lines += [f"- `{r.mutant.name}`  ", f"  {why}"]
+    return "\n".join(lines) + "\n"
+
+
+def _row(name: str, results: Sequence[Result]) -> str:
+    killed = sum(r.killed for r in results)
+    share = f"{killed / len(results):.1%}" if results else ""
+    return f"| {name} | {len(results)} | {killed} | {share} |"
+
+
+def explanations() -> dict[str, str]:
+    """Why known survivors are none that a test could notice."""
+    path = ROOT / "tools" / "survivors.toml"
+    if not path.exists():
+        return {}
+    entries = tomllib.loads(path.read_text(encoding="utf-8")).get("survivor", [])
+    return {name: entry["why"] for entry in entries for name in entry["names"]}
+
+
+def chosen(given: argparse.Namespace) -> list[Mutant]:
+    """The mutants that the command line asks for."""
+    mutants = [
+        m
+        for m in all_mutants()
+        if (not given.only or any(m.file.endswith(o) for o in given.only))
+        and (not given.kind or m.kind in given.kind)
+        and (not given.name or m.name in given.name)
+    ]
+    if given.sample is not None and given.sample < len(mutants):
+        drawn = sorted(random.Random(given.seed).sample(range(len(mutants)), given.sample))
+        mutants = [mutants[k] for k in drawn]
+    return mutants
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command line; 0 if at least 95 % are killed."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--sample", type=int, help="so many mutants, drawn at random")
+    parser.add_argument("--seed", type=int, default=0, help="of the sample")
+    parser.add_argument("--only", action="append", help="files to break, e.g. functions.py")
+    parser.add_argument("--kind", action="append", choices=KINDS, help="kinds of mistakes")
+    parser.add_argument("--name", action="append", help="a mutant by the name that is reported")
+    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--list", action="store_true", help="list the mutants, run nothing")
+    parser.add_argument("--report", type=Path, help="write the result as Markdown")
+    given = parser.parse_args(argv)
+    mutants = chosen(given)
+    if given.list:
+        for m in mutants:
+            print(f"{m.kind:8} {m.line:4} {m.name}")
+        print(dict(Counter(m.kind for m in mutants)), len(mutants))
+        return 0
+    os.chdir(ROOT)
+    for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ[variable] = "1"
+    for name in PRELOADED:
+        importlib.import_module(name)
+    every = list(dict.fromkeys(t for m in mutants for t in TARGETS[m.file]))
+    if by := started(None, [every], False).answer(False).by:
+        print(f"the tests fail without any mutant: {by}", file=sys.stderr)
+        return 2
+
+    def tell(result: Result, done: int) -> None:
+        mark = "killed  " if result.killed else "SURVIVED"
+        told = f"{result.seconds:.0f} s{', ' if result.by else ''}{result.by}"
+        print(f"{done}/{len(mutants)} {mark} {result.mutant.name}  [{told}]", flush=True)
+
+    results = run_all(mutants, given.jobs, tell)
+    killed = sum(r.killed for r in results)
+    print(f"{killed} of {len(results)} killed ({killed / max(1, len(results)):.1%})")
+    if given.report:
+        words = [w for w in (argv if argv is not None else sys.argv[1:]) if w]
+        text = table(results, explanations(), " ".join(["python tools/mutate.py", *words]))
+        given.report.write_text(text, encoding="utf-8")
+    return 0 if killed >= 0.95 * len(results) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
