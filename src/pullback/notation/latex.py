@@ -10,7 +10,7 @@ from ..opaque import Operation
 from .display import Display, Displayed
 from .letters import ACCENTS, COMMANDS, GREEK, letter
 from .levels import ATOM, LOOSEST, POWER, PRODUCT
-from .spell import show_magnitude
+from .spell import show_brief
 
 REDUCTIONS = {
     "sum": r"\sum", "prod": r"\prod", "max": r"\max", "min": r"\min",
@@ -123,7 +123,7 @@ class Latex(Display):
         return LOOSEST
 
     def ratio(self, value: Fraction) -> tuple[str, int]:
-        text = show_magnitude(value)
+        text = show_brief(value)
         if "/" in text:
             return self.fraction(str(value.numerator), str(value.denominator))[0], PRODUCT
         mantissa, _, exponent = text.partition("e")

@@ -286,12 +286,17 @@ class _Reader:
                     return Scalar(Power(inner.value, exponent))
                 return Raised(inner, exponent, inner.row, inner.col)
             case Apply(function, args):
-                values, row, col = self.matched([self.value(arg) for arg in args], scalars=True)
+                found = [self.argument(arg) for arg in args]
+                values, row, col = self.matched(found, scalars=True)
                 return Elementwise(function, tuple(values), row, col)
             case Guard():
                 return self.guard(node)
             case _:
                 raise NoForm
+
+    def argument(self, node: Expr) -> Matrix:
+        """What a function is applied to, its sign in front."""
+        return self.sum((node,)) if _signed(node)[0] < 0 else self.value(node)
 
     def access(self, node: Access) -> Matrix:
         plain = [self.plain(sub) for sub in node.subs]

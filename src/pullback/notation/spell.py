@@ -14,6 +14,7 @@ from .tokens import quoted
 
 LONGEST_PLAIN = 16
 MOST_DIGITS = 60
+FLOAT_DIGITS = 20  # with "0." and leading zeros
 
 
 def show_magnitude(value: Fraction) -> str:
@@ -28,6 +29,16 @@ def show_magnitude(value: Fraction) -> str:
     if places is None:
         return f"{value.numerator}/{value.denominator}"
     return _scientific(str(value.numerator * 10**places // value.denominator), -places)
+
+
+def show_brief(value: Fraction) -> str:
+    """A number >= 0 for people, who need no more digits of it than a float has.
+
+    >>> show_brief(Fraction(1, 8)), show_brief(Fraction("1.12837916709551257389615890312154517"))
+    ('0.125', '1.1283791670955126')
+    """
+    exact = show_magnitude(value)
+    return exact if len(exact) <= FLOAT_DIGITS else show_magnitude(Fraction(repr(float(value))))
 
 
 def _decimal_places(value: Fraction) -> int | None:

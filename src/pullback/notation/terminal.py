@@ -9,7 +9,7 @@ from ..opaque import Operation
 from .display import Display, Displayed
 from .letters import ACCENTS, GREEK, letter
 from .levels import ATOM, POWER, PRODUCT
-from .spell import show_magnitude
+from .spell import show_brief
 
 SUPERSCRIPTS = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
@@ -66,7 +66,7 @@ class Terminal(Display):
         return POWER if below else PRODUCT
 
     def ratio(self, value: Fraction) -> tuple[str, int]:
-        text = show_magnitude(value)
+        text = show_brief(value)
         return text, PRODUCT if "/" in text else ATOM
 
     def root(self, text: str, atomic: bool) -> tuple[str, int]:
