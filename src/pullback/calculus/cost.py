@@ -98,6 +98,8 @@ def _own(node: Tree) -> float:
             return READ * volume(free_indices(node))
         case Number() | SizeOf() | IndexOf():
             return 0.0
+        case Mul((Number(value, ""), *parts)) if value == -1:  # a sign: plus becomes minus
+            return OPERATION * max(len(parts) - 1, 0) * _least(parts, free_indices(node))
         case Add(parts) | Mul(parts):
             return OPERATION * max(len(parts) - 1, 0) * _least(parts, free_indices(node))
         case Power(_, exponent):
