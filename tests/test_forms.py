@@ -465,11 +465,7 @@ FORMS = (
 # How many times the cost of the published form is allowed, by form and way of writing it; if not
 # listed, no more than rounding. Each entry is a form that is right but could be more compact.
 ALLOWED = {
-    (
-        "total variation",
-        "total_variation",
-    ): 1.17,  # dL*[t != 0]/t is read three times, without a name
-    ("total variation", "text"): 1.64,
+    ("total variation", "text"): 1.08,  # the root has no name, so it is taken again
     ("max pooling", "max_pooling"): 1.09,  # the positions of the greatest count, too
     ("max pooling", "max_pooling_windows"): 1.09,
     ("average pooling", "average_pooling_slices"): 7.01,  # four slices are not seen as one window

@@ -199,3 +199,49 @@ def test_gradients_are_finite_where_a_masked_value_overflows():
 def test_reads_of_are_the_factors():
     value = collect([made((), (), read(X, I), (read(Z, J), -1)), made((), (), read(Y, I, J))])
     assert reads_of(value) == {X, Y, Z}
+
+
+NORM = """a[n] = 3*x[n]
+    b[n] = 2*x[n] + y[n]
+    u[n] = a[n]**2 + 2*b[n]**2
+    t[n] = sqrt(u[n])"""
+
+
+def test_what_is_squared_under_a_norm_is_0_where_the_norm_is():
+    lin = Linear(parse(NORM), None, {})
+    a, b, _, t = (s.access for s in lin.flat if s.user)
+    found = {(read.tensor.name, read.subs) for read in lin.squared(t)}
+    assert {("a", t.subs), ("b", t.subs), ("u", t.subs)} <= found
+    assert not lin.squared(a) and not lin.squared(b)
+
+
+@pytest.mark.parametrize(
+    "u",
+    [
+        "a[n]**2 - b[n]**2",  # may be 0 elsewhere
+        "a[n]**2*b[n]**2",  # 0 where one of them is
+        "a[n]**(-2) + b[n]**(-2)",  # 0 where they are infinite
+        "(sum(m) a[m]**2)*b[n]**2",
+    ],
+)
+def test_what_may_be_anything_where_a_value_is_0_is_not_taken_for_small(u):
+    lin = Linear(parse(NORM.replace("a[n]**2 + 2*b[n]**2", u)), None, {})
+    t = next(s.access for s in lin.flat if s.target.name == "t")
+    assert {read.tensor.name for read in lin.squared(t)} <= {"u"}
+
+
+def test_the_share_of_a_norm_is_computed_once_and_0_where_it_is_0():
+    text = """X[H, W]
+        a[i:H-1, j:W-1] = X[i, j+1] - X[i, j]
+        b[i:H-1, j:W-1] = X[i+1, j] - X[i, j]
+        L[] = sum(i: H-1, j: W-1) sqrt(a[i,j]**2 + b[i,j]**2)"""
+    backward = reverse(parse(text))
+    (shared,) = [s for s in backward.statements if s.target.name.startswith("shared")]
+    assert shared.of == "X"
+    sizes = {"H": 4, "W": 5}
+    values = draw((*backward.program.inputs, *backward.cotangents), sizes, 3)
+    flat = [[0.5, 0.5, 0.5, 2.0, 1.0], [0.5, 0.5, 0.5, 0.5, 0.5], *[[0.5] * 4 + [3.0]] * 2]
+    values["X"] = flat
+    short = gradients(backward, backward.statements, values, sizes)
+    assert worst_difference(short, gradients(backward, backward.adjoints, values, sizes)) < 1e-12
+    assert all(map(isfinite, short["dX"]))

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from fractions import Fraction
 
-from ..ir.expr import Access, Compare, Cond, SizeOf, Tensor
+from ..ir.expr import ZERO, Access, Compare, Cond, SizeOf, Tensor
 from ..ir.subscripts import Index, at
 from ..ir.walk import substitute, tensors
 from .cost import expression_cost, volume
@@ -15,6 +16,7 @@ from .normal import Poly, Term, collect, expression, free_of, poly, term
 from .present import Finite, factored
 
 ONE = Fraction(1)
+SMALLER = 0.5  # of what it would stand in, a value gets no name for less than this part
 
 
 def ratio_to_sum(value: Poly, linear: Linear, known: Collection[Tensor] = ()) -> Pattern | None:
@@ -66,12 +68,16 @@ def worth_a_name(
     reads = {target: reads_of(value) for target, value in now.items()}
     costs = {target: expression_cost(factored(value, finite)) for target, value in now.items()}
     for pattern in patterns:
+        if pattern.target in now:
+            continue
+        for known in chosen:
+            pattern = replace(pattern, body=put_in(known, pattern.body, linear, finite))
         needed = reads_of((pattern.body,))
         touched = [t for t in now if needed <= reads[t]]
         folded = {t: collect(put_in(pattern, x, linear, finite) for x in now[t]) for t in touched}
         changed = {t: value for t, value in folded.items() if value != now[t]}
         size = max((volume(free_of(x)) for v in changed.values() for x in v), default=0.0)
-        if not changed or volume(pattern.axes) < size:
+        if not changed or volume(pattern.axes) < SMALLER * size:
             continue
         after = {t: expression_cost(factored(value, finite)) for t, value in changed.items()}
         own = expression_cost(expression((pattern.body,)))
@@ -120,9 +126,20 @@ def _idle(cond: Cond, name: Tensor, value: Term, linear: Linear, finite: Finite)
     """Whether a guard may be left out beside a name that is 0 where it fails.
 
     It may where every other factor is taken for finite, or is what the condition was computed from
-    in the same way: were it not finite, the condition's own values would not be either.
+    in the same way: were it not finite, the condition's own values would not be either. A sum of
+    squares that is 0 tells that what is squared is 0.
     """
-    if not isinstance(cond, Compare) or cond.op not in ("<", "<="):
+    if not isinstance(cond, Compare):
+        return False
+    if cond.op == "!=" and isinstance(cond.left, Access) and cond.right is ZERO:
+        small = linear.squared(cond.left)
+        return all(
+            isinstance(a, SizeOf)
+            or (isinstance(a, Access) and (a.tensor is name or (e > 0 and finite(a.tensor))))
+            or (e > 0 and a in small)
+            for a, e in value.factors
+        )
+    if cond.op not in ("<", "<="):
         return False
     read = tensors(cond)
     origins = linear.origins(read)

@@ -192,6 +192,25 @@ class Linear:
                 stack.extend(tensors(define.body))
         return found
 
+    def squared(self, value: Access) -> set[Access]:
+        """Reads that are 0 where this one is: of what it is, up to roots, a sum of squares of.
+
+        Only reads at the same place are found, not those under a sum.
+        """
+        define = self.definitions.get(value.tensor)
+        if define is None or (not self.is_square(value) and not self.is_norm(value.tensor)):
+            return set()
+        place = dict(zip(define.indices, value.subs, strict=True))
+        found: set[Access] = set()
+        for part in poly(define.body):
+            if part.bound or part.guards or part.coef <= 0 or len(part.factors) != 1:
+                continue
+            (factor, exponent), *_ = part.factors
+            atom = substitute(factor, place)
+            if isinstance(atom, Access) and exponent > 0:
+                found |= {atom} | self.squared(atom)
+        return found
+
     def is_square(self, value: Expr) -> bool:
         """Whether a value is a sum of squares (so that its root is a norm)."""
         if not isinstance(value, Access):

@@ -86,7 +86,7 @@ class _Reverse:
         self.gradients: dict[Tensor, Tensor] = {}
         self.final: dict[Tensor, Define] = {}
         self.cotangents: dict[Tensor, list[Tensor]] = {}
-        self.inlined: list[Pattern] = []
+        self.inlined: dict[Pattern, Tensor] = {}
         self.ratios: set[Tensor] = {
             a.tensor
             for pattern in self.defs.products.values()
@@ -256,7 +256,7 @@ class _Reverse:
         else:
             seed = value
             if len(value) == 1 and not value[0].bound and is_product(value[0]):
-                self.inlined.append(Pattern(target, lin.axes(t), value[0], False))
+                self._inline(t, target, value[0])
         if wanted:
             self.gradients[t] = target
         for occurrence in found:
@@ -420,17 +420,32 @@ class _Reverse:
         self.forms[target] = form
         self.statements.append(Define(target, axes, ZERO, source, user, scatter, of))
 
+    def _inline(self, t: Tensor, target: Tensor, value: Term) -> None:
+        """Note an inlined adjoint of one term: what it is up to a number may get a name."""
+        if abs(value.coef) != 1:
+            target = Tensor(self.lin.name("shared"), t.shape, t.dtype)
+            self.lin.letters[target] = self.lin.letters[t]
+            value = Term(ONE, value.bound, value.guards, value.factors)
+        for body in dict.fromkeys((value, self.names.fold(value))):
+            self.inlined[Pattern(target, self.lin.axes(t), body, False)] = t
+
     def _bodies(self) -> list[Define]:
         """The statements with their bodies, those of introduced names among them."""
-        chosen, forms = worth_a_name(self.inlined, self.forms, self.lin, self._finite)
+        chosen, forms = worth_a_name(tuple(self.inlined), self.forms, self.lin, self._finite)
+        of = {pattern.target: t for pattern, t in self.inlined.items()}
         for pattern in chosen:
             form = collect(self.names.fold(x) for x in forms[pattern.target])
             news = reads_of(form) - reads_of(forms[pattern.target])
             if not any(tensor in forms for tensor in news):  # a gradient may itself read this name
                 forms[pattern.target] = form
-            t = next(t for t, target in self.adjoint.items() if target is pattern.target)
-            source = self.lin.definitions[t].source
-            made = Define(pattern.target, pattern.axes, ZERO, source, user=False, of=t.name)
+            t = of[pattern.target]
+            about = Define(pattern.target, (), ZERO, self.lin.definitions[t].source, of=t.name)
+            if pattern.target is not self.adjoint[t]:  # no gradient, but a part of those of others
+                readers = (
+                    r for r in self.statements if pattern.target in reads_of(forms[r.target])
+                )
+                about = next(readers, about)
+            made = Define(pattern.target, pattern.axes, ZERO, about.source, user=False, of=about.of)
             self.statements.insert(0, made)
         self.forms = forms
         return [replace(s, body=factored(forms[s.target], self._finite)) for s in self.statements]
