@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 
 from ..calculus.cost import TYPICAL, cost
+from ..calculus.step import Backward, Step
 from ..derivation import Derivation
+from ..ir.expr import Expr, Tensor
 from ..ir.program import Define, Program, live
 from ..ir.sizes import Size
 
@@ -28,48 +30,62 @@ class Form:
 
 
 def forms(derivation: Derivation) -> tuple[Form, ...]:
-    """The generalized Jacobians, the raw adjoint, the expanded form, and the one that is used."""
+    """From the generalized Jacobians to the form that is used, which stands last."""
     backward = derivation.backward
-    found = [_jacobians(derivation)]
-    raw = tuple(backward.adjoints)
-    found.append(
-        _form("raw adjoint", "every sum of the chain rule over all its deltas", raw, derivation)
+    programs = (
+        ("raw adjoint", "the chain rule, every sum over all its deltas", backward.adjoints),
+        ("value by value", "a gradient for every value of the definition", _by_value(backward)),
+        ("expanded", "only the gradients asked for, spelled out", _expanded(backward)),
+        ("as derived", "what is shown and runs", backward.statements),
     )
-    expanded = tuple(_expanded(derivation))
-    found.append(
-        _form("expanded", "sums over deltas done, values spelled out", expanded, derivation)
-    )
-    found.append(_form("as derived", "what is shown and runs", backward.statements, derivation))
-    return tuple(found)
+    found = (_form(name, what, tuple(made), backward) for name, what, made in programs)
+    return (_jacobians(backward), *found)
 
 
-def _form(name: str, what: str, statements: tuple[Define, ...], derivation: Derivation) -> Form:
-    needed = live(Program((), statements, derivation.backward.gradients)).statements
-    elements = sum(_elements(s.target.shape) for s in needed)
-    return Form(name, what, cost(needed), elements)
+def _form(name: str, what: str, statements: tuple[Define, ...], backward: Backward) -> Form:
+    needed = live(Program((), statements, backward.gradients)).statements
+    return Form(name, what, cost(needed), sum(_elements(s.target.shape) for s in needed))
 
 
 def _elements(shape: tuple[Size, ...]) -> int:
     return prod(n.value(dict.fromkeys(n.names(), TYPICAL)) for n in shape)
 
 
-def _expanded(derivation: Derivation) -> Iterator[Define]:
+def _by_value(backward: Backward) -> Iterator[Define]:
+    """Each adjoint by itself, its deltas summed: what automatic differentiation would compute."""
+    stages = _stages(backward)
+    for adjoint in backward.adjoints:
+        named = {step.name: step for step in stages.get(adjoint.target, ())}
+        step = named.get("eliminate", named.get("sift"))
+        yield adjoint if step is None else _after(adjoint, step, step.after)
+
+
+def _expanded(backward: Backward) -> Iterator[Define]:
     """Each gradient as it was before its compact form was looked for."""
-    by_target = {a.raw.target: a for a in derivation.accounts}
-    for s in derivation.backward.statements:
-        account = by_target.get(s.target)
-        steps = account.steps if account else ()
-        before = [step.earlier for step in steps if step.name == COMPACT]
-        yield before[-1] if before else steps[-1].later if steps else s
+    stages = _stages(backward)
+    for s in backward.statements:
+        steps = stages.get(s.target, ())
+        last = steps[-1] if steps else None
+        if last is None:
+            yield s
+        else:
+            yield _after(s, last, last.before if last.name == COMPACT else last.after)
 
 
-def _jacobians(derivation: Derivation) -> Form:
-    """One product of each cotangent with a Jacobian that was formed; filling it is not counted."""
-    outputs = [t for t in derivation.backward.program.outputs if t.kind == "float"]
-    total = sum(
-        _elements((*output.shape, *tensor.shape))
-        for output in dict.fromkeys(outputs)
-        for tensor in derivation.backward.wrt
-    )
+def _stages(backward: Backward) -> dict[Tensor, tuple[Step, ...]]:
+    found: dict[Tensor, tuple[Step, ...]] = {}
+    for step in backward.steps:
+        found[step.target] = (*found.get(step.target, ()), step)
+    return found
+
+
+def _after(statement: Define, step: Step, value: Expr) -> Define:
+    return replace(statement, indices=step.indices, body=value, scatter=None)
+
+
+def _jacobians(backward: Backward) -> Form:
+    """A product of each upstream gradient with a Jacobian; what filling it costs is not counted."""
+    outputs = dict.fromkeys(t for t in backward.program.outputs if t.kind == "float")
+    total = sum(_elements((*o.shape, *t.shape)) for o in outputs for t in backward.wrt)
     what = "each upstream gradient times its Jacobian, were it given"
     return Form("generalized Jacobian", what, 2.0 * total, total)

@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from fractions import Fraction
 
 from ..derivation import Derivation
+from ..ir.expr import Compare, Cond, Expr, Not, Number
 from ..notation.latex import Latex
+from ..notation.levels import COMPARE, POWER, SUM
 from ..report.html import Content, Hand, roles
-from ..report.mathml import text
+from ..report.mathml import decimal, text
 from ..report.tex import equation
 
+LONGEST = 9  # signs of a fraction; a longer one is a decimal
+# How a comparison is written from right to left, and how where it fails.
+MIRRORED = {"<": ">", "<=": r"\ge", "==": "=", "!=": r"\ne"}
+FAILING = {"<": r"\nless", "<=": r"\nleq", "==": r"\ne", "!=": "="}
+FAILING_MIRRORED = {**FAILING, "<": r"\ngtr", "<=": r"\ngeq"}
 
-class Coloured(Latex):
-    r"""LaTeX in which names have classes: ``\gradient{\mathrm{d}X}``, a macro of the book's."""
+
+class Typeset(Latex):
+    r"""LaTeX for readers: long decimals cut, variables left of constants, names with classes.
+
+    ``classes`` are macros of the book's, by name: ``\gradient{\mathrm{d}X}``.
+    """
 
     def __init__(self, classes: Mapping[str, str]) -> None:
         super().__init__({})
@@ -24,6 +36,39 @@ class Coloured(Latex):
         if name in self.classes:
             base = rf"\{self.classes[name]}{{{base}}}"
         return base, label, number, primes
+
+    def magnitude(self, value: Fraction) -> str:
+        """A number >= 0, in about seven digits where it has many."""
+        drawn = decimal(value)
+        if "/" in drawn and len(drawn) > LONGEST:
+            drawn = decimal(Fraction(f"{float(value):.15g}"))
+        return drawn.replace("…", r"{\ldots}")
+
+    def ratio(self, value: Fraction) -> tuple[str, int]:
+        """A number >= 0; a bar holds its two sides together."""
+        drawn, level = super().ratio(value)
+        return drawn, POWER if drawn.startswith(r"\frac") else level
+
+    def condition(self, node: Cond) -> tuple[str, int]:
+        """A condition, a comparison with the constant on its right."""
+        match node:
+            case Compare(op, left, right):
+                return self._compared(op, left, right, self.relations, MIRRORED)
+            case Not(Compare(op, left, right)):
+                return self._compared(op, left, right, FAILING, FAILING_MIRRORED)
+        return super().condition(node)
+
+    def _compared(
+        self,
+        op: str,
+        left: Expr,
+        right: Expr,
+        signs: Mapping[str, str],
+        mirrored: Mapping[str, str],
+    ) -> tuple[str, int]:
+        if isinstance(left, Number) and not isinstance(right, Number):
+            left, right, signs = right, left, mirrored
+        return f"{self.expr(left, SUM)} {signs[op]} {self.expr(right, SUM)}", COMPARE
 
 
 def inline(tex: str) -> str:
@@ -42,5 +87,5 @@ def by_katex(derivation: Derivation) -> Hand:
 
 
 def _draw(content: Content, classes: Mapping[str, str]) -> str:
-    tex = equation(content, Coloured(classes).show)
+    tex = equation(content, Typeset(classes))
     return f'<span class="tex display">{text(tex)}</span>'

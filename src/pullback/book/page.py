@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from ..calculus.cost import TYPICAL
-from ..derivation import Derivation
+from ..derivation import Derivation, Verification
 from ..report.html import Hand, blocks, facts
 from ..report.mathml import text
 from ..report.outline import Block, Formula, Listing, Prose, Section, Table, outline
@@ -17,6 +17,11 @@ from .measure import DRAWS, Error, errors
 from .picture import backward_pictures, forward_picture
 from .reads import reads
 from .subject import Subject
+
+# Statements of a backward pass that the table of layers shows in full.
+BRIEF = 6
+MANY = 1e7
+RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 @dataclass(frozen=True)
@@ -58,7 +63,7 @@ def layer_page(subject: Subject) -> LayerPage:
         Part("picture", "What is read, what flows back", _pictures(subject)),
         *_taken(sections, "backward", "Backward pass", hand),
         *_taken(sections, "steps", "How it is found", hand),
-        Part("checks", "Checks", blocks(_checks(derived), hand)),
+        Part("checks", "Checks", blocks(_checks(verification), hand)),
         *_taken(sections, "dimensions", "Dimension analysis", hand),
         *_taken(sections, "memory", "Residuals and Jacobians", hand),
         Part("source", "Source beside the formulas", _source(derived, hand)),
@@ -127,8 +132,7 @@ def _pictures(subject: Subject) -> str:
     )
 
 
-def _checks(derived: Derivation) -> Iterator[Block]:
-    verification = derived.verify()
+def _checks(verification: Verification) -> Iterator[Block]:
     steps = verification.checks[: verification.steps]
     passed = sum(check.passed is True for _, check in steps)
     yield Prose(
@@ -178,17 +182,25 @@ def _code(source: str) -> str:
 def _why(found: Sequence[Form]) -> Iterator[Block]:
     yield Prose(
         "What all gradients together cost in other forms: operations and reads, weighted, with "
-        f"every named size {TYPICAL}. The derivation takes the cheapest form that it finds; of "
-        "equally cheap ones the one with fewer made-up names, then the shortest."
+        f"every named size {TYPICAL}. While deriving, forms are compared term by term: the "
+        "cheaper one is taken, of equals the one with fewer made-up names, then the shorter."
     )
     least = found[-1].cost or 1
     rows = [
-        (form.name, form.what, f"{form.cost:,.0f}", f"{form.cost / least:,.3g} ×",
-         f"{form.elements:,}") for form in found
+        (form.name, form.what, _many(form.cost), f"{_many(form.cost / least)} ×",
+         _many(form.elements)) for form in found
     ]  # fmt: skip
     yield Table(
         ("form", "what it is", "cost", "of ours", "elements stored"), tuple(rows), (2, 3, 4)
     )
+
+
+def _many(value: float) -> str:
+    """A count or a ratio, in three digits where it is long: ``4.4·10¹²``."""
+    if value < MANY:
+        return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+    digits, _, exponent = f"{value:.2e}".partition("e")
+    return f"{digits}·10{str(int(exponent)).translate(RAISED)}"
 
 
 def _error(found: Sequence[Error]) -> Iterator[Block]:
@@ -222,9 +234,10 @@ def _options(subject: Subject) -> Iterator[Block]:
         yield Prose("It has no options.")
     else:
         yield Table(("option", "default", "checked at"), subject.options)
+    count = len(subject.kind.examples)
     yield Prose(
-        f"Checked at {len(subject.kind.examples)} examples: "
-        + "; ".join(_example(subject, k) for k in range(len(subject.kind.examples)))
+        f"Checked at {count} example{'s' * (count != 1)}: "
+        + "; ".join(_example(subject, k) for k in range(count))
         + "."
     )
 
@@ -239,6 +252,8 @@ def _example(subject: Subject, k: int) -> str:
 
 
 def _gradients(derived: Derivation, hand: Hand) -> str:
-    made = set(derived.backward.gradients)
-    last = [s for s in derived.backward.statements if s.target in made]
-    return "".join(hand.formula(s) for s in last)
+    """The backward pass for the table of layers; of a long one only the gradients."""
+    backward = derived.backward
+    shown = [s for s in backward.statements if s.target in backward.gradients]
+    whole = backward.statements if len(backward.statements) <= BRIEF else shown
+    return "".join(map(hand.formula, whole))

@@ -15,10 +15,10 @@ from ..report.mathml import text
 from .reads import Reads
 
 CELL, GAP = 18, 10  # of a cell, and between the grids of an array of three or more axes
-WIDEST = 330  # an array that would be wider gets smaller cells
+WIDEST = 240  # an array that would be wider gets smaller cells
 LEAST = 5
 MOST = 2500  # cells of an array above which it is not drawn
-PATTERN = 260  # of a drawn Jacobian
+PATTERN, THINNEST = 250, 30  # sides of a drawn Jacobian
 LARGEST = 400  # rows or columns of a Jacobian above which it is not drawn
 
 
@@ -32,7 +32,7 @@ def forward_picture(derivation: Derivation, reads: Reads) -> str:
     target = _panel(output.name, reads.shapes[output.name], (k,), "one")
     words = ", ".join(f"{_count(len(places))} of {name}" for name, places in found.items())
     caption = f"{_place(output.name, k, reads)} is computed from {words}."
-    return _figure([*panels, _arrow("forward"), target], caption)
+    return _figure([*panels, _after("forward", target)], "", caption)
 
 
 def backward_pictures(derivation: Derivation, reads: Reads) -> str:
@@ -63,13 +63,13 @@ def _backward_picture(
         _panel(cotangents[name], reads.shapes[name], places, "read back")
         for name, places in found.items()
     ]
-    words = ", ".join(
-        f"{_count(len(places))} of {cotangents[name]}" for name, places in found.items()
+    words = " and ".join(f"{_count(len(places))} of {name}" for name, places in found.items())
+    caption = (
+        f"{_place(tensor.name, k, reads)} takes part in {words}; "
+        "what arrives there flows back to it."
     )
-    where = _place(tensor.name, k, reads)
-    caption = f"{where} has a part in {words}: what arrives there flows back to it."
-    pattern = _pattern(tensor.name, output.name, reads)
-    return _figure([target, _arrow("back"), *panels, *pattern], caption)
+    beside = [target, _after("back", panels[0]), *panels[1:]]
+    return _figure(beside, _pattern(tensor.name, output.name, reads), caption)
 
 
 def _output(derivation: Derivation) -> Tensor:
@@ -122,16 +122,19 @@ def _count(n: int) -> str:
 # Drawing
 
 
-def _figure(parts: Sequence[str], caption: str) -> str:
+def _figure(panels: Sequence[str], pattern: str, caption: str) -> str:
     return (
-        f'<figure class="reads"><div class="panels">{"".join(parts)}</div>'
-        f"<figcaption>{text(caption)}</figcaption></figure>"
+        f'<figure class="reads"><div class="drawn"><div class="panels">{"".join(panels)}</div>'
+        f"{pattern}</div><figcaption>{text(caption)}</figcaption></figure>"
     )
 
 
-def _arrow(kind: str) -> str:
+def _after(kind: str, panel: str) -> str:
+    """An array with the arrow before it."""
     sign = "→" if kind == "forward" else "←"
-    return f'<div class="arrow {kind}" aria-hidden="true">{sign}</div>'
+    return (
+        f'<div class="after"><div class="arrow {kind}" aria-hidden="true">{sign}</div>{panel}</div>'
+    )
 
 
 def _panel(name: str, shape: Sequence[int], marked: Collection[int], kind: str) -> str:
@@ -175,11 +178,11 @@ def _corners(shape: Sequence[int]) -> Iterator[tuple[int, int]]:
                 yield x + column * CELL, y + row * CELL
 
 
-def _pattern(name: str, output: str, reads: Reads) -> list[str]:
+def _pattern(name: str, output: str, reads: Reads) -> str:
     """The places of the Jacobian that may hold something else than 0."""
     rows, columns = prod(reads.shapes[output]), prod(reads.shapes[name])
     if not 0 < rows <= LARGEST or not 0 < columns <= LARGEST:
-        return []
+        return ""
     found = reads.pattern(output, name)
     drawn = "".join(
         f"M{first} {row}h{count}v1h-{count}z"
@@ -187,15 +190,17 @@ def _pattern(name: str, output: str, reads: Reads) -> list[str]:
         for first, count in _runs(places)
     )
     scale = min(PATTERN / max(rows, columns), CELL)
-    filled = sum(map(len, found))
-    share = 100 * filled / (rows * columns)
-    label = f"<b>∂{text(output)}/∂{text(name)}</b> {rows} × {columns}, {share:.3g} % can be nonzero"
-    return [
-        f'<div class="panel jacobian"><svg class="pattern" viewBox="0 0 {columns} {rows}" '
-        f'width="{columns * scale:.0f}" height="{rows * scale:.0f}" preserveAspectRatio="none" '
-        f'role="img" aria-label="where the Jacobian can be nonzero">'
-        f'<path d="{drawn}"/></svg><span>{label}</span></div>'
-    ]
+    width, height = (max(n * scale, min(THINNEST, n * CELL)) for n in (columns, rows))
+    share = 100 * sum(map(len, found)) / (rows * columns)
+    label = (
+        f"<b>∂{text(output)}/∂{text(name)}</b> {rows} × {columns}<br>{share:.3g} % can be nonzero"
+    )
+    return (
+        f'<div class="panel"><svg class="pattern" viewBox="0 0 {columns} {rows}" '
+        f'width="{width:.0f}" height="{height:.0f}" preserveAspectRatio="none" role="img" '
+        f'aria-label="where the Jacobian can be nonzero"><path d="{drawn}"/></svg>'
+        f"<span>{label}</span></div>"
+    )
 
 
 def _runs(places: Sequence[int]) -> Iterator[tuple[int, int]]:

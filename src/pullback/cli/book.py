@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ..errors import ArgumentError
-from ..layers import Kind
+from ..layers import LAYERS, Kind
 from .inputs import FUNCTION, function
 
 EXAMPLES = """\
@@ -58,17 +58,24 @@ def write(arguments: argparse.Namespace) -> int:
 
 
 def wanted(names: Sequence[str]) -> list[str | Kind]:
-    """The layers that are meant: names of the table, or those of files."""
-    return [_own(name) if FUNCTION.fullmatch(name) else name for name in names]
+    """The layers that are meant: names of the table, or those of files, each run once."""
+    loaded: set[str] = set()
+    found: list[str | Kind] = []
+    for name in names:
+        named = FUNCTION.fullmatch(name)
+        if named is None or (named["file"] in loaded and named["name"] in LAYERS):
+            found.append(name if named is None else LAYERS[named["name"]])
+        else:
+            found.append(_own(name, named["file"], named["name"]))
+            loaded.add(named["file"])
+    return found
 
 
-def _own(given: str) -> Kind:
-    named = FUNCTION.fullmatch(given)
-    assert named is not None
-    found = function(Path(named["file"]), named["name"])
+def _own(given: str, file: str, name: str) -> Kind:
+    found = function(Path(file), name)
     if not isinstance(found, Kind):
         raise ArgumentError(
-            f"{named['name']} is no layer",
+            f"{name} is no layer",
             where=given,
             expected="a definition made by @layer(...), with an example",
             found=type(found).__name__,

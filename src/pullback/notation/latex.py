@@ -122,8 +122,12 @@ class Latex(Display):
     def bar_level(self, below: bool) -> int:
         return LOOSEST
 
+    def magnitude(self, value: Fraction) -> str:
+        """A number >= 0 in digits."""
+        return show_brief(value)
+
     def ratio(self, value: Fraction) -> tuple[str, int]:
-        text = show_brief(value)
+        text = self.magnitude(value)
         if "/" in text:
             return self.fraction(str(value.numerator), str(value.denominator))[0], PRODUCT
         mantissa, _, exponent = text.partition("e")

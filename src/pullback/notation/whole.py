@@ -167,9 +167,9 @@ class LatexArrays(ArraysText):
     dot = r" \, "
     circle = r" \circ "
 
-    def __init__(self, shapes: bool = False) -> None:
+    def __init__(self, shapes: bool = False, display: Latex | None = None) -> None:
         super().__init__(shapes)
-        self.display = Latex({})
+        self.display = display or Latex({})
 
     def whole(self, node: Whole) -> str:
         return self.display.read(node.tensor.name, [self.display.index(i) for i in node.batch])

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import assert_never
 
 from ..derivation import Derivation
 from ..ir.program import Define
 from ..ir.subscripts import at
-from ..notation.display import Displayed
-from ..notation.latex import latex
+from ..notation.latex import Latex
 from ..notation.letters import COMMANDS, GREEK
 from ..notation.matrix import MatrixForm
+from ..notation.whole import LatexArrays
 from .outline import (
     Block,
     Chain,
@@ -107,18 +107,18 @@ def align(lines: list[str]) -> str:
 
 
 def equation(
-    content: Define | Chain | MatrixForm,
-    write: Callable[[Displayed], str] = latex,
-    gives: str = "=",
+    content: Define | Chain | MatrixForm, style: Latex | None = None, gives: str = "="
 ) -> str:
-    """A formula with the sign ``gives`` between its two sides."""
+    """A formula in a style, with the sign ``gives`` between its two sides."""
+    style = style or Latex({})
     match content:
         case Define():
-            return f"{write(content.access)} {gives} {write(content.body)}"
+            return f"{style.show(content.access)} {gives} {style.show(content.body)}"
         case Chain():
-            return f"{write(content.gradient)} {gives} {_chain(content, write)}"
+            return f"{style.show(content.gradient)} {gives} {_chain(content, style)}"
         case MatrixForm():
-            return str(content.latex).replace("=", gives, 1)
+            whole = LatexArrays(display=style).equation(content.target, content.value)
+            return whole.replace("=", gives, 1)
         case _:
             assert_never(content)
 
@@ -127,13 +127,13 @@ def _equation(content: Define | Chain | MatrixForm) -> str:
     return equation(content, gives="&=")
 
 
-def _chain(content: Chain, write: Callable[[Displayed], str]) -> str:
+def _chain(content: Chain, style: Latex) -> str:
     terms = []
     for upstream, value in content.terms:
-        over = ",".join(write(at(index)) for index in summed(value))
-        local = rf"\frac{{\partial {write(value)}}}{{\partial {write(content.of)}}}"
+        over = ",".join(style.show(at(index)) for index in summed(value))
+        local = rf"\frac{{\partial {style.show(value)}}}{{\partial {style.show(content.of)}}}"
         sign = rf"\sum_{{{over}}} " if over else ""
-        terms.append(rf"{sign}{write(upstream)} \, {local}")
+        terms.append(rf"{sign}{style.show(upstream)} \, {local}")
     return " + ".join(terms)
 
 

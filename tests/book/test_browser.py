@@ -1,0 +1,185 @@
+"""The book in a browser: every page of a small one, in light, dark and on a phone."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pullback.book import write_book
+
+webdriver = pytest.importorskip("selenium.webdriver", reason="needs selenium: the extra browser")
+
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+DRIVER = shutil.which("chromedriver")
+pytestmark = pytest.mark.skipif(
+    not (CHROMIUM and DRIVER), reason="needs Chromium and its chromedriver"
+)
+
+FLAGS = (
+    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run "
+    "--disable-background-networking --disable-component-update --disable-sync"
+)
+LAYERS = ("relu", "prelu", "softmax", "neuron")
+DESK, PHONE = (1400, 1000), (360, 780)
+VIEWS = [(DESK, "light"), (DESK, "dark"), (PHONE, "light")]
+
+
+class Browser:
+    """A headless Chromium that notes what goes wrong on a page."""
+
+    def __init__(self, profile: Path) -> None:
+        options = webdriver.ChromeOptions()
+        options.binary_location = CHROMIUM
+        for flag in [*FLAGS.split(), f"--user-data-dir={profile}"]:
+            options.add_argument(flag)
+        options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+        service = webdriver.ChromeService(executable_path=DRIVER)
+        self.driver = webdriver.Chrome(options=options, service=service)
+
+    def open(self, page: Path, size: tuple[int, int] = DESK, scheme: str = "light") -> None:
+        """Opens a page, its formulas and fonts loaded."""
+        width, height = size
+        self.command(
+            "Emulation.setDeviceMetricsOverride",
+            width=width, height=height, deviceScaleFactor=1, mobile=size is PHONE,
+        )  # fmt: skip
+        features = [{"name": "prefers-color-scheme", "value": scheme}]
+        self.command("Emulation.setEmulatedMedia", features=features)
+        self.driver.get(page.as_uri())
+        self.run("return document.fonts.ready.then(() => true)")
+        assert self.run("return document.documentElement.dataset.ready") == "yes"
+
+    def command(self, name: str, **arguments: Any) -> None:
+        self.driver.execute_cdp_cmd(name, arguments)
+
+    def run(self, script: str, *arguments: Any) -> Any:
+        return self.driver.execute_script(script, *arguments)
+
+    def troubles(self) -> list[str]:
+        """What the console and the network complained of since the last look."""
+        console = [entry["message"] for entry in self.driver.get_log("browser")]
+        events = [json.loads(e["message"])["message"] for e in self.driver.get_log("performance")]
+        failed = [
+            str(event["params"]) for event in events if event["method"] == "Network.loadingFailed"
+        ]
+        asked = [
+            event["params"]["request"]["url"]
+            for event in events
+            if event["method"] == "Network.requestWillBeSent"
+        ]
+        own = ("file:", "data:", "chrome:", "chrome-untrusted:")
+        return console + failed + [url for url in asked if not url.startswith(own)]
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("site")
+    write_book(out, LAYERS, jobs=1)
+    return out
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    opened = Browser(tmp_path_factory.mktemp("profile"))
+    yield opened
+    opened.driver.quit()
+
+
+PAGES = ("index", "layers", *LAYERS)
+
+TOO_WIDE = """
+const wide = document.documentElement.clientWidth;
+const scrolls = (e) => e && (/auto|scroll|hidden/.test(getComputedStyle(e).overflowX)
+  || scrolls(e.parentElement));
+return [...document.querySelectorAll("main *, header *")]
+  .filter((e) => e.getBoundingClientRect().right > wide + 1 && !scrolls(e))
+  .map((e) => e.outerHTML.slice(0, 120));
+"""
+UNREADABLE = """
+const luminance = (colour) => {
+  const [r, g, b] = colour.match(/[\\d.]+/g).map(Number).map((v) => v / 255)
+    .map((v) => (v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4));
+  return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+};
+const behind = (e) => {
+  const colour = getComputedStyle(e).backgroundColor;
+  return /rgba\\(.*, 0\\)/.test(colour) && e.parentElement ? behind(e.parentElement) : colour;
+};
+return [...document.querySelectorAll("main p, main td, main th, main code, .katex, nav a, h1, h2")]
+  .filter((e) => e.checkVisibility() && e.textContent.trim())
+  .filter((e) => {
+    const [a, b] = [luminance(getComputedStyle(e).color), luminance(behind(e))];
+    return (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05) < 4.5;
+  })
+  .map((e) => e.outerHTML.slice(0, 120));
+"""
+
+
+@pytest.mark.parametrize(("size", "scheme"), VIEWS, ids=["light", "dark", "phone"])
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_is_whole(
+    browser: Browser, site: Path, name: str, size: tuple[int, int], scheme: str
+) -> None:
+    browser.open(site / f"{name}.html", size, scheme)
+    assert browser.troubles() == []
+    formulas = browser.run("return document.querySelectorAll('.tex').length")
+    assert formulas > 5
+    assert (
+        browser.run(
+            "return document.querySelectorAll('.tex > .katex, .tex > .katex-display').length"
+        )
+        == formulas
+    )
+    assert browser.run("return document.querySelectorAll('.katex-error').length") == 0
+    assert browser.run(TOO_WIDE) == []
+    assert browser.run("return document.documentElement.scrollWidth") <= size[0]
+    assert browser.run(UNREADABLE) == []
+
+
+def test_search_finds(browser: Browser, site: Path) -> None:
+    browser.open(site / "index.html")
+    box = browser.driver.find_element("id", "search")
+    box.send_keys("soft")
+    found = browser.run("return [...document.querySelectorAll('#results a')].map((a) => a.href)")
+    assert found[0].endswith("softmax.html")
+    box.send_keys("max\n")
+    assert browser.driver.current_url.endswith("softmax.html")
+    box = browser.driver.find_element("id", "search")
+    box.send_keys("zzz")
+    assert "nothing found" in browser.run("return document.getElementById('results').textContent")
+    assert browser.troubles() == []
+
+
+def test_the_theme_is_the_readers_choice_and_stays(browser: Browser, site: Path) -> None:
+    colour = "return getComputedStyle(document.querySelector('main')).backgroundColor"
+    browser.open(site / "index.html")
+    light = browser.run(colour)
+    browser.driver.find_element("id", "theme").click()
+    dark = browser.run(colour)
+    assert dark != light
+    browser.open(site / "relu.html")
+    assert browser.run(colour) == dark
+    browser.driver.find_element("id", "theme").click()
+    assert browser.run(colour) == light
+    browser.run("localStorage.clear()")
+
+
+def test_the_contents_open_on_a_phone(browser: Browser, site: Path) -> None:
+    browser.open(site / "relu.html", PHONE)
+    contents = browser.driver.find_element("id", "contents")
+    assert not contents.is_displayed()
+    browser.driver.find_element("id", "menu").click()
+    assert contents.is_displayed()
+
+
+def test_pictures_are_drawn(browser: Browser, site: Path) -> None:
+    browser.open(site / "softmax.html")
+    boxes = browser.run(
+        "return [...document.querySelectorAll('.panel svg')].map((s) => s.getBBox().width)"
+    )
+    assert len(boxes) == 5 and min(boxes) > 0
