@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .checking import B, F, I
+from .checking import Arg, B, F, I
 
 windows = np.lib.stride_tricks.sliding_window_view
 
@@ -221,7 +221,52 @@ EXAMPLES: dict[Any, list[Example]] = {
     ],
     np.linalg.vecdot: [(lambda a, b: np.linalg.vecdot(a, b), F(2, 3), F(2, 3))],
     np.linalg.multi_dot: [(lambda a, b, c: np.linalg.multi_dot([a, b, c]), F(2, 3), F(3, 4), F(4))],
-    np.linalg.matrix_power: [(lambda a: np.linalg.matrix_power(a, 3), F(3, 3))],
+    np.linalg.matrix_power: [
+        *((lambda a, n=n: np.linalg.matrix_power(a, n), F(3, 3)) for n in (-3, -1, 0, 1, 3, 6)),
+        (lambda a: np.linalg.matrix_power(a, 2), F(2, 3, 3)),
+        (lambda a: np.linalg.matrix_power(a, 0), I(2, 2)),
+    ],
+    np.linalg.inv: [
+        (lambda a: np.linalg.inv(a), F(3, 3)),
+        (lambda a: np.linalg.inv(a[0].T), F(2, 4, 4)),
+        (lambda a: np.linalg.inv(a), F(2, 1, 1)),
+        (lambda a: np.linalg.inv(a), F(0, 0)),
+        (lambda a: np.linalg.inv(a + 9 * np.eye(2, dtype=int)), I(2, 2)),
+        (lambda a: np.linalg.inv(a), Arg(2, 2, dtype="float32")),
+    ],
+    np.linalg.det: [
+        (lambda a: np.linalg.det(a), F(3, 3)),
+        (lambda a: np.linalg.det(a) + 1, F(2, 2, 2)),
+        (lambda a: np.linalg.det(a), F(0, 0)),
+        (lambda a: np.linalg.det(np.eye(3) * 2) * a, F(3)),
+    ],
+    np.linalg.slogdet: [
+        (lambda a: tuple(np.linalg.slogdet(a)), F(3, 3)),
+        (lambda a: np.linalg.slogdet(a).logabsdet, F(2, 3, 3)),
+    ],
+    np.linalg.solve: [
+        (lambda a, b: np.linalg.solve(a, b), F(3, 3), F(3)),
+        (lambda a, b: np.linalg.solve(a.T, b), F(3, 3), F(3, 2)),
+        (lambda a, b: np.linalg.solve(a, b), F(4, 3, 3), F(3, 2)),
+        (lambda a, b: np.linalg.solve(a, b), F(3, 3), F(2, 3, 1)),
+        (lambda a, b: np.linalg.solve(a, b), F(4, 3, 3), F(3)),
+        (lambda b: np.linalg.solve([[2.0, 1.0], [1.0, 3.0]], b), F(2)),
+        (lambda a: np.linalg.solve(a, np.arange(3.0)), F(3, 3)),
+        (lambda a, b: np.linalg.solve(a, b), Arg(2, 2, dtype="float32"), F(2)),
+    ],
+    np.linalg.cholesky: [
+        (lambda a: np.linalg.cholesky(a @ a.T + np.eye(3)), F(3, 3)),
+        (lambda a: np.linalg.cholesky(a + 9 * np.eye(3)), F(2, 3, 3)),
+        (lambda a: np.linalg.cholesky(a + 9 * np.eye(3), upper=True), F(3, 3)),
+    ],
+    np.linalg.eigvalsh: [
+        (lambda a: np.linalg.eigvalsh(a), F(3, 3)),
+        (lambda a: np.linalg.eigvalsh(a, UPLO="U"), F(2, 3, 3)),
+    ],
+    np.linalg.eigh: [
+        (lambda a: (lambda w, v: (w, (v * np.exp(w)) @ v.T))(*np.linalg.eigh(a)), F(3, 3)),
+        (lambda a: np.linalg.eigh(a, "U").eigenvectors ** 2, F(3, 3)),
+    ],
     np.kron: [
         (lambda a, b: np.kron(a, b), F(2, 3), F(3, 2)),
         (lambda a, b: np.kron(a, b), F(3), F(2, 2)),

@@ -12,6 +12,7 @@ from ..errors import PullbackError, TraceError
 from . import (  # noqa: F401  (the tables enter their rows)
     table_elementwise,
     table_indexing,
+    table_matrices,
     table_pieces,
     table_products,
     table_reductions,
@@ -419,7 +420,8 @@ def _kept(sheet: Sheet, row: Row, found: Any, args: Sequence[Any], wish: str) ->
     if isinstance(found, View):
         view, found = True, found.value
     if isinstance(found, tuple | list) and any(isinstance(part, Value) for part in found):
-        return type(found)(_kept(sheet, row, part, args, "") for part in found)
+        parts = [_kept(sheet, row, part, args, "") for part in found]
+        return found._make(parts) if hasattr(found, "_make") else type(found)(parts)
     if not isinstance(found, Value):
         return found
     kept = sheet.keep(found)

@@ -10,7 +10,9 @@ _DATA_SHAPE = (
     "the result's shape depends on data; keep the shape with np.where or a product with a mask"
 )
 _ORDER = "sorting can't be traced yet; np.max, np.min, np.argmax and np.argmin can"
-_MATRIX = "matrix functions that need elimination or iteration can't be traced yet"
+_MATRIX = (
+    "np.linalg.inv, solve, det, slogdet, cholesky, eigh, eigvalsh and matrix_power can be traced"
+)
 _IN_PLACE = "it changes its argument; write a new array with np.where or np.concatenate"
 _SPECTRUM = "write the transform as a product with a constant matrix of cosines and sines"
 _UNINITIALISED = (
@@ -38,9 +40,8 @@ HINTS: dict[str, str] = {
         tuple(
             f"np.linalg.{name}"
             for name in (
-                *("inv", "solve", "det", "slogdet", "cholesky", "qr", "svd", "eig", "eigh"),
-                *("eigvals", "eigvalsh", "pinv", "lstsq", "matrix_rank", "cond", "tensorinv"),
-                *("tensorsolve", "svdvals"),
+                *("qr", "svd", "svdvals", "eig", "eigvals", "pinv", "lstsq", "matrix_rank"),
+                *("cond", "tensorinv", "tensorsolve"),
             )
         ),
         _MATRIX,

@@ -227,19 +227,6 @@ def multi_dot(sheet: Sheet, arrays: Any) -> Value:
     return out
 
 
-@row(np.linalg.matrix_power)
-def matrix_power(sheet: Sheet, a: Any, n: int) -> Value:
-    """A product of n equal matrices."""
-    value = sheet.value(a)
-    if n < 1:
-        raise sheet.refusal(
-            "np.linalg.matrix_power of exponents below 1 can't be traced",
-            found=f"n = {n}",
-            hint="inverses are no finite sums of products; write np.eye(len(a)) for n = 0",
-        )
-    return multi_dot(sheet, [value] * n)
-
-
 @row(np.kron)
 def kron(sheet: Sheet, a: Any, b: Any) -> Value:
     """a[i//q]·b[i % q] along each axis of extent p·q."""
