@@ -324,7 +324,7 @@ def test_second_derivatives_come_from_deriving_the_derivative(row: Operation) ->
     second = Program(
         (*backward.program.inputs, *backward.cotangents),
         (*backward.forward.statements, *backward.statements),
-        (backward.gradients[0],),
+        backward.gradients[:1],
         backward.program.sizes,
     )
     report = check_backward_program(reverse(second), samples=2)
@@ -365,11 +365,20 @@ def test_the_gradient_of_the_determinant_of_a_singular_matrix_is_exact() -> None
     assert np.allclose(found, [[-3, 6, -3], [6, -12, 6], [-3, 6, -3]], atol=1e-13)
 
 
-def test_singular_matrices_are_refused_where_an_inverse_is_needed() -> None:
+def test_a_singular_matrix_is_refused_where_its_inverse_is_needed() -> None:
     singular = np.array([[1.0, 2.0], [2.0, 4.0]])
-    forward, _ = derived(parse("L = logdet(A)[]"))
+    forward, backward = derived(parse("L = logdet(A)[]"))
+    value, cache = forward(singular)
+    assert value == -np.inf
     with pytest.raises(np.linalg.LinAlgError):
-        forward(singular)
+        backward(np.array(1.0), cache)
+
+
+def test_an_operation_on_a_transpose_is_one_on_the_matrix() -> None:
+    program = parse("T[i,j] = L[j,i]; x[i] = solve(T, b)[i]; C[i,j] = inverse(T)[i,j]; return x, C")
+    source = spell_pair(reverse(program))
+    assert "x = np.linalg.solve(L.T, b)" in source
+    assert check_backward_program(reverse(program)).passed
 
 
 def test_only_the_lower_triangle_has_a_gradient_where_only_it_is_read() -> None:

@@ -32,6 +32,8 @@ class Operation:
     word: str = ""
     triangle: bool = False
     positive: bool = False
+    turned: str = ""
+    beside: str = ""
     latex: str = ""
     unicode: str = ""
 
@@ -70,7 +72,7 @@ ROWS = (
         dr[i] = db[i] - sum(j) dA[i,j]*x[j]
         dx[i] = sum(j) M[i,j]*dr[j]
         """,
-        latex=r"{@A}^{-1} @b", unicode="@A⁻¹·@b",
+        turned="solve_transposed", latex=r"{@A}^{-1} @b", unicode="@A⁻¹·@b",
     ),
     Operation(
         "solve_columns", ("A[n,n]", "B[n,m]"), "X[n,m]",
@@ -80,7 +82,7 @@ ROWS = (
         dX[i,k] = sum(j) M[i,j]*dR[j,k]
         """,
         word="solve",
-        latex=r"{@A}^{-1} @B", unicode="@A⁻¹·@B",
+        turned="solve_transposed_columns", latex=r"{@A}^{-1} @B", unicode="@A⁻¹·@B",
     ),
     Operation(
         "solve_transposed", ("A[n,n]", "b[n]"), "x[n]",
@@ -89,7 +91,7 @@ ROWS = (
         dr[i] = db[i] - sum(j) dA[j,i]*x[j]
         dx[i] = sum(j) M[j,i]*dr[j]
         """,
-        latex=r"{@A}^{-\top} @b", unicode="@A⁻ᵀ·@b",
+        turned="solve", latex=r"{@A}^{-\top} @b", unicode="@A⁻ᵀ·@b",
     ),
     Operation(
         "solve_transposed_columns", ("A[n,n]", "B[n,m]"), "X[n,m]",
@@ -98,7 +100,8 @@ ROWS = (
         dR[i,k] = dB[i,k] - sum(j) dA[j,i]*X[j,k]
         dX[i,k] = sum(j) M[j,i]*dR[j,k]
         """,
-        word="solve_transposed", latex=r"{@A}^{-\top} @B", unicode="@A⁻ᵀ·@B",
+        word="solve_transposed", turned="solve_columns",
+        latex=r"{@A}^{-\top} @B", unicode="@A⁻ᵀ·@B",
     ),
     Operation(
         "determinant", ("A[n,n]",), "D[]",
@@ -106,7 +109,7 @@ ROWS = (
         C[i,j] = cofactors(A)[i,j]
         dD[] = sum(i,j) C[i,j]*dA[i,j]
         """,
-        latex=r"\det @A", unicode="det @A",
+        turned="determinant", latex=r"\det @A", unicode="det @A",
     ),
     Operation(
         "cofactors", ("A[n,n]",), "C[n,n]",  # det(A)·A⁻ᵀ, and its limit where A is singular
@@ -123,10 +126,12 @@ ROWS = (
         M[i,j] = inverse(A)[i,j]
         dL[] = sum(i,j) M[j,i]*dA[i,j]
         """,
+        turned="logdet", beside="detsign",
         latex=r"\log\left|\det @A\right|", unicode="log |det @A|",
     ),
     Operation(
         "detsign", ("A[n,n]",), "s[]", "",
+        turned="detsign", beside="logdet",
         latex=r"\operatorname{sign} \det @A", unicode="sign det @A",
     ),
     Operation(
@@ -148,7 +153,7 @@ ROWS = (
         dw[k] = sum(i,j) V[i,k]*dT[i,j]*V[j,k]
         """,
         triangle=True,
-        latex=r"\lambda @A", unicode="λ @A",
+        beside="eigenvectors", latex=r"\lambda @A", unicode="λ @A",
     ),
     Operation(
         "eigenvectors", ("A[n,n]",), "V[n,n]",  # in the columns, of length 1, each up to its sign
@@ -160,7 +165,7 @@ ROWS = (
         dV[i,l] = sum(k) V[i,k]*dH[k,l]
         """,
         triangle=True,
-        latex=r"\operatorname{eigvec} @A", unicode="eigvec @A",
+        beside="eigenvalues", latex=r"\operatorname{eigvec} @A", unicode="eigvec @A",
     ),
 )  # fmt: skip
 

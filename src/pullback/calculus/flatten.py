@@ -61,6 +61,7 @@ from ..ir.walk import (
     substitute,
     tensors,
 )
+from ..opaque import TABLE
 from .guards import negation, tidy
 from .normal import canonical, has_lookup, in_bounds, nonnegative_atom, poly
 
@@ -144,9 +145,24 @@ class _Flattener:
             case Apply(function, args):
                 return Apply(function, tuple(map(self._atom, args)))
             case Opaque():
-                return body
+                return self._operation(body)
             case _:
                 return self._product(body, top=True)
+
+    def _operation(self, body: Opaque) -> Expr:
+        """An operation on what its first operand is a copy or the transpose of, if it is one."""
+        first, *others = body.operands
+        view = self.views.get(first)
+        if view is None or not isinstance(view.body, Access):
+            return body
+        tensor, subs = view.body.tensor, view.body.subs
+        own = tuple(map(at, view.indices))
+        if subs == own:
+            return Opaque(body.operation, (tensor, *others), body.subs)
+        turned = TABLE[body.operation].turned
+        if turned and subs == (*own[:-2], own[-1], own[-2]):
+            return Opaque(turned, (tensor, *others), body.subs)
+        return body
 
     def _under(self, guards: Sequence[Cond], body: Expr) -> Expr:
         """A product, the values named inside it being absent where the guards fail."""

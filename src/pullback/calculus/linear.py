@@ -12,7 +12,7 @@ from ..ir.expr import Access, Arg, Expr, Opaque, Reduce, Tensor
 from ..ir.program import Define, Program
 from ..ir.recurrence import Group, groups
 from ..ir.subscripts import Index, at
-from ..ir.walk import fresh, substitute, tensors
+from ..ir.walk import fresh, rename_tensors, substitute, tensors
 from ..opaque import TABLE
 from .conventions import checked, chosen
 from .differential import differential
@@ -50,6 +50,7 @@ class Linear:
         self.taken = {t.name for t in program.inputs} | {s.target.name for s in self.flat}
         self.origin: dict[Tensor, Tensor] = {}
         self.active = _active(self.flat, self.wrt)
+        self.later: list[Define] = []  # operations whose results only the derivative reads
         self.groups = self._linearised()
         self.chain = [s for group in self.groups for s in group]
         self._square: dict[Tensor, bool] = {}
@@ -83,7 +84,11 @@ class Linear:
     def _tangents(self, s: Define, known: dict[Opaque, Tensor]) -> list[Define]:
         made = differential(s, known, self.name)
         values = [self._on_axes(value) for value in made.values]
-        self.flat += values
+        body: Opaque = s.body  # type: ignore[assignment]
+        beside = Opaque(TABLE[body.operation].beside, body.operands, ())
+        for value in values:  # what the same computation gives is kept, the rest can wait
+            together = beside in _operations([value])
+            (self.flat if together else self.later).append(value)
         self.definitions.update({value.target: value for value in values})
         known.update(_operations(values))
         self.origin.update(made.origin)
@@ -95,6 +100,20 @@ class Linear:
                 self.active.add(tangent.target)
                 out.append(self._on_axes(tangent))
         return out
+
+    def differentials(self) -> tuple[Define, ...]:
+        """The statements of the chain that stand for opaque operations: ``δX`` is X's."""
+        names = {t: Tensor(f"δ{of.name}", t.shape, t.dtype) for t, of in self.origin.items()}
+        found = [s for s in self.chain if any(t in names for t in tensors(s.body))]
+        return tuple(
+            replace(
+                made,
+                target=Tensor(f"δ{s.target.name}", s.target.shape, s.target.dtype),
+                body=rename_tensors(made.body, names),  # type: ignore[arg-type]
+            )
+            for s in found
+            for made in (self.lettered(s, s.target),)
+        )
 
     def _batched_letters(self, s: Define, inner: Define) -> tuple[str, ...]:
         """Letters for an operation's inner value: over the batch those of its result."""

@@ -29,7 +29,7 @@ def pushforward(
     active = [s for s in lin.chain if s.target in lin.active]
     for s in active:  # a recurrence reads the tangents of later statements
         tangents[s.target] = Tensor(lin.name(f"t_{s.target.name}"), s.target.shape, s.target.dtype)
-    statements = list(lin.flat)
+    statements = [*lin.flat, *lin.later]
     for statement in active:
         target = statement.target
         terms: list[Term | None] = []

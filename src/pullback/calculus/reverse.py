@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from ..ir.expr import ZERO, Access, Cond, Expr, Opaque, SizeOf, Tensor, Zero
-from ..ir.program import Define, Program, Source
+from ..ir.program import Define, Program, Source, computing
 from ..ir.recurrence import direction, groups, in_order, is_recurrent, offsets
 from ..ir.subscripts import Index, at
 from ..ir.walk import accesses, free_indices, nodes, rename_tensors, substitute, tensors
@@ -126,7 +126,9 @@ class _Reverse:
         lin = self.lin
         forward = in_order([s for f in lin.flat for s in (f, *lin.extra.get(f.target, ()))])
         statements = fewer_residuals(share(self._bodies(), lin), lin.definitions)
-        statements = solved(self._uncopied(statements), lin)
+        statements = in_order([*lin.later, *solved(self._uncopied(statements), lin)])
+        needed = computing(statements, self.gradients.values())
+        statements = [s for s in statements if s in needed or s not in lin.later]
         self.final = {s.target: s for s in statements}
         for group in groups(statements):
             if is_recurrent(group) and not direction(group):
@@ -145,6 +147,8 @@ class _Reverse:
             tuple(self.gradients[t] for t in lin.wrt),
             Later(lambda: tuple(in_order([self._slow(t, to) for t, to in self.unnamed]))),
             Later(lambda: tuple(step for d in self.drafts for step in self._written(d))),
+            tuple(lin.lettered(s, s.target) for s in lin.later),
+            lin.differentials(),
         )
 
     def _uncopied(self, statements: Sequence[Define]) -> list[Define]:

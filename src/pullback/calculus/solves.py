@@ -36,13 +36,10 @@ class _System:
 def solved(statements: Sequence[Define], linear: Linear) -> list[Define]:
     """The statements of a backward pass, every made-up inverse that only multiplies replaced."""
     out = list(statements)
-    for define in linear.flat:
+    for define in linear.later:
         body = define.body
-        if define.user or not isinstance(body, Opaque) or body.operation != "inverse":
-            continue
-        if any(define.target in tensors(s.body) for s in linear.flat):
-            continue
-        out = _without(define.target, body.operands[0], out, linear)
+        if isinstance(body, Opaque) and body.operation == "inverse":
+            out = _without(define.target, body.operands[0], out, linear)
     return out
 
 

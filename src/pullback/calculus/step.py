@@ -70,6 +70,10 @@ class Backward:
     gradients; they read
                    inputs, tensors of ``forward``, cotangents and earlier statements
     ``gradients``  one target per requested input, in the requested order
+    ``values``     of opaque operations that differentials read and the forward pass lacks; those
+    that
+                   the backward pass needs are among its statements, too
+    ``differentials`` of opaque operations, as their rows say them: δX is the differential of X
     ``adjoints``   the same gradients, underived: one un-eliminated, un-simplified statement per
     tensor
                    of ``forward`` on the way back (the slow truth that steps are checked against)
@@ -83,3 +87,5 @@ class Backward:
     gradients: tuple[Tensor, ...]
     adjoints: Sequence[Define]
     steps: Sequence[Step]
+    values: tuple[Define, ...] = ()
+    differentials: tuple[Define, ...] = ()

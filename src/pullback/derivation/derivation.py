@@ -174,7 +174,7 @@ class Derivation:
         known |= {t.name for t in self.backward.program.outputs if t.kind == "float"}
         found: list[Account] = []
         for raw in self.backward.adjoints:
-            of = by_name[raw.of]
+            of = by_name.get(raw.of) or Tensor(raw.of, raw.target.shape, raw.target.dtype)
             through = tuple(
                 s
                 for s in self.backward.forward.statements

@@ -106,7 +106,7 @@ def _numbers(
     if not is_scalar(program) or any(t.name not in values for t in program.inputs):
         return dict(values), {}
     inputs = (*program.inputs, *backward.cotangents)
-    statements = (*backward.forward.statements, *backward.adjoints)
+    statements = (*backward.forward.statements, *backward.values, *backward.adjoints)
     ones = {t.name: 1.0 for t in backward.cotangents}
     given = {**{t.name: values[t.name] for t in program.inputs}, **ones}
     found = run(Program(inputs, statements, ()), given)

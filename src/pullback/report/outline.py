@@ -199,8 +199,13 @@ def _parts(derivation: Derivation) -> dict[str, Define]:
     program = derivation.backward.program
     named = {*program.inputs, *program.outputs}
     named |= {s.target for s in program.statements if s.user}
-    made = derivation.backward.forward.statements
-    return {s.target.name: s for s in made if s.target not in named}
+    made = (*derivation.backward.forward.statements, *derivation.backward.values)
+    parts = {s.target.name: s for s in made if s.target not in named}
+    known = {*parts, *(t.name for t in named)}
+    for s in derivation.backward.differentials:  # parts of nothing but a differential
+        name = s.target.name.removeprefix("δ")
+        parts |= {} if name in known else {name: s}
+    return parts
 
 
 def _walk(derivation: Derivation, account: Account, parts: Mapping[str, Define]) -> Walk:
@@ -213,6 +218,10 @@ def _walk(derivation: Derivation, account: Account, parts: Mapping[str, Define])
         readers = ", ".join(value.tensor.name for _, value in chain.terms)
         why = f"{account.of.name} is read by {readers}; add up over all that it changes"
         lines.append(Line("chain rule", why, chain))
+    read = {f"δ{reader.target.name}" for reader in account.through}
+    for s in derivation.backward.differentials:
+        if s.target.name in read:
+            lines.append(Line("differential", "what it changes by, to first order", s))
     why = "every local gradient is spelled out; a bracket is 1 where it holds and 0 elsewhere"
     lines.append(Line("element by element", why, account.raw))
     for step in account.steps:

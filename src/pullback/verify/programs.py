@@ -69,7 +69,8 @@ class _Checks:
         self.seed = seed
         self.inputs = (*backward.program.inputs, *backward.cotangents)
         self.outputs = [t for t in backward.program.outputs if t.kind == "float"]
-        self.forward = merged(backward.forward.statements, backward.program.statements)
+        made = (*backward.forward.statements, *backward.values)
+        self.forward = merged(made, backward.program.statements)
         self.pushed = pushforward(backward.program, backward.wrt)
         every = [*self.forward, *backward.adjoints, *backward.statements, *self.pushed.statements]
         sizes = draw_sizes(every, self.inputs, Random(seed), samples)

@@ -119,7 +119,8 @@ def needed(backward: Backward, steps: Iterable[Step]) -> tuple[Define, ...]:
     """The statements that compute all that steps read, in order."""
     wanted = {t for s in steps for side in (s.before, s.after) for t in tensors(side)}
     made: dict[str, Define] = {}
-    for s in (*backward.forward.statements, *backward.adjoints, *backward.statements):
+    every = (*backward.forward.statements, *backward.values, *backward.adjoints)
+    for s in (*every, *backward.statements):
         made.setdefault(s.target.name, s)
     return tuple(computing(list(made.values()), wanted))
 
