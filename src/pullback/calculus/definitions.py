@@ -8,7 +8,7 @@ definitions meet there.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from fractions import Fraction
 
 from ..ir.expr import Access, Apply, Expr, SizeOf, Tensor
@@ -37,6 +37,7 @@ from .normal import (
     term,
     times,
 )
+from .regions import Regions
 
 ONE = Fraction(1)
 DEPTH = 4
@@ -48,14 +49,25 @@ class Definitions:
 
     def __init__(self, statements: Sequence[Define]) -> None:
         self.products: dict[Tensor, Pattern] = {}
-        self.sums: dict[Tensor, list[Pattern]] = {}
+        self.sums: dict[Tensor, tuple[Pattern, ...]] = {}
         self.additive: dict[Tensor, tuple[tuple[Index, ...], Poly]] = {}
         self.order: dict[Tensor, int] = {}
         self.facts: dict[Term, Poly | None] = {}
-        self._outer: dict[Tensor, list[Factor]] = {}
+        self._outer: dict[Tensor, tuple[Factor, ...]] = {}
         self._terms: dict[Tensor, Poly] = {}
         self._signs: dict[Tensor, bool] = {}
         self.found: list[tuple[Term, Poly]] = []
+        self._readers: dict[Tensor, dict[Tensor, None]] = {}
+        self.regions = Regions()
+        self.regions.questions |= {
+            "product": self.products.get,
+            "sums": lambda tensor: self.sums.get(tensor, ()),
+            "outer": self._outer.__getitem__,
+            "additive": self.additive.get,
+            "additive in": self._additive_in,
+            "nonnegative": self.nonnegative,
+            "function": self.function_of,
+        }
         for group in groups(statements):
             steps = {s.target for s, _, ahead in offsets(group) if ahead != 0}
             for statement in group:
@@ -79,14 +91,34 @@ class Definitions:
                     statement.target, statement.indices, only, statement.user
                 )
         elif len(terms) > 1 and all(not t.bound for t in terms):
-            self.additive[statement.target] = (statement.indices, terms)
+            self._learn_additive(statement.target, statement.indices, terms)
 
     def learn_gradient(self, target: Tensor, axes: tuple[Index, ...], value: Poly) -> None:
         """Add a gradient that got a name: what sums of it are may follow from what it is."""
         if len(value) > 1:
-            self.additive[target] = (axes, value)
+            self._learn_additive(target, axes, value)
         elif len(value) == 1 and value[0].bound:
             self._learn_sum(target, axes, value[0], True)
+
+    def _learn_additive(self, target: Tensor, axes: tuple[Index, ...], terms: Poly) -> None:
+        self.additive[target] = (axes, terms)
+        for part in terms:
+            for atom, _ in part.factors:
+                if isinstance(atom, Access):
+                    self._readers.setdefault(atom.tensor, {})[target] = None
+
+    def _additive_in(
+        self, present: tuple[Tensor, ...]
+    ) -> tuple[tuple[Tensor, tuple[Index, ...], Poly], ...]:
+        """The sums of terms that each read one of these tensors, last defined first."""
+        near = {target for tensor in present for target in self._readers.get(tensor, ())}
+        if not near:
+            return ()
+        return tuple(
+            (target, *self.additive[target])
+            for target in reversed(self.additive)
+            if target in near and _could_hold(self.additive[target][1], present)
+        )
 
     def nonnegative(self, tensor: Tensor) -> bool:
         """Whether a tensor's elements are >= 0 by what defines them."""
@@ -134,9 +166,9 @@ class Definitions:
         held = {i for a, _ in rest for i in free_indices(a)}
         if any(i not in held and i.extent.literal != 1 for i in axes):
             return
-        self._outer[target] = outer
+        self._outer[target] = tuple(outer)
         key = next(a.tensor for a, _ in inner.factors if isinstance(a, Access))
-        self.sums.setdefault(key, []).append(Pattern(target, axes, inner, user))
+        self.sums[key] = (*self.sums.get(key, ()), Pattern(target, axes, inner, user))
 
     # Base form.
 
@@ -158,18 +190,14 @@ class Definitions:
         """The term with defined products spelled out."""
         for _ in range(100):
             hit = next(
-                (
-                    (a, e)
-                    for a, e in value.factors
-                    if isinstance(a, Access) and a.tensor in self.products and self._spells(a, e)
-                ),
+                ((a, e) for a, e in value.factors if isinstance(a, Access) and self._spells(a, e)),
                 None,
             )
             if hit is None:
                 return value
             atom, exponent = hit
             assert isinstance(atom, Access)
-            pattern = self.products[atom.tensor]
+            pattern = self.regions.ask("product", atom.tensor)
             inner = replaced(pattern.body, dict(zip(pattern.axes, atom.subs, strict=True)))
             rest = [(a, e) for a, e in value.factors if a is not atom]
             if inner is None:
@@ -189,7 +217,11 @@ class Definitions:
         return value
 
     def _spells(self, atom: Access, exponent: Fraction) -> bool:
-        body = self.products[atom.tensor].body
+        """Whether a factor is a product that can be spelled out."""
+        pattern = self.regions.ask("product", atom.tensor)
+        if pattern is None:
+            return False
+        body = pattern.body
         if body.guards and exponent < 0:
             return False
         if exponent.denominator == 1:
@@ -211,7 +243,7 @@ class Definitions:
     def _one_named_sum(self, value: Term) -> Term | None:
         tensors = dict.fromkeys(a.tensor for a, _ in value.factors if isinstance(a, Access))
         for tensor in tensors:
-            for pattern in self.sums.get(tensor, ()):
+            for pattern in self.regions.ask("sums", tensor):
                 for found, name in places(pattern, value):
                     made = self._divided(pattern, found, name)
                     if made is not None:
@@ -222,7 +254,7 @@ class Definitions:
         """The term in which a sum's name was put, over what stands outside the sum in its
         definition."""
         place = dict(zip(pattern.axes, name.subs, strict=True))
-        outer = [(substitute(a, place), -e) for a, e in self._outer[pattern.target]]
+        outer = [(substitute(a, place), -e) for a, e in self.regions.ask("outer", pattern.target)]
         return term(found.coef, found.bound, found.guards, [*found.factors, *outer])  # type: ignore[list-item]
 
     # Reduction facts.
@@ -263,7 +295,7 @@ class Definitions:
         key = canonical(general)
         if key not in self.facts:
             self.facts[key] = None  # while it is being looked for, and where nothing is found
-            self.facts[key] = self._search(general)
+            self.facts[key] = self.regions.result("known sum", self._search, (general,))
         found = self.facts[key]
         if found is None:
             return None
@@ -272,8 +304,8 @@ class Definitions:
         self.found.append((inner, out))
         return out
 
-    def _search(self, value: Term) -> Poly | None:
-        best: Poly = collect([value])
+    def _search(self, value: Poly) -> Poly | None:
+        best = collect(value)
         for _ in range(DEPTH):
             nxt = self._expand_one_level(best)
             if nxt is None or len(nxt) > TERMS:
@@ -300,7 +332,7 @@ class Definitions:
         for atom, exponent in value.factors:
             if (
                 isinstance(atom, Access)
-                and atom.tensor in self.additive
+                and self.regions.ask("additive", atom.tensor) is not None
                 and exponent.denominator == 1
                 and 0 < exponent <= 2
                 and any(i in value.bound for i in free_indices(atom))
@@ -308,7 +340,7 @@ class Definitions:
                 yield atom
 
     def _distributed(self, value: Term, atom: Access) -> Poly:
-        axes, terms = self.additive[atom.tensor]
+        axes, terms = self.regions.ask("additive", atom.tensor)
         rest = term(
             value.coef,
             (),
@@ -339,6 +371,13 @@ def _without(value: Term, part: Component) -> Term | None:
         [i for i in value.bound if i not in bound],
         [c for c in value.guards if c not in guards],
         [f for f in value.factors if f not in factors],
+    )
+
+
+def _could_hold(terms: Poly, present: Collection[Tensor]) -> bool:
+    return all(
+        any(isinstance(a, Access) and a.tensor in present for a, _ in t.factors) or not t.factors
+        for t in terms
     )
 
 

@@ -86,9 +86,13 @@ class Names:
     values."""
 
     def __init__(self, definitions: Definitions) -> None:
-        self.patterns: dict[Tensor, list[Pattern]] = {}
+        self.patterns: dict[Tensor, tuple[Pattern, ...]] = {}
         self.user: dict[Tensor, bool] = {}
-        self.nonnegative = definitions.nonnegative
+        self.ask = definitions.regions.ask
+        definitions.regions.questions |= {
+            "names": lambda tensor: self.patterns.get(tensor, ()),
+            "made up": lambda tensor: not self.user.get(tensor, True),
+        }
         for tensor, pattern in definitions.products.items():
             body = definitions.expanded(pattern.body)
             if body is not None and len(body.factors) + abs(len(body.bound)) > 0:
@@ -106,7 +110,8 @@ class Names:
         if not atoms:
             return
         self.user[pattern.target] = pattern.user
-        self.patterns.setdefault(atoms[0].tensor, []).append(pattern)
+        first = atoms[0].tensor
+        self.patterns[first] = (*self.patterns.get(first, ()), pattern)
 
     def fold(self, value: Term) -> Term:
         """The term with names put back so that it is cheapest."""
@@ -128,7 +133,7 @@ class Names:
     def _rank(self, value: Term) -> tuple[float, int, str]:
         """Cost first, then fewer made-up names, then the text."""
         made_up = sum(
-            not self.user.get(a.tensor, True) for a, _ in value.factors if isinstance(a, Access)
+            self.ask("made up", a.tensor) for a, _ in value.factors if isinstance(a, Access)
         )
         return (term_cost(value), made_up, value.key)
 
@@ -138,7 +143,7 @@ class Names:
         Where x < 0, ``1/x`` must not become the square of a named ``x**(-1/2)``.
         """
         return all(
-            isinstance(a, Access) and (a.tensor in rooted or self.nonnegative(a.tensor))
+            isinstance(a, Access) and (a.tensor in rooted or self.ask("nonnegative", a.tensor))
             for a, e in pattern.body.factors
             if e.denominator > 1
         )
@@ -146,7 +151,7 @@ class Names:
     def _options(self, value: Term, rooted: set[Tensor]) -> Iterable[Term]:
         tensors = dict.fromkeys(a.tensor for a, _ in value.factors if isinstance(a, Access))
         for tensor in tensors:
-            for pattern in self.patterns.get(tensor, ()):
+            for pattern in self.ask("names", tensor):
                 if not self._may_root(pattern, rooted):
                     continue
                 for exponent in _useful_exponents(pattern, value):
@@ -175,27 +180,20 @@ def _useful_exponents(pattern: Pattern, value: Term) -> list[Fraction]:
 # Sums of terms that have a name.
 
 
-def fold_sums(value: Poly, definitions: Definitions, skip: Tensor | None = None) -> Poly:
+def fold_sums(value: Poly, definitions: Definitions) -> Poly:
     """Terms that together are a multiple of a named sum become that name (x - mu → x̃)."""
     changed = True
     while changed and len(value) > 1:
         changed = False
-        present = {a.tensor for t in value for a, _ in t.factors if isinstance(a, Access)}
-        for tensor, (axes, terms) in reversed(list(definitions.additive.items())):
-            if tensor is skip or not _could_hold(terms, present):
-                continue
+        present = dict.fromkeys(
+            a.tensor for t in value for a, _ in t.factors if isinstance(a, Access)
+        )
+        for tensor, axes, terms in definitions.regions.ask("additive in", tuple(present)):
             folded = _fold_one_sum(value, tensor, axes, terms, definitions)
             if folded is not None:
                 value, changed = folded, True
                 break
     return value
-
-
-def _could_hold(terms: Poly, present: set[Tensor]) -> bool:
-    return all(
-        any(isinstance(a, Access) and a.tensor in present for a, _ in t.factors) or not t.factors
-        for t in terms
-    )
 
 
 def _fold_one_sum(
@@ -294,8 +292,8 @@ def _two_terms(atom: Expr, definitions: Definitions) -> tuple[Term, Term] | None
     """The constant and the other term of a sum of two."""
     if isinstance(atom, Add):
         terms: Sequence[Term | None] = poly(atom)
-    elif isinstance(atom, Access) and atom.tensor in definitions.additive:
-        axes, defined = definitions.additive[atom.tensor]
+    elif isinstance(atom, Access) and (known := definitions.regions.ask("additive", atom.tensor)):
+        axes, defined = known
         binding = dict(zip(axes, atom.subs, strict=True))
         terms = [replaced(t, binding) for t in defined]
     else:
@@ -313,7 +311,7 @@ def _named_inverse(atom: Expr, names: Names) -> Access | None:
     """The name of ``1/atom``, if it has one."""
     if not isinstance(atom, Access):
         return None
-    for pattern in names.patterns.get(atom.tensor, ()):
+    for pattern in names.ask("names", atom.tensor):
         if pattern.body.coef != 1 or [e for _, e in pattern.body.factors] != [-UNIT]:
             continue
         own = pattern.body.factors[0][0]
@@ -326,7 +324,7 @@ def _named_inverse(atom: Expr, names: Names) -> Access | None:
 def _may_overflow(atom: Expr, definitions: Definitions) -> bool:
     """Whether an atom is the value of a function that overflows for large arguments."""
     if isinstance(atom, Access):
-        return definitions.function_of(atom.tensor) in OVERFLOWING
+        return definitions.regions.ask("function", atom.tensor) in OVERFLOWING
     return isinstance(atom, Apply) and atom.function in OVERFLOWING
 
 

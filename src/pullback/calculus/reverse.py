@@ -75,6 +75,8 @@ class _Reverse:
         self.lin = linear
         self.defs = Definitions(linear.flat)
         self.names = Names(self.defs)
+        self.regions = self.defs.regions
+        self.regions.questions["finite"] = self._finite
         self.reads: dict[Tensor, list[tuple[Tensor, Occurrence]]] = {}
         self.pending: dict[Tensor, list[Term]] = {}
         self.adjoint: dict[Tensor, Tensor] = {}
@@ -455,6 +457,11 @@ class _Reverse:
         return [replace(s, body=factored(forms[s.target], self._finite)) for s in self.statements]
 
     def _compact(self, value: Poly) -> Poly:
+        found = self.regions.result("compact form", self._compacted, value)
+        assert found is not None
+        return found
+
+    def _compacted(self, value: Poly) -> Poly:
         out = fold_sums(value, self.defs)
         out = complements(out, self.defs, self.names)
         return merge_sums(self._named(out))
@@ -479,8 +486,8 @@ class _Reverse:
 
     def _weight(self, value: Poly) -> tuple[float, int, int]:
         """Cost first, then made-up names, then length."""
-        body = factored(value, self._finite)
-        made_up = sum(not self.names.user.get(t, True) for t in tensors(body))
+        body = factored(value, lambda tensor: bool(self.regions.ask("finite", tensor)))
+        made_up = sum(self.regions.ask("made up", tensor) for tensor in tensors(body))
         return expression_cost(body), made_up, sum(1 for _ in nodes(body))
 
     # Explaining.

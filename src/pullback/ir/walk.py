@@ -310,6 +310,41 @@ def rename_tensors(node: Tree, names: Mapping[Tensor, Tensor]) -> Tree:
     )
 
 
+def renamed(tree: Tree, indices: Mapping[Index, Index], tensors: Mapping[Tensor, Tensor]) -> Tree:
+    """``tree`` with other names for tensors and for indices, bound ones included."""
+    subs = {old: at(new) for old, new in indices.items()}
+
+    def lookup(access: Access) -> Access:
+        return Access(tensors.get(access.tensor, access.tensor), access.subs)
+
+    def moved(sub: Subscript) -> Subscript:
+        return map_indices(sub, subs, lookup)
+
+    def change(node: Tree) -> Tree:
+        match node:
+            case Access(tensor, own):
+                return Access(tensors.get(tensor, tensor), tuple(map(moved, own)))
+            case Opaque(operation, operands, own):
+                whole = tuple(tensors.get(t, t) for t in operands)
+                return Opaque(operation, whole, tuple(map(moved, own)))
+            case IndexOf(sub):
+                return IndexOf(moved(sub))
+            case Zero(sub):
+                return Zero(moved(sub))
+            case Inside(sub, extent):
+                return Inside(moved(sub), extent)
+            case Divides(divisor, sub):
+                return Divides(divisor, moved(sub))
+            case Reduce(op, bound, domain, body):
+                return Reduce(op, tuple(indices[i] for i in bound), domain, body)
+            case Arg(op, bound, which, domain, body):
+                return Arg(op, tuple(indices[i] for i in bound), which, domain, body)
+            case _:
+                return node
+
+    return bottom_up(tree, change)
+
+
 def map_sizes(node: Tree, names: Mapping[str, SizeLike]) -> Tree:
     """``node`` with named sizes replaced everywhere: extents, shapes, subscripts, values."""
     memo: dict[Tree, Tree] = {}

@@ -13,8 +13,7 @@ import numpy as np
 from ..ir.expr import Guard, Tensor
 from ..ir.program import Define, Program
 from ..ir.subscripts import Index
-from ..ir.walk import bound_indices
-from ..trace.naming import renamed
+from ..ir.walk import bound_indices, renamed
 from ..trace.places import here
 from ..trace.record import Sheet
 from ..trace.tracer import Tracer

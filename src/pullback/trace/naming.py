@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from ..ir.expr import Access, Arg, Divides, Expr, IndexOf, Inside, Opaque, Reduce, Tensor, Zero
+from ..ir.expr import Expr, Tensor
 from ..ir.program import Define
-from ..ir.subscripts import Index, Subscript, at, map_indices
-from ..ir.walk import Tree, bottom_up
+from ..ir.subscripts import Index
+from ..ir.walk import renamed
 from .record import Line, Sheet
 
 LETTERS = "ijklmnpqrsuvwabcdefgh"
@@ -111,41 +111,6 @@ class Letters:
         while f"i{n}" in used or f"i{n}" in self.avoid:
             n += 1
         return f"i{n}"
-
-
-def renamed(tree: Tree, indices: Mapping[Index, Index], tensors: Mapping[Tensor, Tensor]) -> Tree:
-    """``tree`` with other names for tensors and for indices, bound ones included."""
-    subs = {old: at(new) for old, new in indices.items()}
-
-    def lookup(access: Access) -> Access:
-        return Access(tensors.get(access.tensor, access.tensor), access.subs)
-
-    def moved(sub: Subscript) -> Subscript:
-        return map_indices(sub, subs, lookup)
-
-    def change(node: Tree) -> Tree:
-        match node:
-            case Access(tensor, own):
-                return Access(tensors.get(tensor, tensor), tuple(map(moved, own)))
-            case Opaque(operation, operands, own):
-                whole = tuple(tensors.get(t, t) for t in operands)
-                return Opaque(operation, whole, tuple(map(moved, own)))
-            case IndexOf(sub):
-                return IndexOf(moved(sub))
-            case Zero(sub):
-                return Zero(moved(sub))
-            case Inside(sub, extent):
-                return Inside(moved(sub), extent)
-            case Divides(divisor, sub):
-                return Divides(divisor, moved(sub))
-            case Reduce(op, bound, domain, body):
-                return Reduce(op, tuple(indices[i] for i in bound), domain, body)
-            case Arg(op, bound, which, domain, body):
-                return Arg(op, tuple(indices[i] for i in bound), which, domain, body)
-            case _:
-                return node
-
-    return bottom_up(tree, change)
 
 
 def written(line: Line, letters: Letters, names: Mapping[Tensor, Tensor], user: bool) -> Define:
