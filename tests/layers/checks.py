@@ -17,6 +17,7 @@ from pullback.ir.program import Define, Program, live
 from pullback.ir.walk import Tree, bottom_up
 from pullback.layers import Layer
 from pullback.notation.parse import parse
+from pullback.notation.plain import show
 
 Array = np.ndarray[Any, Any]
 
@@ -43,8 +44,8 @@ class Reference:
     refused_at: Sequence[tuple[Mapping[str, Any], Mapping[str, Array], str]] = ()
 
 
-def as_spelled(statements: Sequence[Define]) -> list[Define]:
-    """Statements with terms that exclude each other as one choice: as they run."""
+def spelled_cost(statements: Sequence[Define]) -> float:
+    """What statements cost with terms that exclude each other as one choice: as they run."""
 
     def change(node: Tree) -> Tree:
         if isinstance(node, Add):
@@ -54,38 +55,29 @@ def as_spelled(statements: Sequence[Define]) -> list[Define]:
         return node
 
     bodies = [(s, bottom_up(s.body, change)) for s in statements]
-    return [replace(s, body=body) for s, body in bodies if isinstance(body, Expr)]
-
-
-def gradient_statements(backward: Backward) -> list[Define]:
-    """What the gradients need beyond the forward pass."""
-    forward = backward.forward.statements
-    outputs = backward.program.outputs
-    whole = live(Program((), (*forward, *backward.statements), (*outputs, *backward.gradients)))
-    given = {s.target for s in live(Program((), forward, outputs)).statements}
-    return as_spelled([s for s in whole.statements if s.target not in given])
+    return cost([replace(s, body=body) for s, body in bodies if isinstance(body, Expr)])
 
 
 def gradient_cost(backward: Backward) -> float:
     """What the gradients cost beyond the forward pass."""
-    return cost(gradient_statements(backward))
-
-
-def published_statements(program: Program, layer: Layer, rank: int) -> list[Define]:
-    """The backward pass of a published program."""
-    known = {s.target.name for s in parse(layer.definition(rank).text).statements}
-    return as_spelled([s for s in program.statements if s.target.name not in known])
+    forward = backward.forward.statements
+    outputs = backward.program.outputs
+    whole = live(Program((), (*forward, *backward.statements), (*outputs, *backward.gradients)))
+    return spelled_cost(whole.statements) - spelled_cost(
+        live(Program((), forward, outputs)).statements
+    )
 
 
 def published_program(layer: Layer, rank: int, published: str) -> tuple[Program, float]:
     """The forward pass and the published backward pass as one program, and the cost of the
     latter."""
     forward = parse(layer.definition(rank).text)
+    known = {s.target.name for s in forward.statements}
     cotangents = "\n".join(
         f"d{t.name}[{', '.join(map(str, t.shape))}]" for t in forward.outputs if t.kind == "float"
     )
-    whole = parse(f"{layer.definition(rank).text}\n{cotangents}\n{published}")
-    return whole, cost(published_statements(whole, layer, rank))
+    whole = parse(f"{show(forward)}\n{cotangents}\n{published}")
+    return whole, spelled_cost([s for s in whole.statements if s.target.name not in known])
 
 
 def evaluated(program: Program, arrays: Mapping[str, Any]) -> dict[str, Array]:

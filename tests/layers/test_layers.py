@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-import pullback
 import tests.layers.references as references
 from pullback.errors import PullbackError
 from pullback.layers import LAYERS, Example, Kind, Layer
@@ -198,32 +197,3 @@ def test_as_compact_as_published(kind: Kind, reference: Reference) -> None:
     assert gradient_cost(layer.derive(rank).backward) <= reference.allowed * published, (
         reference.why
     )
-
-
-@pytest.mark.parametrize("kind", LAYERS.values(), ids=lambda kind: kind.name)
-def test_the_derived_can_be_derived(kind: Kind) -> None:
-    """Second derivatives, along a direction, against differences of the first."""
-    example = kind.examples[0]
-    layer = kind(**example.options)
-    arrays = example.arrays(13)
-    floats = tuple(name for name, array in arrays.items() if array.dtype.kind == "f")
-    rng = np.random.default_rng(14)
-    upstream = rng.normal(size=np.shape(layer(**arrays)))
-    along = {name: rng.normal(size=arrays[name].shape) for name in floats}
-    fixed = {name: array for name, array in arrays.items() if name not in floats}
-
-    def slope(inputs: dict[str, Array]) -> Any:
-        """The directional derivative of Σ upstream·layer."""
-        loss = pullback.grad(lambda inputs: (upstream * layer(**inputs, **fixed)).sum())
-        found = loss(inputs)
-        return sum((found[name] * along[name]).sum() for name in floats)
-
-    given = {name: arrays[name] for name in floats}
-    curvature = pullback.grad(slope)(given)
-    found = sum(float((curvature[name] * along[name]).sum()) for name in floats)
-    steps = {
-        k: slope({name: given[name] + k * 1e-4 * along[name] for name in floats})
-        for k in (-2, -1, 1, 2)
-    }
-    expected = (8 * (steps[1] - steps[-1]) - (steps[2] - steps[-2])) / 12e-4
-    assert found == pytest.approx(float(expected), rel=1e-6, abs=1e-6)

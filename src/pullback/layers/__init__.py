@@ -16,7 +16,10 @@ from .layer import LAYERS, Definition, Example, Kind, Layer, layer
 from .network import Network
 from .optimisers import Optimiser, adam, momentum, sgd
 
-GROUPS = ("activations",)
+GROUPS = (
+    "activations",
+    "losses",
+)
 
 for _group in GROUPS:
     import_module(f"{__name__}.{_group}")

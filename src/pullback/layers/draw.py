@@ -49,8 +49,8 @@ DRAWS: dict[str, Callable[[np.random.Generator, Shape], Array]] = {
 
 
 def draw(how: str, rng: np.random.Generator, shape: Shape, dtype: str = "float64") -> Array:
-    """An array drawn by a word of :data:`DRAWS`; ``below 5`` draws integers in 0..4, ``mask``
-    booleans, a number fills.
+    """An array drawn by a word of :data:`DRAWS`; ``below 5`` draws integers in 0..4,
+    ``signs`` -1 and 1, ``mask`` booleans, a number fills.
 
     >>> draw("0.25", np.random.default_rng(0), (2,))
     array([0.25, 0.25])
@@ -59,6 +59,8 @@ def draw(how: str, rng: np.random.Generator, shape: Shape, dtype: str = "float64
         return np.asarray(DRAWS[how](rng, shape), dtype)
     if how == "mask":
         return np.asarray(rng.uniform(size=shape) < 0.7)
+    if how == "signs":
+        return np.asarray(2 * rng.integers(0, 2, size=shape) - 1)
     word, _, most = how.partition(" ")
     if word == "below" and most.isdigit():
         return np.asarray(rng.integers(0, int(most), size=shape))
@@ -67,6 +69,6 @@ def draw(how: str, rng: np.random.Generator, shape: Shape, dtype: str = "float64
     except ValueError:
         raise ArgumentError(
             "there is no such way to draw an array",
-            expected=f"one of {', '.join(DRAWS)}, mask, below N, or a number",
+            expected=f"one of {', '.join(DRAWS)}, mask, signs, below N, or a number",
             found=repr(how),
         ) from None

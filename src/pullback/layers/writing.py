@@ -16,7 +16,18 @@ def letters(rank: int, of: str = "ijklmn", without: str = "") -> str:
     >>> letters(3), letters(3, without="j")
     ('i,j,k', 'i,k')
     """
+    if rank > len(of):
+        raise ArgumentError(f"there are layers of up to {len(of)} axes", found=f"{rank} axes")
     return ",".join(letter for letter in of[:rank] if letter not in without)
+
+
+def declared(name: str, rank: int) -> str:
+    """An input with sizes called as its letters are.
+
+    >>> declared("X", 2)
+    'X[I,J]'
+    """
+    return f"{name}[{letters(rank).upper()}]"
 
 
 def axis_letter(rank: int, axis: int, option: str = "axis", of: str = "ijklmn") -> str:
