@@ -207,7 +207,7 @@ def place(code: CodeType) -> tuple[Any, ...]:
 class Result:
     """What the tests said of one mutant."""
 
-    mutant: Mutant
+    mutant: Mutant | None
     by: str
     seconds: float
 
@@ -273,7 +273,7 @@ class Running:
             said = pipe.read()
         os.waitpid(self.pid, 0)
         by = said.removeprefix("done:") if said else "(took too long, or ended the process)"
-        return Result(self.mutant, by, time.monotonic() - self.began)  # type: ignore[arg-type]
+        return Result(self.mutant, by, time.monotonic() - self.began)
 
 
 def started(mutant: Mutant | None, stages: Sequence[Sequence[str]], warm: bool) -> Running:
@@ -312,8 +312,8 @@ class Order:
     def stages(self, file: str) -> list[list[str]]:
         """A few likely files, then the rest."""
         own = f"tests/calculus/test_{Path(file).stem}.py"
-        kills = self.kills[file]
-        tests = sorted(TARGETS[file], key=lambda t: (-kills[t], t != own))
+        kills, others = self.kills[file], sum(self.kills.values(), Counter())
+        tests = sorted(TARGETS[file], key=lambda t: (-kills[t], t != own, -others[t]))
         return [tests[:LIKELY], tests[LIKELY:]]
 
     def learn(self, result: Result) -> None:
@@ -321,34 +321,53 @@ class Order:
         self.kills[result.mutant.file][result.by.split("::")[0]] += 1
 
 
-def run_all(
-    mutants: Sequence[Mutant], jobs: int, tell: Callable[[Result, int], None]
-) -> list[Result]:
-    """Every mutant's result, in order: first those that need an import of their own."""
-    cold = [m for m in mutants if not in_function(m)]
-    found: dict[Mutant, Result] = {}
-    order = Order()
+class Runner:
+    """Runs mutants, ``jobs`` at a time, until ``deadline``."""
 
-    def run(some: Sequence[Mutant], warm: bool) -> None:
-        waiting, running = list(reversed(some)), list[Running]()
-        while waiting or running:
-            while waiting and len(running) < jobs:
+    def __init__(self, jobs: int, deadline: float, tell: Callable[[Result, int], None]) -> None:
+        self.jobs, self.deadline, self.tell = jobs, deadline, tell
+        self.order = Order()
+        self.found: dict[Mutant, Result] = {}
+        self.wrong = ""  # what fails without any mutant
+
+    def run(self, mutants: Sequence[Mutant | None], warm: bool) -> None:
+        """Runs the mutants; None stands for the code as it is."""
+        waiting, running = list(reversed(mutants)), list[Running]()
+        while running or (waiting and not self.over):
+            while waiting and len(running) < self.jobs and not self.over:
                 mutant = waiting.pop()
-                running.append(started(mutant, order.stages(mutant.file), warm))
+                stages = self.order.stages(mutant.file) if mutant else [CALCULUS]
+                running.append(started(mutant, stages, warm))
             ready, _, _ = select.select([r.pipe for r in running], [], [], 1.0)
             for r in list(running):
                 late = time.monotonic() - r.began > WALL
                 if r.pipe in ready or late:
                     running.remove(r)
-                    result = r.answer(late)
-                    order.learn(result)
-                    found[result.mutant] = result
-                    tell(result, len(found))
+                    self.take(r.answer(late))
 
-    run(cold, False)
+    @property
+    def over(self) -> bool:
+        """Whether no more mutants are to be started."""
+        return bool(self.wrong) or time.monotonic() > self.deadline
+
+    def take(self, result: Result) -> None:
+        """Takes in a result."""
+        if result.mutant is None:
+            self.wrong = result.by
+            return
+        self.order.learn(result)
+        self.found[result.mutant] = result
+        self.tell(result, len(self.found))
+
+
+def run_all(mutants: Sequence[Mutant], seed: int, runner: Runner) -> list[Result]:
+    """The results of the mutants, in order: those of the first in a random order if time is up."""
+    mixed = random.Random(seed).sample(list(mutants), len(mutants))
+    cold = [m for m in mixed if not in_function(m)]
+    runner.run(cold, False)
     collect(tuple(dict.fromkeys(t for m in mutants for t in TARGETS[m.file])))
-    run([m for m in mutants if m not in found], True)
-    return [found[m] for m in mutants]
+    runner.run([None, *(m for m in mixed if m not in cold)], True)
+    return [runner.found[m] for m in mutants if m in runner.found]
 
 
 # --------------------------------------------------------------------------------------------------
@@ -411,6 +430,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--only", action="append", help="files to break, e.g. functions.py")
     parser.add_argument("--kind", action="append", choices=KINDS, help="kinds of mistakes")
     parser.add_argument("--name", action="append", help="a mutant by the name that is reported")
+    parser.add_argument("--minutes", type=float, default=1e6, help="start no mutant after that")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--list", action="store_true", help="list the mutants, run nothing")
     parser.add_argument("--report", type=Path, help="write the result as Markdown")
@@ -426,17 +446,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.environ[variable] = "1"
     for name in PRELOADED:
         importlib.import_module(name)
-    every = list(dict.fromkeys(t for m in mutants for t in TARGETS[m.file]))
-    if by := started(None, [every], False).answer(False).by:
-        print(f"the tests fail without any mutant: {by}", file=sys.stderr)
-        return 2
 
     def tell(result: Result, done: int) -> None:
         mark = "killed  " if result.killed else "SURVIVED"
         told = f"{result.seconds:.0f} s{', ' if result.by else ''}{result.by}"
         print(f"{done}/{len(mutants)} {mark} {result.mutant.name}  [{told}]", flush=True)
 
-    results = run_all(mutants, given.jobs, tell)
+    runner = Runner(given.jobs, time.monotonic() + 60 * given.minutes, tell)
+    results = run_all(mutants, given.seed, runner)
+    if runner.wrong:
+        print(f"the tests fail without any mutant: {runner.wrong}", file=sys.stderr)
+        return 2
     killed = sum(r.killed for r in results)
     print(f"{killed} of {len(results)} killed ({killed / max(1, len(results)):.1%})")
     if given.report:

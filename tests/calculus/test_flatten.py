@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from pullback.calculus.flatten import alpha, flatten, is_view, split_digits
 from pullback.calculus.normal import poly
+from pullback.calculus.reverse import reverse
 from pullback.ir.arithmetic import FLOAT
 from pullback.ir.expr import (
     And,
@@ -263,3 +264,21 @@ def test_bound_names_don_t_matter_after_alpha():
     assert alpha(total(a, Index("r", N))) is alpha(total(a, b))
     inner = Reduce("max", (b,), (), read(W, a, b))
     assert alpha(inner) is not alpha(Reduce("max", (b,), (), read(W, b, a)))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Y[i,j] = where(mean(k) X[i,k] < W[i], exp(X[i,j])**2, sin(X[i,j])**3)",
+        "Y[i] = [max(k) X[i,k] < W[i]]*exp(sin(W[i]))",
+        "Y[i] = sum(j if sum(k) X[i,k] < X[i,j]) exp(sin(X[i,j]))",
+    ],
+)
+def test_what_a_guard_computes_is_computed_once(text):
+    backward = reverse(parse(text))
+    conds = [c for s in (*backward.forward.statements, *backward.statements) for c in _guards(s)]
+    assert conds and not any(isinstance(n, Reduce) for c in conds for n in nodes(c))
+
+
+def _guards(statement):
+    return [n for n in nodes(statement.body) if isinstance(n, Compare)]

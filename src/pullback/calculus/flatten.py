@@ -131,17 +131,21 @@ class _Flattener:
             case Add(terms):
                 return Add(tuple(self._product(part) for part in _spread_sum(terms)))
             case Select(cond, then, other):
+                held = self._cond(cond)
                 return Select(
-                    self._cond(cond),
-                    self._under((cond,), then),
-                    self._under((negation(cond),), other),
+                    held,
+                    self._under((held,), then),
+                    self._under((negation(held),), other),
                 )
             case Reduce("sum", indices, domain, inner):
-                return Reduce("sum", indices, self._conds(domain), self._under(domain, inner))
+                conds = self._conds(domain)
+                return Reduce("sum", indices, conds, self._under(conds, inner))
             case Reduce(op, indices, domain, inner):
-                return Reduce(op, indices, self._conds(domain), self._atom_under(domain, inner))
+                conds = self._conds(domain)
+                return Reduce(op, indices, conds, self._atom_under(conds, inner))
             case Arg(op, indices, which, domain, inner):
-                return Arg(op, indices, which, self._conds(domain), self._atom_under(domain, inner))
+                conds = self._conds(domain)
+                return Arg(op, indices, which, conds, self._atom_under(conds, inner))
             case Apply(function, args):
                 return Apply(function, tuple(map(self._atom, args)))
             case Opaque():
@@ -191,13 +195,13 @@ class _Flattener:
                     lone = self._scaled_reduction(flat)
                     if lone is not None:
                         return lone
-                conds = iter(self._conds(guards))
-                before = self.guards
-                self.guards = (*before, *guards)
+                conds = self._conds(guards)
+                held, before = iter(conds), self.guards
+                self.guards = (*before, *conds)
                 try:
                     return Mul(
                         tuple(
-                            Guard(next(conds)) if isinstance(f, Guard) else self._product(f)
+                            Guard(next(held)) if isinstance(f, Guard) else self._product(f)
                             for f in flat
                         )
                     )
