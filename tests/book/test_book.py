@@ -13,6 +13,7 @@ from urllib.parse import urldefrag
 import pytest
 
 from pullback.book import write_book
+from pullback.book.pdf import printer
 from pullback.cli import main
 from pullback.errors import ArgumentError
 
@@ -115,6 +116,43 @@ def test_a_layer_of_ones_own_gets_a_page(
     assert "gradient of theta" in text
     assert "Two slopes" in (out / "layers.html").read_text(encoding="utf-8")
     assert str(out / "index.html") in capsys.readouterr().out
+
+
+FUNCTION = """
+import numpy as np
+
+def swish(x: 'Float[np.ndarray, "N D"]', theta: 'Float[np.ndarray, "D"]'):
+    "x·sigmoid(theta·x)"
+    return x / (1 + np.exp(-theta * x))
+"""
+
+
+def test_a_numpy_function_gets_a_page(tmp_path: Path) -> None:
+    (tmp_path / "swish.py").write_text(FUNCTION, encoding="utf-8")
+    out = tmp_path / "out"
+    assert main(["book", str(out), "--layer", f"{tmp_path / 'swish.py'}:swish"]) == 0
+    page = (out / "swish.html").read_text(encoding="utf-8")
+    assert "gradient of theta" in page and "As it is written, in NumPy" in page
+    assert set(SECTIONS) <= set(Page(page).names)
+
+
+def test_a_pdf_needs_its_tool(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert main(["book", str(tmp_path / "out"), "--layer", "relu", "--pdf"]) == 2
+    said = capsys.readouterr().err
+    assert "PDF" in said and "chromium" in said
+    assert not (tmp_path / "out").exists(), "refused before anything is made"
+
+
+@pytest.mark.skipif(not printer(), reason="needs Chromium")
+def test_a_pdf_holds_all_pages(tmp_path: Path) -> None:
+    assert main(["book", str(tmp_path), "--layer", "relu", "--pdf"]) == 0
+    made = (tmp_path / "book.pdf").read_bytes()
+    assert made.startswith(b"%PDF")
+    assert made.count(b"/Type /Page\n") >= 8
+    assert not (tmp_path / "print.html").exists()
 
 
 def test_what_is_no_layer_is_refused(tmp_path: Path) -> None:

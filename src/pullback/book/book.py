@@ -10,12 +10,13 @@ from concurrent.futures import ProcessPoolExecutor
 from importlib.resources import as_file, files
 from pathlib import Path
 
-from ..layers import Kind
 from ..report.html import style
-from .frame import Contents, framed
+from .chapter import Chapter
+from .frame import Contents, framed, printed
 from .opening import opening
-from .page import LayerPage, Part, layer_page
-from .subject import Subject, subjects
+from .page import LayerPage, layer_page
+from .pdf import needed_printer, print_pdf
+from .subject import Subject, Wanted, subjects
 from .table import layers_table
 
 ASSETS = "assets"
@@ -24,17 +25,20 @@ Said = Callable[[str], None]
 
 def write_book(
     out: str | os.PathLike[str],
-    layers: Sequence[str | Kind] = (),
+    layers: Sequence[Wanted] = (),
     *,
     jobs: int | None = None,
+    pdf: bool = False,
     say: Said = lambda line: None,
 ) -> tuple[LayerPage, ...]:
     """Writes the site into a folder, ``index.html`` its start; gives back what its pages say.
 
-    ``layers`` are names or layers of one's own; all of the table if none are given. ``jobs`` is the
-    number of processes, by default that of the processors. ``say`` is told each page that is done.
-    Raises ArgumentError for a layer that there is not, OSError where files can't be written.
+    ``layers`` are names, layers of one's own, or annotated functions; if none are given, all of the
+    table. ``jobs`` is the number of processes, by default that of the processors. ``pdf`` prints
+    the book to ``book.pdf``, too. ``say`` is told each page that is done. Raises ArgumentError for
+    a layer that there is not and where nothing can print, OSError where files can't be written.
     """
+    browser = needed_printer() if pdf else ""
     pages = _made(subjects(layers), jobs or len(os.sched_getaffinity(0)), say)
     folder = Path(out)
     folder.mkdir(parents=True, exist_ok=True)
@@ -42,6 +46,9 @@ def write_book(
     for name, html in _files(pages, contents):
         (folder / name).write_text(html, encoding="utf-8")
     _write_assets(folder / ASSETS, pages)
+    if browser:
+        say("printing")
+        print_pdf(browser, folder, printed(_chapters(pages)))
     return pages
 
 
@@ -75,15 +82,16 @@ def page_of(name: str) -> LayerPage:
 
 def _files(pages: Sequence[LayerPage], contents: Contents) -> Iterator[tuple[str, str]]:
     """The HTML files by name."""
-    start = opening()
-    yield (
-        "index.html",
-        framed("Back-propagation reference", start.lead, start.parts, contents, "index"),
-    )
-    table = layers_table(pages)
-    yield "layers.html", framed("All layers", table.lead, table.parts, contents, "layers")
+    for name, title, chapter in _chapters(pages):
+        yield f"{name}.html", framed(title, chapter, contents, name)
+
+
+def _chapters(pages: Sequence[LayerPage]) -> Iterator[tuple[str, str, Chapter]]:
+    """The pages of the book in its order: name, title, what stands on it."""
+    yield "index", "Back-propagation reference", opening()
+    yield "layers", "All layers", layers_table(pages)
     for page in pages:
-        yield f"{page.name}.html", framed(page.title, page.lead, page.parts, contents, page.name)
+        yield page.name, page.title, page.chapter
 
 
 def _write_assets(folder: Path, pages: Sequence[LayerPage]) -> None:
@@ -112,6 +120,3 @@ def _entry(page: LayerPage) -> dict[str, str]:
         "group": page.group,
         "words": f"{page.name.replace('_', ' ')} {page.words}",
     }
-
-
-__all__ = ["Part", "write_book"]

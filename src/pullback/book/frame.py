@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -11,7 +12,7 @@ from string import Template
 
 from .. import __version__
 from ..report.mathml import text
-from .page import Part
+from .chapter import Chapter
 
 START = (("index", "The general layer"), ("layers", "All layers"))
 
@@ -23,15 +24,16 @@ class Contents:
     layers: tuple[tuple[str, str, str], ...]
 
 
-def framed(title: str, lead: str, parts: Sequence[Part], contents: Contents, here: str) -> str:
+def framed(title: str, chapter: Chapter, contents: Contents, here: str) -> str:
     """A whole page."""
     sections = "".join(
-        f'<section id="{p.anchor}"><h2>{text(p.title)}</h2>{p.inner}</section>' for p in parts
+        f'<section id="{p.anchor}"><h2>{text(p.title)}</h2>{p.inner}</section>'
+        for p in chapter.parts
     )
-    toc = "".join(f'<a href="#{p.anchor}">{text(p.title)}</a>' for p in parts)
-    return _template().substitute(
+    toc = "".join(f'<a href="#{p.anchor}">{text(p.title)}</a>' for p in chapter.parts)
+    return _template("page.html").substitute(
         title=text(title),
-        lead=lead,
+        lead=chapter.lead,
         sections=sections,
         toc=toc,
         contents="".join(_contents(contents, here)),
@@ -40,9 +42,24 @@ def framed(title: str, lead: str, parts: Sequence[Part], contents: Contents, her
     )
 
 
+def printed(chapters: Iterable[tuple[str, str, Chapter]]) -> str:
+    """All pages (name, title, chapter) as one, for paper."""
+    return _template("print.html").substitute(
+        chapters="".join(_printed(*one) for one in chapters), version=text(__version__)
+    )
+
+
+def _printed(name: str, title: str, chapter: Chapter) -> str:
+    sections = "".join(
+        f"<section><h2>{text(p.title)}</h2>{p.inner}</section>" for p in chapter.parts
+    )
+    whole = f'<article id="{name}"><header><h1>{text(title)}</h1>{chapter.lead}</header>{sections}'
+    return re.sub(r'href="(\w+)\.html"', r'href="#\1"', whole) + "</article>"
+
+
 @cache
-def _template() -> Template:
-    return Template(files(__package__).joinpath("assets", "page.html").read_text(encoding="utf-8"))
+def _template(name: str) -> Template:
+    return Template(files(__package__).joinpath("assets", name).read_text(encoding="utf-8"))
 
 
 def _contents(contents: Contents, here: str) -> Iterator[str]:

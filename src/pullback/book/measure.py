@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from ..derivation import Derivation
 from ..layers import Example
-from ..runtime.derived import Derived
 from ..verify.differences import slope
 
 Array = np.ndarray[Any, Any]
@@ -35,7 +35,7 @@ class Error:
     differences: float
 
 
-def errors(derived: Derived, example: Example) -> tuple[Error, ...]:
+def errors(derived: Derivation, example: Example) -> tuple[Error, ...]:
     """The worst errors, for each input that has a gradient."""
     found = [_errors(derived, example, seed) for seed in range(DRAWS)]
     names = [t.name for t in derived.backward.wrt]
@@ -48,20 +48,23 @@ def _worst(values: tuple[float, ...]) -> float:
     return max(known, default=float("nan"))
 
 
-def _errors(derived: Derived, example: Example, seed: int) -> list[tuple[float, float, float]]:
+def _errors(derived: Derivation, example: Example, seed: int) -> list[tuple[float, float, float]]:
     narrow = example.arrays(seed, "float32")
     wide = {n: a.astype("float64") if a.dtype.kind == "f" else a for n, a in narrow.items()}
+    floats = [t for t in derived.backward.program.inputs if t.kind == "float"]
     with np.errstate(all="ignore"):
         _, exact = _gradients(derived, wide, seed, "float64")
-        _, rounded = _gradients(derived, narrow, seed, "float32")
+        rounded = dict[str, Array]()
+        if all(t.dtype == "float" for t in floats):  # not traced in one precision
+            _, rounded = _gradients(derived, narrow, seed, "float32")
         quotients = _differences(derived, wide, seed) if seed == 0 else {}
     return [
-        (*_rounding(rounded[n], exact[n]), _distance(quotients.get(n), exact[n])) for n in exact
+        (*_rounding(rounded.get(n), exact[n]), _distance(quotients.get(n), exact[n])) for n in exact
     ]
 
 
 def _gradients(
-    derived: Derived, arrays: Mapping[str, Array], seed: int, dtype: str
+    derived: Derivation, arrays: Mapping[str, Array], seed: int, dtype: str
 ) -> tuple[list[Array], dict[str, Array]]:
     """The outputs, and the gradients by name for an upstream gradient drawn for the seed."""
     forward, backward = derived.compile()
@@ -80,8 +83,10 @@ def _upstream(outputs: list[Array], seed: int) -> list[Array]:
     return [np.asarray(rng.normal(size=o.shape), "float32") for o in floats]
 
 
-def _rounding(rounded: Array, exact: Array) -> tuple[float, float]:
+def _rounding(rounded: Array | None, exact: Array) -> tuple[float, float]:
     """In ulp of the elements, and relative to the largest."""
+    if rounded is None:
+        return float("nan"), float("nan")
     size = np.abs(exact)
     if not size.size or not size.max() > 0 or not np.isfinite(size.max()):
         return 0.0, 0.0
@@ -101,7 +106,7 @@ def _distance(quotient: Array | None, exact: Array) -> float:
     return float(np.abs(quotient - exact)[told].max() / scale)
 
 
-def _differences(derived: Derived, arrays: Mapping[str, Array], seed: int) -> dict[str, Array]:
+def _differences(derived: Derivation, arrays: Mapping[str, Array], seed: int) -> dict[str, Array]:
     """The gradients by differences of the forward pass; nan at kinks and for large inputs."""
     forward, _ = derived.compile()
 

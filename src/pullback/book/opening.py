@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cache
 from html import unescape
 from importlib.resources import files
@@ -14,8 +13,8 @@ from ..api import derive
 from ..derivation import Derivation
 from ..report.html import blocks
 from ..report.outline import Block, Formula, Walk, outline
+from .chapter import Chapter, Part
 from .formulas import by_katex, display, inline
-from .page import Part
 
 AFFINE = "Y[n,m] = sum(d) X[n,d]*W[d,m] + b[m]"
 # What the opening derives: a definition, and by which input.
@@ -32,14 +31,6 @@ DERIVED = {
         "X",
     ),
 }
-
-
-@dataclass(frozen=True)
-class Chapter:
-    """A page that is no layer's."""
-
-    lead: str
-    parts: tuple[Part, ...]
 
 
 @cache

@@ -11,6 +11,7 @@ from ..derivation import Derivation, Verification
 from ..report.html import Hand, blocks, facts
 from ..report.mathml import text
 from ..report.outline import Block, Formula, Listing, Prose, Section, Table, outline
+from .chapter import Chapter, Part
 from .forms import Form, forms
 from .formulas import by_katex
 from .measure import DRAWS, Error, errors
@@ -25,15 +26,6 @@ RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 @dataclass(frozen=True)
-class Part:
-    """A section of a page: its name in links, its title, its HTML."""
-
-    anchor: str
-    title: str
-    inner: str
-
-
-@dataclass(frozen=True)
 class LayerPage:
     """What stands on the page of a layer, and what the rest of the book says of it.
 
@@ -45,8 +37,7 @@ class LayerPage:
     title: str
     group: str
     summary: str
-    lead: str
-    parts: tuple[Part, ...]
+    chapter: Chapter
     gradients: str
     words: str
     failed: tuple[str, ...]
@@ -76,11 +67,10 @@ def layer_page(subject: Subject) -> LayerPage:
         subject.name,
         subject.title,
         subject.group,
-        subject.kind.summary,
-        _lead(subject),
-        tuple(part for part in parts if part.inner),
+        subject.summary,
+        Chapter(_lead(subject), tuple(part for part in parts if part.inner)),
         _gradients(derived, hand),
-        " ".join([subject.kind.summary, *subject.about, *subject.kind.notes, subject.text]),
+        " ".join([subject.summary, *subject.about, *subject.notes, subject.text]),
         tuple(
             f"{name}: {check.how}" for name, check in verification.checks if check.passed is False
         ),
@@ -96,7 +86,7 @@ def _taken(sections: dict[str, Section], anchor: str, title: str, hand: Hand) ->
 
 def _lead(subject: Subject) -> str:
     typical = dict.fromkeys(_names(subject.derived), TYPICAL)
-    summary = f'<p class="summary">{text(subject.kind.summary)}</p>'
+    summary = f'<p class="summary">{text(subject.summary)}</p>'
     paragraphs = summary + "".join(f"<p>{text(part)}</p>" for part in subject.about)
     glance = facts(replace(subject.derived, sizes=typical))
     note = f"<p class='small'>Bytes are in float64 with every named size {TYPICAL}.</p>"
@@ -118,7 +108,7 @@ def _definition(subject: Subject, sections: dict[str, Section], hand: Hand) -> s
     chosen = ", ".join(f"{name} = {value!r}" for name, value in subject.example.options.items())
     if chosen:
         found.insert(0, Prose(f"Shown with {chosen}."))
-    found.append(Listing(subject.text, "As it is written for pullback, in index notation"))
+    found.append(Listing(subject.text, f"As it is written, in {subject.written}"))
     return blocks(found, hand)
 
 
@@ -223,7 +213,7 @@ def _figure(value: float, form: str) -> str:
 
 
 def _edges(subject: Subject, sections: dict[str, Section], hand: Hand) -> str:
-    notes = "".join(f"<li>{text(note)}</li>" for note in subject.kind.notes)
+    notes = "".join(f"<li>{text(note)}</li>" for note in subject.notes)
     listed = f'<ul class="notes">{notes}</ul>' if notes else ""
     kinks = blocks(sections["conventions"].blocks, hand) if "conventions" in sections else ""
     return listed + kinks
@@ -234,7 +224,7 @@ def _options(subject: Subject) -> Iterator[Block]:
         yield Prose("It has no options.")
     else:
         yield Table(("option", "default", "checked at"), subject.options)
-    count = len(subject.kind.examples)
+    count = len(subject.examples)
     yield Prose(
         f"Checked at {count} example{'s' * (count != 1)}: "
         + "; ".join(_example(subject, k) for k in range(count))
@@ -243,7 +233,7 @@ def _options(subject: Subject) -> Iterator[Block]:
 
 
 def _example(subject: Subject, k: int) -> str:
-    example = subject.kind.examples[k]
+    example = subject.examples[k]
     shapes = ", ".join(
         f"{n} {'×'.join(map(str, s)) or 'a number'}" for n, s in example.shapes.items()
     )

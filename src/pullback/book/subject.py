@@ -1,18 +1,19 @@
-"""What a page of the book is about: a layer at an example."""
+"""What a page of the book is about: a layer, or a function of one's own, at an example."""
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import count
 from typing import Any
 
+from ..api import derive
+from ..derivation import Derivation
 from ..errors import ArgumentError
+from ..ir.expr import Tensor
 from ..layers import LAYERS, Example, Kind
-from ..runtime.derived import Derived
-
-LAYERS_PACKAGE = Kind.__module__.rpartition(".")[0]
 
 # Groups in the order of the book; those of users come last.
 GROUPS = {
@@ -25,94 +26,135 @@ GROUPS = {
     "recurrent": "Recurrent",
     "gates": "Gates",
 }
+OWN = "Of your own"
+SHIPPED = Kind.__module__.rpartition(".")[0]
+DRAWS = {"int": "below 2", "bool": "mask"}
+
+Wanted = str | Kind | Callable[..., Any]
 
 
 @dataclass(frozen=True)
 class Subject:
-    """A layer with the example that its page shows: the first one of its kind."""
+    """What a page says of its layer that no derivation tells.
 
-    kind: Kind
+    ``text`` is its definition as it was written, in the language ``written``; ``examples`` are what
+    it is checked at, the first one on the page; ``options`` holds each option with its default and
+    what the examples try. ``shipped`` tells whether any process finds it in the table by name.
+    """
 
-    @property
-    def name(self) -> str:
-        """The layer's name, which is also that of its page."""
-        return self.kind.name
-
-    @property
-    def title(self) -> str:
-        """What the layer is called."""
-        return self.kind.title
-
-    @property
-    def group(self) -> str:
-        """The title of its group."""
-        return GROUPS.get(self.kind.group, self.kind.group.capitalize())
-
-    @property
-    def shipped(self) -> bool:
-        """Whether it is in the package's own table, where other processes find it by name."""
-        return self.kind.build.__module__.startswith(f"{LAYERS_PACKAGE}.")
+    name: str
+    title: str
+    group: str
+    summary: str
+    text: str
+    written: str
+    examples: tuple[Example, ...]
+    derive: Callable[[], Derivation]
+    about: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    options: tuple[tuple[str, str, str], ...] = ()
+    shipped: bool = False
 
     @property
     def example(self) -> Example:
         """The example of the page."""
-        return self.kind.examples[0]
+        return self.examples[0]
 
     @cached_property
-    def text(self) -> str:
-        """Its definition at the example, in index notation."""
-        return self.kind(**self.example.options).definition(self.rank).text
-
-    @cached_property
-    def rank(self) -> int:
-        """The rank of what flows in."""
-        layer = self.kind(**self.example.options)
-        return len(self.example.shapes[layer.inputs[0]])
-
-    @cached_property
-    def derived(self) -> Derived:
+    def derived(self) -> Derivation:
         """Its derivation."""
-        return self.kind(**self.example.options).derive(self.rank)
+        return self.derive()
 
-    @property
-    def about(self) -> tuple[str, ...]:
-        """The paragraphs of its docstring after the first line."""
-        _, _, rest = (inspect.getdoc(self.kind.build) or "").partition("\n")
-        return tuple(" ".join(part.split()) for part in rest.split("\n\n") if part.strip())
 
-    @property
-    def options(self) -> tuple[tuple[str, str, str], ...]:
-        """Each option with its default and what the examples try."""
-        return tuple(
-            (name, _spelled(default), ", ".join(self._tried(name)))
-            for name, default in self.kind.options.items()
+def subjects(wanted: Sequence[Wanted] = ()) -> tuple[Subject, ...]:
+    """What is wanted, by name, as a layer or as a function, in the order of the book.
+
+    All layers of the table if nothing is. Raises ArgumentError for a name that no layer has, and
+    for a function that no example can be drawn for.
+    """
+    found = [_subject(one) for one in wanted or LAYERS]
+    order = [*GROUPS.values(), *dict.fromkeys(s.group for s in found)]
+    return tuple(sorted(found, key=lambda subject: order.index(subject.group)))
+
+
+def _subject(wanted: Wanted) -> Subject:
+    if isinstance(wanted, Kind):
+        return of_kind(wanted)
+    if callable(wanted):
+        return of_function(wanted)
+    if wanted not in LAYERS:
+        raise ArgumentError(
+            f"there is no layer {wanted}", expected=f"one of {', '.join(LAYERS)}", found=wanted
         )
+    return of_kind(LAYERS[wanted])
 
-    def _tried(self, name: str) -> tuple[str, ...]:
-        default = self.kind.options[name]
-        values = (example.options.get(name, default) for example in self.kind.examples)
-        return tuple(dict.fromkeys(map(_spelled, values)))
+
+def of_kind(kind: Kind) -> Subject:
+    """A layer of the table, at its first example."""
+    example = kind.examples[0]
+    layer = kind(**example.options)
+    rank = len(example.shapes[layer.inputs[0]])
+    return Subject(
+        kind.name,
+        kind.title,
+        GROUPS.get(kind.group, kind.group.capitalize()),
+        kind.summary,
+        layer.definition(rank).text,
+        "index notation",
+        kind.examples,
+        lambda: layer.derive(rank),
+        _about(kind.build),
+        kind.notes,
+        tuple((name, _spelled(v), _tried(kind, name)) for name, v in kind.options.items()),
+        kind.build.__module__.startswith(f"{SHIPPED}."),
+    )
+
+
+def _about(function: Callable[..., Any]) -> tuple[str, ...]:
+    """The paragraphs of a docstring after its first line."""
+    _, _, rest = (inspect.getdoc(function) or "").partition("\n")
+    return tuple(" ".join(part.split()) for part in rest.split("\n\n") if part.strip())
+
+
+def _tried(kind: Kind, option: str) -> str:
+    """The values of an option in the examples."""
+    default = kind.options[option]
+    values = (example.options.get(option, default) for example in kind.examples)
+    return ", ".join(dict.fromkeys(map(_spelled, values)))
 
 
 def _spelled(value: Any) -> str:
     return "required" if value is inspect.Parameter.empty else repr(value)
 
 
-def subjects(wanted: Sequence[str | Kind] = ()) -> tuple[Subject, ...]:
-    """The layers of the table, or those wanted by name, in the order of the book.
-
-    Raises ArgumentError for a name that no layer has.
-    """
-    found = [_kind(name) for name in wanted] or list(LAYERS.values())
-    order = [*GROUPS, *dict.fromkeys(k.group for k in found if k.group not in GROUPS)]
-    return tuple(Subject(kind) for kind in sorted(found, key=lambda k: order.index(k.group)))
-
-
-def _kind(name: str | Kind) -> Kind:
-    if isinstance(name, Kind):
-        return name
-    if name not in LAYERS:
+def of_function(function: Callable[..., Any]) -> Subject:
+    """A NumPy function whose parameters are annotated with their shapes."""
+    name = getattr(function, "__name__", "function")
+    derived = derive(function)
+    program = derived.backward.program
+    open_ = [t.name for t in program.inputs if t.name not in inspect.signature(function).parameters]
+    if open_:
         raise ArgumentError(
-            f"there is no layer {name}", expected=f"one of {', '.join(LAYERS)}", found=name
+            f"no example can be drawn for {name}",
+            expected="a function whose arrays are all parameters, each one array",
+            found=f"{', '.join(open_)} beside them",
         )
-    return LAYERS[name]
+    sizes = dict(zip(_names(program.inputs), count(3), strict=False))
+    shapes = {t.name: tuple(n.value(sizes) for n in t.shape) for t in program.inputs}
+    draws = {t.name: DRAWS[t.kind] for t in program.inputs if t.kind in DRAWS}
+    summary = (inspect.getdoc(function) or "").partition("\n")[0]
+    return Subject(
+        name,
+        name.replace("_", " "),
+        OWN,
+        summary,
+        inspect.getsource(function).rstrip(),
+        "NumPy",
+        (Example(shapes, draws=draws),),
+        lambda: derived,
+        _about(function),
+    )
+
+
+def _names(inputs: Sequence[Tensor]) -> Mapping[str, None]:
+    return dict.fromkeys(n for t in inputs for extent in t.shape for n in extent.names())

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from itertools import groupby
 
 from ..report.mathml import text
-from .opening import Chapter
-from .page import LayerPage, Part
+from .chapter import Chapter, Part
+from .page import LayerPage
 
 
 def layers_table(pages: Sequence[LayerPage]) -> Chapter:

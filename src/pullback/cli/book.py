@@ -6,10 +6,12 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from ..errors import ArgumentError
-from ..layers import LAYERS, Kind
 from .inputs import FUNCTION, function
+
+if TYPE_CHECKING:
+    from ..book.subject import Wanted
 
 EXAMPLES = """\
 examples:
@@ -40,6 +42,9 @@ def add_book(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         metavar="NAME",
         help="only this layer; one of your own as FILE.py:NAME; repeat it",
     )
+    parser.add_argument(
+        "--pdf", action="store_true", help="print it to OUT/book.pdf, too (needs Chromium)"
+    )
     parser.add_argument("--jobs", type=int, help="processes (default: one a processor)")
 
 
@@ -48,7 +53,11 @@ def write(arguments: argparse.Namespace) -> int:
     from ..book import write_book
 
     pages = write_book(
-        arguments.out, wanted(arguments.layers), jobs=arguments.jobs, say=_say(sys.stderr.isatty())
+        arguments.out,
+        wanted(arguments.layers),
+        jobs=arguments.jobs,
+        pdf=arguments.pdf,
+        say=_say(sys.stderr.isatty()),
     )
     failed = [f"{page.name}: {line}" for page in pages for line in page.failed]
     for line in failed:
@@ -57,30 +66,19 @@ def write(arguments: argparse.Namespace) -> int:
     return 1 if failed else 0
 
 
-def wanted(names: Sequence[str]) -> list[str | Kind]:
-    """The layers that are meant: names of the table, or those of files, each run once."""
+def wanted(names: Sequence[str]) -> list[Wanted]:
+    """The layers that are meant: names of the table, or what files define, each file run once."""
+    from ..layers import LAYERS
+
     loaded: set[str] = set()
-    found: list[str | Kind] = []
+    found: list[Wanted] = []
     for name in names:
         named = FUNCTION.fullmatch(name)
         if named is None or (named["file"] in loaded and named["name"] in LAYERS):
-            found.append(name if named is None else LAYERS[named["name"]])
+            found.append(name if named is None else named["name"])
         else:
-            found.append(_own(name, named["file"], named["name"]))
+            found.append(function(Path(named["file"]), named["name"]))
             loaded.add(named["file"])
-    return found
-
-
-def _own(given: str, file: str, name: str) -> Kind:
-    found = function(Path(file), name)
-    if not isinstance(found, Kind):
-        raise ArgumentError(
-            f"{name} is no layer",
-            where=given,
-            expected="a definition made by @layer(...), with an example",
-            found=type(found).__name__,
-            hint="see docs/book.md",
-        )
     return found
 
 

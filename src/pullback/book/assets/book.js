@@ -1,18 +1,5 @@
 "use strict";
 
-// Formulas: what stands between is the LaTeX, and stays readable without a script.
-function setFormulas() {
-  for (const place of document.querySelectorAll(".tex")) {
-    katex.render(place.textContent, place, {
-      displayMode: place.classList.contains("display"),
-      throwOnError: false,
-      strict: "ignore",
-      trust: (context) => context.command === "\\htmlClass",
-      macros: { "\\gradient": "\\htmlClass{gradient}{#1}" },
-    });
-  }
-}
-
 // Light and dark.
 function switchTheme() {
   const root = document.documentElement;
@@ -151,6 +138,5 @@ startSearch();
 startMenu();
 startCopying();
 startMarking();
-setFormulas();
 document.querySelector("#contents [aria-current]")?.scrollIntoView({ block: "nearest" });
 document.documentElement.dataset.ready = "yes";
