@@ -178,6 +178,15 @@ def layer_norm(X: Array, gamma: Array, beta: Array) -> Array:
     return gamma * xhat + beta
 
 
+def group_norm(X: Array, gamma: Array, beta: Array) -> Array:
+    N, C, H, W = X.shape
+    g = X.reshape(N, 2, C // 2, H, W)
+    mu = g.mean(axis=(2, 3, 4), keepdims=True)
+    v = g.var(axis=(2, 3, 4), keepdims=True)
+    xhat = ((g - mu) / np.sqrt(v + 1e-5)).reshape(X.shape)
+    return gamma[:, None, None] * xhat + beta[:, None, None]
+
+
 # --- sums of products ---
 
 
@@ -379,6 +388,36 @@ FORMS = (
         "dxhat[n,d] = up[n,d]*gamma[d]\n"
         "dX[n,d] = s[n]/D*(D*dxhat[n,d] - sum(k) dxhat[n,k]"
         " - xhat[n,d]*sum(k) dxhat[n,k]*xhat[n,k])\n",
+    ),
+    Form(
+        "group norm",
+        (group_norm,),
+        (
+            "X[N, 2*C, H, W]\n"
+            "gamma[2*C]\n"
+            "g[n,m:2,c:C,h,w] = X[n,C*m + c,h,w]\n"
+            "mu[n,m] = mean(c,h,w) g[n,m,c,h,w]\n"
+            "v[n,m] = mean(c,h,w) (g[n,m,c,h,w] - mu[n,m])**2\n"
+            "xhat[n,(m,c),h,w] = (g[n,m,c,h,w] - mu[n,m])/sqrt(v[n,m] + 1e-5)\n"
+            "Y[n,j,h,w] = gamma[j]*xhat[n,j,h,w] + beta[j]",
+        ),
+        normal(X=(2, 6, 3, 2), gamma=(6,), beta=(6,)),
+        {"X": "N 2*C H W", "gamma": "2*C", "beta": "2*C"},
+        "X[N, 2*C, H, W]\n"
+        "up[N, 2*C, H, W]\n"
+        "gamma[2*C]\n"
+        "g[n,m:2,c:C,h,w] = X[n,C*m + c,h,w]\n"
+        "mu[n,m] = mean(c,h,w) g[n,m,c,h,w]\n"
+        "z[n,m,c,h,w] = g[n,m,c,h,w] - mu[n,m]\n"
+        "s[n,m] = 1/sqrt(mean(c,h,w) z[n,m,c,h,w]**2 + 1e-5)\n"
+        "xhat[n,m,c,h,w] = z[n,m,c,h,w]*s[n,m]\n"
+        "dbeta[j] = sum(n,h,w) up[n,j,h,w]\n"
+        "dgamma[j:2*C] = sum(n,h,w) up[n,j,h,w]*xhat[n,j//C,j%C,h,w]\n"
+        "dxhat[n,m:2,c:C,h,w] = gamma[C*m + c]*up[n,C*m + c,h,w]\n"
+        "dg[n,m,c,h,w] = s[n,m]/C/H/W*(C*H*W*dxhat[n,m,c,h,w] - sum(k,p,q) dxhat[n,m,k,p,q]"
+        " - xhat[n,m,c,h,w]*sum(k,p,q) dxhat[n,m,k,p,q]*xhat[n,m,k,p,q])\n"
+        "dX[n,i:2*C,h,w] = dg[n,i//C,i%C,h,w]\n",
+        shapes={"X": "N 2*C H W", "gamma": "2*C", "beta": "2*C"},
     ),
     Form(
         "gram",

@@ -282,3 +282,21 @@ def test_what_a_guard_computes_is_computed_once(text):
 
 def _guards(statement):
     return [n for n in nodes(statement.body) if isinstance(n, Compare)]
+
+
+GROUPS = "X[N, 6]\ng[n,m:2,c:3] = X[n, 3*m + c]\nmu[n,m] = mean(c) g[n,m,c]\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        (GROUPS + "Y[n,m,c] = g[n,m,c] - mu[n,m]", True),
+        (GROUPS + "Y[n,m] = 2*mu[n,m]", False),  # read once
+        (GROUPS.replace("3*m + c", "2*m + c") + "Y[n,m,c] = g[n,m,c] - mu[n,m]", False),  # overlap
+        (GROUPS.replace("m:2", "m:1") + "Y[n,m,c] = g[n,m,c] - mu[n,m]", False),  # not the whole
+    ],
+)
+def test_groups_that_several_statements_read_are_not_read_through(text: str, kept: bool) -> None:
+    flat = flatten(parse(text)).statements
+    read = {t.name for s in flat for t in tensors(s.body)}
+    assert ("g" in read) is kept

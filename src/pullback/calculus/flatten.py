@@ -12,6 +12,7 @@ is
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
@@ -37,7 +38,7 @@ from ..ir.expr import (
 )
 from ..ir.program import Define, Program, Source, reads
 from ..ir.recurrence import in_order, recurrent
-from ..ir.sizes import Size
+from ..ir.sizes import Size, size
 from ..ir.subscripts import (
     Index,
     Lookup,
@@ -83,6 +84,8 @@ class _Flattener:
         self.guards: tuple[Cond, ...] = ()
         self.indices: tuple[Index, ...] = ()
         self.recurrent = recurrent(program.statements)
+        counts = Counter(t for s in program.statements for t in reads(s))
+        self.kept = {s.target for s in program.statements if counts[s.target] > 1 and is_split(s)}
 
     def run(self) -> Program:
         for statement in self.program.statements:
@@ -104,6 +107,8 @@ class _Flattener:
             made = replace(made, body=substitute(known, moved))  # type: ignore[arg-type]
         self.statements.append(made)
         if made.target in reads(made):
+            return
+        if made.target in self.kept:
             return
         if is_view(made) or (made.target.kind == "bool" and not made.user):
             self.views[made.target] = made
@@ -413,6 +418,35 @@ def is_view(statement: Define) -> bool:
     if reads[0].tensor.dtype != statement.target.dtype:
         return False
     return not has_lookup_node(body) and all(not accesses(g) for g in guards)
+
+
+def is_split(statement: Define) -> bool:
+    """Whether a statement is a reshape of a tensor that splits axes: each of its indices is a digit
+    of one of the tensor's.
+
+    Where several statements read one (the groups of a group norm), it is not read through: their
+    gradients add up on its own axes.
+    """
+    read = statement.body
+    if not isinstance(read, Access) or read.tensor.dtype != statement.target.dtype:
+        return False
+    digits = [index for sub in read.subs for index in indices_of(sub)]
+    whole = len(digits) == len(set(digits)) and set(digits) == set(statement.indices)
+    sizes = zip(read.subs, read.tensor.shape, strict=True)
+    return whole and len(digits) > len(read.subs) and all(_counts(sub, n) for sub, n in sizes)
+
+
+def _counts(sub: Subscript, extent: Size) -> bool:
+    """Whether a subscript takes each value below an extent once: its indices are digits."""
+    left = dict(sub.terms)
+    weight = size(1)
+    while left:
+        digit = next((i for i, n in left.items() if isinstance(i, Index) and n is weight), None)
+        if not isinstance(digit, Index):
+            return False
+        del left[digit]
+        weight = weight * digit.extent
+    return sub.const.literal == 0 and weight is extent
 
 
 def _is_scalar(factor: Expr) -> bool:

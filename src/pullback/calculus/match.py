@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from ..ir.expr import Access, Apply, Cond, Expr, Tensor
+from ..ir.sizes import Size
 from ..ir.subscripts import Index, Subscript, at, constant, inside
 from ..ir.walk import Tree, free_indices, substitute
 from .guards import tidy
@@ -48,12 +49,19 @@ def places(
     body = apart(pattern.body, [i.name for i in indices_in(within)])
     if body.bound and exponent != 1:
         return
-    wanted = [(atom, e * exponent) for atom, e in body.factors]
+    plain_first = sorted(body.factors, key=lambda factor: _computed(factor[0]))
+    wanted = [(atom, e * exponent) for atom, e in plain_first]
     left = dict(within.factors)
     for binding, rest in _factors(wanted, left, {}, frozenset(body.bound), within):
         made = _replace(pattern, body, within, exponent, binding, rest)
         if made is not None:
             yield made
+
+
+def _computed(atom: Expr) -> int:
+    """How many subscripts of a read tell no index by themselves."""
+    subs = atom.subs if isinstance(atom, Access) else ()
+    return sum(sub.index is None and bool(sub.terms) for sub in subs)
 
 
 def _factors(
@@ -92,19 +100,20 @@ def _unify(
     match atom, other:
         case Access(tensor, subs), Access(tensor2, subs2) if tensor is tensor2:
             out = dict(binding)
-            for extent, sub, sub2 in zip(tensor.shape, subs, subs2, strict=True):
-                index = sub.index
-                if index is not None and index not in out:
-                    if index.extent is not extent and not inside(sub2, index.extent):
-                        return None
-                    if index in bound and (
-                        sub2.index is None
-                        or sub2.index not in within.bound
-                        or sub2.index.extent is not index.extent
-                        or any(out.get(b) is sub2 for b in bound)
-                    ):
-                        return None
-                    out[index] = sub2
+            axes = zip(tensor.shape, subs, subs2, strict=True)
+            for extent, index, sub2 in (found for axis in axes for found in _digits(*axis)):
+                if index in out:
+                    continue
+                if index.extent is not extent and not inside(sub2, index.extent):
+                    return None
+                if index in bound and (
+                    sub2.index is None
+                    or sub2.index not in within.bound
+                    or sub2.index.extent is not index.extent
+                    or any(out.get(b) is sub2 for b in bound)
+                ):
+                    return None
+                out[index] = sub2
             return out if tidy(substitute(atom, out)) is other else None  # type: ignore[arg-type]
         case Apply(f, args), Apply(g, args2) if f == g and len(args) == len(args2):
             merged: Binding | None = binding
@@ -117,6 +126,20 @@ def _unify(
             if all(i in binding for i in free_indices(atom)):
                 return binding if tidy(substitute(atom, binding)) is other else None  # type: ignore[arg-type]
             return None
+
+
+def _digits(
+    extent: Size, sub: Subscript, other: Subscript
+) -> Iterator[tuple[Size, Index, Subscript]]:
+    """Each index of a subscript with what stands in its place in another one, and below what that
+    is known to be: for an index with a factor, the index with the same factor."""
+    if sub.index is not None:
+        yield extent, sub.index, other
+        return
+    for atom, factor in sub.terms:
+        same = [a for a, n in other.terms if n is factor and isinstance(a, Index)]
+        if isinstance(atom, Index) and len(same) == 1:
+            yield same[0].extent, atom, at(same[0])
 
 
 def _replace(

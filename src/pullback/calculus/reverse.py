@@ -25,6 +25,7 @@ from .cost import expression_cost
 from .definitions import Definitions
 from .differentiate import Occurrence, adjoint_terms, sifted_terms
 from .eliminate import cancel, eliminate, sift
+from .flatten import is_split
 from .introduce import ratio_to_sum, reads_of, worth_a_name
 from .linear import Linear
 from .match import Pattern
@@ -337,7 +338,7 @@ class _Reverse:
             return False
         if any(is_contraction(x) or is_scatter(x) for x in value):
             return True
-        if define is not None and is_product_of_matrices(define):
+        if define is not None and (is_product_of_matrices(define) or is_split(define)):
             return True
         if any(is_alias((o.partial,)) and self._feeds(o.access.tensor) for o in found):
             return True
