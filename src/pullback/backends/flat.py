@@ -16,6 +16,7 @@ from ..calculus.eliminate import eliminate, sift
 from ..calculus.linear import Linear
 from ..calculus.normal import collect, expression, replaced, term
 from ..calculus.step import Backward
+from ..errors import ArgumentError
 from ..functions import TABLE
 from ..ir.expr import (
     ZERO,
@@ -30,6 +31,7 @@ from ..ir.expr import (
     number,
 )
 from ..ir.program import Define, Program
+from ..ir.recurrence import groups, is_recurrent
 from ..ir.subscripts import at, constant
 from ..ir.walk import free_indices, substitute, tensors
 from ..notation.plain import show
@@ -93,7 +95,7 @@ def spell_flat(
 
     The signatures are those of :func:`pullback.backends.numpy.spell_pair`. ``conventions`` must be
     those that ``backward`` was made with. Functions named in ``expand`` are shown as the gates that
-    they are made of ("sigmoid": 1/(1 + exp(-x))).
+    they are made of ("sigmoid": 1/(1 + exp(-x))). Raises ArgumentError for a recurrence.
 
     >>> from pullback.calculus.reverse import reverse
     >>> from pullback.notation.parse import parse
@@ -108,6 +110,12 @@ def spell_flat(
         dx = dp1 * w                        # multiply swaps
         return dw, dx, db
     """
+    if any(map(is_recurrent, groups(backward.program.statements))):
+        raise ArgumentError(
+            "a recurrence can't be written flat: that takes a line for every gate of every step",
+            found="style='flat'",
+            hint="style='compact' writes a loop",
+        )
     tape = _Tape(backward, conventions, expand)
     return tape.source(comments)
 

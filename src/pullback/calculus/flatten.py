@@ -18,6 +18,7 @@ from dataclasses import replace
 from fractions import Fraction
 
 from ..ir.expr import (
+    ZERO,
     Access,
     Add,
     Apply,
@@ -63,7 +64,7 @@ from ..ir.walk import (
     tensors,
 )
 from ..opaque import TABLE
-from .guards import negation, tidy
+from .guards import decide, negation, tidy
 from .normal import canonical, has_lookup, in_bounds, nonnegative_atom, poly
 
 
@@ -96,6 +97,8 @@ class _Flattener:
 
     def _statement(self, statement: Define) -> None:
         body = split_digits(self._read(statement.body), statement.indices)
+        if self.recurrent:
+            body = _decided(body)
         self.indices = statement.indices
         shaped = self._top if statement.target.kind == "float" else self._plain
         simple = tidy(shaped(body))
@@ -488,6 +491,23 @@ def _spread_product(factors: Sequence[Expr]) -> list[Expr]:
         else:
             out.append(part)
     return out
+
+
+def _decided(body: Expr) -> Expr:
+    """A value without what is never there: of one step, nothing reads the step before."""
+
+    def change(node: Tree) -> Tree:
+        match node:
+            case Select(cond, then, other) if (found := decide(cond)) is not None:
+                return then if found else other
+            case Mul(factors) if any(
+                isinstance(f, Guard) and decide(f.cond) is False for f in factors
+            ):
+                return ZERO
+            case _:
+                return node
+
+    return bottom_up(body, change)  # type: ignore[return-value]
 
 
 def _plain_truths(node: Expr) -> Expr:

@@ -10,7 +10,7 @@ from fractions import Fraction
 from ..errors import DerivationError
 from ..ir.expr import Access, Arg, Expr, Opaque, Reduce, Tensor
 from ..ir.program import Define, Program
-from ..ir.recurrence import Group, groups
+from ..ir.recurrence import Group, groups, is_recurrent
 from ..ir.subscripts import Index, at
 from ..ir.walk import fresh, rename_tensors, substitute, tensors
 from ..opaque import TABLE
@@ -75,6 +75,11 @@ class Linear:
         for group in groups(flat):
             self.flat += group
             (s, *_) = group
+            if is_recurrent(group) and any(isinstance(inner.body, Opaque) for inner in group):
+                raise DerivationError(
+                    f"{s.target.name} is a recurrence with an operation in it that is no formula",
+                    expected="such operations outside of recurrences, or steps written out",
+                )
             if isinstance(s.body, Opaque) and s.target in self.active:
                 found += [(tangent,) for tangent in self._tangents(s, known)]
             else:

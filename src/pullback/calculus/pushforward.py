@@ -8,7 +8,7 @@ from fractions import Fraction
 
 from ..ir.expr import Access, Tensor, number
 from ..ir.program import Define, Program, live
-from ..ir.recurrence import in_order
+from ..ir.recurrence import in_order, recurrent, unpinned
 from .eliminate import eliminate
 from .linear import Linear
 from .normal import Term, collect, expression, term
@@ -30,6 +30,7 @@ def pushforward(
     for s in active:  # a recurrence reads the tangents of later statements
         tangents[s.target] = Tensor(lin.name(f"t_{s.target.name}"), s.target.shape, s.target.dtype)
     statements = [*lin.flat, *lin.later]
+    steps = {tangents[t] for t in recurrent(lin.flat) if t in tangents}
     for statement in active:
         target = statement.target
         terms: list[Term | None] = []
@@ -44,12 +45,9 @@ def pushforward(
                 )
             )
         body = expression(collect(eliminate(t) for t in terms if t is not None))
+        made = unpinned(Define(tangents[target], statement.indices, body, statement.source), steps)
         statements.extend(lin.extra.get(target, []))
-        statements.append(
-            lin.lettered(
-                Define(tangents[target], statement.indices, body, statement.source), target
-            )
-        )
+        statements.append(lin.lettered(made, target))
     outputs = []
     for out in program.outputs:
         if out.kind != "float":

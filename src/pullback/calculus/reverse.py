@@ -18,7 +18,7 @@ from fractions import Fraction
 
 from ..ir.expr import ZERO, Access, Cond, Expr, Opaque, SizeOf, Tensor, Zero
 from ..ir.program import Define, Program, Source, computing
-from ..ir.recurrence import direction, groups, in_order, is_recurrent, offsets
+from ..ir.recurrence import direction, groups, in_order, is_recurrent, offsets, recurrent, unpinned
 from ..ir.subscripts import Index, at
 from ..ir.walk import accesses, free_indices, nodes, rename_tensors, substitute, tensors
 from .cost import expression_cost
@@ -96,6 +96,7 @@ class _Reverse:
             for a, e in pattern.body.factors
             if isinstance(a, Access) and e == -1 and len(pattern.body.factors) == 2
         }
+        self.steps = recurrent(linear.flat)
         self.uses = Counter(access.tensor for s in linear.flat for access in accesses(s.body))
 
     def run(self) -> Backward:
@@ -455,7 +456,8 @@ class _Reverse:
             made = Define(pattern.target, pattern.axes, ZERO, about.source, user=False, of=about.of)
             self.statements.insert(0, made)
         self.forms = forms
-        return [replace(s, body=factored(forms[s.target], self._finite)) for s in self.statements]
+        out = [replace(s, body=factored(forms[s.target], self._finite)) for s in self.statements]
+        return [unpinned(s, forms) for s in out] if self.steps else out
 
     def _compact(self, value: Poly) -> Poly:
         found = self.regions.result("compact form", self._compacted, value)

@@ -9,13 +9,14 @@ that it belongs to a group; what it reads does.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 from heapq import heapify, heappop, heappush
 
-from .expr import Access, Tensor
+from .expr import Access, Cond, Guard, Mul, Tensor, Zero
 from .program import Define, reads
-from .subscripts import at
-from .walk import accesses
+from .subscripts import Index, Subscript, at
+from .walk import Tree, accesses, bottom_up, map_tensors
 
 Group = tuple[Define, ...]
 
@@ -69,6 +70,39 @@ def direction(group: Group) -> int:
     if steps and all(n is not None and n < 0 for n in steps):
         return 1
     return -1 if steps and all(n is not None and n > 0 for n in steps) else 0
+
+
+def unpinned(statement: Define, made: Collection[Tensor]) -> Define:
+    """The statement reading ``made`` at its own first index where an equality fixes that:
+    ``[t = 0]*A[1]`` is ``[t = 0]*A[t+1]``, of which the step can be told."""
+    if not statement.indices:
+        return statement
+    index = statement.indices[0]
+
+    def change(node: Tree) -> Tree:
+        factors = node.factors if isinstance(node, Mul) else ()
+        conds = [f.cond for f in factors if isinstance(f, Guard)]
+        fixed = next((k for k in (_fixed(c, index) for c in conds) if k is not None), None)
+        if fixed is None:
+            return node
+
+        def moved(access: Access) -> Access:
+            if access.tensor not in made or not access.subs or access.subs[0].terms:
+                return access
+            return Access(access.tensor, (at(index) + (access.subs[0] - fixed), *access.subs[1:]))
+
+        return map_tensors(node, moved)
+
+    body = bottom_up(statement.body, change)
+    return statement if body is statement.body else replace(statement, body=body)  # type: ignore[arg-type]
+
+
+def _fixed(cond: Cond, index: Index) -> Subscript | None:
+    """What a condition says an index is, if it says so."""
+    if not isinstance(cond, Zero) or len(cond.sub.terms) != 1 or cond.sub.terms[0][0] is not index:
+        return None
+    sign = cond.sub.terms[0][1].literal
+    return at(index) - cond.sub * sign if sign in (1, -1) else None
 
 
 def in_order(statements: Sequence[Define]) -> list[Define]:

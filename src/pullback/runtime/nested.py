@@ -12,6 +12,7 @@ import numpy as np
 
 from ..ir.expr import Guard, Tensor
 from ..ir.program import Define, Program
+from ..ir.recurrence import Group, groups, is_recurrent
 from ..ir.subscripts import Index
 from ..ir.walk import bound_indices, renamed
 from ..trace.places import here
@@ -44,15 +45,23 @@ def inlined(sheet: Sheet, program: Program, values: Sequence[Any], name: str = "
         tensors[tensor] = _named(kept[tensor])
     strong = [v.dtype for v in kept.values() if v.dtype.kind == "f" and v.weak is None]
     floats = np.result_type(*strong) if strong else np.dtype(np.float64)
-    for statement in program.statements:
-        own = replace(statement.source, line=place.source.line, file=place.source.file)
-        sheet.place = replace(place, source=own if own.text else place.source)
-        dtype = _dtype(statement.target, floats)
-        kept[statement.target] = _statement(sheet, statement, tensors, dtype)
-        tensors[statement.target] = _named(kept[statement.target])
+    for group in groups(program.statements):
+        promised = _promised(sheet, group, floats) if is_recurrent(group) else {}
+        for statement in group:
+            own = replace(statement.source, line=place.source.line, file=place.source.file)
+            sheet.place = replace(place, source=own if own.text else place.source)
+            dtype = _dtype(statement.target, floats)
+            kept[statement.target] = _statement(sheet, statement, {**promised, **tensors}, dtype)
+            tensors[statement.target] = _named(kept[statement.target])
+        sheet.keep_promises({promised[t]: tensors[t] for t in promised})
     if len(program.outputs) == 1:
         sheet.name(tensors[program.outputs[0]], name or place.name)
     return [Tracer(sheet, kept[tensor]) for tensor in program.outputs]
+
+
+def _promised(sheet: Sheet, group: Group, floats: np.dtype[Any]) -> dict[Tensor, Tensor]:
+    """Stands for the targets of a recurrence until they are written."""
+    return {s.target: sheet.promise(s.target.shape, _dtype(s.target, floats).name) for s in group}
 
 
 def _dtype(tensor: Tensor, floats: np.dtype[Any]) -> np.dtype[Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
@@ -12,8 +12,9 @@ import numpy as np
 from ..errors import TraceError
 from ..ir.expr import ZERO, Access, Expr, Guard, Tensor, Zero
 from ..ir.program import Source
-from ..ir.sizes import size
+from ..ir.sizes import Size, size
 from ..ir.subscripts import Index, at, constant
+from ..ir.walk import rename_tensors
 from .constants import recognised
 from .places import NOWHERE, Place, here, show_place, variable_holding
 from .refusals import REAL_ONLY
@@ -50,6 +51,7 @@ class Sheet:
         self._known: dict[tuple[Any, ...], Line] = {}
         self._data: dict[tuple[Any, ...], Tensor] = {}
         self._labels: dict[Index, str] = {}
+        self._promises = 0
 
     # ----------------------------------------------------------------------------------------------
     # Values
@@ -153,6 +155,16 @@ class Sheet:
         line = Line(tensor, indices, body, self._labels, self.place.source, wish)
         self.lines.append(line)
         return line
+
+    def promise(self, shape: tuple[Size, ...], dtype: str) -> Tensor:
+        """What a recurrence reads before it is written; :meth:`keep_promises` puts it in place."""
+        self._promises += 1
+        return Tensor(f"%p{self._promises}", shape, dtype)
+
+    def keep_promises(self, kept: Mapping[Tensor, Tensor]) -> None:
+        """Puts what was written in place of what was promised."""
+        for line in self.lines if kept else ():
+            line.body = rename_tensors(line.body, kept)  # type: ignore[assignment]
 
     def name(self, tensor: Tensor | None, wish: str) -> None:
         """The user's own name for a statement's value; the first one stays."""

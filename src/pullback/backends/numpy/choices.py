@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ...calculus.guards import settle
 from ...ir.expr import (
     ONE,
     Access,
@@ -57,7 +58,7 @@ def _joined(one: Expr, two: Expr) -> Expr | None:
     if len(conds) != 1 or len(others) != 1 or not (x or y):
         return None
     for cond, other, yes, no in ((conds[0], others[0], x, y), (others[0], conds[0], y, x)):
-        if other == Not(cond):
+        if settle([other], ()) == settle([Not(cond)], ()):
             return Select(cond, mul(*(yes or [ONE])), mul(*(no or [ONE])))
     return None
 

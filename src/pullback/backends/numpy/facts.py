@@ -26,6 +26,7 @@ from ...ir.expr import (
     Tensor,
 )
 from ...ir.program import Define
+from ...ir.recurrence import groups, is_recurrent
 from ...ir.sizes import Size
 from ...ir.subscripts import Index, Lookup, Subscript, at, constant, inside
 from ...ir.walk import accesses, nodes, tensors
@@ -80,6 +81,14 @@ class Facts:
 
     def learn(self, statements: Iterable[Define]) -> None:
         """Takes in what statements imply."""
+        for group in groups(list(statements)):
+            self._learn(group)
+            while is_recurrent(group) and self._learn(group):
+                pass
+
+    def _learn(self, statements: Iterable[Define]) -> bool:
+        """Takes in what some statements imply; whether that is news of how wild they are."""
+        before = dict(self.wild)
         for define in statements:
             self.wild[define.target] = self._named_wildness(define.body)
             if self.positive(define.body):
@@ -98,6 +107,18 @@ class Facts:
                 for sub, extent in zip(access.subs, access.tensor.shape, strict=True):
                     if isinstance(sub.atom, Lookup):
                         self.read.add((sub.atom.access.tensor, extent))
+        return self.wild != before
+
+    def alias(self, other: Tensor, tensor: Tensor) -> None:
+        """From now on the same is known of another tensor, which holds a part of a tensor."""
+        if tensor in self.wild:
+            self.wild[other] = self.wild[tensor]
+        if tensor in self.above:
+            self.above.add(other)
+        if tensor in self.below:
+            self.below[other] = self.below[tensor]
+        for known in (self.read, self.doubted):
+            known.update([(other, n) for t, n in known if t is tensor])
 
     def at_least_zero(self, value: Size) -> bool:
         """Whether a size is known not to be below 0 wherever there is something to compute."""

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from ...calculus.step import Backward
-from ...errors import DerivationError
 from ...ir.expr import Access, Add, Mul, Opaque, Tensor
 from ...ir.program import Define, Program, live, reads
 from ...ir.recurrence import groups, is_recurrent
@@ -18,6 +17,7 @@ from .expressions import Speller
 from .facts import Facts
 from .layout import broken
 from .names import Names
+from .recurrences import Recurrence
 from .scope import INDENT, Scope
 from .statements import returned, statement
 
@@ -123,34 +123,45 @@ def body(
     saved: Sequence[Tensor] = (),
 ) -> None:
     """Emits the source of all statements."""
-    if any(map(is_recurrent, groups(statements))):
-        raise DerivationError("a recurrence has no NumPy source yet")
     speller = Speller(scope)
     statements = without_copies(statements, (*final, *saved))
     waiting = _waiting(statements, (*final, *saved))
-    left: list[Define] = []  # gradients that have no line yet
+    unwritten: list[Define] = []  # gradients that have no line yet
     previous = ""
     paired: set[Tensor] = set()
-    for define in statements:
-        before = len(scope.lines)
-        target = define.target
-        if target in paired:
+
+    def commented(define: Define, before: int) -> None:
+        nonlocal previous, unwritten
+        if define.target in scope.pending:
+            unwritten += [define] if define.user else []
+        elif comments and len(scope.lines) > before:
+            told = [s for s in unwritten if s.target not in scope.pending]
+            unwritten = [s for s in unwritten if s not in told]
+            texts = [text for text in map(comment, (*told, define)) if text]
+            shown = [t for t in texts if t not in (previous, f"# {scope.lines[-1].lstrip()}")]
+            scope.lines[before:before] = [scope.indent + text for text in dict.fromkeys(shown)]
+            previous = texts[-1] if texts else previous
+
+    left = groups(statements)
+    while left:
+        group, *left = left
+        define, before = group[0], len(scope.lines)
+        if is_recurrent(group):
+            loop = Recurrence(speller, group, waiting, commented)
+            left = [tuple(map(loop.after, later)) for later in left]
+            read = {t for later in left for s in later for t in reads(s)}
+            loop.emit({s.target for s in group} & {*read, *final, *saved})
+            continue
+        if define.target in paired:
             continue
         other = matrices.partner(define, statements)
         if other is not None:
             matrices.pair(speller, define, other)
             paired.add(other.target)
         else:
-            statement(speller, define, final=target in final, waits=target in waiting)
-        if target in scope.pending:
-            left += [define] if define.user else []
-        elif comments and len(scope.lines) > before:
-            told = [s for s in left if s.target not in scope.pending]
-            left = [s for s in left if s not in told]
-            texts = [text for text in map(comment, (*told, define)) if text]
-            shown = [t for t in texts if t not in (previous, f"# {scope.lines[-1]}")]
-            scope.lines[before:before] = dict.fromkeys(shown)
-            previous = texts[-1] if texts else previous
+            waits = define.target in waiting
+            statement(speller, define, final=define.target in final, waits=waits)
+        commented(define, before)
 
 
 def _waiting(statements: Sequence[Define], kept: Sequence[Tensor]) -> set[Tensor]:

@@ -9,10 +9,10 @@ from typing import Any
 
 from ...ir.expr import Tensor
 from ...ir.sizes import Size
-from ...ir.subscripts import Index
+from ...ir.subscripts import Index, Subscript
 from .arrays import Array, Axes
 from .code import LEAF, Code, leaf, tuple_of
-from .extents import Extents
+from .extents import LOCAL, Extents
 from .facts import Facts
 from .names import Names
 
@@ -48,6 +48,7 @@ class Scope:
         self.indent = ""
         self.imports: dict[str, None] = {}
         self.quiet: dict[str, None] = {}  # the warnings of values that are thrown away
+        self.steps: dict[Size, Size] = {}  # of the loops around: the variable and its extent
         self.inputs = tuple(inputs)
         for tensor in self.inputs:
             self.bind(tensor)
@@ -56,7 +57,7 @@ class Scope:
 
     def bind(self, tensor: Tensor, axes: Axes | None = None, view: bool = True) -> str:
         """Gives a tensor its name in the source."""
-        name = self.names.fresh(tensor.name)
+        name = self.names.fresh(tensor.name.rstrip().removesuffix(LOCAL))
         self.arrays[tensor] = Array(leaf(Code(name)), axes or (), tensor.dtype, view=view)
         return name
 
@@ -102,6 +103,10 @@ class Scope:
         name = self.names.fresh(wanted)
         self.emit(f"{name} = {value}")
         return self.sizes.symbol(name)
+
+    def is_step(self, sub: Subscript, extent: Size) -> bool:
+        """Whether a subscript is the variable of a loop around over this extent."""
+        return not sub.terms and self.steps.get(sub.const) is extent
 
     def extents(self, axes: Iterable[Index]) -> list[str]:
         """The sources of the axes' extents."""

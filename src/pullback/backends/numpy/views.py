@@ -44,7 +44,8 @@ def read(speller: Speller, access: Access, context: Context) -> Array | None:
     subs = tuple(reduced(sub, ()) for sub in access.subs)
     if context.conds:
         shape = access.tensor.shape
-        if not all(inside(sub, n, ()) for sub, n in zip(subs, shape, strict=True)):
+        places = zip(subs, shape, strict=True)
+        if not all(inside(sub, n, ()) or speller.scope.is_step(sub, n) for sub, n in places):
             return None
     source = Source(held.code, access.tensor.shape, subs, held.view)
     source = merged(speller.scope, _repeated(speller.scope, source))
