@@ -19,6 +19,7 @@ from .optimisers import Optimiser, adam, momentum, sgd
 GROUPS = (
     "activations",
     "losses",
+    "windowed",
 )
 
 for _group in GROUPS:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import ArgumentError
+from ..errors import ArgumentError, ShapeError
 from ..ir.expr import Tensor
 from ..ir.program import Program, solve_sizes
 from ..runtime.derived import Derived
@@ -27,11 +27,13 @@ class Definition:
 
     ``text`` is the forward pass in index notation; its first input is what flows in. ``parameters``
     names the inputs that are learned, each with how it starts (see :func:`~.draw.draw`), e.g.
-    ``{"W": "scaled", "b": "zeros"}``.
+    ``{"W": "scaled", "b": "zeros"}``. ``least`` are named sizes that must be so large at least,
+    e.g. for a window to fit.
     """
 
     text: str
     parameters: Mapping[str, str] = field(default_factory=dict)
+    least: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,7 @@ class Kind:
                     found=name,
                 )
         made = Layer(self, {**self.options, **options})
-        made.definition(self.rank)  # refuses options that mean nothing
+        made.definition(made.rank)  # refuses options that mean nothing
         return made
 
 
@@ -120,19 +122,26 @@ class Layer:
         return f"{self.kind.name}({', '.join(f'{n}={v!r}' for n, v in given.items())})"
 
     @property
+    def rank(self) -> int:
+        """The usual rank; option ``dims``, where there is one, is how many axes are spatial."""
+        usual = self.kind.options.get("dims", 0)
+        dims = self.options.get("dims", 0)
+        return self.kind.rank + (dims - usual if type(dims) is int else 0)
+
+    @property
     def text(self) -> str:
         """The definition for an input of the usual rank."""
-        return self.definition(self.kind.rank).text
+        return self.definition(self.rank).text
 
     @property
     def parameters(self) -> tuple[str, ...]:
         """The names of what is learned."""
-        return tuple(self.definition(self.kind.rank).parameters)
+        return tuple(self.definition(self.rank).parameters)
 
     @cached_property
     def inputs(self) -> tuple[str, ...]:
         """The names of all inputs, in order; the first one is what flows in."""
-        return self.formula(self.kind.rank).inputs
+        return self.formula(self.rank).inputs
 
     def definition(self, rank: int) -> Definition:
         """The definition for a first input of ``rank`` axes."""
@@ -148,7 +157,10 @@ class Layer:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """The forward pass of arrays, by position or name."""
-        return self.formula(self._rank(args, kwargs))(*args, **kwargs)
+        rank = self._rank(args, kwargs)
+        if self.definition(rank).least:
+            self._check_sizes(rank, args, kwargs)
+        return self.formula(rank)(*args, **kwargs)
 
     def derive(
         self,
@@ -157,7 +169,7 @@ class Layer:
         conventions: Mapping[str, str] | None = None,
     ) -> Derived:
         """The derivation of the backward pass, by all float inputs or those named in ``wrt``."""
-        rank = self.kind.rank if rank is None else rank
+        rank = self.rank if rank is None else rank
         return derive_formula(self.formula(rank), wrt, conventions or {}, {})
 
     def init(
@@ -175,9 +187,23 @@ class Layer:
             for name, how in definition.parameters.items()
         }
 
+    def _check_sizes(self, rank: int, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
+        """Raises ShapeError where a size is less than the least one that means something."""
+        program = self.formula(rank).program
+        first = args[0] if args else kwargs.get(self.inputs[0])
+        sizes = solve_sizes({program.inputs[0]: np.shape(first)})
+        for name, least in self.definition(rank).least.items():
+            if sizes.get(name, least) < least:
+                raise ShapeError(
+                    f"{name} is too small for {self!r}",
+                    where=f"argument {program.inputs[0].name}",
+                    expected=f"{name} >= {least}",
+                    found=f"{name} = {sizes[name]}",
+                )
+
     def _rank(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> int:
         first = args[0] if args else kwargs.get(self.inputs[0])
-        return self.kind.rank if first is None else np.ndim(first)
+        return self.rank if first is None else np.ndim(first)
 
 
 def _input(program: Program, name: str) -> Tensor:
