@@ -190,7 +190,7 @@ class Layer:
     def _check_sizes(self, rank: int, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
         """Raises ShapeError where a size is less than the least one that means something."""
         program = self.formula(rank).program
-        first = args[0] if args else kwargs.get(self.inputs[0])
+        first: Any = args[0] if args else kwargs.get(self.inputs[0])
         sizes = solve_sizes({program.inputs[0]: np.shape(first)})
         for name, least in self.definition(rank).least.items():
             if sizes.get(name, least) < least:

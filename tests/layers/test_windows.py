@@ -1,0 +1,65 @@
+"""Windows that overhang or don't tile, against PyTorch over many options."""
+
+from __future__ import annotations
+
+from itertools import product
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pullback.layers import LAYERS
+from pullback.layers.windows import axes
+from tests.differences import close
+
+torch = pytest.importorskip("torch")
+
+
+def theirs(*args: Any) -> Any:
+    """PyTorch's max pooling; None where it refuses."""
+    try:
+        return torch.nn.functional.max_pool1d(*args)
+    except RuntimeError:
+        return None
+
+
+@pytest.mark.parametrize("ceil", [False, True])
+def test_there_are_as_many_windows_as_in_pytorch(ceil: bool) -> None:
+    for kernel, stride, dilation, size in product(range(1, 5), range(1, 5), (1, 2, 3), range(1, 9)):
+        for padding in range(kernel // 2 + 1):
+            (axis,) = axes(1, kernel, stride, padding, dilation, ceil)
+            expected = theirs(torch.zeros(1, 1, size), kernel, stride, padding, dilation, ceil)
+            case = f"{kernel=} {stride=} {padding=} {dilation=} {ceil=} {size=}"
+            if size < axis.least:
+                assert expected is None, case
+            else:
+                assert eval(axis.count, {"W": size}) == expected.shape[-1], case
+
+
+COMBINATIONS = [
+    dict(zip(("kernel", "stride", "padding", "ceil_mode"), row, strict=True))
+    for row in product((2, 3), (1, 2, 3), (0, 1), (False, True))
+]
+
+
+@pytest.mark.parametrize("options", COMBINATIONS, ids=str)
+def test_pooling_is_that_of_pytorch(options: dict[str, Any]) -> None:
+    from tests.layers.references.windowed import REFERENCES
+
+    rng = np.random.default_rng(0)
+    rows = [("max_pooling", {"dilation": n}) for n in (1, 2)]
+    rows += [("average_pooling", {"count_include_pad": n}) for n in (True, False)]
+    for name, more in rows:
+        pooling = LAYERS[name](**options, **more, dims=1)
+        forward, backward = pooling.derive(2).compile()
+        for size in (5, 6, 7, 8):
+            X = rng.normal(size=(2, size))
+            x = torch.tensor(X, requires_grad=True)
+            reference = REFERENCES[name].torch
+            assert reference is not None
+            expected = reference(pooling.options, {"X": x})
+            Y, cache = forward(X)
+            assert close(Y, expected.detach().numpy(), 1e-12), (name, more, size)
+            dY = rng.normal(size=Y.shape)
+            expected.backward(torch.tensor(dY))
+            assert close(backward(dY, cache), x.grad.numpy(), 1e-12), (name, more, size)
