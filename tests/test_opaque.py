@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from pullback.backends.flat import spell_flat
-from pullback.backends.numpy import spell_pair
+from pullback.backends.numpy import spell, spell_pair
 from pullback.calculus.pushforward import pushforward
 from pullback.calculus.reverse import reverse
 from pullback.errors import DerivationError, NotationError
@@ -418,3 +418,20 @@ def test_gradients_are_pytorchs(name: str, batch: tuple[int, ...]) -> None:
         if row.triangle:  # PyTorch's is symmetric: the half of what each pair of elements has
             ours = (ours + np.swapaxes(ours, -1, -2)) / 2
         assert np.allclose(ours, leaf.grad.numpy(), rtol=1e-9, atol=1e-12)
+
+
+def test_halves_of_matrices_are_np_tril_and_np_triu() -> None:
+    source = spell_pair(reverse(parse("w[k] = eigenvalues(A)[k]")))
+    assert "dA = np.tril(dT) + np.triu(dT, 1).T" in source
+
+
+@pytest.mark.parametrize("condition", ("j <= i", "i <= j", "j < i", "i < j", "j <= i + 2"))
+@pytest.mark.parametrize("body", ("log(X[i,j])", "log(X[j,i])", "log(X[i,j])*log(v[j])"))
+def test_a_triangle_of_any_side_and_place(condition: str, body: str) -> None:
+    program = parse(f"X[4,4]; v[4]\nY[i,j] = [{condition}]*{body}; return Y")
+    rng = np.random.default_rng(1)
+    given = {"X": rng.random((4, 4)) + 1, "v": rng.random(4) + 1}
+    values = [given[t.name] for t in program.inputs]
+    space: dict[str, Any] = {}
+    exec(spell("f", program.inputs, program.statements, program.outputs), space)
+    assert np.allclose(space["f"](*values), np.array(run(program, given)["Y"].tolist()))

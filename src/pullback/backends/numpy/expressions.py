@@ -74,6 +74,7 @@ from .extents import LOCAL
 from .literals import is_safe, number_array, numpy_scalar, split_number, split_sign
 from .reducing import NEUTRAL, axis_argument, reduce_axes
 from .scope import Scope
+from .triangles import is_triangle, triangle
 
 
 @dataclass(frozen=True)
@@ -265,6 +266,14 @@ class Speller:
             found = padding.padded_factors(self, factors)
             if found is not None and not found[1]:
                 return self.plain_product(found[0], context)
+            self.scope.restore(before)
+        lone = guards[0] if len(guards) == 1 and others else None
+        if lone is not None and is_triangle(lone) and not self.scope.facts.tame(others, guards):
+            before = self.scope.kept()
+            value = self.plain_product(others, context.under(lone))
+            half = triangle(value, lone)
+            if half is not None:
+                return half
             self.scope.restore(before)
         mask = self.all_conditions(guards, context)
         if not others:
