@@ -426,9 +426,10 @@ def test_halves_of_matrices_are_np_tril_and_np_triu() -> None:
 
 
 @pytest.mark.parametrize("condition", ("j <= i", "i <= j", "j < i", "i < j", "j <= i + 2"))
-@pytest.mark.parametrize("body", ("log(X[i,j])", "log(X[j,i])", "log(X[i,j])*log(v[j])"))
+@pytest.mark.parametrize("body", ("log(X[i,j])", "log(X[j,i])", "(log(X[i,j]) + log(X[j,i]))/v[i]"))
 def test_a_triangle_of_any_side_and_place(condition: str, body: str) -> None:
-    program = parse(f"X[4,4]; v[4]\nY[i,j] = [{condition}]*{body}; return Y")
+    source = f"Y[j,i] = [{condition}]*{body} + [i < j]*{body} + log(X[i,j]); return Y"
+    program = parse(f"X[4,4]; v[4]\n{source}")
     rng = np.random.default_rng(1)
     given = {"X": rng.random((4, 4)) + 1, "v": rng.random(4) + 1}
     values = [given[t.name] for t in program.inputs]

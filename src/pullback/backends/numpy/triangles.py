@@ -5,7 +5,7 @@ from __future__ import annotations
 from ...ir.expr import Cond, Inside
 from ...ir.subscripts import Index
 from .arrays import Array
-from .code import call
+from .code import call, leaf
 
 
 def is_triangle(cond: Cond) -> bool:
@@ -33,6 +33,6 @@ def triangle(value: Array, cond: Cond) -> Array | None:
     plus, minus, c = ends
     for axes, name, k in (((plus, minus), "np.tril", c), ((minus, plus), "np.triu", -c)):
         if value.axes[-2:] == axes:
-            code = call(name, value.code, *([k] if k else []))
+            code = leaf(call(name, value.code, *([k] if k else [])))
             return value.with_code(code, view=False)
     return None
