@@ -10,7 +10,6 @@ from ..ir.expr import Access, Expr, Opaque, Tensor
 from ..ir.program import Define, Program
 from ..ir.subscripts import Index, at
 from ..ir.walk import Tree, bottom_up
-from ..notation.parse import parse
 from ..opaque import TABLE, Operation, axes, batch_of, name_of
 
 TRIANGLE = "dT[i,j] = [j <= i]*dA[i,j] + [i < j]*dA[j,i]"
@@ -37,6 +36,8 @@ def _template(row: Operation) -> Program:
     shapes = {name_of(x): ",".join(axes(x).upper()) for x in (*row.operands, row.result)}
     declared = [f"{name}[{shape}]" for name, shape in shapes.items()]
     declared += [f"d{name_of(x)}[{shapes[name_of(x)]}]" for x in row.operands]
+    from ..notation.parse import parse  # not needed before there is such an operation
+
     return parse("\n".join([*declared, TRIANGLE if row.triangle else "", row.differential]))
 
 
