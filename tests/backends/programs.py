@@ -184,6 +184,24 @@ CASES = [
         "X[N,16,2,2]\nW[64,M]\nF[n,(c,h,v)] = X[n,c,h,v]\nY[n,m] = sum(d) F[n,d]*W[d,m]",
         over(N=(3, 1), M=(2, 1)),
     ),
+    Case(
+        "pixel shuffle",
+        "X[N,4*C,H,W]\nV[n,c:C,a:2,b:2,h,w] = X[n,(c,a,b),h,w]\n"
+        "Y[n,c,(h,a),(w,b)] = V[n,c,a,b,h,w]",
+        over(N=(2, 1, 0), C=(3, 1, 2), H=(2, 1, 3), W=(3, 1, 2)),
+    ),
+    Case("digits and a shift", "X[6]\nZ[13]\nY[k:12] = X[k//2]*Z[k + 1]*Z[k]"),
+    Case("digits beside an index", "X[4,9]\nY[k:8,j:3] = X[k//2, 3*(k%2) + j]"),
+    Case(
+        "rows added up",
+        "t: int[N]\nE[V,D]\nY[d] = sum(n) E[t[n],d]",
+        over(N=(4, 1, 0), V=(3, 2), D=(2, 1)),
+    ),
+    Case(
+        "rows of a table with two keys",
+        "t: int[N,M]\nu: int[M]\nE[V,W,D,C]\nY[n,m,c] = sum(d) E[t[n,m],u[m],d,c]*F[n,d]",
+        over(N=(2, 1), M=(3, 1), V=(3, 2), W=(2,), D=(2, 1), C=(2, 3)),
+    ),
     Case("digits in another order", "X[3,2,4]\nY[k:24] = X[k//2%3, k%2, k//6]*Z[k]"),
     Case("digits that overlap", "X[4,3]\nZ[6]\nY[k:12] = X[k//3, k%3]*Z[k//2]"),
     Case("reshape", "X[H*D]\nY[h:H,d:D] = X[D*h + d]", over(H=(3, 1), D=(2, 1))),

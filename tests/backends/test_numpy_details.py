@@ -297,3 +297,16 @@ def test_the_gradient_of_weights_after_a_flattening_is_one_product() -> None:
     source = spell_pair(reverse(program))
     assert "for " not in source
     assert "dW = np.tensordot(X, dY, axes=(0, 0)).reshape(64, M)" in source
+
+
+def test_rows_of_a_table_are_added_as_rows() -> None:
+    source = spell_pair(reverse(parse("t: int[N]\nE[V,D]\nY[n,d] = E[t[n],d]")))
+    assert "np.add.at(dE, t_index, dY)" in source
+
+
+def test_a_pixel_shuffle_is_reshaped_both_ways() -> None:
+    program = parse(
+        "X[N,12,H,W]\nV[n,c:3,a:2,b:2,h,w] = X[n,(c,a,b),h,w]\nY[n,c,(h,a),(w,b)] = V[n,c,a,b,h,w]"
+    )
+    source = spell_pair(reverse(program))
+    assert source.count(".transpose(") == 2 and "arange" not in source and "add.at" not in source

@@ -274,7 +274,7 @@ class Places:
     once: bool  # whether no place occurs twice
 
     def emit(self, work: _Scatter) -> None:
-        """Emits an assignment, or ``np.add.at`` on the flattened array."""
+        """Emits an assignment, or ``np.add.at``, of single elements on the flattened array."""
         speller, spread = work.speller, self.spread
         body = total(self.rest, mul(*map(Guard, spread.conds), *spread.factors))
         subs = tuple(sub + m.low for sub, m in zip(spread.subs, work.low, strict=True))
@@ -288,6 +288,8 @@ class Places:
         frame = tuple(dict.fromkeys(i for sub in spread.subs for i in indices_of(sub)))
         context = Context((), frame)
         array = speller.value(body, context)
+        if self.rows(work, subs, array, context):
+            return
         with speller.grid(frame):
             places = [speller.subscript(s, context) for s in subs]
         told = {i for place in places for i in place.indices}
@@ -309,6 +311,31 @@ class Places:
             value = Array(leaf(call("np.broadcast_to", value.code, f"{spot}.shape")), frame, "")
         flat = "reshape(-1)"
         speller.scope.emit(f"np.add.at({name}.{flat}, {spot}.{flat}, {value.code.at(8)}.{flat})")
+
+    def rows(
+        self, work: _Scatter, subs: Sequence[Subscript], array: Array, context: Context
+    ) -> bool:
+        """Adds whole rows: where the last axes are plain, only the others' places are told."""
+        shape = work.buffer.shape
+        whole = [
+            sub.index is not None and sub.index.extent is n
+            for sub, n in zip(subs, shape, strict=True)
+        ]
+        count = len(subs) - next((k for k, plain in enumerate(reversed(whole)) if not plain), 0)
+        own = dict.fromkeys(i for sub in subs[:count] for i in indices_of(sub))
+        rest = [sub.index for sub in subs[count:]]
+        if not rest or not own or any(i in own for i in rest) or len(set(rest)) < len(rest):
+            return False
+        speller = work.speller
+        places = [speller.subscript(sub, context) for sub in subs[:count]]
+        told = [i for i in own if any(i in place.axes for place in places)]
+        if len(told) < len(own):
+            return False
+        texts = [str(aligned(place, tuple(told)).code) for place in places]
+        where = texts[0] if count == 1 else f"({', '.join(texts)})"
+        value = aligned(array, (*told, *rest))
+        speller.scope.emit(f"np.add.at({speller.scope.read(work.buffer)}, {where}, {value.code})")
+        return True
 
 
 def _places(speller: Speller, spread: Spread) -> Places | None:

@@ -15,6 +15,7 @@ from ...ir.subscripts import (
     Quotient,
     Remainder,
     Subscript,
+    SubscriptAtom,
     at,
     constant,
     indices_of,
@@ -66,17 +67,18 @@ def _named(index: Index, extent: Size, taken: set[str]) -> Index:
 def _weights(index: Index, body: Expr) -> list[tuple[Size, Size]]:
     """The weight and the number of values of each digit that an index is read as, the highest
     first; empty unless it is read in more than one way, and in digits only."""
-    found: dict[Subscript, None] = {}
+    found: dict[SubscriptAtom, None] = {}
     bounds: dict[Size, None] = {}
     for node in nodes(body):
         for sub in subscripts(node):
             if index not in indices_of(sub):
                 continue
-            own = _bounds(sub, index)
-            if own is None or not isinstance(node, Access):
-                return []
-            found[sub] = None
-            bounds.update(dict.fromkeys(own))
+            for atom in [atom for atom, _ in sub.terms if index in indices_of(at(atom))]:
+                own = () if sub.atom is index else _bounds(atom, index)
+                if own is None or not isinstance(node, Access):
+                    return []
+                found[atom] = None
+                bounds.update(dict.fromkeys(own))
     if len(found) < 2:
         return []
     above, out = index.extent, []
@@ -90,17 +92,16 @@ def _weights(index: Index, body: Expr) -> list[tuple[Size, Size]]:
     return out
 
 
-def _bounds(sub: Subscript, index: Index) -> tuple[Size, ...] | None:
+def _bounds(atom: SubscriptAtom, index: Index) -> tuple[Size, ...] | None:
     """The weights at which a digit of an index begins and ends; None if this is no digit of it."""
-    match sub.atom:
-        case Index():
-            return ()
+    match atom:
         case Quotient(value, divisor) | Remainder(value, divisor) if value == at(index):
             return (divisor,)
         case Remainder(value, count) if isinstance(value.atom, Quotient):
             inner = value.atom
             return (inner.divisor, inner.divisor * count) if inner.value == at(index) else None
-    return None
+        case _:
+            return None
 
 
 def _descending(bounds: Iterable[Size]) -> list[Size]:

@@ -97,9 +97,10 @@ def _reshaped(speller: Speller, define: Define, digits: Split) -> Array:
     speller.claim("")
     value = speller.value(digits.body, Context((), digits.indices))
     value = finished(speller, value, digits.indices, define.target.dtype)
+    if value.view:  # before the reshape, which would copy what is transposed too
+        value = value.with_code(method(value.code, "copy"))
     shape = speller.scope.extents(define.indices)
-    whole = Array(method(value.code, "reshape", *shape), define.indices, value.dtype)
-    return whole.with_code(method(whole.code, "copy")) if value.view else whole
+    return Array(method(value.code, "reshape", *shape), define.indices, value.dtype)
 
 
 def _waits(speller: Speller, define: Define) -> bool:
