@@ -20,6 +20,8 @@ GROUPS = (
     "activations",
     "losses",
     "windowed",
+    "matrix",
+    "gates",
 )
 
 for _group in GROUPS:
