@@ -288,3 +288,8 @@ def test_the_gradient_of_a_picked_log_probability_is_finite_where_the_probabilit
     with np.errstate(divide="ignore"):
         _, cache = forward(np.array([[0.0, -800.0]]), np.array([1]))
     assert np.array_equal(backward(1.0, cache), [[1.0, -1.0]])
+
+
+def test_merged_axes_of_named_sizes_are_solved_digit_by_digit() -> None:
+    derivation = derive("X[N, C, H, W]\nY[n, (c, h, w)] = X[n,c,h,w]")
+    assert derivation.formula("X") == "dX[n,c:C,h:H,w:W] = dY[n,H*W*c+W*h+w]"

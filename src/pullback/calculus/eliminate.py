@@ -31,7 +31,7 @@ from ..ir.subscripts import (
     reduced,
 )
 from ..ir.walk import Tree, fresh, map_subscripts, substitute
-from .cost import extent_cost
+from .cost import TYPICAL, extent_cost
 from .normal import Term, indices_in, term
 
 
@@ -91,7 +91,7 @@ def _run(value: Term | None, plain: bool) -> Term | None:
 
 def _once(value: Term, plain: bool) -> Term | None:
     equalities = [c for c in value.guards if isinstance(c, Zero)]
-    best: tuple[tuple[float, str], Cond, Index, Subscript] | None = None
+    best: tuple[tuple[tuple[float, int], str], Cond, Index, Subscript] | None = None
     for cond in equalities:
         for index, solved in _plain_solutions(cond.sub, value.bound):
             rank = (_extent_rank(index.extent), index.name)
@@ -105,7 +105,7 @@ def _once(value: Term, plain: bool) -> Term | None:
         split = _split_digits(value, cond, Quotient)
         if split is not None:
             return split
-    options: list[tuple[tuple[float, ...], str, Cond, Index]] = []
+    options: list[tuple[tuple[object, ...], str, Cond, Index]] = []
     for cond in equalities:
         for index in value.bound:
             if _solvable(cond.sub, index):
@@ -126,9 +126,9 @@ def _once(value: Term, plain: bool) -> Term | None:
     return value
 
 
-def _extent_rank(extent: Size) -> float:
-    """Larger extents first, so that the smaller sum remains."""
-    return -extent_cost(extent)
+def _extent_rank(extent: Size) -> tuple[float, int]:
+    """Larger extents first, so that the smaller sum remains; of what costs the same, too."""
+    return -extent_cost(extent), -extent.value(dict.fromkeys(extent.names(), TYPICAL))
 
 
 def _plain_solutions(sub: Subscript, bound: Sequence[Index]) -> list[tuple[Index, Subscript]]:
