@@ -16,6 +16,7 @@ from pullback.ir.interpret import run
 from pullback.ir.program import Define, Program, live
 from pullback.ir.walk import Tree, bottom_up
 from pullback.layers import Layer
+from pullback.layers.layer import Form
 from pullback.notation.parse import parse
 from pullback.notation.plain import show
 
@@ -44,8 +45,8 @@ class Reference:
     refused_at: Sequence[tuple[Mapping[str, Any], Mapping[str, Array], str]] = ()
 
 
-def spelled_cost(statements: Sequence[Define]) -> float:
-    """What statements cost with terms that exclude each other as one choice: as they run."""
+def as_spelled(statements: Sequence[Define]) -> list[Define]:
+    """Statements with terms that exclude each other as one choice: as they run."""
 
     def change(node: Tree) -> Tree:
         if isinstance(node, Add):
@@ -55,29 +56,38 @@ def spelled_cost(statements: Sequence[Define]) -> float:
         return node
 
     bodies = [(s, bottom_up(s.body, change)) for s in statements]
-    return cost([replace(s, body=body) for s, body in bodies if isinstance(body, Expr)])
+    return [replace(s, body=body) for s, body in bodies if isinstance(body, Expr)]
+
+
+def gradient_statements(backward: Backward) -> list[Define]:
+    """What the gradients need beyond the forward pass."""
+    forward = backward.forward.statements
+    outputs = backward.program.outputs
+    whole = live(Program((), (*forward, *backward.statements), (*outputs, *backward.gradients)))
+    given = {s.target for s in live(Program((), forward, outputs)).statements}
+    return as_spelled([s for s in whole.statements if s.target not in given])
 
 
 def gradient_cost(backward: Backward) -> float:
     """What the gradients cost beyond the forward pass."""
-    forward = backward.forward.statements
-    outputs = backward.program.outputs
-    whole = live(Program((), (*forward, *backward.statements), (*outputs, *backward.gradients)))
-    return spelled_cost(whole.statements) - spelled_cost(
-        live(Program((), forward, outputs)).statements
-    )
+    return cost(gradient_statements(backward))
 
 
-def published_program(layer: Layer, rank: int, published: str) -> tuple[Program, float]:
+def published_statements(program: Program, layer: Layer, form: Form) -> list[Define]:
+    """The backward pass of a published program."""
+    known = {s.target.name for s in parse(layer.definition(form).text).statements}
+    return as_spelled([s for s in program.statements if s.target.name not in known])
+
+
+def published_program(layer: Layer, form: Form, published: str) -> tuple[Program, float]:
     """The forward pass and the published backward pass as one program, and the cost of the
     latter."""
-    forward = parse(layer.definition(rank).text)
-    known = {s.target.name for s in forward.statements}
+    forward = parse(layer.definition(form).text)
     cotangents = "\n".join(
         f"d{t.name}[{', '.join(map(str, t.shape))}]" for t in forward.outputs if t.kind == "float"
     )
     whole = parse(f"{show(forward)}\n{cotangents}\n{published}")
-    return whole, spelled_cost([s for s in whole.statements if s.target.name not in known])
+    return whole, cost(published_statements(whole, layer, form))
 
 
 def evaluated(program: Program, arrays: Mapping[str, Any]) -> dict[str, Array]:

@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+import pullback
 import tests.layers.references as references
 from pullback.errors import PullbackError
-from pullback.layers import LAYERS, Example, Kind, Layer
+from pullback.layers import LAYERS, Example, Kind
+from pullback.layers.layer import Form, Layer
 from tests.differences import close, differences
 from tests.layers.checks import Array, Reference, evaluated, gradient_cost, published_program
 
@@ -39,9 +41,9 @@ def listed(what: str) -> list[Any]:
 AT, REFUSED, REFUSED_AT = listed("at"), listed("refused"), listed("refused_at")
 
 
-def rank_of(kind: Kind, example: Example) -> int:
-    """The rank of what flows in."""
-    return len(example.shapes[kind(**example.options).inputs[0]])
+def form_of(kind: Kind, example: Example) -> Form:
+    """What the definition for an example depends on."""
+    return kind.form(example.shapes[kind(**example.options).inputs[0]])
 
 
 def run_both(kind: Kind, example: Example, seed: int, dtype: str = "float64") -> tuple[Any, ...]:
@@ -70,7 +72,7 @@ def test_every_layer_is_referenced() -> None:
 @pytest.mark.parametrize(("kind", "example"), CASES)
 def test_the_derivation_is_right(kind: Kind, example: Example) -> None:
     """Each step, the gradients against the un-eliminated formula, differences and the dot test."""
-    checked = kind(**example.options).derive(rank_of(kind, example)).verify()
+    checked = kind(**example.options).derive(form_of(kind, example)).verify()
     assert checked.passed, str(checked)
 
 
@@ -146,7 +148,7 @@ def test_meaningless_inputs_are_refused(
 def test_layout_does_not_matter(kind: Kind, example: Example) -> None:
     """Inputs that are not contiguous, read-only ones, and float32."""
     layer = kind(**example.options)
-    forward, backward = layer.derive(rank_of(kind, example)).compile()
+    forward, backward = layer.derive(form_of(kind, example)).compile()
     arrays, value, upstream, gradients = run_both(kind, example, 7)
     strided = {}
     for name, array in arrays.items():
@@ -166,7 +168,7 @@ def test_layout_does_not_matter(kind: Kind, example: Example) -> None:
 def test_float32_stays_float32_and_near(kind: Kind, example: Example) -> None:
     narrow, value, upstream, gradients = run_both(kind, example, 9, "float32")
     layer = kind(**example.options)
-    forward, backward = layer.derive(rank_of(kind, example)).compile()
+    forward, backward = layer.derive(form_of(kind, example)).compile()
     wide = {n: a.astype("float64") if a.dtype.kind == "f" else a for n, a in narrow.items()}
     exact, cache = forward(**wide)
     assert value.dtype == np.float32 or value.dtype.kind != "f"
@@ -186,14 +188,43 @@ PUBLISHED = [
 def test_as_compact_as_published(kind: Kind, reference: Reference) -> None:
     """The published backward pass has the same values, and ours costs no more."""
     example = kind.examples[0]
-    rank = rank_of(kind, example)
+    form = form_of(kind, example)
     layer = kind(**example.options)
-    program, published = published_program(layer, rank, reference.published)
+    program, published = published_program(layer, form, reference.published)
     arrays, _, upstream, gradients = run_both(kind, example, 11)
-    (output,) = [t.name for t in layer.formula(rank).program.outputs]
+    (output,) = [t.name for t in layer.formula(form).program.outputs]
     values = evaluated(program, {**arrays, f"d{output}": upstream})
     for name, gradient in gradients.items():
         assert close(gradient, values[f"d{name}"], 1e-9), name
-    assert gradient_cost(layer.derive(rank).backward) <= reference.allowed * published, (
+    assert gradient_cost(layer.derive(form).backward) <= reference.allowed * published, (
         reference.why
     )
+
+
+@pytest.mark.parametrize("kind", LAYERS.values(), ids=lambda kind: kind.name)
+def test_the_derived_can_be_derived(kind: Kind) -> None:
+    """Second derivatives, along a direction, against differences of the first."""
+    example = kind.examples[0]
+    layer = kind(**example.options)
+    arrays = example.arrays(13)
+    floats = tuple(name for name, array in arrays.items() if array.dtype.kind == "f")
+    rng = np.random.default_rng(14)
+    upstream = rng.normal(size=np.shape(layer(**arrays)))
+    along = {name: rng.normal(size=arrays[name].shape) for name in floats}
+    fixed = {name: array for name, array in arrays.items() if name not in floats}
+
+    def slope(inputs: dict[str, Array]) -> Any:
+        """The directional derivative of Σ upstream·layer."""
+        loss = pullback.grad(lambda inputs: (upstream * layer(**inputs, **fixed)).sum())
+        found = loss(inputs)
+        return sum((found[name] * along[name]).sum() for name in floats)
+
+    given = {name: arrays[name] for name in floats}
+    curvature = pullback.grad(slope)(given)
+    found = sum(float((curvature[name] * along[name]).sum()) for name in floats)
+    steps = {
+        k: slope({name: given[name] + k * 1e-5 * along[name] for name in floats})
+        for k in (-2, -1, 1, 2)
+    }
+    expected = (8 * (steps[1] - steps[-1]) - (steps[2] - steps[-2])) / 12e-5
+    assert found == pytest.approx(float(expected), rel=1e-6, abs=1e-6)

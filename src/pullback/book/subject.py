@@ -93,16 +93,16 @@ def of_kind(kind: Kind) -> Subject:
     """A layer of the table, at its first example."""
     example = kind.examples[0]
     layer = kind(**example.options)
-    rank = len(example.shapes[layer.inputs[0]])
+    form = kind.form(example.shapes[layer.inputs[0]])
     return Subject(
         kind.name,
         kind.title,
         GROUPS.get(kind.group, kind.group.capitalize()),
         kind.summary,
-        layer.definition(rank).text,
+        layer.definition(form).text,
         "index notation",
         kind.examples,
-        lambda: layer.derive(rank),
+        lambda: layer.derive(form),
         _about(kind.build),
         kind.notes,
         tuple((name, _spelled(v), _tried(kind, name)) for name, v in kind.options.items()),

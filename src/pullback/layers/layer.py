@@ -19,6 +19,7 @@ from ..runtime.notated import Formula, text_formula
 from .draw import draw
 
 Array = np.ndarray[Any, Any]
+Form = int | tuple[int, ...]  # what a definition depends on: the first input's rank, or its shape
 
 
 @dataclass(frozen=True)
@@ -61,8 +62,9 @@ class Example:
 class Kind:
     """A row of the table: a layer before its options are given; call it with them.
 
-    ``build(rank, **options)`` makes the definition for a first input of ``rank`` axes. ``rank`` is
-    the usual rank. ``notes`` say how edges, ties and degenerate inputs are decided: they are
+    ``build(rank, **options)`` makes the definition for a first input of ``rank`` axes; where its
+    first parameter is called ``shape``, for a first input of that shape. ``rank`` is the usual
+    rank. ``notes`` say how edges, ties and degenerate inputs are decided: they are
     published. ``examples`` are what the layer is tested and shown at, the first one in the book.
     """
 
@@ -81,6 +83,15 @@ class Kind:
         return {p.name: p.default for p in found}
 
     @property
+    def shaped(self) -> bool:
+        """Whether the definition depends on the first input's shape, not only on its rank."""
+        return next(iter(inspect.signature(self.build).parameters)) == "shape"
+
+    def form(self, shape: tuple[int, ...]) -> Form:
+        """What the definition for a first input of this shape depends on."""
+        return shape if self.shaped else len(shape)
+
+    @property
     def summary(self) -> str:
         """The first line of the builder's docstring."""
         return (inspect.getdoc(self.build) or "").partition("\n")[0]
@@ -95,7 +106,7 @@ class Kind:
                     found=name,
                 )
         made = Layer(self, {**self.options, **options})
-        made.definition(made.rank)  # refuses options that mean nothing
+        made.definition(made.usual)  # refuses options that mean nothing
         return made
 
 
@@ -114,63 +125,72 @@ class Layer:
     def __init__(self, kind: Kind, options: Mapping[str, Any]) -> None:
         self.kind = kind
         self.options = dict(options)
-        self._definitions: dict[int, Definition] = {}
-        self._formulas: dict[int, Formula] = {}
+        self._definitions: dict[Form, Definition] = {}
+        self._formulas: dict[Form, Formula] = {}
 
     def __repr__(self) -> str:
         given = {n: v for n, v in self.options.items() if v != self.kind.options[n]}
         return f"{self.kind.name}({', '.join(f'{n}={v!r}' for n, v in given.items())})"
 
     @property
-    def rank(self) -> int:
-        """The usual rank; option ``dims``, where there is one, is how many axes are spatial."""
+    def usual(self) -> Form:
+        """The usual rank; option ``dims``, where there is one, is how many axes are spatial.
+
+        The shape of the first example where definitions depend on it.
+        """
+        if self.kind.shaped:
+            return next(iter(self.kind.examples[0].shapes.values()))
         usual = self.kind.options.get("dims", 0)
         dims = self.options.get("dims", 0)
         return self.kind.rank + (dims - usual if type(dims) is int else 0)
 
     @property
     def text(self) -> str:
-        """The definition for an input of the usual rank."""
-        return self.definition(self.rank).text
+        """The definition for an input of the usual rank, or shape."""
+        return self.definition(self.usual).text
 
     @property
     def parameters(self) -> tuple[str, ...]:
         """The names of what is learned."""
-        return tuple(self.definition(self.rank).parameters)
+        return tuple(self.definition(self.usual).parameters)
 
     @cached_property
     def inputs(self) -> tuple[str, ...]:
         """The names of all inputs, in order; the first one is what flows in."""
-        return self.formula(self.rank).inputs
+        return self.formula(self.usual).inputs
 
-    def definition(self, rank: int) -> Definition:
-        """The definition for a first input of ``rank`` axes."""
-        if rank not in self._definitions:
-            self._definitions[rank] = self.kind.build(rank, **self.options)
-        return self._definitions[rank]
+    def definition(self, form: Form) -> Definition:
+        """The definition for a first input of this rank, or shape (see :meth:`Kind.form`)."""
+        if form not in self._definitions:
+            self._definitions[form] = self.kind.build(form, **self.options)
+        return self._definitions[form]
 
-    def formula(self, rank: int) -> Formula:
+    def formula(self, form: Form) -> Formula:
         """The definition as a function of arrays."""
-        if rank not in self._formulas:
-            self._formulas[rank] = text_formula(self.definition(rank).text, {})
-        return self._formulas[rank]
+        if form not in self._formulas:
+            self._formulas[form] = text_formula(self.definition(form).text, {})
+        return self._formulas[form]
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """The forward pass of arrays, by position or name."""
-        rank = self._rank(args, kwargs)
-        if self.definition(rank).least:
-            self._check_sizes(rank, args, kwargs)
-        return self.formula(rank)(*args, **kwargs)
+        form = self._form(args, kwargs)
+        if self.definition(form).least:
+            self._check_sizes(form, args, kwargs)
+        return self.formula(form)(*args, **kwargs)
 
     def derive(
         self,
-        rank: int | None = None,
+        form: Form | None = None,
         wrt: Sequence[str] | None = None,
         conventions: Mapping[str, str] | None = None,
     ) -> Derived:
-        """The derivation of the backward pass, by all float inputs or those named in ``wrt``."""
-        rank = self.rank if rank is None else rank
-        return derive_formula(self.formula(rank), wrt, conventions or {}, {})
+        """The derivation of the backward pass, by all float inputs or those named in ``wrt``.
+
+        ``form`` is the first input's rank or shape (see :meth:`Kind.form`), the usual one if not
+        given.
+        """
+        formula = self.formula(self.usual if form is None else form)
+        return derive_formula(formula, wrt, conventions or {}, {})
 
     def init(
         self, rng: np.random.Generator, *shape: int, dtype: str = "float64"
@@ -180,19 +200,20 @@ class Layer:
         Raises ShapeError where the shape doesn't fit, ArgumentError where options leave a
         parameter's size open.
         """
-        definition, program = self.definition(len(shape)), self.formula(len(shape)).program
+        form = self.kind.form(shape)
+        definition, program = self.definition(form), self.formula(form).program
         sizes = solve_sizes({program.inputs[0]: shape})
         return {
             name: draw(how, rng, _solved(self, _input(program, name), sizes), dtype)
             for name, how in definition.parameters.items()
         }
 
-    def _check_sizes(self, rank: int, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
+    def _check_sizes(self, form: Form, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
         """Raises ShapeError where a size is less than the least one that means something."""
-        program = self.formula(rank).program
+        program = self.formula(form).program
         first: Any = args[0] if args else kwargs.get(self.inputs[0])
         sizes = solve_sizes({program.inputs[0]: np.shape(first)})
-        for name, least in self.definition(rank).least.items():
+        for name, least in self.definition(form).least.items():
             if sizes.get(name, least) < least:
                 raise ShapeError(
                     f"{name} is too small for {self!r}",
@@ -201,9 +222,9 @@ class Layer:
                     found=f"{name} = {sizes[name]}",
                 )
 
-    def _rank(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> int:
-        first = args[0] if args else kwargs.get(self.inputs[0])
-        return self.rank if first is None else np.ndim(first)
+    def _form(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Form:
+        first: Any = args[0] if args else kwargs.get(self.inputs[0])
+        return self.usual if first is None else self.kind.form(tuple(np.shape(first)))
 
 
 def _input(program: Program, name: str) -> Tensor:
