@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+import pullback
 from pullback.backends.flat import spell_flat
 from pullback.backends.numpy import spell, spell_pair
 from pullback.calculus.pushforward import pushforward
@@ -16,6 +17,7 @@ from pullback.errors import DerivationError, NotationError
 from pullback.ir.interpret import MODULAR, run
 from pullback.ir.program import Program
 from pullback.notation.latex import latex
+from pullback.notation.matrix import matrix_form
 from pullback.notation.parse import parse
 from pullback.notation.plain import show
 from pullback.notation.terminal import terminal
@@ -436,3 +438,26 @@ def test_a_triangle_of_any_side_and_place(condition: str, body: str) -> None:
     space: dict[str, Any] = {}
     exec(spell("f", program.inputs, program.statements, program.outputs), space)
     assert np.allclose(space["f"](*values), np.array(run(program, given)["Y"].tolist()))
+
+
+def test_matrix_forms_of_operations() -> None:
+    forms = {
+        "X[i,j] = solve(A, B)[i,j]": "X = A⁻¹ B",
+        "X[n,i,j] = inverse(A)[n,i,j]": "X[n] = A[n]⁻¹",
+        "x[i] = solve_transposed(A, b)[i]": "x = A⁻ᵀ b",
+        "X[j,i] = 2*Z[i,j]; L[] = logdet(X)[]": "L = log |det X|",
+    }
+    for source, plain in forms.items():
+        statement = parse(source).statements[-1]
+        form = matrix_form(statement)
+        assert form is not None and form.plain == plain
+    form = matrix_form(parse("X[i,j] = solve(A, B)[i,j]").statements[0])
+    assert form is not None and form.latex == r"X = {A}^{-1} B"
+
+
+def test_a_derivation_is_told_in_matrices_and_as_a_page() -> None:
+    derivation = pullback.derive("X[i,j] = solve(A, B)[i,j]")
+    assert "dB = A⁻ᵀ dX" in str(derivation)
+    assert "δX[i,j]" in str(derivation)
+    page = derivation._repr_html_()
+    assert "<msup>" in page and "δ" in page

@@ -13,6 +13,7 @@ from fractions import Fraction
 from ..ir.arithmetic import FLOAT
 from ..ir.expr import Expr, Tensor
 from ..ir.interpret import Array, evaluate
+from ..ir.matrices import opaque
 from ..ir.subscripts import Index
 
 Axis = Index | None
@@ -133,6 +134,16 @@ class Elementwise:
 
 
 @dataclass(frozen=True)
+class Result:
+    """What an opaque operation makes of whole arrays."""
+
+    operation: str
+    operands: tuple[Whole, ...]
+    row: Axis
+    col: Axis
+
+
+@dataclass(frozen=True)
 class Raised:
     """Every element to a literal power."""
 
@@ -155,7 +166,7 @@ class Indicator:
 
 Matrix = (
     Whole | Ones | Identity | Scalar | Transposed | Product | Plus | Hadamard | Diagonal
-    | DiagonalOf | Trace | Elementwise | Raised | Indicator
+    | DiagonalOf | Trace | Elementwise | Result | Raised | Indicator
 )  # fmt: skip
 
 
@@ -272,6 +283,8 @@ class Values:
                 return [[total]]
             case Elementwise(function, args):
                 return self.each(node, lambda *xs: FLOAT.apply(function, xs), args)
+            case Result():
+                return self.result(node)
             case Raised(inner, exponent):
                 return self.each(node, lambda x: FLOAT.power(x, exponent), (inner,))
             case Indicator(op, left, right):
@@ -286,6 +299,14 @@ class Values:
         if node.col is None:
             return [[array[(*lead, i)]] for i in rows]
         return [[array[(*lead, i, j)] for j in range(self.extent(node.col))] for i in rows]
+
+    def result(self, node: Result) -> Rows:
+        arrays = [self.arrays[operand.tensor.name] for operand in node.operands]
+        batch = tuple(self.place[index] for index in node.operands[0].batch)
+        found = opaque(FLOAT, node.operation, [(a.shape, a.flat) for a in arrays], batch)
+        if node.row is None:
+            return [[found]]
+        return [[x] for x in found] if node.col is None else found
 
     def flipped(self, rows: Rows, inner: Matrix) -> Rows:
         return [[line[j] for line in rows] for j in range(self.extent(inner.col))]

@@ -23,6 +23,7 @@ from ..ir.expr import (
     Guard,
     Mul,
     Number,
+    Opaque,
     Power,
     Reduce,
     SizeOf,
@@ -34,7 +35,7 @@ from ..ir.expr import (
 from ..ir.interpret import Array, define
 from ..ir.program import Define, solve_sizes
 from ..ir.sizes import Size
-from ..ir.subscripts import Index, Subscript
+from ..ir.subscripts import Index, Subscript, at
 from ..ir.walk import bound_indices, tensors
 from .arrays import (
     Axis,
@@ -47,6 +48,7 @@ from .arrays import (
     Ones,
     Plus,
     Raised,
+    Result,
     Scalar,
     Trace,
     Transposed,
@@ -104,6 +106,12 @@ class MatrixForm:
             rows = Values(arrays, sizes, at).of(self.value)
             flat.extend(x for row in rows for x in row)
         return Array(shape, flat)
+
+
+def _free_axes(shape: Sequence[Size]) -> tuple[Axis, Axis]:
+    """Axes of an operand that no index of the statement runs over."""
+    row, col, *_ = (*(Index(f"~{k}", n) for k, n in enumerate(shape)), None, None)
+    return row, col
 
 
 def _places(shape: tuple[int, ...]) -> list[tuple[int, ...]]:
@@ -291,8 +299,18 @@ class _Reader:
                 return Elementwise(function, tuple(values), row, col)
             case Guard():
                 return self.guard(node)
+            case Opaque():
+                return self.result(node)
             case _:
                 raise NoForm
+
+    def result(self, node: Opaque) -> Result:
+        count = len(node.operands[0].shape) - 2
+        if node.subs[:count] != tuple(map(at, self.batch)):
+            raise NoForm
+        operands = tuple(Whole(t, *_free_axes(t.shape[count:]), self.batch) for t in node.operands)
+        row, col, *_ = (*(sub.index for sub in node.subs[count:]), None, None)
+        return Result(node.operation, operands, row, col)
 
     def argument(self, node: Expr) -> Matrix:
         """What a function is applied to, its sign in front."""

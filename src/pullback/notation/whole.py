@@ -7,6 +7,7 @@ from fractions import Fraction
 
 from ..ir.expr import Expr
 from ..ir.subscripts import Index
+from ..opaque import TABLE
 from .arrays import (
     Axis,
     Diagonal,
@@ -20,6 +21,7 @@ from .arrays import (
     Plus,
     Product,
     Raised,
+    Result,
     Scalar,
     Trace,
     Transposed,
@@ -81,6 +83,10 @@ class ArraysText(ABC):
                 return self.named("tr", [self.text(inner, SUM)]), ATOM
             case Elementwise(function, args):
                 return self.display.call(function, [self.text(arg, SUM) for arg in args]), ATOM
+            case Result(operation, operands):
+                row = TABLE[operation]
+                drawn = row.drawn(self.display.form(row), [self.whole(x) for x in operands])
+                return self.shaped(node, drawn.replace("·", self.dot)), TIMES
             case Raised(inner, exponent):
                 return self.raised(self.text(inner, ATOM), exponent), ATOM
             case Indicator(op, left, right):

@@ -223,19 +223,24 @@ class MathML:
                 assert_never(node)
 
     def _opaque(self, node: Opaque) -> str:
-        """An element of an opaque operation's result, drawn as the operation's row says."""
-        row_ = TABLE[node.operation]
-        names = dict(zip(map(name_of, row_.operands), node.operands, strict=True))
+        """An element of an opaque operation's result."""
+        whole = self.result(node.operation, [self.name(tensor) for tensor in node.operands])
+        below = self._subscripts(node.subs)
+        return f"<msub>{parens(whole)}{below}</msub>" if below else whole
+
+    def result(self, operation: str, operands: Sequence[str]) -> str:
+        """An opaque operation's whole result, drawn as the operation's row says."""
+        own = TABLE[operation]
+        names = dict(zip(map(name_of, own.operands), operands, strict=True))
         drawn: list[str] = []
-        for piece in _PIECES.findall(row_.unicode):
+        for piece in _PIECES.findall(own.unicode):
             if piece in _HIGH:
                 drawn.append(f"<msup>{drawn.pop()}{row(op('−'), _HIGH[piece])}</msup>")
             elif piece.startswith("@"):
-                drawn.append(self.name(names[piece[1:]]))
+                drawn.append(names[piece[1:]])
             else:
                 drawn.append(op(piece) if piece in "|·" else f"<mi>{text(piece)}</mi>")
-        below = self._subscripts(node.subs)
-        return f"<msub>{parens(row(*drawn))}{below}</msub>" if below else row(*drawn)
+        return row(*drawn)
 
     def _subscripts(self, subs: tuple[Subscript, ...]) -> str:
         return row(*commas([self.subscript(sub) for sub in subs])) if subs else ""

@@ -20,6 +20,7 @@ from ..notation.arrays import (
     Plus,
     Product,
     Raised,
+    Result,
     Scalar,
     Trace,
     Transposed,
@@ -86,6 +87,8 @@ class Matrices:
                 return ATOM, self._call("tr", [inner])
             case Elementwise(function, args):
                 return ATOM, self._call(function, args)
+            case Result(operation, operands):
+                return PRODUCT, self.elements.result(operation, [self.draw(x) for x in operands])
             case Raised(inner, exponent):
                 return ATOM, self._raised(inner, exponent)
             case Indicator(name, left, right):
