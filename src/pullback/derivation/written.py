@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import replace
 
 from ..ir.expr import Access, Arg, Expr, Reduce, Tensor
 from ..ir.program import Define, Program, live, reads
+from ..ir.recurrence import read_ahead
 from ..ir.subscripts import at
 from ..ir.walk import (
     Tree,
@@ -35,7 +36,7 @@ def written(program: Program, keep: Collection[Tensor] = ()) -> Program:
     parts: dict[Tensor, Define] = {}
     statements: list[Define] = []
     places = _places(program)
-    keep = {*keep, *_ahead(program.statements)}
+    keep = {*keep, *read_ahead(program.statements)}
     for s in program.statements:
         placed = _placed(s, parts)
         whole = placed if size_of(placed.body) <= LARGEST else s
@@ -46,12 +47,6 @@ def written(program: Program, keep: Collection[Tensor] = ()) -> Program:
         else:
             statements.append(whole)
     return live(Program(program.inputs, tuple(statements), program.outputs, program.sizes))
-
-
-def _ahead(statements: Sequence[Define]) -> set[Tensor]:
-    """What is read before it is defined: by a recurrence, at other steps."""
-    made = {s.target: k for k, s in enumerate(statements)}
-    return {t for k, s in enumerate(statements) for t in reads(s) if made.get(t, -1) >= k}
 
 
 def size_of(body: Expr) -> int:

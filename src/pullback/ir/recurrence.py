@@ -47,6 +47,12 @@ def recurrent(statements: Sequence[Define]) -> set[Tensor]:
     return {s.target for group in every if is_recurrent(group) for s in group}
 
 
+def read_ahead(statements: Sequence[Define]) -> frozenset[Tensor]:
+    """The targets that a statement reads which is not further down."""
+    place = {s.target: k for k, s in enumerate(statements)}
+    return frozenset(t for k, s in enumerate(statements) for t in reads(s) if place.get(t, -1) >= k)
+
+
 def offset(statement: Define, access: Access) -> int | None:
     """How many places ahead on the first index an access reads (-1: the one before).
 

@@ -19,6 +19,7 @@ from ..ir.expr import (
     Zero,
 )
 from ..ir.program import Define, Program
+from ..ir.recurrence import read_ahead
 from ..ir.sizes import Size
 from ..ir.subscripts import Index, Subscript
 from ..ir.walk import bound_indices, children, free_indices, nodes
@@ -48,7 +49,9 @@ def show(what: Shown, *, exact: bool = False) -> str:
         case Program():
             return show_program(what)
         case Define():
-            return Printer.of((what.body,), what.indices, exact=exact).define(what)
+            printer = Printer.of((what.body,), what.indices, exact=exact)
+            printer.ahead = read_ahead([what])
+            return printer.define(what)
         case Size():
             return Spelling().size(what)
         case Subscript():
@@ -68,8 +71,9 @@ def show_program(program: Program) -> str:
     lines = [*_sizes_line(program), *_declarations(program.inputs, _doubtful(program))]
     natural: dict[Tensor, None] = {}
     clashing, bracketed = _clashing(program)
+    ahead = read_ahead(program.statements)
     for statement in program.statements:
-        lines.append(Printer(Spelling(clashing, natural), bracketed).define(statement))
+        lines.append(Printer(Spelling(clashing, natural), bracketed, ahead).define(statement))
         if statement.target.kind == "int" and is_natural_value(statement.body, natural):
             natural[statement.target] = None
     if program.outputs != default_outputs(program.statements):
@@ -123,8 +127,9 @@ def _sizes_line(program: Program) -> Iterator[str]:
     """``size N, M`` for sizes that the rest of the text would not give, or not in this order."""
     letters = {i.name for s in program.statements for i in _letters(s)}
     extents = [n for t in program.inputs for form in t.shape for n in form.names()]
+    ahead = read_ahead(program.statements)
     extents += [
-        n for s in program.statements for i in s.indices if _explicit(s, i)
+        n for s in program.statements for i in s.indices if needs_extent(i, (s.body,), ahead)
         for n in i.extent.names()
     ]  # fmt: skip
     hidden = [n for n in program.sizes if n not in extents]
@@ -148,7 +153,3 @@ def _clashing(program: Program) -> tuple[frozenset[str], frozenset[str]]:
     sizes = {n for form in program_sizes(program.inputs, program.statements) for n in form.names()}
     sizes.update(program.sizes)
     return frozenset(letters | scalars), frozenset(letters | sizes)
-
-
-def _explicit(statement: Define, index: Index) -> bool:
-    return needs_extent(index, (statement.body,))

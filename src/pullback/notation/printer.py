@@ -35,6 +35,7 @@ from ..ir.expr import (
     Reduce,
     Select,
     SizeOf,
+    Tensor,
     Truth,
     Zero,
 )
@@ -62,8 +63,11 @@ from .tokens import quoted
 from .words import ALSO_FUNCTIONS
 
 
-def needs_extent(index: Index, trees: tuple[Tree, ...]) -> bool:
-    """Whether an index's extent has to be written, because no unshifted read gives it."""
+def needs_extent(index: Index, trees: tuple[Tree, ...], ahead: Collection[Tensor] = ()) -> bool:
+    """Whether an index's extent has to be written, because no unshifted read gives it.
+
+    What is read ``ahead`` of its definition gives none.
+    """
     found = False
     for tree in trees:
         for node in nodes(tree):
@@ -74,7 +78,7 @@ def needs_extent(index: Index, trees: tuple[Tree, ...]) -> bool:
                     if sub.index is index:
                         if extent is not index.extent:
                             return True
-                        found = True
+                        found = found or node.tensor not in ahead
     return not found
 
 
@@ -100,9 +104,15 @@ def unshadowed(tree: E, scope: tuple[Index, ...]) -> E:
 class Printer:
     """Prints the parts of one statement."""
 
-    def __init__(self, spelling: Spelling, bracketed: Collection[str] = ()) -> None:
+    def __init__(
+        self,
+        spelling: Spelling,
+        bracketed: Collection[str] = (),
+        ahead: Collection[Tensor] = (),
+    ) -> None:
         self.spelling = spelling
         self.bracketed = bracketed
+        self.ahead = ahead
         self.breaking = False
 
     @classmethod
@@ -121,14 +131,15 @@ class Printer:
         """A statement."""
         target = statement.target
         body = unshadowed(statement.body, statement.indices)
-        kind = "" if target.dtype == natural_dtype(body) else f": {target.dtype}"
-        left = ",".join(self.binder(i, (body,)) for i in statement.indices)
+        natural = "float" if target in self.ahead else natural_dtype(body)
+        kind = "" if target.dtype == natural else f": {target.dtype}"
+        left = ",".join(self.binder(i, (body,), self.ahead) for i in statement.indices)
         brackets = f"[{left}]" if statement.indices else ""
         return f"{quoted(target.name)}{kind}{brackets} = {self.whole(body)}"
 
-    def binder(self, index: Index, trees: tuple[Tree, ...]) -> str:
+    def binder(self, index: Index, trees: tuple[Tree, ...], ahead: Collection[Tensor] = ()) -> str:
         """An index where it is bound."""
-        if needs_extent(index, trees):
+        if needs_extent(index, trees, ahead):
             return f"{quoted(index.name)}:{Spelling().size(index.extent)}"
         return quoted(index.name)
 

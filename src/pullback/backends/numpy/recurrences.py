@@ -246,7 +246,9 @@ class Recurrence:
             self.either(made, self.test(conds, s), one, other)
             return
         if plain:
+            known = dict(self.speller.done)  # what follows changes the value
             statement(self.speller, made, final=True, waits=False)
+            self.speller.done = known
         elif len(rest) == 1:
             ((conds, one),) = rest
             self.either(made, self.test(conds, s), one, None)
