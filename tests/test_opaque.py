@@ -461,3 +461,14 @@ def test_a_derivation_is_told_in_matrices_and_as_a_page() -> None:
     assert "δX[i,j]" in str(derivation)
     page = derivation._repr_html_()
     assert "<msup>" in page and "δ" in page
+
+
+def test_cofactors_of_larger_matrices_are_those_of_small_ones() -> None:
+    values = operands(TABLE["cofactors"], (), 8)
+    found = run(parse(text(TABLE["cofactors"])), named(TABLE["cofactors"], values))["Y"]
+    assert np.allclose(np.array(found.tolist()), cofactors(values[0]), rtol=1e-9)
+
+
+def test_a_check_that_would_take_too_long_says_so() -> None:
+    report = check_backward_program(reverse(parse("A[90,90]\nD[] = determinant(A)[]")))
+    assert not report.passed and "too large" in str(report)

@@ -15,6 +15,7 @@ from .arithmetic import Arithmetic, Modular, Value
 Matrix = list[list[Value]]
 HALF = Fraction(1, 2)
 SWEEPS = 60
+LARGE = 6
 
 
 def _negative(a: Arithmetic, x: Value) -> Value:
@@ -75,8 +76,14 @@ def _determinant(a: Arithmetic, matrix: Matrix) -> Value:
 
 
 def _cofactors(a: Arithmetic, matrix: Matrix) -> Matrix:
-    """Signed minors, one by one: nothing is divided, singular matrices have them too."""
+    """Signed minors, one by one: nothing is divided, singular matrices have them too.
+
+    Of larger matrices det(A)·A⁻ᵀ, where there is an inverse: minors take the fifth power of n.
+    """
     n = range(len(matrix))
+    det, inverse = _eliminated(a, matrix, _identity(a, len(matrix)))
+    if len(matrix) > LARGE and a.compare("!=", det, 0):
+        return [[a.mul(det, x) for x in line] for line in _turned(inverse)]
 
     def minor(i: int, j: int) -> Value:
         inner = [[matrix[r][c] for c in n if c != j] for r in n if r != i]

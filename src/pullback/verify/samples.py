@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from math import prod
 from random import Random
-from typing import Any
+from typing import Any, TypeGuard
 
 from ..errors import CheckError, PullbackError, ShapeError
 from ..ir.arithmetic import PRIME, Abstain, Arithmetic, Modular, Resample, Residue
@@ -315,7 +315,19 @@ def volume(tensors: Iterable[Tensor], sizes: Mapping[str, int]) -> int:
 def work(statement: Define, sizes: Mapping[str, int]) -> int:
     """About how many operations the interpreter needs for a statement."""
     points = prod(value_of(n, sizes) for n in statement.target.shape)
-    return points * work_of(statement.body, sizes)
+    whole = sum(_work_of_operation(n, sizes) for n in nodes(statement.body) if _is_opaque(n))
+    return points * work_of(statement.body, sizes) + whole
+
+
+def _is_opaque(node: Tree) -> TypeGuard[Opaque]:
+    return isinstance(node, Opaque)
+
+
+def _work_of_operation(node: Opaque, sizes: Mapping[str, int]) -> int:
+    """About how many operations a whole result takes: eliminations, or rotations of all pairs."""
+    *batch, n, _ = (value_of(extent, sizes) for extent in node.operands[0].shape)
+    each = {"cofactors": n**5 if n < 7 else 2 * n**3}.get(node.operation, n**3)
+    return prod(batch) * (30 * n**3 if node.operation.startswith("eigen") else each)
 
 
 def work_of(node: Tree, sizes: Mapping[str, int]) -> int:
