@@ -155,6 +155,13 @@ def softmax_loss_picked(X: Array, W: Array, b: Array, y: Array) -> Any:
     return -np.log(P[np.arange(len(y)), y]).mean()
 
 
+def attention(Q: Array, K: Array, V: Array) -> Array:
+    score = Q @ K.T
+    e = np.exp(score - score.max(axis=1, keepdims=True))
+    P = e / e.sum(axis=1, keepdims=True)
+    return P @ V
+
+
 # --- normalisation ---
 
 
@@ -344,6 +351,25 @@ FORMS = (
         "dX[n,d] = sum(c) dS[n,c]*W[d,c]\n"
         "dW[d,c] = sum(n) X[n,d]*dS[n,c]\n"
         "db[c] = sum(n) dS[n,c]\n",
+    ),
+    Form(
+        "attention",
+        (attention,),
+        (
+            "S[t,s] = sum(d) Q[t,d]*K[s,d]\n"
+            "P[t,s] = exp(S[t,s]) / sum(k) exp(S[t,k])\n"
+            "O[t,v] = sum(s) P[t,s]*V[s,v]",
+        ),
+        normal(Q=(3, 4), K=(5, 4), V=(5, 2)),
+        {"Q": "T D", "K": "S D", "V": "S E"},
+        "S[t,s] = sum(d) Q[t,d]*K[s,d]\n"
+        "P[t,s] = exp(S[t,s]) / sum(k) exp(S[t,k])\n"
+        "O[t,v] = sum(s) P[t,s]*V[s,v]\n"
+        "dV[s,v] = sum(t) P[t,s]*up[t,v]\n"
+        "dP[t,s] = sum(v) V[s,v]*up[t,v]\n"
+        "dS[t,s] = P[t,s]*(dP[t,s] - sum(v) O[t,v]*up[t,v])\n"
+        "dQ[t,d] = sum(s) dS[t,s]*K[s,d]\n"
+        "dK[s,d] = sum(t) dS[t,s]*Q[t,d]\n",
     ),
     Form(
         "batch norm",

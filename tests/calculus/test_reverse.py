@@ -8,6 +8,7 @@ import pytest
 from pullback.calculus.cost import cost
 from pullback.calculus.reverse import reverse
 from pullback.ir.program import Define
+from pullback.ir.walk import tensors
 from pullback.notation.parse import parse
 
 from .oracle import directional, dot_test, draw, gradients, worst_difference
@@ -107,3 +108,28 @@ def _reads(statement):
     from pullback.ir.walk import tensors
 
     return tensors(statement.body)
+
+
+ATTENTION = """P[t,s] = exp(X[t,s])/sum(k) exp(X[t,k])
+    Y[t,e] = sum(s) P[t,s]*V[s,e]"""
+
+
+@pytest.mark.parametrize(
+    ("text", "short"),
+    [
+        (ATTENTION, True),
+        ("V[16,4]\n" + ATTENTION, True),
+        ("V[16,512]\n" + ATTENTION, False),  # the sum over e is the longer one
+        (ATTENTION.replace("V[s,e]", "V[s,e]*w[s]"), True),
+        (ATTENTION.replace("P[t,s]*V", "P[t,s]**2*V"), True),
+        (ATTENTION.replace("P[t,s]*V", "P[t,s]*[s < t]*V"), False),  # dP keeps the guard
+    ],
+)
+def test_a_sum_over_a_gradient_is_taken_before_it_where_that_is_no_longer(text, short):
+    backward = reverse(parse(text))
+    (dX,) = [s for s in backward.statements if s.target.name == "dX"]
+    assert ("Y" in {t.name for t in tensors(dX.body)}) is short
+    values = draw((*backward.program.inputs, *backward.cotangents), SIZES[0], 4)
+    compact = gradients(backward, backward.statements, values, SIZES[0])
+    raw = gradients(backward, backward.adjoints, values, SIZES[0])
+    assert worst_difference(compact, raw) < 1e-12

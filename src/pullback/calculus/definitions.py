@@ -8,7 +8,7 @@ definitions meet there.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from fractions import Fraction
 
 from ..ir.expr import Access, Apply, Expr, SizeOf, Tensor
@@ -16,6 +16,7 @@ from ..ir.program import Define
 from ..ir.recurrence import groups, offsets
 from ..ir.subscripts import Index
 from ..ir.walk import free_indices, substitute
+from .cost import volume
 from .match import Pattern, places
 from .normal import (
     Component,
@@ -53,6 +54,7 @@ class Definitions:
         self.additive: dict[Tensor, tuple[tuple[Index, ...], Poly]] = {}
         self.order: dict[Tensor, int] = {}
         self.facts: dict[Term, Poly | None] = {}
+        self.contractions: dict[Tensor, Pattern] = {}  # gradients that are sums of products
         self._outer: dict[Tensor, tuple[Factor, ...]] = {}
         self._terms: dict[Tensor, Poly] = {}
         self._signs: dict[Tensor, bool] = {}
@@ -99,6 +101,8 @@ class Definitions:
             self._learn_additive(target, axes, value)
         elif len(value) == 1 and value[0].bound:
             self._learn_sum(target, axes, value[0], True)
+            if not value[0].guards:
+                self.contractions[target] = Pattern(target, axes, value[0])
 
     def _learn_additive(self, target: Tensor, axes: tuple[Index, ...], terms: Poly) -> None:
         self.additive[target] = (axes, terms)
@@ -178,9 +182,9 @@ class Definitions:
         for _ in range(DEPTH):
             changed = self._with_facts(terms)
             if changed == terms:
-                return terms
+                break
             terms = changed
-        return terms
+        return collect(map(self._without_gradients, terms)) if self.contractions else terms
 
     def _base_term(self, value: Term) -> Term | None:
         out = self.expanded(value)
@@ -256,6 +260,51 @@ class Definitions:
         place = dict(zip(pattern.axes, name.subs, strict=True))
         outer = [(substitute(a, place), -e) for a, e in self.regions.ask("outer", pattern.target)]
         return term(found.coef, found.bound, found.guards, [*found.factors, *outer])  # type: ignore[list-item]
+
+    # Sums over gradients that are sums themselves.
+
+    def _without_gradients(self, value: Term) -> Term:
+        """The term with a sum over a gradient taken of what that is a sum of, where a forward value
+        holds the rest: after ``Y = P V``, ``Σ P·dP`` is ``Σ dY·Y``.
+
+        It is where that costs no more: it needs one sum after another no longer.
+        """
+        for bound, guards, factors in components_of(value)[1]:
+            for atom, exponent in factors:
+                known = self.contractions.get(atom.tensor) if isinstance(atom, Access) else None
+                if known is None or guards or exponent != 1:
+                    continue
+                assert isinstance(atom, Access)
+                for made, name in self._summed_before(value, atom, known):
+                    size = volume(dict.fromkeys(i for a, _ in factors for i in free_indices(a)))
+                    if not set(bound) & set(made.bound) and _volume_with(made, name) <= size:
+                        return made
+        return value
+
+    def _summed_before(
+        self, value: Term, atom: Access, known: Pattern
+    ) -> Iterator[tuple[Term, Access]]:
+        """The term with a gradient spelled out, and a forward value's name put for a sum in
+        that."""
+        inner = replaced(known.body, dict(zip(known.axes, atom.subs, strict=True)))
+        if inner is None:
+            return
+        inner = apart(inner, [i.name for i in indices_in(value)])
+        spread = term(
+            value.coef * inner.coef,
+            (*value.bound, *inner.bound),
+            value.guards,
+            [*(f for f in value.factors if f[0] is not atom), *inner.factors],
+        )
+        read = [] if spread is None else [a for a, _ in spread.factors if isinstance(a, Access)]
+        for tensor in dict.fromkeys(access.tensor for access in read):
+            for pattern in self.sums.get(tensor, ()):
+                if pattern.target not in self.order:
+                    continue
+                for found, name in places(pattern, spread):  # type: ignore[arg-type]
+                    made = self._divided(pattern, found, name)
+                    if made is not None:
+                        yield made, name
 
     # Reduction facts.
 
@@ -361,6 +410,14 @@ class Definitions:
                     term(joined.coef, (*value.bound, *joined.bound), joined.guards, joined.factors)
                 )
         return collect(out)
+
+
+def _volume_with(value: Term, name: Access) -> float:
+    """The points of a term's sum over a read."""
+    for _, _, factors in components_of(value)[1]:
+        if any(a is name for a, _ in factors):
+            return volume(dict.fromkeys(i for a, _ in factors for i in free_indices(a)))
+    return 0.0
 
 
 def _without(value: Term, part: Component) -> Term | None:
