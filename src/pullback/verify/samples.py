@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import lru_cache
 from math import prod
 from random import Random
 from typing import Any, TypeGuard
@@ -137,8 +138,8 @@ def draw_inputs(
 ) -> dict[str, Array]:
     """Random values of inputs and cotangents; integers used as subscripts stay inside."""
     ranges = lookup_ranges(statements, sizes)
-    direct = {a.tensor for s in statements for a in lookups_in(s)}
-    positive = {tensor for s in statements for tensor in positive_in(s)}
+    direct = {a.tensor for s in statements for a in lookups_in(s.body)}
+    positive = {tensor for s in statements for tensor in positive_in(s.body)}
     found = {}
     for tensor in tensors:
         shape = tuple(value_of(n, sizes) for n in tensor.shape)
@@ -152,10 +153,15 @@ def draw_inputs(
     return found
 
 
-def positive_in(statement: Define) -> list[Tensor]:
-    """The operands in a statement that are positive definite matrices."""
-    bodies = [node for node in nodes(statement.body) if isinstance(node, Opaque)]
-    return [body.operands[0] for body in bodies if TABLE[body.operation].positive]
+# The same statements are drawn for many times over.
+_kept = lru_cache(maxsize=4096)
+
+
+@_kept
+def positive_in(body: Expr) -> tuple[Tensor, ...]:
+    """The operands in a value that are positive definite matrices."""
+    bodies = [node for node in nodes(body) if isinstance(node, Opaque)]
+    return tuple(body.operands[0] for body in bodies if TABLE[body.operation].positive)
 
 
 def _positive(matrices: Array) -> Array:
@@ -200,12 +206,9 @@ def lookup_ranges(statements: Sequence[Define], sizes: Mapping[str, int]) -> dic
     """For each integer tensor that subscripts depend on: the least extent that they subscript."""
     found: dict[Tensor, int] = {}
     for statement in statements:
-        for node in nodes(statement.body):
-            for sub, extent in _axes(node):
-                for atom, _ in sub.terms:
-                    if isinstance(atom, Lookup):
-                        tensor, n = atom.access.tensor, value_of(extent, sizes)
-                        found[tensor] = min(found.get(tensor, n), n)
+        for tensor, extent in looked_up(statement.body):
+            n = value_of(extent, sizes)
+            found[tensor] = min(found.get(tensor, n), n)
     for statement in reversed(list(statements)):  # what a subscript is computed from
         if statement.target in found:
             for tensor in reads(statement):
@@ -214,10 +217,23 @@ def lookup_ranges(statements: Sequence[Define], sizes: Mapping[str, int]) -> dic
     return found
 
 
-def lookups_in(statement: Define) -> list[Access]:
-    """The reads of integer tensors inside a statement's subscripts."""
-    every = [sub for node in nodes(statement.body) for sub in subscripts(node)]
-    return [access for sub in every for access in lookups(sub)]
+@_kept
+def looked_up(body: Expr) -> tuple[tuple[Tensor, Size], ...]:
+    """The integer tensors that subscript axes of these extents in a value."""
+    return tuple(
+        (atom.access.tensor, extent)
+        for node in nodes(body)
+        for sub, extent in _axes(node)
+        for atom, _ in sub.terms
+        if isinstance(atom, Lookup)
+    )
+
+
+@_kept
+def lookups_in(body: Expr) -> tuple[Access, ...]:
+    """The reads of integer tensors inside a value's subscripts."""
+    every = [sub for node in nodes(body) for sub in subscripts(node)]
+    return tuple(access for sub in every for access in lookups(sub))
 
 
 def _axes(node: Tree) -> Iterator[tuple[Subscript, Size]]:
