@@ -384,3 +384,17 @@ def test_a_single_gradient_comes_bare() -> None:
     p, cache = forward(x)
     np.testing.assert_allclose(p.sum(1), 1)
     assert backward(np.ones_like(x), cache).shape == x.shape
+
+
+def test_what_gradients_share_is_no_gradient_itself() -> None:
+    """A factor that the terms of dU share has another shape than U."""
+    text = """
+        U[H,W]
+        Dx[i:H-1,j:W-1] = U[i,j+1] - U[i,j]
+        Dy[i:H-1,j:W-1] = U[i+1,j] - U[i,j]
+        t[i,j] = sqrt(Dx[i,j]**2 + Dy[i,j]**2)
+        L[] = sum(i,j) t[i,j]
+    """
+    shown = Derivation(reverse(parse(text)))
+    assert len(shown.dimensions) > 1
+    assert all(row.agrees for row in shown.dimensions)

@@ -136,6 +136,16 @@ def test_a_numpy_function_gets_a_page(tmp_path: Path) -> None:
     assert set(SECTIONS) <= set(Page(page).names)
 
 
+def test_a_layer_with_ones_own_options_gets_a_page(tmp_path: Path) -> None:
+    (tmp_path / "own.py").write_text(
+        "from pullback import layers\n"
+        "wave = layers.neuron(f='x + theta[0]*sin(theta[1]*x)', parameters=2)",
+        encoding="utf-8",
+    )
+    assert main(["book", str(tmp_path), "--layer", f"{tmp_path / 'own.py'}:wave"]) == 0
+    assert "sin(theta[1]*X[i,j])" in (tmp_path / "neuron.html").read_text(encoding="utf-8")
+
+
 def test_a_pdf_needs_its_tool(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import count
 from typing import Any
@@ -13,7 +13,7 @@ from ..api import derive
 from ..derivation import Derivation
 from ..errors import ArgumentError
 from ..ir.expr import Tensor
-from ..layers import LAYERS, Example, Kind
+from ..layers import LAYERS, Example, Kind, Layer
 
 # Groups in the order of the book; those of users come last.
 GROUPS = {
@@ -30,7 +30,7 @@ OWN = "Of your own"
 SHIPPED = Kind.__module__.rpartition(".")[0]
 DRAWS = {"int": "below 2", "bool": "mask"}
 
-Wanted = str | Kind | Callable[..., Any]
+Wanted = str | Kind | Layer | Callable[..., Any]
 
 
 @dataclass(frozen=True)
@@ -80,6 +80,8 @@ def subjects(wanted: Sequence[Wanted] = ()) -> tuple[Subject, ...]:
 def _subject(wanted: Wanted) -> Subject:
     if isinstance(wanted, Kind):
         return of_kind(wanted)
+    if isinstance(wanted, Layer):
+        return of_layer(wanted)
     if callable(wanted):
         return of_function(wanted)
     if wanted not in LAYERS:
@@ -94,26 +96,27 @@ def of_kind(kind: Kind) -> Subject:
     example = kind.examples[0]
     layer = kind(**example.options)
     form = kind.form(example.shapes[layer.inputs[0]])
+    words = _paragraphs(kind.build)
     return Subject(
         kind.name,
         kind.title,
         GROUPS.get(kind.group, kind.group.capitalize()),
-        kind.summary,
+        "".join(words[:1]),
         layer.definition(form).text,
         "index notation",
         kind.examples,
         lambda: layer.derive(form),
-        _about(kind.build),
+        words[1:],
         kind.notes,
         tuple((name, _spelled(v), _tried(kind, name)) for name, v in kind.options.items()),
         kind.build.__module__.startswith(f"{SHIPPED}."),
     )
 
 
-def _about(function: Callable[..., Any]) -> tuple[str, ...]:
-    """The paragraphs of a docstring after its first line."""
-    _, _, rest = (inspect.getdoc(function) or "").partition("\n")
-    return tuple(" ".join(part.split()) for part in rest.split("\n\n") if part.strip())
+def _paragraphs(function: Callable[..., Any]) -> tuple[str, ...]:
+    """The paragraphs of a docstring, each on one line."""
+    whole = inspect.getdoc(function) or ""
+    return tuple(" ".join(part.split()) for part in whole.split("\n\n") if part.strip())
 
 
 def _tried(kind: Kind, option: str) -> str:
@@ -125,6 +128,20 @@ def _tried(kind: Kind, option: str) -> str:
 
 def _spelled(value: Any) -> str:
     return "required" if value is inspect.Parameter.empty else repr(value)
+
+
+def of_layer(layer: Layer) -> Subject:
+    """A layer with options of one's own, at arrays drawn for it."""
+    derived = layer.derive()
+    given = {n: v for n, v in layer.options.items() if v != layer.kind.options[n]}
+    return replace(
+        of_kind(layer.kind),
+        group=OWN,
+        text=layer.text,
+        examples=(replace(_drawn(derived.backward.program.inputs), options=given),),
+        derive=lambda: derived,
+        shipped=False,
+    )
 
 
 def of_function(function: Callable[..., Any]) -> Subject:
@@ -139,22 +156,23 @@ def of_function(function: Callable[..., Any]) -> Subject:
             expected="a function whose arrays are all parameters, each one array",
             found=f"{', '.join(open_)} beside them",
         )
-    sizes = dict(zip(_names(program.inputs), count(3), strict=False))
-    shapes = {t.name: tuple(n.value(sizes) for n in t.shape) for t in program.inputs}
-    draws = {t.name: DRAWS[t.kind] for t in program.inputs if t.kind in DRAWS}
-    summary = (inspect.getdoc(function) or "").partition("\n")[0]
+    words = _paragraphs(function)
     return Subject(
         name,
         name.replace("_", " "),
         OWN,
-        summary,
+        "".join(words[:1]),
         inspect.getsource(function).rstrip(),
         "NumPy",
-        (Example(shapes, draws=draws),),
+        (_drawn(program.inputs),),
         lambda: derived,
-        _about(function),
+        words[1:],
     )
 
 
-def _names(inputs: Sequence[Tensor]) -> Mapping[str, None]:
-    return dict.fromkeys(n for t in inputs for extent in t.shape for n in extent.names())
+def _drawn(inputs: Sequence[Tensor]) -> Example:
+    """An example of inputs, their named sizes 3, 4, 5 and so on."""
+    names = dict.fromkeys(n for t in inputs for extent in t.shape for n in extent.names())
+    sizes = dict(zip(names, count(3), strict=False))
+    shapes = {t.name: tuple(n.value(sizes) for n in t.shape) for t in inputs}
+    return Example(shapes, draws={t.name: DRAWS[t.kind] for t in inputs if t.kind in DRAWS})

@@ -452,7 +452,7 @@ class _Reverse:
                 readers = (
                     r for r in self.statements if pattern.target in reads_of(forms[r.target])
                 )
-                about = next(readers, about)
+                about = replace(next(readers, about), of="")
             made = Define(pattern.target, pattern.axes, ZERO, about.source, user=False, of=about.of)
             self.statements.insert(0, made)
         self.forms = forms
