@@ -21,6 +21,7 @@ GROUPS = (
     "losses",
     "windowed",
     "matrix",
+    "recurrent",
     "gates",
 )
 
