@@ -22,11 +22,11 @@ from __future__ import annotations
 
 import argparse
 import ast
-import contextlib
 import gc
 import importlib.abc
 import importlib.machinery
 import importlib.util
+import json
 import os
 import random
 import resource
@@ -38,6 +38,7 @@ import tomllib
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import CodeType, FunctionType
 from typing import Any
@@ -83,11 +84,10 @@ TARGETS: dict[str, tuple[str, ...]] = {
 # What the broken code may have computed before it was broken.
 CACHES = ("calculus.normal._CANONICAL", "calculus.guards._TIDY", "calculus.guards._DECIDED")
 PRELOADED = ("hypothesis", "mpmath", "numpy", "pytest", "rich")
-OPTIONS = ("-x", "-q", "-m", "not golden", "-p", "no:cacheprovider", "--no-header", "--tb=no")
+OPTIONS = ("-s", "-q", "-m", "not golden", "-p", "no:cacheprovider", "--no-header", "--tb=no")
 CPU = 300  # seconds of one mutant; the tests take less than half of it where nothing is wrong
 WALL = 1200.0
 MEMORY = 8 << 30
-LIKELY = 4  # test files that run before the others
 
 
 def all_mutants() -> list[Mutant]:
@@ -205,11 +205,12 @@ def place(code: CodeType) -> tuple[Any, ...]:
 
 @dataclass(frozen=True)
 class Result:
-    """What the tests said of one mutant."""
+    """What the tests said of one mutant, and how long each took that ran."""
 
     mutant: Mutant | None
     by: str
     seconds: float
+    took: dict[str, float]
 
     @property
     def killed(self) -> bool:
@@ -217,43 +218,81 @@ class Result:
         return bool(self.by)
 
 
-class First:
-    """Notes the first test that fails, or the first file that can't be imported."""
+class Loop:
+    """A plugin of pytest that hands the collected tests on instead of running them."""
 
-    def __init__(self) -> None:
-        self.name = ""
-
-    def pytest_runtest_logreport(self, report: Any) -> None:
-        """Takes in a test."""
-        if report.failed and not self.name:
-            self.name = report.nodeid
+    def __init__(self, work: Callable[[list[Any]], None]) -> None:
+        self.work = work
+        self.broken = ""  # the first file that can't be imported
 
     def pytest_collectreport(self, report: Any) -> None:
         """Takes in a file."""
-        if report.failed and not self.name:
-            self.name = report.nodeid
+        if report.failed and not self.broken:
+            self.broken = report.nodeid
+
+    def pytest_runtestloop(self, session: Any) -> bool:
+        """What pytest does with the tests."""
+        if not self.broken:
+            self.work(session.items)
+        return True
 
 
-def failing(stages: Sequence[Sequence[str]]) -> str:
-    """The first test that fails, "" if none does."""
+def collected(tests: Sequence[str], work: Callable[[list[Any]], None]) -> str:
+    """Does ``work`` with the collected tests; the file that can't be imported, "" if all can."""
     import pytest
 
-    for stage in stages:
-        first = First()
-        code = pytest.main([*OPTIONS, *stage], plugins=[first])
-        if first.name or code:
-            return first.name or f"(pytest says {code})"
+    loop = Loop(work)
+    pytest.main([*OPTIONS, *tests], plugins=[loop])
+    return loop.broken
+
+
+def first_failing(items: Sequence[Any], took: dict[str, float]) -> str:
+    """The first of these tests that fails, "" if none does; notes how long each took."""
+    from _pytest.runner import runtestprotocol
+
+    for item in items:
+        began = time.process_time()
+        reports = runtestprotocol(item, log=False, nextitem=None)
+        if any(report.failed for report in reports):
+            return str(item.nodeid)
+        took[item.nodeid] = time.process_time() - began
     return ""
 
 
-def collect(tests: Sequence[str]) -> None:
-    """Imports the project and the tests."""
-    import pytest
+class Order:
+    """The order in which tests run: those that killed mutants of the same function first, then of
+    the same file, then by the time they take."""
 
-    with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
-        code = pytest.main(["--collect-only", *OPTIONS, *tests])
-    if code:
-        raise SystemExit("the tests can't be collected")
+    def __init__(self) -> None:
+        self.kills: Counter[tuple[str, str, str]] = Counter()
+        self.took: dict[str, float] = {}
+
+    def sorted(self, items: Sequence[Any], mutant: Mutant | None) -> list[Any]:
+        """The tests for a mutant."""
+        if mutant is None:
+            return list(items)
+        wanted = TARGETS[mutant.file]
+        own = f"tests/calculus/test_{Path(mutant.file).stem}.py"
+
+        def rank(item: Any) -> tuple[float, ...]:
+            name = item.nodeid
+            function = self.kills[mutant.file, mutant.function, name]
+            file = self.kills[mutant.file, "", name]
+            known = self.took.get(name, 0.05 if name.startswith(own) else 0.5)
+            return -function, -min(file, 1), known
+
+        return sorted((i for i in items if i.nodeid.split("::")[0] in wanted), key=rank)
+
+    def learn(self, result: Result) -> None:
+        """Takes in who killed a mutant, and how long the tests took."""
+        self.took |= result.took
+        if result.mutant is not None and result.killed:
+            self.kills[result.mutant.file, result.mutant.function, result.by] += 1
+            self.kills[result.mutant.file, "", result.by] += 1
+
+
+# --------------------------------------------------------------------------------------------------
+# Processes
 
 
 @dataclass
@@ -272,18 +311,18 @@ class Running:
         with open(self.pipe, encoding="utf-8") as pipe:
             said = pipe.read()
         os.waitpid(self.pid, 0)
-        by = said.removeprefix("done:") if said else "(took too long, or ended the process)"
-        return Result(self.mutant, by, time.monotonic() - self.began)
+        by, took = json.loads(said) if said else ("(took too long, or ended the process)", {})
+        return Result(self.mutant, by, time.monotonic() - self.began, took)
 
 
-def started(mutant: Mutant | None, stages: Sequence[Sequence[str]], warm: bool) -> Running:
-    """A new process that runs the tests of a mutant (None: of the code as it is)."""
+def started(mutant: Mutant | None, tests: Callable[[dict[str, float]], str]) -> Running:
+    """A new process that runs tests of a mutant (None: of the code as it is)."""
     reader, writer = os.pipe()
     pid = os.fork()
     if pid:
         os.close(writer)
         return Running(mutant, pid, reader, time.monotonic())
-    said = "(broke the tool)"
+    by, took = "(broke the tool)", dict[str, float]()
     try:
         os.setsid()
         nowhere = os.open(os.devnull, os.O_RDWR)
@@ -291,34 +330,13 @@ def started(mutant: Mutant | None, stages: Sequence[Sequence[str]], warm: bool) 
             os.dup2(nowhere, stream)
         resource.setrlimit(resource.RLIMIT_CPU, (CPU, CPU))
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
-        if mutant is not None and warm:
-            put_in(mutant)
-        elif mutant is not None:
-            sys.meta_path.insert(0, Finder(mutant))
-        said = failing(stages)
+        by = tests(took)
     except SyntaxError as error:
-        said = f"(no program: {error})"
+        by = f"(no program: {error})"
     finally:
-        os.write(writer, f"done:{said}".encode())
+        with open(writer, "w", encoding="utf-8") as pipe:
+            json.dump((by, took), pipe)
         os._exit(0)
-
-
-class Order:
-    """The test files of each broken file, those that killed its mutants so far first."""
-
-    def __init__(self) -> None:
-        self.kills: dict[str, Counter[str]] = {file: Counter() for file in TARGETS}
-
-    def stages(self, file: str) -> list[list[str]]:
-        """A few likely files, then the rest."""
-        own = f"tests/calculus/test_{Path(file).stem}.py"
-        kills, others = self.kills[file], sum(self.kills.values(), Counter())
-        tests = sorted(TARGETS[file], key=lambda t: (-kills[t], t != own, -others[t]))
-        return [tests[:LIKELY], tests[LIKELY:]]
-
-    def learn(self, result: Result) -> None:
-        """Takes in who killed a mutant."""
-        self.kills[result.mutant.file][result.by.split("::")[0]] += 1
 
 
 class Runner:
@@ -330,14 +348,42 @@ class Runner:
         self.found: dict[Mutant, Result] = {}
         self.wrong = ""  # what fails without any mutant
 
-    def run(self, mutants: Sequence[Mutant | None], warm: bool) -> None:
+    def cold(self, mutants: Sequence[Mutant]) -> None:
+        """Runs mutants of what an import computes: each process imports the project."""
+
+        def tests(mutant: Mutant | None, took: dict[str, float]) -> str:
+            assert mutant is not None
+            sys.meta_path.insert(0, Finder(mutant))
+            by: list[str] = []
+            broken = collected(
+                TARGETS[mutant.file],
+                lambda items: by.append(first_failing(self.order.sorted(items, mutant), took)),
+            )
+            return broken or by[0]
+
+        self.run(mutants, tests)
+
+    def warm(self, mutants: Sequence[Mutant], items: Sequence[Any]) -> None:
+        """Runs mutants of functions, and the tests once without any; all is imported."""
+
+        def tests(mutant: Mutant | None, took: dict[str, float]) -> str:
+            if mutant is not None:
+                put_in(mutant)
+            return first_failing(self.order.sorted(items, mutant), took)
+
+        self.run([None, *mutants], tests)
+
+    def run(
+        self,
+        mutants: Sequence[Mutant | None],
+        tests: Callable[[Mutant | None, dict[str, float]], str],
+    ) -> None:
         """Runs the mutants; None stands for the code as it is."""
         waiting, running = list(reversed(mutants)), list[Running]()
         while running or (waiting and not self.over):
             while waiting and len(running) < self.jobs and not self.over:
                 mutant = waiting.pop()
-                stages = self.order.stages(mutant.file) if mutant else [CALCULUS]
-                running.append(started(mutant, stages, warm))
+                running.append(started(mutant, partial(tests, mutant)))
             ready, _, _ = select.select([r.pipe for r in running], [], [], 1.0)
             for r in list(running):
                 late = time.monotonic() - r.began > WALL
@@ -352,10 +398,10 @@ class Runner:
 
     def take(self, result: Result) -> None:
         """Takes in a result."""
+        self.order.learn(result)
         if result.mutant is None:
             self.wrong = result.by
             return
-        self.order.learn(result)
         self.found[result.mutant] = result
         self.tell(result, len(self.found))
 
@@ -363,10 +409,10 @@ class Runner:
 def run_all(mutants: Sequence[Mutant], seed: int, runner: Runner) -> list[Result]:
     """The results of the mutants, in order: those of the first in a random order if time is up."""
     mixed = random.Random(seed).sample(list(mutants), len(mutants))
-    cold = [m for m in mixed if not in_function(m)]
-    runner.run(cold, False)
-    collect(tuple(dict.fromkeys(t for m in mutants for t in TARGETS[m.file])))
-    runner.run([None, *(m for m in mixed if m not in cold)], True)
+    functions = [m for m in mixed if in_function(m)]
+    runner.cold([m for m in mixed if m not in functions])
+    every = list(dict.fromkeys(t for m in mutants for t in TARGETS[m.file]))
+    runner.wrong = collected(every, lambda items: runner.warm(functions, items)) or runner.wrong
     return [runner.found[m] for m in mutants if m in runner.found]
 
 

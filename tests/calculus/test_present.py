@@ -21,7 +21,17 @@ from pullback.calculus.present import (
     nested,
     term_cost,
 )
-from pullback.ir.expr import ZERO, Access, Compare, Guard, Mul, Tensor, number
+from pullback.ir.expr import (
+    ZERO,
+    Access,
+    Add,
+    Compare,
+    Guard,
+    Mul,
+    SizeOf,
+    Tensor,
+    number,
+)
 from pullback.ir.interpret import Array, evaluate, run
 from pullback.ir.program import Program
 from pullback.ir.subscripts import Index, at
@@ -279,3 +289,14 @@ def test_unused_tensor_names_make_no_forms():
     value = made((B,), (), read(Y, I, B), read(Z, B))
     assert names.forms(value) == [value]
     assert Tensor("T", (N, M)) not in names.user
+
+
+def test_a_size_leaves_guards_that_terms_dont_share():
+    """[a]·X·N + [b]·Y·N is N·([a]·X + [b]·Y): one product, as nothing protects a size."""
+    first = Guard(Compare("<", ZERO, read(W, I)))
+    other = Guard(Compare("<", read(W, I), ZERO))
+    parts = [(first, read(X, I)), (other, read(Y, I))]
+    value = collect(t for guard, x in parts for t in poly(Mul((guard, x, SizeOf(N)))))
+    assert len(value) == 2
+    by_hand = Mul((SizeOf(N), Add(tuple(Mul(part) for part in parts))))
+    assert expression_cost(factored(value, none_finite)) <= expression_cost(by_hand)
