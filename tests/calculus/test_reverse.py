@@ -58,6 +58,20 @@ def published(name, backward) -> list[Define]:
     return list(program.statements)
 
 
+@pytest.mark.parametrize(
+    ("text", "changed"),
+    [
+        ("Y[n,m] = sum(d) X[n,d]*W[d,m]", False),
+        ("Y[i] = X[i]**2*W[i]", False),
+        ("X[N]\nY[i:N-2] = sum(p:3) X[i+p]*W[p]", True),
+        ("X[N]\nY[i:(N+1)//2] = X[2*i]", True),
+    ],
+)
+def test_the_form_before_elimination_is_kept_where_it_is_another(text, changed):
+    backward = reverse(parse(text))
+    assert any(s.scatter is not None for s in backward.statements) is changed
+
+
 def test_a_masked_shift_of_a_softmax_leaves_no_trace():
     shifted = reverse(parse(PROGRAMS["softmax in one"]))
     assert len(shifted.statements) == 1

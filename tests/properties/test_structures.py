@@ -40,6 +40,7 @@ STRUCTURES = {
     "masked sum": "Y[i] = sum(j:N if j <= i) X[j]*W[i,j]",
     "band": "Y[i] = sum(j:N if 0 <= i-j < 2) X[j]*W[i,j]",
     "running product": "Y[i:N] = prod(j:N if j <= i) X[j]",
+    "a quotient by a sum with a size": "Y[i:N] = X[i]*log(1 + N*X[i]**2)",
     "pieces": "X[N]\nW[N]\nY[i:2*N] = where(i < N, pad(X,0)[i], pad(W,0)[i-N])",
 }
 
