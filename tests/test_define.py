@@ -540,3 +540,12 @@ def test_derive_of_a_formula() -> None:
     formula = define(AFFINE)
     assert derive(formula).formulas() == derive(AFFINE).formulas()
     assert pullback.derive(formula, wrt="b").gradient("b").name == "db"
+
+
+def test_an_extent_that_no_size_makes_is_refused() -> None:
+    halves = pullback.define("X[2*N]\nY[i:N] = X[2*i]")
+    with pytest.raises(pullback.ShapeError, match=r"2\*N with a whole number N >= 0"):
+        halves(np.ones(3))
+    rest = pullback.define("X[N+2]\nY[i:N] = X[i+2]")
+    with pytest.raises(pullback.ShapeError, match=r"N \+ 2 with a whole number N >= 0"):
+        rest(np.ones(1))

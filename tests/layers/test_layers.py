@@ -55,14 +55,31 @@ def run_at(
     layer: Layer, arrays: dict[str, Array], seed: int, dtype: str = "float64"
 ) -> tuple[Any, ...]:
     """The generated code at some inputs: them, value, cotangent and gradients by name."""
-    derivation = layer.derive(arrays[layer.inputs[0]].ndim)
+    derivation = layer.derive(layer.kind.form(arrays[layer.inputs[0]].shape))
     forward, backward = derivation.compile()
     value, cache = forward(**arrays)
-    upstream = np.random.default_rng(seed + 1).normal(size=np.shape(value)).astype(dtype)
-    found = backward(upstream, cache)
+    whole = as_one(value)
+    upstream = np.random.default_rng(seed + 1).normal(size=whole.shape).astype(dtype)
+    found = backward(apart(upstream, value), cache)
     wrt = [t.name for t in derivation.backward.wrt]
     gradients = {wrt[0]: found} if len(wrt) == 1 else {name: found[name] for name in wrt}
-    return arrays, np.asarray(value), upstream, gradients
+    return arrays, whole, upstream, gradients
+
+
+def as_one(value: Any) -> Array:
+    """An output; several one after the other, as one vector."""
+    several = isinstance(value, tuple)
+    return np.concatenate([np.ravel(v) for v in value]) if several else np.asarray(value)
+
+
+def apart(whole: Array, like: Any) -> Any:
+    """A vector as several outputs again, where there are several."""
+    if not isinstance(like, tuple):
+        return whole
+    ends = np.cumsum([np.size(v) for v in like])[:-1]
+    return tuple(
+        np.reshape(w, np.shape(v)) for w, v in zip(np.split(whole, ends), like, strict=True)
+    )
 
 
 def test_every_layer_is_referenced() -> None:
@@ -82,7 +99,7 @@ def test_gradients_are_the_differences_of_the_layer(kind: Kind, example: Example
     arrays, _, upstream, gradients = run_both(kind, example, 3)
 
     def value(*inputs: Array) -> Any:
-        return layer(**dict(zip(arrays, inputs, strict=True)))
+        return as_one(layer(**dict(zip(arrays, inputs, strict=True))))
 
     for name, gradient in gradients.items():
         which = list(arrays).index(name)
@@ -96,7 +113,7 @@ def compare(kind: Kind, options: Mapping[str, Any], ran: tuple[Any, ...]) -> Non
     options = {**kind.options, **options}
     arrays, value, upstream, gradients = ran
     if reference.numpy is not None:
-        assert close(value, reference.numpy(options, arrays), 1e-10)
+        assert close(value, as_one(reference.numpy(options, arrays)), 1e-10)
     if reference.torch is None or reference.skip_torch(options):
         assert reference.numpy is not None, "neither PyTorch nor NumPy says what is right"
         return
@@ -158,8 +175,8 @@ def test_layout_does_not_matter(kind: Kind, example: Example) -> None:
             strided[name][...] = array
             strided[name].flags.writeable = False
     again, cache = forward(**strided)
-    assert close(again, value, 1e-12)
-    found = backward(upstream, cache)
+    assert close(as_one(again), value, 1e-12)
+    found = backward(apart(upstream, again), cache)
     for name, gradient in gradients.items():
         assert close(found if len(gradients) == 1 else found[name], gradient, 1e-12), name
 
@@ -172,8 +189,8 @@ def test_float32_stays_float32_and_near(kind: Kind, example: Example) -> None:
     wide = {n: a.astype("float64") if a.dtype.kind == "f" else a for n, a in narrow.items()}
     exact, cache = forward(**wide)
     assert value.dtype == np.float32 or value.dtype.kind != "f"
-    assert close(value, exact, 1e-4)
-    found = backward(upstream.astype("float64"), cache)
+    assert close(value, as_one(exact), 1e-4)
+    found = backward(apart(upstream.astype("float64"), exact), cache)
     for name, gradient in gradients.items():
         assert np.asarray(gradient).dtype == np.float32
         assert close(gradient, found if len(gradients) == 1 else found[name], 1e-3), name
@@ -192,8 +209,10 @@ def test_as_compact_as_published(kind: Kind, reference: Reference) -> None:
     layer = kind(**example.options)
     program, published = published_program(layer, form, reference.published)
     arrays, _, upstream, gradients = run_both(kind, example, 11)
-    (output,) = [t.name for t in layer.formula(form).program.outputs]
-    values = evaluated(program, {**arrays, f"d{output}": upstream})
+    outputs = layer.formula(form).program.outputs
+    parts = apart(upstream, layer(**arrays))
+    given = zip(outputs, parts if isinstance(parts, tuple) else (parts,), strict=True)
+    values = evaluated(program, {**arrays, **{f"d{t.name}": part for t, part in given}})
     for name, gradient in gradients.items():
         assert close(gradient, values[f"d{name}"], 1e-9), name
     assert gradient_cost(layer.derive(form).backward) <= reference.allowed * published, (
@@ -209,14 +228,20 @@ def test_the_derived_can_be_derived(kind: Kind) -> None:
     arrays = example.arrays(13)
     floats = tuple(name for name, array in arrays.items() if array.dtype.kind == "f")
     rng = np.random.default_rng(14)
-    upstream = rng.normal(size=np.shape(layer(**arrays)))
+    like = layer(**arrays)
+    upstream = apart(rng.normal(size=as_one(like).shape), like)
     along = {name: rng.normal(size=arrays[name].shape) for name in floats}
     fixed = {name: array for name, array in arrays.items() if name not in floats}
 
     def slope(inputs: dict[str, Array]) -> Any:
         """The directional derivative of Σ upstream·layer."""
-        loss = pullback.grad(lambda inputs: (upstream * layer(**inputs, **fixed)).sum())
-        found = loss(inputs)
+
+        def loss(inputs: dict[str, Any]) -> Any:
+            out = layer(**inputs, **fixed)
+            pairs = zip(upstream, out, strict=True) if isinstance(out, tuple) else [(upstream, out)]
+            return sum((part * value).sum() for part, value in pairs)
+
+        found = pullback.grad(loss)(inputs)
         return sum((found[name] * along[name]).sum() for name in floats)
 
     given = {name: arrays[name] for name in floats}

@@ -144,7 +144,15 @@ def solve_sizes(
                 origin[unknown[0]] = f"axis {axis} of {tensor.name} is {actual}"
                 progress = True
     for tensor, axis, form, actual in pending:
-        if any(name not in values for name in form.names()):
+        open_names = [name for name in form.names() if name not in values]
+        if len(open_names) == 1 and _is_linear(form, open_names[0], values):
+            raise ShapeError(
+                f"axis {axis} of {tensor.name} has the wrong extent",
+                where=f"argument {tensor.name}",
+                expected=f"{form} with a whole number {open_names[0]} >= 0",
+                found=str(actual),
+            )
+        if open_names:
             continue
         if form.value(values) != actual:
             because = "; ".join(origin[name] for name in form.names())
@@ -177,16 +185,17 @@ def check_extents(statements: Iterable[Define], sizes: Mapping[str, int]) -> Non
 
 def _solve(form: Size, name: str, actual: int, values: Mapping[str, int]) -> int | None:
     """The value of ``name`` that makes a form, linear in it, equal to ``actual``."""
+    if not _is_linear(form, name, values):
+        return None
+    zero, one = (form.value({**values, name: n}) for n in (0, 1))
+    found, rest = divmod(actual - zero, one - zero)
+    return found if rest == 0 and found >= 0 else None
+
+
+def _is_linear(form: Size, name: str, values: Mapping[str, int]) -> bool:
+    """Whether a form grows or falls evenly with ``name``."""
     zero, one, two = (form.value({**values, name: n}) for n in (0, 1, 2))
-    slope = one - zero
-    if (
-        slope
-        and two - one == slope
-        and (actual - zero) % slope == 0
-        and (actual - zero) // slope >= 0
-    ):
-        return (actual - zero) // slope
-    return None
+    return one != zero and two - one == one - zero
 
 
 def show_shape(shape: tuple[object, ...]) -> str:

@@ -20,6 +20,7 @@ GROUPS = (
     "activations",
     "losses",
     "windowed",
+    "restructuring",
     "matrix",
     "recurrent",
     "gates",

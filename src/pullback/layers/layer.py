@@ -136,13 +136,29 @@ class Layer:
     def usual(self) -> Form:
         """The usual rank; option ``dims``, where there is one, is how many axes are spatial.
 
-        The shape of the first example where definitions depend on it.
+        Where definitions depend on the shape, that of the first example with as many spatial axes,
+        enlarged where it is too small for the options.
         """
         if self.kind.shaped:
-            return next(iter(self.kind.examples[0].shapes.values()))
+            return self._usual_shape
         usual = self.kind.options.get("dims", 0)
         dims = self.options.get("dims", 0)
         return self.kind.rank + (dims - usual if type(dims) is int else 0)
+
+    @cached_property
+    def _usual_shape(self) -> tuple[int, ...]:
+        dims = self.options.get("dims")
+        found = [
+            next(iter(example.shapes.values()))
+            for example in self.kind.examples
+            if example.options.get("dims", self.kind.options.get("dims")) == dims
+        ]
+        shape = (found or [next(iter(self.kind.examples[0].shapes.values()))])[0]
+        try:
+            self.definition(shape)
+        except ShapeError:
+            return tuple(64 * n for n in shape)
+        return shape
 
     @property
     def text(self) -> str:
