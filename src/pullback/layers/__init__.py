@@ -24,6 +24,7 @@ GROUPS = (
     "matrix",
     "recurrent",
     "gates",
+    "normalisation",
 )
 
 for _group in GROUPS:

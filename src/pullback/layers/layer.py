@@ -64,7 +64,8 @@ class Kind:
 
     ``build(rank, **options)`` makes the definition for a first input of ``rank`` axes; where its
     first parameter is called ``shape``, for a first input of that shape. ``rank`` is the usual
-    rank. ``notes`` say how edges, ties and degenerate inputs are decided: they are
+    rank; where an option counts axes, one more of them makes it ``per_dim`` more.
+    ``notes`` say how edges, ties and degenerate inputs are decided: they are
     published. ``examples`` are what the layer is tested and shown at, the first one in the book.
     """
 
@@ -75,6 +76,7 @@ class Kind:
     rank: int
     examples: tuple[Example, ...]
     notes: tuple[str, ...] = ()
+    per_dim: int = 1
 
     @property
     def options(self) -> dict[str, Any]:
@@ -134,16 +136,18 @@ class Layer:
 
     @property
     def usual(self) -> Form:
-        """The usual rank; option ``dims``, where there is one, is how many axes are spatial.
+        """The usual rank; options ``dims`` and ``axes`` count axes of the input.
 
         Where definitions depend on the shape, that of the first example with as many spatial axes,
         enlarged where it is too small for the options.
         """
         if self.kind.shaped:
             return self._usual_shape
-        usual = self.kind.options.get("dims", 0)
-        dims = self.options.get("dims", 0)
-        return self.kind.rank + (dims - usual if type(dims) is int else 0)
+        more = 0
+        for name in ("dims", "axes"):
+            value = self.options.get(name)
+            more += value - self.kind.options[name] if type(value) is int else 0
+        return self.kind.rank + more * self.kind.per_dim
 
     @cached_property
     def _usual_shape(self) -> tuple[int, ...]:
@@ -270,6 +274,7 @@ def layer(
     title: str = "",
     rank: int = 2,
     notes: tuple[str, ...] = (),
+    per_dim: int = 1,
 ) -> Callable[[Callable[..., Definition]], Kind]:
     """Enters a layer into the table: decorates its builder, ``build(rank, **options)``.
 
@@ -289,7 +294,8 @@ def layer(
         name = build.__name__
         if name in LAYERS:
             raise ArgumentError(f"there is a layer {name} already")
-        made = Kind(name, title or name.replace("_", " "), group, build, rank, examples, notes)
+        shown = title or name.replace("_", " ")
+        made = Kind(name, shown, group, build, rank, examples, notes, per_dim)
         LAYERS[name] = made
         return made
 
