@@ -57,6 +57,11 @@ PROGRAMS = {
         B[t] = A[t]*where(t+1 < T, B[t+1], 1)
         L = sum(t) B[t]*x[t]
     """,
+    "first step by itself": """
+        H[t,n] = tanh(x[t,n] + where(t = 0, h[n], a*H[t-1,n]))
+        P[t,n] = where(t = 0, x[t,n], P[t-1,n])*H[t,n]
+    """,
+    "last step by itself": "H[t,n] = x[t,n]*where(t = T-1, h[n], H[t+1,n])",
     "product": "p[t] = x[t]*where(t >= 1, p[t-1], 1)",
     "running sum": "S[t,n] = x[t,n] + pad(S,0)[t-1,n]",
     "running maximum": "M[t] = where(t >= 1, maximum(x[t], pad(M,0)[t-1]), x[t])",

@@ -27,6 +27,7 @@ from ..ir.expr import (
     Expr,
     Guard,
     IndexOf,
+    Inside,
     Mul,
     Number,
     Opaque,
@@ -36,6 +37,7 @@ from ..ir.expr import (
     SizeOf,
     Tensor,
     Truth,
+    Zero,
 )
 from ..ir.program import Define, Program, Source, reads
 from ..ir.recurrence import in_order, recurrent
@@ -494,12 +496,17 @@ def _spread_product(factors: Sequence[Expr]) -> list[Expr]:
 
 
 def _decided(body: Expr) -> Expr:
-    """A value without what is never there: of one step, nothing reads the step before."""
+    """A value without what is never there: of one step, nothing reads the step before.
+
+    ``where(t = 0, a, b)`` becomes ``where(t >= 1, b, a)``, so that both are one form.
+    """
 
     def change(node: Tree) -> Tree:
         match node:
             case Select(cond, then, other) if (found := decide(cond)) is not None:
                 return then if found else other
+            case Select(Zero(sub), then, other) if (index := sub.index) is not None:
+                return Select(Inside(sub - 1, index.extent - 1), other, then)
             case Mul(factors) if any(
                 isinstance(f, Guard) and decide(f.cond) is False for f in factors
             ):

@@ -152,6 +152,9 @@ def facts_against(cond: Cond) -> Facts:
             return tuple(fact for part in conds for fact in facts_against(part))
         case Not(inner):
             return facts_of(inner)
+        case Zero(sub):
+            positive = _positive(indices_of(sub), (sub,))
+            return tuple(s - 1 for s in (sub, -sub) if nonnegative(s, (), positive))
         case Inside(sub, extent):
             positive = _positive(indices_of(sub), (sub, constant(extent)))
             known = _nonempty(indices_of(sub))
