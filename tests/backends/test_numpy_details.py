@@ -310,3 +310,10 @@ def test_a_pixel_shuffle_is_reshaped_both_ways() -> None:
     )
     source = spell_pair(reverse(program))
     assert source.count(".transpose(") == 2 and "arange" not in source and "add.at" not in source
+
+
+def test_the_gradient_of_a_depthwise_kernel_is_a_loop_over_its_taps() -> None:
+    program = parse("X[C,H,W]\nK[C,3,3]\nY[c,i:H-2,j:W-2] = sum(p,q) X[c,i+p,j+q]*K[c,p,q]")
+    source = spell_pair(reverse(program))
+    assert source.count("for p, q in np.ndindex(3, 3):") == 3
+    assert source.count("for ") == 3

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import TYPE_CHECKING
 
 from ...ir.expr import Access, Arg, Expr, Reduce
@@ -36,9 +37,9 @@ def reduced(speller: Speller, expr: Reduce, context: Context) -> Array | None:
     taps = _taps(expr.indices, expr.body)
     if not taps or expr.domain or (expr.op == "sum" and _is_product(expr)):
         return None
-    body = padding.prepared(speller, expr.body, expr.op)
+    inner = padding.prepared(speller, expr.body, expr.op)
     rest = tuple(i for i in expr.indices if i not in taps)
-    body = Reduce(expr.op, rest, (), body) if rest else body
+    body = Reduce(expr.op, rest, (), inner) if rest else inner
     with speller.trial():
         array = speller.value(body, context.within(taps))
     frame = tuple(i for i in context.hint if i in array.indices)
@@ -53,12 +54,53 @@ def reduced(speller: Speller, expr: Reduce, context: Context) -> Array | None:
     named = {"dtype": dtype} if dtype else {}
     shape = tuple_of([_extent(speller, index.extent) for index in frame])
     scope.emit(f"{name} = {call(function, shape, *fill, **named)}")
+    beside = _others(taps, expr)
+    if _count(beside) < _count(taps):
+        _each(speller, Reduce(expr.op, expr.indices, (), inner), name, (frame, beside), context)
+        return Array(leaf(Code(name)), frame, kind)
     with loop(speller, taps) as places:
         here = {i: constant(n) for i, n in places.items()}
         value = speller.value(substitute(body, here), context)  # type: ignore[arg-type]
         code = aligned(value, frame).code
         scope.emit(UPDATE[expr.op].format(name=name, value=code))
     return Array(leaf(Code(name)), frame, kind)
+
+
+def _each(
+    speller: Speller,
+    expr: Expr,
+    name: str,
+    axes: tuple[tuple[Index, ...], tuple[Index, ...]],
+    context: Context,
+) -> None:
+    """Fills an array over ``axes[0]`` in a loop over ``axes[1]``, a reduction a turn."""
+    frame, turns = axes
+    with loop(speller, turns) as places:
+        here = {i: constant(n) for i, n in places.items()}
+        value = speller.value(substitute(expr, here), context)  # type: ignore[arg-type]
+        code = aligned(value, tuple(i for i in frame if i not in turns)).code
+        slots = [str(speller.scope.size(places[i])) if i in turns else ":" for i in frame]
+        while slots[-1] == ":":
+            slots.pop()
+        speller.scope.emit(f"{name}[{', '.join(slots)}] = {code}")
+
+
+def _others(taps: tuple[Index, ...], expr: Reduce) -> tuple[Index, ...]:
+    """The indices from outside that taps stand beside."""
+    found = {
+        i: None
+        for node in nodes(expr.body)
+        for sub in subscripts(node)
+        if any(i in taps for i in indices_of(sub))
+        for i in indices_of(sub)
+        if i not in expr.indices
+    }
+    return tuple(found)
+
+
+def _count(indices: tuple[Index, ...]) -> int:
+    """About how many turns a loop over indices has."""
+    return prod(map(weight, indices))
 
 
 def _extent(speller: Speller, extent: Size) -> str:
@@ -109,9 +151,7 @@ def _taps(indices: tuple[Index, ...], body: Expr) -> tuple[Index, ...]:
     for index in indices:
         if any(_beside(index, indices, node) for node in nodes(body)):
             found.append(index)
-    count = 1
-    for index in found:
-        count *= weight(index)
+    count = _count(tuple(found))
     if count > FEW and all(_is_split(index, body) for index in found):
         return ()
     return tuple(found) if 0 < count <= MOST else ()
