@@ -123,6 +123,8 @@ def compare(kind: Kind, options: Mapping[str, Any], ran: tuple[Any, ...]) -> Non
         for name, array in arrays.items()
     }
     out = reference.torch(options, tensors)
+    if isinstance(out, tuple):
+        out = torch.cat([part.ravel() for part in out])
     assert close(value, out.detach().numpy(), 1e-10)
     if out.requires_grad:
         out.backward(torch.tensor(upstream))

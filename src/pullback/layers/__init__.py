@@ -22,9 +22,9 @@ GROUPS = (
     "windowed",
     "restructuring",
     "matrix",
-    "recurrent",
     "gates",
     "normalisation",
+    "recurrent",
 )
 
 for _group in GROUPS:

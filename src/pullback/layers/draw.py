@@ -19,6 +19,11 @@ def _scaled(rng: np.random.Generator, shape: Shape) -> Array:
     return rng.normal(scale=(2 / max(fan_in, 1)) ** 0.5, size=shape)
 
 
+def _lecun(rng: np.random.Generator, shape: Shape) -> Array:
+    """LeCun's start for (outputs, inputs) matrices."""
+    return rng.normal(scale=max(shape[-1], 1) ** -0.5, size=shape)
+
+
 def _probabilities(rng: np.random.Generator, shape: Shape) -> Array:
     drawn = rng.uniform(0.1, 1, size=shape)
     return np.asarray(drawn / drawn.sum(axis=-1, keepdims=True))
@@ -42,6 +47,7 @@ DRAWS: dict[str, Callable[[np.random.Generator, Shape], Array]] = {
     "zeros": lambda rng, shape: np.zeros(shape),
     "ones": lambda rng, shape: np.ones(shape),
     "scaled": _scaled,
+    "lecun": _lecun,
     "probabilities": _probabilities,
     "definite": _definite,
     "symmetric": _symmetric,

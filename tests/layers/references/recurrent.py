@@ -1,101 +1,155 @@
-"""Recurrent networks."""
+"""Recurrent layers."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from tests.layers.checks import Reference
 
 
-def network(kind: str, gates: str) -> Any:
-    """A layer of torch.nn, called with our weights."""
+def _called(module: Any, options: Mapping[str, Any], a: Any, suffix: str, *inputs: Any) -> Any:
+    """A module of torch.nn with the weights of ``a``."""
+    from torch.func import functional_call
+
+    weights = {
+        long + suffix: a[short]
+        for long, short in {
+            "weight_ih": "W_ih",
+            "weight_hh": "W_hh",
+            "bias_ih": "b_ih",
+            "bias_hh": "b_hh",
+        }.items()
+        if short in a
+    }
+    nonlinearity = {n: v for n, v in options.items() if n == "nonlinearity"}
+    made = module(a["X"].shape[-1], a["W_hh"].shape[-1], bias=options["bias"], **nonlinearity)
+    return functional_call(made.double(), weights, inputs)
+
+
+def cell(name: str) -> Any:
+    """A cell of torch.nn."""
 
     def call(options: Mapping[str, Any], a: Any) -> Any:
         import torch
 
-        kept = {"nonlinearity": options["nonlinearity"]} if kind == "RNN" else {}
-        D, J = a[f"U{gates[0]}".strip()].shape
-        made = getattr(torch.nn, kind)(D, J, bias=options["bias"], **kept).double()
-        weights = {
-            "weight_ih_l0": torch.cat([a[f"U{g}".strip()].T for g in gates]),
-            "weight_hh_l0": torch.cat([a[f"W{g}".strip()].T for g in gates]),
-        }
-        if options["bias"]:
-            zeros = torch.zeros(J, dtype=torch.float64)
-            weights["bias_ih_l0"] = torch.cat([a[f"b{g}".strip()] for g in gates])
-            last = a.get("a", zeros)
-            weights["bias_hh_l0"] = torch.cat([zeros] * (len(gates) - 1) + [last])
-        state = (a["h"][None], a["c"][None]) if kind == "LSTM" else a["h"][None]
-        X = a["X"].flip(0) if options["reverse"] else a["X"]
-        H, _ = torch.func.functional_call(made, weights, (X, state))
-        return H.flip(0) if options["reverse"] else H
+        state = (a["P"], a["Q"]) if "Q" in a else a["P"]
+        return _called(getattr(torch.nn, name), options, a, "", a["X"], state)
 
     return call
 
 
-def outside(*gates: str) -> str:
-    """What a gate's gradient dA gives outside of the loop."""
-    return "\n".join(
-        f"dU{g}[d,j] = sum(t,n) X[t,n,d]*d{name}[t,n,j]\n"
-        f"dW{g}[k,j] = sum(t,n) P[t,n,k]*d{name}[t,n,j]\n"
-        f"db{g}[j] = sum(t,n) d{name}[t,n,j]"
-        for g, name in ((g, f"A{g}") for g in gates)
-    )
+def over_time(name: str) -> Any:
+    """A layer of torch.nn."""
+
+    def call(options: Mapping[str, Any], a: Any) -> Any:
+        import torch
+
+        states = [a[state][None] for state in ("h0", "c0") if state in a]
+        start = tuple(states) if len(states) > 1 else states[0] if states else None
+        x = a["X"].flip(0) if options["reverse"] else a["X"]
+        found = _called(getattr(torch.nn, name), options, a, "_l0", x, start)[0]
+        return found.flip(0) if options["reverse"] else found
+
+    return call
 
 
-def into(weight: str, *gates: str, left: str) -> str:
-    """The sum over gates of what flows back through their weights."""
-    return " + ".join(f"(sum(j) {weight}{g}[{left},j]*dA{g}[t,n,j])" for g in gates)
-
+WEIGHTS = """
+dX[{r}d] = sum(m) G[{r}m]*W_ih[m,d]
+dW_ih[m,d] = sum({n}) G[{r}m]*X[{r}d]
+dW_hh[m,k] = sum({n}) G[{r}m]*P[{r}k]
+db_ih[m] = sum({n}) G[{r}m]
+db_hh[m] = sum({n}) G[{r}m]
+"""
+STEP, STEPS = WEIGHTS.format(r="n,", n="n"), WEIGHTS.format(r="t,n,", n="t,n")
+BACK = "dH[t,n,j] + where(t+1 < T, sum(m) G[t+1,n,m]*W_hh[m,j], 0)"
+LSTM_GATES = """
+G[{r}m:4*J] = where(m < J, q[{r}m]*g[{r}m]*i[{r}m]*(1 - i[{r}m]),
+    where(m < 2*J, q[{r}m-J]*Q[{r}m-J]*f[{r}m-J]*(1 - f[{r}m-J]),
+    where(m < 3*J, q[{r}m-2*J]*i[{r}m-2*J]*(1 - g[{r}m-2*J]**2),
+    e[{r}m-3*J]*H[{r}m-3*J]*(1 - o[{r}m-3*J]))))
+"""
+GRU_GATES = """
+u[{r}j] = e[{r}j]*(1 - z[{r}j])*(1 - c[{r}j]**2)
+v[{r}j] = e[{r}j]*(P[{r}j] - c[{r}j])*z[{r}j]*(1 - z[{r}j])
+w[{r}j] = u[{r}j]*B[{r}2*J+j]*r[{r}j]*(1 - r[{r}j])
+G[{r}m:3*J] = where(m < J, w[{r}m], where(m < 2*J, v[{r}m-J], u[{r}m-2*J]))
+S[{r}m:3*J] = where(m < 2*J, G[{r}m], u[{r}m-2*J]*r[{r}m-2*J])
+"""
+TWICE = "what the gates r and z have in common in the gradients of A and B is computed for each"
+FAR = {
+    "X": np.array([[1000.0], [-1000.0], [0.0]]),
+    "W_ih": np.array([[1.0], [-1.0], [1.0], [1.0]]),
+    "W_hh": np.ones((4, 1)),
+    "b_ih": np.zeros(4),
+    "b_hh": np.zeros(4),
+}
+NO_TIME = {**FAR, "X": np.zeros((0, 1))}
 
 REFERENCES = {
+    "rnn_cell": Reference(
+        "G[n,m] = dH[n,m]*(1 - H[n,m]**2)\ndP[n,k] = sum(m) G[n,m]*W_hh[m,k]" + STEP,
+        cell("RNNCell"),
+        refused=[
+            ({"nonlinearity": "sigmoid"}, "one of tanh, relu"),
+            ({"hidden_size": 0}, "whole number >= 1"),
+        ],
+    ),
+    "lstm_cell": Reference(
+        """
+        e[n,j] = dH[n,j]
+        a[n,j] = tanh(C[n,j])
+        q[n,j] = dC[n,j] + dH[n,j]*o[n,j]*(1 - a[n,j]**2)
+        dQ[n,j] = q[n,j]*f[n,j]
+        """
+        + LSTM_GATES.format(r="n,")
+        + "dP[n,k] = sum(m) G[n,m]*W_hh[m,k]"
+        + STEP,
+        cell("LSTMCell"),
+    ),
+    "gru_cell": Reference(
+        "e[n,j] = dH[n,j]"
+        + GRU_GATES.format(r="n,")
+        + "dP[n,k] = e[n,k]*z[n,k] + sum(m) S[n,m]*W_hh[m,k]"
+        + STEP.replace("dW_hh[m,k] = sum(n) G", "dW_hh[m,k] = sum(n) S").replace(
+            "db_hh[m] = sum(n) G", "db_hh[m] = sum(n) S"
+        ),
+        cell("GRUCell"),
+        allowed=1.07,
+        why=TWICE,
+    ),
     "rnn": Reference(
         f"""
-        dS[t,n,j] = dH[t,n,j] + pad(dP,0)[t+1,n,j]
-        dA[t,n,j] = dS[t,n,j]*(1 - H[t,n,j]**2)
-        dP[t,n,k] = {into("W", "", left="k")}
-        dh[n,k] = sum(t if t = 0) dP[t,n,k]
-        dX[t,n,d] = {into("U", "", left="d")}
-        {outside("")}
-        """,
-        network("RNN", " "),
-        refused=[({"nonlinearity": "sine"}, "tanh"), ({"units": 0}, "whole number >= 1")],
+        e[t,n,j] = {BACK}
+        G[t,n,m] = e[t,n,m]*(1 - H[t,n,m]**2)
+        """
+        + STEPS,
+        over_time("RNN"),
+        refused=[({"nonlinearity": "sigmoid"}, "one of tanh, relu")],
+        refused_at=[({}, {"X": np.ones(3)}, "T×D")],
     ),
     "lstm": Reference(
         f"""
-        dS[t,n,j] = dH[t,n,j] + pad(dP,0)[t+1,n,j]
-        dAO[t,n,j] = dS[t,n,j]*H[t,n,j]*(1 - O[t,n,j])
-        dC[t,n,j] = dS[t,n,j]*O[t,n,j]*(1 - Z[t,n,j]**2) + pad(dQ,0)[t+1,n,j]
-        dQ[t,n,j] = dC[t,n,j]*F[t,n,j]
-        dAI[t,n,j] = dC[t,n,j]*G[t,n,j]*I[t,n,j]*(1 - I[t,n,j])
-        dAF[t,n,j] = dQ[t,n,j]*Q[t,n,j]*(1 - F[t,n,j])
-        dAG[t,n,j] = dC[t,n,j]*I[t,n,j]*(1 - G[t,n,j]**2)
-        dP[t,n,k] = {into("W", *"IFGO", left="k")}
-        dh[n,k] = sum(t if t = 0) dP[t,n,k]
-        dc[n,k] = sum(t if t = 0) dQ[t,n,k]
-        dX[t,n,d] = {into("U", *"IFGO", left="d")}
-        {outside(*"IFGO")}
-        """,
-        network("LSTM", "IFGO"),
+        e[t,n,j] = {BACK}
+        a[t,n,j] = tanh(C[t,n,j])
+        q[t,n,j] = e[t,n,j]*o[t,n,j]*(1 - a[t,n,j]**2) + where(t+1 < T, q[t+1,n,j]*f[t+1,n,j], 0)
+        """
+        + LSTM_GATES.format(r="t,n,")
+        + STEPS,
+        over_time("LSTM"),
+        at=[({}, FAR)],
     ),
     "gru": Reference(
-        f"""
-        dS[t,n,j] = dH[t,n,j] + pad(dP,0)[t+1,n,j]
-        dAV[t,n,j] = dS[t,n,j]*(1 - Z[t,n,j])*(1 - V[t,n,j]**2)
-        dM[t,n,j] = dAV[t,n,j]*R[t,n,j]
-        dAR[t,n,j] = dM[t,n,j]*M[t,n,j]*(1 - R[t,n,j])
-        dAZ[t,n,j] = dS[t,n,j]*(P[t,n,j] - V[t,n,j])*Z[t,n,j]*(1 - Z[t,n,j])
-        dP[t,n,k] = dS[t,n,k]*Z[t,n,k] + {into("W", "R", "Z", left="k")} +
-            sum(j) WV[k,j]*dM[t,n,j]
-        dh[n,k] = sum(t if t = 0) dP[t,n,k]
-        dX[t,n,d] = {into("U", *"RZV", left="d")}
-        {outside("R", "Z")}
-        dUV[d,j] = sum(t,n) X[t,n,d]*dAV[t,n,j]
-        dbV[j] = sum(t,n) dAV[t,n,j]
-        dWV[k,j] = sum(t,n) P[t,n,k]*dM[t,n,j]
-        da[j] = sum(t,n) dM[t,n,j]
-        """,
-        network("GRU", "RZV"),
+        "e[t,n,j] = dH[t,n,j] + where(t+1 < T, "
+        "e[t+1,n,j]*z[t+1,n,j] + sum(m) S[t+1,n,m]*W_hh[m,j], 0)"
+        + GRU_GATES.format(r="t,n,")
+        + STEPS.replace("dW_hh[m,k] = sum(t,n) G", "dW_hh[m,k] = sum(t,n) S").replace(
+            "db_hh[m] = sum(t,n) G", "db_hh[m] = sum(t,n) S"
+        ),
+        over_time("GRU"),
+        allowed=1.07,
+        why=TWICE,
     ),
 }
