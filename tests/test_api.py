@@ -741,6 +741,13 @@ def test_a_float_that_steers_is_taken_as_it_is() -> None:
 # Nested
 
 
+def test_a_constant_gradient_inside_a_trace() -> None:
+    def slope(x: Array) -> Any:
+        return (pullback.grad(lambda y: y.sum())(x) * x).sum()
+
+    assert pullback.grad(slope)(np.arange(3.0)).tolist() == [1, 1, 1]
+
+
 def test_second_derivatives() -> None:
     def f(x: Array) -> Any:
         return (np.sin(x) * x**2).sum()

@@ -83,7 +83,7 @@ class Backward:
         """The gradients inside a trace."""
         values = [*seeds, *cache[: len(self.pair.residuals)]]
         sizes = sizes_of(self.forward.program, inputs)
-        return inlined(sheet_of(values), self.pair.backward_program.with_sizes(sizes), values)
+        return inlined(sheet_of(inputs), self.pair.backward_program.with_sizes(sizes), values)
 
 
 class Gradient:
