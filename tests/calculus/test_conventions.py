@@ -25,6 +25,13 @@ CASES = [
     ("clip", "inclusive", CLIP, {"x": 1.0}, {"dx": 1.0}),
     ("clip", "exclusive", CLIP, {"x": 1.0}, {"dx": 0.0}),
     ("clip", "exclusive", CLIP, {"x": 0.5}, {"dx": 1.0}),
+    (
+        "clip",
+        "exclusive",
+        "Y = clip(x, l, h)",
+        {"x": -1.0, "l": 0.0, "h": 1.0},
+        {"dx": 0.0, "dl": 1.0, "dh": 0.0},
+    ),
 ]
 
 
