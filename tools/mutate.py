@@ -52,6 +52,8 @@ CALCULUS = (
     "tests/properties/test_structures.py",
     "tests/properties/test_facts.py",
     "tests/properties/test_once_wrong.py",
+    "tests/test_opaque.py",
+    "tests/properties/test_recurrences.py",
     "tests/verify/test_steps.py",
     "tests/verify/test_programs.py",
     "tests/properties/test_programs.py",
