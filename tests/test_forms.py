@@ -533,7 +533,6 @@ ALLOWED = {
     ("total variation", "text"): 1.08,  # the root has no name, so it is taken again
     ("max pooling", "max_pooling"): 1.09,  # the positions of the greatest count, too
     ("max pooling", "max_pooling_windows"): 1.09,
-    ("average pooling", "average_pooling_slices"): 7.01,  # four slices are not seen as one window
 }
 EXACT = 1.01
 

@@ -33,6 +33,7 @@ from .merge import merge_sums
 from .normal import Poly, Term, canonical, collect, components_of, expression, poly, renamed, term
 from .present import Names, complements, factored, fold_sums
 from .residuals import fewer_residuals
+from .residues import joined
 from .share import share
 from .solves import solved
 from .step import Backward, Later, Step
@@ -242,7 +243,7 @@ class _Reverse:
             target = self._adjoint_of(t)
             self.unnamed.append((t, target))
         self.adjoint[t] = target
-        eliminated = collect(map(eliminate, collect(sifted)))
+        eliminated = joined(collect(map(eliminate, collect(sifted))))
         mark = len(self.defs.found)
         value = collect(map(cancel, self.defs.base(eliminated)))
         facts = self.defs.found[mark:]

@@ -89,7 +89,9 @@ def scattered(speller: Speller, define: Define, name: str) -> bool:
 
 
 def reads_quotients(define: Define) -> bool:
-    """Whether a statement reads repeated elements, and there is another form of it."""
+    """Whether a statement reads repeated elements, and there is another form of it, no longer."""
+    if isinstance(define.scatter, Add) and not isinstance(define.body, Add):
+        return False
     return define.scatter is not None and any(
         isinstance(atom, Quotient)
         for access in accesses(define.body)

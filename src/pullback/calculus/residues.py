@@ -1,0 +1,101 @@
+"""Where an index is known modulo a number: its quotients by that number are one and the same, and
+equal terms for all remainders are one term without the condition.
+
+The gradients of slices ``X[::2]`` and ``X[1::2]`` meet so: ``[i even]·dY[i//2] + [i odd]·dY[i//2]``
+is ``dY[i//2]``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..ir.expr import Cond, Divides
+from ..ir.subscripts import Index, Quotient, Subscript, at, constant
+from ..ir.walk import map_subscripts
+from .normal import Poly, Term, canonical, collect, term
+
+MOST = 64  # remainders that are looked for
+
+
+@dataclass(frozen=True)
+class _Residue:
+    """``index`` leaves ``rest`` when divided by ``divisor``."""
+
+    index: Index
+    divisor: int
+    rest: int
+
+
+def joined(value: Poly) -> Poly:
+    """The sum of terms with quotients in one form, and those joined that cover all remainders."""
+    terms = collect(map(_one_quotient, value))
+    while True:
+        left = _without_one(terms)
+        if left is None:
+            return terms
+        terms = left
+
+
+def _residue(cond: Cond) -> _Residue | None:
+    """What ``[m | i + s]`` tells of i."""
+    if not isinstance(cond, Divides) or len(cond.sub.terms) != 1:
+        return None
+    (atom, factor), *_ = cond.sub.terms
+    sign, shift, divisor = factor.literal, cond.sub.const.literal, cond.divisor.literal
+    if not isinstance(atom, Index) or sign not in (1, -1) or shift is None or not divisor:
+        return None
+    return _Residue(atom, divisor, -shift * sign % divisor)
+
+
+def _one_quotient(value: Term) -> Term | None:
+    """The term with ``(i + k) // m`` as ``i // m`` and a number where i is known modulo m."""
+    for known in filter(None, map(_residue, value.guards)):
+
+        def change(sub: Subscript, known: _Residue = known) -> Subscript:
+            total = constant(sub.const)
+            for atom, factor in sub.terms:
+                part = _over(atom, known) if isinstance(atom, Quotient) else at(atom)
+                total += part * factor
+            return total
+
+        changed = term(
+            value.coef,
+            value.bound,
+            [c if _residue(c) else map_subscripts(c, change) for c in value.guards],  # type: ignore[misc]
+            [(map_subscripts(a, change), e) for a, e in value.factors],  # type: ignore[misc]
+        )
+        if changed is None:
+            return None
+        value = changed
+    return value
+
+
+def _over(atom: Quotient, known: _Residue) -> Subscript:
+    rest = atom.value - at(known.index)
+    shift = rest.const.literal
+    if atom.divisor.literal != known.divisor or rest.terms or shift is None:
+        return at(atom)
+    return at(Quotient(at(known.index), atom.divisor)) + (known.rest + shift) // known.divisor
+
+
+def _without_one(terms: Poly) -> Poly | None:
+    """The terms with one group joined that differ in a remainder only; None if there is none."""
+    groups: dict[object, dict[int, Term]] = {}
+    for value in terms:
+        for cond in value.guards:
+            known = _residue(cond)
+            rest = None if known is None else _freed(value, cond)
+            if known is None or rest is None or known.divisor > MOST:
+                continue
+            key = known.index, known.divisor, value.coef, canonical(rest)
+            group = groups.setdefault(key, {})
+            group.setdefault(known.rest, value)
+            if len(group) == known.divisor:
+                gone = group.values()
+                return collect([*(t for t in terms if t not in gone), rest])
+    return None
+
+
+def _freed(value: Term, cond: Cond) -> Term | None:
+    """The term without one of its guards."""
+    return term(value.coef, value.bound, [c for c in value.guards if c is not cond], value.factors)
