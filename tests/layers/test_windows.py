@@ -63,3 +63,24 @@ def test_pooling_is_that_of_pytorch(options: dict[str, Any]) -> None:
             dY = rng.normal(size=Y.shape)
             expected.backward(torch.tensor(dY))
             assert close(backward(dY, cache), x.grad.numpy(), 1e-12), (name, more, size)
+
+
+@pytest.mark.parametrize("dims", [1, 2, 3])
+def test_what_max_pooling_takes_is_put_back_as_pytorch_does(dims: int) -> None:
+    F = torch.nn.functional
+    X = torch.tensor(np.random.default_rng(0).normal(size=(2, 3, *(4, 6, 2)[:dims])))
+    Y, place = getattr(F, f"max_pool{dims}d")(X, 2, return_indices=True)
+    expected = getattr(F, f"max_unpool{dims}d")(Y, place, 2)
+    found = LAYERS["max_unpooling"](dims=dims)(Y.numpy(), place.numpy())
+    assert close(found, expected.numpy(), 0)
+
+
+def test_folded_windows_are_those_of_pytorch() -> None:
+    F = torch.nn.functional
+    X = torch.tensor(np.random.default_rng(0).normal(size=(2, 3, 6, 5)))
+    options = {"stride": (1, 2), "padding": 1, "dilation": (2, 1)}
+    windows = LAYERS["unfold"](kernel=(2, 3), **options)(X.numpy())
+    expected = F.unfold(X, (2, 3), **options)
+    assert close(windows.reshape(expected.shape), expected.numpy(), 0)
+    folded = LAYERS["fold"](kernel=(2, 3), **options)(windows)
+    assert close(folded, F.fold(expected, (6, 5), (2, 3), **options).numpy(), 1e-15)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from math import prod
 from typing import Any
 
 from ..errors import ArgumentError
@@ -184,20 +186,15 @@ def transposed_convolution(
             f"Xg[{joined(n, f'g:{groups},c:C', w.out)}] = X[{joined(n, '(g,c)', w.out)}]",
             f"Kg[g:{groups},c:C,o,{w.tap}] = K[(g,c),o,{w.tap}]",
         ]
-    covered = [f"{a.place}:{_covered(a, m)}" for a, m in zip(w, more, strict=True)]
     lands = "*".join(f"[{a.place} = {a.at}]" for a in w)
     total = f"sum(c,{w.tap},{w.out}) {x}[{joined(n, of, w.out)}]*{k}[{of},o,{w.tap}]*{lands}"
-    if any(a.before for a in w):
-        lines += [f"F[{joined(n, made, covered)}] = {total}"]
-        covered = [
-            f"{a.place}:{_covered(a, m - 2 * a.before)}" for a, m in zip(w, more, strict=True)
-        ]
-        total = f"F[{joined(n, made, [shifted(a.place, a.before) for a in w])}]"
-    elif groups > 1:
-        lines += [f"Z[{joined(n, made, covered)}] = {total}"]
-        total = f"Z[{joined(n, made, w.place)}]"
-    lines += [f"Y[{joined(n, o, covered)}] = {total}" + f" + b[{o}]" * bias]
-    return Definition("\n".join(lines), _kernel(bias), {a.size: _least(a) for a in w})
+    lines += _cropped(w, more, total, joined(n, made), joined(n, o) if groups > 1 else "")
+    lines[-1] += f" + b[{o}]" * bias
+    return Definition(
+        "\n".join(lines),
+        _kernel(bias),
+        {a.size: _least(a, m) for a, m in zip(w, more, strict=True)},
+    )
 
 
 @layer(
@@ -300,6 +297,160 @@ def average_pooling(
     return Definition("\n".join(lines), least=w.least)
 
 
+@layer(
+    "windowed",
+    Example({"X": (1, 2, 2, 3), "place": (1, 2, 2, 3)}, draws={"place": "below 24"}),
+    Example(
+        {"X": (2, 2, 2), "place": (2, 2, 2)},
+        {"kernel": 3, "stride": 2, "padding": (1, 0)},
+        {"place": "below 12"},
+    ),
+    Example({"X": (2, 4), "place": (2, 4)}, {"dims": 1, "kernel": 2}, {"place": "below 8"}),
+    rank=4,
+    notes=(
+        "place is the position in the flat output, as PyTorch's max pooling returns it",
+        "values for the same place add up, where PyTorch keeps one of them",
+        "values for places that are not in the output are left out",
+    ),
+)
+def max_unpooling(
+    rank: int, kernel: Any = 2, stride: Any = None, padding: Any = 0, dims: int = 2
+) -> Definition:
+    """Each value at the place in the output that an integer says, 0 elsewhere."""
+    w = _pooling(dims, kernel, stride, padding, 1, False)
+    n, N = batch(rank, dims)
+    extents = [_covered(a, -2 * a.before) for a in w]
+    value, whole_shape = joined(n, "c", w.out), joined(N, "C", w.size)
+    lines = [
+        f"X[{whole_shape}]",
+        f"place: int[{whole_shape}]",
+        f"F[{joined(n, 'c')},l:{'*'.join(f'({e})' for e in extents)}] = "
+        f"sum({w.out}) X[{value}]*[place[{value}] = l]",
+        f"Y[{joined(n, 'c', map(':'.join, zip([a.place for a in w], extents, strict=True)))}] = "
+        f"F[{joined(n, 'c')},{w.place if dims == 1 else f'({w.place})'}]",
+    ]
+    return Definition("\n".join(lines), least={a.size: _least(a, 0) for a in w})
+
+
+@layer(
+    "windowed",
+    Example({"X": (2, 3, 2, 3)}),
+    Example({"X": (2, 3, 2)}, {"kernel": (3, 2), "stride": (2, 1), "padding": (1, 0)}),
+    Example({"X": (1, 2, 4)}, {"dims": 1, "kernel": 2, "stride": 3}),
+    Example({"X": (2, 2, 1, 2)}, {"dims": 3}),
+    rank=4,
+    notes=(
+        "the adjoint of average pooling with padding counted: where windows overlap, shares add up",
+    ),
+)
+def average_unpooling(
+    rank: int, kernel: Any = 2, stride: Any = None, padding: Any = 0, dims: int = 2
+) -> Definition:
+    """Each value shared out evenly over its window."""
+    w = _pooling(dims, kernel, stride, padding, 1, False)
+    n, N = batch(rank, dims)
+    size = prod(a.kernel for a in w)
+    lands = "*".join(f"[{a.place} = {a.at}]" for a in w)
+    total = f"1/{size}*sum({w.taps},{w.out}) X[{joined(n, 'c', w.out)}]*{lands}"
+    lines = [f"X[{joined(N, 'C', w.size)}]", *_cropped(w, [0] * dims, total, joined(n, "c"))]
+    return Definition("\n".join(lines), least={a.size: _least(a, 0) for a in w})
+
+
+@layer(
+    "windowed",
+    Example({"X": (2, 3, 5, 7)}, {"size": 3}),
+    Example({"X": (2, 5, 4)}, {"size": (2, 6)}),
+    Example({"X": (1, 2, 5)}, {"size": 3, "dims": 1}),
+    Example({"X": (2, 3, 2, 4)}, {"size": (2, 1, 3), "dims": 3}),
+    rank=4,
+    notes=(
+        "window i of O covers the places from floor(i·H/O) to ceil((i+1)·H/O), as PyTorch's do",
+    ),
+)
+def adaptive_average_pooling(rank: int, size: Any = 1, dims: int = 2) -> Definition:
+    """The mean of as many windows as are wanted, as even as they can be."""
+    w = axes(dims, 1)
+    n, N = batch(rank, dims)
+    lines = [f"X[{joined(N, 'C', w.size)}]"]
+    for a, count in zip(w, each("size", size, dims), strict=True):
+        i, h, H = a.out, a.place, a.size
+        inside = f"[{i}*{H} < {count}*({h}+1)]*[{count}*{h} < ({i}+1)*{H}]"
+        lines += [
+            f"in_{i}[{i}:{count},{h}:{H}] = {inside}",
+            f"A_{i}[{i},{h}] = in_{i}[{i},{h}]/sum(l) in_{i}[{i},l]",
+        ]
+    shares = "*".join(f"A_{a.out}[{a.out},{a.place}]" for a in w)
+    lines += [f"Y[{joined(n, 'c', w.out)}] = sum({w.place}) {shares}*X[{joined(n, 'c', w.place)}]"]
+    return Definition("\n".join(lines), least={a.size: 1 for a in w})
+
+
+@layer(
+    "windowed",
+    Example({"X": (2, 3, 4, 5)}),
+    Example({"X": (2, 5, 4)}, {"kernel": (3, 2), "stride": 2, "padding": 1}),
+    Example({"X": (1, 2, 6)}, {"dims": 1, "dilation": 2}),
+    Example({"X": (1, 2, 3, 4)}, {"dims": 3, "kernel": 2, "stride": (1, 1, 2)}),
+    rank=4,
+    notes=(
+        "the axes are channel, place in the window, window: PyTorch merges them to C·p·q and i·j",
+        UNREAD,
+        NARROW,
+    ),
+)
+def unfold(
+    rank: int, kernel: Any = 2, stride: Any = 1, padding: Any = 0, dilation: Any = 1, dims: int = 2
+) -> Definition:
+    """What the windows read, each on its own (im2col)."""
+    w = axes(dims, kernel, stride, each("padding", padding, dims, 0), dilation)
+    n, N = batch(rank, dims)
+    lines = [
+        f"X[{joined(N, 'C', w.size)}]",
+        f"Y[{joined(n, 'c', w.taps, w.outs)}] = {w.read('X', n, 'c')}",
+    ]
+    return Definition("\n".join(lines), least=w.least)
+
+
+@layer(
+    "windowed",
+    Example({"X": (2, 3, 2, 2, 3, 4)}),
+    Example({"X": (2, 3, 2, 2, 3)}, {"kernel": (3, 2), "stride": (2, 1), "padding": (1, 0)}),
+    Example({"X": (1, 2, 2, 4)}, {"dims": 1, "dilation": 2}),
+    Example({"X": (2, 2, 1, 2, 1, 2, 1)}, {"dims": 3, "kernel": (2, 1, 2)}),
+    rank=6,
+    per_dim=2,
+    notes=(
+        "the adjoint of unfold, of the least array that has so many windows",
+        "the axes are channel, place in the window, window: PyTorch merges them to C·p·q and i·j",
+    ),
+)
+def fold(
+    rank: int, kernel: Any = 2, stride: Any = 1, padding: Any = 0, dilation: Any = 1, dims: int = 2
+) -> Definition:
+    """The sum, place by place, of what windows hold (col2im)."""
+    w = axes(dims, kernel, stride, each("padding", padding, dims, 0), dilation)
+    n, N = batch(rank - dims, dims)
+    lands = "*".join(f"[{a.place} = {a.at}]" for a in w)
+    total = f"sum({w.tap},{w.out}) X[{joined(n, 'c', w.tap, w.out)}]*{lands}"
+    lines = [
+        f"X[{joined(N, 'C', w.kernel, w.size)}]",
+        *_cropped(w, [0] * dims, total, joined(n, "c")),
+    ]
+    return Definition("\n".join(lines), least={a.size: _least(a, 0) for a in w})
+
+
+def _cropped(w: Windows, more: Sequence[int], total: str, lead: str, to: str = "") -> list[str]:
+    """Statements of ``Y``, what lands in windows, without the padding.
+
+    ``lead`` are the indices before the spatial ones, ``to`` those of ``Y`` where they differ.
+    """
+    covered = [f"{a.place}:{_covered(a, m)}" for a, m in zip(w, more, strict=True)]
+    if not to and not any(a.before for a in w):
+        return [f"Y[{joined(lead, covered)}] = {total}"]
+    kept = [f"{a.place}:{_covered(a, m - 2 * a.before)}" for a, m in zip(w, more, strict=True)]
+    inside = joined(lead, [shifted(a.place, a.before) for a in w])
+    return [f"F[{joined(lead, covered)}] = {total}", f"Y[{joined(to or lead, kept)}] = F[{inside}]"]
+
+
 def _covered(a: Axis, more: int) -> str:
     """The extent that the windows cover, one at each place of the input, and more."""
     return shifted(times(a.stride, a.size), a.span - a.stride + more)
@@ -334,9 +485,9 @@ def _divided(channels: int, groups: int) -> int:
     return channels // groups
 
 
-def _least(a: Axis) -> int:
+def _least(a: Axis, more: int) -> int:
     """The least input of which padding, as cropping, leaves something."""
-    return max(1, -((a.span - a.stride - 2 * a.before - 1) // a.stride))
+    return max(1, -((a.span - a.stride - 2 * a.before + more - 1) // a.stride))
 
 
 def _kernel(bias: bool) -> dict[str, str]:
