@@ -90,8 +90,11 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     opened.driver.quit()
 
 
-PAGES = ("index", "layers", *LAYERS)
-
+UNSET = """
+return [...document.querySelectorAll(".tex")]
+  .filter((e) => !e.querySelector(".katex") || e.querySelector(".katex-error"))
+  .map((e) => e.textContent.slice(0, 120));
+"""
 TOO_WIDE = """
 const wide = document.documentElement.clientWidth;
 const scrolls = (e) => e && (/auto|scroll|hidden/.test(getComputedStyle(e).overflowX)
@@ -120,25 +123,58 @@ return [...document.querySelectorAll("main p, main td, main th, main code, .kate
 """
 
 
+def wrong_with(browser: Browser, page: Path, size: tuple[int, int], scheme: str) -> list[str]:
+    """What is wrong with a page."""
+    browser.open(page, size, scheme)
+    found = browser.troubles()
+    found += [f"not set: {tex}" for tex in browser.run(UNSET)]
+    found += [f"wider than the screen: {element}" for element in browser.run(TOO_WIDE)]
+    found += [f"hardly readable: {element}" for element in browser.run(UNREADABLE)]
+    if browser.run("return document.documentElement.scrollWidth") > size[0]:
+        found.append("the page scrolls sideways")
+    if browser.run("return document.querySelectorAll('.katex').length") < 1:
+        found.append("no formula")
+    return found
+
+
 @pytest.mark.parametrize(("size", "scheme"), VIEWS, ids=["light", "dark", "phone"])
-@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize("name", ("index", "layers", *LAYERS))
 def test_a_page_is_whole(
     browser: Browser, site: Path, name: str, size: tuple[int, int], scheme: str
 ) -> None:
-    browser.open(site / f"{name}.html", size, scheme)
-    assert browser.troubles() == []
-    formulas = browser.run("return document.querySelectorAll('.tex').length")
-    assert formulas > 5
-    assert (
-        browser.run(
-            "return document.querySelectorAll('.tex > .katex, .tex > .katex-display').length"
-        )
-        == formulas
-    )
-    assert browser.run("return document.querySelectorAll('.katex-error').length") == 0
-    assert browser.run(TOO_WIDE) == []
-    assert browser.run("return document.documentElement.scrollWidth") <= size[0]
-    assert browser.run(UNREADABLE) == []
+    assert wrong_with(browser, site / f"{name}.html", size, scheme) == []
+
+
+@pytest.mark.slow
+def test_every_page_of_the_book_is_whole(browser: Browser, tmp_path: Path) -> None:
+    """One test, so that one process builds the book."""
+    pages = write_book(tmp_path)
+    assert {page.name: page.failed for page in pages if page.failed} == {}
+    names = [path.name for path in sorted(tmp_path.glob("*.html"))]
+    assert len(names) == len(pages) + 2
+    wrong = {
+        (name, scheme, size): found
+        for name in names
+        for size, scheme in VIEWS
+        if (found := wrong_with(browser, tmp_path / name, size, scheme))
+    }
+    assert wrong == {}
+
+
+def test_what_is_wrong_with_a_page_is_noticed(browser: Browser, site: Path) -> None:
+    whole = (site / "relu.html").read_text(encoding="utf-8")
+    broken = {
+        "Failed to load resource": '<img src="nothing.png" alt="">',
+        '"oh"': '<script>console.error("oh")</script>',
+        "not set": '<span class="tex">\\nocommand{</span>',
+        "wider than": '<div style="width:5000px">x</div>',
+        "hardly readable": '<p style="color:#999;background:#aaa">x</p>',
+        "sideways": '<div style="width:5000px">x</div>',
+    }
+    for sign, element in broken.items():
+        (site / "broken.html").write_text(whole.replace("</main>", element + "</main>"))
+        found = wrong_with(browser, site / "broken.html", PHONE, "light")
+        assert any(sign in line for line in found), (sign, found)
 
 
 def test_search_finds(browser: Browser, site: Path) -> None:
