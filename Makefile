@@ -5,11 +5,13 @@ JOBS ?= auto
 
 RUN = $(VENV)/bin/python
 
-.PHONY: help demo test lint format bench clean
+.PHONY: help demo book test test-browser lint format bench clean
 
 help:
 	@echo "make demo    derive, check and train the digits model; writes out/digits.html"
+	@echo "make book    write the reference of all layers to out/book"
 	@echo "make test    run the tests, doctests and documentation snippets"
+	@echo "make test-browser   the book's tests in a browser (needs Chromium and chromedriver)"
 	@echo "make lint    ruff check, ruff format --check, mypy --strict"
 	@echo "make bench   run the benchmarks; writes benchmarks/results/"
 	@echo "make format  rewrite the sources with ruff"
@@ -27,6 +29,12 @@ $(VENV)/.ready-%: pyproject.toml | $(RUN)
 
 demo: $(VENV)/.ready-demo
 	$(RUN) examples/digits.py --report out/digits.html
+
+book: $(VENV)/.ready-demo
+	$(RUN) -m pullback book out/book
+
+test-browser: $(VENV)/.ready-test,browser
+	$(RUN) -m pytest -q tests/book
 
 test: $(VENV)/.ready-test
 	$(RUN) -m pytest -q -n $(JOBS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from fractions import Fraction
 
@@ -69,6 +70,15 @@ class Typeset(Latex):
         if isinstance(left, Number) and not isinstance(right, Number):
             left, right, signs = right, left, mirrored
         return f"{self.expr(left, SUM)} {signs[op]} {self.expr(right, SUM)}", COMPARE
+
+
+def prose(words: str) -> str:
+    """Text of a docstring or a note, names between backticks as code.
+
+    >>> prose("``at`` < 2")
+    '<code>at</code> &lt; 2'
+    """
+    return re.sub(r"(`+)([^`]+)\1", r"<code>\2</code>", text(words))
 
 
 def inline(tex: str) -> str:

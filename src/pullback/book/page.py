@@ -13,7 +13,7 @@ from ..report.mathml import text
 from ..report.outline import Block, Formula, Listing, Prose, Section, Table, outline
 from .chapter import Chapter, Part
 from .forms import Form, forms
-from .formulas import by_katex
+from .formulas import by_katex, prose
 from .measure import DRAWS, Error, errors
 from .picture import backward_pictures, forward_picture
 from .reads import reads
@@ -86,8 +86,8 @@ def _taken(sections: dict[str, Section], anchor: str, title: str, hand: Hand) ->
 
 def _lead(subject: Subject) -> str:
     typical = dict.fromkeys(_names(subject.derived), TYPICAL)
-    summary = f'<p class="summary">{text(subject.summary)}</p>'
-    paragraphs = summary + "".join(f"<p>{text(part)}</p>" for part in subject.about)
+    summary = f'<p class="summary">{prose(subject.summary)}</p>'
+    paragraphs = summary + "".join(f"<p>{prose(part)}</p>" for part in subject.about)
     glance = facts(replace(subject.derived, sizes=typical))
     note = f"<p class='small'>Bytes are in float64 with every named size {TYPICAL}.</p>"
     return paragraphs + glance + (note if typical else "")
@@ -213,7 +213,7 @@ def _figure(value: float, form: str) -> str:
 
 
 def _edges(subject: Subject, sections: dict[str, Section], hand: Hand) -> str:
-    notes = "".join(f"<li>{text(note)}</li>" for note in subject.notes)
+    notes = "".join(f"<li>{prose(note)}</li>" for note in subject.notes)
     listed = f'<ul class="notes">{notes}</ul>' if notes else ""
     kinks = blocks(sections["conventions"].blocks, hand) if "conventions" in sections else ""
     return listed + kinks

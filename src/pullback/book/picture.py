@@ -19,7 +19,7 @@ WIDEST = 240  # an array that would be wider gets smaller cells
 LEAST = 5
 MOST = 2500  # cells of an array above which it is not drawn
 PATTERN, THINNEST = 250, 30  # sides of a drawn Jacobian
-LARGEST = 400  # rows or columns of a Jacobian above which it is not drawn
+LARGEST = 1000  # rows or columns of a Jacobian above which it is not drawn
 
 
 def forward_picture(derivation: Derivation, reads: Reads) -> str:

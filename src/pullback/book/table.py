@@ -7,6 +7,7 @@ from itertools import groupby
 
 from ..report.mathml import text
 from .chapter import Chapter, Part
+from .formulas import prose
 from .page import LayerPage
 
 
@@ -32,5 +33,5 @@ def _group(pages: Sequence[LayerPage]) -> str:
 def _row(page: LayerPage) -> str:
     return (
         f'<tr><td><a href="{page.name}.html">{text(page.title)}</a></td>'
-        f"<td>{text(page.summary)}</td><td>{page.gradients}</td></tr>"
+        f"<td>{prose(page.summary)}</td><td>{page.gradients}</td></tr>"
     )
