@@ -38,6 +38,7 @@ def _reduced(i: str, reduction: str, choices: dict[str, str] = REDUCTIONS) -> st
     Example(BOTH, {"reduction": "mean"}),
     Example({"X": (3,), "T": (3,)}),
     Example({"X": (2, 3, 2), "T": (2, 3, 2)}, {"reduction": "none"}),
+    title="Euclidean",
     notes=(
         "by default half the sum of squares of a row, as a mean over the batch: E = Σ(x - t)²/2N",
         BATCH,
