@@ -10,7 +10,7 @@ import pytest
 
 pytest.importorskip("sklearn")
 
-from examples import digits
+from examples import digits, lenet
 
 
 @pytest.fixture(scope="module")
@@ -46,3 +46,13 @@ def test_the_held_out_fifth_and_the_loss_to_start_with() -> None:
     parameters = digits.start(rng, 64, 8, 10)
     value = digits.loss(data.X[:32], data.y[:32], **parameters)
     assert 1.0 < value < 10.0
+
+
+def test_lenet_recognises_what_it_promises(capsys: pytest.CaptureFixture[str]) -> None:
+    """A full run: gradients checked, 98 % of the held-out digits."""
+    assert lenet.main([]) == 0, capsys.readouterr().out
+
+
+def test_lenet_says_when_the_promise_is_not_kept(capsys: pytest.CaptureFixture[str]) -> None:
+    assert lenet.main(["--epochs", "1", "--rate", "1e-6"]) == 1
+    assert "expected at least 98%" in capsys.readouterr().out
