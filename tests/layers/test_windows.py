@@ -84,3 +84,10 @@ def test_folded_windows_are_those_of_pytorch() -> None:
     assert close(windows.reshape(expected.shape), expected.numpy(), 0)
     folded = LAYERS["fold"](kernel=(2, 3), **options)(windows)
     assert close(folded, F.fold(expected, (6, 5), (2, 3), **options).numpy(), 1e-15)
+
+
+@pytest.mark.parametrize("name", ["convolution", "transposed_convolution"])
+def test_groups_are_a_reshape_and_windows_not_a_gather(name: str) -> None:
+    source = LAYERS[name](channels=6, groups=2, padding=1).derive(4).source("numpy")
+    assert "sliding_window_view" in source
+    assert "arange" not in source

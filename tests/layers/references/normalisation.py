@@ -143,8 +143,9 @@ REFERENCES = {
         "dbeta[(g:3,c:C)] = sum(n,h,w) dY[n,(g,c),h,w]\n"
         "dgamma[(g:3,c:C)] = sum(n,h,w) dY[n,(g,c),h,w]*xhat[n,g,c,h,w]\n"
         "dxhat[n,g:3,c:C,h,w] = gamma[(g,c)]*dY[n,(g,c),h,w]\n"
-        "dX[n,(g:3,c:C),h,w] = s[n,g]/(C*H*W)*(C*H*W*dxhat[n,g,c,h,w] - sum(d,i,j) dxhat[n,g,d,i,j]"
-        " - xhat[n,g,c,h,w]*sum(d,i,j) dxhat[n,g,d,i,j]*xhat[n,g,d,i,j])",
+        "dXg[n,g,c,h,w] = s[n,g]/(C*H*W)*(C*H*W*dxhat[n,g,c,h,w] - sum(d,i,j) dxhat[n,g,d,i,j]"
+        " - xhat[n,g,c,h,w]*sum(d,i,j) dxhat[n,g,d,i,j]*xhat[n,g,d,i,j])\n"
+        "dX[n,(g,c),h,w] = dXg[n,g,c,h,w]",
         torch=_group,
         at=[FLAT, FAR],
         refused=[({"groups": 0}, "groups")],

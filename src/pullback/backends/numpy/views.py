@@ -52,9 +52,9 @@ def read(speller: Speller, access: Access, context: Context) -> Array | None:
     if all(_is_slice(sub) for sub in source.subs):
         return _diagonals(_sliced(speller.scope, source, access.tensor.dtype))
     if all(_is_affine(sub) and (len(sub.terms) > 1 or _is_slice(sub)) for sub in source.subs):
-        split = _split(speller.scope, source)
-        if split is not None:
-            return _diagonals(_sliced(speller.scope, split, access.tensor.dtype))
+        source = _split(speller.scope, source)
+        if all(_is_slice(sub) for sub in source.subs):
+            return _diagonals(_sliced(speller.scope, source, access.tensor.dtype))
         return _windows(speller.scope, source, access.tensor.dtype)
     return _fancy(speller, source, access.tensor.dtype, context)
 
@@ -160,33 +160,29 @@ def reshape(scope: Scope, code: Code, shape: Sequence[Size]) -> Code:
 # one axis read at D*h + d: two axes
 
 
-def _split(scope: Scope, source: Source) -> Source | None:
+def _split(scope: Scope, source: Source) -> Source:
     """Axes read at numbers with several digits become one axis per digit."""
     shape: list[Size] = []
     subs: list[Subscript] = []
     cuts: list[str] = []
     for n, sub in zip(source.shape, source.subs, strict=True):
-        digits = radix(sub)
-        if len(sub.terms) < 2:
+        digits = radix(sub) if len(sub.terms) > 1 else None
+        total = size(1)
+        for index in digits or ():
+            total = total * index.extent
+        if digits is None or not (n - total).at_least(0):
             shape.append(n)
             subs.append(sub)
             cuts.append(":")
             continue
-        if digits is None:
-            return None
-        total = size(1)
-        for index in digits:
-            total = total * index.extent
-        if not (n - total).at_least(0):
-            return None
         cuts.append(":" if total is n else f":{scope.size(total)}")
         shape.extend(index.extent for index in digits)
         subs.extend(Subscript(((index, size(1)),), size(0)) for index in digits)
-    code = source.code
+    if len(shape) == len(source.shape):
+        return source
     while cuts and cuts[-1] == ":":
         cuts.pop()
-    if cuts:
-        code = item(code, cuts)
+    code = item(source.code, cuts) if cuts else source.code
     return Source(reshape(scope, code, shape), tuple(shape), tuple(subs), source.view)
 
 
