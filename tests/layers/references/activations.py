@@ -134,8 +134,6 @@ REFERENCES = {
     "hard_sigmoid": Reference(
         "dX[i,j] = dY[i,j]/6*[X[i,j] > -3]*[X[i,j] < 3]",
         _hard_sigmoid,
-        allowed=1.2,
-        why=READS,
         at=[({}, FAR)],
     ),
     "hard_swish": Reference(
