@@ -97,6 +97,7 @@ def _affine(channels: str, affine: bool) -> list[str]:
         ONE_VALUE,
         BIASED,
         "with training=False mean and var are inputs: running statistics that somebody kept",
+        "an empty batch has no statistics: refused in training",
         "dims=0 takes N×C",
     ),
 )
@@ -123,7 +124,9 @@ def batch_normalisation(
             expected="N,C",
             found="C",
         )
-    return Definition("\n".join([*lines, _output(of, "c", affine)]), AFFINE if affine else {})
+    lines += [_output(of, "c", affine)]
+    least = {N: 1} if N and training else {}
+    return Definition("\n".join(lines), AFFINE if affine else {}, least)
 
 
 @layer(

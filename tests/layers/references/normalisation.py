@@ -109,7 +109,10 @@ REFERENCES = {
         numpy=_batch_by_hand,
         at=[({}, {"X": SAME, **SCALE}), FLAT, FAR],
         refused=[({"eps": 0}, "eps"), ({"dims": 4}, "0 to 3"), ({"dims": "2"}, "0 to 3")],
-        refused_at=[({"dims": 0, "affine": False}, {"X": np.ones(3)}, "no axis")],
+        refused_at=[
+            ({"dims": 0, "affine": False}, {"X": np.ones(3)}, "no axis"),
+            ({"affine": False}, {"X": np.ones((0, 2, 2, 2))}, "N >= 1"),
+        ],
     ),
     "mean_variance_normalisation": Reference(
         "dX[n,c,h,w] = s[n,c]/(H*W)*(H*W*dY[n,c,h,w] - sum(i,j) dY[n,c,i,j]"
