@@ -196,7 +196,6 @@ def test_positions_behind_a_condition_may_point_anywhere() -> None:
     assert pick(P=P, y=y) == pytest.approx(P[0, 1] + P[2, 2])
 
 
-@pytest.mark.xfail(reason="the scatter writes before its guard is asked", strict=False)
 def test_gradients_behind_a_condition_are_not_scattered() -> None:
     P, y = draw(3, 3), np.array([1, -100, 2])
     gradient = grad(define(IGNORING), "P")(P=P, y=y)

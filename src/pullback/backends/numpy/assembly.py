@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from ...ir.expr import Access, Expr, add, mul
+from ...ir.expr import Access, Expr, Guard, add, mul
 from ...ir.program import Define
 from ...ir.sizes import Size, size
 from ...ir.subscripts import Index, Subscript, at, indices_of
@@ -18,6 +18,8 @@ from .expressions import Context, Speller
 from .grouping import grouped, with_scalars
 from .literals import split_sign
 from .pieces import Piece, Term, locate, split_terms
+from .products import flat_factors
+from .shelter import sheltered
 
 
 def assembled(speller: Speller, define: Define, name: str) -> bool:
@@ -153,12 +155,15 @@ class _Assembly:
     def add(self, piece: Piece) -> None:
         """Emits one piece."""
         sign, body = split_sign(piece.body)
-        if self.apart or (sign > 0 and not self.filled):
+        conds = [f.cond for f in flat_factors(body) if isinstance(f, Guard)]
+        subs = sheltered(self.speller, piece.subs, conds)
+        alone = subs == piece.subs or not self.filled
+        if (self.apart and alone) or (sign > 0 and not self.filled):
             op, body = "=", piece.body
         else:
             op = "+=" if sign > 0 else "-="
         self.filled = True
-        place = views.place(self.speller, Access(self.define.target, piece.subs))
+        place = views.place(self.speller, Access(self.define.target, subs))
         value = aligned(self.speller.value(body, Context((), place.indices)), place.axes)
         self.speller.scope.emit(f"{place.code} {op} {value.code}")
 

@@ -40,6 +40,7 @@ from .expressions import Context, Speller
 from .loops import loop
 from .padding import Margin
 from .products import flat_factors, weight
+from .shelter import sheltered
 
 
 @dataclass(frozen=True)
@@ -279,15 +280,16 @@ class Places:
         """Emits an assignment, or ``np.add.at``, of single elements on the flattened array."""
         speller, spread = work.speller, self.spread
         body = total(self.rest, mul(*map(Guard, spread.conds), *spread.factors))
-        subs = tuple(sub + m.low for sub, m in zip(spread.subs, work.low, strict=True))
+        own = sheltered(speller, spread.subs, spread.conds)
+        subs = tuple(sub + m.low for sub, m in zip(own, work.low, strict=True))
         target = Access(work.buffer, subs)
         if self.once:
-            with speller.grid(tuple(dict.fromkeys(i for s in spread.subs for i in indices_of(s)))):
+            with speller.grid(tuple(dict.fromkeys(i for s in own for i in indices_of(s)))):
                 slot = views.place(speller, target)
             value = aligned(speller.value(body, Context((), slot.indices)), slot.axes)
             speller.scope.emit(f"{slot.code} {'=' if work.once else '+='} {value.code}")
             return
-        frame = tuple(dict.fromkeys(i for sub in spread.subs for i in indices_of(sub)))
+        frame = tuple(dict.fromkeys(i for sub in own for i in indices_of(sub)))
         context = Context((), frame)
         array = speller.value(body, context)
         if self.rows(work, subs, array, context):
