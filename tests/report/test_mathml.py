@@ -7,7 +7,7 @@ from fractions import Fraction
 from xml.etree import ElementTree
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pullback.ir.expr import Access, Add, Mul, Number, Power, Reduce, Tensor, number
@@ -161,6 +161,7 @@ def test_any_text_survives(words: str) -> None:
 
 
 @given(st.fractions(min_value=0, max_value=10**12))
+@example(Fraction(12500000001, 125))
 def test_a_number_is_written_as_what_it_is(value: Fraction) -> None:
     written = decimal(value)
     if "…" not in written:

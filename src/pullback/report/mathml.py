@@ -674,12 +674,13 @@ def decimal(value: Fraction) -> str:
 
     >>> decimal(Fraction("0.044715")), decimal(Fraction(1, 100000))
     ('0.044715', '1e-5')
-    >>> decimal(Fraction(2**40 + 1, 2**40))
-    '1.000000…'
+    >>> decimal(Fraction(2**40 + 1, 2**40)), decimal(Fraction(12500000001, 125))
+    ('1.000000…', '100000000…')
     """
     written = show_magnitude(value)
     mantissa, _, exponent = written.partition("e")
     if "." in mantissa and len(mantissa.lstrip("0.")) > DIGITS + 2:
         lead = len(mantissa) - len(mantissa.lstrip("0."))
-        mantissa = mantissa[: lead + DIGITS + (lead == 0)] + "…"
+        kept = max(lead + DIGITS + (lead == 0), mantissa.index("."))
+        mantissa = mantissa[:kept] + "…"
     return f"{mantissa}e{exponent}" if exponent else mantissa
