@@ -39,6 +39,8 @@ STRUCTURES = {
     "overlapping pools": "X[N]\nY[i:N-2] = max(p:3) X[i+p]",
     "masked sum": "Y[i] = sum(j:N if j <= i) X[j]*W[i,j]",
     "band": "Y[i] = sum(j:N if 0 <= i-j < 2) X[j]*W[i,j]",
+    "one and a bracket": "Y[i] = W[i]/(1 + [X[i] > 0])",
+    "a ratio to one and a bracket": "Y[i] = exp(W[i])/(1 + [X[i] > 0]*exp(W[i]))",
     "running product": "Y[i:N] = prod(j:N if j <= i) X[j]",
     "a quotient by a sum with a size": "Y[i:N] = X[i]*log(1 + N*X[i]**2)",
     "pieces": "X[N]\nW[N]\nY[i:2*N] = where(i < N, pad(X,0)[i], pad(W,0)[i-N])",
