@@ -169,3 +169,11 @@ def test_what_is_no_layer_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ArgumentError, match="there is no layer nothing"):
         write_book(tmp_path, ["nothing"])
     assert main(["book", str(tmp_path), "--layer", "nothing"]) == 2
+
+
+def test_the_examples_on_the_command_line_name_layers() -> None:
+    from pullback.cli.book import EXAMPLES
+    from pullback.layers import LAYERS
+
+    named = re.findall(r"--layer (\w+)(?=\s)", EXAMPLES)
+    assert named and set(named) <= set(LAYERS)

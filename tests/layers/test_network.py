@@ -74,3 +74,16 @@ def test_the_source_speaks_of_the_layers_by_name() -> None:
     source = pullback.derive(lambda parameters, X: made(parameters, X), **shapes).source()
     assert "    relu = np.maximum(first, 0)\n" in source
     assert "# gradient of relu, from Y[i,j] = maximum(X[i,j], 0)\n" in source
+
+
+def test_what_is_too_small_for_a_layer_is_refused_inside_a_network_too() -> None:
+    made = Network(conv=layers.convolution(channels=2, kernel=5))
+    parameters = {"conv": {"K": np.ones((2, 1, 5, 5)), "b": np.zeros(2)}}
+    X = np.ones((1, 1, 4, 4))
+    for call in (
+        lambda: made(parameters, X),
+        lambda: made.init(np.random.default_rng(0), *X.shape),
+        lambda: pullback.grad(lambda p: made(p, X).sum())(parameters),
+    ):
+        with pytest.raises(pullback.ShapeError, match="H is too small"):
+            call()

@@ -62,7 +62,9 @@ def _equal(define: Define) -> Iterator[_Equal]:
         ) if x is y and zero is ZERO:
             found.append((x, cond, Compare("<", zero, value)))
     for spared, cond, told in found:
-        if isinstance(spared, Access) and all(map(_whole, accesses(cond))):
+        if not isinstance(spared, Access) or spared.tensor.dtype != define.target.dtype:
+            continue  # a value that is rounded may be equal to what it was greater than
+        if all(map(_whole, accesses(cond))):
             yield _Equal(cond, told, spared.tensor, define)
 
 

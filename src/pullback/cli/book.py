@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 EXAMPLES = """\
 examples:
   pullback book out/book
-  pullback book out/book --layer conv --layer relu
+  pullback book out/book --layer convolution --layer relu
   pullback book out/book --layer mine.py:swish
 
 exit status: 0 all checks passed, 1 one failed, 2 the book can't be written"""

@@ -124,15 +124,20 @@ class Layer:
     kin. ``text`` is its definition, ``parameters`` names what is learned.
     """
 
-    def __init__(self, kind: Kind, options: Mapping[str, Any]) -> None:
+    def __init__(self, kind: Kind, options: Mapping[str, Any], name: str = "") -> None:
         self.kind = kind
         self.options = dict(options)
+        self._name = name
         self._definitions: dict[Form, Definition] = {}
         self._formulas: dict[Form, Formula] = {}
 
     def __repr__(self) -> str:
         given = {n: v for n, v in self.options.items() if v != self.kind.options[n]}
         return f"{self.kind.name}({', '.join(f'{n}={v!r}' for n, v in given.items())})"
+
+    def named(self, name: str) -> Layer:
+        """The same layer; inside a traced function its result is called ``name``."""
+        return Layer(self.kind, self.options, name)
 
     @property
     def usual(self) -> Form:
@@ -188,15 +193,34 @@ class Layer:
     def formula(self, form: Form) -> Formula:
         """The definition as a function of arrays."""
         if form not in self._formulas:
-            self._formulas[form] = text_formula(self.definition(form).text, {})
+            formula = text_formula(self.definition(form).text, {})
+            self._formulas[form] = formula.named(self._name)
         return self._formulas[form]
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """The forward pass of arrays, by position or name."""
-        form = self._form(args, kwargs)
-        if self.definition(form).least:
-            self._check_sizes(form, args, kwargs)
-        return self.formula(form)(*args, **kwargs)
+        first: Any = args[0] if args else kwargs.get(self.inputs[0])
+        if first is None:
+            return self.formula(self.usual)(*args, **kwargs)  # refuses what is missing
+        return self.fitting(tuple(np.shape(first)))(*args, **kwargs)
+
+    def fitting(self, shape: tuple[int, ...]) -> Formula:
+        """The formula for a first input of this shape; raises ShapeError where that is less than
+        the least that means something."""
+        form = self.kind.form(shape)
+        formula, least = self.formula(form), self.definition(form).least
+        if least:
+            (tensor, *_) = formula.program.inputs
+            sizes = solve_sizes({tensor: shape})
+            for name, n in least.items():
+                if sizes.get(name, n) < n:
+                    raise ShapeError(
+                        f"{name} is too small for {self!r}",
+                        where=f"argument {tensor.name}",
+                        expected=f"{name} >= {n}",
+                        found=f"{name} = {sizes[name]}",
+                    )
+        return formula
 
     def derive(
         self,
@@ -220,31 +244,12 @@ class Layer:
         Raises ShapeError where the shape doesn't fit, ArgumentError where options leave a
         parameter's size open.
         """
-        form = self.kind.form(shape)
-        definition, program = self.definition(form), self.formula(form).program
+        definition, program = self.definition(self.kind.form(shape)), self.fitting(shape).program
         sizes = solve_sizes({program.inputs[0]: shape})
         return {
             name: draw(how, rng, _solved(self, _input(program, name), sizes), dtype)
             for name, how in definition.parameters.items()
         }
-
-    def _check_sizes(self, form: Form, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
-        """Raises ShapeError where a size is less than the least one that means something."""
-        program = self.formula(form).program
-        first: Any = args[0] if args else kwargs.get(self.inputs[0])
-        sizes = solve_sizes({program.inputs[0]: np.shape(first)})
-        for name, least in self.definition(form).least.items():
-            if sizes.get(name, least) < least:
-                raise ShapeError(
-                    f"{name} is too small for {self!r}",
-                    where=f"argument {program.inputs[0].name}",
-                    expected=f"{name} >= {least}",
-                    found=f"{name} = {sizes[name]}",
-                )
-
-    def _form(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Form:
-        first: Any = args[0] if args else kwargs.get(self.inputs[0])
-        return self.usual if first is None else self.kind.form(tuple(np.shape(first)))
 
 
 def _input(program: Program, name: str) -> Tensor:

@@ -174,8 +174,7 @@ MASKS: dict[str | None, tuple[str, str]] = {
         "causal: query t sees the keys s <= t, counted from the first of both",
         "the mask is T×S, the same for all heads: booleans say who is seen, numbers are added",
         "a query that sees no key gives 0 and has no gradient",
-        "ΣP·dP of the softmax is also Σ dO·O, which costs less where values are shorter than the "
-        "row of keys; what is derived is ΣP·dP",
+        "the softmax's sum ΣP·dP comes out as Σ dO·O, over a value instead of a row of keys",
     ),
 )
 def attention(

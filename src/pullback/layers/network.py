@@ -9,8 +9,7 @@ import numpy as np
 
 from ..errors import ArgumentError
 from ..ir.program import solve_sizes
-from ..runtime.notated import Formula
-from .layer import Array, Form, Layer
+from .layer import Array, Layer
 
 Parameters = Mapping[str, Mapping[str, Any]]
 
@@ -48,25 +47,16 @@ class Network:
                     found=f"also {', '.join(more)}",
                     hint="call it yourself, on what the network returns",
                 )
-        self.layers = layers
-        self._formulas: dict[tuple[str, Form], Formula] = {}
+        self.layers = {name: layer.named(name) for name, layer in layers.items()}
 
     def __repr__(self) -> str:
         return f"Network({', '.join(f'{name}={layer!r}' for name, layer in self.layers.items())})"
 
     def __call__(self, parameters: Parameters, X: Any) -> Any:
         """What comes out for X, with these parameters."""
-        for name in self.layers:
-            X = self._formula(name, np.shape(X))(X, **parameters.get(name, {}))
+        for name, layer in self.layers.items():
+            X = layer(X, **parameters.get(name, {}))
         return X
-
-    def _formula(self, name: str, shape: tuple[int, ...]) -> Formula:
-        """A layer's formula, its result called by the layer's name."""
-        layer = self.layers[name]
-        form = layer.kind.form(shape)
-        if (name, form) not in self._formulas:
-            self._formulas[name, form] = layer.formula(form).named(name)
-        return self._formulas[name, form]
 
     def init(
         self, rng: np.random.Generator, *shape: int, dtype: str = "float64"
@@ -89,7 +79,7 @@ def _shape_after(
     layer: Layer, shape: tuple[int, ...], parameters: Mapping[str, Array]
 ) -> tuple[int, ...]:
     """The shape of what a layer makes of an input of this shape."""
-    program = layer.formula(layer.kind.form(shape)).program
+    program = layer.fitting(shape).program
     given = {program.inputs[0]: shape}
     given |= {t: parameters[t.name].shape for t in program.inputs if t.name in parameters}
     sizes = solve_sizes(given)

@@ -32,7 +32,6 @@ _READS = {
     "reflect": ("{before}-{i}", "{last}-{i}"),
     "wrap": ("{i}+{n}-{before}", "{i}-{n}-{before}"),
 }
-_LEAST = {"constant": 0, "edge": 1, "reflect": 2, "wrap": 1}  # what is read beside the padding
 
 
 @layer(
@@ -83,11 +82,8 @@ def padding(
                 expected=f"at least {max(pair) - (most or 0)} elements" if extent else "an element",
                 found=f"shape {shape}",
             )
-    return Definition("\n".join([_declared(N, extents), *_copies(n, extents, pairs, mode)]))
-
-
-def _declared(N: str, extents: list[int]) -> str:
-    return f"X[{joined(N, 'C', extents)}]"
+    declared = f"X[{joined(N, 'C', extents)}]"
+    return Definition("\n".join([declared, *_copies(n, extents, pairs, mode)]))
 
 
 def _copies(n: str, extents: list[int], pairs: list[tuple[int, int]], mode: str) -> list[str]:
@@ -251,7 +247,12 @@ def roll(rank: int, shift: int = 1, axis: int = -1) -> Definition:
     """An axis moved on by ``shift`` places; what leaves at the end comes back at the start."""
     own = axis_letter(rank, axis)
     if type(shift) is not int:
-        literal("shift", None)
+        raise ArgumentError(
+            "shift is no number of places",
+            where="option shift",
+            expected="a whole number, negative to move back",
+            found=repr(shift),
+        )
     sizes = letters(rank).upper()
     reads = letters(rank).replace(own, f"({shifted(own, -shift)})%{own.upper()}")
     outs = letters(rank).replace(own, f"{own}:{own.upper()}")

@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import chain
 
-from ..ir.expr import Access, Arg, Divides, Expr, IndexOf, Inside, Opaque, Reduce, Zero
 from ..ir.program import Define, Program
 from ..ir.sizes import Size, size
-from ..ir.subscripts import Index, Subscript, at, map_indices
-from ..ir.walk import Tree, bottom_up, bound_indices
+from ..ir.subscripts import Index
+from ..ir.walk import bound_indices, renamed
 
 LETTERS = "ijklmnpqrstuvwxyzabcdefgho"
 
@@ -76,35 +75,5 @@ class Letters:
         return replace(
             statement,
             indices=tuple(new[index] for index in statement.indices),
-            body=_renamed(statement.body, new),
+            body=renamed(statement.body, new, {}),  # type: ignore[arg-type]
         )
-
-
-def _renamed(body: Expr, new: dict[Index, Index]) -> Expr:
-    subs = {old: at(index) for old, index in new.items()}
-
-    def moved(sub: Subscript) -> Subscript:
-        return map_indices(sub, subs)
-
-    def change(node: Tree) -> Tree:
-        match node:
-            case Access(tensor, own):
-                return Access(tensor, tuple(map(moved, own)))
-            case Opaque(operation, operands, own):
-                return Opaque(operation, operands, tuple(map(moved, own)))
-            case IndexOf(sub):
-                return IndexOf(moved(sub))
-            case Zero(sub):
-                return Zero(moved(sub))
-            case Inside(sub, extent):
-                return Inside(moved(sub), extent)
-            case Divides(divisor, sub):
-                return Divides(divisor, moved(sub))
-            case Reduce(op, bound, domain, value):
-                return Reduce(op, tuple(new[i] for i in bound), domain, value)
-            case Arg(op, bound, which, domain, value):
-                return Arg(op, tuple(new[i] for i in bound), which, domain, value)
-            case _:
-                return node
-
-    return bottom_up(body, change)  # type: ignore[return-value]

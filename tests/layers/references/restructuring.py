@@ -107,7 +107,7 @@ REFERENCES = {
     "roll": Reference(
         "dX[i,j,k:K] = dY[i,j,(k+1)%K]",
         numpy=lambda o, a: np.roll(a["X"], o["shift"], o["axis"]),
-        refused=[({"shift": 0.5}, "shift is no number")],
+        refused=[({"shift": 0.5}, "shift is no number"), ({"shift": 0.5}, "found:    0.5")],
     ),
     "nearest": Reference(
         "dX[n,c,h:H,w:W] = sum(p:2,q:2) dY[n,c,2*h+p,2*w+q]",
