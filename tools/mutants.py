@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,6 +71,8 @@ class Breaker:
         match node:
             case ast.Lambda(body=body) if self.file == "functions.py":
                 yield from self.partial(body)
+            case ast.Call(func=ast.Name("Operation"), args=[_, _, _, differential]):
+                yield from self.notation(differential)
             case ast.Call(func=ast.Name("_add" | "_mul"), args=parts) if len(parts) > 1:
                 yield from self.each_dropped(node, parts)
             case ast.UnaryOp(op=ast.USub(), operand=operand) if not self.is_bound(operand):
@@ -85,7 +88,7 @@ class Breaker:
             case ast.BinOp(left=left, op=ast.Mult(), right=right) if not is_list(left, right):
                 yield self.become("factor", node, self.text(left))
                 yield self.become("factor", node, self.text(right))
-            case ast.Tuple(elts=parts) | ast.List(elts=parts) if has_star(parts):
+            case ast.Tuple(elts=parts, ctx=ast.Load()) | ast.List(elts=parts) if has_star(parts):
                 yield from self.each_dropped(node, parts)
             case ast.Expr(value=ast.Call(func=ast.Attribute(attr="append" | "extend" | "update"))):
                 yield self.become("dropped", node, "pass")
@@ -101,7 +104,7 @@ class Breaker:
             case ast.Subscript(slice=ast.Constant(value=0 | 1)):
                 yield self.index(node)
             case ast.Subscript(slice=ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=1))):
-                yield self.become("index", node, f"{self.text(node.value)}[0]")
+                yield self.become("index", node, f"{self.text(node.value)}[-2]")
             case ast.Compare(ops=[op], left=left, comparators=[right]) if type(op) in OPPOSITE:
                 word = OPPOSITE[type(op)]
                 yield self.become("index", node, f"({self.text(left)} {word} {self.text(right)})")
@@ -129,6 +132,19 @@ class Breaker:
         elif "a[0]" in text:
             yield self.become("index", body, f"(lambda a: {text})((y, *a[1:]))")
 
+    def notation(self, node: ast.expr) -> Iterator[Mutant]:
+        """A differential in index notation: its signs, factors, terms and subscripts."""
+        first, _ = self.span(node)
+        for line in re.finditer(r"\w+\[[^\n\"]*", self.text(node)):
+            old = line.group()
+            start = first + len(line.string[: line.start()].encode())
+            stop = start + len(old.encode())
+            number = node.lineno + line.string[: line.start()].count("\n")
+            for kind, pattern, change in IN_NOTATION:
+                for found in re.finditer(pattern, old):
+                    new = old[: found.start()] + found.expand(change) + old[found.end() :]
+                    yield Mutant(self.file, kind, number, "ROWS", start, stop, old, new)
+
     def number(self, node: ast.Call) -> Iterator[Mutant]:
         """A literal factor: its sign, its value."""
         name = self.text(node.func)
@@ -144,8 +160,7 @@ class Breaker:
 
     def index(self, node: ast.Subscript) -> Mutant:
         assert isinstance(node.slice, ast.Constant)
-        other = -1 if node.slice.value == 0 else 0
-        return self.become("index", node, f"{self.text(node.value)}[{other}]")
+        return self.become("index", node, f"{self.text(node.value)}[{1 - node.slice.value}]")
 
     def each_dropped(self, node: ast.expr, parts: Sequence[ast.expr]) -> Iterator[Mutant]:
         """The same without one part."""
@@ -162,8 +177,8 @@ class Breaker:
                     start -= 1
             first, last = self.span(node)
             text = (self.bytes[first:start] + self.bytes[stop:last]).decode()
-            if len(parts) == 2 and isinstance(node, ast.Tuple) and "," not in text:
-                text = text.replace(")", ",)")
+            if len(parts) == 2 and text.startswith("("):  # one is left
+                text = f"({text[1:-1].strip(', ')},)"
             yield self.become("dropped", node, text)
 
     def become(self, kind: str, node: ast.AST, text: str) -> Mutant:
@@ -183,6 +198,19 @@ class Breaker:
         return text if isinstance(node, simple) else f"({text})"
 
 
+ACCESS = r"\w+\[[\w,]*\]"
+TERM = rf"(?:{ACCESS}(?:\*{ACCESS})*|\[[^\]]* [<=] [^\]]*\])"
+IN_NOTATION = (
+    ("sign", r"\] = -", "] = "),
+    ("sign", r"^(d.*?\] = )(?!-)", r"\1-"),
+    ("sign", r" - ", " + "),
+    ("sign", r" \+ ", " - "),
+    ("factor", rf"(?<== |\) ){ACCESS}\*", ""),
+    ("factor", rf"\*{ACCESS}", ""),
+    ("dropped", rf"{TERM} [+-] ", ""),
+    ("dropped", rf" - sum.*| [+-] (?:1/2\*)?{TERM}", ""),
+    ("index", r"(?<!^)\b(\w+)\[(\w),(\w)\]", r"\1[\3,\2]"),
+)
 OPPOSITE: dict[type[ast.cmpop], str] = {
     ast.Eq: "!=",
     ast.NotEq: "==",

@@ -12,10 +12,14 @@ mutant that no test notices survives. Run it from the project's root:
 
 Each mutant runs in a process of its own, forked from one that has imported everything: the code of
 the broken function is put in place of the right one, and no file is written. What is broken
-outside functions (tables, constants) is imported anew.
+outside functions (tables, constants) is imported anew. First all tests run once as the code is, and
+``touched.py`` notes (by coverage.py) which lines each runs: only these tests run for a mutant, the
+likeliest and quickest first.
 
-With ``--report FILE`` the result is written there; ``tools/survivors.toml`` says why known
-survivors are none that a test of results could notice.
+``--seconds 0.3`` leaves out the tests that take longer than that, and ``--again LOG`` runs again
+what survived in a former run, whose output is in LOG: a long run is one of the quick tests, and
+then one of all tests for what survived. With ``--report FILE`` the result is written there;
+``tools/survivors.toml`` says why known survivors are none that a test of results could notice.
 """
 
 from __future__ import annotations
@@ -28,7 +32,9 @@ import importlib.machinery
 import importlib.util
 import json
 import os
+import pickle
 import random
+import re
 import resource
 import select
 import signal
@@ -44,9 +50,10 @@ from types import CodeType, FunctionType
 from typing import Any
 
 from mutants import KINDS, ROOT, SOURCE, Breaker, Mutant
+from touched import Touched, caches, recorded
 
 # What is broken, and the tests that must notice. Left out: cost.py and letters.py (they choose
-# among right forms and letters) and step.py (data alone).
+# among right forms and letters), regions.py (a cache) and step.py (data alone).
 CALCULUS = (
     *sorted(str(p.relative_to(ROOT)) for p in (ROOT / "tests/calculus").glob("test_*.py")),
     "tests/properties/test_structures.py",
@@ -62,11 +69,13 @@ CALCULUS = (
 )
 TARGETS: dict[str, tuple[str, ...]] = {
     "functions.py": ("tests/test_functions.py", *CALCULUS),
+    "opaque.py": CALCULUS,
     **{
         f"calculus/{name}.py": CALCULUS
         for name in (
             "conventions",
             "definitions",
+            "differential",
             "differentiate",
             "eliminate",
             "flatten",
@@ -78,17 +87,20 @@ TARGETS: dict[str, tuple[str, ...]] = {
             "normal",
             "present",
             "pushforward",
+            "residuals",
+            "residues",
             "reverse",
             "share",
+            "solves",
         )
     },
 }
-# What the broken code may have computed before it was broken.
-CACHES = ("calculus.normal._CANONICAL", "calculus.guards._TIDY", "calculus.guards._DECIDED")
-PRELOADED = ("hypothesis", "mpmath", "numpy", "pytest", "rich")
+PRELOADED = ("coverage", "hypothesis", "mpmath", "numpy", "pytest", "rich")
 OPTIONS = ("-s", "-q", "-m", "not golden", "-p", "no:cacheprovider", "--no-header", "--tb=no")
-CPU = 300  # seconds of one mutant; the tests take less than half of it where nothing is wrong
+CPU = 600  # seconds of one mutant
+SLOWER = 10  # how many times longer than without a mutant, and some seconds, a test may take
 WALL = 1200.0
+FEW = 5  # mutants for which it isn't worth finding out what the tests touch
 MEMORY = 8 << 30
 
 
@@ -177,9 +189,8 @@ def put_in(mutant: Mutant) -> None:
             count += 1
     if not count:
         raise LookupError(f"no function to break: {mutant.name}")
-    for cache in CACHES:
-        name, attribute = cache.rsplit(".", 1)
-        getattr(sys.modules[f"pullback.{name}"], attribute).clear()
+    for clear in caches():
+        clear()
 
 
 def changed(right: CodeType, wrong: CodeType) -> Iterator[tuple[CodeType, CodeType]]:
@@ -207,12 +218,11 @@ def place(code: CodeType) -> tuple[Any, ...]:
 
 @dataclass(frozen=True)
 class Result:
-    """What the tests said of one mutant, and how long each took that ran."""
+    """What the tests said of one mutant, and how long that took."""
 
     mutant: Mutant | None
     by: str
     seconds: float
-    took: dict[str, float]
 
     @property
     def killed(self) -> bool:
@@ -248,46 +258,54 @@ def collected(tests: Sequence[str], work: Callable[[list[Any]], None]) -> str:
     return loop.broken
 
 
-def first_failing(items: Sequence[Any], took: dict[str, float]) -> str:
-    """The first of these tests that fails, "" if none does; notes how long each took."""
+def first_failing(items: Sequence[Any], usual: dict[str, float]) -> str:
+    """The first of these tests that fails, "" if none does; a test that takes much longer than
+    usual ends the process."""
     from _pytest.runner import runtestprotocol
 
     for item in items:
-        began = time.process_time()
+        if item.nodeid in usual:
+            most = time.process_time() + SLOWER * (1 + usual[item.nodeid])
+            resource.setrlimit(resource.RLIMIT_CPU, (min(int(most), CPU), CPU))
         reports = runtestprotocol(item, log=False, nextitem=None)
         if any(report.failed for report in reports):
             return str(item.nodeid)
-        took[item.nodeid] = time.process_time() - began
     return ""
 
 
 class Order:
-    """The order in which tests run: those that killed mutants of the same function first, then of
-    the same file, then by the time they take."""
+    """Which tests run for a mutant, and in which order: those that killed most mutants of the same
+    function, or of the same file, for the time they take come first."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: float) -> None:
+        self.most = most  # the seconds a test may take; longer ones are left out
         self.kills: Counter[tuple[str, str, str]] = Counter()
-        self.took: dict[str, float] = {}
+        self.touched = Touched()
 
     def sorted(self, items: Sequence[Any], mutant: Mutant | None) -> list[Any]:
         """The tests for a mutant."""
         if mutant is None:
             return list(items)
-        wanted = TARGETS[mutant.file]
-        own = f"tests/calculus/test_{Path(mutant.file).stem}.py"
+        needs, wanted = self.touched.needs(mutant), TARGETS[mutant.file]
+        own = f"/test_{Path(mutant.file).stem}.py"
 
-        def rank(item: Any) -> tuple[float, ...]:
+        def worth(item: Any) -> float:
             name = item.nodeid
-            function = self.kills[mutant.file, mutant.function, name]
-            file = self.kills[mutant.file, "", name]
-            known = self.took.get(name, 0.05 if name.startswith(own) else 0.5)
-            return -function, -min(file, 1), known
+            file = self.kills[mutant.file, "", name] + (own in name)
+            chance = 0.02 + self.kills[mutant.file, mutant.function, name] + 0.1 * min(file, 5)
+            return chance / (0.005 + self.touched.seconds.get(name, 0.2))
 
-        return sorted((i for i in items if i.nodeid.split("::")[0] in wanted), key=rank)
+        chosen = [
+            i
+            for i in items
+            if i.nodeid.split("::")[0] in wanted
+            and self.touched.seconds.get(i.nodeid, 0) <= self.most
+            and needs(i.nodeid)
+        ]
+        return sorted(chosen, key=worth, reverse=True)
 
     def learn(self, result: Result) -> None:
-        """Takes in who killed a mutant, and how long the tests took."""
-        self.took |= result.took
+        """Takes in who killed a mutant."""
         if result.mutant is not None and result.killed:
             self.kills[result.mutant.file, result.mutant.function, result.by] += 1
             self.kills[result.mutant.file, "", result.by] += 1
@@ -313,18 +331,18 @@ class Running:
         with open(self.pipe, encoding="utf-8") as pipe:
             said = pipe.read()
         os.waitpid(self.pid, 0)
-        by, took = json.loads(said) if said else ("(took too long, or ended the process)", {})
-        return Result(self.mutant, by, time.monotonic() - self.began, took)
+        by = json.loads(said) if said else "(took too long, or ended the process)"
+        return Result(self.mutant, by, time.monotonic() - self.began)
 
 
-def started(mutant: Mutant | None, tests: Callable[[dict[str, float]], str]) -> Running:
+def started(mutant: Mutant | None, tests: Callable[[], str]) -> Running:
     """A new process that runs tests of a mutant (None: of the code as it is)."""
     reader, writer = os.pipe()
     pid = os.fork()
     if pid:
         os.close(writer)
         return Running(mutant, pid, reader, time.monotonic())
-    by, took = "(broke the tool)", dict[str, float]()
+    by = "(broke the tool)"
     try:
         os.setsid()
         nowhere = os.open(os.devnull, os.O_RDWR)
@@ -332,34 +350,55 @@ def started(mutant: Mutant | None, tests: Callable[[dict[str, float]], str]) -> 
             os.dup2(nowhere, stream)
         resource.setrlimit(resource.RLIMIT_CPU, (CPU, CPU))
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
-        by = tests(took)
+        by = tests()
     except SyntaxError as error:
         by = f"(no program: {error})"
     finally:
         with open(writer, "w", encoding="utf-8") as pipe:
-            json.dump((by, took), pipe)
+            json.dump(by, pipe)
         os._exit(0)
+
+
+def recorded_apart(items: Sequence[Any], jobs: int) -> Touched:
+    """What the tests touch, found in as many processes."""
+    pipes = []
+    for k in range(jobs):
+        reader, writer = os.pipe()
+        if not os.fork():
+            found = recorded(items[k::jobs], list(TARGETS))
+            with open(writer, "wb") as pipe:
+                pickle.dump(found, pipe)
+            os._exit(0)
+        os.close(writer)
+        pipes.append(reader)
+    touched = Touched()
+    for reader in pipes:
+        with open(reader, "rb") as pipe:
+            touched.add(pickle.load(pipe))
+        os.wait()
+    return touched
 
 
 class Runner:
     """Runs mutants, ``jobs`` at a time, until ``deadline``."""
 
-    def __init__(self, jobs: int, deadline: float, tell: Callable[[Result, int], None]) -> None:
-        self.jobs, self.deadline, self.tell = jobs, deadline, tell
-        self.order = Order()
+    def __init__(
+        self, jobs: int, deadline: float, order: Order, tell: Callable[[Result, int], None]
+    ) -> None:
+        self.jobs, self.deadline, self.order, self.tell = jobs, deadline, order, tell
         self.found: dict[Mutant, Result] = {}
         self.wrong = ""  # what fails without any mutant
 
     def cold(self, mutants: Sequence[Mutant]) -> None:
         """Runs mutants of what an import computes: each process imports the project."""
 
-        def tests(mutant: Mutant | None, took: dict[str, float]) -> str:
+        def tests(mutant: Mutant | None) -> str:
             assert mutant is not None
             sys.meta_path.insert(0, Finder(mutant))
             by: list[str] = []
             broken = collected(
                 TARGETS[mutant.file],
-                lambda items: by.append(first_failing(self.order.sorted(items, mutant), took)),
+                lambda items: by.append(first_failing(self.order.sorted(items, mutant), {})),
             )
             return broken or by[0]
 
@@ -368,17 +407,22 @@ class Runner:
     def warm(self, mutants: Sequence[Mutant], items: Sequence[Any]) -> None:
         """Runs mutants of functions, and the tests once without any; all is imported."""
 
-        def tests(mutant: Mutant | None, took: dict[str, float]) -> str:
+        def tests(mutant: Mutant | None) -> str:
             if mutant is not None:
                 put_in(mutant)
-            return first_failing(self.order.sorted(items, mutant), took)
+            return first_failing(self.order.sorted(items, mutant), self.order.touched.seconds)
 
-        self.run([None, *mutants], tests)
+        if len(mutants) > FEW:
+            self.order.touched = recorded_apart(items, self.jobs)
+            self.wrong = self.order.touched.failing
+            self.run(mutants, tests)
+        else:
+            self.run([None, *mutants], tests)
 
     def run(
         self,
         mutants: Sequence[Mutant | None],
-        tests: Callable[[Mutant | None, dict[str, float]], str],
+        tests: Callable[[Mutant | None], str],
     ) -> None:
         """Runs the mutants; None stands for the code as it is."""
         waiting, running = list(reversed(mutants)), list[Running]()
@@ -464,6 +508,10 @@ def chosen(given: argparse.Namespace) -> list[Mutant]:
         and (not given.kind or m.kind in given.kind)
         and (not given.name or m.name in given.name)
     ]
+    if given.again:
+        log = given.again.read_text(encoding="utf-8")
+        left = set(re.findall(r"^\d+/\d+ SURVIVED (.*)  \[\d+ s\]$", log, re.M))
+        mutants = [m for m in mutants if m.name in left]
     if given.sample is not None and given.sample < len(mutants):
         drawn = sorted(random.Random(given.seed).sample(range(len(mutants)), given.sample))
         mutants = [mutants[k] for k in drawn]
@@ -478,6 +526,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--only", action="append", help="files to break, e.g. functions.py")
     parser.add_argument("--kind", action="append", choices=KINDS, help="kinds of mistakes")
     parser.add_argument("--name", action="append", help="a mutant by the name that is reported")
+    parser.add_argument("--again", type=Path, help="only what survived in this former output")
+    parser.add_argument("--seconds", type=float, default=1e6, help="no tests that take longer")
     parser.add_argument("--minutes", type=float, default=1e6, help="start no mutant after that")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--list", action="store_true", help="list the mutants, run nothing")
@@ -500,7 +550,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         told = f"{result.seconds:.0f} s{', ' if result.by else ''}{result.by}"
         print(f"{done}/{len(mutants)} {mark} {result.mutant.name}  [{told}]", flush=True)
 
-    runner = Runner(given.jobs, time.monotonic() + 60 * given.minutes, tell)
+    order = Order(given.seconds)
+    runner = Runner(given.jobs, time.monotonic() + 60 * given.minutes, order, tell)
     results = run_all(mutants, given.seed, runner)
     if runner.wrong:
         print(f"the tests fail without any mutant: {runner.wrong}", file=sys.stderr)
