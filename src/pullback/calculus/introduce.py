@@ -7,7 +7,7 @@ from dataclasses import replace
 from fractions import Fraction
 
 from ..ir.expr import ZERO, Access, Compare, Cond, SizeOf, Tensor
-from ..ir.subscripts import Index, at
+from ..ir.subscripts import Index, at, indices_of
 from ..ir.walk import substitute, tensors
 from .cost import expression_cost, volume
 from .linear import Linear
@@ -76,8 +76,7 @@ def worth_a_name(
         touched = [t for t in now if needed <= reads[t]]
         folded = {t: collect(put_in(pattern, x, linear, finite) for x in now[t]) for t in touched}
         changed = {t: value for t, value in folded.items() if value != now[t]}
-        size = max((volume(free_of(x)) for v in changed.values() for x in v), default=0.0)
-        if not changed or volume(pattern.axes) < SMALLER * size:
+        if not changed or _share(pattern, changed.values()) < SMALLER:
             continue
         after = {t: expression_cost(factored(value, finite)) for t, value in changed.items()}
         own = expression_cost(expression((pattern.body,)))
@@ -90,6 +89,22 @@ def worth_a_name(
             for target in (*changed, pattern.target):
                 reads[target] = reads_of(now[target])
     return chosen, now
+
+
+def _share(pattern: Pattern, forms: Iterable[Poly]) -> float:
+    """How large a value is, compared with the largest of what it would stand in: an axis of which
+    it would be a piece counts as its own."""
+    shares = [1.0]
+    for form in forms:
+        atoms = {a for part in form for a, _ in part.factors if isinstance(a, Access)}
+        for read in (a for a in atoms if a.tensor is pattern.target):
+            placing = dict(zip(pattern.axes, map(indices_of, read.subs), strict=True))
+            for part in form:
+                free = set(free_of(part))
+                own = volume(axis for axis, used in placing.items() if not free.issuperset(used))
+                rest = volume(free.difference(*placing.values()))
+                shares.append(own / rest)
+    return min(shares)
 
 
 def reads_of(value: Iterable[Term]) -> set[Tensor]:
