@@ -359,15 +359,17 @@ def started(mutant: Mutant | None, tests: Callable[[], str]) -> Running:
         os._exit(0)
 
 
-def recorded_apart(items: Sequence[Any], jobs: int) -> Touched:
+def recorded_apart(tests: Sequence[str], jobs: int) -> Touched:
     """What the tests touch, found in as many processes."""
     pipes = []
     for k in range(jobs):
         reader, writer = os.pipe()
         if not os.fork():
-            found = recorded(items[k::jobs], list(TARGETS))
+            found: list[Touched] = []
+            part = slice(k, None, jobs)
+            broken = collected(tests, lambda i, part=part: found.append(recorded(i[part], TARGETS)))
             with open(writer, "wb") as pipe:
-                pickle.dump(found, pipe)
+                pickle.dump(Touched(failing=broken) if broken else found[0], pipe)
             os._exit(0)
         os.close(writer)
         pipes.append(reader)
@@ -405,19 +407,16 @@ class Runner:
         self.run(mutants, tests)
 
     def warm(self, mutants: Sequence[Mutant], items: Sequence[Any]) -> None:
-        """Runs mutants of functions, and the tests once without any; all is imported."""
+        """Runs mutants of functions, and the tests once without any if they haven't run; all is
+        imported."""
 
         def tests(mutant: Mutant | None) -> str:
             if mutant is not None:
                 put_in(mutant)
             return first_failing(self.order.sorted(items, mutant), self.order.touched.seconds)
 
-        if len(mutants) > FEW:
-            self.order.touched = recorded_apart(items, self.jobs)
-            self.wrong = self.order.touched.failing
-            self.run(mutants, tests)
-        else:
-            self.run([None, *mutants], tests)
+        first = [] if self.order.touched.seconds else [None]
+        self.run([*first, *mutants], tests)
 
     def run(
         self,
@@ -456,8 +455,11 @@ def run_all(mutants: Sequence[Mutant], seed: int, runner: Runner) -> list[Result
     """The results of the mutants, in order: those of the first in a random order if time is up."""
     mixed = random.Random(seed).sample(list(mutants), len(mutants))
     functions = [m for m in mixed if in_function(m)]
-    runner.cold([m for m in mixed if m not in functions])
     every = list(dict.fromkeys(t for m in mutants for t in TARGETS[m.file]))
+    if len(mutants) > FEW:
+        runner.order.touched = recorded_apart(every, runner.jobs)
+        runner.wrong = runner.order.touched.failing
+    runner.cold([m for m in mixed if m not in functions])
     runner.wrong = collected(every, lambda items: runner.warm(functions, items)) or runner.wrong
     return [runner.found[m] for m in mutants if m in runner.found]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import gc
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import _lru_cache_wrapper
 from importlib import import_module
@@ -65,7 +65,7 @@ def ours(function: Any) -> bool:
     return str(function.__module__).partition(".")[0] in ("pullback", "tests")
 
 
-def recorded(items: Sequence[Any], files: Sequence[str]) -> Touched:
+def recorded(items: Sequence[Any], files: Iterable[str]) -> Touched:
     """Runs tests, each with empty caches, and notes which lines they run."""
     from _pytest.runner import runtestprotocol
     from coverage import Coverage

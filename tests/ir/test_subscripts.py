@@ -23,6 +23,7 @@ from pullback.ir.subscripts import (
     indices_of,
     inside,
     is_name,
+    isolated,
     map_indices,
     reduced,
 )
@@ -87,10 +88,18 @@ def test_reducing_changes_no_value(sub: Subscript) -> None:
 
 @given(subscripts)
 def test_bounds_hold(sub: Subscript) -> None:
-    low, high = bounds(sub)
-    for sizes, point, (found,) in values(sub):
-        assert low is None or low.value(sizes) <= found, (sizes, point)
-        assert high is None or found <= high.value(sizes), (sizes, point)
+    known = bounds(sub)
+    for sizes, point, (found,) in values(sub) if known else ():
+        low, high = known
+        assert low.value(sizes) <= found <= high.value(sizes), (sizes, point)
+
+
+@given(subscripts)
+def test_what_is_isolated_makes_it_zero(sub: Subscript) -> None:
+    for atom, n in sub.terms:
+        alone = isolated(sub, atom)
+        assert (alone is not None) == (n.literal in (1, -1))
+        assert alone is None or (at(atom) - alone in (sub, -sub))
 
 
 @given(subscripts, st.sampled_from(EXTENTS))
@@ -162,7 +171,7 @@ def test_a_lookup_is_never_proved_inside() -> None:
     sub = at(Lookup(Access(idx, (at(i),))))
     assert not inside(sub, M)
     assert not inside(sub + at(j), M)
-    assert bounds(sub) == (None, None)
+    assert bounds(sub) is None
     assert indices_of(sub) == (i,)
     array = Array((3,), [2, 0, 1])
     assert place(sub, {i: 0}, {"idx": array}, {"N": 3}) == 2

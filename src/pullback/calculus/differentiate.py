@@ -38,7 +38,7 @@ from ..ir.expr import (
     Zero,
 )
 from ..ir.program import Define
-from ..ir.subscripts import Index, Lookup, Subscript, at
+from ..ir.subscripts import Index, Lookup, Subscript, at, isolated
 from ..ir.walk import bound_indices, free_indices, fresh, substitute, tensors
 from .conventions import chosen, partial_at_kink
 from .normal import Poly, Term, apart, indices_in, poly, renamed, term, undistributed
@@ -113,14 +113,11 @@ def _in_range(guards: Sequence[Cond]) -> list[Cond]:
     """``[y[n] = c]`` as somebody's own condition: where y is no place of c's axis, there is no
     c."""
     out: list[Cond] = []
-    for cond in guards:
-        if not isinstance(cond, Zero) or len(cond.sub.terms) != 2 or cond.sub.const.terms:
-            continue
-        atoms = [atom for atom, n in cond.sub.terms if abs(n.literal or 0) == 1]
-        runs = [atom for atom in atoms if isinstance(atom, Index)]
-        read = [atom for atom in atoms if isinstance(atom, Lookup)]
-        if len(runs) == len(read) == 1:
-            out.append(Inside(at(read[0]), runs[0].extent))
+    for cond in (c for c in guards if isinstance(c, Zero)):
+        for atom, _ in cond.sub.terms:
+            other = isolated(cond.sub, atom)
+            if isinstance(atom, Lookup) and other is not None and other.index is not None:
+                out.append(Inside(at(atom), other.index.extent))
     return out
 
 

@@ -28,6 +28,7 @@ from ..ir.subscripts import (
     at,
     bounds,
     indices_of,
+    isolated,
     reduced,
 )
 from ..ir.walk import Tree, fresh, map_subscripts, substitute
@@ -52,9 +53,9 @@ def cancel(value: Term) -> Term | None:
     for cond in value.guards:
         if not isinstance(cond, Zero):
             continue
-        for index, n in cond.sub.terms:
-            if isinstance(index, Index) and abs(n.literal or 0) == 1:
-                solved = (cond.sub - at(index) * n) * (-(n.literal or 1))
+        for index, _ in cond.sub.terms:
+            solved = isolated(cond.sub, index)
+            if isinstance(index, Index) and solved is not None:
                 met = _met(value, index, solved)
                 if met is not value:
                     return met
@@ -134,14 +135,12 @@ def _extent_rank(extent: Size) -> tuple[float, int]:
 def _plain_solutions(sub: Subscript, bound: Sequence[Index]) -> list[tuple[Index, Subscript]]:
     """Ways to read ``sub = 0`` as ``r = other index`` or ``r = constant`` or ``r = data``."""
     out = []
-    for atom, n in sub.terms:
-        if not isinstance(atom, Index) or atom not in bound or abs(n.literal or 0) != 1:
-            continue
-        solved = (sub - at(atom) * n) * (-(n.literal or 1))
-        if atom in indices_of(solved):
+    for index in (atom for atom, _ in sub.terms if isinstance(atom, Index) and atom in bound):
+        solved = isolated(sub, index)
+        if solved is None or index in indices_of(solved):
             continue
         if not solved.terms or solved.index is not None or isinstance(solved.atom, Lookup):
-            out.append((atom, solved))
+            out.append((index, solved))
     return out
 
 
@@ -271,18 +270,16 @@ def _radix_chain(digits: list[tuple[Index, Size]]) -> list[tuple[Index, Size]] |
     return chain[::-1]
 
 
-def _split_digits(value: Term, cond: Cond, kind: type) -> Term | None:
+def _split_digits(value: Term, cond: Cond, kind: type[Quotient | Remainder]) -> Term | None:
     """``[h = e // D]`` and ``[d = e % D]`` with a bound index in e become an affine equality."""
     assert isinstance(cond, Zero)
-    for atom, n in cond.sub.terms:
-        if not isinstance(atom, Quotient | Remainder) or abs(n.literal or 0) != 1:
-            continue
-        if not isinstance(atom, kind):
+    for atom, _ in cond.sub.terms:
+        rest = isolated(cond.sub, atom)
+        if not isinstance(atom, kind) or rest is None:
             continue
         inside_value = atom.value
         if not any(i in value.bound for i in indices_of(inside_value)):
             continue
-        rest = (cond.sub - at(atom) * n) * (-(n.literal or 1))
         if any(i in indices_of(rest) and i in indices_of(inside_value) for i in value.bound):
             continue
         guards: list[Cond] = [c for c in value.guards if c is not cond]
@@ -294,9 +291,10 @@ def _split_digits(value: Term, cond: Cond, kind: type) -> Term | None:
         rotated = _rotation(value, guards, atom, rest)
         if rotated is not None:
             return rotated
-        low, high = bounds(inside_value)
-        if low is None or high is None:
+        known = bounds(inside_value)
+        if known is None:
             continue
+        low, high = known
         first = low // atom.divisor
         taken = {i.name for i in indices_in(value)}
         q = fresh(Index("q", high // atom.divisor - first + 1), taken)
@@ -308,16 +306,11 @@ def _split_digits(value: Term, cond: Cond, kind: type) -> Term | None:
 
 def _rotation(value: Term, guards: Sequence[Cond], atom: Remainder, rest: Subscript) -> Term | None:
     """``[a = (±i + c) % N]`` with i over N values: i := (±(a - c)) % N."""
-    for part, n in atom.value.terms:
-        if not isinstance(part, Index) or part not in value.bound or abs(n.literal or 0) != 1:
+    for part in value.bound:
+        solved = isolated(atom.value - rest, part)
+        if solved is None or part in indices_of(solved) or part.extent is not atom.divisor:
             continue
-        if part.extent is not atom.divisor:
-            continue
-        other = atom.value - at(part) * n
-        if part in indices_of(other):
-            continue
-        solved = ((rest - other) * (n.literal or 1)) % atom.divisor
-        moved = {part: reduced(solved)}
+        moved = {part: reduced(solved % atom.divisor)}
         held = [*guards, Inside(rest, atom.divisor)]
         return term(
             value.coef,

@@ -18,7 +18,16 @@ from ..ir.expr import (
     Zero,
 )
 from ..ir.sizes import Size
-from ..ir.subscripts import Index, Subscript, at, bounds, inside, is_name, reduced
+from ..ir.subscripts import (
+    Index,
+    Subscript,
+    bounds,
+    inside,
+    is_name,
+    isolated,
+    reduced,
+    within,
+)
 from ..ir.walk import Tree, bottom_up, free_indices, substitute
 
 _TIDY: dict[Tree, Tree] = {}
@@ -55,9 +64,10 @@ def _tidy_node(node: Tree) -> Tree:
 
 def _only_place(sub: Subscript, extent: Size) -> Cond | None:
     """``[not 1 <= t]`` as ``[t = 0]``: the one place outside a range, None where there are more."""
-    low, high = bounds(sub)
-    if low is None or high is None:
+    known = bounds(sub)
+    if known is None:
         return None
+    low, high = known
     if low.literal == -1 and (extent - 1 - high).at_least(0):
         return Zero(reduced(sub + 1))
     if low.at_least(0) and (high - extent).literal == 0:
@@ -99,9 +109,10 @@ def _pinned(guards: Iterable[Cond]) -> dict[Index, Subscript]:
     out: dict[Index, Subscript] = {}
     for cond in guards:
         if isinstance(cond, Zero) and len(cond.sub.terms) == 1:
-            atom, n = cond.sub.terms[0]
-            if isinstance(atom, Index) and abs(n.literal or 0) == 1:
-                out[atom] = (cond.sub - at(atom) * n) * -(n.literal or 1)
+            ((atom, _),) = cond.sub.terms
+            value = isolated(cond.sub, atom)
+            if isinstance(atom, Index) and value is not None:
+                out[atom] = value
     return out
 
 
@@ -155,27 +166,24 @@ def _decide(cond: Cond, positive: Sequence[str]) -> bool | None:
 
 
 def _decide_zero(sub: Subscript, positive: Sequence[str]) -> bool | None:
-    if not sub.terms and sub.const.literal is not None:
-        return sub.const.literal == 0
-    low, high = bounds(sub)
-    if low is not None and low.at_least(1, positive):
+    known = bounds(sub)
+    if known is None:
+        return None
+    low, high = known
+    if low.at_least(1, positive) or (-high).at_least(1, positive):
         return False
-    if high is not None and (-high).at_least(1, positive):
-        return False
-    if low is not None and high is not None and low.literal == high.literal == 0:
-        return True
-    return None
+    return True if low.literal == high.literal == 0 else None
 
 
 def _decide_inside(sub: Subscript, extent: Size, positive: Sequence[str]) -> bool | None:
     if inside(sub, extent, positive):
         return True
-    low, high = bounds(sub)
-    if low is not None and (low - extent).at_least(0, positive):
-        return False
-    if high is not None and (-high).at_least(1, positive):
-        return False
-    return None
+    known = bounds(sub)
+    if known is None:
+        return None
+    low, high = known
+    never = (low - extent).at_least(0, positive) or (-high).at_least(1, positive)
+    return False if never else None
 
 
 def _decide_divides(divisor: Size, sub: Subscript) -> bool | None:
@@ -249,12 +257,9 @@ def _within(one: Inside, other: Inside) -> bool:
     ahead = other.sub - one.sub
     if ahead.terms:
         return False
-    low, _ = bounds(other.sub)
-    if not (ahead.const.at_least(0) or (low is not None and low.at_least(0))):
-        return False
-    _, high = bounds(other.sub)
-    return (other.extent - one.extent - ahead.const).at_least(0) or (
-        high is not None and (other.extent - 1 - high).at_least(0)
+    above, below = within(other.sub, other.extent)
+    return (above or ahead.const.at_least(0)) and (
+        below or (other.extent - one.extent - ahead.const).at_least(0)
     )
 
 

@@ -19,7 +19,7 @@ from fractions import Fraction
 from ..ir.expr import ZERO, Access, Cond, Expr, Opaque, SizeOf, Tensor, Zero
 from ..ir.program import Define, Program, Source, computing
 from ..ir.recurrence import direction, groups, in_order, is_recurrent, offsets, recurrent, unpinned
-from ..ir.subscripts import Index, at
+from ..ir.subscripts import Index, at, isolated
 from ..ir.walk import accesses, free_indices, nodes, rename_tensors, substitute, tensors
 from .cost import expression_cost
 from .definitions import Definitions
@@ -601,12 +601,11 @@ def is_product(value: Term) -> bool:
 
 def _is_plain_equality(cond: Cond) -> bool:
     """``[i = j]`` for two indices."""
-    return (
-        isinstance(cond, Zero)
-        and len(cond.sub.terms) == 2
-        and not cond.sub.const.terms
-        and all(isinstance(a, Index) and abs(n.literal or 0) == 1 for a, n in cond.sub.terms)
-    )
+    if not isinstance(cond, Zero) or len(cond.sub.terms) != 2:
+        return False
+    (atom, _), _ = cond.sub.terms
+    other = isolated(cond.sub, atom)
+    return isinstance(atom, Index) and other is not None and other.index is not None
 
 
 def _is_scalar(atom: Expr) -> bool:

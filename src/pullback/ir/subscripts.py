@@ -176,8 +176,14 @@ def map_indices(
     return total
 
 
-def bounds(sub: Subscript) -> tuple[Size | None, Size | None]:
-    """The least and the greatest value over all indices' ranges (None: not known)."""
+def isolated(sub: Subscript, atom: SubscriptAtom) -> Subscript | None:
+    """What ``atom`` is where ``sub`` is 0; None where its coefficient is neither 1 nor -1."""
+    n = sub.coefficient(atom).literal
+    return (sub - at(atom) * n) * -n if n in (1, -1) else None
+
+
+def bounds(sub: Subscript) -> tuple[Size, Size] | None:
+    """The least and the greatest value over all indices' ranges; None where they aren't known."""
     low, high = sub.const, sub.const
     for atom, n in sub.terms:
         match atom:
@@ -187,30 +193,38 @@ def bounds(sub: Subscript) -> tuple[Size | None, Size | None]:
                 least, most = size(0), divisor - 1
             case Quotient(value, divisor):
                 inner = bounds(value)
-                if inner[0] is None or inner[1] is None:
-                    return None, None
+                if inner is None:
+                    return None
                 least, most = inner[0] // divisor, inner[1] // divisor
             case Lookup():
-                return None, None
+                return None
         if n.at_least(0):
             low, high = low + least * n, high + most * n
         elif (-n).at_least(0):
             low, high = low + most * n, high + least * n
         else:
-            return None, None
+            return None
     return low, high
 
 
 def inside(sub: Subscript, extent: Size, positive: Collection[str] | None = None) -> bool:
     """Whether ``0 <= sub < extent`` is proved at every point of the indices' ranges."""
-    if isinstance(sub.atom, Lookup):
+    known = bounds(sub)
+    if known is None:
         return False
-    low, high = bounds(sub)
-    if low is None or high is None:
-        return False
+    low, high = known
     if positive is None:
         positive = [n.names()[0] for n in (i.extent for i in indices_of(sub)) if is_name(n)]
     return low.at_least(0, positive) and (extent - 1 - high).at_least(0, positive)
+
+
+def within(sub: Subscript, extent: Size) -> tuple[bool, bool]:
+    """Whether ``0 <= sub`` is proved, and whether ``sub < extent`` is."""
+    known = bounds(sub)
+    if known is None:
+        return False, False
+    low, high = known
+    return low.at_least(0), (extent - 1 - high).at_least(0)
 
 
 def is_name(value: Size) -> bool:

@@ -83,8 +83,8 @@ def nonnegative(sub: Subscript, facts: Facts, positive: tuple[str, ...]) -> bool
 
 
 def _low(sub: Subscript, positive: tuple[str, ...]) -> bool:
-    low, _ = bounds(sub)
-    return low is not None and low.at_least(0, positive)
+    known = bounds(sub)
+    return known is not None and known[0].at_least(0, positive)
 
 
 def _positive(ranges: tuple[Index, ...], subs: tuple[Subscript, ...]) -> tuple[str, ...]:
@@ -302,9 +302,9 @@ def one_sided(low: Subscript, high: Subscript) -> Cond | None:
     if low.terms and not high.terms:
         if nonnegative(low, (), ()):
             return Inside(low, high.const)
-        least = bounds(low)[0]
-        if least is not None:
+        if (known := bounds(low)) is not None:
+            least, _ = known
             return Inside(low - least, high.const - least)
     gap = high - low - 1
-    most = bounds(gap)[1]
-    return None if most is None else Inside(gap, most + 1)
+    known = bounds(gap)
+    return None if known is None else Inside(gap, known[1] + 1)

@@ -509,8 +509,11 @@ def _limit(sub: Subscript, start: int, extent: Size) -> Size | None:
     if len(own) != 1:
         return None
     factor = sub.coefficient(own[0])
-    low, high = bounds(sub - Subscript(((own[0], factor),), size(0)))
-    if low is None or high is None or unknown in (*low.names(), *high.names()):
+    known = bounds(sub - Subscript(((own[0], factor),), size(0)))
+    if known is None:
+        return None
+    low, high = known
+    if unknown in (*low.names(), *high.names()):
         return None
     if any(name.startswith("?") for name in (*low.names(), *high.names())):
         return None

@@ -174,9 +174,9 @@ class _Program:
     def refuse(self, stray: Stray, line: Definition) -> None:
         access, axis = stray.access, stray.axis
         sub, extent = access.subs[axis], access.tensor.shape[axis]
-        low, high = bounds(sub)
+        known = bounds(sub)
         shown = Spelling().sub(sub)
-        ranges = f" runs from {low} to {high}" if low is not None and high is not None else ""
+        ranges = " runs from {} to {}".format(*known) if known else ""
         place = self.lower.places.get(access, line)
         name = access.tensor.name
         inside = f"0 <= {shown} < {extent}"

@@ -48,9 +48,9 @@ from ...ir.subscripts import (
     Remainder,
     Subscript,
     at,
-    bounds,
     constant,
     inside,
+    within,
 )
 from ...ir.walk import Tree, accesses, free_indices
 from . import functions, matrices, padding, products, sharing, taps, views
@@ -519,12 +519,9 @@ class Speller:
 
     def range(self, sub: Subscript, extent: Size, context: Context) -> Array:
         """The mask ``0 <= sub < extent`` without a side that always holds."""
-        low, high = bounds(sub)
+        above, below = within(sub, extent)
         masks = []
-        for holds, limit, op in (
-            (low is not None and low.at_least(0), size(0), ">="),
-            (high is not None and (extent - 1 - high).at_least(0), extent, "<"),
-        ):
+        for holds, limit, op in ((above, size(0), ">="), (below, extent, "<")):
             if not holds:
                 left, right = _sides(sub, limit)
                 if not left.terms:

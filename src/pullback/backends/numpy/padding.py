@@ -34,9 +34,10 @@ def margin(scope: Scope, sub: Subscript, extent: Size) -> Margin | None:
     """
     if not all(isinstance(atom, Index) for atom, _ in sub.terms):
         return None
-    least, most = bounds(sub)
-    if least is None or most is None:
+    known = bounds(sub)
+    if known is None:
         return None
+    least, most = known
     low = _at_least_zero(scope, -least)
     above = most - extent + 1
     high = low if (low - above).at_least(0) else _at_least_zero(scope, above)

@@ -32,7 +32,7 @@ from ...ir.expr import (
 from ...ir.program import Define
 from ...ir.recurrence import Group, direction, offset
 from ...ir.sizes import Size
-from ...ir.subscripts import Index, Subscript, at, bounds, constant
+from ...ir.subscripts import Index, Subscript, at, constant, within
 from ...ir.walk import Tree, accesses, bottom_up, children, free_indices, map_tensors, substitute
 from ...ir.walk import rebuild as rebuilt
 from . import padding
@@ -368,11 +368,10 @@ class Recurrence:
     def condition(self, cond: Cond, index: Index) -> str:
         match cond:
             case Inside(sub, extent):
-                low, high = bounds(sub)
-                above = [] if low is not None and low.at_least(0) else [self.sides(sub, ">=")]
-                if high is None or not (extent - 1 - high).at_least(0):
-                    above.append(self.sides(sub - extent, "<"))
-                return " and ".join(above) or "True"
+                above, below = within(sub, extent)
+                sides = [] if above else [self.sides(sub, ">=")]
+                sides += [] if below else [self.sides(sub - extent, "<")]
+                return " and ".join(sides) or "True"
             case Zero(sub):
                 return self.sides(sub, "==")
             case Not(Zero(sub)):
