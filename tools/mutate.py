@@ -365,11 +365,8 @@ def recorded_apart(tests: Sequence[str], jobs: int) -> Touched:
     for k in range(jobs):
         reader, writer = os.pipe()
         if not os.fork():
-            found: list[Touched] = []
-            part = slice(k, None, jobs)
-            broken = collected(tests, lambda i, part=part: found.append(recorded(i[part], TARGETS)))
             with open(writer, "wb") as pipe:
-                pickle.dump(Touched(failing=broken) if broken else found[0], pipe)
+                pickle.dump(recorded_part(tests, slice(k, None, jobs)), pipe)
             os._exit(0)
         os.close(writer)
         pipes.append(reader)
@@ -379,6 +376,13 @@ def recorded_apart(tests: Sequence[str], jobs: int) -> Touched:
             touched.add(pickle.load(pipe))
         os.wait()
     return touched
+
+
+def recorded_part(tests: Sequence[str], part: slice) -> Touched:
+    """What some of the collected tests touch."""
+    found: list[Touched] = []
+    broken = collected(tests, lambda items: found.append(recorded(items[part], TARGETS)))
+    return Touched(failing=broken) if broken else found[0]
 
 
 class Runner:
@@ -510,6 +514,8 @@ def chosen(given: argparse.Namespace) -> list[Mutant]:
         and (not given.kind or m.kind in given.kind)
         and (not given.name or m.name in given.name)
     ]
+    if given.tests:
+        TARGETS.update(dict.fromkeys(TARGETS, tuple(given.tests)))
     if given.again:
         log = given.again.read_text(encoding="utf-8")
         left = set(re.findall(r"^\d+/\d+ SURVIVED (.*)  \[\d+ s\]$", log, re.M))
@@ -529,6 +535,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--kind", action="append", choices=KINDS, help="kinds of mistakes")
     parser.add_argument("--name", action="append", help="a mutant by the name that is reported")
     parser.add_argument("--again", type=Path, help="only what survived in this former output")
+    parser.add_argument("--tests", action="append", help="only this file of tests")
     parser.add_argument("--seconds", type=float, default=1e6, help="no tests that take longer")
     parser.add_argument("--minutes", type=float, default=1e6, help="start no mutant after that")
     parser.add_argument("--jobs", type=int, default=2)
