@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-import pytest
+from fractions import Fraction
 
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pullback.calculus.normal import Term, expression, term
+from pullback.calculus.residues import joined
 from pullback.calculus.reverse import reverse
-from pullback.ir.expr import Divides
+from pullback.ir.expr import Divides, Tensor
+from pullback.ir.interpret import Array
+from pullback.ir.sizes import size
+from pullback.ir.subscripts import Index, Subscript, at, constant
 from pullback.ir.walk import nodes
 from pullback.notation.parse import parse
 
 from .oracle import draw, gradients, worst_difference
+from .terms import literals, read, values
 
 SIZES = ({"N": 3, "M": 2}, {"N": 1, "M": 1}, {"N": 4, "M": 3})
 # A program, and how many conditions on remainders are left in the gradient of X.
@@ -38,3 +48,42 @@ def test_terms_for_all_remainders_are_joined(text: str, left: int) -> None:
         compact = gradients(backward, backward.statements, values, sizes)
         raw = gradients(backward, backward.adjoints, values, sizes)
         assert worst_difference(compact, raw) < 1e-12
+
+
+I, K = Index("i", size(9)), Index("k", size(4))  # noqa: E741
+NAMED = size("N")
+SHIFTS = st.integers(-4, 4)
+
+
+@st.composite
+def told(draw: st.DrawFn) -> Subscript:
+    """What a condition says of a remainder: mostly i or -i, and a number."""
+    i, k = at(I) * draw(st.sampled_from((1, 1, 1, -1, -1, 2))), at(K)
+    if not draw(st.integers(0, 5)):
+        i = draw(st.sampled_from((k * 2, at(I) // 2, i + k, constant(NAMED) - at(I))))
+    return i + draw(st.sampled_from((0, 1, -1, 2, 3))) + draw(SHIFTS)
+
+
+@st.composite
+def remainders(draw: st.DrawFn) -> list[Term]:
+    """Terms that read quotients of i by a number, each under a condition on its remainder."""
+    m = draw(st.sampled_from((2, 3, 5)))
+    k = draw(st.integers(0, m - 1))
+    out = []
+    for part in range(draw(st.integers(1, m))):
+        wanted = at(I) * draw(st.sampled_from((1, 1, -1))) + k + part
+        divisor = draw(st.sampled_from((size(m), size(m), size(m), NAMED)))
+        cond = Divides(divisor, draw(st.one_of(st.just(wanted), told())))
+        by = size(draw(st.sampled_from((m, m, m, 4))))
+        other = draw(st.sampled_from((*[constant(0)] * 5, at(K), constant(NAMED))))
+        place = (at(I) + draw(SHIFTS) + other) // by * draw(st.sampled_from((1, 1, 2)))
+        atom = read(Tensor("X", (size(25),)), place + 8)
+        out.append(term(Fraction(1), (), (cond,), ((atom, Fraction(1)),)))
+    return [t for t in out if t is not None]
+
+
+@given(remainders())
+def test_joining_keeps_the_value(terms: list[Term]) -> None:
+    arrays = {"X": Array((25,), [2**n for n in range(25)])}
+    before = values(literals(tuple(terms)), (I, K), arrays, {"N": 3})
+    assert values(expression(joined(tuple(terms))), (I, K), arrays, {"N": 3}) == before

@@ -10,11 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..ir.expr import Cond, Divides
-from ..ir.subscripts import Index, Quotient, Subscript, at, constant
+from ..ir.subscripts import Index, Quotient, Subscript, at, constant, isolated
 from ..ir.walk import map_subscripts
 from .normal import Poly, Term, canonical, collect, term
-
-MOST = 64  # remainders that are looked for
 
 
 @dataclass(frozen=True)
@@ -40,11 +38,12 @@ def _residue(cond: Cond) -> _Residue | None:
     """What ``[m | i + s]`` tells of i."""
     if not isinstance(cond, Divides) or len(cond.sub.terms) != 1:
         return None
-    (atom, factor), *_ = cond.sub.terms
-    sign, shift, divisor = factor.literal, cond.sub.const.literal, cond.divisor.literal
-    if not isinstance(atom, Index) or sign not in (1, -1) or shift is None or not divisor:
+    ((atom, _),) = cond.sub.terms
+    place, divisor = isolated(cond.sub, atom), cond.divisor.literal
+    rest = None if place is None else place.const.literal
+    if not isinstance(atom, Index) or rest is None or divisor is None:
         return None
-    return _Residue(atom, divisor, -shift * sign % divisor)
+    return _Residue(atom, divisor, rest % divisor)
 
 
 def _one_quotient(value: Term) -> Term | None:
@@ -84,9 +83,9 @@ def _without_one(terms: Poly) -> Poly | None:
     for value in terms:
         for cond in value.guards:
             known = _residue(cond)
-            rest = None if known is None else _freed(value, cond)
-            if known is None or rest is None or known.divisor > MOST:
+            if known is None:
                 continue
+            rest = _freed(value, cond)
             key = known.index, known.divisor, value.coef, canonical(rest)
             group = groups.setdefault(key, {})
             group.setdefault(known.rest, value)
@@ -96,6 +95,9 @@ def _without_one(terms: Poly) -> Poly | None:
     return None
 
 
-def _freed(value: Term, cond: Cond) -> Term | None:
+def _freed(value: Term, cond: Cond) -> Term:
     """The term without one of its guards."""
-    return term(value.coef, value.bound, [c for c in value.guards if c is not cond], value.factors)
+    guards = [c for c in value.guards if c is not cond]
+    freed = term(value.coef, value.bound, guards, value.factors)
+    assert freed is not None
+    return freed

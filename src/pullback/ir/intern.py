@@ -42,10 +42,11 @@ class Interned(type):
         return args + tuple(given.get(f.name, f.default) for f in rest)
 
 
-def _forget(weak: _Weak) -> None:
-    """A node is gone: its place is free, unless an equal node has taken it already."""
-    if Interned._made.get(weak.place) is weak:
-        del Interned._made[weak.place]
+def _forget(weak: _Weak, made: dict[tuple[Any, ...], _Weak] = Interned._made) -> None:
+    """A node is gone: its place is free, unless an equal node has taken it already. (When Python
+    ends, the module's names may be gone before its nodes are.)"""
+    if made.get(weak.place) is weak:
+        del made[weak.place]
 
 
 class Node(metaclass=Interned):
