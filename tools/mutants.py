@@ -108,8 +108,8 @@ class Breaker:
             case ast.Compare(ops=[op], left=left, comparators=[right]) if type(op) in OPPOSITE:
                 word = OPPOSITE[type(op)]
                 yield self.become("index", node, f"({self.text(left)} {word} {self.text(right)})")
-            case ast.Call(func=function, args=[first, second], keywords=[]) if both_names(
-                first, second
+            case ast.Call(func=function, args=[first, second], keywords=[]) if (
+                both_names(first, second) and self.text(function) not in EITHER_WAY
             ):
                 yield self.become(
                     "index", node, f"{self.text(function)}({self.text(second)}, {self.text(first)})"
@@ -211,6 +211,8 @@ IN_NOTATION = (
     ("dropped", rf" - sum.*| [+-] (?:1/2\*)?{TERM}", ""),
     ("index", r"(?<!^)\b(\w+)\[(\w),(\w)\]", r"\1[\3,\2]"),
 )
+# Functions whose arguments aren't turned round: the same either way, or an error at once.
+EITHER_WAY = ("gcd", "times", "times_open", "isinstance", "map")
 OPPOSITE: dict[type[ast.cmpop], str] = {
     ast.Eq: "!=",
     ast.NotEq: "==",
