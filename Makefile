@@ -5,13 +5,14 @@ JOBS ?= auto
 
 RUN = $(VENV)/bin/python
 
-.PHONY: help demo book test test-browser lint format bench clean
+.PHONY: help demo book test test-browser mutation lint format bench clean
 
 help:
 	@echo "make demo    derive, check and train the digits model; writes out/digits.html"
 	@echo "make book    write the reference of all layers to out/book"
 	@echo "make test    run the tests, doctests and documentation snippets"
 	@echo "make test-browser   the book's tests in a browser (needs Chromium and chromedriver)"
+	@echo "make mutation   break the rules in a hundred places, one at a time, and see whether the tests notice"
 	@echo "make lint    ruff check, ruff format --check, mypy --strict"
 	@echo "make bench   run the benchmarks; writes benchmarks/results/"
 	@echo "make format  rewrite the sources with ruff"
@@ -35,6 +36,9 @@ book: $(VENV)/.ready-demo
 
 test-browser: $(VENV)/.ready-test,browser
 	$(RUN) -m pytest -q tests/book
+
+mutation: $(VENV)/.ready-test,mutation
+	$(RUN) tools/mutate.py --sample 100
 
 test: $(VENV)/.ready-test
 	$(RUN) -m pytest -q -n $(JOBS)
