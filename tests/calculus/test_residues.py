@@ -19,7 +19,7 @@ from pullback.ir.walk import nodes
 from pullback.notation.parse import parse
 
 from .oracle import draw, gradients, worst_difference
-from .terms import literals, read, values
+from .terms import literals, made, read, values
 
 SIZES = ({"N": 3, "M": 2}, {"N": 1, "M": 1}, {"N": 4, "M": 3})
 # A program, and how many conditions on remainders are left in the gradient of X.
@@ -52,6 +52,7 @@ def test_terms_for_all_remainders_are_joined(text: str, left: int) -> None:
 
 I, K = Index("i", size(9)), Index("k", size(4))  # noqa: E741
 NAMED = size("N")
+LONG = Tensor("X", (size(25),))
 SHIFTS = st.integers(-4, 4)
 
 
@@ -77,7 +78,7 @@ def remainders(draw: st.DrawFn) -> list[Term]:
         by = size(draw(st.sampled_from((m, m, m, 4))))
         other = draw(st.sampled_from((*[constant(0)] * 5, at(K), constant(NAMED))))
         place = (at(I) + draw(SHIFTS) + other) // by * draw(st.sampled_from((1, 1, 2)))
-        atom = read(Tensor("X", (size(25),)), place + 8)
+        atom = read(LONG, place + 8)
         out.append(term(Fraction(1), (), (cond,), ((atom, Fraction(1)),)))
     return [t for t in out if t is not None]
 
@@ -87,3 +88,15 @@ def test_joining_keeps_the_value(terms: list[Term]) -> None:
     arrays = {"X": Array((25,), [2**n for n in range(25)])}
     before = values(literals(tuple(terms)), (I, K), arrays, {"N": 3})
     assert values(expression(joined(tuple(terms))), (I, K), arrays, {"N": 3}) == before
+
+
+def test_a_quotient_is_known_by_what_is_known_of_a_quotient_inside() -> None:
+    half = at(I) // size(2)
+    value = made((), [Divides(size(3), half + 1)], read(LONG, (half + 3) // size(3)))
+    assert joined((value,)) == (made((), value.guards, read(LONG, half // size(3) + 1)),)
+
+
+def test_a_shift_by_a_named_size_stays() -> None:
+    place = (at(I) + 1 + NAMED) // size(3)
+    value = made((), [Divides(size(3), at(I) + 1)], read(LONG, place))
+    assert joined((value,)) == (value,)

@@ -10,16 +10,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..ir.expr import Cond, Divides
-from ..ir.subscripts import Index, Quotient, Subscript, at, constant, isolated
+from ..ir.subscripts import Quotient, Subscript, SubscriptAtom, at, constant, isolated
 from ..ir.walk import map_subscripts
 from .normal import Poly, Term, canonical, collect, term
 
 
 @dataclass(frozen=True)
 class _Residue:
-    """``index`` leaves ``rest`` when divided by ``divisor``."""
+    """``atom`` leaves ``rest`` when divided by ``divisor``."""
 
-    index: Index
+    atom: SubscriptAtom
     divisor: int
     rest: int
 
@@ -35,13 +35,13 @@ def joined(value: Poly) -> Poly:
 
 
 def _residue(cond: Cond) -> _Residue | None:
-    """What ``[m | i + s]`` tells of i."""
+    """What ``[m | i + s]`` tells of i (or of a quotient in its place)."""
     if not isinstance(cond, Divides) or len(cond.sub.terms) != 1:
         return None
     ((atom, _),) = cond.sub.terms
     place, divisor = isolated(cond.sub, atom), cond.divisor.literal
     rest = None if place is None else place.const.literal
-    if not isinstance(atom, Index) or rest is None or divisor is None:
+    if rest is None or divisor is None:
         return None
     return _Residue(atom, divisor, rest % divisor)
 
@@ -70,11 +70,11 @@ def _one_quotient(value: Term) -> Term | None:
 
 
 def _over(atom: Quotient, known: _Residue) -> Subscript:
-    rest = atom.value - at(known.index)
+    rest = atom.value - at(known.atom)
     shift = rest.const.literal
     if atom.divisor.literal != known.divisor or rest.terms or shift is None:
         return at(atom)
-    return at(Quotient(at(known.index), atom.divisor)) + (known.rest + shift) // known.divisor
+    return at(Quotient(at(known.atom), atom.divisor)) + (known.rest + shift) // known.divisor
 
 
 def _without_one(terms: Poly) -> Poly | None:
@@ -86,7 +86,7 @@ def _without_one(terms: Poly) -> Poly | None:
             if known is None:
                 continue
             rest = _freed(value, cond)
-            key = known.index, known.divisor, value.coef, canonical(rest)
+            key = known.atom, known.divisor, value.coef, canonical(rest)
             group = groups.setdefault(key, {})
             group.setdefault(known.rest, value)
             if len(group) == known.divisor:
