@@ -76,7 +76,7 @@ def _factors(
         return
     atom, need = wanted[0]
     for other, have in list(left.items()):
-        if not _covers(have, need):
+        if not covers(have, need):
             continue
         merged = _unify(atom, other, binding, bound, within)
         if merged is None:
@@ -89,7 +89,7 @@ def _factors(
         yield from _factors(wanted[1:], rest, merged, bound, within)
 
 
-def _covers(have: Fraction, need: Fraction) -> bool:
+def covers(have: Fraction, need: Fraction) -> bool:
     return have == need or ((have > 0) == (need > 0) and abs(have) > abs(need))
 
 

@@ -453,12 +453,12 @@ def _term_expression(value: Term) -> Expr:
     outer, components = components_of(value)
     parts.extend(spelled(*outer))
     for bound, guards, factors in components:
-        body = _joined(spelled(guards, factors))
+        body = joined(spelled(guards, factors))
         parts.append(Reduce("sum", bound, (), body))
-    return _joined(parts)
+    return joined(parts)
 
 
-def _joined(parts: Sequence[Expr]) -> Expr:
+def joined(parts: Sequence[Expr]) -> Expr:
     return ONE if not parts else parts[0] if len(parts) == 1 else Mul(tuple(parts))
 
 
