@@ -13,9 +13,11 @@ is
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from fractions import Fraction
+from itertools import count
 
 from ..ir.expr import (
     ZERO,
@@ -44,7 +46,6 @@ from ..ir.recurrence import in_order, recurrent
 from ..ir.sizes import Size, size
 from ..ir.subscripts import (
     Index,
-    Lookup,
     Quotient,
     Remainder,
     Subscript,
@@ -142,20 +143,19 @@ class _Flattener:
                 return Add(tuple(self._product(part) for part in _spread_sum(terms)))
             case Select(cond, then, other):
                 held = self._cond(cond)
-                return Select(
-                    held,
-                    self._under((held,), then),
-                    self._under((negation(held),), other),
-                )
-            case Reduce("sum", indices, domain, inner):
-                conds = self._conds(domain)
-                return Reduce("sum", indices, conds, self._under(conds, inner))
+                with self._under(held):
+                    then = self._product(then)
+                with self._under(negation(held)):
+                    return Select(held, then, self._product(other))
             case Reduce(op, indices, domain, inner):
                 conds = self._conds(domain)
-                return Reduce(op, indices, conds, self._atom_under(conds, inner))
+                with self._under(*conds):
+                    simple = self._product(inner) if op == "sum" else self._atom(inner)
+                return Reduce(op, indices, conds, simple)
             case Arg(op, indices, which, domain, inner):
                 conds = self._conds(domain)
-                return Arg(op, indices, which, conds, self._atom_under(conds, inner))
+                with self._under(*conds):
+                    return Arg(op, indices, which, conds, self._atom(inner))
             case Apply(function, args):
                 return Apply(function, tuple(map(self._atom, args)))
             case Opaque():
@@ -178,45 +178,32 @@ class _Flattener:
             return Opaque(turned, (tensor, *others), body.subs)
         return body
 
-    def _under(self, guards: Sequence[Cond], body: Expr) -> Expr:
-        """A product, the values named inside it being absent where the guards fail."""
+    @contextmanager
+    def _under(self, *guards: Cond) -> Iterator[None]:
+        """The values that are named in here are absent where these guards fail, too."""
         before = self.guards
         self.guards = (*before, *guards)
-        try:
-            return self._product(body)
-        finally:
-            self.guards = before
-
-    def _atom_under(self, guards: Sequence[Cond], body: Expr) -> Expr:
-        before = self.guards
-        self.guards = (*before, *guards)
-        try:
-            return self._atom(body)
-        finally:
-            self.guards = before
+        yield
+        self.guards = before
 
     def _product(self, body: Expr, top: bool = False) -> Expr:
         """A product of powers of atoms."""
         match body:
             case Mul(factors):
                 flat = _spread_product(factors)
-                guards = tuple(f.cond for f in flat if isinstance(f, Guard))
                 if top:
                     lone = self._scaled_reduction(flat)
                     if lone is not None:
                         return lone
-                conds = self._conds(guards)
-                held, before = iter(conds), self.guards
-                self.guards = (*before, *conds)
-                try:
+                conds = self._conds([f.cond for f in flat if isinstance(f, Guard)])
+                held = iter(conds)
+                with self._under(*conds):
                     return Mul(
                         tuple(
                             Guard(next(held)) if isinstance(f, Guard) else self._product(f)
                             for f in flat
                         )
                     )
-                finally:
-                    self.guards = before
             case Power(base, exponent):
                 return self._power(base, exponent)
             case Guard(cond):
@@ -226,21 +213,16 @@ class _Flattener:
 
     def _scaled_reduction(self, factors: Sequence[Expr]) -> Expr | None:
         """A sum times numbers and sizes stays one statement (a mean)."""
-        sums = [f for f in factors if isinstance(f, Reduce) and f.op == "sum"]
-        rest = [f for f in factors if f not in sums]
-        if len(sums) != 1 or len(rest) + 1 != len(factors) or not all(map(_is_scalar, rest)):
-            return None
-        return Mul((*rest, self._top(sums[0])))
+        match [f for f in factors if not _is_scalar(f)]:
+            case [Reduce("sum") as total]:
+                return Mul((*filter(_is_scalar, factors), self._top(total)))
+        return None
 
     def _power(self, base: Expr, exponent: Fraction) -> Expr:
         match base:
-            case Mul(factors) if exponent.denominator == 1 and exponent > 0:
-                flat = _spread_product(factors)
-                if any(isinstance(f, Guard) for f in flat):
-                    return Power(self._atom(base), exponent)
-                return Mul(tuple(self._power(f, exponent) for f in flat))
             case Mul(factors) if exponent.denominator == 1 and not any(
-                isinstance(f, Guard | Reduce) for f in factors
+                isinstance(f, Guard if exponent > 0 else Guard | Reduce)
+                for f in _spread_product(factors)
             ):
                 return Mul(tuple(self._power(f, exponent) for f in _spread_product(factors)))
             case Power(inner, e) if (
@@ -266,19 +248,21 @@ class _Flattener:
     def _conds(self, conds: Sequence[Cond]) -> tuple[Cond, ...]:
         """Conditions that hold together. What is named inside one is protected by the others'
         ranges, not by what they compute: a condition is evaluated before it is known to hold."""
-        before, out = self.guards, []
+        out = []
         for cond in conds:
-            ranges = (c for c in conds if c is not cond and not accesses(c))
-            self.guards = (*before, *ranges)
-            out.append(self._cond(cond))
-        self.guards = before
+            with self._under(*(c for c in conds if c is not cond and not accesses(c))):
+                out.append(self._cond(cond))
         return tuple(out)
 
     def _named_reductions(self, node: Tree) -> Tree:
         """Reductions and functions inside a condition or an integer value get names."""
-        if isinstance(node, Reduce | Arg | Apply) and not _is_cheap(node):
-            return self._atom(node)
-        return rebuild(node, tuple(map(self._named_reductions, children(node))))
+        match node:
+            case Apply(_, args) if all(isinstance(a, Number | SizeOf | IndexOf) for a in args):
+                return node
+            case Reduce() | Arg() | Apply():
+                return self._atom(node)
+            case _:
+                return rebuild(node, tuple(map(self._named_reductions, children(node))))
 
     def _atom(self, body: Expr) -> Expr:
         """A name for a value (the value itself if it is one already)."""
@@ -326,11 +310,9 @@ class _Flattener:
         return tuple(sorted(free, key=lambda i: rank.get(i, len(order))))
 
     def _fresh(self) -> str:
-        n = 1
-        while f"t{n}" in self.taken:
-            n += 1
-        self.taken.add(f"t{n}")
-        return f"t{n}"
+        name = next(name for name in map("t{}".format, count(1)) if name not in self.taken)
+        self.taken.add(name)
+        return name
 
 
 def indices_in(access: Access) -> list[Index]:
@@ -340,10 +322,7 @@ def indices_in(access: Access) -> list[Index]:
 
 def has_lookup_node(node: Tree) -> bool:
     """Whether a node reads through an integer tensor."""
-    return any(
-        isinstance(inner, Access) and any(has_lookup(s) for s in inner.subs)
-        for inner in nodes(node)
-    )
+    return any(has_lookup(sub) for access in accesses(node) for sub in access.subs)
 
 
 def _key(define: Define) -> object:
@@ -364,9 +343,7 @@ def alpha(node: Tree, depth: int = 0) -> Tree:
         names = tuple(Index(f"%{depth}.{k}", i.extent) for k, i in enumerate(node.indices))
         moved = {old: at(new) for old, new in zip(node.indices, names, strict=True)}
         parts = tuple(alpha(substitute(c, moved), depth + 1) for c in children(node))
-        if isinstance(node, Reduce):
-            return Reduce(node.op, names, parts[:-1], parts[-1])  # type: ignore[arg-type]
-        return Arg(node.op, names, node.which, parts[:-1], parts[-1])  # type: ignore[arg-type]
+        return rebuild(replace(node, indices=names), parts)
     return rebuild(node, tuple(alpha(c, depth) for c in children(node)))
 
 
@@ -413,16 +390,12 @@ def _width(dtype: str) -> int:
 def is_view(statement: Define) -> bool:
     """Whether a statement only re-reads one tensor's elements, perhaps absent outside a range."""
     body = statement.body
-    if statement.target.kind != "float":
-        return isinstance(body, Access) and not has_lookup_node(body)
     parts = body.factors if isinstance(body, Mul) else (body,)
-    reads = [p for p in parts if isinstance(p, Access)]
-    guards = [p for p in parts if isinstance(p, Guard)]
-    if len(reads) != 1 or len(reads) + len(guards) != len(parts):
-        return False
-    if reads[0].tensor.dtype != statement.target.dtype:
-        return False
-    return not has_lookup_node(body) and all(not accesses(g) for g in guards)
+    match [p for p in parts if not isinstance(p, Guard)]:
+        case [Access(tensor, subs)] if tensor.dtype == statement.target.dtype:
+            guards = (p for p in parts if isinstance(p, Guard))
+            return not any(map(has_lookup, subs)) and not any(map(accesses, guards))
+    return False
 
 
 def is_split(statement: Define) -> bool:
@@ -443,13 +416,12 @@ def is_split(statement: Define) -> bool:
 
 def _counts(sub: Subscript, extent: Size) -> bool:
     """Whether a subscript takes each value below an extent once: its indices are digits."""
-    left = dict(sub.terms)
+    digits = {n: atom for atom, n in sub.terms}
     weight = size(1)
-    while left:
-        digit = next((i for i, n in left.items() if isinstance(i, Index) and n is weight), None)
+    while digits:
+        digit = digits.pop(weight, None)
         if not isinstance(digit, Index):
             return False
-        del left[digit]
         weight = weight * digit.extent
     return sub.const.literal == 0 and weight is extent
 
@@ -464,12 +436,6 @@ def _is_scalar(factor: Expr) -> bool:
             return all(map(_is_scalar, parts))
         case _:
             return False
-
-
-def _is_cheap(node: Tree) -> bool:
-    return isinstance(node, Apply) and all(
-        isinstance(a, Number | SizeOf | IndexOf) for a in node.args
-    )
 
 
 def _spread_sum(terms: Sequence[Expr]) -> list[Expr]:
@@ -538,62 +504,58 @@ def split_digits(body: Expr, free: Sequence[Index]) -> Expr:
         case Add(parts):
             return Add(tuple(split_digits(p, free) for p in parts))
         case Reduce("sum", indices, domain, inner):
-            inner = split_digits(inner, free)
-            taken = {i.name for i in (*bound_indices(body), *free_indices(body), *free, *indices)}
-            return _split(list(indices), domain, inner, taken)
+            inner = split_digits(inner, (*free, *indices))
+            taken = {i.name for i in (*free, *indices, *bound_indices(inner))}
+            return _split(indices, domain, inner, taken)
         case _:
             return body
 
 
-def _split(indices: list[Index], domain: Sequence[Cond], inner: Expr, taken: set[str]) -> Expr:
-    for index in indices:
-        divisor = _digit(index, (*domain, inner))
-        if divisor is None:
+def _split(
+    indices: tuple[Index, ...], domain: Sequence[Cond], inner: Expr, taken: set[str]
+) -> Expr:
+    for k, index in enumerate(indices):
+        found = _digit(index, (*domain, inner))
+        if found is None:
             continue
-        over = index.extent.exactly_over(divisor)
-        if over is None:
-            continue
+        over, divisor = found
         high = fresh(Index(index.name, over), taken)
         low = fresh(Index(index.name, divisor), taken)
         moved = {index: at(high) * divisor + at(low)}
-        k = indices.index(index)
         return _split(
-            [*indices[:k], high, low, *indices[k + 1 :]],
+            (*indices[:k], high, low, *indices[k + 1 :]),
             tuple(tidy(substitute(c, moved)) for c in domain),  # type: ignore[arg-type, misc]
             tidy(substitute(inner, moved)),  # type: ignore[arg-type]
             taken,
         )
-    return Reduce("sum", tuple(indices), tuple(domain), inner)
+    return Reduce("sum", indices, tuple(domain), inner)
 
 
-def _digit(index: Index, where: Sequence[Tree]) -> Size | None:
-    """A divisor that splits an index where it stands alone under ``//`` or ``%``; None if there is
-    none."""
-    found: list[Size] = []
+def _digit(index: Index, where: Sequence[Tree]) -> tuple[Size, Size] | None:
+    """How often the greatest divisor goes into an index that stands alone under ``//`` or ``%``,
+    and that divisor; None if there is none."""
+    found: dict[Size, Size] = {}
     for root in where:
-        for node in nodes(root):
-            if isinstance(node, Access):
-                for sub in node.subs:
-                    found.extend(_divisors(sub, index))
-    found = [d for d in found if index.extent.exactly_over(d) is not None and d.literal != 1]
-    return max(found, key=_magnitude) if found else None
+        for access in accesses(root):
+            for sub in access.subs:
+                for divisor in _divisors(sub, index):
+                    over = index.extent.exactly_over(divisor)
+                    if over is not None and divisor.literal != 1:
+                        found[divisor] = over
+    if not found:
+        return None
+    greatest = max(found, key=_magnitude)
+    return found[greatest], greatest
 
 
 def _magnitude(value: Size) -> tuple[int, int, str]:
-    literal = value.literal
-    degree = max((len(m) for m, _ in value.terms), default=0)
-    return degree, literal if literal is not None else 0, str(value)
+    return max(len(m) for m, _ in value.terms), sum(n for _, n in value.terms), str(value)
 
 
 def _divisors(sub: Subscript, index: Index) -> list[Size]:
     out: list[Size] = []
     for atom, _ in sub.terms:
-        match atom:
-            case Quotient(value, divisor) | Remainder(value, divisor):
-                if value.index is index:
-                    out.append(divisor)
-                elif index in indices_of(value):
-                    out.extend(_divisors(value, index))
-            case Lookup(_) | Index():
-                pass
+        if isinstance(atom, Quotient | Remainder):
+            alone = atom.value.index is index
+            out += [atom.divisor] if alone else _divisors(atom.value, index)
     return out
