@@ -8,18 +8,9 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import _lru_cache_wrapper
-from importlib import import_module
 from typing import Any
 
 from mutants import ROOT, SOURCE, Mutant
-
-# What holds results between tests: caches of functools, found by themselves, and these.
-CACHES = (
-    "calculus.normal._CANONICAL",
-    "calculus.normal._POLYS",
-    "calculus.guards._TIDY",
-    "calculus.guards._DECIDED",
-)
 
 
 @dataclass
@@ -55,9 +46,6 @@ def caches() -> Iterator[Callable[[], object]]:
     for thing in gc.get_objects():
         if isinstance(thing, _lru_cache_wrapper) and ours(thing):
             yield thing.cache_clear
-    for name in CACHES:
-        module, attribute = name.rsplit(".", 1)
-        yield getattr(import_module(f"pullback.{module}"), attribute).clear
 
 
 def ours(function: Any) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from fractions import Fraction
-from itertools import permutations
+from itertools import pairwise, permutations
 from math import inf
 from random import Random
 
@@ -18,7 +18,11 @@ from pullback.calculus.normal import (
     collect,
     components_of,
     expression,
+    free_of,
     in_bounds,
+    indices_in,
+    is_exposed,
+    nonnegative_atom,
     poly,
     rational_power,
     renamed,
@@ -31,8 +35,10 @@ from pullback.ir.expr import (
     ZERO,
     Access,
     Add,
+    Apply,
     Compare,
     Guard,
+    IndexOf,
     Inside,
     Mul,
     Power,
@@ -121,6 +127,8 @@ FORMS = {
     "guarded root": Mul((Guard(Compare("<", ZERO, x)), Power(x, Fraction(-1, 2)))),
     "root of a guard": Power(Mul((Guard(Compare("<", ZERO, x)), x)), HALF),
     "nothing to a power": Power(Mul((ZERO, x)), Fraction(2)),
+    "nothing to the power 0": Power(Mul((ZERO, x)), Fraction(0)),
+    "a sum to the power 3/2": Power(Add((x, number(3))), Fraction(3, 2)),
     "the empty product": Mul(()),
     "the empty sum": Add(()),
     "sizes": Mul((SizeOf(N * M * 3), SizeOf(N + 1), Power(SizeOf(N * 2), Fraction(-1)))),
@@ -157,16 +165,84 @@ def test_sums_distribute_only_when_asked():
         ("9/4", "3/2", "27/8"),
         (2, "1/2", None),
         (-4, "1/2", None),
+        ("4/3", "1/2", None),
+        ("3/4", "1/2", None),
         (8, "1/3", None),
+        (4, "1/3", None),
         (0, "-1", None),
+        (0, "0", None),
+        (0, "1/2", 0),
         (0, "2", 0),
         (-2, "3", -8),
+        (2, "64", 2**64),
         (2, "65", None),
     ],
 )
 def test_rational_powers(value, exponent, expected):
     found = rational_power(Fraction(value), Fraction(exponent))
     assert found == (None if expected is None else Fraction(expected))
+
+
+def to(base, exponent):
+    return Power(base, Fraction(exponent))
+
+
+# Two spellings of one value that have one normal form.
+SAME = {
+    "a product in a product": (Mul((Mul((x, y)), to(x, -1))), y),
+    "a product squared": (to(Mul((x, y)), 2), Mul((x, x, y, y))),
+    "a reciprocal of a product": (to(Mul((x, y)), -1), Mul((to(x, -1), to(y, -1)))),
+    "a guarded value squared": (
+        to(Mul((Guard(POSITIVE), x)), 2),
+        Mul((Guard(POSITIVE), x, x)),
+    ),
+    "a root of a size times a value": (to(Mul((n, x)), "1/2"), Mul((to(n, "1/2"), to(x, "1/2")))),
+    "a root of a reciprocal": (to(to(x, -1), "1/2"), to(x, "-1/2")),
+    "a root of a root": (to(to(x, "1/2"), "1/2"), to(x, "1/4")),
+    "a root of a scaled value": (to(Mul((number(4), x)), "1/2"), Mul((number(2), to(x, "1/2")))),
+    "a size of 0": (SizeOf(size(0)), ZERO),
+    "a size of 3": (SizeOf(size(3)), number(3)),
+    "a place of no index": (IndexOf(constant(N * 2)), Mul((number(2), n))),
+}
+
+
+@pytest.mark.parametrize("name", SAME)
+def test_spellings_have_one_form(name):
+    one, other = SAME[name]
+    assert poly(one) == poly(other)
+
+
+def test_a_sum_is_multiplied_out_only_when_asked():
+    square = to(Add((x, n)), 2)
+    assert len(poly(square)) == 1
+    assert poly(square, True) == poly(Add((to(x, 2), Mul((number(2), x, n)), to(n, 2))))
+    assert len(poly(to(Add((x, n)), 4), True)) == 5
+    assert len(poly(to(Add((x, n)), 5), True)) == 1
+
+
+def test_what_is_not_finite_stays():
+    assert evaluate(expression(poly(number(inf))), {}, {}) == inf
+    assert evaluate(expression(poly(to(Mul((ZERO, n)), -1))), {}, {}, {"N": 2}) == inf
+
+
+NONNEGATIVE = [
+    (n, True),
+    (number(2), True),
+    (ZERO, True),
+    (number(-1), False),
+    (number(inf), True),
+    (number(-inf), False),
+    (number(float("nan")), False),
+    (Apply("abs", (x,)), True),
+    (Apply("cosh", (x,)), True),
+    (Apply("tanh", (x,)), False),
+    (x, False),
+]
+
+
+@pytest.mark.parametrize(("atom", "expected"), NONNEGATIVE, ids=str)
+def test_what_is_never_negative(atom, expected):
+    assert nonnegative_atom(atom) is expected
 
 
 # Terms.
@@ -189,6 +265,16 @@ def test_an_idle_summation_index_counts_its_extent():
 def test_terms_that_can_hold_nowhere_are_none():
     assert term(Fraction(1), (), (Zero(at(I) + 1),), ()) is None
     assert term(Fraction(0), (), (), ((x, Fraction(1)),)) is None
+    nowhere, factors = Zero(constant(N)), ((read(Z, J), Fraction(1)),)
+    assert term(Fraction(1), (), (nowhere,), factors) is not None  # where N is 0
+    assert term(Fraction(1), (), (nowhere,), (*factors, (x, Fraction(1)))) is None
+    assert term(Fraction(1), (A,), (nowhere,), factors, count=False) is None
+
+
+def test_indices_of_a_term():
+    value = made((A,), (Compare("<", ZERO, read(X, I)),), read(W, A, A), read(Z, J))
+    assert set(indices_in(value)) == {A, I, J}
+    assert set(free_of(value)) == {I, J}
 
 
 def test_exponents_of_equal_atoms_are_added():
@@ -206,6 +292,7 @@ def test_canonical_terms_don_t_depend_on_names_or_order(value, data):
     other = renamed(value, moved)
     turned = term(other.coef * 2, [moved[i] for i in order], other.guards, other.factors[::-1])
     assert canonical(turned) is canonical(value)
+    assert canonical(value).coef == 1
 
 
 @QUICK
@@ -247,6 +334,17 @@ def test_canonical_terms_of_symmetric_sums():
     assert len(forms) == 1
 
 
+@given(st.permutations(range(7)))
+def test_canonical_terms_of_long_chains(order):
+    names = [Index(f"p{k}", N) for k in range(7)]
+    chain = [names[k] for k in order]
+    steps = [read(W, a, b) for a, b in pairwise(chain)]
+    found = made(names, (), read(X, chain[0]), *steps)
+    assert canonical(found) is canonical(
+        made(names, (), read(X, names[0]), *map(read, [W] * 6, names, names[1:]))
+    )
+
+
 @QUICK
 @given(terms(), terms())
 def test_products_and_sums_of_terms(left, right):
@@ -274,6 +372,7 @@ def test_free_indices_are_replaced_without_capture(value, sub):
                 assert ours == pytest.approx(theirs)
 
 
+D = Index("a1", N)
 CAPTURES = {
     "a subscript with a bound index's name": (
         replaced(made((A,), (), read(W, I, A), read(X, A)), {I: at(A)}),
@@ -286,6 +385,14 @@ CAPTURES = {
     "a bound index on the right, free on the left": (
         times(made((), (), read(W, A, A)), made((A,), (), read(X, A))),
         Mul((Reduce("sum", (C,), (), read(X, C)), read(W, A, A))),
+    ),
+    "a bound index on the left, free in a guard on the right": (
+        times(made((A,), (), read(X, A)), made((), (POSITIVE,), read(X, D))),
+        Mul((Reduce("sum", (C,), (), read(X, C)), Guard(POSITIVE), read(X, D))),
+    ),
+    "a name that is new elsewhere is taken here": (
+        times(made((), (), read(X, A)), made((A,), (), read(W, A, D))),
+        Mul((read(X, A), Reduce("sum", (C,), (), read(W, C, D)))),
     ),
     "one bound index on both sides": (
         times(made((A,), (), read(X, A)), made((A,), (), (read(X, A), 2))),
@@ -302,7 +409,7 @@ CAPTURES = {
 @pytest.mark.parametrize("name", CAPTURES)
 def test_no_index_is_captured(name):
     found, expected = CAPTURES[name]
-    same_everywhere(literal(found), expected, indices=(A,))
+    same_everywhere(literal(found), expected, indices=(A, D))
 
 
 def test_a_guarded_sum_is_distributed():
@@ -354,7 +461,64 @@ def test_a_plain_read_may_leave_a_guard():
     assert outside == ((read(Z, J), Fraction(1)),)
 
 
+OF_ANOTHER = Compare("<", ZERO, read(Z, B))
+DIVISORS = ((read(X, A), -1), (read(Z, B), -1))
+AHEAD = Inside(at(A) + 1, N)
+# Terms, and which of their bound indices are summed together, in this order.
+APART = {
+    "nothing is guarded": (made((A, B), (), *DIVISORS, (read(Z, J), -1)), ["a", "b"]),
+    "one's own guard": (made((A, B), (POSITIVE,), DIVISORS[0], read(Z, B)), ["a", "b"]),
+    "another's guard": (made((A, B), (POSITIVE,), read(X, A), DIVISORS[1]), ["ab"]),
+    "the other sums": (
+        made((A, B, C), (POSITIVE,), read(X, A), DIVISORS[1], read(Y, C, J)),
+        ["c", "ab"],
+    ),
+    "two guarded sums, one exposed": (made((A, B), (POSITIVE, OF_ANOTHER), *DIVISORS), ["ab"]),
+    "a range of one's own": (
+        made((A, B), (AHEAD, OF_ANOTHER), read(X, at(A) + 1), read(Z, B)),
+        ["a", "b"],
+    ),
+    "another's range": (
+        made((A, B), (AHEAD, OF_ANOTHER), read(X, at(A) + 1), DIVISORS[1]),
+        ["ab"],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", APART)
+def test_only_sums_that_need_it_stay_together(name):
+    value, expected = APART[name]
+    _, sums = components_of(value)
+    assert ["".join(i.name for i in bound) for bound, _, _ in sums] == expected
+
+
+EXPOSED = [
+    (read(X, I), (), False),
+    (read(X, at(I) + 1), (), True),
+    (read(X, at(I) + 1), (Inside(at(I) + 1, N),), False),
+    (read(X, at(I) + 1), (Inside(at(I) + 2, N),), True),
+    (Guard(POSITIVE), (), False),
+    (Reduce("sum", (A,), (), read(W, A, at(I) + 1)), (), True),
+    (Reduce("sum", (A,), (), read(W, A, at(I) + 1)), (Inside(at(I) + 1, N),), False),
+    (Reduce("sum", (A,), (), Mul((read(X, A), read(W, A, at(I) + 1)))), (), True),
+    (
+        Reduce("sum", (A,), (), Mul((read(X, A), read(W, A, at(I) + 1)))),
+        (Inside(at(I) + 1, N),),
+        False,
+    ),
+    (Reduce("sum", (A,), (), Mul((Guard(AHEAD), read(X, at(A) + 1)))), (), False),
+    (Reduce("sum", (A,), (), Mul((Guard(AHEAD), read(X, A), read(X, at(A) + 2)))), (), True),
+]
+
+
+@pytest.mark.parametrize(("atom", "held", "expected"), EXPOSED, ids=str)
+def test_what_needs_the_guards_around_it(atom, held, expected):
+    assert is_exposed((atom, Fraction(1)), held) is expected
+
+
 def test_reads_are_in_bounds_only_where_proved():
+    assert in_bounds(read(X, at(I) + 1), (Inside(at(I) + 1, N),))
+    assert not in_bounds(read(X, at(I) + 1), (Inside(at(I) + 2, N),))
     assert in_bounds(read(X, I))
     assert in_bounds(read(X, constant(N - 1) - at(I)))
     assert not in_bounds(read(X, at(I) + 1))

@@ -17,6 +17,7 @@ from ..ir.expr import (
     Number,
     Zero,
 )
+from ..ir.intern import kept
 from ..ir.sizes import Size
 from ..ir.subscripts import (
     Index,
@@ -30,18 +31,12 @@ from ..ir.subscripts import (
 )
 from ..ir.walk import Tree, bottom_up, free_indices, substitute
 
-_TIDY: dict[Tree, Tree] = {}
 
-
+@kept
 def tidy(node: Expr) -> Expr:
     """The same value with every subscript's quotients and remainders resolved where ranges decide
     them."""
-    found = _TIDY.get(node)
-    if found is None:
-        if len(_TIDY) > 100_000:
-            _TIDY.clear()
-        found = _TIDY[node] = bottom_up(node, _tidy_node)
-    return found  # type: ignore[return-value]
+    return bottom_up(node, _tidy_node)  # type: ignore[return-value]
 
 
 def _tidy_node(node: Tree) -> Tree:
@@ -133,20 +128,9 @@ def _tidy_cond(cond: Cond) -> Cond:
     return tidy(cond)  # type: ignore[arg-type, return-value]
 
 
-_DECIDED: dict[tuple[Cond, tuple[str, ...]], bool | None] = {}
-
-
-def decide(cond: Cond, positive: Sequence[str] = ()) -> bool | None:
+@kept
+def decide(cond: Cond, positive: tuple[str, ...] = ()) -> bool | None:
     """Whether a condition always holds (True), never holds (False), or neither is proved (None)."""
-    key = (cond, tuple(positive))
-    if key not in _DECIDED:
-        if len(_DECIDED) > 100_000:
-            _DECIDED.clear()
-        _DECIDED[key] = _decide(cond, positive)
-    return _DECIDED[key]
-
-
-def _decide(cond: Cond, positive: Sequence[str]) -> bool | None:
     match cond:
         case Zero(sub):
             return _decide_zero(sub, positive)

@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import permutations, product
+from itertools import chain, permutations, product
 from math import isqrt
 
 from ..functions import TABLE
@@ -37,7 +37,7 @@ from ..ir.expr import (
     SizeOf,
     number,
 )
-from ..ir.intern import Node
+from ..ir.intern import Node, kept
 from ..ir.sizes import Size, size
 from ..ir.subscripts import (
     Index,
@@ -92,7 +92,7 @@ def term(
         return None
     if count:
         coef, exponents, bound = _counted(coef, exponents, bound, held)
-    ordered = tuple(sorted(exponents.items(), key=lambda item: (item[0].key, item[1])))
+    ordered = tuple(sorted(exponents.items(), key=lambda item: item[0].key))
     return Term(coef, tuple(bound), held, ordered)
 
 
@@ -115,14 +115,11 @@ def _plain(atom: Expr, exponent: Fraction) -> list[Factor]:
     match atom:
         case IndexOf(sub) if not sub.terms:
             return _plain(SizeOf(sub.const), exponent)
-        case SizeOf(value) if len(value.terms) == 1:
-            mono, n = value.terms[0]
-            if not mono:
-                return [(number(n), exponent)]
+        case SizeOf(value) if value.literal is not None:
+            return [(number(value.literal), exponent)]
+        case SizeOf(Size(((mono, n),))):
             named = [(SizeOf(Size((((a,), 1),))), exponent) for a in mono]
             return [*named, (number(n), exponent)]
-        case SizeOf(value) if not value.terms:
-            return [(number(0), exponent)]
         case _:
             return [(atom, exponent)]
 
@@ -133,7 +130,7 @@ def rational_power(value: Fraction, exponent: Fraction) -> Fraction | None:
         return None
     if exponent.denominator == 1:
         return value**exponent.numerator
-    if exponent.denominator == 2 and value > 0:
+    if exponent.denominator == 2 and value >= 0:
         over, under = isqrt(value.numerator), isqrt(value.denominator)
         if over * over == value.numerator and under * under == value.denominator:
             return Fraction(over, under) ** exponent.numerator
@@ -250,21 +247,10 @@ def collect(terms: Iterable[Term | None]) -> Poly:
     )
 
 
-_CANONICAL: dict[Term, Term] = {}
-
-
+@kept
 def canonical(value: Term) -> Term:
     """The term with coefficient 1 and bound indices renamed so that equal terms are the same
     object."""
-    found = _CANONICAL.get(value)
-    if found is None:
-        if len(_CANONICAL) > 100_000:
-            _CANONICAL.clear()
-        found = _CANONICAL[value] = _canonical(value)
-    return found
-
-
-def _canonical(value: Term) -> Term:
     if not value.bound:
         return Term(Fraction(1), (), value.guards, value.factors)
     colours = _refine(value)
@@ -275,19 +261,15 @@ def _canonical(value: Term) -> Term:
     orders: Iterable[tuple[tuple[Index, ...], ...]] = product(
         *(permutations(group) if len(group) <= 4 else [tuple(group)] for group in ordered)
     )
-    best: Term | None = None
-    for order in orders:
-        flat = [index for group in order for index in group]
-        names = {old: Index(f"@{k}", old.extent) for k, old in enumerate(flat)}
-        trial = renamed(value, names)
-        if trial is None:
-            continue
-        bound = tuple(sorted(trial.bound, key=lambda index: index.key))
-        trial = Term(Fraction(1), bound, trial.guards, trial.factors)
-        if best is None or trial.key < best.key:
-            best = trial
-    assert best is not None
-    return best
+    return min((_ordered(value, chain(*order)) for order in orders), key=lambda trial: trial.key)
+
+
+def _ordered(value: Term, order: Iterable[Index]) -> Term:
+    """The term with coefficient 1 and its bound indices numbered in an order."""
+    out = renamed(value, {old: Index(f"@{k}", old.extent) for k, old in enumerate(order)})
+    assert out is not None  # renaming can't make a term vanish
+    bound = tuple(sorted(out.bound, key=lambda index: index.key))
+    return Term(Fraction(1), bound, out.guards, out.factors)
 
 
 def _refine(value: Term) -> dict[Index, str]:
@@ -296,7 +278,7 @@ def _refine(value: Term) -> dict[Index, str]:
     parts: list[tuple[Tree, str]] = [(c, "g") for c in value.guards]
     parts += [(atom, str(exponent)) for atom, exponent in value.factors]
     holding = {i: [p for p in parts if i in free_indices(p[0])] for i in value.bound}
-    for _ in range(2 if len(value.bound) > 1 else 1):
+    for _ in range(2):
         marks = {i: Index(f"#{colours[i]}", size(1)) for i in value.bound}
         nxt = {}
         for index in value.bound:
@@ -314,24 +296,13 @@ def _refine(value: Term) -> dict[Index, str]:
 # From and to expressions.
 
 
+@kept
 def poly(value: Expr, distribute: bool = False) -> Poly:
     """The normal form of an expression.
 
     Sums inside a product stay atoms unless ``distribute``; a :class:`Select` becomes two guarded
     terms.
     """
-    found = _POLYS.get((value, distribute))
-    if found is None:
-        if len(_POLYS) > 100_000:
-            _POLYS.clear()
-        found = _POLYS[value, distribute] = _poly(value, distribute)
-    return found
-
-
-_POLYS: dict[tuple[Expr, bool], Poly] = {}
-
-
-def _poly(value: Expr, distribute: bool) -> Poly:
     match value:
         case Number(exact, ""):
             return collect([term(exact, (), (), ())])
@@ -406,23 +377,15 @@ def _powered(base: Expr, exponent: Fraction, distribute: bool) -> Poly:
                 [term(coef, (), only.guards, [(a, e * exponent) for a, e in only.factors])]
             )
     if distribute and exponent.denominator == 1 and 1 < exponent <= 4:
-        out = inner
-        for _ in range(int(exponent) - 1):
-            out = multiply(out, inner)
-        return out
-    atom = expression(inner) if inner else number(0)
-    return collect([term(Fraction(1), (), (), ((atom, exponent),))])
+        return _product([inner] * int(exponent), True)
+    return collect([term(Fraction(1), (), (), ((expression(inner), exponent),))])
 
 
 def _splits(factors: Sequence[Factor]) -> bool:
     """Whether a root of this product is the product of the roots: at most one factor of unknown
     sign."""
-    free = [1 for atom, e in factors if not nonnegative_atom(atom)]
-    if len(free) > 1:
-        return False
-    return all(
-        nonnegative_atom(atom) or e.denominator % 2 == 0 or abs(e) == 1 for atom, e in factors
-    )
+    free = [e for atom, e in factors if not nonnegative_atom(atom)]
+    return len(free) <= 1 and all(e.denominator % 2 == 0 or abs(e) == 1 for e in free)
 
 
 def nonnegative_atom(atom: Expr) -> bool:
@@ -552,13 +515,13 @@ def _sheltered(
 ) -> tuple[Sequence[Factor], list[_Group]]:
     """The factors that may stand outside the sums, and the sums with the others in them."""
     guarded = [g for g in parts if g[1]]
-    exposed = [f for f in factors if is_exposed(f)] if guarded else []
+    exposed = [f for f in factors if is_exposed(f)]
     needy = [
         g
         for g in parts
         if any(h is not g for h in guarded) and any(is_exposed(f, g[1]) for f in g[2])
     ]
-    if not exposed and not needy:
+    if not guarded or not (exposed or needy):
         return factors, parts
     one: _Group = ([], [], list(exposed))  # which of the sums protects them isn't known
     joined = [g for g in parts if g in guarded or g in needy]

@@ -3,9 +3,19 @@ identity."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import MISSING, fields
-from typing import Any, ClassVar
+from functools import lru_cache
+from typing import Any, ClassVar, ParamSpec, TypeVar, cast
 from weakref import ref
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def kept(function: Callable[P, R]) -> Callable[P, R]:
+    """A function of nodes that remembers its latest results."""
+    return cast(Callable[P, R], lru_cache(maxsize=100_000)(function))
 
 
 class _Weak(ref["Node"]):
