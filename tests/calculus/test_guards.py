@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import permutations
 from math import nan
 
 import pytest
@@ -12,7 +13,7 @@ from pullback.calculus.guards import decide, negation, positive_names, settle, t
 from pullback.ir.expr import And, Compare, Cond, Divides, Guard, Inside, Not, Zero, number
 from pullback.ir.interpret import evaluate, holds, place
 from pullback.ir.sizes import size
-from pullback.ir.subscripts import Index, at, constant, reduced
+from pullback.ir.subscripts import Index, Lookup, at, constant, reduced
 from pullback.ir.walk import free_indices
 
 from .terms import SIZES, A, B, I, J, M, N, X, arrays, comparisons, points, ranges, read, subscripts
@@ -84,6 +85,7 @@ def test_tidying_keeps_the_place(sub):
 
 
 ZERO_OR = Compare("<", number(0), read(X, I))
+ABOVE = Inside(at(I) - 1, N)
 DECIDED = [
     (Zero(constant(0)), True),
     (Zero(constant(2)), False),
@@ -103,6 +105,9 @@ DECIDED = [
     (Divides(size(2), at(I) * 2 + 1), None),
     (Divides(size(2), constant(3)), False),
     (Divides(size(1), at(I)), True),
+    (Divides(size(2), constant(N)), None),
+    (Divides(N, constant(3)), None),
+    (Divides(N, at(I) * N + N * 2), True),
     (Compare("<", number(0), number(1)), True),
     (Compare("<=", number(1), number(1)), True),
     (Compare("==", number(0), number(1)), False),
@@ -134,6 +139,7 @@ SETTLED = [
     ([EQUAL, UNEQUAL], None),
     ([LESS, Compare("<=", read(X, A), read(X, I))], None),
     ([LESS, AT_MOST], (LESS,)),
+    ([EQUAL, AT_MOST], (EQUAL,)),
     ([LESS, UNEQUAL], (LESS,)),
     ([MORE, UNEQUAL], (MORE,)),
     ([Inside(at(I), size(1))], (Zero(at(I)),)),
@@ -142,6 +148,12 @@ SETTLED = [
     ([Zero(at(I) - 2), Inside(at(I), size(2))], None),
     ([Zero(constant(2) - at(I)), Inside(at(I), size(2))], None),
     ([Zero(at(I) - 1), Inside(at(I) + at(J), M + 1)], (Zero(at(I) - 1),)),
+    ([Zero(at(I) - M), Inside(at(I), N)], (Zero(at(I) - M),)),
+    ([Zero(at(I) * 2 - 4), ABOVE], (Zero(at(I) * 2 - 4), ABOVE)),
+    ([Zero(constant(N) - 3)], (Zero(constant(N) - 3),)),
+    ([Inside(at(I) - 1, N), Inside(at(I) - 1, N - 1)], (Inside(at(I) - 1, N),)),
+    ([Inside(at(I) - 1, N - 3), Inside(at(I) + 1, N)], (Inside(at(I) - 1, N - 3),)),
+    ([Inside(at(I) - 1, N), Inside(at(J) - 1, N)], (Inside(at(I) - 1, N), Inside(at(J) - 1, N))),
 ]
 
 
@@ -149,6 +161,54 @@ SETTLED = [
 def test_idle_guards_are_dropped_and_clashing_ones_seen(conds, kept):
     found = settle(conds, SCOPE)
     assert found == (None if kept is None else tuple(sorted(kept, key=lambda c: c.key)))
+
+
+def test_a_size_is_not_0_where_an_index_runs_over_it():
+    nowhere = Zero(constant(N))
+    assert settle([nowhere], ()) == (nowhere,)
+    assert settle([nowhere], (I,)) is None
+    assert settle([nowhere, ZERO_OR], ()) is None
+
+
+WIDE = Index("k", size(12))
+SPANS = st.builds(
+    lambda shift, extent: Inside(at(WIDE) + shift, size(extent)),
+    st.integers(-8, 3),
+    st.integers(2, 14),
+)
+
+
+@QUICK
+@given(st.lists(SPANS, min_size=2, max_size=3))
+def test_of_ranges_only_those_are_kept_that_no_other_implies(spans):
+    def where(cond):
+        return {k for k in range(12) if holds(cond, {WIDE: k}, {}, {})}
+
+    kept = settle(spans, ())
+    both = set.intersection(*map(where, spans))
+    assert both == (set() if kept is None else set(range(12)).intersection(*map(where, kept)))
+    for one, other in permutations(kept or (), 2):
+        assert not where(one) <= where(other)
+
+
+K = Index("k", size(4))
+BEYOND = [
+    (Inside(at(K) - 1, size(4)), Zero(at(K))),
+    (Inside(at(K) - 1, size(3)), Zero(at(K))),
+    (Inside(at(K) - 1, size(2)), None),
+    (Inside(at(K) - 2, size(4)), None),
+    (Inside(at(K), size(3)), Zero(at(K) - 3)),
+    (Inside(at(K), size(2)), None),
+    (Inside(at(K) + 1, size(4)), Zero(at(K) - 3)),
+    (Inside(at(I) - 1, N), Zero(at(I))),
+    (Inside(at(I) + 1, N), Zero(at(I) + 1 - N)),
+    (Inside(at(Lookup(read(X, I))), N), None),
+]
+
+
+@pytest.mark.parametrize(("span", "place"), BEYOND, ids=str)
+def test_the_one_place_beyond_a_range_is_an_equality(span, place):
+    assert tidy(Guard(Not(span))) == Guard(place or Not(span))
 
 
 def test_a_name_is_positive_where_an_index_runs_over_it():

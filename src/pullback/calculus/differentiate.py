@@ -41,7 +41,7 @@ from ..ir.program import Define
 from ..ir.subscripts import Index, Lookup, Subscript, at, isolated
 from ..ir.walk import bound_indices, free_indices, fresh, substitute, tensors
 from .conventions import chosen, partial_at_kink
-from .normal import Poly, Term, apart, indices_in, poly, renamed, term, undistributed
+from .normal import UNIT, Poly, Term, apart, indices_in, poly, renamed, term, undistributed
 
 HALF = Fraction(1, 2)
 
@@ -86,8 +86,11 @@ def occurrences(statement: Define, context: Context) -> list[Occurrence]:
     if isinstance(body, Apply):  # the function's own value has a name: the target's
         return _of_apply(body, statement.access, context)
     terms = poly(body)
-    lone = len(terms) == 1 and terms[0].coef == 1 and len(terms[0].factors) == 1
-    return _of_poly(terms, context, statement.access if lone and not terms[0].bound else None)
+    match terms:
+        case (Term(1, (), _, (_,)),):
+            return _of_poly(terms, context, statement.access)
+        case _:
+            return _of_poly(terms, context)
 
 
 def _of_poly(value: Poly, context: Context, root: Access | None = None) -> list[Occurrence]:
@@ -105,8 +108,8 @@ def _of_poly(value: Poly, context: Context, root: Access | None = None) -> list[
                 part.coef * exponent, part.bound, guards, (*rest, (atom, exponent - 1)), False
             )
             if outer is not None:
-                out.extend(_through(outer, inner) for inner in _of_atom(atom, context))
-    return [o for o in out if o.partial is not _NOTHING]
+                out.extend(_through((outer,), _of_atom(atom, context)))
+    return out
 
 
 def _in_range(guards: Sequence[Cond]) -> list[Cond]:
@@ -121,41 +124,33 @@ def _in_range(guards: Sequence[Cond]) -> list[Cond]:
     return out
 
 
-_NOTHING = Term(Fraction(0), (), (), ())
+def _through(outer: Poly, inner: Sequence[Occurrence]) -> list[Occurrence]:
+    """The chain rule."""
+    found = [(_apart(read, part), part) for part in outer for read in inner]
+    made = [(read.access, times_open(part, read.partial)) for read, part in found]
+    return [Occurrence(access, partial) for access, partial in made if partial is not None]
 
 
-def _through(outer: Term, inner: Occurrence) -> Occurrence:
-    """The chain rule: the bound indices of both sides are kept apart, the access renamed along."""
+def _apart(inner: Occurrence, outer: Term) -> Occurrence:
+    """An occurrence with its bound indices renamed away from those of a term."""
     names = {i.name for i in indices_in(outer)}
-    moved = {}
-    taken = (
-        names
-        | {i.name for i in indices_in(inner.partial)}
-        | {i.name for i in free_indices(inner.access)}
-    )
-    for index in inner.partial.bound:
-        if index.name in names:
-            moved[index] = at(fresh(index, taken))
-    partial, access = inner.partial, inner.access
-    if moved:
-        partial = renamed(partial, {old: new.index for old, new in moved.items()}, False) or partial  # type: ignore[misc]
-        access = substitute(access, moved)  # type: ignore[assignment]
-    return Occurrence(access, times_open(outer, partial) or _NOTHING)
+    taken = names.union(i.name for i in (*indices_in(inner.partial), *free_indices(inner.access)))
+    moved = {index: fresh(index, taken) for index in inner.partial.bound if index.name in names}
+    partial = renamed(inner.partial, moved, False)
+    assert partial is not None  # renaming can't make a term vanish
+    access = substitute(inner.access, {old: at(new) for old, new in moved.items()})
+    return Occurrence(access, partial)  # type: ignore[arg-type]
 
 
 def _of_atom(atom: Expr, context: Context) -> list[Occurrence]:
     match atom:
-        case Access(tensor, _):
-            if not context.active(tensor):
-                return []
-            return [Occurrence(atom, _one())]
+        case Access():
+            return [Occurrence(atom, UNIT)]
         case Apply():
             return _of_apply(atom, atom, context)
-        case Add() | Mul() | Power() | Select():
+        case Add() | Mul() | Power() | Select() | Reduce("sum"):
             return _of_poly(poly(atom), context)
-        case Reduce("sum", _, _, _):
-            return _of_poly(poly(atom), context)
-        case Reduce("prod", _, _, _):
+        case Reduce("prod"):
             return _of_product(atom, context)
         case Reduce():
             return _of_extremum(atom, context)
@@ -168,34 +163,23 @@ def _of_atom(atom: Expr, context: Context) -> list[Occurrence]:
             )
 
 
-def _one() -> Term:
-    return Term(Fraction(1), (), (), ())
-
-
 def _of_apply(value: Apply, result: Expr, context: Context) -> list[Occurrence]:
     row = TABLE[value.function]
     out: list[Occurrence] = []
     for k, (argument, partial) in enumerate(zip(value.args, row.partials, strict=True)):
-        if partial is None or not context.depends(argument):
+        if partial is None:
             continue
         others = (a for j, a in enumerate(value.args) if j != k)
         lone = not any(map(context.depends, others))
         local = partial_at_kink(value, k, lone, context.conventions)
-        outer = undistributed(poly(local if local is not None else partial(value.args, result)))
-        inner = (
-            _of_atom(argument, context) if _is_atom(argument) else _of_poly(poly(argument), context)
-        )
-        out.extend(_through(o, i) for o in outer for i in inner)
-    return [o for o in out if o.partial is not _NOTHING]
-
-
-def _is_atom(value: Expr) -> bool:
-    return isinstance(value, Access | Apply)
+        outer = undistributed(poly(local or partial(value.args, result)))
+        out.extend(_through(outer, _of_poly(poly(argument), context)))
+    return out
 
 
 def _of_product(value: Reduce, context: Context) -> list[Occurrence]:
     """d Π_r f(r) = Σ_r (Π_{r' ≠ r} f(r')) d f(r): leave one out, nothing is divided."""
-    taken = {i.name for i in (*value.indices, *bound_indices(value), *free_indices(value))}
+    taken = {i.name for i in (*bound_indices(value), *free_indices(value))}
     others = {i: fresh(i, taken) for i in value.indices}
     moved = {old: at(new) for old, new in others.items()}
     different: list[Cond] = [Not(_all_equal(value.indices, others))]
@@ -209,7 +193,7 @@ def _of_product(value: Reduce, context: Context) -> list[Occurrence]:
     outer = term(Fraction(1), value.indices, value.domain, ((rest, Fraction(1)),), False)
     if outer is None:  # a product over no points
         return []
-    return [_through(outer, inner) for inner in _of_poly(poly(value.body), context)]
+    return _through((outer,), _of_poly(poly(value.body), context))
 
 
 def _all_equal(indices: Sequence[Index], others: Mapping[Index, Index]) -> Cond:
@@ -224,22 +208,29 @@ def _of_extremum(value: Reduce, context: Context) -> list[Occurrence]:
     ]
     outer = term(Fraction(1), value.indices, chosen, (), False)
     assert outer is not None
-    return [_through(outer, inner) for inner in _of_poly(poly(value.body), context)]
+    return _through((outer,), _of_poly(poly(value.body), context))
 
 
 def adjoint_terms(
-    seed: Poly, found: Occurrence, axes: Sequence[Index], own: Sequence[Index]
+    seed: Poly,
+    found: Occurrence,
+    axes: Sequence[Index],
+    own: Sequence[Index],
+    sifted: Mapping[Index, Subscript] = {},
 ) -> list[Term]:
     """``dX[axes] += Σ_own seed · partial · Π [axis = subscript]``, one raw term per term of the
-    seed."""
+    seed; what replaces an index that is ``sifted`` is known."""
     equal = [Zero(at(axis) - sub) for axis, sub in zip(axes, found.access.subs, strict=True)]
+    partial = found.partial
+    used = [i.name for i in (*indices_in(partial), *free_indices(found.access), *axes)]
     out = []
-    for part in seed:
-        used = [i.name for i in (*indices_in(found.partial), *free_indices(found.access), *axes)]
-        moved = times_open(apart(part, used), found.partial)
-        if moved is None:
-            continue
-        made = term(moved.coef, (*own, *moved.bound), (*moved.guards, *equal), moved.factors)
+    for part in (apart(part, used) for part in seed):
+        made = term(
+            part.coef * partial.coef,
+            [i for i in (*own, *partial.bound, *part.bound) if i not in sifted],
+            [substitute(c, sifted) for c in (*part.guards, *partial.guards, *equal)],  # type: ignore[misc]
+            [(substitute(a, sifted), e) for a, e in (*part.factors, *partial.factors)],  # type: ignore[misc]
+        )
         if made is not None:
             out.append(made)
     return out
@@ -252,27 +243,11 @@ def sifted_terms(
     axis."""
     free = {*own, *found.partial.bound}
     moved: dict[Index, Subscript] = {}
-    equal: list[Cond] = []
     for axis, sub in zip(axes, found.access.subs, strict=True):
         index = sub.index
         if index in free and index not in moved and index.extent is axis.extent:
             moved[index] = at(axis)
-        else:
-            equal.append(Zero(at(axis) - sub))
-    out = []
-    partial = found.partial
-    used = [i.name for i in (*indices_in(partial), *free_indices(found.access), *axes)]
-    for part in seed:
-        part = apart(part, used)
-        made = term(
-            part.coef * partial.coef,
-            [i for i in (*own, *partial.bound, *part.bound) if i not in moved],
-            [substitute(c, moved) for c in (*part.guards, *partial.guards, *equal)],  # type: ignore[misc]
-            [(substitute(a, moved), e) for a, e in (*part.factors, *partial.factors)],  # type: ignore[misc]
-        )
-        if made is not None:
-            out.append(made)
-    return out
+    return adjoint_terms(seed, found, axes, own, moved)
 
 
 def times_open(left: Term, right: Term) -> Term | None:

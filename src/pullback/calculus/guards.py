@@ -81,12 +81,12 @@ def settle(guards: Iterable[Cond], scope: Iterable[Index]) -> tuple[Cond, ...] |
     flat: dict[Cond, None] = {}
     for cond in guards:
         _spread(cond, flat)
-    names = positive_names(dict.fromkeys([*scope, *(i for c in flat for i in free_indices(c))]))
+    names = positive_names([*scope, *(i for c in flat for i in free_indices(c))])
     pinned = _pinned(flat)
     held: dict[Cond, None] = {}
     for cond in flat:
         verdict = decide(cond, names)
-        if verdict is None and pinned and not isinstance(cond, Zero):
+        if verdict is None and not isinstance(cond, Zero):
             verdict = decide(_tidy_cond(substitute(cond, pinned)), names)  # type: ignore[arg-type]
         if verdict is False:
             return None
@@ -103,11 +103,11 @@ def _pinned(guards: Iterable[Cond]) -> dict[Index, Subscript]:
     """Indices that an equality fixes to a size, as in ``[m - 1 = 0]``."""
     out: dict[Index, Subscript] = {}
     for cond in guards:
-        if isinstance(cond, Zero) and len(cond.sub.terms) == 1:
-            ((atom, _),) = cond.sub.terms
-            value = isolated(cond.sub, atom)
-            if isinstance(atom, Index) and value is not None:
-                out[atom] = value
+        match cond:
+            case Zero(Subscript(((Index() as index, _),)) as sub):
+                value = isolated(sub, index)
+                if value is not None:
+                    out[index] = value
     return out
 
 
@@ -171,13 +171,11 @@ def _decide_inside(sub: Subscript, extent: Size, positive: Sequence[str]) -> boo
 
 
 def _decide_divides(divisor: Size, sub: Subscript) -> bool | None:
-    if divisor.literal == 1:
-        return True
     parts = [*(n for _, n in sub.terms), sub.const]
     if all(n.exactly_over(divisor) is not None for n in parts):
         return True
     if not sub.terms and sub.const.literal is not None and divisor.literal:
-        return sub.const.literal % divisor.literal == 0
+        return False
     return None
 
 
@@ -185,8 +183,8 @@ def _oriented(cond: Cond) -> Cond:
     match cond:
         case Zero(sub) if sub.terms and (-sub.terms[0][1]).at_least(1):
             return Zero(-sub)
-        case Compare("==" | "!=" as op, left, right) if right.key < left.key:
-            return Compare(op, right, left)
+        case Compare("==" | "!=" as op, left, right):
+            return Compare(op, *sorted((left, right), key=lambda side: side.key))
         case _:
             return cond
 
@@ -231,9 +229,7 @@ def _weaker(cond: Cond, held: Mapping[Cond, None]) -> bool:
 def _narrower(one: Inside, other: Inside) -> bool:
     """Whether a range implies another one of the same subscript, shifted; of two that say the same
     the one of the simpler extent does."""
-    if one is other or not _within(one, other):
-        return False
-    return not _within(other, one) or _simpler(one) < _simpler(other)
+    return _within(one, other) and (not _within(other, one) or _simpler(one) < _simpler(other))
 
 
 def _within(one: Inside, other: Inside) -> bool:
