@@ -375,27 +375,27 @@ def test_free_indices_are_replaced_without_capture(value, sub):
 D = Index("a1", N)
 CAPTURES = {
     "a subscript with a bound index's name": (
-        replaced(made((A,), (), read(W, I, A), read(X, A)), {I: at(A)}),
+        lambda: replaced(made((A,), (), read(W, I, A), read(X, A)), {I: at(A)}),
         Reduce("sum", (C,), (), Mul((read(W, A, C), read(X, C)))),
     ),
     "a bound index on the left, free on the right": (
-        times(made((A,), (), read(X, A)), made((), (), read(W, A, A))),
+        lambda: times(made((A,), (), read(X, A)), made((), (), read(W, A, A))),
         Mul((Reduce("sum", (C,), (), read(X, C)), read(W, A, A))),
     ),
     "a bound index on the right, free on the left": (
-        times(made((), (), read(W, A, A)), made((A,), (), read(X, A))),
+        lambda: times(made((), (), read(W, A, A)), made((A,), (), read(X, A))),
         Mul((Reduce("sum", (C,), (), read(X, C)), read(W, A, A))),
     ),
     "a bound index on the left, free in a guard on the right": (
-        times(made((A,), (), read(X, A)), made((), (POSITIVE,), read(X, D))),
+        lambda: times(made((A,), (), read(X, A)), made((), (POSITIVE,), read(X, D))),
         Mul((Reduce("sum", (C,), (), read(X, C)), Guard(POSITIVE), read(X, D))),
     ),
     "a name that is new elsewhere is taken here": (
-        times(made((), (), read(X, A)), made((A,), (), read(W, A, D))),
+        lambda: times(made((), (), read(X, A)), made((A,), (), read(W, A, D))),
         Mul((read(X, A), Reduce("sum", (C,), (), read(W, C, D)))),
     ),
     "one bound index on both sides": (
-        times(made((A,), (), read(X, A)), made((A,), (), (read(X, A), 2))),
+        lambda: times(made((A,), (), read(X, A)), made((A,), (), (read(X, A), 2))),
         Mul(
             (
                 Reduce("sum", (A,), (), read(X, A)),
@@ -408,8 +408,8 @@ CAPTURES = {
 
 @pytest.mark.parametrize("name", CAPTURES)
 def test_no_index_is_captured(name):
-    found, expected = CAPTURES[name]
-    same_everywhere(literal(found), expected, indices=(A, D))
+    make, expected = CAPTURES[name]
+    same_everywhere(literal(make()), expected, indices=(A, D))
 
 
 def test_a_guarded_sum_is_distributed():
