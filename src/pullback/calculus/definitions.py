@@ -8,12 +8,11 @@ definitions meet there.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 
 from ..ir.expr import Access, Apply, Expr, SizeOf, Tensor
 from ..ir.program import Define
-from ..ir.recurrence import groups, offsets
 from ..ir.subscripts import Index
 from ..ir.walk import free_indices, substitute
 from .cost import volume
@@ -36,7 +35,6 @@ from .normal import (
     renamed,
     replaced,
     term,
-    times,
 )
 from .regions import Regions
 
@@ -52,14 +50,13 @@ class Definitions:
         self.products: dict[Tensor, Pattern] = {}
         self.sums: dict[Tensor, tuple[Pattern, ...]] = {}
         self.additive: dict[Tensor, tuple[tuple[Index, ...], Poly]] = {}
-        self.order: dict[Tensor, int] = {}
         self.facts: dict[Term, Poly | None] = {}
         self.contractions: dict[Tensor, Pattern] = {}  # gradients that are sums of products
         self._outer: dict[Tensor, tuple[Factor, ...]] = {}
         self._terms: dict[Tensor, Poly] = {}
         self._signs: dict[Tensor, bool] = {}
         self.found: list[tuple[Term, Poly]] = []
-        self._readers: dict[Tensor, dict[Tensor, None]] = {}
+        self._readers: dict[Tensor, dict[Tensor, int]] = {}
         self.regions = Regions()
         self.regions.questions |= {
             "product": self.products.get,
@@ -70,59 +67,46 @@ class Definitions:
             "nonnegative": self.nonnegative,
             "function": self.function_of,
         }
-        for group in groups(statements):
-            steps = {s.target for s, _, ahead in offsets(group) if ahead != 0}
-            for statement in group:
-                self.learn(statement, statement.target in steps)
+        for statement in statements:
+            self.learn(statement)
 
-    def learn(self, statement: Define, steps: bool = False) -> None:
-        """Add a statement's definition; what ``steps`` from one place to the next isn't spelled
-        out."""
-        self.order[statement.target] = len(self.order)
-        if statement.target.kind != "float":
-            return
-        terms = self._terms[statement.target] = poly(statement.body)
-        if steps:
-            return
-        if len(terms) == 1:
-            only = terms[0]
-            if only.bound:
-                self._learn_sum(statement.target, statement.indices, only, statement.user)
-            elif _is_product(only):
-                self.products[statement.target] = Pattern(
-                    statement.target, statement.indices, only, statement.user
-                )
-        elif len(terms) > 1 and all(not t.bound for t in terms):
-            self._learn_additive(statement.target, statement.indices, terms)
+    def learn(self, statement: Define) -> None:
+        """Add a statement's definition."""
+        target, axes, user = statement.target, statement.indices, statement.user
+        terms = poly(statement.body) if target.kind == "float" else ()
+        self._terms[target] = terms
+        match terms:
+            case (only,) if only.bound:
+                self._learn_sum(target, axes, only, user)
+            case (only,) if _is_product(only):
+                self.products[target] = Pattern(target, axes, only, user)
+            case (_, _, *_) if not any(t.bound for t in terms):
+                self._learn_additive(target, axes, terms)
 
     def learn_gradient(self, target: Tensor, axes: tuple[Index, ...], value: Poly) -> None:
         """Add a gradient that got a name: what sums of it are may follow from what it is."""
-        if len(value) > 1:
-            self._learn_additive(target, axes, value)
-        elif len(value) == 1 and value[0].bound:
-            self._learn_sum(target, axes, value[0], True)
-            if not value[0].guards:
-                self.contractions[target] = Pattern(target, axes, value[0])
+        match value:
+            case (only,) if only.bound:
+                self._learn_sum(target, axes, only, True)
+                if not only.guards:
+                    self.contractions[target] = Pattern(target, axes, only)
+            case (_, _, *_):
+                self._learn_additive(target, axes, value)
 
     def _learn_additive(self, target: Tensor, axes: tuple[Index, ...], terms: Poly) -> None:
         self.additive[target] = (axes, terms)
         for part in terms:
             for atom, _ in part.factors:
                 if isinstance(atom, Access):
-                    self._readers.setdefault(atom.tensor, {})[target] = None
+                    self._readers.setdefault(atom.tensor, {})[target] = len(self.additive)
 
     def _additive_in(
         self, present: tuple[Tensor, ...]
     ) -> tuple[tuple[Tensor, tuple[Index, ...], Poly], ...]:
-        """The sums of terms that each read one of these tensors, last defined first."""
-        near = {target for tensor in present for target in self._readers.get(tensor, ())}
-        if not near:
-            return ()
-        return tuple(
-            (target, *self.additive[target])
-            for target in reversed(self.additive)
-            if target in near and _could_hold(self.additive[target][1], present)
-        )
+        """The sums of terms that read one of these tensors, last defined first."""
+        places = {t: k for tensor in present for t, k in self._readers.get(tensor, {}).items()}
+        last_first = sorted(places, key=places.__getitem__, reverse=True)
+        return tuple((target, *self.additive[target]) for target in last_first)
 
     def nonnegative(self, tensor: Tensor) -> bool:
         """Whether a tensor's elements are >= 0 by what defines them."""
@@ -136,15 +120,13 @@ class Definitions:
 
     def function_of(self, tensor: Tensor) -> str:
         """The scalar function whose value a tensor is, "" if it is none's."""
-        terms = self._terms.get(tensor, ())
-        if len(terms) == 1 and len(terms[0].factors) == 1:
-            atom, exponent = terms[0].factors[0]
-            if isinstance(atom, Apply) and exponent == 1:
-                return atom.function
+        match self._terms.get(tensor):
+            case (Term(factors=((Apply(function), 1),)),):
+                return function
         return ""
 
     def _nonnegative(self, atom: Expr, exponent: Fraction) -> bool:
-        if exponent.denominator != 1 or exponent.numerator % 2 == 0:
+        if exponent % 2 != 1:
             return True  # a root is, or is undefined
         if isinstance(atom, Access):
             return self.nonnegative(atom.tensor)
@@ -152,27 +134,20 @@ class Definitions:
 
     def _learn_sum(self, target: Tensor, axes: tuple[Index, ...], only: Term, user: bool) -> None:
         """``target = c·Σ inner``: what stands outside the sum and is never 0 is divided off."""
-        base = self.expanded(only)
-        if base is None:
-            return
-        outer: list[Factor] = [
-            (a, e)
-            for a, e in base.factors
-            if isinstance(a, SizeOf)
-            or (e < 0 and not any(i in base.bound for i in free_indices(a)))
-        ]
-        rest = [f for f in base.factors if f not in outer]
-        inner = term(base.coef, base.bound, base.guards, rest)
-        if inner is None or not inner.bound or not any(isinstance(a, Access) for a, _ in rest):
-            return
-        if set(inner.bound) != set(base.bound):
-            return
-        held = {i for a, _ in rest for i in free_indices(a)}
-        if any(i not in held and i.extent.literal != 1 for i in axes):
-            return
-        self._outer[target] = tuple(outer)
-        key = next(a.tensor for a, _ in inner.factors if isinstance(a, Access))
-        self.sums[key] = (*self.sums.get(key, ()), Pattern(target, axes, inner, user))
+        match self.expanded(only):
+            case Term(coef, (_, *_) as bound, guards, factors):
+                outer = [
+                    (a, e)
+                    for a, e in factors
+                    if isinstance(a, SizeOf)
+                    or (e < 0 and not any(i in bound for i in free_indices(a)))
+                ]
+                rest = tuple(f for f in factors if f not in outer)
+                reads = [a.tensor for a, _ in rest if isinstance(a, Access)]
+                if reads:
+                    self._outer[target] = tuple(outer)
+                    pattern = Pattern(target, axes, Term(coef, bound, guards, rest), user)
+                    self.sums[reads[0]] = (*self.sums.get(reads[0], ()), pattern)
 
     # Base form.
 
@@ -192,55 +167,31 @@ class Definitions:
 
     def expanded(self, value: Term) -> Term | None:
         """The term with defined products spelled out."""
-        for _ in range(100):
-            hit = next(
-                ((a, e) for a, e in value.factors if isinstance(a, Access) and self._spells(a, e)),
-                None,
-            )
-            if hit is None:
+        while True:
+            product = next((f for f in value.factors if self._spells(*f)), None)
+            if product is None:
                 return value
-            atom, exponent = hit
+            atom, exponent = product
             assert isinstance(atom, Access)
             pattern = self.regions.ask("product", atom.tensor)
-            inner = replaced(pattern.body, dict(zip(pattern.axes, atom.subs, strict=True)))
-            rest = [(a, e) for a, e in value.factors if a is not atom]
-            if inner is None:
-                return None
-            scale = rational_power(inner.coef, exponent)
-            if scale is None:
-                return value
-            made = term(
-                value.coef * scale,
-                value.bound,
-                (*value.guards, *inner.guards),
-                [*rest, *((a, e * exponent) for a, e in inner.factors)],
-            )
+            made = _opened(value, atom, pattern.axes, pattern.body, exponent)
             if made is None:
                 return None
             value = made
-        return value
 
-    def _spells(self, atom: Access, exponent: Fraction) -> bool:
+    def _spells(self, atom: Expr, exponent: Fraction) -> bool:
         """Whether a factor is a product that can be spelled out."""
-        pattern = self.regions.ask("product", atom.tensor)
-        if pattern is None:
+        pattern = self.regions.ask("product", atom.tensor) if isinstance(atom, Access) else None
+        if pattern is None or rational_power(pattern.body.coef, exponent) is None:
             return False
-        body = pattern.body
-        if body.guards and exponent < 0:
-            return False
-        if exponent.denominator == 1:
-            return True
-        if rational_power(body.coef, exponent) is None:
-            return False
-        unsure = [(a, e) for a, e in body.factors if e.denominator == 1 and not nonnegative_atom(a)]
-        return not unsure or (len(unsure) == 1 and abs(unsure[0][1]) == 1)
+        unsure = [
+            e for a, e in pattern.body.factors if e.denominator == 1 and not nonnegative_atom(a)
+        ]
+        return exponent.denominator == 1 or unsure in ([], [ONE], [-ONE])
 
     def named_sums(self, value: Term) -> Term:
         """The term with defined sums called by their names."""
-        while value.bound:
-            changed = self._one_named_sum(value)
-            if changed is None:
-                return value
+        while (changed := self._one_named_sum(value)) is not None:
             value = changed
         return value
 
@@ -269,39 +220,25 @@ class Definitions:
 
         It is where that costs no more: it needs one sum after another no longer.
         """
-        for bound, guards, factors in components_of(value)[1]:
-            for atom, exponent in factors:
-                known = self.contractions.get(atom.tensor) if isinstance(atom, Access) else None
-                if known is None or guards or exponent != 1:
-                    continue
-                assert isinstance(atom, Access)
-                for made, name in self._summed_before(value, atom, known):
+        for _, _, factors in components_of(value)[1]:
+            for atom in (a for a, _ in factors if isinstance(a, Access)):
+                for made, name in self._summed_before(value, atom):
                     size = volume(dict.fromkeys(i for a, _ in factors for i in free_indices(a)))
-                    if not set(bound) & set(made.bound) and _volume_with(made, name) <= size:
+                    if _volume_with(made, name) <= size:
                         return made
         return value
 
-    def _summed_before(
-        self, value: Term, atom: Access, known: Pattern
-    ) -> Iterator[tuple[Term, Access]]:
+    def _summed_before(self, value: Term, atom: Access) -> Iterator[tuple[Term, Access]]:
         """The term with a gradient spelled out, and a forward value's name put for a sum in
         that."""
-        inner = replaced(known.body, dict(zip(known.axes, atom.subs, strict=True)))
-        if inner is None:
+        known = self.contractions.get(atom.tensor)
+        spread = _opened(value, atom, known.axes, known.body) if known is not None else None
+        if spread is None:
             return
-        inner = apart(inner, [i.name for i in indices_in(value)])
-        spread = term(
-            value.coef * inner.coef,
-            (*value.bound, *inner.bound),
-            value.guards,
-            [*(f for f in value.factors if f[0] is not atom), *inner.factors],
-        )
-        read = [] if spread is None else [a for a, _ in spread.factors if isinstance(a, Access)]
+        read = [a for a, _ in spread.factors if isinstance(a, Access)]
         for tensor in dict.fromkeys(access.tensor for access in read):
             for pattern in self.sums.get(tensor, ()):
-                if pattern.target not in self.order:
-                    continue
-                for found, name in places(pattern, spread):  # type: ignore[arg-type]
+                for found, name in places(pattern, spread):
                     made = self._divided(pattern, found, name)
                     if made is not None:
                         yield made, name
@@ -323,19 +260,15 @@ class Definitions:
         is."""
         for bound, guards, factors in components_of(value)[1]:
             inner = term(ONE, bound, guards, factors)
-            if inner is None or inner.bound != bound:
-                continue
-            known = self.known(inner)
-            if known is None:
-                continue
-            rest: Poly = collect([_without(value, (bound, guards, factors))])
-            return multiply(rest, known)
+            known = self.known(inner) if inner is not None else ()
+            if known is not None:
+                return multiply(collect([_without(value, (bound, guards, factors))]), known)
         return None
 
     def known(self, inner: Term) -> Poly | None:
         """What a closed sum of forward values is, if that is simpler than the sum; else None."""
         reads = [a.tensor for a, _ in inner.factors if isinstance(a, Access)]
-        if len(reads) > 1 and any(t not in self.order for t in reads):
+        if len(reads) > 1 and any(t not in self._terms for t in reads):
             return None  # a gradient beside other factors: what it is made of can't make it known
         names = {index: Index(f"?{k}", index.extent) for k, index in enumerate(free_of(inner))}
         general = renamed(inner, names)
@@ -343,7 +276,6 @@ class Definitions:
             return ()
         key = canonical(general)
         if key not in self.facts:
-            self.facts[key] = None  # while it is being looked for, and where nothing is found
             self.facts[key] = self.regions.result("known sum", self._search, (general,))
         found = self.facts[key]
         if found is None:
@@ -354,62 +286,46 @@ class Definitions:
         return out
 
     def _search(self, value: Poly) -> Poly | None:
-        best = collect(value)
         for _ in range(DEPTH):
-            nxt = self._expand_one_level(best)
-            if nxt is None or len(nxt) > TERMS:
+            value = collect(part for t in value for part in self._distributed(t))
+            if value[TERMS:]:
                 return None
-            best = nxt
-            if all(not t.bound for t in best) and len(best) <= 1:
-                return best
+            if len(value) <= 1 and not any(t.bound for t in value):
+                return value
         return None
 
-    def _expand_one_level(self, terms: Poly) -> Poly | None:
-        changed = False
-        out: list[Term | None] = []
-        for value in terms:
-            atom = next((a for a in self._summed_sums(value)), None)
-            if atom is None:
-                out.append(value)
-                continue
-            changed = True
-            out.extend(self._base_term(t) for t in self._distributed(value, atom))
-        return collect(out) if changed else None
-
-    def _summed_sums(self, value: Term) -> Iterable[Access]:
-        """Factors under a sum that are themselves defined as sums of terms."""
+    def _distributed(self, value: Term) -> Iterator[Term | None]:
+        """The term with a factor under its sum spelled out that is defined as a sum of terms."""
         for atom, exponent in value.factors:
             if (
                 isinstance(atom, Access)
-                and self.regions.ask("additive", atom.tensor) is not None
-                and exponent.denominator == 1
-                and 0 < exponent <= 2
+                and exponent in (1, 2)
                 and any(i in value.bound for i in free_indices(atom))
+                and (known := self.regions.ask("additive", atom.tensor)) is not None
             ):
-                yield atom
+                axes, terms = known
+                parts = collect(_opened(value, atom, axes, part) for part in terms)
+                return map(self._base_term, parts)
+        return iter([value])
 
-    def _distributed(self, value: Term, atom: Access) -> Poly:
-        axes, terms = self.regions.ask("additive", atom.tensor)
-        rest = term(
-            value.coef,
-            (),
-            value.guards,
-            [(a, e - 1 if a is atom else e) for a, e in value.factors],
-        )
-        if rest is None:
-            return ()
-        out: list[Term | None] = []
-        for part in terms:
-            moved = replaced(part, dict(zip(axes, atom.subs, strict=True)))
-            if moved is None:
-                continue
-            moved = apart(moved, [i.name for i in indices_in(value)])
-            joined = times(rest, moved)
-            if joined is not None:
-                out.append(
-                    term(joined.coef, (*value.bound, *joined.bound), joined.guards, joined.factors)
-                )
-        return collect(out)
+
+def _opened(
+    value: Term, atom: Access, axes: tuple[Index, ...], body: Term, power: Fraction = ONE
+) -> Term | None:
+    """The term with what is read there in the place of a read to a power: it reads ``body`` at
+    ``axes``."""
+    inner = replaced(body, dict(zip(axes, atom.subs, strict=True)))
+    if inner is None:
+        return None
+    inner = apart(inner, [i.name for i in indices_in(value)])
+    scale = rational_power(inner.coef, power)
+    assert scale is not None
+    return term(
+        value.coef * scale,
+        (*value.bound, *inner.bound),
+        (*value.guards, *inner.guards),
+        [*value.factors, (atom, -power), *((a, e * power) for a, e in inner.factors)],
+    )
 
 
 def _volume_with(value: Term, name: Access) -> float:
@@ -431,20 +347,9 @@ def _without(value: Term, part: Component) -> Term | None:
     )
 
 
-def _could_hold(terms: Poly, present: Collection[Tensor]) -> bool:
-    return all(
-        any(isinstance(a, Access) and a.tensor in present for a, _ in t.factors) or not t.factors
-        for t in terms
-    )
-
-
 def _is_product(value: Term) -> bool:
     """Whether a term is a product of tensors' powers, to be spelled out.
 
     A function's value is named for a reason; a guarded product's name says where it is 0.
     """
-    return (
-        bool(value.factors)
-        and not value.guards
-        and all(isinstance(a, Access | SizeOf) for a, _ in value.factors)
-    )
+    return not value.guards and all(isinstance(a, Access | SizeOf) for a, _ in value.factors)
