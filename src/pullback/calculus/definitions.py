@@ -238,6 +238,8 @@ class Definitions:
         read = [a for a, _ in spread.factors if isinstance(a, Access)]
         for tensor in dict.fromkeys(access.tensor for access in read):
             for pattern in self.sums.get(tensor, ()):
+                if pattern.target not in self._terms:
+                    continue
                 for found, name in places(pattern, spread):
                     made = self._divided(pattern, found, name)
                     if made is not None:
