@@ -32,6 +32,8 @@ BASE = {
     "a sum": ("Z[] = sum(i) X[i]*W[i]\nV[j] = X[j]*sum(i) X[i]*W[i]", "X Z"),
     "a root of one over": ("P[i] = 4/X[i]\nV[i] = W[i]*sqrt(P[i])", "X W"),
     "a root of a root and one": ("P[i] = sqrt(X[i])*W[i]\nV[i] = X[i]*sqrt(P[i])", "X W"),
+    "no root of 2": ("P[i] = 2*X[i]\nV[i] = W[i]*sqrt(P[i])", "P W"),
+    "a masked product": ("P[i:N] = [i >= 1]*X[i]*W[i]\nV[i] = U[i]*P[i]", "P U"),
     "a product on one axis": ("P[i,j:M] = X[i]*W[i]\nV[i] = X[i]*sum(j:M) P[i,j]", "X W"),
     "a number": ("C[i:N] = 3\nV[i] = C[i]*X[i]", "X"),
     "a sum times a size": ("X[N]\nZ[] = N*(sum(i) X[i]*W[i])\nV[j:N] = sum(i) X[i]*W[i]", "Z"),
@@ -98,8 +100,11 @@ FORMS = {
     + "D[i] = P[i]*a[] + P[i]*b[]\nV[] = sum(i) D[i]\nE[] = sum(i) D[i]",
     "a sum that is a sum of others": WEIGHED
     + "D[i] = C[i]*w[i] + B[i]\nV[] = sum(i) D[i]\nE[] = sum(i) D[i]",
-    "a sum with a scale that is a sum": SOFTMAX + "s[] = a[] + b[]\nc[] = mean(i) B[i]\n"
-    "F[i] = P[i]*s[] + B[i] - c[]\nV[] = sum(i) F[i]\nE[] = s[]",
+    "a sum with a scale that is a sum": SOFTMAX
+    + "s[] = a[] + b[]\nc[] = mean(i) B[i]\nC[i] = B[i] - c[]\n"
+    "F[i] = P[i]*s[] + C[i]\nV[] = sum(i) F[i]\nE[] = s[]",
+    "a sum with a part at one place": "X[N]\nc[] = mean(i) X[i]\n"
+    "D[i] = X[i] - c[] + [i = 0]*s[]\nV[] = sum(i) D[i]\nE[] = sum(i) D[i]",
     "positions of centred values": "X[N]\n"
     + WEIGHED
     + "V[] = sum(i:N) i*C[i]*w[i]\nE[] = sum(i:N) i*C[i]*w[i]",
