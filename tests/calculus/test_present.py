@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 from math import inf, isfinite
+from random import Random
 
 import pytest
 from hypothesis import given, settings
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from pullback.calculus.cost import expression_cost
 from pullback.calculus.definitions import Definitions
 from pullback.calculus.flatten import flatten
-from pullback.calculus.normal import collect, expression, indices_in, poly, term
+from pullback.calculus.normal import canonical, collect, indices_in, poly, term
 from pullback.calculus.present import (
     Names,
     complements,
@@ -26,13 +27,19 @@ from pullback.ir.expr import (
     Add,
     Compare,
     Guard,
+    IndexOf,
+    Inside,
     Mul,
+    Power,
+    Reduce,
     SizeOf,
     Tensor,
+    Zero,
     number,
 )
 from pullback.ir.interpret import Array, evaluate, run
 from pullback.ir.program import Program
+from pullback.ir.sizes import size
 from pullback.ir.subscripts import Index, at
 from pullback.ir.walk import free_indices, nodes, tensors
 from pullback.notation.parse import parse
@@ -121,38 +128,253 @@ def test_a_common_factor_is_taken_out_only_where_it_is_finite():
     assert len([n for n in nodes(kept) if isinstance(n, Mul) and read(X, I) in n.factors]) == 2
 
 
+CONDITIONS = (Compare, Inside, Zero)
+R, S, T, V = read(X, I), read(Z, J), read(Y, I, J), read(W, I, I)
+ONE_N = Power(SizeOf(N), Fraction(-1))
+SOME, OTHER = Compare("<", ZERO, S), Compare("<", S, number(-1))
+# Reads X[i - 1]: only where 1 <= i.
+AFTER = Inside(at(I) - 1, N)
+PAST = Compare("<", read(X, at(I) - 1), ZERO)
+
+
+def plus(*parts):
+    return Add(parts)
+
+
+def minus(value):
+    return Mul((number(-1), value))
+
+
+def product(*parts):
+    return Mul(tuple(number(p) if isinstance(p, int | Fraction) else p for p in parts))
+
+
+def over(value):
+    return Power(value, Fraction(-1))
+
+
+def terms_of(*sums):
+    """``(coef, factors...)`` each; a condition is a guard."""
+    return collect(
+        made(
+            (),
+            [f for f in factors if isinstance(f, CONDITIONS)],
+            *(f for f in factors if not isinstance(f, CONDITIONS)),
+            coef=Fraction(coef),
+        )
+        for coef, *factors in sums
+    )
+
+
+HALF, THIRD = Fraction(1, 2), Fraction(1, 3)
+PER_N = (SizeOf(N), -1)
+# Terms, and how they are written where no tensor is known to be finite.
 FACTORED = {
-    "a common factor": (
-        [made((), (), read(X, I), read(Z, J)), made((), (), read(X, I), read(Y, I, J), coef=-1)],
-        1,
+    "nothing": ([], number(0)),
+    "one number": ([(3,)], number(3)),
+    "a common factor": ([(1, R, S), (-1, R, T)], product(R, plus(S, minus(T)))),
+    "a power of it": ([(1, (R, 2), S), (1, R, T)], product(R, plus(product(R, S), T))),
+    "a divisor": (
+        [(1, (R, -2), S), (1, (R, -1), T)],
+        product(over(R), plus(product(S, over(R)), T)),
     ),
-    "a common guard": (
-        [
-            made((), (Compare("<", ZERO, read(X, I)),), read(X, I)),
-            made((), (Compare("<", ZERO, read(X, I)),), read(Z, J)),
-        ],
-        0,
+    "no common power": ([(1, R, S), (1, (R, -1), T)], plus(product(R, S), product(T, over(R)))),
+    "equal numbers": ([(2, R), (2, S)], product(2, plus(R, S))),
+    "numbers with a divisor": ([(2, R), (-4, S)], product(2, plus(R, product(-2, S)))),
+    "halves": ([(HALF, R), (HALF, S)], product(HALF, plus(R, S))),
+    "equal up to the sign": ([(HALF, R), (-HALF, S)], product(HALF, plus(R, minus(S)))),
+    "a half of both": ([(3 * HALF, R), (9 * HALF, S)], product(3 * HALF, plus(R, product(3, S)))),
+    "a half of one": ([(HALF, R), (1, S)], plus(product(HALF, R), S)),
+    "most are fractions": (
+        [(HALF, R), (THIRD, S), (1, T)],
+        product(Fraction(1, 6), plus(product(3, R), product(2, S), product(6, T))),
     ),
-    "a group": (
-        [
-            made((), (), read(X, I), read(Z, J)),
-            made((), (), read(X, I), read(Y, I, J)),
-            made((), (), read(W, I, I)),
-        ],
-        1,
+    "half are fractions": (
+        [(HALF, R), (1, S), (HALF, T), (1, V)],
+        plus(product(HALF, R), S, product(HALF, T), V),
+    ),
+    "all negative": ([(-1, R), (-1, S)], minus(plus(R, S))),
+    "negative halves": ([(-HALF, R), (-1, S)], minus(plus(product(HALF, R), S))),
+    "sixteen times": ([(3, R), (48, S)], product(3, plus(R, product(16, S)))),
+    "more often": ([(3, R), (51, S)], plus(product(3, R), product(51, S))),
+    "positive ones first": ([(-1, R), (2, S)], plus(product(2, S), minus(R))),
+    "a negative number last": ([(-1,), (1, R), (1, S)], plus(R, S, number(-1))),
+    "a size under all": ([(1, PER_N, R), (1, PER_N, S)], product(ONE_N, plus(R, S))),
+    "a size under most": (
+        [(1, PER_N, R), (1, PER_N, S), (1, T)],
+        product(ONE_N, plus(R, S, product(SizeOf(N), T))),
+    ),
+    "a size under half": (
+        [(1, PER_N, R), (1, PER_N, S), (1, T), (1, V)],
+        plus(product(R, ONE_N), product(S, ONE_N), T, V),
+    ),
+    "a size under one of many": (
+        [(1, PER_N, R), (1, S), (1, T)],
+        plus(product(R, ONE_N), S, T),
+    ),
+    "a size in most": (
+        [(1, SizeOf(N), R), (1, SizeOf(N), S), (1, T)],
+        plus(product(SizeOf(N), R), product(SizeOf(N), S), T),
+    ),
+    "a size under all, twice under most": (
+        [(1, (SizeOf(N), -2), R), (1, (SizeOf(N), -2), S), (1, PER_N, T)],
+        product(ONE_N, plus(product(R, ONE_N), product(S, ONE_N), T)),
+    ),
+    "a group": ([(1, R, S), (1, R, T), (1, V)], plus(product(R, plus(S, T)), V)),
+    "a group to subtract": (
+        [(-1, R, S), (-1, R, T), (1, V)],
+        plus(V, Mul((number(-1), R, plus(S, T)))),
+    ),
+    "a group and two others": (
+        [(1, R, S), (-1, (S, 2)), (1, R, T), (1, V)],
+        plus(product(R, plus(S, T)), V, minus(Power(S, Fraction(2)))),
+    ),
+    "a group with a divisor": (
+        [(1, S, (R, -1)), (1, T, (R, -1)), (1, V)],
+        plus(product(over(R), plus(S, T)), V),
+    ),
+    "no group of a factor and its inverse": (
+        [(1, R, S), (1, (R, -1), T), (1, V)],
+        plus(product(R, S), product(T, over(R)), V),
+    ),
+    "many small products rather than one large": (
+        [(1, R, S), (1, R, V), (1, R, T), (1, T, (S, 2))],
+        plus(product(R, plus(S, V, T)), product(Power(S, Fraction(2)), T)),
+    ),
+    "the larger of two": (
+        [(1, R, V), (1, R, T), (1, S, T), (1, (S, 3))],
+        plus(product(T, plus(R, S)), product(V, R), Power(S, Fraction(3))),
+    ),
+    "a guard of all": ([(1, SOME, R), (1, SOME, V)], product(Guard(SOME), plus(R, V))),
+    "all its guards": (
+        [(1, SOME, R, T), (1, SOME, R, V)],
+        product(R, Guard(SOME), plus(T, V)),
+    ),
+    "a guard that holds its own reads": (
+        [(1, PAST, SOME, R), (1, PAST, V)],
+        plus(product(R, Guard(PAST), Guard(SOME)), product(V, Guard(PAST))),
+    ),
+    "a guard and what protects it": (
+        [(1, AFTER, PAST, SOME, R), (1, AFTER, PAST, V)],
+        product(Guard(PAST), Guard(AFTER), plus(product(R, Guard(SOME)), V)),
+    ),
+    "a factor under a guard of its own": (
+        [(1, SOME, R, T), (1, R, V)],
+        plus(product(R, T, Guard(SOME)), product(V, R)),
+    ),
+    "a group under a guard": (
+        [(1, SOME, OTHER, R), (1, SOME, T), (1, V)],
+        plus(product(Guard(SOME), plus(product(R, Guard(OTHER)), T)), V),
+    ),
+    "no group under a guard that others protect": (
+        [(1, SOME, PAST, R), (1, PAST, T), (1, V)],
+        plus(product(R, Guard(PAST), Guard(SOME)), product(T, Guard(PAST)), V),
+    ),
+    "no group of factors under guards": (
+        [(1, SOME, R, S), (1, R, T), (1, V)],
+        plus(product(R, S, Guard(SOME)), product(R, T), V),
     ),
 }
 
 
 @pytest.mark.parametrize("name", FACTORED)
-def test_what_is_shared_is_written_once(name):
-    value, reads = FACTORED[name]
-    found = factored(collect(value), all_finite)
-    assert expression_cost(found) < expression_cost(expression(collect(value))) or not reads
-    guards = [n for n in nodes(found) if isinstance(n, Guard)]
-    assert len(guards) == (1 if "guard" in name else 0)
-    text = str(found)
-    assert reads == 0 or text.count(str(read(X, I))) == reads
+def test_a_factored_sum_is_written_so(name):
+    value, expected = FACTORED[name]
+    assert factored(terms_of(*value), none_finite) is expected
+
+
+# The same where all tensors are finite.
+FINITE = {
+    "a factor under a guard of its own": (
+        [(1, SOME, R, T), (1, R, V)],
+        product(R, plus(product(T, Guard(SOME)), V)),
+    ),
+    "a divisor under a guard of its own": (
+        [(1, SOME, T, (R, -1)), (1, V, (R, -1))],
+        plus(product(T, Guard(SOME), over(R)), product(V, over(R))),
+    ),
+    "divisors in a group": (
+        [(1, SOME, T, (R, -1)), (1, V, (R, -1)), (1, S)],
+        plus(product(T, Guard(SOME), over(R)), product(V, over(R)), S),
+    ),
+    "an index's value": (
+        [(1, SOME, IndexOf(at(I)), R), (1, IndexOf(at(I)), T)],
+        plus(product(R, IndexOf(at(I)), Guard(SOME)), product(IndexOf(at(I)), T)),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FINITE)
+def test_where_tensors_are_finite_it_is_written_so(name):
+    value, expected = FINITE[name]
+    assert factored(terms_of(*value), all_finite) is expected
+
+
+@QUICK
+@given(st.lists(terms(), min_size=1, max_size=3))
+def test_quotients_by_zero_don_t_leave_their_guards(given_terms):
+    """Each divisor is under a guard that it isn't 0; then no form divides by 0."""
+    value = collect(
+        term(
+            t.coef,
+            t.bound,
+            (*t.guards, *(Compare("!=", a, ZERO) for a, e in t.factors if e < 0)),
+            t.factors,
+        )
+        for t in given_terms
+    )
+    forms = [factored(value, all_finite), *(map(nested, value) if len(value) == 1 else ())]
+    for k, sizes in enumerate(SIZES):
+        given = arrays(sizes, k, among=(0.0, 0.0, 1.0, -2.0))
+        for found in forms:
+            assert_equal(found, literals(value), (I, J), given, sizes)
+
+
+def total(indices, *parts):
+    return Reduce("sum", indices, (), parts[0] if len(parts) == 1 else product(*parts))
+
+
+P, Q = Index("p", size(100)), Index("q", size(110))
+FEW, MANY = Index("f", size(10)), Index("m", size(1000))
+LEFT, MIDDLE, RIGHT, CUBE = (
+    read(Tensor("L", (P.extent, FEW.extent)), P, FEW),
+    read(Tensor("K", (FEW.extent, MANY.extent)), FEW, MANY),
+    read(Tensor("H", (MANY.extent, Q.extent)), MANY, Q),
+    read(Tensor("U", (N, N, M)), A, C, B),
+)
+SMALLER = Compare("<", read(X, A), read(Z, B))
+NESTED = {
+    "independent": (
+        made((A, B), (), read(X, A), read(Z, B)),
+        product(total((A,), read(X, A)), total((B,), read(Z, B))),
+    ),
+    "together": (
+        made((A, B), (), read(X, A), read(Y, A, B)),
+        total((A, B), product(read(X, A), read(Y, A, B))),
+    ),
+    "the sum with less work first": (
+        made((FEW, MANY), (), LEFT, MIDDLE, RIGHT),
+        total((FEW,), LEFT, total((MANY,), RIGHT, MIDDLE)),
+    ),
+    "two indices at once": (
+        made((A, C, B), (), CUBE, read(Y, I, B)),
+        total((B,), total((A, C), CUBE), read(Y, I, B)),
+    ),
+    "a divisor stays under the guard that protects it": (
+        made((A, B), (SMALLER,), read(X, A), (read(Z, B), -1), read(Y, I, B)),
+        total((B,), total((A,), read(X, A), Guard(SMALLER), over(read(Z, B))), read(Y, I, B)),
+    ),
+    "no sum that would need all indices inside": (
+        made((A, B), (SMALLER,), read(X, A), (read(Y, I, B), -1)),
+        total((A, B), read(X, A), Guard(SMALLER), over(read(Y, I, B))),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", NESTED)
+def test_sums_are_nested_so(name):
+    value, expected = NESTED[name]
+    assert nested(value) is expected
 
 
 def test_the_smaller_product_is_summed_first():
@@ -299,3 +521,210 @@ def test_a_size_leaves_guards_that_terms_dont_share():
     assert len(value) == 2
     by_hand = Mul((SizeOf(N), Add(tuple(Mul(part) for part in parts))))
     assert expression_cost(factored(value, none_finite)) <= expression_cost(by_hand)
+
+
+def defined(text):
+    """The definitions of a program's statements, its tensors by name, and values of them."""
+    program = flatten(parse(text))
+    made_of = {t.name: t for t in (*program.inputs, *(s.target for s in program.statements))}
+    shapes = {t.name: [n.value({"N": 3, "M": 2}) for n in t.shape] for t in program.inputs}
+    inputs = {name: draw_array(name, shape) for name, shape in shapes.items()}
+    sizes = {"N": 3, "M": 2}
+    return (
+        Definitions(program.statements),
+        made_of,
+        run(program, inputs, sizes=sizes) | inputs,
+    )
+
+
+def draw_array(name, shape):
+    rng, count = Random(name), 1
+    for n in shape:
+        count *= n
+    return Array(tuple(shape), [rng.uniform(0.5, 2) for _ in range(count)])
+
+
+SUM = "X[N]\nZ[N]\nW[N,N]\nm[]\nc[i:N] = X[i] - m[]\ns[i:N] = 4*X[i] - 6*m[]*Z[i] + 2\n"
+# A sum of terms, and how often each name stands in what it becomes.
+SUMS = {
+    "a multiple": ([(3, "X[i]", "Z[i]"), (-3, "m[]", "Z[i]")], [(3, "Z[i]", "c[i]")]),
+    "with a third": (
+        [(1, "X[i]", "Z[i]"), (-1, "m[]", "Z[i]"), (1, "Z[i]")],
+        [(1, "Z[i]"), (1, "Z[i]", "c[i]")],
+    ),
+    "a part": ([(2, "X[i]"), (-3, "m[]", "Z[i]")], [(2, "X[i]"), (-3, "Z[i]", "m[]")]),
+    "another multiple": ([(1, "X[i]"), (-2, "m[]")], [(1, "X[i]"), (-2, "m[]")]),
+    "three terms, a half of them": (
+        [(2, "X[i]"), (-3, "m[]", "Z[i]"), (1,)],
+        [(HALF, "s[i]")],
+    ),
+    "under a sum": (
+        [(1, "sum", "X[a]", "Z[a]"), (-1, "sum", "m[]", "Z[a]")],
+        [(1, "sum", "Z[a]", "c[a]")],
+    ),
+    "a gradient that is a sum of sums": (
+        [(5, "sum", "W[i,a]", "X[a]"), (-10, "Z[i]")],
+        [(5, "D[i]")],
+    ),
+    "a sum over such a gradient": (
+        [(1, "sums", "Z[a]", "W[a,c]", "X[c]"), (-2, "sum", "Z[a]", "Z[a]")],
+        [(1, "sum", "D[a]", "Z[a]")],
+    ),
+}
+
+
+def written(tensors, parts):
+    """Terms from ``(coef, "sum", "X[i]", ...)``; sums run over a, or a and c."""
+    letters = {"i": I, "a": A, "c": C}
+    out = []
+    for coef, *reads in parts:
+        bound = {"sum": (A,), "sums": (A, C)}.get(reads[0] if reads else "", ())
+        factors = []
+        for text in reads[1:] if bound else reads:
+            name, _, subs = text.rstrip("]").partition("[")
+            factors.append(read(tensors[name], *(letters[k] for k in subs.split(",") if k)))
+        out.append(made(bound, (), *factors, coef=Fraction(coef)))
+    return collect(out)
+
+
+@pytest.mark.parametrize("name", SUMS)
+def test_sums_get_their_names(name):
+    before, after = SUMS[name]
+    definitions, tensors_, given = defined(SUM)
+    tensors_["D"] = Tensor("D", (N,))
+    gradient = written(tensors_, [(1, "sum", "W[i,a]", "X[a]"), (-2, "Z[i]")])
+    definitions.learn_gradient(tensors_["D"], (I,), gradient)
+    sizes = {"N": 3, "M": 2}
+    given["D"] = Array((3,), values(literals(gradient), (I,), given, sizes))
+    value, expected = written(tensors_, before), written(tensors_, after)
+    found = fold_sums(value, definitions)
+    assert set(map(canonical, found)) == set(map(canonical, expected))
+    assert sorted(t.coef for t in found) == sorted(t.coef for t in expected)
+    assert values(literals(found), (I,), given, sizes) == pytest.approx(
+        values(literals(value), (I,), given, sizes)
+    )
+
+
+PLAIN = "X[N]\nZ[N]\nv[n:N] = X[n]**2\nq[n:N] = 1 + v[n]\n"
+LARGE = "X[N]\nZ[N]\nu[n:N] = exp(X[n])\n"
+# A program, a value, and whether it is written as a complement.
+COMPLEMENTS = {
+    "no name": (PLAIN, [("X", 2), ("q", -2)], False),
+    "a name": (PLAIN + "P[n:N] = 1/q[n]\n", [("X", 2), ("q", -2)], True),
+    "a name, used once": (PLAIN + "P[n:N] = 1/q[n]\n", [("X", 2), ("q", -1)], False),
+    "a name, used often": (PLAIN + "P[n:N] = 1/q[n]\n", [("X", 4), ("q", -4)], True),
+    "a part of what it takes": (PLAIN + "P[n:N] = 1/q[n]\n", [("X", 1), ("q", -2)], False),
+    "more than it takes": (PLAIN + "P[n:N] = 1/q[n]\n", [("X", 3), ("q", -2)], True),
+    "a name of minus the inverse": (PLAIN + "P[n:N] = -1/q[n]\n", [("X", 2), ("q", -2)], True),
+    "a name over more axes": (
+        "X[N]\nv[n:N] = X[n]**2\nq[n:N] = 1 + v[n]\nP[n:N,m:M] = 1/q[n]\n",
+        [("X", 2), ("q", -2)],
+        False,
+    ),
+    "no sum of two": (
+        "X[N]\nZ[N]\nv[n:N] = X[n]**2\nq[n:N] = 1 + v[n] + Z[n]\nP[n:N] = 1/q[n]\n",
+        [("X", 2), ("q", -2)],
+        False,
+    ),
+    "no constant": (
+        "X[N]\nZ[N]\nv[n:N] = X[n]**2\nq[n:N] = Z[n] + v[n]\nP[n:N] = 1/q[n]\n",
+        [("X", 2), ("q", -2)],
+        False,
+    ),
+    "numbers": (LARGE + "q[n:N] = 2 + 3*u[n]\n", [("u", 1), ("q", -1)], True),
+    "a difference": (LARGE + "q[n:N] = u[n] - 2\n", [("u", 1), ("q", -1)], True),
+    "a root beside it": (LARGE + "q[n:N] = 2 + 3*u[n]\n", [("u", 1), ("q", "-3/2")], True),
+    "a root alone": (LARGE + "q[n:N] = 2 + 3*u[n]\n", [("u", 1), ("q", "-1/2")], False),
+    "twice": (LARGE + "q[n:N] = 2 + 3*u[n]\n", [("u", 2), ("q", -2)], True),
+    "no quotient": (LARGE + "q[n:N] = 2 + 3*u[n]\n", [("u", 1), ("q", 1)], False),
+    "a product with a name": (
+        LARGE + "w[n:N] = u[n]*Z[n]\nq[n:N] = 1 + w[n]\n",
+        [("u", 1), ("Z", 1), ("q", -1)],
+        True,
+    ),
+    "a name that is twice the inverse": (
+        LARGE + "q[n:N] = 1 + u[n]\nP[n:N] = 2/q[n]\n",
+        [("u", 1), ("q", -1)],
+        True,
+    ),
+    "an inverse": (
+        "X[N]\nZ[N]\nq[n:N] = 1 + 1/X[n]\nP[n:N] = 1/q[n]\n",
+        [("X", -1), ("q", -2)],
+        True,
+    ),
+    "another function": (
+        "X[N]\nZ[N]\nu[n:N] = tanh(X[n])\nq[n:N] = 2 + u[n]\n",
+        [("u", 1), ("q", -1)],
+        False,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", COMPLEMENTS)
+def test_quotients_are_written_as_complements(name):
+    text, factors, changes = COMPLEMENTS[name]
+    definitions, tensors_, given = defined(text)
+    value = made((), (), *((read(tensors_[t], I), e) for t, e in factors), coef=5)
+    found = complements((value,), definitions, Names(definitions))
+    assert (found != (value,)) == changes
+    assert values(literals(found), (I,), given, {"N": 3, "M": 2}) == pytest.approx(
+        values(literal(value), (I,), given, {"N": 3, "M": 2})
+    )
+    if changes:  # what was divided by is divided by less often
+        (part,) = found
+        quotient = read(tensors_["q"], I)
+        assert dict(part.factors).get(quotient, 0) > dict(value.factors)[quotient]
+        assert all(a in dict(value.factors) or isinstance(a, Add) for a, _ in part.factors)
+
+
+# A program, a value, and its cheapest form in names.
+NAMES = {
+    "a product": ("P[n:N] = X[n]*Z[n]", [("X", 1), ("Z", 1)], [("P", 1)]),
+    "its power": ("P[n:N] = X[n]*Z[n]", [("X", 3), ("Z", 3)], [("P", 3)]),
+    "its inverse": ("P[n:N] = X[n]*Z[n]", [("X", -2), ("Z", -1)], [("X", -1), ("P", -1)]),
+    "the inverse's name": ("P[n:N] = 1/X[n]", [("X", -2), ("Z", 1)], [("P", 2), ("Z", 1)]),
+    "the last of two": (
+        "P[n:N] = X[n]*Z[n]\nQ[n:N] = P[n]*V[n]",
+        [("X", 1), ("Z", 1), ("V", 1)],
+        [("Q", 1)],
+    ),
+    "the first of two": (
+        "P[n:N] = X[n]*Z[n]\nQ[n:N] = X[n]*V[n]",
+        [("X", 1), ("Z", 1), ("U", 1)],
+        [("P", 1), ("U", 1)],
+    ),
+    "no view": ("P[n:N] = X[n]", [("X", 1), ("Z", 1)], [("X", 1), ("Z", 1)]),
+    "no value under a guard": (
+        "P[n:N] = [V[n] > 0]*X[n]*Z[n]",
+        [("X", 1), ("Z", 1)],
+        [("X", 1), ("Z", 1)],
+    ),
+    "a root of a square": (
+        "v[n:N] = X[n]**2\nr[n:N] = (v[n] + exp(X[n]))**0.5\nP[n:N] = exp(X[n])**0.5*Z[n]",
+        [("t1", "1/2"), ("Z", 1)],
+        [("P", 1)],
+    ),
+    "a size's root": ("P[n:N] = X[n]*N**(-0.5)", [("X", 1), ("N", "-1/2")], [("P", 1)]),
+}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_names_are_put_back(name):
+    text, value, expected = NAMES[name]
+    definitions, tensors_, _ = defined(f"X[N]\nZ[N]\nV[N]\nU[N]\n{text}\n")
+    before, after = (
+        made((), (), *((SizeOf(N) if t == "N" else read(tensors_[t], I), e) for t, e in part))
+        for part in (value, expected)
+    )
+    assert Names(definitions).fold(before) is after
+
+
+def test_among_many_names_few_forms_are_looked_at():
+    letters = "ABCDEFGHKL"
+    text = "\n".join(f"{k}{n}[n:N] = X{n}[n]*Z{n}[n]" for n, k in enumerate(letters))
+    inputs = "\n".join(f"X{n}[N]\nZ{n}[N]" for n in range(len(letters)))
+    definitions, tensors_, _ = defined(f"{inputs}\n{text}\n")
+    factors = [read(tensors_[f"{k}{n}"], I) for n in range(len(letters)) for k in "XZ"]
+    forms = Names(definitions).forms(made((), (), *factors))
+    assert len(forms) <= 1 + 40 * len(letters)  # of 1024
+    assert len(forms[0].factors) == len(letters)

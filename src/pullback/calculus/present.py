@@ -12,7 +12,6 @@ from ..ir.expr import (
     ONE,
     Access,
     Add,
-    Apply,
     Cond,
     Expr,
     Mul,
@@ -93,7 +92,9 @@ class Names:
         rooted = {a.tensor for a in roots if isinstance(a, Access)}
         found = {value: self._rank(value)}
         frontier = [value]
-        while frontier and len(found) < STATES:
+        for _ in range(STATES):
+            if not frontier:
+                break
             frontier.sort(key=found.__getitem__)
             for option in self._options(frontier.pop(0), rooted):
                 if option not in found:
@@ -154,7 +155,7 @@ def _with_sum(value: Poly, tensor: Tensor, axes: tuple[Index, ...], terms: Poly)
         for candidate in value:
             for named, access in places(Pattern(tensor, axes, lead), candidate):
                 binding = dict(zip(axes, access.subs, strict=True))
-                spread = [_spelled_out(named, access, replaced(t, binding)) for t in terms]
+                spread = collect(_spelled_out(named, access, replaced(t, binding)) for t in terms)
                 yield collect([*value, *map(_negative, spread), named])
 
 
@@ -171,8 +172,8 @@ def _spelled_out(value: Term, access: Access, part: Term | None) -> Term | None:
     )
 
 
-def _negative(value: Term | None) -> Term | None:
-    return value and Term(-value.coef, value.bound, value.guards, value.factors)
+def _negative(value: Term) -> Term:
+    return Term(-value.coef, value.bound, value.guards, value.factors)
 
 
 OVERFLOWING = ("exp", "exp2", "expm1", "cosh", "sinh")
@@ -194,8 +195,7 @@ def _complement(value: Term, definitions: Definitions, names: Names) -> Term | N
         parts = _two_terms(atom, definitions)
         if parts is None:
             continue
-        constant, other = parts
-        tau = definitions.expanded(other) or other
+        constant, tau = parts
         have = dict(value.factors)
         if not all(covers(have.get(a, Fraction(0)), e) for a, e in tau.factors):
             continue
@@ -225,7 +225,8 @@ def _two_terms(atom: Expr, definitions: Definitions) -> tuple[Fraction, Term] | 
         terms = [replaced(t, binding) for t in defined]
     else:
         return None
-    match sorted(collect(terms), key=lambda t: len(t.factors)):
+    based = collect(map(definitions.expanded, collect(terms)))
+    match sorted(based, key=lambda t: len(t.factors)):
         case [Term(constant, (), (), ()), Term(_, (), (), _) as other]:
             return constant, other
         case _:
@@ -234,9 +235,9 @@ def _two_terms(atom: Expr, definitions: Definitions) -> tuple[Fraction, Term] | 
 
 def _may_overflow(atom: Expr, definitions: Definitions) -> bool:
     """Whether an atom is the value of a function that overflows for large arguments."""
-    if isinstance(atom, Access):
-        return definitions.regions.ask("function", atom.tensor) in OVERFLOWING
-    return isinstance(atom, Apply) and atom.function in OVERFLOWING
+    if not isinstance(atom, Access):
+        return False
+    return definitions.regions.ask("function", atom.tensor) in OVERFLOWING
 
 
 # Factoring.
@@ -273,7 +274,7 @@ def _common(value: Poly, finite: Finite) -> tuple[Fraction, Sequence[Cond], Sequ
     guards = _shared_guards([guards for guards, _ in outers], value)
     exponents = [dict(factors) for _, factors in outers]
     factors: list[Factor] = []
-    for atom in exponents[0]:
+    for atom in dict.fromkeys(atom for given in exponents for atom in given):
         least = _shared_exponent([e.get(atom, Fraction(0)) for e in exponents])
         if least and _may_leave(atom, least, value, guards, finite):
             factors.append((atom, least))
@@ -293,7 +294,8 @@ def _common(value: Poly, finite: Finite) -> tuple[Fraction, Sequence[Cond], Sequ
 
 def _shared_guards(outers: Sequence[Sequence[Cond]], terms: Sequence[Term]) -> list[Cond]:
     """The guards of all terms, less those that read where only some term's own guards allow it."""
-    shared = [c for c in outers[0] if all(c in guards for guards in outers)]
+    first, *others = outers
+    shared = [c for c in first if all(c in guards for guards in others)]
     if all(c in shared for t in terms for c in t.guards):
         return shared
     return [c for c in shared if in_bounds(c, [other for other in shared if other is not c])]
@@ -418,7 +420,7 @@ def _inner_sum(
     index."""
     everything = len(_indices_of(guards, factors))
     splits = (_split(index, bound, guards, factors) for index in bound)
-    smaller = [s for s in splits if s.bound and len(_indices_of(*s.inner[1:])) < everything]
+    smaller = [s for s in splits if len(_indices_of(*s.inner[1:])) < everything]
     return min(smaller, key=_work, default=None)
 
 
