@@ -360,6 +360,10 @@ NESTED = {
         made((A, C, B), (), CUBE, read(Y, I, B)),
         total((B,), total((A, C), CUBE), read(Y, I, B)),
     ),
+    "a divisor that needs no guard": (
+        made((A, B), (), read(X, A), (read(Z, B), -1), read(Y, A, B), read(Y, I, B)),
+        total((B,), total((A,), read(X, A), read(Y, A, B)), read(Y, I, B), over(read(Z, B))),
+    ),
     "a divisor stays under the guard that protects it": (
         made((A, B), (SMALLER,), read(X, A), (read(Z, B), -1), read(Y, I, B)),
         total((B,), total((A,), read(X, A), Guard(SMALLER), over(read(Z, B))), read(Y, I, B)),
@@ -621,6 +625,7 @@ COMPLEMENTS = {
         [("X", 2), ("q", -2)],
         False,
     ),
+    "a mean": (PLAIN, [("X", 2), ("N", -1)], False),
     "no sum of two": (
         "X[N]\nZ[N]\nv[n:N] = X[n]**2\nq[n:N] = 1 + v[n] + Z[n]\nP[n:N] = 1/q[n]\n",
         [("X", 2), ("q", -2)],
@@ -660,11 +665,16 @@ COMPLEMENTS = {
 }
 
 
+def powers(tensors, factors):
+    """Factors of tensors, and of the size N, by their names."""
+    return [(SizeOf(N) if name == "N" else read(tensors[name], I), e) for name, e in factors]
+
+
 @pytest.mark.parametrize("name", COMPLEMENTS)
 def test_quotients_are_written_as_complements(name):
     text, factors, changes = COMPLEMENTS[name]
     definitions, tensors_, given = defined(text)
-    value = made((), (), *((read(tensors_[t], I), e) for t, e in factors), coef=5)
+    value = made((), (), *powers(tensors_, factors), coef=5)
     found = complements((value,), definitions, Names(definitions))
     assert (found != (value,)) == changes
     assert values(literals(found), (I,), given, {"N": 3, "M": 2}) == pytest.approx(
@@ -693,6 +703,22 @@ NAMES = {
         [("X", 1), ("Z", 1), ("U", 1)],
         [("P", 1), ("U", 1)],
     ),
+    "of two with the same factor": (
+        "P[n:N] = V[n]*X[n]\nQ[n:N] = V[n]*Z[n]",
+        [("V", 1), ("X", 1)],
+        [("P", 1)],
+    ),
+    "a root": ("P[n:N] = X[n]**0.5*Z[n]", [("X", "1/2"), ("Z", 1)], [("P", 1)]),
+    "a root of what is positive": (
+        "q[n:N] = 1 + X[n]**2\nA[n:N] = q[n]**(-0.5)",
+        [("q", -1)],
+        [("A", 2)],
+    ),
+    "a root of what may be negative": (
+        "q[n:N] = 1 + X[n]**3\nA[n:N] = q[n]**(-0.5)",
+        [("q", -1)],
+        [("q", -1)],
+    ),
     "no view": ("P[n:N] = X[n]", [("X", 1), ("Z", 1)], [("X", 1), ("Z", 1)]),
     "no value under a guard": (
         "P[n:N] = [V[n] > 0]*X[n]*Z[n]",
@@ -712,10 +738,7 @@ NAMES = {
 def test_names_are_put_back(name):
     text, value, expected = NAMES[name]
     definitions, tensors_, _ = defined(f"X[N]\nZ[N]\nV[N]\nU[N]\n{text}\n")
-    before, after = (
-        made((), (), *((SizeOf(N) if t == "N" else read(tensors_[t], I), e) for t, e in part))
-        for part in (value, expected)
-    )
+    before, after = (made((), (), *powers(tensors_, part)) for part in (value, expected))
     assert Names(definitions).fold(before) is after
 
 

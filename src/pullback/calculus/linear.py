@@ -14,12 +14,12 @@ from ..ir.recurrence import Group, groups, is_recurrent
 from ..ir.subscripts import Index, at
 from ..ir.walk import fresh, rename_tensors, substitute, tensors
 from ..opaque import TABLE
-from .conventions import checked, chosen
+from .conventions import checked
 from .differential import differential
-from .differentiate import Context, Occurrence, occurrences
+from .differentiate import HALF, Context, Occurrence, occurrences
 from .flatten import flatten
 from .letters import hints, lettered
-from .normal import nonnegative_atom, poly
+from .normal import Term, nonnegative_atom, poly
 
 
 class Linear:
@@ -194,13 +194,14 @@ class Linear:
     def is_norm(self, tensor: Tensor) -> bool:
         """Whether a tensor is the root of a sum of squares and takes the norm's convention at 0."""
         define = self.definitions.get(tensor)
-        terms = poly(define.body) if define is not None else ()
-        if define is None or len(terms) != 1 or chosen(self.conventions, "norm") != "zero":
+        if define is None:
             return False
-        return any(
-            e == Fraction(1, 2) and self.is_square(a) and not self.is_divisor(define.access)
-            for a, e in terms[0].factors
-        )
+        context = self.context(define)
+        match poly(define.body):
+            case (Term(_, _, _, factors),):
+                return any(e == HALF and context.is_norm(a, define.access) for a, e in factors)
+            case _:
+                return False
 
     def origins(self, of: Iterable[Tensor]) -> set[Tensor]:
         """These tensors and everything that they are computed from."""
@@ -222,17 +223,15 @@ class Linear:
         Only reads at the same place are found, not those under a sum.
         """
         define = self.definitions.get(value.tensor)
-        if define is None or (not self.is_square(value) and not self.is_norm(value.tensor)):
+        if define is None or not (self.is_square(value) or self.is_norm(value.tensor)):
             return set()
         place = dict(zip(define.indices, value.subs, strict=True))
         found: set[Access] = set()
         for part in poly(define.body):
-            if part.bound or part.guards or part.coef <= 0 or len(part.factors) != 1:
-                continue
-            (factor, exponent), *_ = part.factors
-            atom = substitute(factor, place)
-            if isinstance(atom, Access) and exponent > 0:
-                found |= {atom} | self.squared(atom)
+            match part:
+                case Term(_, (), (), ((Access() as factor, _),)):
+                    atom: Access = substitute(factor, place)  # type: ignore[assignment]
+                    found |= {atom} | self.squared(atom)
         return found
 
     def is_square(self, value: Expr) -> bool:
@@ -250,7 +249,6 @@ def _squares(body: Expr, linear: Linear) -> bool:
     terms = poly(body)
     return bool(terms) and all(
         t.coef > 0
-        and t.factors != ()
         and any(isinstance(a, Access) for a, _ in t.factors)
         and all(_is_square_factor(a, e, linear) for a, e in t.factors)
         for t in terms
@@ -258,7 +256,7 @@ def _squares(body: Expr, linear: Linear) -> bool:
 
 
 def _is_square_factor(atom: Expr, exponent: Fraction, linear: Linear) -> bool:
-    if exponent.denominator == 1 and exponent.numerator % 2 == 0 and exponent > 0:
+    if exponent % 2 == 0 and exponent > 0:
         return True
     if isinstance(atom, Access):
         return exponent == 1 and linear.is_square(atom)
