@@ -225,7 +225,7 @@ def test_an_operation_that_is_computed_anyway_is_used():
 
 def test_an_operation_in_a_recurrence_is_refused():
     text = "A[N,N]\nM[t:5,i:N,j:N] = A[i,j] + where(t > 0, D[t-1,i,j], 0)\n"
-    with pytest.raises(DerivationError, match="M is a recurrence with an operation in it"):
+    with pytest.raises(DerivationError, match="D is in a recurrence"):
         linear(text + "D[t,i,j] = inverse(M)[t,i,j]\n")
 
 

@@ -74,14 +74,14 @@ class Linear:
         known = _operations(flat)
         for group in groups(flat):
             self.flat += group
-            (s, *_) = group
-            if is_recurrent(group) and any(isinstance(inner.body, Opaque) for inner in group):
+            operations = [s for s in group if isinstance(s.body, Opaque)]
+            if operations and is_recurrent(group):
                 raise DerivationError(
-                    f"{s.target.name} is a recurrence with an operation in it that is no formula",
+                    f"{operations[0].target.name} is in a recurrence, and is no formula",
                     expected="such operations outside of recurrences, or steps written out",
                 )
-            if isinstance(s.body, Opaque) and s.target in self.active:
-                found += [(tangent,) for tangent in self._tangents(s, known)]
+            if any(s.target in self.active for s in operations):
+                found += [(made,) for s in operations for made in self._tangents(s, known)]
             else:
                 found.append(group)
         return found
