@@ -16,6 +16,7 @@ from pullback.calculus.reverse import reverse
 from pullback.errors import DerivationError, NotationError
 from pullback.ir.interpret import MODULAR, run
 from pullback.ir.program import Program
+from pullback.ir.sizes import size
 from pullback.notation.latex import latex
 from pullback.notation.matrix import matrix_form
 from pullback.notation.parse import parse
@@ -472,3 +473,20 @@ def test_cofactors_of_larger_matrices_are_those_of_small_ones() -> None:
 def test_a_check_that_would_take_too_long_says_so() -> None:
     report = check_backward_program(reverse(parse("A[90,90]\nD[] = determinant(A)[]")))
     assert not report.passed and "too large" in str(report)
+
+
+@pytest.mark.parametrize(
+    ("name", "shapes"),
+    [
+        ("inverse", [(3,)]),
+        ("inverse", [(2, 3)]),
+        ("solve", [(3, 3), ()]),
+        ("solve", [(3, 3), (2,)]),
+        ("solve", [(3, 3), (3, 2)]),
+        ("solve", [(4, 3, 3), (3,)]),
+        ("solve", [(4, 3, 3), (5, 3)]),
+        ("solve_columns", [(3, 3), (2, 3)]),
+    ],
+)
+def test_operands_that_don_t_fit_have_no_result(name: str, shapes: list[tuple[int, ...]]) -> None:
+    assert result_shape(TABLE[name], [tuple(map(size, shape)) for shape in shapes]) is None
