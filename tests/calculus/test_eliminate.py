@@ -24,9 +24,11 @@ from .terms import M, N, X, arrays, literal, made, points, read, values
 QUICK = settings(max_examples=100, deadline=None)
 TWO, THREE = size(2), size(3)
 I, R, S = Index("i", N), Index("r", N), Index("s", M)  # noqa: E741
+J = Index("j", M)
 P, Q = Index("p", THREE), Index("q", TWO)
 LONG, WIDE, FOUR = Index("l", N * 2), Index("w", N * 3), Index("f", size(4))
 NM = Index("h", N * M)
+U, SIX, ODD = Index("u", N), Index("x", N * 6), Index("y", (N + 1) * N)
 L2 = Tensor("L", (N * 2,))
 V = Tensor("V", (N, M))
 IDX = Tensor("idx", (N,), "int")
@@ -87,6 +89,85 @@ RULES = {
         "",
         (),
     ),
+    "6r + 2p + q = x": (
+        made(
+            (R, P, Q),
+            [Zero(at(R) * 6 + at(P) * 2 + at(Q) - at(SIX))],
+            read(X, R),
+            read(P3, P),
+            read(Q2, Q),
+        ),
+        "",
+        (),
+    ),
+    "2r + q = l beside p": (
+        made(
+            (R, Q, P),
+            [Zero(at(R) * 2 + at(Q) - at(LONG))],
+            read(X, R),
+            read(Q2, Q),
+            read(P3, P),
+        ),
+        "p",
+        (),
+    ),
+    "2r + q = w": (
+        made((R, Q), [Zero(at(R) * 2 + at(Q) - at(WIDE))], read(X, R), read(Q2, Q)),
+        "",
+        (Inside(at(WIDE) // 2, N),),
+    ),
+    "w = 2r + q": (
+        made((R, Q), [Zero(at(WIDE) - at(R) * 2 - at(Q))], read(X, R), read(Q2, Q)),
+        "",
+        (Inside(at(WIDE) // 2, N),),
+    ),
+    "2r + q - u = l": (
+        made(
+            (R, Q, U),
+            [Zero(at(R) * 2 + at(Q) - at(U) - at(LONG))],
+            read(X, R),
+            read(Q2, Q),
+            read(X, U),
+        ),
+        "u",
+        (Inside((at(LONG) + at(U)) // 2, N),),
+    ),
+    "2r + u = i": (
+        made((U, R), [Zero(at(R) * 2 + at(U) - at(I))], read(X, R), read(X, U)),
+        "r",
+        (Inside(at(I) - at(R) * 2, N),),
+    ),
+    "2r - u = i": (
+        made((U, R), [Zero(at(R) * 2 - at(U) - at(I))], read(X, R), read(X, U)),
+        "r",
+        (Inside(at(R) * 2 - at(I), N),),
+    ),
+    "u + r = i": (
+        made((U, R), [Zero(at(R) + at(U) - at(I))], read(X, R), read(V, U, J)),
+        "u",
+        (Inside(at(I) - at(U), N),),
+    ),
+    "(N+1)·r = y": (
+        made((R,), [Zero(at(R) * (N + 1) - at(ODD))], read(X, R)),
+        "",
+        (Divides(N + 1, at(ODD)),),
+    ),
+    "y = (N+1)·r": (
+        made((R,), [Zero(at(ODD) - at(R) * (N + 1))], read(X, R)),
+        "",
+        (Divides(N + 1, at(ODD)),),
+    ),
+    "h = M·r": (
+        made((R,), [Zero(at(NM) - at(R) * M)], read(X, R)),
+        "",
+        (Divides(M, at(NM)),),
+    ),
+    "r = l // 2": (
+        made((LONG, R), [Zero(at(R) - at(LONG) // 2)], read(L2, LONG), read(X, R), read(X, I)),
+        "l",
+        (),
+    ),
+    "r = l": (made((R, LONG), [Zero(at(R) - at(LONG))], read(X, R), read(L2, LONG)), "r", ()),
     "i = l // 2": (
         made((LONG,), [Zero(at(I) - at(LONG) // 2)], read(L2, LONG)),
         "r",
@@ -131,7 +212,8 @@ def test_each_rule_fires_and_keeps_the_value(name):
 
 
 def test_nothing_more_than_the_listed_guards_remains():
-    for name in ("r = i", "r = data", "2r + q = l", "M·r + s = h", "i = (r + 1) % N"):
+    plain = ("r = i", "r = data", "r = l", "r = l // 2", "i = (r + 1) % N")
+    for name in (*plain, "2r + q = l", "2r + q = l beside p", "M·r + s = h", "6r + 2p + q = x"):
         assert eliminate(RULES[name][0]).guards == ()
 
 
@@ -143,7 +225,10 @@ def test_the_smaller_sum_remains():
 def test_sifting_takes_only_what_is_plain():
     plain = made((R,), [Zero(at(R) - at(I))], read(X, R))
     assert sift(plain) is eliminate(plain)
-    for name in ("2r = l", "r + p = l", "i = l // 2", "i = (r + 1) % N", "M·r + s = h"):
+    for name in ("r = 0", "r = data", "r = l", "two equalities"):
+        assert sift(RULES[name][0]) is eliminate(RULES[name][0])
+    others = ("i = -r", "r = i + 1", "n-1-r = i")
+    for name in (*others, "2r = l", "r + p = l", "i = l // 2", "i = (r + 1) % N", "M·r + s = h"):
         assert sift(RULES[name][0]) is RULES[name][0]
 
 
@@ -157,6 +242,41 @@ def test_an_index_on_both_sides_stays():
     found = eliminate(value)
     for sizes in SIZES:
         assert_kept(value, found, (I,), sizes)
+
+
+ITSELF = at(Lookup(read(IDX, R)))
+STAYING = {
+    "a coefficient that may be 0": Zero(at(R) * (N - 1) - at(I)),
+    "data at the index": Zero(at(R) - ITSELF),
+    "a multiple of a quotient": Zero(at(R) // 2 * 2 - at(I)),
+    "a multiple of a remainder": Zero(at(R) % 2 * 2 - at(I)),
+    "a quotient of itself": Zero(at(R) - (at(R) + at(I)) // 2),
+    "a remainder of itself": Zero(at(R) - (at(R) * 3 + at(I)) % 5),
+    "no bound index": Zero(at(I) // 2 - LOOKUP),
+}
+
+
+@pytest.mark.parametrize("name", STAYING)
+def test_equalities_that_determine_no_index_stay(name: str) -> None:
+    value = made((R,), [STAYING[name]], read(X, R))
+    assert eliminate(value) is value
+
+
+@pytest.mark.parametrize(
+    "cond",
+    [
+        Zero(at(I) - (at(R) + at(R) // 2) % N),
+        Zero(at(I) - (at(R) + ITSELF) % N),
+        Zero(at(I) - (at(R) * 2) % N),
+        Zero(at(I) - (at(R) + at(LONG)) % N),
+        Zero(at(I) + 1 - (at(R) + 1) % N),
+        Zero(at(R) * 2 + at(Q) - at(R) // 2 - at(I)),
+    ],
+)
+def test_what_is_half_determined_keeps_its_value(cond: Zero) -> None:
+    value = made((R, Q), [cond, Compare("<", ZERO, read(X, R))], read(X, R), read(Q2, Q))
+    for sizes in SIZES:
+        assert_kept(value, eliminate(value), free_of(value), sizes)
 
 
 def test_new_indices_don_t_meet_names_in_use():

@@ -14,7 +14,7 @@ rewriting is the statement of one equation about integers:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 
 from ..ir.expr import Cond, Divides, Expr, Inside, Zero
@@ -53,9 +53,9 @@ def cancel(value: Term) -> Term | None:
     for cond in value.guards:
         if not isinstance(cond, Zero):
             continue
-        for index, _ in cond.sub.terms:
+        for index in indices_of(cond.sub):
             solved = isolated(cond.sub, index)
-            if isinstance(index, Index) and solved is not None:
+            if solved is not None:
                 met = _met(value, index, solved)
                 if met is not value:
                     return met
@@ -92,34 +92,28 @@ def _run(value: Term | None, plain: bool) -> Term | None:
 
 def _once(value: Term, plain: bool) -> Term | None:
     equalities = [c for c in value.guards if isinstance(c, Zero)]
-    best: tuple[tuple[tuple[float, int], str], Cond, Index, Subscript] | None = None
-    for cond in equalities:
-        for index, solved in _plain_solutions(cond.sub, value.bound):
-            rank = (_extent_rank(index.extent), index.name)
-            if best is None or rank < best[0]:
-                best = (rank, cond, index, solved)
-    if best is not None:
-        return _substituted(value, best[1], best[2], best[3])
+    known = [way for cond in equalities for way in _plain_solutions(cond, value.bound)]
+    if known:
+        best = min(known, key=lambda way: (_extent_rank(way[1].extent), way[1].name))
+        return _substituted(value, *best)
     if plain:
         return value
     for cond in equalities:
         split = _split_digits(value, cond, Quotient)
         if split is not None:
             return split
-    options: list[tuple[tuple[object, ...], str, Cond, Index]] = []
-    for cond in equalities:
-        for index in value.bound:
-            if _solvable(cond.sub, index):
-                unit = abs(cond.sub.coefficient(index).literal or 2) != 1
-                place = (_extent_rank(index.extent), unit, -value.bound.index(index))
-                options.append((place, index.name, cond, index))
     for cond in equalities:
         merged = _mixed_radix(value, cond)
         if merged is not None:
             return merged
+    options = [
+        (cond, index)
+        for index in reversed(value.bound)
+        for cond in equalities
+        if _solvable(cond.sub, index)
+    ]
     if options:
-        _, _, chosen, index = min(options, key=lambda option: (option[0], option[1]))
-        return _solved(value, chosen, index)
+        return _solved(value, *min(options, key=lambda option: _option_rank(*option)))
     for cond in equalities:
         split = _split_digits(value, cond, Remainder)
         if split is not None:
@@ -127,31 +121,44 @@ def _once(value: Term, plain: bool) -> Term | None:
     return value
 
 
+def _option_rank(cond: Zero, index: Index) -> tuple[tuple[float, int], bool]:
+    """The larger sums first, then those that need no condition of divisibility."""
+    return _extent_rank(index.extent), isolated(cond.sub, index) is None
+
+
 def _extent_rank(extent: Size) -> tuple[float, int]:
     """Larger extents first, so that the smaller sum remains; of what costs the same, too."""
     return -extent_cost(extent), -extent.value(dict.fromkeys(extent.names(), TYPICAL))
 
 
-def _plain_solutions(sub: Subscript, bound: Sequence[Index]) -> list[tuple[Index, Subscript]]:
-    """Ways to read ``sub = 0`` as ``r = other index`` or ``r = constant`` or ``r = data``."""
+def _plain_solutions(cond: Zero, bound: Sequence[Index]) -> list[tuple[Zero, Index, Subscript]]:
+    """Ways to read an equality as ``r = other index`` or ``r = constant`` or ``r = data``."""
     out = []
-    for index in (atom for atom, _ in sub.terms if isinstance(atom, Index) and atom in bound):
-        solved = isolated(sub, index)
+    for index in bound:
+        solved = isolated(cond.sub, index)
         if solved is None or index in indices_of(solved):
             continue
         if not solved.terms or solved.index is not None or isinstance(solved.atom, Lookup):
-            out.append((index, solved))
+            out.append((cond, index, solved))
     return out
 
 
 def _substituted(value: Term, cond: Cond, index: Index, solved: Subscript) -> Term | None:
-    guards = [c for c in value.guards if c is not cond]
+    guards = _without(value, cond)
     if not isinstance(solved.atom, Lookup):
         guards.append(Inside(solved, index.extent))
-    moved = {index: solved}
+    return _moved(value, guards, {index: solved})
+
+
+def _without(value: Term, cond: Cond) -> list[Cond]:
+    return [c for c in value.guards if c is not cond]
+
+
+def _moved(value: Term, guards: Iterable[Cond], moved: Mapping[Index, Subscript]) -> Term | None:
+    """The term with these guards and bound indices replaced."""
     return term(
         value.coef,
-        [i for i in value.bound if i is not index],
+        [i for i in value.bound if i not in moved],
         [substitute(c, moved) for c in guards],  # type: ignore[misc]
         [(substitute(a, moved), e) for a, e in value.factors],  # type: ignore[misc]
     )
@@ -161,42 +168,31 @@ def _solvable(sub: Subscript, index: Index) -> bool:
     """Whether ``index`` stands in ``sub`` once, at the top level, with a coefficient known to be
     nonzero."""
     n = sub.coefficient(index)
-    if not n.terms:
-        return False
-    if not (n.at_least(1) or (-n).at_least(1) or _named_divisor(n)):
-        return False
-    return index not in indices_of(sub - at(index) * n)
+    return (_positive(n) or _positive(-n)) and index not in indices_of(sub - at(index) * n)
 
 
-def _named_divisor(n: Size) -> bool:
-    """A coefficient that is a product of names is taken for >= 1: strides and digits are."""
-    return len(n.terms) == 1
+def _positive(n: Size) -> bool:
+    """Whether a coefficient is a sum of products of names, which are taken for >= 1: strides and
+    digits are."""
+    return min((factor for _, factor in n.terms), default=0) > 0
 
 
-def _solved(value: Term, cond: Cond, index: Index) -> Term | None:
-    assert isinstance(cond, Zero)
+def _solved(value: Term, cond: Zero, index: Index) -> Term | None:
     n = cond.sub.coefficient(index)
-    rest = cond.sub - at(index) * n
-    if _negative(n):
+    rest = at(index) * n - cond.sub
+    if not _positive(n):
         n, rest = -n, -rest
-    rest = -rest
-    guards = [c for c in value.guards if c is not cond]
-    if n.literal == 1:
-        solved = rest
-    else:
-        solved = rest // n
-        guards.append(Divides(n, rest))
-    guards.append(Inside(solved, index.extent))
-    moved = {index: reduced(solved)}
+    solved = reduced(rest // n)
 
     def put(node: Expr | Cond) -> Tree:
-        out = substitute(node, moved)
-        return out if n.literal == 1 else map_subscripts(out, lambda sub: undivided(sub, n, rest))
+        out = substitute(node, {index: solved})
+        return map_subscripts(out, lambda sub: undivided(sub, n, rest))
 
+    guards = [*map(put, _without(value, cond)), Divides(n, rest), Inside(solved, index.extent)]
     return term(
         value.coef,
         [i for i in value.bound if i is not index],
-        [*map(put, guards[:-1]), guards[-1]],  # type: ignore[list-item]
+        guards,  # type: ignore[arg-type]
         [(put(a), e) for a, e in value.factors],  # type: ignore[misc]
     )
 
@@ -210,96 +206,66 @@ def undivided(sub: Subscript, divisor: Size, exact: Subscript) -> Subscript:
     return sub if over is None else sub - at(quotient) * n + exact * over
 
 
-def _negative(n: Size) -> bool:
-    return (-n).at_least(1) or (len(n.terms) == 1 and n.terms[0][1] < 0)
-
-
-def _mixed_radix(value: Term, cond: Cond) -> Term | None:
+def _mixed_radix(value: Term, cond: Zero) -> Term | None:
     """``[Σ c_k·r_k = e]`` where the bound r_k are the digits of a number: all solved at once."""
-    assert isinstance(cond, Zero)
-    for sign in (1, -1):
-        sub = cond.sub * sign
-        digits = [
-            (atom, n)
-            for atom, n in sub.terms
-            if isinstance(atom, Index) and atom in value.bound and not _negative(n)
-        ]
-        chain = _radix_chain(digits)
-        if chain is None:
+    for sub in (cond.sub, -cond.sub):
+        chain = _radix_chain(sub, value.bound)
+        if len(chain) < 2:
             continue
-        whole = sub
+        whole = -sub
         for index, n in chain:
-            whole = whole - at(index) * n
-        whole = -whole
+            whole = whole + at(index) * n
         if any(index in indices_of(whole) for index, _ in chain):
             continue
-        guards: list[Cond] = [c for c in value.guards if c is not cond]
-        moved: dict[Index, Subscript] = {}
-        for k, (index, n) in enumerate(chain):
-            digit = whole // n if n.literal != 1 else whole
-            if k == 0:
-                guards.append(Inside(reduced(digit), index.extent))
-                moved[index] = reduced(digit)
-            else:
-                moved[index] = reduced(digit % index.extent)
-        gone = set(moved)
-        return term(
-            value.coef,
-            [i for i in value.bound if i not in gone],
-            [substitute(c, moved) for c in guards],  # type: ignore[misc]
-            [(substitute(a, moved), e) for a, e in value.factors],  # type: ignore[misc]
-        )
+        moved = {index: reduced(whole // n % index.extent) for index, n in chain}
+        top, n = chain[-1]
+        moved[top] = reduced(whole // n)
+        return _moved(value, [*_without(value, cond), Inside(moved[top], top.extent)], moved)
     return None
 
 
-def _radix_chain(digits: list[tuple[Index, Size]]) -> list[tuple[Index, Size]] | None:
-    """Digits from the highest to the lowest: each coefficient is the next one's times its
-    extent."""
-    if len(digits) < 2:
-        return None
+def _radix_chain(sub: Subscript, bound: Sequence[Index]) -> list[tuple[Index, Size]]:
+    """The bound indices that are added up, from the lowest digit to the highest: each coefficient
+    is the one before times its extent. Empty if they aren't digits."""
+    coefficients = [(index, sub.coefficient(index)) for index in bound]
+    left = [(index, n) for index, n in coefficients if n.terms and not _positive(-n)]
     chain: list[tuple[Index, Size]] = []
     need = size(1)
-    left = list(digits)
     while left:
-        nxt = next((d for d in left if d[1] is need), None)
-        if nxt is None:
-            return None
-        left.remove(nxt)
-        chain.append(nxt)
-        need = need * nxt[0].extent
-    return chain[::-1]
+        digit = next((d for d in left if d[1] is need), None)
+        if digit is None:
+            return []
+        left.remove(digit)
+        chain.append(digit)
+        need = need * digit[0].extent
+    return chain
 
 
-def _split_digits(value: Term, cond: Cond, kind: type[Quotient | Remainder]) -> Term | None:
+def _split_digits(value: Term, cond: Zero, kind: type[Quotient | Remainder]) -> Term | None:
     """``[h = e // D]`` and ``[d = e % D]`` with a bound index in e become an affine equality."""
-    assert isinstance(cond, Zero)
     for atom, _ in cond.sub.terms:
         rest = isolated(cond.sub, atom)
         if not isinstance(atom, kind) or rest is None:
             continue
-        inside_value = atom.value
-        if not any(i in value.bound for i in indices_of(inside_value)):
+        inner = [i for i in indices_of(atom.value) if i in value.bound]
+        if not inner or any(i in indices_of(rest) for i in inner):
             continue
-        if any(i in indices_of(rest) and i in indices_of(inside_value) for i in value.bound):
-            continue
-        guards: list[Cond] = [c for c in value.guards if c is not cond]
+        guards = _without(value, cond)
+        taken = {i.name for i in indices_in(value)}
         if isinstance(atom, Quotient):
-            taken = {i.name for i in indices_in(value)}
             r = fresh(Index("r", atom.divisor), taken)
-            guards.append(Zero(inside_value - rest * atom.divisor - at(r)))
+            guards.append(Zero(atom.value - rest * atom.divisor - at(r)))
             return term(value.coef, (*value.bound, r), guards, value.factors)
+        guards.append(Inside(rest, atom.divisor))
         rotated = _rotation(value, guards, atom, rest)
         if rotated is not None:
             return rotated
-        known = bounds(inside_value)
+        known = bounds(atom.value)
         if known is None:
             continue
-        low, high = known
-        first = low // atom.divisor
-        taken = {i.name for i in indices_in(value)}
-        q = fresh(Index("q", high // atom.divisor - first + 1), taken)
-        guards.append(Zero(inside_value - (at(q) + first) * atom.divisor - rest))
-        guards.append(Inside(rest, atom.divisor))
+        first, last = (bound // atom.divisor for bound in known)
+        q = fresh(Index("q", last - first + 1), taken)
+        guards.append(Zero(atom.value - (at(q) + first) * atom.divisor - rest))
         return term(value.coef, (*value.bound, q), guards, value.factors)
     return None
 
@@ -310,12 +276,5 @@ def _rotation(value: Term, guards: Sequence[Cond], atom: Remainder, rest: Subscr
         solved = isolated(atom.value - rest, part)
         if solved is None or part in indices_of(solved) or part.extent is not atom.divisor:
             continue
-        moved = {part: reduced(solved % atom.divisor)}
-        held = [*guards, Inside(rest, atom.divisor)]
-        return term(
-            value.coef,
-            [i for i in value.bound if i is not part],
-            [substitute(c, moved) for c in held],  # type: ignore[misc]
-            [(substitute(a, moved), e) for a, e in value.factors],  # type: ignore[misc]
-        )
+        return _moved(value, guards, {part: reduced(solved % atom.divisor)})
     return None
