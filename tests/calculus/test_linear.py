@@ -72,6 +72,30 @@ def test_integers_and_signs_of_determinants_are_not_active():
     assert {"k", "s"}.isdisjoint(names(found.active)) and "Y" in names(found.active)
 
 
+def test_only_what_is_active_is_differentiated_by():
+    found = linear(INPUTS + "a[n:N] = X[n]*Z[n]*2\nb[n:N] = X[n]\n", ["X"])
+    read = {s.target.name: found.occurrences(s) for s in found.chain}
+    assert {k: [o.access.tensor.name for o in v] for k, v in read.items()} == {
+        "a": ["X"],
+        "b": ["X"],
+    }
+
+
+def test_values_have_a_letter_for_each_axis():
+    found = linear("A[N,N]\nc[N]\nx[k] = solve(A, c)[k]\nY[] = sum(k) exp(x[k])*x[k]\n")
+    for s in (*found.flat, *found.later, *found.chain):
+        assert len(set(found.letters[s.target])) == len(s.target.shape)
+    known = tensors(found)
+    assert found.letters[known["x"]] == found.letters[known["t1"]] == ("k",)
+
+
+def test_letters_of_values_over_a_batch_are_those_of_the_result():
+    found = linear("A[B,N,N]\nY[u] = logdet(A)[u]\n")
+    (inverse,) = found.later
+    first, *others = found.letters[inverse.target]
+    assert first == "u" and "u" not in others and len(set(others)) == 2
+
+
 def test_recurrences_are_active_together():
     found = linear("X[N]\n" + STEPS.format("h[n-1]*X[n]"))
     assert {"X", "h", "Y"} <= set(names(found.active))
@@ -109,6 +133,11 @@ def test_sums_of_squares(text, expected):
     assert found.is_square(value) is expected
     assert found.is_square(value) is expected  # asked again
     assert not found.is_square(whole(found, "X"))
+
+
+def test_a_value_without_a_name_may_be_a_sum_of_squares():
+    found = linear(INPUTS + "Q[n:N] = X[n]**2 + Z[n]**2\nR[n:N] = X[n]**2 - Z[n]**2\n")
+    assert [found.is_square(s.body) for s in found.flat] == [True, False]
 
 
 def test_a_recurrence_is_no_sum_of_squares():
@@ -163,6 +192,11 @@ def test_the_convention_for_norms_is_idle_where_it_is_off_or_one_divides_by_them
         assert not found.is_divisor(None)
     found = linear(INPUTS + text + "Y[n:N] = X[n]*r[n]\n", norm="infinite")
     assert not found.is_norm(tensors(found)["r"])
+
+
+def test_a_mean_divides_by_no_value():
+    found = linear(INPUTS + "m[] = sum(n) X[n]/N\nY[n:N] = X[n]*m[]\n")
+    assert not any(found.is_divisor(whole(found, name)) for name in ("X", "m", "Y"))
 
 
 def test_values_come_from_what_they_are_computed_of():
@@ -221,6 +255,11 @@ def test_an_operation_that_is_computed_anyway_is_used():
     found = linear("A[N,N]\nC[i,j] = cofactors(A)[i,j]\nY[] = determinant(A)[]*(sum(i) C[i,i])\n")
     reads = {n.tensor.name for s in found.chain for n in nodes(s.body) if isinstance(n, Access)}
     assert "C" in reads
+
+
+def test_two_operations_share_what_both_need():
+    found = linear("A[N,N]\nb[N]\nx[k] = solve(A, b)[k]\nd[] = logdet(A)[]\n")
+    assert [s.body.operation for s in found.later] == ["inverse"]
 
 
 def test_an_operation_in_a_recurrence_is_refused():

@@ -41,9 +41,7 @@ class Linear:
                 )
         self.conventions = checked(conventions)
         plain = flatten(program)
-        self.letters = hints(program) | {
-            t: names for t, names in hints(plain).items() if t not in program.inputs
-        }
+        self.letters = hints(plain) | hints(program)
         self.flat = [self._on_axes(s) for s in plain.statements]
         self.definitions = {s.target: s for s in self.flat}
         self.extra: dict[Tensor, list[Define]] = {}
@@ -97,14 +95,10 @@ class Linear:
         self.definitions.update({value.target: value for value in values})
         known.update(_operations(values))
         self.origin.update(made.origin)
-        out: list[Define] = []
         for inner in (*made.values, *made.tangents):
             self.letters.setdefault(inner.target, self._batched_letters(s, inner))
-        for tangent in made.tangents:
-            if any(self.origin.get(t) in self.active for t in tensors(tangent.body)):
-                self.active.add(tangent.target)
-                out.append(self._on_axes(tangent))
-        return out
+        self.active.update(tangent.target for tangent in made.tangents)
+        return [self._on_axes(tangent) for tangent in made.tangents]
 
     def differentials(self) -> tuple[Define, ...]:
         """The statements of the chain that stand for opaque operations: ``δX`` is X's."""
@@ -222,9 +216,9 @@ class Linear:
 
         Only reads at the same place are found, not those under a sum.
         """
-        define = self.definitions.get(value.tensor)
-        if define is None or not (self.is_square(value) or self.is_norm(value.tensor)):
+        if not (self.is_square(value) or self.is_norm(value.tensor)):
             return set()
+        define = self.definitions[value.tensor]
         place = dict(zip(define.indices, value.subs, strict=True))
         found: set[Access] = set()
         for part in poly(define.body):
