@@ -236,6 +236,12 @@ def test_an_operation_is_differentiated_by_what_its_row_says():
     assert "δA" in {n.tensor.name for n in nodes(shown.body) if isinstance(n, Access)}
 
 
+def test_what_an_operation_s_differential_goes_through_is_differentiated():
+    found = linear("A[N,N]\nb[N]\nx[k] = solve(A, b)[k]\n")
+    read = [[o.access.tensor.name for o in found.occurrences(s)] for s in found.chain]
+    assert [sorted(set(reads)) for reads in read] == [["A", "b"], ["r"]]
+
+
 def test_an_operation_on_constants_stays():
     found = linear(INVERSE, ["X"])
     (group,) = [g for g in found.groups if g[0].target.name == "B"]
