@@ -35,7 +35,6 @@ def _template(row: Operation) -> Program:
     """The row's differential for one matrix; the names of its sizes are the row's letters."""
     shapes = {name_of(x): ",".join(axes(x).upper()) for x in (*row.operands, row.result)}
     declared = [f"{name}[{shape}]" for name, shape in shapes.items()]
-    declared += [f"d{name_of(x)}[{shapes[name_of(x)]}]" for x in row.operands]
     from ..notation.parse import parse  # not needed before there is such an operation
 
     return parse("\n".join([*declared, TRIANGLE if row.triangle else "", row.differential]))

@@ -222,7 +222,7 @@ def adjoint_terms(
     seed; what replaces an index that is ``sifted`` is known."""
     equal = [Zero(at(axis) - sub) for axis, sub in zip(axes, found.access.subs, strict=True)]
     partial = found.partial
-    used = [i.name for i in (*indices_in(partial), *free_indices(found.access), *axes)]
+    used = [i.name for i in (*indices_in(partial), *own, *axes)]
     out = []
     for part in (apart(part, used) for part in seed):
         made = term(
