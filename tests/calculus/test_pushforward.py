@@ -22,11 +22,15 @@ MORE = {
     "an inverse": "A[N,N]\nY[i,j] = inverse(A)[i,j]",
     "a determinant": "A[N,N]\nY = determinant(A)",
 }
-TEXTS = (
-    PROGRAMS
-    | MORE
-    | {f"recurrence: {name}": RECURRENCES[name] for name in ("lstm", "gru", "last step")}
+OVER_TIME = (
+    "lstm",
+    "gru",
+    "second order, started",
+    "first step by itself",
+    "last step by itself",
+    "whole numbers along",
 )
+TEXTS = PROGRAMS | MORE | {name: RECURRENCES[name] for name in OVER_TIME}
 
 
 def at_step(program: Program, values: dict[str, Any], step: float) -> dict[str, Any]:
