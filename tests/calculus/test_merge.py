@@ -33,6 +33,7 @@ from .terms import (
 )
 
 K = Index("k", N)
+MOST = Index("h", N - 1)
 
 
 def assert_kept(value, seed=0):
@@ -69,6 +70,14 @@ MERGED = {
         made((A, B), (), read(Y, A, B), read(X, A)),
         made((C, B), (), read(Y, C, B), read(Z, B)),
     ],
+    "two factors with outer ones": [
+        made((A,), (), read(W, I, A), read(X, A), read(Z, J)),
+        made((C,), (), read(W, I, C), (read(X, C), 2), read(Z, J)),
+    ],
+    "a read at a place": [
+        made((A,), (), read(W, 0, A), read(X, A)),
+        made((C,), (), read(W, 0, C), (read(X, C), 2)),
+    ],
     "under equal guards": [
         made((A,), (Compare("<", ZERO, read(X, A)),), read(W, I, A), read(X, A)),
         made((C,), (Compare("<", ZERO, read(X, C)),), read(W, I, C), (read(X, C), 2)),
@@ -87,11 +96,65 @@ APART = {
         made((A,), (Compare("<", ZERO, read(X, A)),), read(W, I, A), read(X, A)),
         made((C,), (Compare("<=", ZERO, read(X, C)),), read(W, I, C), (read(X, C), 2)),
     ],
+    "no common factor, but a tensor": [
+        made((A,), (), read(W, I, A), read(X, A)),
+        made((C,), (), read(W, C, I), (read(X, C), 2)),
+    ],
+    "an index that is summed on one side": [
+        made((A,), (), read(W, A, A), read(X, A)),
+        made((C,), (), read(W, C, I), read(X, C), (read(X, C), 2)),
+    ],
+    "one index for two": [
+        made((A, C), (), read(W, A, C), read(X, A)),
+        made((A,), (), read(W, A, A), read(X, A)),
+    ],
+    "two indices for one": [
+        made((A,), (), read(W, A, A), (read(X, A), 2)),
+        made((A, C), (), read(W, A, C), read(X, A), read(X, C)),
+    ],
+    "one factor more": [
+        made((A,), (), read(W, I, A)),
+        made((C,), (), read(W, I, C), read(X, C)),
+    ],
+    "one factor less": [
+        made((A,), (), read(W, I, A), read(X, A)),
+        made((C,), (), read(W, I, C)),
+    ],
+    "two sums and one": [
+        made((A, C), (), read(W, I, A), (read(X, A), 2), read(X, C)),
+        made((A,), (), read(W, I, A), read(X, A)),
+    ],
+    "one sum and two": [
+        made((A,), (), read(W, I, A), read(X, A)),
+        made((A, C), (), read(W, I, A), (read(X, A), 2), read(X, C)),
+    ],
+    "a sum that can be turned": [
+        made((A, C), (), read(W, A, C), read(W, C, A), read(X, A)),
+    ],
+    "a place and an index": [
+        made((A,), (), read(W, 0, A), read(X, A)),
+        made((C,), (), read(W, C, C), (read(X, C), 2)),
+    ],
+    "no sums": [
+        made((), (), read(X, I), read(Z, J)),
+        made((), (), read(X, I), (read(Z, J), 2)),
+    ],
+    "parts of one array": [
+        made((A,), (), read(X, A), read(W, I, A)),
+        made((MOST,), (), read(X, MOST), read(W, MOST, I)),
+    ],
     "ranges that differ": [
         made((A,), (), read(X, A), read(W, I, A)),
         made((Index("b", M),), (), read(Z, Index("b", M)), read(X, I)),
     ],
 }
+
+
+def test_the_others_keep_their_places():
+    first, second = MERGED["two factors"]
+    others = [made((), (), read(X, I)), made((), (), read(Z, J))]
+    found = assert_kept((others[0], first, others[1], second))
+    assert len(found) == 3 and (found[0], found[2]) == tuple(others)
 
 
 @pytest.mark.parametrize("name", MERGED)

@@ -5,18 +5,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from fractions import Fraction
+from itertools import product
 
 from ..ir.expr import Access
-from ..ir.subscripts import Index, at
-from ..ir.walk import free_indices, substitute
-from .guards import tidy
+from ..ir.subscripts import Index
+from ..ir.walk import free_indices
 from .normal import (
-    Component,
     Factor,
     Poly,
     Term,
     apart,
-    collect,
     components_of,
     expression,
     indices_in,
@@ -48,60 +46,37 @@ def _pairs(terms: list[Term]) -> Iterator[tuple[int, int, Term]]:
 
 def _merged(left: Term, right: Term) -> Term | None:
     """One term for two sums that share a factor under their sums and everything outside them."""
-    if not left.bound or sorted(str(i.extent) for i in left.bound) != sorted(
-        str(i.extent) for i in right.bound
-    ):
-        return None
     right = apart(right, [i.name for i in indices_in(left)])
-    outer, inner = components_of(left)
-    outer2, inner2 = components_of(right)
-    if outer != outer2 or len(inner) != 1 or len(inner2) != 1:
-        return None
-    for names in _alignments(inner[0], inner2[0]):
-        moved = renamed(right, names)
-        if moved is not None:
-            made = _joined(left, moved)
-            if made is not None:
-                return made
+    match components_of(left), components_of(right):
+        case (outer, [_]), (outer2, [_]) if outer == outer2:
+            options = (renamed(right, names) for names in _alignments(left, right))
+            joined = (_joined(left, moved) for moved in options if moved is not None)
+            return next((made for made in joined if made is not None), None)
     return None
 
 
-def _alignments(left: Component, right: Component) -> Iterator[dict[Index, Index]]:
-    """Ways to name the right sum's indices after the left's so that a factor of both becomes the
-    same."""
-    for atom, exponent in left[2]:
-        for other, exponent2 in right[2]:
-            if exponent != exponent2 or not isinstance(atom, Access):
-                continue
-            if not isinstance(other, Access) or other.tensor is not atom.tensor:
-                continue
-            names: dict[Index, Index] = {}
-            for sub, sub2 in zip(atom.subs, other.subs, strict=True):
-                if sub.index in left[0] and sub2.index in right[0]:
-                    names[sub2.index] = sub.index
-            if len(names) != len(right[0]) or len(set(names.values())) != len(names):
-                continue
-            if any(old.extent is not new.extent for old, new in names.items()):
-                continue
-            subs = {old: at(new) for old, new in names.items()}
-            if tidy(substitute(other, subs)) is atom:  # type: ignore[arg-type]
-                yield names
+def _alignments(left: Term, right: Term) -> Iterator[dict[Index, Index]]:
+    """Ways to name the right sum's indices after the left's so that reads of both meet."""
+    for (atom, _), (other, _) in product(left.factors, right.factors):
+        match atom, other:
+            case Access(tensor, subs), Access(tensor2, subs2) if tensor is tensor2:
+                yield {
+                    theirs.index: ours.index
+                    for ours, theirs in zip(subs, subs2, strict=True)
+                    if ours.index in left.bound
+                    and theirs.index in right.bound
+                    and theirs.index.extent is ours.index.extent
+                }
 
 
 def _joined(left: Term, right: Term) -> Term | None:
-    if left.guards != right.guards or set(left.bound) != set(right.bound):
+    if left.guards != right.guards or sorted(map(str, left.bound)) != sorted(map(str, right.bound)):
         return None
     shared: list[Factor] = [f for f in left.factors if f in right.factors]
     held = {i for a, _ in shared for i in free_indices(a)}
-    if not any(i in held for i in left.bound):
-        return None
     parts = [
-        term(t.coef, (), (), [f for f in t.factors if f not in shared], False)
-        for t in (left, right)
+        Term(t.coef, (), (), tuple(f for f in t.factors if f not in shared)) for t in (left, right)
     ]
-    if any(p is None or not p.factors for p in parts):
+    if held.isdisjoint(left.bound) or not all(p.factors for p in parts):
         return None
-    together = collect(parts)
-    if len(together) != 2:
-        return None
-    return term(UNIT, left.bound, left.guards, [*shared, (expression(together), UNIT)])
+    return term(UNIT, left.bound, left.guards, [*shared, (expression(tuple(parts)), UNIT)])
