@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from pullback.calculus.match import Pattern, find, places
 from pullback.calculus.normal import Term, term, times
-from pullback.ir.expr import ZERO, Apply, Compare, Inside, Tensor
+from pullback.ir.expr import ZERO, Apply, Compare, IndexOf, Inside, Tensor
 from pullback.ir.interpret import Array
 from pullback.ir.sizes import size
 from pullback.ir.subscripts import Index, at, constant
@@ -38,6 +38,8 @@ from .terms import (
 
 QUICK = settings(max_examples=80, deadline=None)
 T = Tensor("T", (N, M))
+Q = Tensor("Q", (N * 9,))
+MOST = Index("h", N - 1)
 S = Tensor("S", (N,))
 U, V = Index("u", N), Index("v", M)
 
@@ -139,6 +141,26 @@ def test_a_power_of_a_definition_is_found():
 SQUARE = Pattern(T, (U, V), made((), (), read(X, U), read(Z, V)))
 SUM = Pattern(S, (U,), made((A,), (), read(W, U, A), read(X, A)))
 LOST = {
+    "another function": (
+        Pattern(S, (U,), made((), (), Apply("exp", (read(X, U),)), read(X, U))),
+        made((), (), (Apply("tanh", (read(X, I),)), 1), read(X, I)),
+    ),
+    "a longer range": (
+        Pattern(Tensor("R", (N - 1,)), (MOST,), made((), (), (read(X, MOST), 2))),
+        made((), (), (read(X, I), 2)),
+    ),
+    "a sum over a shorter range": (
+        SUM,
+        made((MOST,), (), read(W, I, MOST), read(X, MOST)),
+    ),
+    "a summed index that no factor has": (
+        Pattern(S, (U,), made((A,), (Inside(at(U) - at(A), size(2)),), (read(X, U), 2))),
+        made((C,), (Inside(at(I) - at(C), size(2)),), (read(X, I), 2)),
+    ),
+    "a sum of indices": (
+        Pattern(T, (U, V), made((), (), read(Q, at(U) + at(V)))),
+        made((), (), read(Q, at(I) + at(J))),
+    ),
     "a factor is missing": (SQUARE, made((), (), read(X, I), read(Y, I, J))),
     "the power is of the other sign": (SQUARE, made((), (), (read(X, I), -2), read(Z, J))),
     "another factor needs the index": (
@@ -193,3 +215,36 @@ def test_an_axis_of_one_is_read_at_0():
     pattern = Pattern(Tensor("P", (N, size(1))), (U, one), made((), (), (read(X, U), 2)))
     (found,) = find(pattern, made((), (), (read(X, I), 2)))
     assert found.factors == ((read(pattern.target, I, 0), Fraction(1)),)
+
+
+COMPUTED = {
+    "beside a plain read": (
+        (read(Q, at(U) + at(V)), read(Y, U, V)),
+        (read(Q, at(I) + at(J)), read(Y, I, J)),
+    ),
+    "by its factors": ((read(Q, at(U) * 4 + at(V)),), (read(Q, at(I) * 4 + at(J)),)),
+    "with a quotient": (
+        (read(Q, at(U) // 2 + at(V) * 4), read(Y, U, V)),
+        (read(Q, at(I) // 2 + at(J) * 4), read(Y, I, J)),
+    ),
+    "a read that a guard keeps inside": (
+        (read(X, U), read(Z, V)),
+        (read(X, at(I) + 1), read(Z, J)),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", COMPUTED)
+def test_what_is_read_at_a_computed_place_is_found(name):
+    body, within = COMPUTED[name]
+    guards = (Inside(at(I) + 1, N),) if "guard" in name else ()
+    pattern = Pattern(T, (U, V), made((), (), *body))
+    ((found, read_at),) = places(pattern, made((), guards, *within))
+    first = at(I) + 1 if "guard" in name else I
+    assert read_at is read(T, first, J) and found.factors == ((read_at, Fraction(1)),)
+
+
+def test_a_position_is_found_beside_a_read():
+    pattern = Pattern(S, (U,), made((), (), read(X, U), (IndexOf(at(U)), 1)))
+    (found,) = find(pattern, made((), (), read(X, I), (IndexOf(at(I)), 1), read(Z, J)))
+    assert found.factors == made((), (), read(S, I), read(Z, J)).factors

@@ -90,7 +90,7 @@ def _factors(
 
 
 def covers(have: Fraction, need: Fraction) -> bool:
-    return have == need or ((have > 0) == (need > 0) and abs(have) > abs(need))
+    return have / need >= 1
 
 
 def _unify(
@@ -107,15 +107,14 @@ def _unify(
                 if index.extent is not extent and not inside(sub2, index.extent):
                     return None
                 if index in bound and (
-                    sub2.index is None
-                    or sub2.index not in within.bound
+                    sub2.index not in within.bound
                     or sub2.index.extent is not index.extent
                     or any(out.get(b) is sub2 for b in bound)
                 ):
                     return None
                 out[index] = sub2
             return out if tidy(substitute(atom, out)) is other else None  # type: ignore[arg-type]
-        case Apply(f, args), Apply(g, args2) if f == g and len(args) == len(args2):
+        case Apply(f, args), Apply(g, args2) if f == g:
             merged: Binding | None = binding
             for a, b in zip(args, args2, strict=True):
                 merged = _unify(a, b, merged, bound, within) if merged is not None else None
