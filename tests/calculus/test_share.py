@@ -32,6 +32,9 @@ SHARED = {
         Z[a] = (sum(k) X[a,k])*w[a]*2""",
     "within a sum": """Y[] = sum(n) w[n]*(sum(k) w[k])
         Z[] = 3*(sum(k) w[k])""",
+    "read beyond the end, a statement of its own": """X[N]
+        Z[n:N] = sum(k:3) pad(X,0)[n+k]
+        Y[n:N] = w[n]*sum(k:3) pad(X,0)[n+k]""",
     "once": "Y[n] = (sum(k) X[n,k])*w[n]",
     "an inner sum of an inner index": "Y[] = sum(n) w[n]*(sum(k) X[n,k])**2",
 }
@@ -65,6 +68,7 @@ def test_values_are_kept_and_statements_run_in_order(name, sizes):
         ("a statement of its own", 1),
         ("a statement of its own, later read", 1),
         ("under other indices", 1),
+        ("read beyond the end, a statement of its own", 1),
         ("once", 1),
     ],
 )
@@ -136,3 +140,12 @@ def test_statements_that_need_each_other_are_refused():
     again = Define(second.target, second.indices, second.access)
     with pytest.raises(AssertionError, match="need each other"):
         in_order([turned, Define(again.target, again.indices, first.access)])
+
+
+def test_a_sum_is_named_where_it_is_first_needed():
+    program = parse(SHARED["in two statements"])
+    linear = Linear(program, None, {})
+    fresh = share(program.statements, linear)[0]
+    first = program.statements[0]
+    assert fresh.source == first.source and fresh.of == first.of and not fresh.user
+    assert linear.letters[fresh.target] == ("n",)

@@ -75,12 +75,7 @@ def _occurrences(statements: Sequence[Define]) -> dict[Tree, list[_Place]]:
 
 def _inside_binder(node: Reduce, body: Expr) -> bool:
     """Whether a sum depends on another sum's index (then it is no value of its own here)."""
-    bound = {
-        i
-        for tree in nodes(body)
-        if isinstance(tree, Reduce) and tree is not node
-        for i in tree.indices
-    }
+    bound = {i for tree in nodes(body) if isinstance(tree, Reduce) for i in tree.indices}
     return any(i in bound for i in free_indices(node))
 
 
