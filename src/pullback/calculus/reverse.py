@@ -118,13 +118,12 @@ class _Reverse:
         return self._result([cotangent for _, cotangent in given])
 
     def _first_uses(self) -> dict[Tensor, Tensor]:
-        """For every wanted input, the first statement that reads it: after it, the gradient is
+        """For everything that is read, the first statement that does: after it, the gradient is
         complete."""
         found: dict[Tensor, Tensor] = {}
         for define in self.lin.chain:
             for tensor in self.lin.origins_of(define):
-                if tensor in self.lin.wrt and define.target in self.lin.active:
-                    found.setdefault(tensor, define.target)
+                found.setdefault(tensor, define.target)
         return found
 
     def _result(self, cotangents: Sequence[Tensor]) -> Backward:
@@ -132,8 +131,7 @@ class _Reverse:
         forward = in_order([s for f in lin.flat for s in (f, *lin.extra.get(f.target, ()))])
         statements = fewer_residuals(share(self._bodies(), lin), lin.definitions)
         statements = in_order([*lin.later, *solved(self._uncopied(statements), lin)])
-        needed = computing(statements, self.gradients.values())
-        statements = [s for s in statements if s in needed or s not in lin.later]
+        statements = computing(statements, self.gradients.values())
         self.final = {s.target: s for s in statements}
         for group in groups(statements):
             if is_recurrent(group) and not direction(group):
@@ -230,43 +228,39 @@ class _Reverse:
 
     def _visit(self, t: Tensor, define: Define | None) -> None:
         lin = self.lin
-        reads = self.reads.get(t, ())
-        sifted = list(self.pending.pop(t, ()))
-        sifted = [*self._given(t), *sifted]
-        wanted = t in lin.wrt
-        if not reads and t not in self.cotangents and not wanted:
-            return
-        lone = self.cotangents.get(t, ()) if not reads and not wanted else ()
-        if len(lone) == 1:
-            target = lone[0]
-        else:
-            target = self._adjoint_of(t)
-            self.unnamed.append((t, target))
+        sifted = collect([*self._given(t), *self.pending.pop(t, ())])
+        match self.cotangents.get(t, ()):
+            case () if define is not None and t not in self.reads:
+                return
+            case (target,) if define is not None and t not in self.reads:
+                pass
+            case _:
+                target = self._adjoint_of(t)
+                self.unnamed.append((t, target))
         self.adjoint[t] = target
-        eliminated = joined(collect(map(eliminate, collect(sifted))))
+        eliminated = joined(collect(map(eliminate, sifted)))
         mark = len(self.defs.found)
         value = collect(map(cancel, self.defs.base(eliminated)))
         facts = self.defs.found[mark:]
         found = [] if define is None else lin.occurrences(define)
-        named = wanted or self._is_border(t, value, define, found)
-        if len(lone) == 1:
-            named = False
+        named = define is None or self._is_border(t, value, define, found)
         stages: list[tuple[str, Poly | Tensor]] = [
-            ("inline", collect(sifted)),
+            ("inline", sifted),
             ("eliminate", eliminated),
             ("known sums", value),
         ]
         if named:
-            self._write(t, target, value, collect(sifted), eliminated, define)
+            self._write(t, target, value, sifted, eliminated, define)
             stages.append(("compact form", target))
         self._explain(t, target, stages, facts, define)
         if named:
             seed = self._plain(target, t)
         else:
             seed = value
-            if len(value) == 1 and not value[0].bound and is_product(value[0]):
-                self._inline(t, target, value[0])
-        if wanted:
+            match value:
+                case (only,) if not only.bound and is_product(only):
+                    self._inline(t, target, only)
+        if define is None:
             self.gradients[t] = target
         for occurrence in found:
             self._push(t, target, seed, occurrence)
@@ -329,24 +323,24 @@ class _Reverse:
     def _finite(self, tensor: Tensor) -> bool:
         """Inputs, cotangents and gradients are taken for finite; what the forward pass computes
         may overflow."""
-        return tensor in self.lin.program.inputs or tensor not in self.lin.definitions
+        return tensor not in self.lin.definitions
 
     # Borders.
 
     def _is_border(
-        self, t: Tensor, value: Poly, define: Define | None, found: Sequence[Occurrence]
+        self, t: Tensor, value: Poly, define: Define, found: Sequence[Occurrence]
     ) -> bool:
-        if not value or is_alias(value):
+        if len(value) < 2 and all(map(is_alias, value)):
             return False
         if any(is_contraction(x) or is_scatter(x) for x in value):
             return True
-        if define is not None and (is_product_of_matrices(define) or is_split(define)):
+        if is_product_of_matrices(define) or is_split(define):
             return True
-        if any(is_alias((o.partial,)) and self._feeds(o.access.tensor) for o in found):
+        if any(is_alias(o.partial) and self._feeds(o.access.tensor) for o in found):
             return True
         if len(value) > 1 and any(self._scatters(t, o) for o in found):
             return True
-        if len(value) == 1 or define is None:
+        if len(value) == 1:
             return False
         return self._fan_out(define) > READS or len(value) * len(found) > GROWTH
 
@@ -371,10 +365,11 @@ class _Reverse:
             return False
         if is_product_of_matrices(define):
             return True
-        terms = poly(define.body)
-        read = [a for a, _ in terms[0].factors if not _is_scalar(a)] if terms else []
-        only = read[0] if len(read) == 1 and is_alias(terms) else None
-        return isinstance(only, Access) and self._feeds(only.tensor)
+        match poly(define.body):
+            case (only,) if is_alias(only):
+                read = [a for a, _ in only.factors if isinstance(a, Access) and a.subs]
+                return any(self._feeds(a.tensor) for a in read)
+        return False
 
     def _scatters(self, t: Tensor, found: Occurrence) -> bool:
         """Whether the adjoint of what is read here is a scatter or a strided window of t's
@@ -411,8 +406,9 @@ class _Reverse:
         self._statement(target, axes, compact, source, scatter=scatter, of=of)
         if steps:  # a name to be spelled out, or found again, at other steps: a circle
             return
-        if len(value) == 1 and not is_alias(value):
-            self.names.add(Pattern(target, axes, value[0]))
+        match value:
+            case (only,) if not is_alias(only):
+                self.names.add(Pattern(target, axes, only))
         self.defs.learn_gradient(target, axes, value)
 
     def _statement(
@@ -579,20 +575,16 @@ class _Draft:
     quiet: bool
 
 
-def is_alias(value: Poly) -> bool:
-    """Whether a value is a scalar multiple of one tensor's element, perhaps on a diagonal."""
-    if len(value) != 1:
+def is_alias(value: Term) -> bool:
+    """Whether a term is a scalar multiple of one tensor's element, perhaps on a diagonal."""
+    if value.bound or not all(map(_is_plain_equality, value.guards)):
         return False
-    only = value[0]
-    if only.bound or not all(_is_plain_equality(c) for c in only.guards):
-        return False
-    full = [(a, e) for a, e in only.factors if not _is_scalar(a)]
-    return len(full) == 0 or (len(full) == 1 and full[0][1] == 1)
+    return [e for a, e in value.factors if not _is_scalar(a)] in ([], [1])
 
 
 def is_product(value: Term) -> bool:
     """Whether a term is more than a multiple, by numbers and sizes, of one tensor's element."""
-    if not is_alias((value,)):
+    if not is_alias(value):
         return True
     return sum(not isinstance(a, SizeOf) for a, _ in value.factors) > 1 and not any(
         isinstance(a, Access) and a.subs for a, _ in value.factors
