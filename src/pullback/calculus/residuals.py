@@ -39,12 +39,13 @@ class _Equal:
 
     def at(self, cond: Compare) -> dict[Index, Subscript] | None:
         """The subscripts for the statement's indices at which ``cond`` is this condition."""
-        place: dict[Index, Subscript] = {}
-        for mine, other in ((self.cond.left, cond.left), (self.cond.right, cond.right)):
-            if isinstance(mine, Access) and isinstance(other, Access):
-                subs = zip(mine.subs, other.subs, strict=False)
-                place.update((sub.index, value) for sub, value in subs if sub.index is not None)
-        complete = all(i in place for i in self.define.indices)
+        place = {
+            sub.index: value
+            for mine, other in zip(accesses(self.cond), accesses(cond), strict=False)
+            for sub, value in zip(mine.subs, other.subs, strict=False)
+            if sub.index is not None
+        }
+        complete = place.keys() >= set(self.define.indices)
         return place if complete and substitute(self.cond, place) is cond else None
 
 
@@ -64,11 +65,11 @@ def _equal(define: Define) -> Iterator[_Equal]:
     for spared, cond, told in found:
         if not isinstance(spared, Access) or spared.tensor.dtype != define.target.dtype:
             continue  # a value that is rounded may be equal to what it was greater than
-        if all(map(_whole, accesses(cond))):
+        if all(map(is_whole, accesses(cond))):
             yield _Equal(cond, told, spared.tensor, define)
 
 
-def _whole(access: Access) -> bool:
+def is_whole(access: Access) -> bool:
     """Whether a tensor is read over all its axes."""
     shape = access.tensor.shape
     return all(

@@ -15,11 +15,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from itertools import combinations
 
 from ..ir.expr import ZERO, Access, Cond, Expr, Opaque, SizeOf, Tensor, Zero
 from ..ir.program import Define, Program, Source, computing
 from ..ir.recurrence import direction, groups, in_order, is_recurrent, offsets, recurrent, unpinned
-from ..ir.subscripts import Index, at, isolated
+from ..ir.subscripts import Index, Subscript, at
 from ..ir.walk import accesses, free_indices, nodes, rename_tensors, substitute, tensors
 from .cost import expression_cost
 from .definitions import Definitions
@@ -30,7 +31,18 @@ from .introduce import ratio_to_sum, reads_of, worth_a_name
 from .linear import Linear
 from .match import Pattern
 from .merge import merge_sums
-from .normal import Poly, Term, canonical, collect, components_of, expression, poly, renamed, term
+from .normal import (
+    Factor,
+    Poly,
+    Term,
+    canonical,
+    collect,
+    components_of,
+    expression,
+    poly,
+    renamed,
+    term,
+)
 from .present import Names, complements, factored, fold_sums
 from .residuals import fewer_residuals
 from .residues import joined
@@ -80,7 +92,7 @@ class _Reverse:
         self.regions = self.defs.regions
         self.regions.questions["finite"] = self._finite
         self.reads: dict[Tensor, list[tuple[Tensor, Occurrence]]] = {}
-        self.pending: dict[Tensor, list[Term]] = {}
+        self.pending: dict[Tensor, list[Term | None]] = {}
         self.adjoint: dict[Tensor, Tensor] = {}
         self.seeds: dict[Tensor, Poly] = {}
         self.statements: list[Define] = []
@@ -269,8 +281,7 @@ class _Reverse:
         x = found.access.tensor
         self.reads.setdefault(x, []).append((t, found))
         terms = sifted_terms(*self._apart(t, seed, found), self.lin.axes(x), self._own(t, x))
-        sifted = [s for s in map(sift, terms) if s is not None]
-        self.pending.setdefault(x, []).extend(sifted)
+        self.pending.setdefault(x, []).extend(map(sift, terms))
 
     def _own(self, t: Tensor, x: Tensor) -> tuple[Index, ...]:
         """The indices that a statement's terms in an adjoint are summed over: its target's axes,
@@ -316,9 +327,7 @@ class _Reverse:
 
     def _plain(self, target: Tensor, of: Tensor) -> Poly:
         access = Access(target, tuple(map(at, self.lin.axes(of))))
-        made = term(ONE, (), (), ((access, ONE),))
-        assert made is not None
-        return (made,)
+        return collect([term(ONE, (), (), ((access, ONE),))])
 
     def _finite(self, tensor: Tensor) -> bool:
         """Inputs, cotangents and gradients are taken for finite; what the forward pass computes
@@ -377,7 +386,7 @@ class _Reverse:
         axes = self.lin.axes(found.access.tensor)
         seed = self._plain(self.adjoint[t], t)
         terms = map(eliminate, sifted_terms(seed, found, axes, self.lin.axes(t)))
-        return any(made is not None and is_scatter(made) for made in terms)
+        return any(map(is_scatter, filter(None, terms)))
 
     # Writing.
 
@@ -593,29 +602,32 @@ def is_product(value: Term) -> bool:
 
 def _is_plain_equality(cond: Cond) -> bool:
     """``[i = j]`` for two indices."""
-    if not isinstance(cond, Zero) or len(cond.sub.terms) != 2:
-        return False
-    (atom, _), _ = cond.sub.terms
-    other = isolated(cond.sub, atom)
-    return isinstance(atom, Index) and other is not None and other.index is not None
+    match cond:
+        case Zero(Subscript(((Index() as i, _), (Index() as j, _)), _)):
+            return cond.sub in (at(i) - at(j), at(j) - at(i))
+    return False
 
 
 def _is_scalar(atom: Expr) -> bool:
-    return isinstance(atom, SizeOf) or (isinstance(atom, Access) and not atom.subs)
+    match atom:
+        case SizeOf() | Access(_, ()):
+            return True
+    return False
 
 
 def is_contraction(value: Term) -> bool:
     """Whether a sum pairs two factors of which each has a free index that the other lacks."""
-    for bound, _, factors in components_of(value)[1]:
-        frees = [
-            {i for i in free_indices(a) if i not in value.bound}
-            for a, _ in factors
-            if any(i in bound for i in free_indices(a))
-        ]
-        for k, left in enumerate(frees):
-            if any(left - right and right - left for right in frees[k + 1 :]):
-                return True
-    return False
+    return any(
+        left - right and right - left
+        for bound, _, factors in components_of(value)[1]
+        for left, right in combinations(_frees(bound, factors), 2)
+    )
+
+
+def _frees(bound: Sequence[Index], factors: Sequence[Factor]) -> list[set[Index]]:
+    """The free indices of each factor that is summed over."""
+    found = [set(free_indices(atom)) for atom, _ in factors]
+    return [indices.difference(bound) for indices in found if not indices.isdisjoint(bound)]
 
 
 def is_scatter(value: Term) -> bool:
@@ -631,13 +643,8 @@ def is_scatter(value: Term) -> bool:
 
 def is_product_of_matrices(define: Define) -> bool:
     """Whether a statement sums a product of two tensors that don't run over the same indices."""
-    terms = poly(define.body)
-    if len(terms) != 1 or not terms[0].bound:
-        return False
-    only = terms[0]
-    frees: list[set[Index]] = [
-        {i for i in free_indices(a) if i not in only.bound}
-        for a, _ in only.factors
-        if any(i in only.bound for i in free_indices(a))
-    ]
-    return any(left != right for k, left in enumerate(frees) for right in frees[k + 1 :])
+    match poly(define.body):
+        case (only,):
+            frees = _frees(only.bound, only.factors)
+            return any(left != right for left, right in combinations(frees, 2))
+    return False
