@@ -49,13 +49,12 @@ def _without(
     """The statements with systems in place of an inverse; as they are where one needs it."""
     found: dict[Tree, _System] = {}
     for s in statements:
-        if s.scatter is not None and inverse in tensors(s.scatter):
-            return statements
         for node in nodes(s.body):
             system = _system(node, inverse, matrix)
             if system is not None:
                 found[node] = system
-        if inverse in tensors(_replaced(s.body, dict.fromkeys(found, ZERO))):
+        left = filter(None, (s.scatter, _replaced(s.body, dict.fromkeys(found, ZERO))))
+        if any(inverse in tensors(tree) for tree in left):
             return statements
     if len({system.key for system in found.values()}) > MOST:
         return statements
