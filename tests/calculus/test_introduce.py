@@ -13,10 +13,12 @@ from pullback.calculus.match import Pattern
 from pullback.calculus.normal import collect, poly
 from pullback.calculus.present import factored
 from pullback.calculus.reverse import reverse
-from pullback.ir.expr import Compare, Tensor, number
+from pullback.ir.expr import Access, Add, Apply, Compare, SizeOf, Tensor, Zero, number
 from pullback.ir.interpret import Array, evaluate, run
 from pullback.ir.program import Program
-from pullback.ir.subscripts import Index
+from pullback.ir.sizes import size
+from pullback.ir.subscripts import Index, at
+from pullback.ir.walk import tensors
 from pullback.notation.parse import parse
 
 from .oracle import draw, gradients, worst_difference
@@ -57,6 +59,14 @@ NO_RATIO = {
     "the sum is weighted": RATIO.replace("sum(c) e[n,c]", "sum(c) e[n,c]*S[n,c]"),
     "the sum is a multiple": RATIO.replace("sum(c) e[n,c]", "2*(sum(c) e[n,c])"),
     "the product, not the quotient": RATIO.replace("/Z", "*Z"),
+    "a root of the sum": RATIO.replace("/Z[n]", "/Z[n]**0.5"),
+    "no value over the sum": RATIO.replace("e[n,c]/", "S[n,c]/"),
+    "a root of the value": RATIO.replace("e[n,c]/", "e[n,c]**0.5/"),
+    "no sum": "e[n,c:3] = exp(S[n,c])\nZ[n] = e[n,0]\nY[n,c:3] = e[n,c]/Z[n]",
+    "a copy": "e[n] = exp(S[n])\nZ[n] = e[n]*[0 < S[n]]\nY[n] = e[n]/Z[n]",
+    "two sums": RATIO.replace("sum(c) e[n,c]", "(sum(c) e[n,c]) + b[n]"),
+    "a sum of some": RATIO.replace("sum(c)", "sum(c if S[n,c] < 2)"),
+    "a sum of products": RATIO.replace("sum(c) e[n,c]", "sum(c) e[n,c]*W[c]"),
 }
 
 
@@ -76,6 +86,22 @@ def test_the_ratio_is_what_its_pattern_says():
 @pytest.mark.parametrize("name", NO_RATIO)
 def test_no_ratio_is_seen_where_there_is_none(name):
     assert ratio(NO_RATIO[name])[1] is None
+
+
+def test_a_ratio_that_has_a_name_gets_no_other():
+    lin, found = ratio(RATIO)
+    body = poly(lin.flat[-1].body)
+    assert found is not None and ratio_to_sum(body, lin, {lin.flat[1].target}) is None
+
+
+def test_a_ratio_without_names_is_seen():
+    _, found = ratio("Y[n,c] = sin(S[n,c])/(sum(k) sin(S[n,k]))/N")
+    assert found is not None
+
+
+def test_a_ratio_is_seen_beside_other_factors():
+    text = RATIO.replace("/Z[n]", "*W[c]/Z[n]**2/N")
+    assert ratio(text)[1] is not None
 
 
 def test_a_ratio_to_another_row_s_sum_is_none():
@@ -146,6 +172,64 @@ def test_a_name_that_one_form_reads_is_not_worth_it():
     assert chosen == [] and after == only
 
 
+@pytest.mark.parametrize(("rows", "worth"), [(48, True), (49, False)])
+def test_a_name_that_is_small_beside_what_it_stands_in_is_not_worth_it(rows, worth):
+    """Of a sum over 8 columns for each row; an extent counts for 32 more than it is."""
+    row, column = Index("r", size(rows)), Index("c", size(8))
+    many = [Tensor(f"V{k}", (size(8),)) for k in range(3)]
+    body = made((), (), *(read(v, column) for v in many))
+    pattern = Pattern(Tensor("dG", (size(8),)), (column,), body)
+    before = {
+        Tensor(f"d{k}", (size(rows),)): collect(
+            [made((column,), (), *(read(v, column) for v in many), read(table, row, column))]
+        )
+        for k in range(2)
+        for table in [Tensor(f"A{k}", (size(rows), size(8)))]
+    }
+    chosen, _ = worth_a_name([pattern], before, nothing(), lambda t: True)
+    assert bool(chosen) is worth
+
+
+@pytest.mark.parametrize(("places", "worth"), [(40, False), (41, True)])
+def test_a_name_that_costs_as_much_as_it_saves_is_not_worth_it(places, worth):
+    """64 products for two gradients that read 40 of them each."""
+    axis, place = Index("a", size(64)), Index("p", size(places))
+    left, right = (Tensor(name, (size(64),)) for name in ("V", "U"))
+    pattern = Pattern(
+        Tensor("dG", (size(64),)), (axis,), made((), (), read(left, axis), read(right, axis))
+    )
+    tables = [Tensor(f"A{k}", (size(places),)) for k in range(2)]
+    before = {
+        Tensor(f"d{k}", (size(places),)): collect(
+            [made((), (), read(left, place), read(right, place), read(table, place))]
+        )
+        for k, table in enumerate(tables)
+    }
+    chosen, _ = worth_a_name([pattern], before, nothing(), lambda t: True)
+    assert bool(chosen) is worth
+
+
+@pytest.mark.parametrize(("readers", "count"), [(2, 2), (1, 1)])
+def test_a_name_is_worth_it_beside_those_that_there_are(readers, count):
+    """dH is made of dG: it is worth a name where two gradients read it."""
+    own = (read(D, I, J), read(Y, I, J), read(X, I))
+    more = (*own, read(Z, J))
+    first = Pattern(G, (I, J), made((), (), *own))
+    second = Pattern(Tensor("dH", (N, M)), (I, J), made((), (), *more))
+    tables = [Tensor(f"A{k}", (N, M)) for k in range(4)]
+    before = {
+        Tensor(f"d{k}", (N, M)): collect(
+            [made((), (), *(more if k < readers else own), read(table, I, J))]
+        )
+        for k, table in enumerate(tables)
+    }
+    chosen, after = worth_a_name([first, second], before, nothing(), lambda t: True)
+    assert [p.target.name for p in chosen] == ["dG", "dH"][:count]
+    assert sum(expression_cost(factored(v, lambda t: True)) for v in after.values()) < sum(
+        expression_cost(factored(v, lambda t: True)) for v in before.values()
+    )
+
+
 # A guard beside a name that is 0 where the guard fails.
 
 
@@ -201,6 +285,69 @@ def test_reads_of_are_the_factors():
     assert reads_of(value) == {X, Y, Z}
 
 
+T_ = read(Tensor("T", (N, M)), I, J)
+READS = {"T": T_, "X": read(X, I), "Z": read(Z, J), "Y": read(Y, I, J)}
+BESIDE = [
+    # what stands beside 1/N, to which power; what is finite; whether [0 < X/Z] is idle there
+    ((), "", True),
+    ((("X", 1),), "", True),  # what is compared is computed from it
+    ((("T", 1),), "", True),
+    ((("X", -1),), "X", False),
+    ((("Z", -1),), "", True),  # by which it is divided itself
+    ((("Z", 1),), "", True),
+    ((("T", -1),), "T", False),
+    ((("Y", 1),), "", False),
+    ((("Y", 1),), "Y", True),
+    ((("Y", -1),), "Y", False),
+    ((("X", 1), ("Y", 1)), "X", False),
+    ((("Y", 2), ("Z", -2)), "Y", True),
+]
+
+
+@pytest.mark.parametrize(("factors", "finite", "idle"), BESIDE)
+@pytest.mark.parametrize("op", ["<", "<="])
+def test_which_guards_are_idle(factors, finite, idle, op):
+    lin = nothing("T[i:N,j:M] = X[i]/Z[j]/N\nQ[i:N,j:M] = exp(T[i,j])*Y[i,j]")
+    guard = Compare(op, number(0), T_)
+    value = made(
+        (), (guard,), read(D, I, J), (SizeOf(N), -1), *((READS[name], e) for name, e in factors)
+    )
+    pattern = Pattern(G, (I, J), made((), (guard,), read(D, I, J)))
+    found = put_in(pattern, value, lin, lambda t: t.name in finite)
+    assert found.guards == (() if idle else (guard,))
+    assert found.factors == made((), (), read(G, I, J), *value.factors, (read(D, I, J), -1)).factors
+
+
+@pytest.mark.parametrize(
+    "guard",
+    [
+        Compare("==", T_, number(0)),
+        Compare("!=", T_, number(0)),  # X/Z is no sum of squares
+        Compare("<", read(Z, J), T_),  # Z may be 0
+        Zero(at(I) - 1),
+    ],
+)
+def test_which_guards_are_not_idle_beside_a_quotient(guard):
+    lin = nothing("T[i:N,j:M] = X[i]/Z[j]/N\nQ[i:N,j:M] = exp(T[i,j])*Y[i,j]")
+    value = made((), (guard,), read(D, I, J), (read(Z, J), -1))
+    pattern = Pattern(G, (I, J), made((), (guard,), read(D, I, J)))
+    assert put_in(pattern, value, lin, lambda t: True).guards == (guard,)
+
+
+def test_guards_that_the_name_does_not_have_stay():
+    lin, _, _, guard, pattern = relu()
+    other = Compare("<", number(0), read(X, I))
+    found = put_in(pattern, made((), (guard, other), read(D, I, J)), lin, lambda t: True)
+    assert found.guards == (other,)
+
+
+def test_a_guard_stays_beside_a_function():
+    lin, _, _, guard, pattern = relu()
+    wave = Apply("sin", (read(X, I),))
+    found = put_in(pattern, made((), (guard,), read(D, I, J), wave), lin, lambda t: True)
+    assert found.guards == (guard,)
+
+
 NORM = """a[n] = 3*x[n]
     b[n] = 2*x[n] + y[n]
     u[n] = a[n]**2 + 2*b[n]**2
@@ -228,6 +375,36 @@ def test_what_may_be_anything_where_a_value_is_0_is_not_taken_for_small(u):
     lin = Linear(parse(NORM.replace("a[n]**2 + 2*b[n]**2", u)), None, {})
     t = next(s.access for s in lin.flat if s.target.name == "t")
     assert {read.tensor.name for read in lin.squared(t)} <= {"u"}
+
+
+@pytest.mark.parametrize(
+    ("factor", "exponent", "finite", "idle"),
+    [
+        ("a", 1, "", True),  # it is 0 where the norm is
+        ("b", 2, "", True),
+        ("a", -1, "a", False),
+        ("x", 1, "", False),
+        ("x", 1, "x", True),
+        ("x", -1, "x", False),
+    ],
+)
+def test_what_a_norm_s_guard_is_idle_beside(factor, exponent, finite, idle):
+    lin = Linear(parse(NORM), None, {})
+    t = next(s.access for s in lin.flat if s.target.name == "t")
+    named = {tensor.name: tensor for s in lin.flat for tensor in (s.target, *tensors(s.body))}
+    (sub,) = t.subs
+    grad, target = Tensor("dt", t.tensor.shape), Tensor("dG", t.tensor.shape)
+    beside = Access(named[factor], (sub,))
+    for other, fine in ((number(0), idle), (number(1), False)):
+        guard = Compare("!=", t, other)
+        value = made((), (guard,), Access(grad, (sub,)), (beside, exponent))
+        pattern = Pattern(target, (sub.index,), made((), (guard,), Access(grad, (sub,))))
+        found = put_in(pattern, value, lin, lambda t: t.name in finite)
+        assert found.guards == (() if fine else (guard,))
+    guard = Compare("!=", Add((t, t)), number(0))
+    value = made((), (guard,), Access(grad, (sub,)), (beside, exponent))
+    pattern = Pattern(target, (sub.index,), made((), (guard,), Access(grad, (sub,))))
+    assert put_in(pattern, value, lin, lambda t: True).guards == (guard,)
 
 
 def test_the_share_of_a_norm_is_computed_once_and_0_where_it_is_0():

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
 
-from ..ir.expr import ZERO, Access, Compare, Cond, SizeOf, Tensor
+from ..ir.expr import Access, Compare, Cond, Expr, Number, SizeOf, Tensor
 from ..ir.subscripts import Index, at, indices_of
 from ..ir.walk import substitute, tensors
 from .cost import expression_cost, volume
@@ -25,8 +25,8 @@ def ratio_to_sum(value: Poly, linear: Linear, known: Collection[Tensor] = ()) ->
     ``known`` are the sums whose ratios have names already.
     """
     for part in value:
-        for atom, exponent in part.factors:
-            if isinstance(atom, Access) and exponent <= -1 and atom.tensor not in known:
+        for atom, _ in part.factors:
+            if isinstance(atom, Access) and atom.tensor not in known:
                 found = _ratio(atom.tensor, part, linear)
                 if found is not None:
                     return found
@@ -35,15 +35,13 @@ def ratio_to_sum(value: Poly, linear: Linear, known: Collection[Tensor] = ()) ->
 
 def _ratio(total: Tensor, value: Term, linear: Linear) -> Pattern | None:
     define = linear.definitions.get(total)
-    terms = poly(define.body) if define is not None else ()
-    if define is None or len(terms) != 1 or not terms[0].bound or terms[0].guards:
+    if define is None:
         return None
-    if terms[0].coef != 1 or len(terms[0].factors) != 1 or terms[0].factors[0][1] != 1:
-        return None
-    whole = terms[0].factors[0][0]
-    present = [a.tensor for a, e in value.factors if isinstance(a, Access) and e >= 1]
-    if not isinstance(whole, Access) or whole.tensor not in present:
-        return None
+    match poly(define.body):
+        case (Term(coef, (_, *_), (), ((Access() as whole, exponent),)),) if coef == exponent == 1:
+            pass
+        case _:
+            return None
     axes = tuple(Index(f"P.{k}", n) for k, n in enumerate(whole.tensor.shape))
     moved = {s.index: at(i) for s, i in zip(whole.subs, axes, strict=True) if s.index}
     if len(moved) != len(axes):
@@ -51,7 +49,8 @@ def _ratio(total: Tensor, value: Term, linear: Linear) -> Pattern | None:
     under = substitute(define.access, moved)
     part = Access(whole.tensor, tuple(map(at, axes)))
     body = term(ONE, (), (), ((part, ONE), (under, -ONE)))  # type: ignore[arg-type]
-    if body is None or next(find(Pattern(total, axes, body), value), None) is None:
+    assert body is not None
+    if next(find(Pattern(total, axes, body), value), None) is None:
         return None
     target = Tensor(linear.name("P"), whole.tensor.shape, whole.tensor.dtype)
     linear.letters[target] = linear.letters[whole.tensor]
@@ -76,7 +75,7 @@ def worth_a_name(
         touched = [t for t in now if needed <= reads[t]]
         folded = {t: collect(put_in(pattern, x, linear, finite) for x in now[t]) for t in touched}
         changed = {t: value for t, value in folded.items() if value != now[t]}
-        if not changed or _share(pattern, changed.values()) < SMALLER:
+        if _share(pattern, changed.values()) < SMALLER:
             continue
         after = {t: expression_cost(factored(value, finite)) for t, value in changed.items()}
         own = expression_cost(expression((pattern.body,)))
@@ -124,7 +123,9 @@ def put_in(pattern: Pattern, value: Term, linear: Linear, finite: Finite) -> Ter
             if c not in _guards_of(pattern, found)
             or not _idle(c, pattern.target, found, linear, finite)
         ]
-        value = term(found.coef, found.bound, kept, found.factors) or found
+        left = term(found.coef, found.bound, kept, found.factors)
+        assert left is not None
+        value = left
 
 
 def _guards_of(pattern: Pattern, found: Term) -> list[Cond]:
@@ -144,37 +145,41 @@ def _idle(cond: Cond, name: Tensor, value: Term, linear: Linear, finite: Finite)
     in the same way: were it not finite, the condition's own values would not be either. A sum of
     squares that is 0 tells that what is squared is 0.
     """
-    if not isinstance(cond, Compare):
-        return False
-    if cond.op == "!=" and isinstance(cond.left, Access) and cond.right is ZERO:
-        small = linear.squared(cond.left)
-        return all(
-            isinstance(a, SizeOf)
-            or (isinstance(a, Access) and (a.tensor is name or (e > 0 and finite(a.tensor))))
-            or (e > 0 and a in small)
-            for a, e in value.factors
-        )
-    if cond.op not in ("<", "<="):
-        return False
-    read = tensors(cond)
-    origins = linear.origins(read)
-    inverted = {
-        a.tensor
-        for t in origins
-        if t in linear.definitions
-        for part in poly(linear.definitions[t].body)
-        for a, e in part.factors
-        if isinstance(a, Access) and e < 0
-    }
+    match cond:
+        case Compare("!=", Access() as left, Number(0, "")):
+            small = linear.squared(left)
+
+            def excused(read: Access, multiplied: bool) -> bool:
+                return multiplied and read in small
+
+        case Compare("<" | "<="):
+            compared = tensors(cond)
+            origins = linear.origins(compared)
+            inverted = {
+                a.tensor
+                for t in origins
+                if t in linear.definitions
+                for part in poly(linear.definitions[t].body)
+                for a, multiplied in _factors(part)
+                if isinstance(a, Access) and not multiplied
+            }.difference(compared)
+
+            def excused(read: Access, multiplied: bool) -> bool:
+                return read.tensor in (origins if multiplied else inverted)
+
+        case _:
+            return False
+
+    def harmless(read: Access, multiplied: bool) -> bool:
+        return (multiplied and finite(read.tensor)) or excused(read, multiplied)
+
     return all(
         isinstance(a, SizeOf)
-        or (
-            isinstance(a, Access)
-            and (
-                a.tensor is name
-                or (e > 0 and (finite(a.tensor) or a.tensor in origins))
-                or (e < 0 and a.tensor in inverted and a.tensor not in read)
-            )
-        )
-        for a, e in value.factors
+        or (isinstance(a, Access) and (a.tensor is name or harmless(a, multiplied)))
+        for a, multiplied in _factors(value)
     )
+
+
+def _factors(value: Term) -> Iterator[tuple[Expr, bool]]:
+    """The factors, each with whether it is multiplied (not divided) by."""
+    return ((atom, exponent > 0) for atom, exponent in value.factors)
