@@ -22,6 +22,7 @@ from .oracle import draw, gradients, worst_difference
 from .terms import A, B, C, I, J, M, N, W, X, Y, Z, made, read
 
 S, T, Q = Tensor("s", ()), Tensor("t", ()), Tensor("q", (M,), "int")
+U, V = Tensor("U", (N, N, M)), Tensor("Z3", (N, N, M))
 SIGN = Apply("sign", (read(X, I),))
 NUMBER = at(Lookup(read(Q, J)))
 
@@ -88,6 +89,8 @@ NO_CONTRACTIONS = {
     "a matrix and a vector": made((B,), (), read(Y, I, B), read(Z, B)),
     "a row's sum of squares": made((B,), (), (read(Y, I, B), 2)),
     "two reads of a row": made((A,), (), read(W, I, A), read(W, A, I)),
+    "a matrix and a stack of them": made((A,), (), read(W, I, A), read(V, I, A, J)),
+    "a stack of matrices and one": made((A,), (), read(W, I, A), read(U, I, A, J)),
     "no sum": made((), (), read(X, I), read(Z, J)),
     "two sums": made((A, C), (), read(W, I, A), read(Y, C, J)),
     "a sum beside a factor": made((A,), (), read(W, I, A), read(Z, J)),
@@ -169,6 +172,12 @@ PASSES = {
         "dA": "V dY",
         "dX": "A dA",
     },
+    # so does a sum of elements
+    "H[n,k] = sum(m) X[n,m]*W[m,k]; Y[n,k] = 2*H[n,k]; Z[n,k] = H[n,k]": {
+        "dH": "dY dZ",
+        "dX": "W dH",
+        "dW": "X dH",
+    },
 }
 
 
@@ -191,3 +200,78 @@ def test_what_goes_into_many_sums_is_named(text: str, names: str) -> None:
     backward = reverse(parse(text))
     assert set(names.split()) <= {s.target.name for s in backward.statements}
     right(backward, dict.fromkeys("NMDKC", 2))
+
+
+# The adjoint of T has two terms: a name is worth it where it goes into more than three products.
+WAVES = "; Y[i] = sin(T[i]) + cos(T[i])"
+FANS = [
+    ("T[i] = A[i] + B[i] + C[i] + D[i]", "ABCD", True),
+    ("T[i] = A[i] + B[i] + C[i] + D[i]", "ABC", False),
+    ("T[i] = A[i] + B[i] + C[i] + n[i]*2; n: int[I]", "ABC", False),
+    ("U[i] = A[i] + B[i]; V[i] = C[i] + D[i]; T[i] = U[i] + V[i]", "ABCD", True),
+    ("U[i] = A[i] + B[i]; V[i] = C[i] + D[i]; T[i] = U[i] + V[i]; Z[i] = exp(U[i])", "ABCD", False),
+    ("U[i] = A[i]*B[i] + C[i]; T[i] = U[i] + D[i]", "ABCD", True),
+    ("U[i] = A[i] + B[i] + C[i]; T[i] = U[i]*D[i]", "ABCD", False),
+]
+
+
+@pytest.mark.parametrize(("text", "wrt", "named"), FANS)
+def test_an_adjoint_that_goes_into_many_products_is_named(text: str, wrt: str, named: bool) -> None:
+    program = parse(text + WAVES)
+    backward = reverse(program, [t for t in program.inputs if t.name in wrt])
+    assert ("dT" in {s.target.name for s in backward.statements}) is named
+    right(backward, {"I": 3})
+
+
+@pytest.mark.parametrize("text", [*PASSES, GATES, GROUPS])
+def test_a_statement_says_of_what_it_is_the_gradient(text: str) -> None:
+    for s in reverse(parse(text)).statements:
+        assert s.target.name.rstrip("2") == f"d{s.of}"
+
+
+def test_an_input_that_nothing_reads_has_the_gradient_zero() -> None:
+    backward = reverse(parse("b[N]; Y[n] = 2*X[n]"))
+    (db,) = [s for s in backward.statements if s.target.name == "db"]
+    assert db.body is number(0)
+
+
+# What a derivation tells.
+
+NORM = "r[n] = sqrt(sum(d) X[n,d]**2)"
+CENTRED = "C[n,d] = X[n,d] - (mean(k) X[k,d]); v[d] = mean(n) C[n,d]**2; Y[n,d] = C[n,d]*v[d]"
+
+
+def steps(text: str) -> dict[str, list[str]]:
+    """The reasons of the steps, by the rules' names."""
+    found: dict[str, list[str]] = {}
+    for step in reverse(parse(text)).steps:
+        found.setdefault(step.name, []).append(step.reason)
+    return found
+
+
+def test_a_known_sum_is_told_by_an_equation() -> None:
+    assert "sum(n) C[n,d] = 0" in steps(CENTRED)["known sums"]
+
+
+def test_only_a_system_is_solved() -> None:
+    assert len(steps("A[N,N]; x[i] = solve(A, b)[i]")["solve"]) == 1
+    assert "solve" not in steps(CENTRED)
+
+
+def test_a_norm_says_its_convention_once() -> None:
+    told = [reason for reasons in steps(NORM).values() for reason in reasons]
+    assert sum("the root of a sum of squares is a norm" in reason for reason in told) == 1
+    assert not any("norm" in reason for reasons in steps(CENTRED).values() for reason in reasons)
+
+
+def test_each_rule_that_changes_something_is_a_step() -> None:
+    found = steps("X[N]; Y[i:N-2] = (sum(p:3) X[i+p]*W[p])*X[i]")
+    assert {"sift", "eliminate"} <= found.keys()
+    assert "compact form" in steps("Y[n] = 1/(1 + exp(-X[n]))")
+
+
+def test_the_steps_of_made_up_values_are_quiet() -> None:
+    backward = reverse(parse("A[n] = X[n]*2; Y[n] = exp(sin(A[n])*A[n])"))
+    quiet = {s.target.name for s in backward.steps if s.quiet}
+    assert quiet and all(name.startswith("dt") for name in quiet)
+    assert {s.target.name for s in backward.steps if not s.quiet} >= {"dX"}

@@ -241,10 +241,11 @@ class _Reverse:
     def _visit(self, t: Tensor, define: Define | None) -> None:
         lin = self.lin
         sifted = collect([*self._given(t), *self.pending.pop(t, ())])
+        unread = define is not None and t not in self.reads
         match self.cotangents.get(t, ()):
-            case () if define is not None and t not in self.reads:
+            case () if unread:
                 return
-            case (target,) if define is not None and t not in self.reads:
+            case (target,) if unread:
                 pass
             case _:
                 target = self._adjoint_of(t)
@@ -449,8 +450,7 @@ class _Reverse:
         of = {pattern.target: t for pattern, t in self.inlined.items()}
         for pattern in chosen:
             form = collect(self.names.fold(x) for x in forms[pattern.target])
-            news = reads_of(form) - reads_of(forms[pattern.target])
-            if not any(tensor in forms for tensor in news):  # a gradient may itself read this name
+            if forms.keys().isdisjoint(reads_of(form)):  # a gradient may itself read this name
                 forms[pattern.target] = form
             t = of[pattern.target]
             about = Define(pattern.target, (), ZERO, self.lin.definitions[t].source, of=t.name)
@@ -487,7 +487,8 @@ class _Reverse:
             least = self._weight(collect(best))
             for k, options in enumerate(forms):
                 for option in options[1:]:
-                    other = [*best[:k], option, *best[k + 1 :]]
+                    other = list(best)
+                    other[k] = option
                     weight = self._weight(collect(other))
                     if weight < least:
                         best, least = other, weight

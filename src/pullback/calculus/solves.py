@@ -53,7 +53,7 @@ def _without(
             system = _system(node, inverse, matrix)
             if system is not None:
                 found[node] = system
-        left = filter(None, (s.scatter, _replaced(s.body, dict.fromkeys(found, ZERO))))
+        left = [_replaced(s.body, dict.fromkeys(found, ZERO)), s.scatter or ZERO]
         if any(inverse in tensors(tree) for tree in left):
             return statements
     if len({system.key for system in found.values()}) > MOST:
