@@ -157,6 +157,19 @@ LOST = {
         Pattern(S, (U,), made((A,), (Inside(at(U) - at(A), size(2)),), (read(X, U), 2))),
         made((C,), (Inside(at(I) - at(C), size(2)),), (read(X, I), 2)),
     ),
+    "a free index": (SUM, made((), (), read(W, I, U), read(X, U))),
+    "other factors": (
+        Pattern(T, (U, V), made((), (), read(Q, at(U) * 4 + at(V)))),
+        made((), (), read(Q, at(I) * 2 + at(J) * 3)),
+    ),
+    "a quotient for an index": (
+        Pattern(T, (U, V), made((), (), read(Q, at(U) * 4 + at(V)))),
+        made((), (), read(Q, (at(I) // 2) * 4 + at(J))),
+    ),
+    "an index for a quotient": (
+        Pattern(T, (U, V), made((), (), read(Q, (at(U) // 2) * 4 + at(V)))),
+        made((), (), read(Q, at(I) * 4 + at(J))),
+    ),
     "a sum of indices": (
         Pattern(T, (U, V), made((), (), read(Q, at(U) + at(V)))),
         made((), (), read(Q, at(I) + at(J))),
@@ -248,3 +261,10 @@ def test_a_position_is_found_beside_a_read():
     pattern = Pattern(S, (U,), made((), (), read(X, U), (IndexOf(at(U)), 1)))
     (found,) = find(pattern, made((), (), read(X, I), (IndexOf(at(I)), 1), read(Z, J)))
     assert found.factors == made((), (), read(S, I), read(Z, J)).factors
+
+
+def test_a_range_of_its_own_is_found():
+    rest = Index("g", N - 1)
+    pattern = Pattern(Tensor("R", (N - 1,)), (MOST,), made((), (), (read(X, MOST), 2)))
+    (found,) = find(pattern, made((rest,), (), (read(X, rest), 2), read(Z, J)))
+    assert found.factors == made((), (), read(pattern.target, rest), read(Z, J)).factors

@@ -149,3 +149,12 @@ def test_a_sum_is_named_where_it_is_first_needed():
     first = program.statements[0]
     assert fresh.source == first.source and fresh.of == first.of and not fresh.user
     assert linear.letters[fresh.target] == ("n",)
+
+
+@pytest.mark.parametrize(("product", "count"), [("X[t,k]*W[n,k]", 3), ("W[n,k]*X[t,k]", 2)])
+def test_a_sum_in_a_recurrence_is_named_where_its_steps_come_first(product, count):
+    text = f"""X[T,K]; W[N,K]
+        H[t:T,n:N] = (sum(k) {product}) + pad(G,0)[t-1,n]
+        G[t:T,n:N] = (sum(k) {product})*H[t,n]"""
+    program, found = shared(text)
+    assert len(program.statements) == 2 and len(found.statements) == count

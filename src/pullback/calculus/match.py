@@ -61,7 +61,7 @@ def places(
 def _computed(atom: Expr) -> int:
     """How many subscripts of a read tell no index by themselves."""
     subs = atom.subs if isinstance(atom, Access) else ()
-    return sum(sub.index is None and bool(sub.terms) for sub in subs)
+    return sum(sub.index is None for sub in subs)
 
 
 def _factors(
