@@ -212,7 +212,7 @@ IN_NOTATION = (
     ("index", r"(?<!^)\b(\w+)\[(\w),(\w)\]", r"\1[\3,\2]"),
 )
 # Functions whose arguments aren't turned round: the same either way, or an error at once.
-EITHER_WAY = ("gcd", "times", "times_open", "isinstance", "map")
+EITHER_WAY = ("gcd", "times", "times_open", "multiply", "isinstance", "map")
 OPPOSITE: dict[type[ast.cmpop], str] = {
     ast.Eq: "!=",
     ast.NotEq: "==",
