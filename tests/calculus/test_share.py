@@ -158,3 +158,9 @@ def test_a_sum_in_a_recurrence_is_named_where_its_steps_come_first(product, coun
         G[t:T,n:N] = (sum(k) {product})*H[t,n]"""
     program, found = shared(text)
     assert len(program.statements) == 2 and len(found.statements) == count
+
+
+@pytest.mark.parametrize("text", ["Y[n] = exp(X[n])*w[n]; Z[n] = exp(X[n])*v[n]"])
+def test_what_is_no_sum_gets_no_name(text):
+    program, found = shared(text)
+    assert found.statements == program.statements
