@@ -76,10 +76,8 @@ def _factors(
         return
     atom, need = wanted[0]
     for other, have in list(left.items()):
-        if not covers(have, need):
-            continue
         merged = _unify(atom, other, binding, bound, within)
-        if merged is None:
+        if merged is None or not covers(have, need):
             continue
         rest = dict(left)
         if have == need:
@@ -114,6 +112,8 @@ def _unify(
                     return None
                 out[index] = sub2
             return out if tidy(substitute(atom, out)) is other else None  # type: ignore[arg-type]
+        case Access(), _:
+            return None
         case Apply(f, args), Apply(g, args2) if f == g:
             merged: Binding | None = binding
             for a, b in zip(args, args2, strict=True):
