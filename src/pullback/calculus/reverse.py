@@ -103,12 +103,7 @@ class _Reverse:
         self.final: dict[Tensor, Define] = {}
         self.cotangents: dict[Tensor, list[Tensor]] = {}
         self.inlined: dict[Pattern, Tensor] = {}
-        self.ratios: set[Tensor] = {
-            a.tensor
-            for pattern in self.defs.products.values()
-            for a, e in pattern.body.factors
-            if isinstance(a, Access) and e == -1 and len(pattern.body.factors) == 2
-        }
+        self.ratios: set[Tensor] = set()
         self.steps = recurrent(linear.flat)
         self.uses = Counter(access.tensor for s in linear.flat for access in accesses(s.body))
 
@@ -605,7 +600,7 @@ def _is_plain_equality(cond: Cond) -> bool:
     """``[i = j]`` for two indices."""
     match cond:
         case Zero(Subscript(((Index() as i, _), (Index() as j, _)), _)):
-            return cond.sub in (at(i) - at(j), at(j) - at(i))
+            return cond.sub is at(i) - at(j)
     return False
 
 
