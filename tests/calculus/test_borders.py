@@ -212,6 +212,8 @@ FANS = [
     ("U[i] = A[i] + B[i]; V[i] = C[i] + D[i]; T[i] = U[i] + V[i]; Z[i] = exp(U[i])", "ABCD", False),
     ("U[i] = A[i]*B[i] + C[i]; T[i] = U[i] + D[i]", "ABCD", True),
     ("U[i] = A[i] + B[i] + C[i]; T[i] = U[i]*D[i]", "ABCD", False),
+    ("U[i] = A[i] + B[i] + C[i]; T[i] = U[i]*[1 <= i] + D[i]", "ABCD", False),
+    ("A[I,I]; U[j,i] = A[j,i] + B[j,i] + C[j,i]; T[i] = (sum(j) U[j,i]) + D[i]", "ABCD", False),
 ]
 
 
@@ -227,6 +229,17 @@ def test_an_adjoint_that_goes_into_many_products_is_named(text: str, wrt: str, n
 def test_a_statement_says_of_what_it_is_the_gradient(text: str) -> None:
     for s in reverse(parse(text)).statements:
         assert s.target.name.rstrip("2") == f"d{s.of}"
+
+
+SHARED = "mu[d] = mean(n) X[n,d]\nC[n,d] = X[n,d] - mu[d]\nY[n,d] = C[n,d]**2\nZ[d] = 2*w[d]"
+
+
+def test_a_shared_part_is_told_by_a_line_of_what_reads_it() -> None:
+    statements = reverse(parse(SHARED)).statements
+    (shared,) = (s for s in statements if not s.user)
+    (reader,) = (s for s in statements if shared.target in tensors(s.body))
+    assert reader.target.name == "dX"
+    assert shared.source is reader.source
 
 
 def test_an_input_that_nothing_reads_has_the_gradient_zero() -> None:
