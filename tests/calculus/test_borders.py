@@ -15,7 +15,7 @@ from pullback.calculus.reverse import (
 from pullback.calculus.step import Backward
 from pullback.ir.expr import Apply, Compare, Divides, Inside, SizeOf, Tensor, Zero, number
 from pullback.ir.subscripts import Lookup, Subscript, at
-from pullback.ir.walk import tensors
+from pullback.ir.walk import accesses, tensors
 from pullback.notation.parse import parse
 
 from .oracle import draw, gradients, worst_difference
@@ -248,6 +248,16 @@ def test_an_input_that_nothing_reads_has_the_gradient_zero() -> None:
     assert db.body is number(0)
 
 
+TURNED = "Y[n,m] = tanh((sum(d) X[n,d]*W[d,m]) + B[m,n])"
+
+
+def test_a_transposed_copy_is_no_other_name() -> None:
+    backward = reverse(parse(TURNED))
+    (dB,) = (s for s in backward.statements if s.target.name == "dB")
+    assert dB.indices == tuple(s.index for s in accesses(dB.body)[0].subs)[::-1]
+    right(backward, {"N": 2, "M": 3, "D": 2})
+
+
 # What a derivation tells.
 
 NORM = "r[n] = sqrt(sum(d) X[n,d]**2)"
@@ -264,6 +274,11 @@ def steps(text: str) -> dict[str, list[str]]:
 
 def test_a_known_sum_is_told_by_an_equation() -> None:
     assert "sum(n) C[n,d] = 0" in steps(CENTRED)["known sums"]
+
+
+@pytest.mark.parametrize("text", [CENTRED, NORM, TURNED, "L = -mean(n) log(P[n,y[n]])"])
+def test_every_step_has_a_reason(text: str) -> None:
+    assert all(reason for found in steps(text).values() for reason in found)
 
 
 def test_only_a_system_is_solved() -> None:
