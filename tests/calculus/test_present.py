@@ -751,3 +751,11 @@ def test_among_many_names_few_forms_are_looked_at():
     forms = Names(definitions).forms(made((), (), *factors))
     assert len(forms) <= 1 + 40 * len(letters)  # of 1024
     assert len(forms[0].factors) == len(letters)
+
+
+def test_coefficients_may_be_larger_than_any_float() -> None:
+    big = Fraction(10) ** 400
+    value = (made((), (), read(X, I), coef=-big), made((), (), read(X, A), coef=-big))
+    assert factored(value, lambda tensor: True) == Mul(
+        (number(-big), Add((read(X, I), read(X, A))))
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
-from math import copysign, gcd, lcm
+from math import gcd, lcm
 from typing import NamedTuple
 
 from ..ir.expr import (
@@ -331,7 +331,7 @@ def _scalar_factors(
 
 def _shared_coefficient(coefs: Sequence[Fraction]) -> Fraction:
     """The greatest common divisor of the coefficients, negative if all are."""
-    sign = Fraction(copysign(1, max(coefs)))
+    sign = Fraction(-1 if max(coefs) < 0 else 1)
     under = lcm(*(c.denominator for c in coefs))
     shared = Fraction(gcd(*(c.numerator for c in coefs)), under)
     whole = [c for c in coefs if c.denominator == 1]
