@@ -1,0 +1,88 @@
+"""Random index notation, through text, against the plain interpreter and its differences."""
+
+from __future__ import annotations
+
+import warnings
+from random import Random
+from typing import Any
+
+import numpy as np
+
+import pullback
+from pullback.errors import CheckError
+from pullback.ir.arithmetic import FLOAT
+from pullback.ir.interpret import run
+from pullback.ir.program import Program
+from pullback.notation.plain import show_program
+from pullback.verify.samples import draw, draw_sizes
+from tests.properties.random_programs import Maker
+
+from .outcome import Array, Undefined, Wrong, expect_equal, expect_slope, finite
+
+
+def index_program(rng: Random) -> None:
+    """Value and gradient of a random program that was printed and read again."""
+    program = Maker(rng, kinks=rng.randrange(2) == 0).program()
+    statements = [*program.statements]
+    (sizes,) = list(draw_sizes(statements, program.inputs, rng, 1))[:1] or [None]
+    if sizes is None:
+        raise Undefined
+    sizes = {**dict.fromkeys(program.sizes, 2), **sizes}  # some that nothing reads among them
+    style = rng.choice(("signed", "ties"))
+    sample = draw(program.inputs, program.statements, sizes, rng, FLOAT, style)
+    if sample is None:
+        raise Undefined
+    given = {t.name: _array(sample.arrays[t.name]) for t in program.inputs}
+    given = {
+        t.name: given[t.name].astype({"float": np.float64, "int": np.int64, "bool": bool}[t.kind])
+        for t in program.inputs
+    }
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        check(rng, program, given, sizes)
+
+
+def check(rng: Random, program: Program, given: dict[str, Array], sizes: dict[str, int]) -> None:
+    def plainly(arrays: dict[str, Any]) -> list[Array]:
+        try:
+            found = run(program, arrays, sizes=sizes)
+        except (CheckError, ZeroDivisionError, OverflowError, ValueError) as error:
+            raise Undefined from error
+        return [_array(found[t.name]) for t in program.outputs]
+
+    wanted = plainly(given)
+    if not finite(wanted):
+        raise Undefined
+    text = show_program(program)
+    derivation = pullback.derive(text)
+    free = {name: sizes[name] for name in derivation.backward.program.sizes}
+    forward, backward = derivation.compile()
+    value, cache = forward(**given, **free)
+    results = value if isinstance(value, tuple) else (value,)
+    for tensor, one, other in zip(program.outputs, results, wanted, strict=True):
+        expect_equal(f"{tensor.name} of\n{text}", one, other, 1e-8)
+    values = np.random.default_rng(rng.randrange(2**32))
+    seeds = tuple(np.asarray(values.normal(size=np.shape(y))) for y in wanted)
+    floats = [t.name for t in program.inputs if t.kind == "float"]
+    gradients = backward(seeds if isinstance(value, tuple) else seeds[0], cache)
+    gradients = gradients if isinstance(gradients, tuple) else (gradients,)
+    compared = False
+    for _ in range(2):
+        along = {name: np.asarray(values.normal(size=given[name].shape)) for name in floats}
+
+        def line(t: float, along: dict[str, Array] = along) -> float:
+            moved = plainly({**given, **{n: given[n] + t * v for n, v in along.items()}})
+            return sum(float(np.sum(s * y)) for s, y in zip(seeds, moved, strict=True))
+
+        says = sum(float(np.sum(g * along[n])) for g, n in zip(gradients, floats, strict=True))
+        if not np.isfinite(says):
+            raise Wrong(f"a gradient that is not finite of\n{text}")
+        compared |= expect_slope(f"gradient of\n{text}", line, says, 1e-6)
+    if not compared:
+        raise Undefined
+
+
+def _array(value: Any) -> Array:
+    """The interpreter's array as NumPy's."""
+    flat = value.flat if hasattr(value, "flat") else [value]
+    return np.array(list(flat)).reshape(value.shape)
