@@ -149,7 +149,15 @@ def checked(
     first = (data.X[: options.batch], data.y[: options.batch], *parameters.values())
     report = pullback.check_grads(loss, first, argnums=PARAMETERS, seed=options.seed)
     for result in (steps, report):
-        console.print(str(result), markup=False, highlight=False, soft_wrap=True)
+        if not result:
+            console.print(str(result), markup=False, highlight=False, soft_wrap=True)
+    if steps and report:
+        whole = len(steps.checks) - steps.steps
+        console.print(
+            f"passed: {steps.steps} steps, each by itself; {whole} comparisons of the results; "
+            f"{len(report.comparisons)} against differences of the NumPy function (seed "
+            f"{options.seed})"
+        )
     return bool(steps) and bool(report)
 
 
@@ -175,7 +183,7 @@ def main(arguments: list[str] | None = None) -> int:
     parameters = start(rng, sizes["D"], sizes["H"], sizes["C"])
 
     derivation = pullback.derive(loss, wrt=PARAMETERS, sizes=sizes, **SHAPES)
-    derivation.show()
+    derivation.show(brief=True)
 
     console.rule("check")
     if not checked(derivation, data, parameters, options, console):

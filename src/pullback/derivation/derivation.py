@@ -286,9 +286,13 @@ class Derivation:
         """The derivation as Markdown."""
         return str(service("markdown")(self))
 
-    def show(self, width: int | None = None) -> None:
-        """Prints the derivation, in colour where the terminal has any."""
-        service("show")(self, width)
+    def show(self, width: int | None = None, *, brief: bool = False) -> None:
+        """Prints the derivation, in colour where the terminal has any.
+
+        ``width`` is the number of columns, that of the terminal if not given. With ``brief`` only
+        the formulas of the forward and the backward pass are printed: about one page.
+        """
+        service("show")(self, width, brief=brief)
 
     def __str__(self) -> str:
         return str(service("text")(self))

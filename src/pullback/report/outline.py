@@ -129,8 +129,7 @@ class Section:
 def outline(derivation: Derivation, *, source: bool = True) -> tuple[Section, ...]:
     """All that is said about a derivation; ``source`` adds the generated source."""
     parts = [
-        Section("forward", "Forward pass", tuple(_forward(derivation))),
-        Section("backward", "Backward pass", tuple(_backward(derivation))),
+        *passes(derivation),
         Section("steps", "How it is found", tuple(_walks(derivation))),
         Section("dimensions", "Dimensions", tuple(_dimensions(derivation))),
         Section("memory", "Memory", tuple(_memory(derivation))),
@@ -139,6 +138,14 @@ def outline(derivation: Derivation, *, source: bool = True) -> tuple[Section, ..
     if source:
         parts.append(Section("source", "Source", tuple(_source(derivation))))
     return tuple(part for part in parts if part.blocks)
+
+
+def passes(derivation: Derivation) -> tuple[Section, ...]:
+    """The forward and the backward pass alone."""
+    return (
+        Section("forward", "Forward pass", tuple(_forward(derivation))),
+        Section("backward", "Backward pass", tuple(_backward(derivation))),
+    )
 
 
 def title(derivation: Derivation) -> str:

@@ -28,6 +28,7 @@ from .outline import (
     Table,
     Walk,
     outline,
+    passes,
     title,
 )
 from .text import PLAIN, Writing, apart, once, part, safe, spell
@@ -42,23 +43,39 @@ UNICODE = Writing(unicode, "Σ_{{{}}} ", "·")
 
 @dataclass(frozen=True)
 class Terminal:
-    """What rich prints for a derivation; formulas in Unicode where the terminal can show it."""
+    """What rich prints for a derivation; formulas in Unicode where the terminal can show it.
+
+    With ``brief``, only what goes in and what comes out: the forward and the backward pass.
+    """
 
     derivation: Derivation
+    brief: bool = False
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """The title and the sections."""
         view = _View(PLAIN if options.ascii_only else UNICODE)
         yield _text(title(self.derivation), style="bold underline")
-        for section in once(outline(self.derivation, source=False)):
+        for section in once(self.sections()):
             yield Text()
             yield Rule(_text(section.title, style=NAME), align="left", style=QUIET)
             yield from view.blocks(section)
 
+    def sections(self) -> tuple[Section, ...]:
+        """What is shown."""
+        if self.brief:
+            return passes(self.derivation)
+        return outline(self.derivation, source=False)
 
-def show(derivation: Derivation, width: int | None = None, file: IO[str] | None = None) -> None:
+
+def show(
+    derivation: Derivation,
+    width: int | None = None,
+    file: IO[str] | None = None,
+    *,
+    brief: bool = False,
+) -> None:
     """Prints a derivation; without a terminal, or with NO_COLOR set, it is plain text."""
-    Console(width=width, file=file, highlight=False).print(Terminal(derivation))
+    Console(width=width, file=file, highlight=False).print(Terminal(derivation, brief))
 
 
 @dataclass(frozen=True)
