@@ -21,6 +21,7 @@ from pullback.derivation import (
     registry,
     show_bytes,
 )
+from pullback.derivation.status import decided
 from pullback.derivation.written import written
 from pullback.errors import ArgumentError
 from pullback.ir.expr import Access, Mul, Tensor, number
@@ -106,7 +107,7 @@ def step(name: str, before: int, after: int, quiet: bool = False) -> Step:
 
 
 def steps_of(*steps: Step, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str, str, int]]:
-    checks = [Check(s.name != "wrong", "by hand") for s in steps]
+    checks = [Check(decided(s.name == "wrong", True), "by hand") for s in steps]
     monkeypatch.setitem(registry.SERVICES, "check_steps", lambda backward, seed: checks)
     made = Derivation(backward_with(list(steps)))
     return [(s.name, str(s.earlier.body), str(s.later.body), len(s.folded)) for s in made.steps]
@@ -133,10 +134,10 @@ def test_quiet_steps_fold_only_where_they_follow_each_other(
 
 def test_a_folded_failure_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     steps = [step("wrong", 1, 2, True), step("loud", 2, 3)]
-    checks = [Check(s.name != "wrong", s.name) for s in steps]
+    checks = [Check(decided(s.name == "wrong", True), s.name) for s in steps]
     monkeypatch.setitem(registry.SERVICES, "check_steps", lambda backward, seed: checks)
     (shown,) = Derivation(backward_with(steps)).steps
-    assert shown.check.passed is False
+    assert shown.check.status == "failed"
     assert [s.name for s in shown.folded] == ["wrong", "loud"]
 
 
@@ -144,7 +145,7 @@ def test_a_folded_failure_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_every_step_is_checked_and_none_fails(name: str) -> None:
     made = derived(name)
     assert made.steps
-    assert [s for s in made.steps if s.check.passed is False] == []
+    assert [s for s in made.steps if s.check.status == "failed"] == []
     assert any(s.check.passed for s in made.steps)
     for s in made.steps:
         assert s.name and s.reason and s.before != s.after, s.name
@@ -167,7 +168,7 @@ def test_only_readers_that_have_a_gradient_are_on_the_way_back() -> None:
 
 
 def test_verification_needs_something_passed_and_nothing_failed() -> None:
-    good, bad, open_ = Check(True, "a"), Check(False, "b"), Check(None, "c")
+    good, bad, open_ = Check("passed", "a"), Check("failed", "b"), Check("not checked", "c")
     assert Verification((("x", good), ("y", open_)), 0).passed
     assert not Verification((("x", good), ("y", bad)), 0).passed
     assert not Verification((("x", open_),), 0).passed

@@ -32,7 +32,7 @@ def check(program: Program, seed: int) -> None:
     report = check_backward_program(backward, seed, samples=2)
     assert not report.failures, str(report)
     for step, found in zip(backward.steps, check_steps(backward, seed), strict=True):
-        assert found.passed is not False, f"{step.name} of {step.target.name}: {found}"
+        assert found.status != "failed", f"{step.name} of {step.target.name}: {found}"
 
 
 @SOME

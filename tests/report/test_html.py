@@ -124,7 +124,7 @@ def test_memory_of_the_page_is_that_of_the_derivation() -> None:
 def test_a_failed_check_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     made = Derivation(derived("softmax").backward)
     made.source("numpy")  # registers all services
-    failed = [Check(False, "it is wrong") for _ in made.backward.steps]
+    failed = [Check("failed", "it is wrong") for _ in made.backward.steps]
     monkeypatch.setitem(registry.SERVICES, "check_steps", lambda backward, seed: failed)
     text = fragment(made)
     assert "✗ it is wrong" in text and 'class="dot failed"' in text

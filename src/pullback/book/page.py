@@ -71,9 +71,7 @@ def layer_page(subject: Subject) -> LayerPage:
         Chapter(_lead(subject), tuple(part for part in parts if part.inner)),
         _gradients(derived, hand),
         " ".join([subject.summary, *subject.about, *subject.notes, subject.text]),
-        tuple(
-            f"{name}: {check.how}" for name, check in verification.checks if check.passed is False
-        ),
+        tuple(f"{name}: {check.how}" for name, check in verification.failures),
     )
 
 
@@ -124,7 +122,7 @@ def _pictures(subject: Subject) -> str:
 
 def _checks(verification: Verification) -> Iterator[Block]:
     steps = verification.checks[: verification.steps]
-    passed = sum(check.passed is True for _, check in steps)
+    passed = sum(check.passed for _, check in steps)
     yield Prose(
         f"{passed} of {len(steps)} steps passed: what stands after each equals what stood before, "
         "exactly modulo a prime or in 50-digit decimals. The whole was checked against:"

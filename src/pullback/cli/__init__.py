@@ -17,9 +17,9 @@ from .book import add_book
 from .inputs import names, pairs, shapes, sizes, source, write
 
 if TYPE_CHECKING:
-    from ..derivation import Derivation
+    from ..derivation import Derivation, Status
 
-OK, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
+OK, FAILED, BAD_INPUT, NOT_CHECKED, INTERRUPTED = 0, 1, 2, 3, 130
 
 _ABOUT = """\
 Derives the backward pass of a forward pass: the gradient of a loss with respect to each input, in
@@ -50,12 +50,14 @@ examples:
   pullback check "Y[n,m] = sum(d) X[n,d]*W[d,m]" --size N=5 --seed 1
   pullback check model.py:forward --backward model.py:backward --shape X="N D" --shape W="D M"
 
-exit status: 0 the check passed, 1 it failed, 2 the input can't be used""",
+exit status: 0 the check passed, 1 it failed, 2 the input can't be used, 3 nothing was compared""",
 }
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the command; returns its exit status: 0, 1 (a check failed), 2 (bad input), 130 (^C).
+    """Runs the command; returns its exit status.
+
+    0 is success, 1 a check that failed, 2 bad input, 3 a check that could check nothing, 130 ^C.
 
     >>> main(["code", "Y[i] = 2*X[i]", "--size", "N"])
     2
@@ -226,8 +228,11 @@ def _as_data(derivation: Derivation, arguments: argparse.Namespace) -> dict[str,
                 "reason": step.reason,
                 "before": step.before,
                 "after": step.after,
+                "status": step.check.status,
                 "passed": step.check.passed,
                 "check": step.check.how,
+                "elements": step.check.elements,
+                "unchecked": step.check.unchecked,
             }
             for step in derivation.steps
         ],
@@ -270,6 +275,9 @@ def _derivation(arguments: argparse.Namespace, seed: int = 0) -> Derivation:
 def _check(arguments: argparse.Namespace) -> int:
     from .checks import check
 
-    passed, text = check(arguments)
+    status, text = check(arguments)
     write(text, arguments.out)
-    return OK if passed else FAILED
+    return _EXITS[status]
+
+
+_EXITS: dict[Status, int] = {"passed": OK, "failed": FAILED, "not checked": NOT_CHECKED}

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..api import derive
-from ..derivation import Verification
+from ..derivation import Status, Verification, verdict
 from ..errors import ArgumentError, CheckError, TraceError
 from ..ir.arithmetic import FLOAT
 from ..ir.expr import Tensor
@@ -23,6 +23,7 @@ from ..runtime.derived import Derived, Origin
 from ..runtime.notated import Formula, text_formula
 from ..trees import Structure, count, unflatten
 from ..verify import Comparison, check_backward, check_grads
+from ..verify.report import compared
 from ..verify.samples import STYLES, draw_inputs, draw_sizes
 from .inputs import FUNCTION, function, names, pairs, shapes, sizes, source
 
@@ -46,8 +47,8 @@ class Round:
         return ", ".join(f"{name}={n}" for name, n in self.sizes.items()) or "the given sizes"
 
 
-def check(arguments: argparse.Namespace) -> tuple[bool, str]:
-    """Whether all passed, and the report as text or JSON."""
+def check(arguments: argparse.Namespace) -> tuple[Status, str]:
+    """The status of all checks together, and the report as text or JSON."""
     seed, tolerance = arguments.seed, TOLERANCE if arguments.tol is None else arguments.tol
     if not 0 < tolerance < 1:
         raise ArgumentError(
@@ -72,16 +73,18 @@ def check(arguments: argparse.Namespace) -> tuple[bool, str]:
         assert isinstance(derivation, Derived)
         rounds = list(_derived(called, derivation, seed, tolerance))
         verification = derivation.verify(seed)
-    passed = all(_passed(r) for r in rounds) and (verification is None or bool(verification))
+    status = _status(rounds, verification)
     if arguments.json:
-        data = _data(arguments.input, passed, seed, tolerance, rounds, verification)
-        return passed, json.dumps(data, ensure_ascii=False, indent=2)
-    return passed, _text(passed, seed, tolerance, rounds, verification)
+        data = _data(arguments.input, status, seed, tolerance, rounds, verification)
+        return status, json.dumps(data, ensure_ascii=False, indent=2)
+    return status, _text(status, seed, tolerance, rounds, verification)
 
 
-def _passed(done: Round) -> bool:
-    results = [comparison.passed for comparison in done.comparisons]
-    return True in results and False not in results
+def _status(rounds: Sequence[Round], verification: Verification | None) -> Status:
+    """The status of all rounds, each value compared in one of them, and of the derivation."""
+    if verification is not None and verification.failures:
+        return "failed"
+    return compared([comparison for done in rounds for comparison in done.comparisons])
 
 
 def _backward(given: str) -> Callable[..., Any]:
@@ -268,7 +271,7 @@ def _by_position(
 
 
 def _text(
-    passed: bool,
+    status: Status,
     seed: int,
     tolerance: float,
     rounds: Sequence[Round],
@@ -282,13 +285,13 @@ def _text(
         lines.append("of the derivation, at small random sizes")
         width = max((len(name) for name, _ in verification.checks), default=0)
         lines += [f"  {c.mark} {name:<{width}}  {c.how}" for name, c in verification.checks]
-    lines.append(f"{'passed' if passed else 'FAILED'} (seed {seed}, tolerance {tolerance:g})")
+    lines.append(f"{verdict(status)} (seed {seed}, tolerance {tolerance:g})")
     return "\n".join(lines)
 
 
 def _data(
     given: str,
-    passed: bool,
+    status: Status,
     seed: int,
     tolerance: float,
     rounds: Sequence[Round],
@@ -297,7 +300,8 @@ def _data(
     checks = verification.checks if verification is not None else ()
     return {
         "input": given,
-        "passed": passed,
+        "status": status,
+        "passed": status == "passed",
         "seed": seed,
         "tolerance": tolerance,
         "rounds": [
@@ -305,7 +309,15 @@ def _data(
             for done in rounds
         ],
         "derivation": [
-            {"check": name, "passed": result.passed, "how": result.how} for name, result in checks
+            {
+                "check": name,
+                "status": result.status,
+                "passed": result.passed,
+                "how": result.how,
+                "elements": result.elements,
+                "unchecked": result.unchecked,
+            }
+            for name, result in checks
         ],
     }
 
@@ -313,7 +325,10 @@ def _data(
 def _comparison(found: Comparison) -> dict[str, Any]:
     return {
         "check": f"{found.what} against {found.against}",
+        "status": found.status,
         "passed": found.passed,
+        "elements": found.elements,
+        "unchecked": found.unchecked,
         "error": _plain(found.error),
         "tolerance": _plain(found.tolerance),
         "index": None if found.index is None else [int(n) for n in found.index],

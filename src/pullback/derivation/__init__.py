@@ -9,6 +9,7 @@ from __future__ import annotations
 from .derivation import Account, Derivation, Dimensions, Pair
 from .memory import Jacobian, Stored, elements, human, itemsize, shape_text, show_bytes
 from .registry import register_backend, register_service
+from .status import Status, decided, overall, verdict
 from .steps import Check, ShownStep, Verification
 
 __all__ = [
@@ -19,13 +20,17 @@ __all__ = [
     "Jacobian",
     "Pair",
     "ShownStep",
+    "Status",
     "Stored",
     "Verification",
+    "decided",
     "elements",
     "human",
     "itemsize",
+    "overall",
     "register_backend",
     "register_service",
     "shape_text",
     "show_bytes",
+    "verdict",
 ]

@@ -9,23 +9,35 @@ from ..calculus.step import Step
 from ..ir.expr import Expr, Tensor
 from ..ir.program import Define
 from ..notation.plain import show
+from .status import MARKS, WORST, Status, overall, verdict
 
 
 @dataclass(frozen=True)
 class Check:
-    """A check's result: passed, failed, or (None) not decided; ``how`` says what was done.
+    """A check's result: its status, and ``how`` that was found, or why nothing was.
 
-    >>> print(Check(True, "equal at 3 random points"))
+    ``elements`` counts the values that were compared, ``unchecked`` those that could not be;
+    ``worst`` is the greatest relative difference.
+
+    >>> print(Check("passed", "equal at 3 random points", 3))
     ✓ equal at 3 random points
     """
 
-    passed: bool | None
+    status: Status
     how: str
+    elements: int = 0
+    unchecked: int = 0
+    worst: float = 0.0
+
+    @property
+    def passed(self) -> bool:
+        """Whether something was compared and nothing failed."""
+        return self.status == "passed"
 
     @property
     def mark(self) -> str:
-        """✓, ✗ or – (not decided)."""
-        return "–" if self.passed is None else "✓" if self.passed else "✗"
+        """✓ passed, ✗ failed, – not checked."""
+        return MARKS[self.status]
 
     def __str__(self) -> str:
         return f"{self.mark} {self.how}"
@@ -43,10 +55,24 @@ class Verification:
     steps: int = 0
 
     @property
+    def status(self) -> Status:
+        """Failed where any check failed; passed where none failed and at least one passed."""
+        return overall(check.status for _, check in self.checks)
+
+    @property
     def passed(self) -> bool:
-        """Whether some check passed and none failed."""
-        results = [check.passed for _, check in self.checks]
-        return True in results and False not in results
+        """Whether something was compared and nothing failed."""
+        return self.status == "passed"
+
+    @property
+    def failures(self) -> tuple[tuple[str, Check], ...]:
+        """The checks that failed, with their names."""
+        return tuple(entry for entry in self.checks if entry[1].status == "failed")
+
+    @property
+    def unchecked(self) -> tuple[tuple[str, Check], ...]:
+        """The checks in which nothing could be compared, with their names and reasons."""
+        return tuple(entry for entry in self.checks if entry[1].status == "not checked")
 
     def __bool__(self) -> bool:
         return self.passed
@@ -54,13 +80,15 @@ class Verification:
     def __str__(self) -> str:
         """A line for all steps that passed, one for every other check, the verdict."""
         steps, whole = self.checks[: self.steps], self.checks[self.steps :]
-        passed = sum(check.passed is True for _, check in steps)
-        shown = [*(entry for entry in steps if entry[1].passed is not True), *whole]
+        passed = sum(check.passed for _, check in steps)
+        shown = [*(entry for entry in steps if not entry[1].passed), *whole]
         lines = [f"{check.mark} {name}: {check.how}" for name, check in shown]
         if passed:
             count = f"{passed} of {len(steps)} steps, one by one" if len(steps) > 1 else "the step"
             lines.insert(0, f"✓ {count}: what stands after equals what stood before")
-        return "\n".join([*lines, f"{'passed' if self.passed else 'FAILED'} (seed {self.seed})"])
+        open_ = len(self.unchecked) if self.passed else 0
+        rest = f", {open_} of {len(self.checks)} checks not made" if open_ else ""
+        return "\n".join([*lines, f"{verdict(self.status)}{rest} (seed {self.seed})"])
 
 
 @dataclass(frozen=True)
@@ -153,6 +181,5 @@ def _joined(chain: Sequence[ShownStep], shown: ShownStep) -> ShownStep:
 
 
 def _worst(steps: Sequence[ShownStep]) -> Check:
-    """The check of several steps: a failure before what is undecided before what passed."""
-    ranks = {False: 0, None: 1, True: 2}
-    return min((step.check for step in steps), key=lambda check: ranks[check.passed])
+    """The check of several steps: a failure before one that was not made before one that passed."""
+    return min((step.check for step in steps), key=lambda check: WORST.index(check.status))

@@ -38,7 +38,7 @@ from .text import spell
 
 Content = Define | Chain | MatrixForm
 
-KINDS = {True: "passed", False: "failed", None: "open"}
+KINDS = {"passed": "passed", "failed": "failed", "not checked": "open"}
 
 
 def fragment(derivation: Derivation) -> str:
@@ -89,7 +89,7 @@ def facts(derivation: Derivation) -> str:
     statements = len(derivation.backward.statements)
     found = [(str(statements), f"statement{'s' * (statements != 1)} in the backward pass")]
     if checks:
-        passed = sum(result is True for result in checks)
+        passed = sum(checks)
         found.append((f"{passed} of {len(checks)}", "steps of the derivation checked"))
     kept = sum((s.size for s in derivation.residuals if s.made), size(0))
     if not kept.names() or derivation.sizes:
@@ -228,7 +228,7 @@ def _walk(block: Walk, hand: Hand) -> str:
 
 
 def _line(line: Line, number: int, hand: Hand) -> str:
-    kind = KINDS[line.check.passed] if line.check else ""
+    kind = KINDS[line.check.status] if line.check else ""
     mark = line.check.mark if line.check else str(number)
     dot = f'<span class="dot {kind}" aria-hidden="true">{text(mark)}</span>'
     why = f'<div class="why"><b>{text(line.name)}</b>{text(line.reason)}</div>'
@@ -241,7 +241,7 @@ def _line(line: Line, number: int, hand: Hand) -> str:
 def _check(check: Check | None) -> str:
     if check is None:
         return ""
-    return f'<div class="check {KINDS[check.passed]}">{text(str(check))}</div>'
+    return f'<div class="check {KINDS[check.status]}">{text(str(check))}</div>'
 
 
 def _folded(steps: tuple[ShownStep, ...], hand: Hand) -> str:

@@ -40,7 +40,7 @@ def _flat(derivation: Derivation) -> str:
 
 def check_steps(backward: Backward, seed: int) -> tuple[Check, ...]:
     """The steps' checks: exactly modulo a prime, and in 50-digit decimals."""
-    return tuple(Check(found.passed, found.how) for found in steps.check_steps(backward, seed))
+    return steps.check_steps(backward, seed)
 
 
 def check(derivation: Derivation, seed: int) -> tuple[tuple[str, Check], ...]:
@@ -51,11 +51,13 @@ def check(derivation: Derivation, seed: int) -> tuple[tuple[str, Check], ...]:
 
 def _result(found: Comparison) -> Check:
     """A comparison in one line: what was compared, or what went wrong."""
-    if found.passed is False:
-        return Check(False, "; ".join(str(found).split("\n")[1:]) or found.note)
+    counts = found.elements, found.unchecked
+    if found.failed:
+        return Check("failed", "; ".join(str(found).split("\n")[1:]) or found.note, *counts)
     error = "" if found.error is None else f"error {found.error:.1g}"
     count = f"{found.elements} values" if found.elements else ""
-    return Check(found.passed, ", ".join(part for part in (count, error, found.note) if part))
+    how = ", ".join(part for part in (count, error, found.note) if part)
+    return Check(found.status, how, *counts)
 
 
 def _register() -> None:

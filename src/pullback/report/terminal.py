@@ -33,7 +33,7 @@ from .outline import (
 )
 from .text import PLAIN, Writing, apart, once, part, safe, spell
 
-STYLES = {True: "green", False: "bold red", None: "yellow"}
+STYLES = {"passed": "green", "failed": "bold red", "not checked": "yellow"}
 QUIET = "dim"
 NAME = "bold"
 STEP = "cyan"
@@ -135,8 +135,8 @@ class _View:
 
     def cell(self, cell: Cell) -> Text:
         match cell:
-            case Check(passed, _):
-                return _text(str(cell), style=STYLES[passed])
+            case Check(status):
+                return _text(str(cell), style=STYLES[status])
             case Define():
                 return _text(self.writing.draw(cell))
             case _:
@@ -150,11 +150,11 @@ def _text(words: str, style: str = "") -> Text:
 
 def _head(line: Line) -> Text:
     mark = line.check.mark if line.check else " "
-    style = STYLES[line.check.passed] if line.check else QUIET
+    style = STYLES[line.check.status] if line.check else QUIET
     head = Text.assemble((f"{mark} ", style), (line.name, STEP))
     if line.reason:
         head.append(safe(f"  {line.reason}"), QUIET)
-    if line.check and line.check.passed is not True:
+    if line.check and not line.check.passed:
         head.append(safe(f"  ({line.check.how})"), style)
     return head
 

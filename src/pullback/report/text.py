@@ -166,7 +166,7 @@ def _text_walk(block: Walk) -> Iterator[str]:
     yield f"{block.gradient.name}, the gradient of {block.of.name}"
     for line in block.lines:
         mark = f"{line.check.mark} " if line.check else "  "
-        undecided = line.check is not None and line.check.passed is not True
+        undecided = line.check is not None and not line.check.passed
         yield (
             f"  {mark}{line.name}"
             + (f": {line.reason}" if line.reason else "")

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ..derivation.status import decided
 from ..errors import ArgumentError
 from ..trees import Structure, flatten, matched, paths, show_path, unflatten
 from .differences import STEP, Slope, complex_slope, slope
@@ -380,13 +381,18 @@ class Elements:
         if self.unsettled:
             notes.append(f"{self.unsettled} not compared: the differences don't settle")
         note = "; ".join(notes)
+        left = self.kinks + self.unsettled
         if self.worst is None:
-            empty = not notes
-            return Comparison(what, against, True if empty else None, note=note or "no elements")
-        place, expected, found, error, tolerance = self.worst
-        passed = self.excess <= 1
+            note = note or "no elements"
+            return Comparison(what, against, "not checked", note=note, unchecked=left)
         return Comparison(
-            what, against, passed, place, expected, found, error, tolerance, self.count, note
+            what,
+            against,
+            decided(self.excess > 1, compared=True),
+            *self.worst,
+            self.count,
+            note,
+            unchecked=left,
         )
 
 
@@ -397,7 +403,7 @@ def misshapen(what: str, gradient: Array, like: Array) -> Comparison | None:
     return Comparison(
         what,
         "the variable's shape",
-        False,
+        "failed",
         expected=f"shape {like.shape}",
         found=f"shape {gradient.shape}",
     )
@@ -410,7 +416,7 @@ def compare_dtype(name: str, narrow: Array, wide: Array, dtype: Any) -> Comparis
         return Comparison(
             what,
             "the variable's dtype",
-            False,
+            "failed",
             expected=f"{dtype}, shape {wide.shape}",
             found=f"{narrow.dtype}, shape {narrow.shape}",
         )
@@ -419,13 +425,13 @@ def compare_dtype(name: str, narrow: Array, wide: Array, dtype: Any) -> Comparis
     )
     off = np.abs(np.asarray(narrow, np.float64) - wide)
     if not off.size:
-        return Comparison(what, "the same in float64", True, note="no elements")
+        return Comparison(what, "the same in float64", "not checked", note="no elements")
     k = int(np.argmax(np.where(np.isnan(off), np.inf, off)))
     place = tuple(int(n) for n in np.unravel_index(k, off.shape)) if off.shape else ()
     return Comparison(
         what,
         "the same in float64",
-        bool(off[place] <= tolerance),
+        decided(not off[place] <= tolerance, compared=True),
         place,
         float(wide[place]),
         float(narrow[place]),
@@ -440,9 +446,8 @@ def close_numbers(
 ) -> Comparison:
     """Two numbers that should be equal."""
     error = abs(expected - found)
-    return Comparison(
-        what, against, bool(error <= tolerance), None, expected, found, error, tolerance, 1
-    )
+    status = decided(not error <= tolerance, compared=True)
+    return Comparison(what, against, status, None, expected, found, error, tolerance, 1)
 
 
 def parameter_names(f: Function, count: int) -> list[str]:

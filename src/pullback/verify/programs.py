@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 from ..calculus.pushforward import pushforward
 from ..calculus.step import Backward
+from ..derivation.status import decided
 from ..errors import PullbackError
 from ..ir.arithmetic import MODULAR, PRIME, Abstain, Resample
 from ..ir.expr import Tensor
@@ -49,7 +50,7 @@ def check_backward_program(backward: Backward, seed: int = 0, samples: int = 4) 
     """The backward pass of a program, checked at small sizes (1 and odd ones among them).
 
     Named sizes are drawn; a program whose literal sizes make the interpreter too slow is reported
-    as not decided.
+    as not checked.
     """
     return _Checks(backward, seed, samples).report()
 
@@ -124,7 +125,7 @@ class _Checks:
                     tally.arrays(sample.arrays[key], values[key])
         except Exception as error:
             what = f"{type(error).__name__}: {error}"
-            return [Comparison("generated source", "the statements", False, note=what)]
+            return [Comparison("generated source", "the statements", "failed", note=what)]
         return [tally.comparison(ROUNDED) for tally in tallies.values()]
 
     def draw(
@@ -304,13 +305,13 @@ class Tally:
         """What it all comes to."""
         notes = [note] if note else []
         notes += [f"{self.kinks} at kinks, not compared"] if self.kinks else []
-        passed = None if self.worst < 0 else self.worst <= tolerance
-        if passed is None:
+        status = decided(self.worst > tolerance, self.worst >= 0)
+        if status == "not checked":
             notes.append("too large, or no point found where it is defined")
         return Comparison(
             self.what,
             self.against,
-            passed,
+            status,
             self.at,
             _short(self.expected),
             _short(self.found),
@@ -318,6 +319,7 @@ class Tally:
             tolerance,
             self.count,
             "; ".join(notes),
+            unchecked=self.kinks + self.undefined,
         )
 
 

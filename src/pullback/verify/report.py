@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from ..derivation.status import MARKS, Status, overall, verdict
 from ..errors import CheckError
 
 
@@ -13,15 +15,16 @@ from ..errors import CheckError
 class Comparison:
     """One value compared with what it should be.
 
-    ``what`` names the value ("gradient of W"), ``against`` the oracle. ``index`` is the place of
-    the worst element, ``expected`` and ``found`` what stands there, ``error`` their difference and
-    ``tolerance`` what was allowed there. ``passed`` is None where nothing could be decided;
-    ``note`` says why, ``hint`` what the mistake looks like. ``elements`` counts what was compared.
+    ``what`` names the value ("gradient of W"), ``against`` the oracle, ``status`` is "passed",
+    "failed" or "not checked". ``index`` is the place of the worst element, ``expected`` and
+    ``found`` what stands there, ``error`` their difference and ``tolerance`` what was allowed
+    there. ``elements`` counts the elements that were compared, ``unchecked`` those that could not
+    be; ``note`` says why not, ``hint`` what the mistake looks like.
     """
 
     what: str
     against: str
-    passed: bool | None
+    status: Status
     index: tuple[int, ...] | None = None
     expected: Any = None
     found: Any = None
@@ -30,11 +33,22 @@ class Comparison:
     elements: int = 0
     note: str = ""
     hint: str = ""
+    unchecked: int = 0
+
+    @property
+    def passed(self) -> bool:
+        """Whether something was compared and nothing failed."""
+        return self.status == "passed"
+
+    @property
+    def failed(self) -> bool:
+        """Whether an element was found to be wrong."""
+        return self.status == "failed"
 
     @property
     def mark(self) -> str:
-        """✓, ✗ or – (not decided)."""
-        return "–" if self.passed is None else "✓" if self.passed else "✗"
+        """✓ passed, ✗ failed, – not checked."""
+        return MARKS[self.status]
 
     @property
     def place(self) -> str:
@@ -44,13 +58,13 @@ class Comparison:
     def __str__(self) -> str:
         head = f"{self.mark} {self.what} against {self.against}"
         lines = [f"{head}: {self._verdict()}" if self._verdict() else head]
-        if self.passed is False and self.index is not None:
+        if self.failed and self.index is not None:
             lines += [
                 f"    worst element {self.place or '()'}",
                 f"    expected {_show(self.expected)}",
                 f"    found    {_show(self.found)}",
             ]
-        elif self.passed is False and self.expected is not None:
+        elif self.failed and self.expected is not None:
             lines += [f"    expected {self.expected}", f"    found    {self.found}"]
         if self.hint:
             lines.append(f"    hint: {self.hint}")
@@ -71,8 +85,10 @@ class Comparison:
 class Report:
     """The result of a check; ``seed`` repeats it.
 
-    >>> Report("example", (Comparison("gradient of X", "finite differences", True),), seed=0).passed
-    True
+    >>> right = Comparison("gradient of X", "finite differences", "passed", elements=6)
+    >>> none = Comparison("gradient of W", "finite differences", "not checked", unchecked=4)
+    >>> Report("example", (right,), seed=0).status, Report("example", (right, none), seed=0).status
+    ('passed', 'not checked')
     """
 
     name: str
@@ -81,10 +97,28 @@ class Report:
     notes: tuple[str, ...] = field(default=())
 
     @property
+    def status(self) -> Status:
+        """Failed where a comparison failed; passed only where each value was compared once.
+
+        A value that has elements, none of which any comparison could compare, leaves the whole
+        "not checked".
+        """
+        return compared(self.comparisons)
+
+    @property
     def passed(self) -> bool:
         """Whether something was compared and nothing failed."""
-        results = [c.passed for c in self.comparisons]
-        return True in results and False not in results
+        return self.status == "passed"
+
+    @property
+    def elements(self) -> int:
+        """How many elements were compared, over all comparisons."""
+        return sum(c.elements for c in self.comparisons)
+
+    @property
+    def unchecked(self) -> int:
+        """How many elements could not be compared, over all comparisons."""
+        return sum(c.unchecked for c in self.comparisons)
 
     def __bool__(self) -> bool:
         return self.passed
@@ -92,7 +126,7 @@ class Report:
     @property
     def failures(self) -> tuple[Comparison, ...]:
         """The comparisons that failed."""
-        return tuple(c for c in self.comparisons if c.passed is False)
+        return tuple(c for c in self.comparisons if c.failed)
 
     def raise_if_failed(self) -> Report:
         """Itself; raises CheckError unless it passed."""
@@ -101,8 +135,7 @@ class Report:
         return self
 
     def __str__(self) -> str:
-        verdict = "passed" if self.passed else "FAILED" if self.failures else "NOTHING DECIDED"
-        lines = [f"{self.name}: {verdict} (seed {self.seed})"]
+        lines = [f"{self.name}: {verdict(self.status)} (seed {self.seed})"]
         lines += [f"  {line}" for c in self.comparisons for line in str(c).split("\n")]
         lines += [f"  note: {note}" for note in self.notes]
         return "\n".join(lines)
@@ -111,12 +144,23 @@ class Report:
         """The same as a JSON object; numbers that are not finite as text."""
         data = {
             "name": self.name,
+            "status": self.status,
             "passed": self.passed,
+            "elements": self.elements,
+            "unchecked": self.unchecked,
             "seed": self.seed,
-            "comparisons": [_plain(asdict(c)) for c in self.comparisons],
+            "comparisons": [{**_plain(asdict(c)), "passed": c.passed} for c in self.comparisons],
             "notes": list(self.notes),
         }
         return json.dumps(data, ensure_ascii=False)
+
+
+def compared(comparisons: Sequence[Comparison]) -> Status:
+    """The status of several comparisons together; see :attr:`Report.status`."""
+    found = overall(c.status for c in comparisons)
+    passed = {c.what for c in comparisons if c.passed}
+    skipped = any(c.unchecked and c.what not in passed for c in comparisons)
+    return "not checked" if found == "passed" and skipped else found
 
 
 def _show(value: Any) -> str:

@@ -10,13 +10,13 @@ decide, ties included.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from itertools import product
 from random import Random
 from typing import Any
 
 from ..calculus.step import Backward, Step
+from ..derivation.steps import Check
 from ..errors import PullbackError
 from ..ir.arithmetic import MODULAR, Abstain, Arithmetic, Resample
 from ..ir.expr import Apply, Arg, Compare, Expr, Power, Reduce, Select, Truth
@@ -31,31 +31,14 @@ POINTS = 60
 TOLERANCE = 1e-30
 
 
-@dataclass(frozen=True)
-class StepCheck:
-    """Passed, failed, or (None) not decided; ``worst`` is the greatest relative difference."""
-
-    passed: bool | None
-    how: str
-    worst: float = 0.0
-
-    @property
-    def mark(self) -> str:
-        """✓, ✗ or – (not decided)."""
-        return "–" if self.passed is None else "✓" if self.passed else "✗"
-
-    def __str__(self) -> str:
-        return f"{self.mark} {self.how}"
-
-
-def check_step(step: Step, backward: Backward, seed: int = 0) -> StepCheck:
+def check_step(step: Step, backward: Backward, seed: int = 0) -> Check:
     """Whether a step's two sides are equal."""
     return check_steps(backward, seed, [step])[0]
 
 
 def check_steps(
     backward: Backward, seed: int = 0, steps: Sequence[Step] | None = None
-) -> tuple[StepCheck, ...]:
+) -> tuple[Check, ...]:
     """One check a step; the values that steps read are drawn and computed once for all."""
     steps = backward.steps if steps is None else steps
     around = Surroundings(backward, steps, seed)
@@ -125,22 +108,23 @@ def needed(backward: Backward, steps: Iterable[Step]) -> tuple[Define, ...]:
     return tuple(computing(list(made.values()), wanted))
 
 
-def _check(step: Step, around: Surroundings) -> StepCheck:
+def _check(step: Step, around: Surroundings) -> Check:
     if step.before is step.after:
-        return StepCheck(True, "the same")
+        return Check("passed", "the same")
     if not around.sizes:
-        return StepCheck(None, "not checked: too large to be evaluated point by point")
+        return Check("not checked", "too large to be evaluated point by point")
     exact, why = _modular(step, around)
     risks = risky(step.after) - risky(step.before)
     if exact and not risks and not turns(step.before) and not turns(step.after):
-        return StepCheck(True, f"equal modulo 2⁶¹ − 1 at {exact} points")
+        return Check("passed", f"equal modulo 2⁶¹ − 1 at {exact} points", exact)
     count, worst, where = _decimal(step, around)
     if where:
-        return StepCheck(False, f"differs: {where}", worst)
+        return Check("failed", f"differs: {where}", count + 1, worst=worst)
     if not count:
-        return StepCheck(None, f"not decided: {why or 'no point where both sides are defined'}")
+        return Check("not checked", why or "no point where both sides are defined")
     also = f"equal modulo 2⁶¹ − 1 at {exact} points, and " if exact else ""
-    return StepCheck(True, f"{also}equal to 30 digits at {count} points, ties among them", worst)
+    how = f"{also}equal to 30 digits at {count} points, ties among them"
+    return Check("passed", how, exact + count, worst=worst)
 
 
 def turns(value: Expr) -> bool:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ..derivation.status import decided
 from ..errors import ArgumentError, PullbackError
 from ..trees import flatten, matched, unflatten
 from .differences import STEP, Slope
@@ -249,7 +250,7 @@ class _Written:
             if at not in written:
                 found.append(
                     Comparison(
-                        what, "what is returned", False, expected=f"d{i.name}", found="nothing"
+                        what, "what is returned", "failed", expected=f"d{i.name}", found="nothing"
                     )
                 )
                 continue
@@ -272,7 +273,8 @@ class _Written:
         """One written gradient against both oracles."""
         right = derived.get((i.slot, i.leaf))
         if gradient.dtype.kind not in "fiub":
-            return [Comparison(what, "an array of floats", False, found=f"dtype {gradient.dtype}")]
+            given = f"dtype {gradient.dtype}"
+            return [Comparison(what, "an array of floats", "failed", found=given)]
         wrong = misshapen(what, gradient, i.value)
         if wrong is not None:
             truth = right if right is not None else self.slopes(i)
@@ -282,7 +284,7 @@ class _Written:
         if right is not None:
             found.append(self.against_derived(i, what, gradient, right, derived))
         found += self.against_differences(i, what, gradient, right)
-        if right is None and found[-1].passed is False:
+        if right is None and found[-1].failed:
             truth = self.slopes(i)
             told = "" if truth is None else hint(gradient, truth, self.around(i, derived))
             found[-1] = replace(found[-1], hint=told)
@@ -311,14 +313,14 @@ class _Written:
             if kinks:
                 note = f"{len(kinks)} at kinks differ: there either choice is right"
         if not off.size:
-            return Comparison(what, "the derived gradient", True, note="no elements")
+            return Comparison(what, "the derived gradient", "not checked", note="no elements")
         k = int(np.argmax(off))
         place = tuple(int(n) for n in np.unravel_index(k, off.shape)) if off.shape else ()
         passed = bool(off[place] <= tolerance)
         return Comparison(
             what,
             "the derived gradient",
-            passed,
+            decided(not passed, compared=True),
             place,
             float(right[place]),
             float(gradient[place]),
@@ -355,7 +357,7 @@ class _Written:
                 ours.take(None, expected, float(np.sum(right * direction)))
         found = [mine.comparison(what, "finite differences")]
         own = ours.comparison(f"derived {what}", "finite differences")
-        if right is not None and own.passed is False:
+        if right is not None and own.failed:
             found.append(replace(own, note="a fault of pullback: please report it"))
         return found
 
