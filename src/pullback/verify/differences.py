@@ -10,6 +10,7 @@ import numpy as np
 
 LEVELS = 5
 STEP = 2.0**-5
+SIDES = 1e-4  # one-sided slopes that are closer to each other, relatively, are one slope
 
 
 @dataclass(frozen=True)
@@ -17,11 +18,24 @@ class Slope:
     """A derivative by differences: its value and an estimate of its error.
 
     ``kink`` tells that the slopes from the left and from the right differ: there is no derivative.
+    ``sides`` are these two slopes then, None where they are not finite.
     """
 
     value: float
     error: float
     kink: bool = False
+    sides: tuple[float, float] | None = None
+
+    def admits(self, value: float, tolerance: float) -> bool:
+        """Whether a finite value lies between the slopes from the left and from the right.
+
+        >>> slope(abs).admits(0.3, 1e-3), slope(abs).admits(2.0, 1e-3)
+        (True, False)
+        """
+        if self.sides is None or not np.isfinite(value):
+            return False
+        slack = tolerance + SIDES * max(1.0, *map(abs, self.sides))
+        return min(self.sides) - slack <= value <= max(self.sides) + slack
 
 
 def slope(line: Callable[[float], float], step: float = STEP) -> Slope:
@@ -66,15 +80,19 @@ def _extrapolated(line: Callable[[float], float], step: float) -> Slope:
 def _with_kink(line: Callable[[float], float], found: Slope) -> Slope:
     """The same, with the slopes on both sides compared: at a kink they don't get closer."""
     here, before = line(0.0), float("nan")
+    last = float("nan"), float("nan")
     for h in (1e-6, 1e-6 / 16, 1e-6 / 256):
         left, right = line(-h), line(h)
         sides = (here - left) / h, (right - here) / h
         noise = 64 * np.finfo(np.float64).eps * max(abs(here), abs(left), abs(right)) / h
         apart = abs(sides[1] - sides[0])
-        if apart <= 1e-4 * max(1.0, *map(abs, sides)) + noise or apart < before / 2:
+        if apart <= SIDES * max(1.0, *map(abs, sides)) + noise or apart < before / 2:
             return found
-        before = apart
-    return Slope(found.value, found.error, kink=before == before)
+        before, earlier, last = apart, last, sides
+    pairs = zip(earlier, last, strict=True)
+    settled = all(abs(b - a) <= SIDES * max(1.0, abs(b)) + noise for a, b in pairs)
+    kink = before == before
+    return Slope(found.value, found.error, kink, last if kink and settled else None)
 
 
 def complex_slope(line: Callable[[complex], complex]) -> float | None:
