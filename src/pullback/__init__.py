@@ -28,9 +28,11 @@ if TYPE_CHECKING:
     from .errors import DerivationError as DerivationError
     from .errors import LimitError as LimitError
     from .errors import NotationError as NotationError
+    from .errors import PositionError as PositionError
     from .errors import PullbackError as PullbackError
     from .errors import ShapeError as ShapeError
     from .errors import TraceError as TraceError
+    from .errors import UnsupportedError as UnsupportedError
     from .verify import check_backward as check_backward
     from .verify import check_grads as check_grads
 
@@ -45,7 +47,7 @@ _HOMES: dict[str, str | None] = {
     **dict.fromkeys(
         (
             *("ArgumentError", "CheckError", "DerivationError", "LimitError", "NotationError"),
-            *("PullbackError", "ShapeError", "TraceError"),
+            *("PositionError", "PullbackError", "ShapeError", "TraceError", "UnsupportedError"),
         ),
         "errors",
     ),
@@ -58,9 +60,11 @@ __all__ = [
     "DerivationError",
     "LimitError",
     "NotationError",
+    "PositionError",
     "PullbackError",
     "ShapeError",
     "TraceError",
+    "UnsupportedError",
     "__version__",
     "check_backward",
     "check_grads",

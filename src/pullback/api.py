@@ -6,9 +6,10 @@ import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from .errors import ArgumentError
+from .errors import ArgumentError, PullbackError
 from .runtime.calls import Argnums, Call, check_argnums, check_floats, parameters, slots
 from .runtime.forward import forward_of
+from .runtime.nested import refuse_around
 from .runtime.notated import Formula, text_formula
 from .runtime.plans import Plans
 from .runtime.transforms import Gradient, Pullback, Pushforward
@@ -85,8 +86,12 @@ def _gradient_function(
     @functools.wraps(fun, assigned=("__module__", "__name__", "__qualname__", "__doc__"))
     def gradient_function(*args: Any, **kwargs: Any) -> Any:
         call = Call(about, args, kwargs)
-        plan = _PLANS.get(fun, call, kind, make)
-        value, more, gradients = plan(call)
+        try:
+            plan = _PLANS.get(fun, call, kind, make)
+            value, more, gradients = plan(call)
+        except PullbackError as error:
+            refuse_around(error)
+            raise
         return arrange(value, more, gradients[0] if single else gradients)
 
     gradient_function.__pullback__ = (name, wanted, has_aux)  # type: ignore[attr-defined]
@@ -111,8 +116,12 @@ def vjp(fun: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
     def make(call: Call, fixed: Sequence[int]) -> Pullback:
         return Pullback(call, forward_of(fun, call, has_aux))
 
-    plan = _PLANS.get(fun, call, ("vjp", has_aux), make)
-    out, more, vjp_fn = plan(call)
+    try:
+        plan = _PLANS.get(fun, call, ("vjp", has_aux), make)
+        out, more, vjp_fn = plan(call)
+    except PullbackError as error:
+        refuse_around(error)
+        raise
     return (out, vjp_fn, more) if has_aux else (out, vjp_fn)
 
 
@@ -142,8 +151,12 @@ def jvp(
     def make(call: Call, fixed: Sequence[int]) -> Pushforward:
         return Pushforward(call, forward_of(fun, call, has_aux))
 
-    plan = _PLANS.get(fun, call, ("jvp", has_aux), make)
-    out, tangent, more = plan(call, tangents)
+    try:
+        plan = _PLANS.get(fun, call, ("jvp", has_aux), make)
+        out, tangent, more = plan(call, tangents)
+    except PullbackError as error:
+        refuse_around(error)
+        raise
     return (out, tangent, more) if has_aux else (out, tangent)
 
 

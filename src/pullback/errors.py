@@ -1,4 +1,9 @@
-"""What pullback says when it refuses: where, what was expected, what was found, what to do."""
+"""What pullback says when it refuses: where, what was expected, what was found, what to do.
+
+Each error is also the built-in error that NumPy raises for the same mistake, so that ``except
+ValueError`` and its like catch it. A refusal inside a traced function fails the trace even where
+the function catches it (:class:`pullback.trace.record.Sheet` keeps the first one).
+"""
 
 from __future__ import annotations
 
@@ -36,31 +41,51 @@ class PullbackError(Exception):
         super().__init__("\n".join(lines))
 
 
-class NotationError(PullbackError):
+class NotationError(PullbackError, ValueError):
     """Index notation that can't be read, or that contradicts itself."""
 
 
-class TraceError(PullbackError):
+class TraceError(PullbackError, ValueError):
     """A NumPy function that can't be traced into index notation."""
 
 
-class ShapeError(PullbackError):
+class UnsupportedError(TraceError, NotImplementedError):
+    """An operation that works in NumPy and that no index notation is known for."""
+
+
+class TraceTypeError(TraceError, TypeError):
+    """An operation on operands of a kind that NumPy refuses with a TypeError."""
+
+
+class TraceIndexError(TraceError, IndexError):
+    """A position that is out of range while a function is traced."""
+
+
+class TraceOverflowError(TraceError, OverflowError):
+    """A number that its dtype can't hold."""
+
+
+class ShapeError(PullbackError, ValueError):
     """Arrays whose shapes, dtypes or sizes don't fit the program."""
 
 
-class ArgumentError(PullbackError, TypeError):
+class PositionError(ShapeError, IndexError):
+    """Integer arrays that point outside the axis that they subscript."""
+
+
+class ArgumentError(PullbackError, TypeError, ValueError):
     """A call with arguments of a kind, structure or dtype that can't be worked with."""
 
 
-class DerivationError(PullbackError):
+class DerivationError(PullbackError, NotImplementedError):
     """A program that can't be differentiated."""
 
 
-class LimitError(PullbackError):
+class LimitError(PullbackError, ValueError):
     """An input larger than the stated limits."""
 
 
-class CheckError(PullbackError):
+class CheckError(PullbackError, AssertionError):
     """A check that failed: a derived or a written result is wrong."""
 
 

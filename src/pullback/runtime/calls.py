@@ -96,11 +96,12 @@ def _of_code(code: types.CodeType) -> Parameters:
 
 class Call:
     """The arguments of one call: ``structures`` and ``leaves`` a slot, positional arguments
-    first.
+    first. ``closes_over`` is set where the function was seen to read traced arrays besides.
     """
 
     __slots__ = (
         "__dict__",
+        "closes_over",
         "counts",
         "key",
         "keywords",
@@ -111,6 +112,7 @@ class Call:
     )
 
     def __init__(self, about: Parameters, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+        self.closes_over = False
         self.positional = len(args)
         self.keywords = tuple(sorted(kwargs)) if kwargs else ()
         values = [*args, *(kwargs[name] for name in self.keywords)]
@@ -158,9 +160,13 @@ class Call:
         """The values of the Python floats, exactly."""
         return tuple(leaf.hex() for leaf in self.leaves if type(leaf) is float)
 
-    @cached_property
+    @property
     def traced(self) -> bool:
-        """Whether an array among the arguments is being traced."""
+        """Whether an array that the function is given, or closes over, is being traced."""
+        return self.closes_over or self._given_traced
+
+    @cached_property
+    def _given_traced(self) -> bool:
         return any(hasattr(leaf, "_pullback_value") for leaf in self.leaves)
 
     def only_leaf(self, slot: int) -> int:

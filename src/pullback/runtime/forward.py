@@ -14,11 +14,13 @@ import numpy as np
 from ..errors import ArgumentError
 from ..ir.expr import Tensor
 from ..ir.program import Program, solve_sizes
+from ..trace.record import running
 from ..trace.tracer import Spec, Traced, trace
 from ..trees import Branch, Leaf, Structure, count, paths, show_path, unflatten
 from .calls import Call, as_array, identity
 from .general import Generals, Shapes
 from .lookups import Positions, check_lookups, positions
+from .nested import is_traced
 from .notated import Formula
 
 Array = np.ndarray[Any, Any]
@@ -113,15 +115,18 @@ def forward_of(
     names = [call.names[n] for n in given]
     leaves = [call.leaves[n] for n in given]
 
+    nested = running() is not None
+
     def at(shapes: Shapes) -> Traced:
         specs = map(_spec, leaves, shapes)
-        return trace(flat, dict(zip(names, specs, strict=True)))
+        return trace(flat, dict(zip(names, specs, strict=True)), closes_over=nested)
 
     shapes = tuple(() if isinstance(leaf, float) else tuple(leaf.shape) for leaf in leaves)
     form = (identity(function), has_aux, tuple(fixed), call.form)
-    own = fixed or call.traced
+    own = fixed or call.traced or nested
     traced = at(shapes) if own else _GENERALS.best(form, shapes, names, at)
     constants = tuple(traced.constants[t.name] for t in traced.program.inputs[len(given) :])
+    call.closes_over = any(map(is_traced, constants))
     structure, more = _split(traced.structure, has_aux)
     return Forward(traced.program, given, constants, structure, more)
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import ShapeError
+from ..errors import PositionError
 from ..ir.expr import ZERO, Access, Add, Compare, Expr, Guard, Mul, Number, Select, SizeOf, Tensor
 from ..ir.program import Define, Program, solve_sizes
 from ..ir.sizes import Size, size
@@ -43,7 +43,7 @@ def check_lookups(found: Sequence[Positions], program: Program, arrays: Sequence
         array = np.asarray(arrays[one.input])
         if array.size and (array.min() < -extent or array.max() >= extent):
             wrong = array[(array < -extent) | (array >= extent)]
-            raise ShapeError(
+            raise PositionError(
                 f"{one.name} points outside the axis that it subscripts",
                 where=f"argument {one.name}",
                 expected=f"integers from {-extent} to {extent - 1}",

@@ -10,13 +10,14 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import PullbackError
 from ..ir.expr import Guard, Tensor
 from ..ir.program import Define, Program
 from ..ir.recurrence import Group, groups, is_recurrent
 from ..ir.subscripts import Index
 from ..ir.walk import bound_indices, renamed
 from ..trace.places import here
-from ..trace.record import Sheet
+from ..trace.record import Sheet, innermost, running
 from ..trace.tracer import Tracer
 from ..trace.values import Subs, Value
 
@@ -26,17 +27,25 @@ def is_traced(value: Any) -> bool:
     return isinstance(value, Tracer)
 
 
-def sheet_of(values: Sequence[Any]) -> Sheet:
-    """The sheet that the first traced array among the values is written on."""
-    return next(value._pullback_sheet for value in values if isinstance(value, Tracer))
-
-
-def inlined(sheet: Sheet, program: Program, values: Sequence[Any], name: str = "") -> list[Tracer]:
-    """The program's outputs, its statements written on the sheet; ``values`` are its inputs.
-
-    A single output is called ``name`` or, where that is empty, as the variable that it goes to.
-    Every size in the program is a number. Raises TraceError where a value belongs to another trace.
+def refuse_around(error: PullbackError) -> None:
+    """Where a refusal leaves one of pullback's own functions inside a traced function, the trace
+    fails with it, whoever catches it: with arrays instead of traced ones it may not come up.
     """
+    outer = running()
+    if outer is not None:
+        outer.refuse(error)
+
+
+def inlined(
+    program: Program, values: Sequence[Any], name: str = "", beside: Sequence[Any] = ()
+) -> list[Tracer]:
+    """The program's outputs; ``values`` are its inputs, some of them traced (or of ``beside``).
+
+    Its statements are written on the sheet of the innermost trace among these. A single output is
+    called ``name`` or, where that is empty, as the variable that it goes to. Every size in the
+    program is a number. Raises TraceError where a value's trace has ended.
+    """
+    sheet = innermost((*values, *beside))
     place = here()
     tensors: dict[Tensor, Tensor] = {}
     kept: dict[Tensor, Value] = {}

@@ -16,7 +16,7 @@ from ..trees import Branch, Leaf, Structure
 from .calls import Call, check_sizes, plain_array
 from .compiled import apart, evaluation
 from .lookups import Positions, check_lookups, positions
-from .nested import inlined, is_traced, sheet_of
+from .nested import inlined, is_traced
 
 Array = np.ndarray[Any, Any]
 
@@ -132,9 +132,7 @@ class Formula:
     def _inside_a_trace(self, values: Sequence[Any], sizes: Mapping[str, int]) -> Sequence[Any]:
         program = self._sized(values, sizes)
         shapes = {t: tuple(np.shape(v)) for t, v in zip(program.inputs, values, strict=True)}
-        return inlined(
-            sheet_of(values), program.with_sizes(solve_sizes(shapes)), values, self._name
-        )
+        return inlined(program.with_sizes(solve_sizes(shapes)), values, self._name)
 
 
 def _signature(inputs: Sequence[str], sizes: Sequence[str]) -> inspect.Signature:

@@ -47,6 +47,8 @@ class Plans(Generic[Plan]):
             return plan  # type: ignore[return-value]
         before = kept(facts)  # what tracing it changes, it depends on
         made, steered = self._made(call, make)
+        if call.closes_over:  # the plan holds arrays that are being traced
+            return made
         key = (identity(function), kind, call.key)
         if steered:
             self._keep(key, before, _STEERED)

@@ -17,7 +17,7 @@ from .calls import Call, kinds
 from .compiled import apart, evaluation, pair, tangents
 from .cotangents import FINISH, check_nothing, dtype_of, like_primal, shape_of
 from .forward import Forward, sizes_of
-from .nested import inlined, is_traced, sheet_of
+from .nested import inlined, is_traced
 
 
 class Backward:
@@ -50,7 +50,7 @@ class Backward:
         values += self.forward.constants
         sizes = sizes_of(self.forward.program, values)
         program = self.pair.forward_program.with_sizes(sizes)
-        found = inlined(sheet_of(values), program, values)
+        found = inlined(program, values)
         split = len(self.forward.program.outputs)
         return found[:split], tuple(found[split:]), values
 
@@ -83,7 +83,7 @@ class Backward:
         """The gradients inside a trace."""
         values = [*seeds, *cache[: len(self.pair.residuals)]]
         sizes = sizes_of(self.forward.program, inputs)
-        return inlined(sheet_of(inputs), self.pair.backward_program.with_sizes(sizes), values)
+        return inlined(self.pair.backward_program.with_sizes(sizes), values, beside=inputs)
 
 
 class Gradient:
@@ -199,7 +199,7 @@ class Pushforward:
         """The results inside a trace."""
         values += self.forward.constants
         program = self.program.with_sizes(sizes_of(self.forward.program, values))
-        return inlined(sheet_of([*values, *along]), program, [*values, *along])
+        return inlined(program, [*values, *along])
 
     def along(self, call: Call, given: Sequence[Any]) -> list[Any]:
         """The tangents of the float leaves of the arguments."""

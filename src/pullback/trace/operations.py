@@ -8,7 +8,13 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from ..errors import PullbackError, TraceError
+from ..errors import (
+    PullbackError,
+    TraceError,
+    TraceIndexError,
+    TraceOverflowError,
+    TraceTypeError,
+)
 from . import (  # noqa: F401  (the tables enter their rows)
     table_elementwise,
     table_indexing,
@@ -19,7 +25,7 @@ from . import (  # noqa: F401  (the tables enter their rows)
     table_shapes,
 )
 from .places import called_name, here, instruction
-from .record import Sheet
+from .record import Sheet, innermost, running
 from .refusals import (
     NO_ARRAY,
     NO_ASSIGNMENT,
@@ -325,6 +331,11 @@ def _in_place(
     if len(out) != 1 or method != "__call__" or options or not isinstance(target, Tracer):
         raise self._refused(f"{name} with out=", hint="write y = np.add(x, ...) without out=")
     memory = target._memory
+    if target._pullback_sheet is not (running() or sheet):
+        raise self._refused(
+            "changing an array of an enclosing function in place",
+            hint="write x = x + ..., which makes a new array, and return it",
+        )
     if memory.argument:
         raise self._refused(
             "changing an argument in place (+=, -=, *=, out=)",
@@ -355,6 +366,8 @@ def _in_place(
 
 def _built(sheet: Sheet, row: Row, args: Sequence[Any], options: dict[str, Any]) -> Any:
     """What a row makes of its arguments, each value a statement; errors name the user's line."""
+    if not sheet.open or sheet is not running():
+        sheet = innermost((args, tuple(options.values())))
     place = sheet.place = here()
     if place.frame is not None:
         sheet.frames[id(place.frame)] = place.frame
@@ -366,14 +379,26 @@ def _built(sheet: Sheet, row: Row, args: Sequence[Any], options: dict[str, Any])
     try:
         found = row.build(sheet, *args, **options)
         return _kept(sheet, row, found, args, place.name)
-    except PullbackError:
+    except PullbackError as error:
+        sheet.refuse(error)
         raise
-    except (ValueError, TypeError, IndexError, OverflowError) as error:
+    except tuple(_AS_NUMPY) as error:
+        kind = next(own for base, own in _AS_NUMPY.items() if isinstance(error, base))
         raise sheet.refusal(
             f"{row.name}: {error}",
             found=_shapes(args),
             hint="NumPy refuses this too: check shapes, axes and dtypes",
+            kind=kind,
         ) from error
+
+
+# What NumPy raises for operands that don't fit, and the refusal that is such an error, too.
+_AS_NUMPY: dict[type[Exception], type[TraceError]] = {
+    ValueError: TraceError,
+    TypeError: TraceTypeError,
+    IndexError: TraceIndexError,
+    OverflowError: TraceOverflowError,
+}
 
 
 def _is_default(name: str, value: Any) -> bool:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from threading import local
 from typing import Any
 
 import numpy as np
 
-from ..errors import TraceError
+from ..errors import PullbackError, TraceError, UnsupportedError
 from ..ir.expr import ZERO, Access, Expr, Guard, Tensor, Zero
 from ..ir.program import Source
 from ..ir.sizes import Size, size
@@ -36,22 +37,57 @@ class Line:
     wish: str
 
 
-class Sheet:
-    """Collects what a traced function does."""
+class _Running(local):
+    """The sheets of the traces that are running in this thread, the innermost last."""
 
     def __init__(self) -> None:
+        self.sheets: list[Sheet] = []
+
+
+_RUNNING = _Running()
+
+
+def running() -> Sheet | None:
+    """The sheet of the innermost trace that is running in this thread, None outside of traces."""
+    return _RUNNING.sheets[-1] if _RUNNING.sheets else None
+
+
+class Sheet:
+    """Collects what a traced function does.
+
+    Traces nest: a traced function may ask for a gradient, whose function is traced in turn. Where
+    the inner function reads an array of an ``enclosing`` trace, that is a constant of the inner
+    one: an extra input, whose content is the outer traced array.
+    """
+
+    def __init__(self) -> None:
+        self.enclosing: tuple[Sheet, ...] = tuple(_RUNNING.sheets)
+        self.open = False
+        self.closes_over = False  # whether a value of an enclosing trace may be read
         self.lines: list[Line] = []
-        self.constants: dict[Tensor, Data] = {}
+        self.constants: dict[Tensor, Any] = {}  # arrays, and traced arrays of enclosing traces
         self.wishes: dict[Tensor, str] = {}
         self.defaults: dict[Tensor, str] = {}  # names of outputs that have no other
         self.returned: dict[Tensor, None] = {}
-        self.refused: TraceError | None = None
+        self.refused: PullbackError | None = None
         self.place: Place = NOWHERE
         self.frames: dict[int, Any] = {}
         self._known: dict[tuple[Any, ...], Line] = {}
         self._data: dict[tuple[Any, ...], Tensor] = {}
+        self._read: dict[tuple[Sheet, Tensor], Tensor] = {}
         self._labels: dict[Index, str] = {}
         self._promises = 0
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """The time in which the sheet's function runs: after it, its arrays can't be used."""
+        self.open = True
+        _RUNNING.sheets.append(self)
+        try:
+            yield
+        finally:
+            _RUNNING.sheets.remove(self)
+            self.open = False
 
     # ----------------------------------------------------------------------------------------------
     # Values
@@ -62,12 +98,7 @@ class Sheet:
             return given
         traced = getattr(given, "_pullback_value", None)
         if isinstance(traced, Value):
-            if given._pullback_sheet is not self:
-                raise self.refusal(
-                    "an array of another trace is used here",
-                    hint="pass it to the function as an argument",
-                )
-            return traced
+            return traced if given._pullback_sheet is self else self._outer_value(given, traced)
         if isinstance(given, bool):
             return of_number(given, BOOL)
         if isinstance(given, int | float) and not isinstance(given, np.generic):
@@ -86,6 +117,27 @@ class Sheet:
             expected="arrays and real numbers",
             hint=REAL_ONLY if isinstance(given, complex) else "use arrays and numbers",
         )
+
+    def _outer_value(self, given: Any, value: Value) -> Value:
+        """A traced array of an enclosing trace, as a constant of this one."""
+        sheet: Sheet = given._pullback_sheet
+        if not (sheet.open and sheet in self.enclosing and self.closes_over):
+            raise self.refusal(
+                "an array of another trace is used here",
+                hint="pass it to the function as an argument, and return what leaves it",
+            )
+        own = sheet.keep(replace(value, weak=None)) if value.tensor is None else value
+        assert own.tensor is not None
+        key = sheet, own.tensor
+        if key not in self._read:
+            tensor = Tensor(f"%o{len(self._read)}", own.tensor.shape, own.tensor.dtype)
+            self._read[key] = tensor
+            # As it is now: a later change in place gives the traced array another value.
+            self.constants[tensor] = type(given)(sheet, own)
+            wish = sheet.wish_of(own)
+            self.wishes[tensor] = wish if wish.isidentifier() else ""
+        lifted = of_tensor(self._read[key], value.axes)
+        return replace(lifted, weak=value.weak, nonnegative=value.nonnegative)
 
     def _python_number(self, given: int | float) -> Value:
         if isinstance(given, float):
@@ -182,20 +234,54 @@ class Sheet:
     # Errors
 
     def refusal(
-        self, message: str, *, expected: str = "", found: str = "", hint: str = ""
+        self,
+        message: str,
+        *,
+        expected: str = "",
+        found: str = "",
+        hint: str = "",
+        kind: type[TraceError] = UnsupportedError,
     ) -> TraceError:
-        """An error that names the user's line.
-
-        The first one fails the trace even if somebody catches it: the function would not go the
-        way that it goes with arrays.
-        """
+        """An error that names the user's line; :meth:`refuse` keeps it."""
         place = here()
         place = place if place.source.line else self.place
-        error = TraceError(
-            message, where=show_place(place), expected=expected, found=found, hint=hint
-        )
-        self.refused = self.refused or error
+        error = kind(message, where=show_place(place), expected=expected, found=found, hint=hint)
+        self.refuse(error)
         return error
+
+    def refuse(self, error: PullbackError) -> None:
+        """The first refusal fails the trace even if the user's function catches it.
+
+        The function would not go the way that it goes with arrays. What is running inside of this
+        trace, or in place of it where it has ended, fails with it.
+        """
+        for sheet in (self, running()):
+            if sheet is not None:
+                sheet.refused = sheet.refused or error
+
+
+def innermost(given: Iterable[Any]) -> Sheet:
+    """The sheet to write on what is computed of these values: that of the innermost trace.
+
+    The values may be containers of traced arrays, of which there is at least one. Raises TraceError
+    where that trace has ended.
+    """
+    found = max(_sheets(given), key=lambda sheet: len(sheet.enclosing))
+    if not found.open:
+        raise found.refusal(
+            "an array is used after its trace has ended",
+            hint="a traced function must not keep its arrays: return them",
+        )
+    return found
+
+
+def _sheets(given: Iterable[Any]) -> Iterator[Sheet]:
+    for value in given:
+        sheet = getattr(value, "_pullback_sheet", None)
+        if isinstance(sheet, Sheet):
+            yield sheet
+        elif isinstance(value, list | tuple):
+            yield from _sheets(value)
 
 
 def _body(value: Value, indices: Sequence[Index]) -> Expr:

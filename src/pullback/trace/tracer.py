@@ -38,12 +38,13 @@ class Traced:
     """A traced function.
 
     ``program``: its inputs are the arguments' arrays in order, then the constant arrays that the
-    function used. ``constants`` holds those by name. ``structure`` tells how the program's outputs
+    function used. ``constants`` holds those by name (traced arrays, where they are of an enclosing
+    trace). ``structure`` tells how the program's outputs
     make up the function's result (see :mod:`pullback.trees`; :meth:`result` puts it together).
     """
 
     program: Program
-    constants: Mapping[str, np.ndarray[Any, Any]]
+    constants: Mapping[str, Any]
     structure: trees.Structure
 
     def result(self, outputs: Sequence[Any]) -> Any:
@@ -51,19 +52,28 @@ class Traced:
         return trees.unflatten(self.structure, outputs)
 
 
-def trace(function: Callable[..., Any], arguments: Mapping[str, Any]) -> Traced:
+def trace(
+    function: Callable[..., Any], arguments: Mapping[str, Any], *, closes_over: bool = False
+) -> Traced:
     """The program that a plain NumPy function computes, for arguments of these shapes.
 
     ``arguments`` maps parameter names to arrays, :class:`Spec` s, or nested dicts, lists, tuples
     and dataclasses of them; Python floats are traced as 0-d arrays; ints, bools, strings and None
-    are passed as they are. The arrays' values are not looked at. Raises TraceError, naming the
-    source line, for what can't be traced.
+    are passed as they are. The arrays' values are not looked at. Where the function
+    ``closes_over`` arrays of a trace that is running, these traced arrays stand among the
+    constants. Raises TraceError, naming the source line, for what can't be traced.
 
     >>> traced = trace(lambda X, w: X @ w, {"X": Spec((3, 2)), "w": Spec((2,))})
     >>> [tensor.name for tensor in traced.program.inputs], len(traced.program.statements)
     (['X', 'w'], 1)
     """
     sheet = Sheet()
+    sheet.closes_over = closes_over
+    with sheet.running():
+        return _traced(sheet, function, arguments)
+
+
+def _traced(sheet: Sheet, function: Callable[..., Any], arguments: Mapping[str, Any]) -> Traced:
     leaves, names, structures = _flat_arguments(arguments)
     letters = Letters(names)
     inputs = [_input(sheet, name, leaf, letters) for name, leaf in zip(names, leaves, strict=True)]
