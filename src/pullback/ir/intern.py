@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import MISSING, fields
 from functools import lru_cache
+from threading import RLock
 from typing import Any, ClassVar, ParamSpec, TypeVar, cast
 from weakref import ref
 
@@ -30,6 +31,8 @@ class Interned(type):
 
     # As a WeakValueDictionary, whose lookups are Python code that takes three times as long.
     _made: ClassVar[dict[tuple[Any, ...], _Weak]] = {}
+    # Held while the table changes. A node may go while another one is made: the lock is reentrant.
+    _lock: ClassVar[RLock] = RLock()
 
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
         if len(args) < len(cls.__dataclass_fields__):  # type: ignore[attr-defined]
@@ -37,11 +40,19 @@ class Interned(type):
         key = (cls, *args)
         weak = Interned._made.get(key)
         found = None if weak is None else weak()
-        if found is None:
-            found = super().__call__(*args)
-            weak = Interned._made[key] = _Weak(found, _forget)
-            weak.place = key
-        return found
+        return cls._make(key) if found is None else found
+
+    def _make(cls, key: tuple[Any, ...]) -> Any:
+        """A new node, unless another thread has made an equal one in between."""
+        with Interned._lock:
+            weak = Interned._made.get(key)
+            found = None if weak is None else weak()
+            if found is None:
+                found = super().__call__(*key[1:])
+                weak = _Weak(found, _forget)
+                weak.place = key
+                Interned._made[key] = weak
+            return found
 
     def _completed(cls, args: tuple[Any, ...], given: dict[str, Any]) -> tuple[Any, ...]:
         """All fields by position: a default left out and the same value given are one node."""
@@ -52,11 +63,16 @@ class Interned(type):
         return args + tuple(given.get(f.name, f.default) for f in rest)
 
 
-def _forget(weak: _Weak, made: dict[tuple[Any, ...], _Weak] = Interned._made) -> None:
+def _forget(
+    weak: _Weak,
+    made: dict[tuple[Any, ...], _Weak] = Interned._made,
+    lock: RLock = Interned._lock,
+) -> None:
     """A node is gone: its place is free, unless an equal node has taken it already. (When Python
     ends, the module's names may be gone before its nodes are.)"""
-    if made.get(weak.place) is weak:
-        del made[weak.place]
+    with lock:
+        if made.get(weak.place) is weak:
+            del made[weak.place]
 
 
 class Node(metaclass=Interned):
