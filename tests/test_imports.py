@@ -14,6 +14,7 @@ SOURCE = Path(__file__).parent.parent / "src" / "pullback"
 
 # Lower first. An import goes to a lower layer or to the own one.
 LAYERS = (
+    "text",
     "errors",
     "ir",
     "functions",
@@ -34,7 +35,7 @@ LAYERS = (
     "__init__",
     "__main__",
 )
-SYMBOLIC = ("errors", "ir", "functions", "opaque", "notation", "calculus")
+SYMBOLIC = ("text", "errors", "ir", "functions", "opaque", "notation", "calculus")
 
 # The package's own facts, which import nothing.
 FACTS = {"pullback.__version__"}

@@ -7,12 +7,15 @@ the function catches it (:class:`pullback.trace.record.Sheet` keeps the first on
 
 from __future__ import annotations
 
+from .text import lines as shown
+
 
 class PullbackError(Exception):
     """Base of every error this package raises on purpose.
 
     ``where`` names the place (a formula with a caret, a source line, an argument), ``expected`` and
-    ``found`` the two sides of the disagreement, ``hint`` what to write instead.
+    ``found`` the two sides of the disagreement, ``hint`` what to write instead. Text of others in
+    them is shown, never obeyed: characters that don't print are escapes.
     """
 
     def __init__(
@@ -24,17 +27,17 @@ class PullbackError(Exception):
         found: str = "",
         hint: str = "",
     ) -> None:
-        self.message = message
-        self.where = where
-        self.expected = expected
-        self.found = found
-        self.hint = hint
-        lines = [message]
+        self.message = shown(message)
+        self.where = shown(where)
+        self.expected = shown(expected)
+        self.found = shown(found)
+        self.hint = shown(hint)
+        lines = [self.message]
         for label, text in (
-            ("where", where),
-            ("expected", expected),
-            ("found", found),
-            ("hint", hint),
+            ("where", self.where),
+            ("expected", self.expected),
+            ("found", self.found),
+            ("hint", self.hint),
         ):
             if text:
                 lines.append(f"  {label + ':':<10}" + text.replace("\n", "\n" + " " * 12))
@@ -98,9 +101,11 @@ def caret(text: str, start: int, end: int | None = None) -> str:
     """
     begin = text.rfind("\n", 0, start) + 1
     stop = text.find("\n", start)
-    line = text[begin : len(text) if stop < 0 else stop]
-    column = start - begin
-    width = max(1, min((end or start + 1) - start, max(1, len(line) - column)))
+    stop = len(text) if stop < 0 else stop
+    before, line = shown(text[begin:start]), shown(text[begin:stop])
+    column = len(before)
+    marked = shown(text[start : min(max(end or 0, start + 1), stop)])
+    width = max(1, len(marked))
     if len(line) > 100:
         cut = max(0, column - 60)
         line, column = ("…" if cut else "") + line[cut : cut + 98] + "…", column - cut + bool(cut)

@@ -55,7 +55,7 @@ INPUTS = (
     Tensor("params['w']", (M, M * 2)),
     Tensor("if", (N,)),
     Tensor("inf", ()),
-    Tensor("a`\\b\n", (N,)),
+    Tensor("a`\\b ", (N,)),
     Tensor("é'", (N, M, N)),
 )
 LETTERS = ("i", "j", "k", "p", "q", "N", "size", "not", "max", "x y", "t'")

@@ -41,6 +41,7 @@ from pullback.ir.sizes import size
 from pullback.ir.subscripts import Index, Lookup, at, constant
 from pullback.notation.parse import parse
 from pullback.notation.plain import show
+from pullback.text import visible
 
 N = size("N")
 i, j = at(Index("i", N)), at(Index("j", N))
@@ -347,7 +348,7 @@ def test_refusals_point_at_the_place(text: str, message: str, marked: str, hint:
     assert message in caught.value.message
     assert hint in caught.value.hint
     if marked:
-        assert marked_text(caught.value.where) == marked
+        assert marked_text(caught.value.where) == visible(marked)
 
 
 def marked_text(where: str) -> str:

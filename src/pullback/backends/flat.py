@@ -37,6 +37,7 @@ from ..ir.walk import free_indices, substitute, tensors
 from ..notation.plain import show
 from .gates import Gate, gates
 from .numpy.arrays import aligned
+from .numpy.code import comment
 from .numpy.expressions import Context, Speller
 from .numpy.facts import Facts
 from .numpy.module import pair_source
@@ -331,8 +332,8 @@ def _remark(scope: Scope, start: int, text: str) -> None:
     """Puts a remark behind the last of the lines from ``start`` on; above them, if it's long."""
     if not text or len(scope.lines) <= start:
         return
-    line = f"{scope.lines[-1]:<{COLUMN}}  # {text}"
+    line = f"{scope.lines[-1]:<{COLUMN}}  {comment(text)}"
     if len(line) <= LONGEST:
         scope.lines[-1] = line
     else:
-        scope.lines.insert(start, f"# {text}")
+        scope.lines.insert(start, comment(text))

@@ -46,6 +46,7 @@ from ..ir.program import Define, Program
 from ..ir.subscripts import Index, at
 from ..ir.walk import Tree, accesses, free_indices, substitute
 from ..opaque import TABLE
+from ..text import PRIVATE
 
 HALF = Fraction(1, 2)
 
@@ -130,7 +131,7 @@ class _Split:
         if dtype == "float":
             dtype = self.current.target.dtype
         axes = self.axes(body)
-        marks = {index: at(Index(f"${k}", index.extent)) for k, index in enumerate(axes)}
+        marks = {index: at(Index(f"${PRIVATE}{k}", index.extent)) for k, index in enumerate(axes)}
         key = (dtype, alpha(substitute(body, marks)))
         if key not in self.known:
             target = Tensor(self.name(kind), tuple(index.extent for index in axes), dtype)

@@ -15,6 +15,7 @@ from ..ir.expr import Access, Apply, Expr, SizeOf, Tensor
 from ..ir.program import Define
 from ..ir.subscripts import Index
 from ..ir.walk import free_indices, substitute
+from ..text import PRIVATE
 from .cost import volume
 from .match import Pattern, places
 from .normal import (
@@ -272,7 +273,9 @@ class Definitions:
         reads = [a.tensor for a, _ in inner.factors if isinstance(a, Access)]
         if len(reads) > 1 and any(t not in self._terms for t in reads):
             return None  # a gradient beside other factors: what it is made of can't make it known
-        names = {index: Index(f"?{k}", index.extent) for k, index in enumerate(free_of(inner))}
+        names = {
+            index: Index(f"?{PRIVATE}{k}", index.extent) for k, index in enumerate(free_of(inner))
+        }
         general = renamed(inner, names)
         if general is None:
             return ()

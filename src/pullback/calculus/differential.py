@@ -11,6 +11,7 @@ from ..ir.program import Define, Program
 from ..ir.subscripts import Index, at
 from ..ir.walk import Tree, bottom_up
 from ..opaque import TABLE, Operation, axes, batch_of, name_of
+from ..text import PRIVATE
 
 TRIANGLE = "dT[i,j] = [j <= i]*dA[i,j] + [i < j]*dA[j,i]"
 """The symmetric matrix of which the lower triangle is read."""
@@ -67,7 +68,9 @@ class _Maker:
         self.known = known
         self.name = name
         count = batch_of(row, [tensor.shape for tensor in body.operands])
-        self.batch = tuple(Index(f"~{k}", n) for k, n in enumerate(define.target.shape[:count]))
+        self.batch = tuple(
+            Index(f"~{PRIVATE}{k}", n) for k, n in enumerate(define.target.shape[:count])
+        )
         sizes = {
             letter.upper(): extent
             for item, tensor in zip(row.operands, body.operands, strict=True)

@@ -67,6 +67,7 @@ from ..ir.walk import (
     tensors,
 )
 from ..opaque import TABLE
+from ..text import PRIVATE
 from .guards import decide, negation, tidy
 from .normal import canonical, has_lookup, in_bounds, nonnegative_atom, poly
 
@@ -327,7 +328,7 @@ def has_lookup_node(node: Tree) -> bool:
 
 def _key(define: Define) -> object:
     """Equal for statements that define the same value on the same axes."""
-    marks = {i: at(Index(f"${k}", i.extent)) for k, i in enumerate(define.indices)}
+    marks = {i: at(Index(f"${PRIVATE}{k}", i.extent)) for k, i in enumerate(define.indices)}
     body = alpha(substitute(define.body, marks))
     terms = poly(body)  # type: ignore[arg-type]
     return (
@@ -340,7 +341,7 @@ def _key(define: Define) -> object:
 def alpha(node: Tree, depth: int = 0) -> Tree:
     """The node with the indices of its reductions renamed by depth and place."""
     if isinstance(node, Reduce | Arg):
-        names = tuple(Index(f"%{depth}.{k}", i.extent) for k, i in enumerate(node.indices))
+        names = tuple(Index(f"%{PRIVATE}{depth}.{k}", i.extent) for k, i in enumerate(node.indices))
         moved = {old: at(new) for old, new in zip(node.indices, names, strict=True)}
         parts = tuple(alpha(substitute(c, moved), depth + 1) for c in children(node))
         return rebuild(replace(node, indices=names), parts)

@@ -9,6 +9,7 @@ from fractions import Fraction
 from ..ir.expr import Access, Compare, Cond, Expr, Number, SizeOf, Tensor
 from ..ir.subscripts import Index, at, indices_of
 from ..ir.walk import substitute, tensors
+from ..text import PRIVATE
 from .cost import expression_cost, volume
 from .linear import Linear
 from .match import Pattern, find
@@ -42,7 +43,7 @@ def _ratio(total: Tensor, value: Term, linear: Linear) -> Pattern | None:
             pass
         case _:
             return None
-    axes = tuple(Index(f"P.{k}", n) for k, n in enumerate(whole.tensor.shape))
+    axes = tuple(Index(f"P.{PRIVATE}{k}", n) for k, n in enumerate(whole.tensor.shape))
     moved = {s.index: at(i) for s, i in zip(whole.subs, axes, strict=True) if s.index}
     if len(moved) != len(axes):
         return None

@@ -95,7 +95,7 @@ def _letter(
     """A free letter for a bound index: that of an axis it runs over, primed by a number if need
     be."""
     options = list(_axis_letters(index, body, letters))
-    own = index.name.split("~")[0].split(".")[-1].rstrip("0123456789")
+    own = index.name.rstrip("0123456789")
     if own.isidentifier():
         options.append(own)
     for option in options:

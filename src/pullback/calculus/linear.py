@@ -14,6 +14,7 @@ from ..ir.recurrence import Group, groups, is_recurrent
 from ..ir.subscripts import Index, at
 from ..ir.walk import fresh, rename_tensors, substitute, tensors
 from ..opaque import TABLE
+from ..text import PRIVATE
 from .conventions import checked
 from .differential import differential
 from .differentiate import HALF, Context, Occurrence, occurrences
@@ -117,7 +118,7 @@ class Linear:
     def _batched_letters(self, s: Define, inner: Define) -> tuple[str, ...]:
         """Letters for an operation's inner value: over the batch those of its result."""
         names = list(self.letters[s.target])
-        count = sum(index.name.startswith("~") for index in inner.indices)
+        count = sum(index.name.startswith(f"~{PRIVATE}") for index in inner.indices)
         out = names[:count]
         for index in inner.indices[count:]:
             out.append(fresh(index, set(out)).name)
@@ -140,7 +141,9 @@ class Linear:
 
     def axes(self, tensor: Tensor) -> tuple[Index, ...]:
         """The indices that every value of this tensor's shape is written in."""
-        return tuple(Index(f"{tensor.name}.{k}", extent) for k, extent in enumerate(tensor.shape))
+        return tuple(
+            Index(f"{tensor.name}.{PRIVATE}{k}", extent) for k, extent in enumerate(tensor.shape)
+        )
 
     def _on_axes(self, s: Define) -> Define:
         axes = self.axes(s.target)

@@ -50,6 +50,7 @@ from ..ir.subscripts import (
     inside,
 )
 from ..ir.walk import Tree, accesses, free_indices, fresh, substitute
+from ..text import PRIVATE
 from .guards import negation, positive_names, settle, tidy
 
 Factor = tuple[Expr, Fraction]
@@ -266,7 +267,7 @@ def canonical(value: Term) -> Term:
 
 def _ordered(value: Term, order: Iterable[Index]) -> Term:
     """The term with coefficient 1 and its bound indices numbered in an order."""
-    out = renamed(value, {old: Index(f"@{k}", old.extent) for k, old in enumerate(order)})
+    out = renamed(value, {old: Index(f"@{PRIVATE}{k}", old.extent) for k, old in enumerate(order)})
     assert out is not None  # renaming can't make a term vanish
     bound = tuple(sorted(out.bound, key=lambda index: index.key))
     return Term(Fraction(1), bound, out.guards, out.factors)
@@ -279,11 +280,11 @@ def _refine(value: Term) -> dict[Index, str]:
     parts += [(atom, str(exponent)) for atom, exponent in value.factors]
     holding = {i: [p for p in parts if i in free_indices(p[0])] for i in value.bound}
     for _ in range(2):
-        marks = {i: Index(f"#{colours[i]}", size(1)) for i in value.bound}
+        marks = {i: Index(f"#{PRIVATE}{colours[i]}", size(1)) for i in value.bound}
         nxt = {}
         for index in value.bound:
             own = {i: at(marks[i]) for i in value.bound}
-            own[index] = at(Index("#self", size(1)))
+            own[index] = at(Index(f"#{PRIVATE}self", size(1)))
             seen = sorted(f"{substitute(p, own).key}^{e}" for p, e in holding[index])
             nxt[index] = f"{index.extent}|" + "|".join(seen)
         if len(set(nxt.values())) == len(nxt):

@@ -21,10 +21,11 @@ from itertools import pairwise
 from typing import Any
 
 from ..ir.expr import Tensor
-from ..ir.intern import Node
+from ..ir.intern import Node, spelled, unspelled
 from ..ir.subscripts import Index
 from ..ir.walk import accesses, bound_indices, free_indices
 from ..ir.walk import renamed as renamed_tree
+from ..text import PRIVATE
 from .match import Pattern
 from .normal import Poly, Term, indices_in
 
@@ -32,9 +33,10 @@ About = Tensor | tuple[Tensor, ...]
 Answer = Any  # nested tuples of nodes, patterns and plain values
 Question = Callable[[Any], Answer]
 
-# In a node's key: the name of a tensor, or the owner of an axis (``X`` of the index ``X.0``).
-_NAME = re.compile(r"((?<=Tensor\()[^,]+|[^(),:.\s]+(?=\.))")
-_LETTER = re.compile(r"(?<=[(,])([^\W\d]\w*'*)(?=:)")
+# In a node's key: the name of a tensor, or the owner of an axis (``X`` of the index ``X.0``),
+# both as they are spelled there.
+_NAME = re.compile(rf"((?<=Tensor\()(?:\\.|[^,\\])+|(?:\\.|[^(),:\\\s])+(?=\.{PRIVATE}))")
+_LETTER = re.compile(rf"(?<=[(,])((?:\\.|[^(),:.\\{PRIVATE}])+)(?=:)")
 NUMBERED = 10  # index names ``i1`` to ``i9`` are looked at where there is an ``i``
 
 Shape = tuple[str, ...]  # a text without its names
@@ -156,8 +158,9 @@ def _matched(
 
 def _moved(about: About, names: Mapping[str, str]) -> About:
     if isinstance(about, Tensor):
-        return Tensor(names[about.name], about.shape, about.dtype)
-    return tuple(Tensor(names[t.name], t.shape, t.dtype) for t in about)
+        name = unspelled(names[spelled(about.name)])
+        return Tensor(name, about.shape, about.dtype)
+    return tuple(_moved(t, names) for t in about)  # type: ignore[misc]
 
 
 def _text(answer: Answer) -> str:
@@ -215,5 +218,7 @@ def _renamed_term(value: Term, names: Mapping[str, str]) -> Term:
 
 
 def _index(index: Index, names: Mapping[str, str]) -> Index:
-    owner, dot, rest = index.name.partition(".")
-    return Index(f"{names[owner]}.{rest}", index.extent) if dot else index
+    owner, dot, rest = index.name.partition(f".{PRIVATE}")
+    if not dot:
+        return index
+    return Index(f"{unspelled(names[spelled(owner)])}{dot}{rest}", index.extent)

@@ -11,6 +11,7 @@ from ..ir.program import Define
 from ..ir.recurrence import groups, in_order, is_recurrent, recurrent
 from ..ir.subscripts import Index, at
 from ..ir.walk import Tree, bottom_up, free_indices, nodes, substitute, tensors
+from ..text import PRIVATE
 from .flatten import alpha
 from .linear import Linear
 from .normal import in_bounds
@@ -80,7 +81,7 @@ def _inside_binder(node: Reduce, body: Expr) -> bool:
 
 
 def _key(node: Tree, free: Iterable[Index]) -> Tree:
-    marks = {i: at(Index(f"${k}", i.extent)) for k, i in enumerate(free)}
+    marks = {i: at(Index(f"${PRIVATE}{k}", i.extent)) for k, i in enumerate(free)}
     return alpha(substitute(node, marks))
 
 

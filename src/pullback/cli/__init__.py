@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
 import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from .. import __version__
 from ..errors import PullbackError
+from ..text import json_text, visible
 from .book import add_book
 from .inputs import names, pairs, shapes, sizes, source, write
 
@@ -82,8 +82,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 # What can be asked
 
 
+class Parser(argparse.ArgumentParser):
+    """Shows what was typed as text: nothing in it is obeyed by the terminal."""
+
+    def error(self, message: str) -> NoReturn:
+        super().error(visible(message))
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="pullback",
         description=_ABOUT,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -172,9 +179,7 @@ def _command(
 def _derive(arguments: argparse.Namespace) -> int:
     derivation = _derivation(arguments, seed=arguments.seed)
     if arguments.json:
-        write(
-            json.dumps(_as_data(derivation, arguments), ensure_ascii=False, indent=2), arguments.out
-        )
+        write(json_text(_as_data(derivation, arguments)), arguments.out)
         return OK
     ending = Path(arguments.out).suffix if arguments.out else ""
     style = arguments.format or _ENDINGS.get(ending, "text")
@@ -253,7 +258,7 @@ def _code(arguments: argparse.Namespace) -> int:
             "gradients": [t.name for t in derivation.backward.gradients],
             "source": text,
         }
-        text = json.dumps(data, ensure_ascii=False, indent=2)
+        text = json_text(data)
     write(text, arguments.out)
     return OK
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..text import visible
 from .inputs import FUNCTION, function
 
 if TYPE_CHECKING:
@@ -61,8 +62,8 @@ def write(arguments: argparse.Namespace) -> int:
     )
     failed = [f"{page.name}: {line}" for page in pages for line in page.failed]
     for line in failed:
-        print(f"pullback: a check failed: {line}", file=sys.stderr)
-    print(f"{len(pages)} layers: {Path(arguments.out) / 'index.html'}")
+        print(f"pullback: a check failed: {visible(line)}", file=sys.stderr)
+    print(f"{len(pages)} layers: {visible(str(Path(arguments.out) / 'index.html'))}")
     return 1 if failed else 0
 
 
@@ -87,6 +88,6 @@ def _say(shown: bool) -> Callable[[str], None]:
 
     def say(line: str) -> None:
         if shown:
-            print(f"\r\033[K{line}", end="", file=sys.stderr, flush=True)
+            print(f"\r\033[K{visible(line)}", end="", file=sys.stderr, flush=True)
 
     return say

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import inspect
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +20,7 @@ from ..ir.expr import Tensor
 from ..ir.program import Program
 from ..runtime.derived import Derived, Origin
 from ..runtime.notated import Formula, text_formula
+from ..text import json_text
 from ..trees import Structure, count, unflatten
 from ..verify import Comparison, check_backward, check_grads
 from ..verify.report import compared
@@ -76,7 +76,7 @@ def check(arguments: argparse.Namespace) -> tuple[Status, str]:
     status = _status(rounds, verification)
     if arguments.json:
         data = _data(arguments.input, status, seed, tolerance, rounds, verification)
-        return status, json.dumps(data, ensure_ascii=False, indent=2)
+        return status, json_text(data)
     return status, _text(status, seed, tolerance, rounds, verification)
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from ..errors import ArgumentError
+from ..text import lines, visible
 
 LARGEST_INPUT = 1_000_000
 RESERVED = ("wrt", "argnums", "conventions", "sizes")  # derive's own keywords
@@ -24,13 +25,22 @@ _NAMED = re.compile(r"\s*(?P<name>[^\W\d]\w*'*)\s*=(?P<text>.*)", re.DOTALL)
 def source(given: str) -> str | Callable[..., Any]:
     """Index notation, or a function: what INPUT stands for."""
     if given == "-":
-        return _limited(sys.stdin.read(LARGEST_INPUT + 1), "standard input")
+        return _limited(_stdin(), "standard input")
     named = FUNCTION.fullmatch(given)
     if named:
         return function(Path(named["file"]), named["name"])
     if "=" not in given:  # no statement: it can only be a file
         return _file(Path(given))
     return given
+
+
+def _stdin() -> str:
+    try:
+        return sys.stdin.read(LARGEST_INPUT + 1)
+    except UnicodeDecodeError:
+        raise ArgumentError(
+            "standard input is no text", expected="index notation as UTF-8"
+        ) from None
 
 
 def _file(path: Path) -> str:
@@ -171,7 +181,7 @@ def write(text: str, out: str | None) -> None:
     if not text.endswith("\n"):
         text += "\n"
     if out is None:
-        sys.stdout.write(text)
+        sys.stdout.write(lines(text))
         return
     try:
         Path(out).write_text(text, encoding="utf-8")
@@ -179,4 +189,4 @@ def write(text: str, out: str | None) -> None:
         raise ArgumentError(
             f"{out} can't be written", found=error.strerror or type(error).__name__
         ) from None
-    print(f"wrote {out}", file=sys.stderr)
+    print(f"wrote {visible(out)}", file=sys.stderr)

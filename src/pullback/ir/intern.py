@@ -3,6 +3,7 @@ identity."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import MISSING, fields
 from functools import lru_cache
@@ -112,4 +113,21 @@ def _spell(value: Any) -> str:
         return value.key
     if isinstance(value, tuple):
         return "(" + ",".join(map(_spell, value)) + ")"
-    return str(value)
+    return spelled(value) if isinstance(value, str) else str(value)
+
+
+_MARKS = str.maketrans({mark: f"\\{mark}" for mark in "\\(),:*/+-^ "})
+
+
+def spelled(name: str) -> str:
+    r"""A name as part of a key: what could be taken for the key's own marks is escaped.
+
+    >>> print(spelled("W"), spelled("a,b"))
+    W a\,b
+    """
+    return name if name.isidentifier() else name.translate(_MARKS)
+
+
+def unspelled(text: str) -> str:
+    """The name that :func:`spelled` gives this text for."""
+    return re.sub(r"\\(.)", r"\1", text) if "\\" in text else text

@@ -7,12 +7,12 @@ same polynomial. What is evaluated is always an integer.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
 from ..errors import ShapeError
-from .intern import Node
+from .intern import Node, spelled
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -178,16 +178,19 @@ class Size(Node):
         return _nonnegative(self - bound, positive, 3)
 
     def _spell(self) -> str:
-        return str(self)
+        return self._text(spelled)
 
     def __str__(self) -> str:
+        return self._text(str)
+
+    def _text(self, name: Callable[[str], str]) -> str:
         if not self.terms:
             return "0"
         out = ""
         ordered = sorted(self.terms, key=lambda term: (not term[0], term[1] < 0))
         for mono, n in ordered:
             alone = len(mono) == 1 and (n == 1 or (n == -1 and bool(out)))
-            body = "*".join(_atom_text(atom, alone) for atom in mono)
+            body = "*".join(_atom_text(atom, alone, name) for atom in mono)
             magnitude = str(abs(n)) if not body else body if abs(n) == 1 else f"{abs(n)}*{body}"
             if not out:
                 out = magnitude if n > 0 else f"-{magnitude}"
@@ -218,11 +221,11 @@ def _atom_key(atom: SizeAtom) -> tuple[int, str]:
     return (0, atom) if isinstance(atom, str) else (1, atom.key)
 
 
-def _atom_text(atom: SizeAtom, alone: bool) -> str:
+def _atom_text(atom: SizeAtom, alone: bool, name: Callable[[str], str]) -> str:
     """A quotient beside other factors is put in parentheses: 2*(H//2) is not 2*H//2."""
     if isinstance(atom, str):
-        return atom
-    over, under = str(atom.numerator), str(atom.denominator)
+        return name(atom)
+    over, under = atom.numerator._text(name), atom.denominator._text(name)
     over = f"({over})" if any(c in over for c in " *-/") else over
     under = f"({under})" if any(c in under for c in " *-/") else under
     return f"{over}//{under}" if alone else f"({over}//{under})"

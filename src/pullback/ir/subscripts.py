@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from .intern import Node
+from .intern import Node, spelled
 from .sizes import ONE, Size, SizeLike, size
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ class Index(Node):
     extent: Size
 
     def _spell(self) -> str:
-        return f"{self.name}:{self.extent}"
+        return f"{spelled(self.name)}:{self.extent.key}"
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -16,6 +16,7 @@ from ..ir.program import solve_sizes
 from ..ir.sizes import Size, size
 from ..ir.subscripts import Quotient, Subscript, bounds, indices_of
 from ..opaque import axes as axes_of
+from ..text import PRIVATE
 from .affine import Affine
 from .bounds import has_lookup
 from .names import Names, Use
@@ -37,6 +38,8 @@ from .tree import (
 
 AxisKey = tuple[str, int]
 Key = int | AxisKey  # the position of a binder, or an axis of an array
+
+UNKNOWN = f"?{PRIVATE}"  # begins the names of extents that are not known yet
 
 
 @dataclass(frozen=True)
@@ -128,7 +131,7 @@ class Extents:
         if binder.start in self.fixed:
             return self.fixed[binder.start]
         found = self.extent(binder.start)
-        return size(f"?{binder.start}") if found is None else found
+        return size(f"{UNKNOWN}{binder.start}") if found is None else found
 
     def shape(self, name: str) -> tuple[Size, ...]:
         """The shape of an array."""
@@ -138,7 +141,7 @@ class Extents:
 
     def raw_lookup(self, node: Read | Name) -> Access:
         subs = node.subs if isinstance(node, Read) else ()
-        shape = tuple(size("?") for _ in subs)
+        shape = tuple(size(UNKNOWN) for _ in subs)
         return Access(
             Tensor(node.name, shape, "int"), tuple(self.affine.subscript(sub) for sub in subs)
         )
@@ -500,8 +503,8 @@ class Extents:
 
 
 def _limit(sub: Subscript, start: int, extent: Size) -> Size | None:
-    """The largest extent of the index ``?start`` that keeps ``sub`` below ``extent`` and >= 0."""
-    unknown = f"?{start}"
+    """The largest extent of the index that is bound at ``start`` with ``0 <= sub < extent``."""
+    unknown = f"{UNKNOWN}{start}"
     atom = sub.atom
     if isinstance(atom, Quotient):
         return _limit(atom.value, start, extent * atom.divisor)
@@ -515,7 +518,7 @@ def _limit(sub: Subscript, start: int, extent: Size) -> Size | None:
     low, high = known
     if unknown in (*low.names(), *high.names()):
         return None
-    if any(name.startswith("?") for name in (*low.names(), *high.names())):
+    if any(name.startswith(UNKNOWN) for name in (*low.names(), *high.names())):
         return None
     names = factor.names()
     if factor.at_least(1, names):

@@ -37,6 +37,7 @@ from ..ir.program import Define, solve_sizes
 from ..ir.sizes import Size
 from ..ir.subscripts import Index, Subscript, at
 from ..ir.walk import bound_indices, tensors
+from ..text import PRIVATE
 from .arrays import (
     Axis,
     Diagonal,
@@ -110,7 +111,7 @@ class MatrixForm:
 
 def _free_axes(shape: Sequence[Size]) -> tuple[Axis, Axis]:
     """Axes of an operand that no index of the statement runs over."""
-    row, col, *_ = (*(Index(f"~{k}", n) for k, n in enumerate(shape)), None, None)
+    row, col, *_ = (*(Index(f"~{PRIVATE}{k}", n) for k, n in enumerate(shape)), None, None)
     return row, col
 
 

@@ -7,6 +7,7 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from ..errors import LimitError, NotationError, PullbackError, caret
+from ..text import escape, forbidden
 from .limits import MAX_DECIMAL_EXPONENT, MAX_DEPTH, MAX_DIGITS, MAX_NAME, MAX_TEXT
 
 KEYWORDS = frozenset({"and", "or", "not", "if", "of", "return", "inf", "nan"})
@@ -93,6 +94,7 @@ def tokens(text: str) -> list[Token]:
             kind = "end"
         _check(text, kind, piece, start)
         token = Token(kind, unquoted(piece) if kind == "quoted" else piece, start, position)
+        _check_characters(text, token)
         _balance(text, token, open_)
         out.append(token)
     if open_:
@@ -131,6 +133,15 @@ def _check(text: str, kind: str, piece: str, start: int) -> None:
     elif kind == "name" and not piece.rstrip("'").isidentifier():
         bad = next(k for k in range(len(piece)) if not piece[: k + 1].isidentifier())
         raise _stray(text, start + bad)
+
+
+def _check_characters(text: str, token: Token) -> None:
+    why = forbidden(token.text) if token.kind in ("name", "quoted") else ""
+    if why:
+        raise refuse(
+            text, token.start, token.end, "a name holds a character that no name may hold",
+            found=why, hint="name it by letters, digits and signs that are visible",
+        )  # fmt: skip
 
 
 def _check_number(text: str, piece: str, start: int, end: int) -> None:
@@ -189,10 +200,7 @@ def quoted(name: str) -> str:
 def _escaped(character: str) -> str:
     if character in "`\\":
         return "\\" + character
-    if character.isprintable():
-        return character
-    code = ord(character)
-    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+    return character if character.isprintable() else escape(character)
 
 
 def unquoted(piece: str) -> str:

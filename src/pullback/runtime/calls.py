@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import inspect
+import keyword
 import types
+import unicodedata
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -11,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from ..backends.numpy.names import Names
 from ..errors import ArgumentError
 from ..trees import (
     Branch,
@@ -92,6 +95,67 @@ def _of_code(code: types.CodeType) -> Parameters:
     last = code.co_argcount + code.co_kwonlyargcount
     rest = code.co_varnames[last] if code.co_flags & inspect.CO_VARARGS else ""
     return Parameters(code.co_varnames[: code.co_argcount], rest, code.co_varnames[:last])
+
+
+class Arguments:
+    """The parameters of what a program is compiled to: its inputs by position or by name, its
+    sizes by name.
+
+    A name that Python has no parameter for (``the weights``, ``X'``, ``lambda``) is spelled as an
+    identifier in ``signature``; both the name and the identifier are understood.
+    """
+
+    def __init__(self, names: Sequence[str], sizes: Sequence[str]) -> None:
+        self.names, self.sizes = tuple(names), tuple(sizes)
+        every = dict.fromkeys((*names, *sizes))
+        own = Names(plain=True)
+        own.reserved = frozenset(keyword.kwlist)
+        own.taken = {*own.reserved, *filter(_is_parameter, every)}
+        self.words = [name if _is_parameter(name) else own.fresh(name) for name in names]
+        for name in sizes:  # an input and a size may have one name
+            kept = _is_parameter(name) and name not in names
+            self.words.append(name if kept else own.fresh(name))
+        kind = inspect.Parameter
+        count = len(self.names)
+        self.signature = inspect.Signature([
+            kind(word, kind.POSITIONAL_OR_KEYWORD if n < count else kind.KEYWORD_ONLY)
+            for n, word in enumerate(self.words)
+        ])  # fmt: skip
+
+    def bind(
+        self, args: Sequence[Any], kwargs: Mapping[str, Any], where: str
+    ) -> tuple[list[Any], dict[str, Any]]:
+        """The values of the inputs in order, and the sizes; raises TypeError as a function does,
+        and ArgumentError for a size that is not given."""
+        given: dict[str, Any] = {}
+        for key, value in kwargs.items():
+            word = self._word(key)
+            if word in given:
+                raise ArgumentError(f"{key} is given twice", where=where)
+            given[word] = value
+        count = len(self.names)
+        of_sizes = self.words[count:]
+        known = [name for name, word in zip(self.sizes, of_sizes, strict=True) if word in given]
+        check_sizes(self.sizes, dict.fromkeys(known), where)
+        values = self.signature.bind(*args, **given).arguments
+        sizes = zip(self.sizes, of_sizes, strict=True)
+        return [values[word] for word in self.words[:count]], {n: values[w] for n, w in sizes}
+
+    def _word(self, key: str) -> str:
+        """The parameter that a keyword argument is for."""
+        if key in self.words:
+            return key
+        every = (*self.names, *self.sizes)
+        return self.words[every.index(key)] if key in every else key
+
+
+def _is_parameter(name: str) -> bool:
+    """Whether Python passes a keyword argument by just this name."""
+    return (
+        name.isidentifier()
+        and not keyword.iskeyword(name)
+        and unicodedata.normalize("NFKC", name) == name
+    )
 
 
 class Call:

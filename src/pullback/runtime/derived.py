@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from ..backends.numpy.module import size_keywords
 from ..derivation import Derivation, Pair
 from ..errors import ArgumentError, ShapeError
 from ..ir.program import Program, check_extents, solve_sizes
 from ..trees import Leaf, Structure, count, matched, paths, show_path, unflatten
-from .calls import check_sizes, plain_array
+from .calls import Arguments, plain_array
 from .compiled import backward_of, forward_of
 from .cotangents import check_nothing, like_primal
 from .load import load_module
@@ -114,26 +115,26 @@ class Forward:
         self.names = tuple(name for name, _ in self.origin.parameters)
         self.plain = all(isinstance(structure, Leaf) for _, structure in self.origin.parameters)
         wanted = inspect.signature(self.module.forward).parameters.values()
-        self.keywords = [p.name for p in wanted if p.kind is p.KEYWORD_ONLY]
+        of = size_keywords(derived.backward)
+        self.keywords = {p.name: of[p.name] for p in wanted if p.kind is p.KEYWORD_ONLY}
         self.positions = positions(self.program)
         self.seen: set[Any] = set()
         self.__name__ = "forward"
         self.__doc__ = inspect.getdoc(Derived.compile)
-        self.__signature__ = _signature(self.names, self.sizes)
+        self.arguments = Arguments(self.names, self.sizes)
+        self.__signature__ = self.arguments.signature
 
     def __call__(self, *args: Any, **kwargs: Any) -> tuple[Any, Cache]:
         if kwargs or self.sizes or len(args) != len(self.names):
-            check_sizes(self.sizes, kwargs, "the forward pass")
-            bound = self.__signature__.bind(*args, **kwargs).arguments
+            values, sizes = self.arguments.bind(args, kwargs, "the forward pass")
         else:
-            bound = dict(zip(self.names, args, strict=True))
+            values, sizes = list(args), {}
         given = [
             leaf
-            for name, structure in self.origin.parameters
-            for leaf in _leaves(bound[name], structure, name, static=True)
+            for value, (name, structure) in zip(values, self.origin.parameters, strict=True)
+            for leaf in _leaves(value, structure, name, static=True)
         ]
         arrays = [plain_array(leaf, "an argument") for leaf in given]
-        sizes = {name: bound[name] for name in self.sizes}
         key = (*((array.shape, array.dtype) for array in arrays), *sizes.values())
         if key not in self.seen:
             self.check(arrays, sizes)
@@ -141,7 +142,9 @@ class Forward:
         every = (*arrays, *self.origin.constants)
         if self.positions:
             check_lookups(self.positions, self.program, every)
-        outputs, cache = self.run(*every, **{name: sizes[name] for name in self.keywords})
+        outputs, cache = self.run(
+            *every, **{word: sizes[name] for word, name in self.keywords.items()}
+        )
         value = unflatten(self.origin.structure, map(_scalar, outputs))
         return value, Cache.of(cache, outputs, [every[n] for n in self.asked])
 
@@ -211,13 +214,6 @@ def _leaves(tree: Any, structure: Structure, name: str, static: bool = False) ->
     if isinstance(structure, Leaf):
         return [tree]
     return matched(tree, structure, name, "what was derived for", static)
-
-
-def _signature(names: Sequence[str], sizes: Sequence[str]) -> inspect.Signature:
-    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
-    found = [inspect.Parameter(name, kind) for name in names]
-    found += [inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY) for name in sizes]
-    return inspect.Signature(found)
 
 
 def _scalar(value: Any) -> Any:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
-import keyword
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -13,7 +11,7 @@ from ..errors import ArgumentError, NotationError
 from ..ir.expr import Tensor
 from ..ir.program import Program, check_extents, solve_sizes
 from ..trees import Branch, Leaf, Structure
-from .calls import Call, check_sizes, plain_array
+from .calls import Arguments, Call, plain_array
 from .compiled import apart, evaluation
 from .lookups import Positions, check_lookups, positions
 from .nested import inlined, is_traced
@@ -44,7 +42,8 @@ class Formula:
         self._made: dict[tuple[Any, ...], _Compiled] = {}
         self.__name__ = self.outputs[0]
         self.__doc__ = text
-        self.__signature__ = _signature(self.inputs, self.sizes)
+        self.arguments = Arguments(self.inputs, self.sizes)
+        self.__signature__ = self.arguments.signature
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         values, sizes = self._bind(args, kwargs)
@@ -108,10 +107,7 @@ class Formula:
         self, args: Sequence[Any], kwargs: Mapping[str, Any]
     ) -> tuple[list[Any], dict[str, Any]]:
         """The arguments in the order of the inputs, and the sizes."""
-        check_sizes(self.sizes, kwargs, repr(self))
-        bound = self.__signature__.bind(*args, **kwargs).arguments
-        values = list(bound.values())[: len(self.inputs)]
-        return values, {name: bound[name] for name in self.sizes}
+        return self.arguments.bind(args, kwargs, repr(self))
 
     def _sized(self, arrays: Sequence[Any], sizes: Mapping[str, int]) -> Program:
         """The program, its arrays' shapes checked; sizes that they don't tell are put in."""
@@ -133,14 +129,6 @@ class Formula:
         program = self._sized(values, sizes)
         shapes = {t: tuple(np.shape(v)) for t, v in zip(program.inputs, values, strict=True)}
         return inlined(program.with_sizes(solve_sizes(shapes)), values, self._name)
-
-
-def _signature(inputs: Sequence[str], sizes: Sequence[str]) -> inspect.Signature:
-    plain = all(name.isidentifier() and not keyword.iskeyword(name) for name in inputs)
-    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD if plain else inspect.Parameter.POSITIONAL_ONLY
-    found = [inspect.Parameter(name if plain else f"x{n}", kind) for n, name in enumerate(inputs)]
-    found += [inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY) for name in sizes]
-    return inspect.Signature(found)
 
 
 def _fitting(value: Any, tensor: Tensor) -> Array:

@@ -40,6 +40,7 @@ from ..ir.expr import (
 )
 from ..ir.sizes import Size, size
 from ..ir.subscripts import Index, Lookup, Subscript, at, constant
+from ..text import PRIVATE
 from .forms import Forms
 from .points import Points
 
@@ -70,7 +71,7 @@ def family(name: str, arrays: Sequence[Data], shape: Sequence[Size], forms: Form
 
     None where none is known.
     """
-    indices = tuple(Index(f"#{axis}", extent) for axis, extent in enumerate(shape))
+    indices = tuple(Index(f"#{PRIVATE}{axis}", extent) for axis, extent in enumerate(shape))
     kept = [axis for axis in range(len(shape)) if any(_varies(a, axis) for a in arrays)]
     parts = [a[tuple(slice(None) if k in kept else 0 for k in range(a.ndim))] for a in arrays]
     if any(a.size == 0 for a in arrays):

@@ -16,6 +16,7 @@ from ..ir.program import Source
 from ..ir.sizes import Size, size
 from ..ir.subscripts import Index, at, constant
 from ..ir.walk import rename_tensors
+from ..text import PRIVATE
 from .constants import recognised
 from .places import NOWHERE, Place, here, show_place, variable_holding
 from .refusals import REAL_ONLY
@@ -164,7 +165,9 @@ class Sheet:
             return found
         key = (array.dtype.str, array.shape, array.tobytes())
         if key not in self._data:
-            tensor = Tensor(f"%c{len(self._data)}", tuple(map(size, array.shape)), array.dtype.name)
+            tensor = Tensor(
+                f"%{PRIVATE}c{len(self._data)}", tuple(map(size, array.shape)), array.dtype.name
+            )
             self._data[key] = tensor
             self.constants[tensor] = array.copy()
             self.wishes[tensor] = variable_holding(given, here().frame)
@@ -177,13 +180,13 @@ class Sheet:
 
     def bound(self, extent: int, label: str = "") -> Index:
         """A new index to reduce over, within the statement that is being written."""
-        index = Index(f"#{len(self._labels)}", size(extent))
+        index = Index(f"#{PRIVATE}{len(self._labels)}", size(extent))
         self._labels[index] = label
         return index
 
     def keep(self, value: Value, wish: str = "") -> Value:
         """``value`` as a statement of its own (or as it is, where it already is a tensor)."""
-        indices = tuple(Index(f"#{k}", size(n)) for k, n in enumerate(value.shape))
+        indices = tuple(Index(f"#{PRIVATE}{k}", size(n)) for k, n in enumerate(value.shape))
         self._labels = dict(zip(indices, value.axes, strict=True))
         body = _body(value, indices)
         same = _same_tensor(body, indices, value.dtype)
@@ -198,12 +201,14 @@ class Sheet:
 
     def copied(self, value: Value) -> Tensor:
         """A statement that holds ``value``, even where that is a tensor already."""
-        indices = tuple(Index(f"#{k}", size(n)) for k, n in enumerate(value.shape))
+        indices = tuple(Index(f"#{PRIVATE}{k}", size(n)) for k, n in enumerate(value.shape))
         self._labels = dict(zip(indices, value.axes, strict=True))
         return self._written(value, indices, _body(value, indices), "").tensor
 
     def _written(self, value: Value, indices: tuple[Index, ...], body: Expr, wish: str) -> Line:
-        tensor = Tensor(f"%{len(self.lines)}", tuple(i.extent for i in indices), value.dtype.name)
+        tensor = Tensor(
+            f"%{PRIVATE}{len(self.lines)}", tuple(i.extent for i in indices), value.dtype.name
+        )
         line = Line(tensor, indices, body, self._labels, self.place.source, wish)
         self.lines.append(line)
         return line
@@ -211,7 +216,7 @@ class Sheet:
     def promise(self, shape: tuple[Size, ...], dtype: str) -> Tensor:
         """What a recurrence reads before it is written; :meth:`keep_promises` puts it in place."""
         self._promises += 1
-        return Tensor(f"%p{self._promises}", shape, dtype)
+        return Tensor(f"%{PRIVATE}p{self._promises}", shape, dtype)
 
     def keep_promises(self, kept: Mapping[Tensor, Tensor]) -> None:
         """Puts what was written in place of what was promised."""
@@ -220,14 +225,14 @@ class Sheet:
 
     def name(self, tensor: Tensor | None, wish: str) -> None:
         """The user's own name for a statement's value; the first one stays."""
-        if tensor is not None and wish and tensor.name.startswith("%"):
+        if tensor is not None and wish and tensor.name.startswith(f"%{PRIVATE}"):
             self.wishes.setdefault(tensor, wish)
 
     def wish_of(self, value: Value) -> str:
         """The name that a value will get, "" if it was not asked for."""
         if value.tensor is None:
             return ""
-        own = "" if value.tensor.name.startswith("%") else value.tensor.name
+        own = "" if value.tensor.name.startswith(f"%{PRIVATE}") else value.tensor.name
         return self.wishes.get(value.tensor, own)
 
     # ----------------------------------------------------------------------------------------------

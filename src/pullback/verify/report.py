@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from ..derivation.status import MARKS, Status, overall, verdict
 from ..errors import CheckError
+from ..text import json_text
 
 
 @dataclass(frozen=True)
@@ -152,7 +152,7 @@ class Report:
             "comparisons": [{**_plain(asdict(c)), "passed": c.passed} for c in self.comparisons],
             "notes": list(self.notes),
         }
-        return json.dumps(data, ensure_ascii=False)
+        return json_text(data, None)
 
 
 def compared(comparisons: Sequence[Comparison]) -> Status:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..backends.numpy import spell_pair
+from ..backends.numpy.module import size_keywords
 from ..calculus.step import Backward
 from ..ir.expr import Tensor
 from ..ir.interpret import Array
@@ -26,12 +27,13 @@ class Source:
         self.backward = backward
         self.module = load_module(spell_pair(backward), "checked")
         parameters = inspect.signature(self.module.forward).parameters.values()
-        self.keywords = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY]
+        of = size_keywords(backward)
+        self.keywords = {p.name: of[p.name] for p in parameters if p.kind is p.KEYWORD_ONLY}
 
     def values(self, sample: Sample) -> dict[str, Array]:
         """The outputs and the gradients at a sample, by name, computed in float64."""
         inputs = [_float64(t, sample.arrays) for t in self.backward.program.inputs]
-        sizes = {name: sample.sizes[name] for name in self.keywords}
+        sizes = {word: sample.sizes[name] for word, name in self.keywords.items()}
         with np.errstate(all="ignore"), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             out, cache = self.module.forward(*inputs, **sizes)

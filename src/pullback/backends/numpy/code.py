@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ...text import one_line
+
 # How tightly the operators of Python bind, from loose to tight.
 COMPARE, OR, XOR, AND, SUM, PRODUCT, UNARY, POWER, ATOM = range(9)
 
@@ -95,6 +97,20 @@ def method(value: Code, name: str, *args: object, **named: object) -> Code:
 def item(value: Code, parts: list[str]) -> Code:
     """``value[parts]``."""
     return leaf(Code(f"{bare(value).at(ATOM)}[{', '.join(parts)}]"))
+
+
+def comment(text: str) -> str:
+    r"""A comment of one line, whatever the text holds: the one way that text becomes a comment.
+
+    >>> print(comment("Y[i] = X[i]" + chr(13) + "import os"))
+    # Y[i] = X[i] import os
+    """
+    return f"# {one_line(text)}"
+
+
+def without_comment(line: str) -> str:
+    """A line of source without the comment that it is, or that stands behind two blanks."""
+    return "" if line.lstrip().startswith("# ") else line.partition("  # ")[0]
 
 
 def tuple_of(parts: list[str]) -> str:

@@ -53,6 +53,7 @@ from ...ir.subscripts import (
     within,
 )
 from ...ir.walk import Tree, accesses, free_indices
+from ...text import PRIVATE
 from . import functions, matrices, padding, products, sharing, taps, views
 from .arrays import Array, Axes, aligned, broadcast_axes, frame_of, renamed, squeezed, transposed
 from .choices import chosen, either_or
@@ -122,9 +123,9 @@ class Speller:
                 return array
             array = self.named(array, sharing.wanted_name(expr))
             self.shared[form] = renamed(
-                array, {i: Index(f"#{n}", i.extent) for n, i in enumerate(own)}
+                array, {i: Index(f"#{PRIVATE}{n}", i.extent) for n, i in enumerate(own)}
             )
-        names = {Index(f"#{n}", i.extent): i for n, i in enumerate(own)}
+        names = {Index(f"#{PRIVATE}{n}", i.extent): i for n, i in enumerate(own)}
         return renamed(self.shared[form], names)
 
     def share(self, *bodies: Expr) -> None:

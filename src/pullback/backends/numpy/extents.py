@@ -9,10 +9,11 @@ from typing import Any
 from ...ir.expr import Tensor
 from ...ir.sizes import FloorQuotient, Monomial, Size, size
 from ...ir.subscripts import is_name
+from ...text import PRIVATE
 from .code import Code, binary, minus
 from .names import Names
 
-LOCAL = " of the source"  # ends the names of sizes and tensors that no program has
+LOCAL = f" of the source{PRIVATE}"  # ends the names of sizes and tensors that no program has
 
 
 class Extents:

@@ -30,6 +30,7 @@ from ...ir.recurrence import groups, is_recurrent
 from ...ir.sizes import Size
 from ...ir.subscripts import Index, Lookup, Subscript, at, constant, inside
 from ...ir.walk import accesses, nodes, tensors
+from ...text import PRIVATE
 
 STEEP = frozenset(["exp", "exp2", "expm1", "sinh", "cosh"])  # overflow easily
 # Functions that are finite for finite arguments.
@@ -137,7 +138,7 @@ class Facts:
         total = constant(sub.const)
         for n, (atom, factor) in enumerate(sub.terms):
             if isinstance(atom, Lookup) and atom.access.tensor in self.below:
-                atom = Index(f"lookup {n}", self.below[atom.access.tensor])
+                atom = Index(f"lookup{PRIVATE}{n}", self.below[atom.access.tensor])
             total = total + at(atom) * factor
         return total
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ...ir.expr import Access, Opaque, Tensor
 from ...ir.program import Define
 from ...ir.subscripts import Index, at
+from ...text import PRIVATE
 from .arrays import Array, aligned, expanded
 from .code import Code, call, leaf, postfix
 
@@ -58,7 +59,7 @@ def spelled(speller: Speller, expr: Opaque, context: Context) -> Array:
 
 def _whole(speller: Speller, tensor: Tensor, context: Context, turned: bool = False) -> Code:
     """An operand with all its axes in their order, the last two exchanged if ``turned``."""
-    axes = tuple(Index(f"#{k}", extent) for k, extent in enumerate(tensor.shape))
+    axes = tuple(Index(f"#{PRIVATE}{k}", extent) for k, extent in enumerate(tensor.shape))
     value = speller.value(Access(tensor, tuple(map(at, axes))), context)
     axes = (*axes[:-2], axes[-1], axes[-2]) if turned else axes
     scope = speller.scope

@@ -11,7 +11,7 @@ from ...ir.expr import Access, Add, Mul, Opaque, Tensor
 from ...ir.program import Define, Program, live, reads
 from ...ir.recurrence import groups, is_recurrent
 from ...ir.walk import Tree, children, lookups, subscripts
-from . import matrices
+from . import code, matrices
 from .code import tuple_of
 from .expressions import Speller
 from .facts import Facts
@@ -55,6 +55,24 @@ def spell_pair(backward: Backward, *, comments: bool = True) -> str:
     With several outputs ``Y`` and ``dY`` are tuples. The gradients come in the order of
     ``backward.gradients``, a single one bare. ``cache`` is the tuple of what ``backward`` reads.
     """
+    front, back, residuals = _emitted(backward, comments)
+    return pair_source(backward, front, back, residuals)
+
+
+def size_keywords(backward: Backward) -> dict[str, str]:
+    """The keyword arguments of the ``forward`` that :func:`spell_pair` writes, each with the name
+    of its size: a name that is no identifier of Python, or is taken, gets another one there."""
+    sizes = backward.program.sizes
+    if not sizes:
+        return {}
+    front, back, residuals = _emitted(backward, False)
+    pair_source(backward, front, back, residuals)
+    return {name: key for key, name in front.sizes.names.items() if key in sizes}
+
+
+def _emitted(backward: Backward, comments: bool) -> tuple[Scope, Scope, list[Tensor]]:
+    """The scopes of the forward and the backward function with their lines, and the forward values
+    that the backward lines read."""
     statements = live_statements(backward.statements, backward.gradients)
     residuals = residuals_of(statements, backward)
     facts = _facts([*backward.forward.statements, *statements])
@@ -65,7 +83,7 @@ def spell_pair(backward: Backward, *, comments: bool = True) -> str:
     outputs = backward.program.outputs
     kept = live_statements(backward.forward.statements, [*outputs, *residuals])
     body(front, kept, outputs, comments, residuals)
-    return pair_source(backward, front, back, residuals)
+    return front, back, residuals
 
 
 def pair_source(backward: Backward, front: Scope, back: Scope, residuals: Sequence[Tensor]) -> str:
@@ -138,7 +156,7 @@ def body(
             told = [s for s in unwritten if s.target not in scope.pending]
             unwritten = [s for s in unwritten if s not in told]
             texts = [text for text in map(comment, (*told, define)) if text]
-            shown = [t for t in texts if t not in (previous, f"# {scope.lines[-1].lstrip()}")]
+            shown = [t for t in texts if t not in (previous, code.comment(scope.lines[-1]))]
             scope.lines[before:before] = [scope.indent + text for text in dict.fromkeys(shown)]
             previous = texts[-1] if texts else previous
 
@@ -234,11 +252,10 @@ def _reads(tree: Tree) -> Iterator[Tensor]:
 def comment(define: Define) -> str:
     """The comment above a statement: the forward line that it is the gradient of, or that it
     computes."""
-    text = "".join(c if c.isprintable() else " " for c in define.source.text)
-    text = " ".join(text.split())
+    text = define.source.text.strip()
     if define.of:
-        return f"# gradient of {define.of}" + (f", from {text}" if text else "")
-    return f"# {text}" if text else ""
+        return code.comment(f"gradient of {define.of}" + (f", from {text}" if text else ""))
+    return code.comment(text) if text else ""
 
 
 def function(

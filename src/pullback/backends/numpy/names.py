@@ -53,12 +53,13 @@ class Names:
         """An identifier like ``wanted`` that was not handed out before.
 
         >>> names = Names()
-        >>> names.fresh("x"), names.fresh("x"), names.fresh("lambda")
-        ('x', 'x_2', 'lambda_')
+        >>> names.fresh("x"), names.fresh("x"), names.fresh("lambda"), names.fresh("__2x")
+        ('x', 'x_2', 'lambda_', '_2x_')
         """
         stem = identifier(wanted)
         if stem in self.reserved or stem.startswith("__"):
-            stem = stem.strip("_") + "_"
+            inner = stem.strip("_")
+            stem = (identifier(inner) if inner else "") + "_"
         name, n = stem, 2
         while name in self.taken:
             name, n = f"{stem}{'' if stem.endswith('_') else '_'}{n}", n + 1

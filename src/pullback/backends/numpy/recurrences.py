@@ -35,6 +35,7 @@ from ...ir.sizes import Size
 from ...ir.subscripts import Index, Subscript, at, constant, within
 from ...ir.walk import Tree, accesses, bottom_up, children, free_indices, map_tensors, substitute
 from ...ir.walk import rebuild as rebuilt
+from ...text import PRIVATE
 from . import padding
 from .assign import assign
 from .code import Code, call, leaf, tuple_of
@@ -407,7 +408,7 @@ def _excluded(conds: Sequence[Cond]) -> tuple[Cond, ...]:
 
 def _axes(tensor: Tensor) -> tuple[Index, ...]:
     """Indices for the axes of one step of a tensor."""
-    return tuple(Index(f"{tensor.name}.{k}", n) for k, n in enumerate(tensor.shape[1:]))
+    return tuple(Index(f"{tensor.name}.{PRIVATE}{k}", n) for k, n in enumerate(tensor.shape[1:]))
 
 
 def _is_condition(cond: Cond, index: Index) -> bool:

@@ -11,7 +11,7 @@ from ...ir.expr import Tensor
 from ...ir.sizes import Size
 from ...ir.subscripts import Index, Subscript
 from .arrays import Array, Axes
-from .code import LEAF, Code, leaf, tuple_of
+from .code import LEAF, Code, leaf, tuple_of, without_comment
 from .extents import LOCAL, Extents
 from .facts import Facts
 from .names import Names
@@ -153,4 +153,4 @@ class Scope:
     def head(self, *extra: str) -> tuple[list[str], list[str]]:
         """The lines that bind the sizes that the body or ``extra`` mention, and the names of those
         that no input's shape gives."""
-        return self.sizes.head("\n".join((*self.lines, *extra)))
+        return self.sizes.head("\n".join((*map(without_comment, self.lines), *extra)))

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from ...ir.expr import Access, Add, Apply, Arg, Expr, Guard, Mul, Power, Reduce, Select
 from ...ir.subscripts import Index, at
 from ...ir.walk import Tree, accesses, children, free_indices, nodes, substitute
+from ...text import PRIVATE
 
 Form = tuple[Tree, tuple[Index, ...]]
 
@@ -15,7 +16,7 @@ Form = tuple[Tree, tuple[Index, ...]]
 def canonical(expr: Expr) -> Form:
     """The expression with its free indices numbered, and those indices: equal for equal arrays."""
     own = free_indices(expr)
-    names = {index: at(Index(f"#{n}", index.extent)) for n, index in enumerate(own)}
+    names = {index: at(Index(f"#{PRIVATE}{n}", index.extent)) for n, index in enumerate(own)}
     return substitute(expr, names), own
 
 
