@@ -180,10 +180,10 @@ OVERFLOWING = ("exp", "exp2", "expm1", "cosh", "sinh")
 
 
 def complements(value: Poly, definitions: Definitions, names: Names) -> Poly:
-    """``u/(c + u)`` is ``1 - c/(c + u)``.
+    """``u/(c + u)`` is ``1/(1 + c/u)``, where u may overflow.
 
-    It is written so where 1/(c + u) has a name (a sigmoid by hand), and where u may overflow: then
-    the quotient would be inf/inf, where its complement is 1 - 0.
+    There the quotient would be inf/inf, and 1/(1 + c/u) is 1/(1 + 0). It is as accurate for small u
+    as the quotient is; ``1 - c/(c + u)`` would lose what u is beside c.
     """
     return collect(_complement(t, definitions, names) for t in value)
 
@@ -200,19 +200,25 @@ def _complement(value: Term, definitions: Definitions, names: Names) -> Term | N
         if not all(covers(have.get(a, Fraction(0)), e) for a, e in tau.factors):
             continue
         plain = Term(UNIT, (), (), ((atom, -UNIT),))
-        inverse = names.fold(plain)
+        named = exponent <= -2 and names.fold(plain) is not plain
         overflows = any(_may_overflow(a, definitions) for a, _ in tau.factors)
-        if not overflows and (inverse is plain or exponent > -2):
+        if not overflows and not (named and _is_power(tau)):
             continue
         for a, e in tau.factors:
             have[a] -= e
         have[atom] += 1
-        one_minus = Add((ONE, _product(-constant * inverse.coef, (), inverse.factors, ())))
+        over = [(a, -e) for a, e in tau.factors]
+        one_plus = Add((ONE, _product(constant / tau.coef, (), over, ())))
         made = term(
-            value.coef / tau.coef, value.bound, value.guards, [*have.items(), (one_minus, UNIT)]
+            value.coef / tau.coef, value.bound, value.guards, [*have.items(), (one_plus, -UNIT)]
         )
         return None if made is None else _complement(made, definitions, names)
     return value
+
+
+def _is_power(value: Term) -> bool:
+    """Whether a product may overflow where what it is made of does not."""
+    return sum(e for _, e in value.factors) > 1 or any(e < 0 for _, e in value.factors)
 
 
 def _two_terms(atom: Expr, definitions: Definitions) -> tuple[Fraction, Term] | None:

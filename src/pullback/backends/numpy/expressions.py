@@ -409,6 +409,8 @@ class Speller:
     def inverse(self, power: Power, context: Context) -> Array:
         """What to divide by instead of multiplying by a power with a negative exponent."""
         self.risk(context)
+        if isinstance(power.base, Add) and any(map(_divides, power.base.terms)):
+            self.scope.quiet.update(dict.fromkeys(("divide", "over")))  # 1/(1 + inf) is 0
         if power.exponent == -1:
             return self.value(power.base, context)
         return self.value(Power(power.base, -power.exponent), context)
@@ -813,6 +815,12 @@ def _spelled_over(array: Array, layout: Axes) -> Array | None:
     if not array.axes or array.axes == layout:
         return array
     return array.kept if array.kept is not None and array.kept.axes == layout else None
+
+
+def _divides(term: Expr) -> bool:
+    """Whether a term of a sum may be infinite because it is divided by something."""
+    factors = term.factors if isinstance(term, Mul) else (term,)
+    return any(isinstance(f, Power) and f.exponent < 0 and free_indices(f) for f in factors)
 
 
 def _sides(sub: Subscript, limit: Size) -> tuple[Subscript, Subscript]:
