@@ -276,3 +276,35 @@ ROWS: tuple[Function, ...] = (
 )
 
 TABLE: dict[str, Function] = {row.name: row for row in ROWS}
+
+# Functions that are finite for finite arguments, but overflow easily.
+STEEP = frozenset(["exp", "exp2", "expm1", "sinh", "cosh"])
+# Functions that are finite for finite arguments.
+FINITE = frozenset(
+    [
+        "sin",
+        "cos",
+        "tanh",
+        "arctan",
+        "arcsinh",
+        "sigmoid",
+        "softplus",
+        "erf",
+        "abs",
+        "sign",
+        "maximum",
+        "minimum",
+        "clip",
+        "floor",
+        "ceil",
+        "trunc",
+        "rint",
+        "hypot",
+        "heaviside",
+        "logaddexp",
+        "cbrt",
+        "deg2rad",
+        "rad2deg",
+        "copysign",
+    ]
+)

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ..errors import DerivationError
-from ..ir.expr import Apply, Compare, Expr, Guard, Mul
+from ..ir.expr import ZERO, Add, Apply, Compare, Expr, Guard, Mul, neg
 
 CONVENTIONS: dict[str, dict[str, str]] = {
     "maximum": {
@@ -54,17 +54,21 @@ def checked(conventions: Mapping[str, str]) -> Mapping[str, str]:
 
 
 def partial_at_kink(
-    value: Apply, k: int, lone: bool, conventions: Mapping[str, str]
+    value: Apply, k: int, lone: bool, conventions: Mapping[str, str], strict: bool = False
 ) -> Expr | None:
     """The partial derivative that a convention puts in place of the table's, None where none does.
 
-    ``lone`` tells whether argument ``k`` is the only differentiated one.
+    ``lone`` tells whether argument ``k`` is the only differentiated one; ``strict`` that the
+    derivative wanted is 0 at a kink of ``maximum`` and ``minimum``, whatever the convention.
     """
     match value.function, value.args:
         case "maximum" | "minimum", (first, second):
             mine, other = (first, second) if k == 0 else (second, first)
             pair = (other, mine) if value.function == "maximum" else (mine, other)
-            if lone:
+            op: str | None
+            if strict:
+                op = "<"
+            elif lone:
                 choice = chosen(conventions, "maximum")
                 op = {"zero": "<", "one": "<=", "half": None}[choice]
             else:
@@ -75,3 +79,35 @@ def partial_at_kink(
             return Mul((Guard(Compare("<", low, x)), Guard(Compare("<", x, high))))
         case _:
             return None
+
+
+def sides_at_kink(
+    value: Apply, k: int, lone: bool, conventions: Mapping[str, str]
+) -> list[tuple[Expr, int]]:
+    """The arguments at whose zeros a function has a kink in its argument ``k``, each with the side
+    from which its derivative is taken there: -1, 1, or 0 for the mean of both.
+
+    ``lone`` tells whether argument ``k`` is the only differentiated one.
+    """
+    match value.function, value.args:
+        case "abs" | "sign", (x,):
+            return [(x, 0)]
+        case "maximum" | "minimum", (first, second):
+            least = value.function == "minimum"
+            if lone:
+                side = {"zero": -1, "half": 0, "one": 1}[chosen(conventions, "maximum")]
+                turned = -1 if (k == 1) is not least else 1
+                return [(_minus(first, second), side * turned)]
+            side = {"share": 0, "first": -1 if least else 1}[chosen(conventions, "ties")]
+            return [(_minus(first, second), side)]
+        case "clip", (x, low, high):
+            inside = chosen(conventions, "clip") == "inclusive" or k != 0
+            above = (_minus(x, low), 1 if inside else -1)
+            below = (_minus(x, high), -1 if inside else 1)
+            return [[above, below], [above], [below]][k]
+        case _:
+            return []
+
+
+def _minus(left: Expr, right: Expr) -> Expr:
+    return left if right is ZERO else Add((left, neg(right)))

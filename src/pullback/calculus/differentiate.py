@@ -8,7 +8,7 @@ cotangent of the whole and an equality per subscript, forward mode with the tang
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from ..errors import DerivationError
@@ -41,6 +41,7 @@ from ..ir.program import Define
 from ..ir.subscripts import Index, Lookup, Subscript, at, isolated
 from ..ir.walk import bound_indices, free_indices, fresh, substitute, tensors
 from .conventions import chosen, partial_at_kink
+from .kinks import Kinks
 from .normal import UNIT, Poly, Term, apart, indices_in, poly, renamed, term, undistributed
 
 HALF = Fraction(1, 2)
@@ -60,7 +61,8 @@ class Context:
 
     ``active`` tells which tensors are differentiated; ``squares`` which are sums of squares;
     ``arg`` names the index of the element that a max or min picks; ``conventions`` switches the
-    published choices at kinks.
+    published choices at kinks; ``kinks`` are those of the whole program, and ``strict`` tells
+    that in a product of steps each is taken as it stands, since their product takes the mean.
     """
 
     active: Callable[[Tensor], bool]
@@ -68,6 +70,8 @@ class Context:
     divides: Callable[[Access | None], bool]
     arg: Callable[[Reduce, int], Access]
     conventions: Mapping[str, str]
+    kinks: Kinks
+    strict: bool = False
 
     def is_norm(self, atom: Expr, root: Access | None) -> bool:
         """Whether the root of an atom, named ``root``, takes the norm's convention at 0."""
@@ -82,15 +86,31 @@ class Context:
 
 def occurrences(statement: Define, context: Context) -> list[Occurrence]:
     """Every differentiated occurrence in a statement's body with its partial derivative."""
+    found = _found(statement, context)
+    if context.kinks.lone:
+        return found
+    return [Occurrence(o.access, t) for o in found for t in context.kinks.settled(o.partial)]
+
+
+def _found(statement: Define, context: Context) -> list[Occurrence]:
     body = statement.body
     if isinstance(body, Apply):  # the function's own value has a name: the target's
         return _of_apply(body, statement.access, context)
     terms = poly(body)
+    if context.kinks.lone:
+        opened: list[Term | None] = [None for _ in terms]
+    else:
+        opened = [context.kinks.opened(part) for part in terms]
     match terms:
-        case (Term(1, (), _, (_,)),):
+        case (Term(1, (), _, (_,)),) if opened == [None]:
             return _of_poly(terms, context, statement.access)
         case _:
-            return _of_poly(terms, context)
+            strict = replace(context, strict=True)
+            return [
+                occurrence
+                for part, made in zip(terms, opened, strict=True)
+                for occurrence in _of_poly((made or part,), strict if made is not None else context)
+            ]
 
 
 def _of_poly(value: Poly, context: Context, root: Access | None = None) -> list[Occurrence]:
@@ -171,7 +191,8 @@ def _of_apply(value: Apply, result: Expr, context: Context) -> list[Occurrence]:
             continue
         others = (a for j, a in enumerate(value.args) if j != k)
         lone = not any(map(context.depends, others))
-        local = partial_at_kink(value, k, lone, context.conventions)
+        mixed = context.strict or context.kinks.is_mixed(value)
+        local = partial_at_kink(value, k, lone, context.conventions, mixed)
         outer = undistributed(poly(local or partial(value.args, result)))
         out.extend(_through(outer, _of_poly(poly(argument), context)))
     return out

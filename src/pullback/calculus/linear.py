@@ -19,6 +19,7 @@ from .conventions import checked
 from .differential import differential
 from .differentiate import HALF, Context, Occurrence, occurrences
 from .flatten import flatten
+from .kinks import Kinks
 from .letters import hints, lettered
 from .normal import Term, nonnegative_atom, poly
 
@@ -52,6 +53,7 @@ class Linear:
         self.later: list[Define] = []  # operations whose results only the derivative reads
         self.groups = self._linearised()
         self.chain = [s for group in self.groups for s in group]
+        self.kinks = Kinks(self.definitions, self.active.__contains__, self.conventions)
         self._square: dict[Tensor, bool] = {}
         self._divisors = {
             a.tensor
@@ -180,7 +182,12 @@ class Linear:
             return found.access
 
         return Context(
-            lambda t: t in self.active, self.is_square, self.is_divisor, arg, self.conventions
+            lambda t: t in self.active,
+            self.is_square,
+            self.is_divisor,
+            arg,
+            self.conventions,
+            self.kinks,
         )
 
     def is_divisor(self, value: Access | None) -> bool:

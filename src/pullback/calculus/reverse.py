@@ -246,7 +246,7 @@ class _Reverse:
                 target = self._adjoint_of(t)
                 self.unnamed.append((t, target))
         self.adjoint[t] = target
-        eliminated = joined(collect(map(eliminate, sifted)))
+        eliminated = lin.kinks.joined(joined(collect(map(eliminate, sifted))))
         mark = len(self.defs.found)
         value = collect(map(cancel, self.defs.base(eliminated)))
         facts = self.defs.found[mark:]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from ...functions import TABLE
+from ...functions import FINITE, STEEP, TABLE
 from ...ir.expr import (
     Access,
     Add,
@@ -31,37 +31,6 @@ from ...ir.sizes import Size
 from ...ir.subscripts import Index, Lookup, Subscript, at, constant, inside
 from ...ir.walk import accesses, nodes, tensors
 from ...text import PRIVATE
-
-STEEP = frozenset(["exp", "exp2", "expm1", "sinh", "cosh"])  # overflow easily
-# Functions that are finite for finite arguments.
-FINITE = frozenset(
-    [
-        "sin",
-        "cos",
-        "tanh",
-        "arctan",
-        "arcsinh",
-        "sigmoid",
-        "softplus",
-        "erf",
-        "abs",
-        "sign",
-        "maximum",
-        "minimum",
-        "clip",
-        "floor",
-        "ceil",
-        "trunc",
-        "rint",
-        "hypot",
-        "heaviside",
-        "logaddexp",
-        "cbrt",
-        "deg2rad",
-        "rad2deg",
-        "copysign",
-    ]
-)
 
 
 @dataclass

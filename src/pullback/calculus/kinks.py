@@ -1,0 +1,503 @@
+"""Kinks and steps that share their argument.
+
+At the kink of ``max(x, 0)`` one of two one-sided slopes is taken, or their mean; so it is at every
+other kink, and at a step ``[x > 0]`` that multiplies. A sum of kinks of one argument has a slope
+where its one-sided slopes agree, and any choice gives that slope as long as all of the kinks are
+taken from the *same side*. Where a program takes kinks of one argument from different sides
+(``max(x, 0)`` at 0 from the left, ``min(x, 0)`` from the right, ``abs(x)`` from both), each of them
+takes the mean of its one-sided slopes: a sum that is smooth in the end, as ``max(x, 0) + min(x,
+0)``, gets its slope, and any other sum the mean of its two.
+
+Arguments are compared up to a number that multiplies them, with values spelled out in what they are
+sums and products of. The mean of a product of steps is no product of means: a product in which a
+step meets kinks of the same argument is differentiated with these spelled out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from math import gcd, prod
+
+from ..functions import FINITE, STEEP
+from ..ir.expr import (
+    ZERO,
+    Access,
+    Add,
+    Apply,
+    Compare,
+    Cond,
+    Expr,
+    Guard,
+    IndexOf,
+    Not,
+    Number,
+    Opaque,
+    Reduce,
+    Select,
+    SizeOf,
+    Tensor,
+    Truth,
+    neg,
+    number,
+)
+from ..ir.program import Define
+from ..ir.recurrence import recurrent
+from ..ir.subscripts import Index, Subscript, bounds
+from ..ir.walk import accesses, map_tensors, substitute, tensors
+from .conventions import sides_at_kink
+from .guards import negation
+from .normal import (
+    UNIT,
+    Factor,
+    Poly,
+    Term,
+    canonical,
+    collect,
+    expression,
+    multiply,
+    poly,
+    term,
+)
+
+UNITY = Fraction(1)
+HALF = Fraction(1, 2)
+DEPTH = 8
+TERMS = 16
+
+# Functions that have the sign of their argument, and those that have where 1 is subtracted.
+SIGNED = frozenset(["expm1", "log1p", "tanh", "sinh", "arctan", "arcsinh", "erf", "cbrt"])
+RISING = frozenset(["exp", "exp2"])
+
+Form = tuple[tuple[tuple[tuple[str, Fraction], ...], Fraction], ...]
+
+
+@dataclass(frozen=True)
+class _Kink:
+    """A kink or a step: its argument up to a factor, the side from which it is taken (-1, 1, or 0
+    for the mean), and what its argument reads."""
+
+    form: Form
+    side: int
+    reads: tuple[Access, ...]
+
+
+@dataclass(frozen=True)
+class _Step:
+    """A factor that depends on nothing but the sign of an argument: what it is above 0, below 0
+    and at 0, and the condition for the latter. It is a condition, or an atom with its exponent."""
+
+    value: Expr
+    above: Fraction
+    below: Fraction
+    level: Fraction
+    tie: Compare
+    part: Cond | Factor
+
+    def turned(self) -> _Step:
+        """The same step of the negated argument."""
+        value = expression(poly(neg(self.value)))
+        return replace(self, value=value, above=self.below, below=self.above)
+
+
+class Kinks:
+    """The kinks of a flat program, and what its derivatives take at them."""
+
+    def __init__(
+        self,
+        definitions: Mapping[Tensor, Define],
+        active: Callable[[Tensor], bool],
+        conventions: Mapping[str, str],
+    ) -> None:
+        self.definitions = dict(definitions)
+        self.active = active
+        self.conventions = conventions
+        self.steps = recurrent(list(self.definitions.values()))
+        self._arguments: dict[Expr, tuple[Poly, int]] = {}
+        self._calm: dict[tuple[Tensor, frozenset[str]], bool] = {}
+        self._inner: dict[Tensor, tuple[_Kink, ...]] = {}
+        found = [kink for s in self.definitions.values() for kink in self._of(s)]
+        self.lone = len(found) < 2
+        self.found = () if self.lone else tuple(self._kink(*kink) for kink in found)
+
+    def mixed(self, value: Expr) -> bool:
+        """Whether kinks of this argument are taken from different sides."""
+        if self.lone:
+            return False
+        seen, new = [], [self._kink(value, 0)]
+        left = [k for k in self.found if k.form == new[0].form]
+        while new:
+            seen += new
+            new = [k for k in left if any(_meet(k, other) for other in new)]
+            left = [k for k in left if k not in new]
+        return len({k.side for k in seen[1:]}) > 1
+
+    def is_mixed(self, value: Apply) -> bool:
+        """Whether a function has a kink of which others are taken from another side."""
+        return not self.lone and any(
+            self.mixed(argument) for argument, _ in self.of_function(value)
+        )
+
+    # Which kinks there are.
+
+    def _depends(self, *values: Expr) -> bool:
+        return any(self.active(t) for value in values for t in tensors(value))
+
+    def _of(self, statement: Define) -> Iterator[tuple[Expr, int]]:
+        """The arguments of a statement's kinks and steps, and the sides that they are taken
+        from."""
+        body = statement.body
+        if isinstance(body, Apply):
+            yield from self.of_function(body)
+        elif statement.target.kind == "float" and not isinstance(body, Opaque):
+            for part in poly(body):
+                if self._depends(*(atom for atom, _ in part.factors)):
+                    yield from filter(None, map(self._asked, part.guards))
+
+    def of_function(self, value: Apply) -> Iterator[tuple[Expr, int]]:
+        """The arguments of a function's kinks, and the sides that they are taken from."""
+        for k, argument in enumerate(value.args):
+            if self._depends(argument):
+                lone = not self._depends(*(a for j, a in enumerate(value.args) if j != k))
+                yield from sides_at_kink(value, k, lone, self.conventions)
+
+    def _asked(self, cond: Cond) -> tuple[Expr, int] | None:
+        """The differentiated argument whose sign a condition asks for, and the side with which it
+        counts 0; None for any other condition."""
+        step = self._as_step(cond)
+        if step is None or step.above == step.below:
+            return None
+        return step.value, 1 if step.level == step.above else -1
+
+    def _as_step(self, cond: Cond) -> _Step | None:
+        match self._spelled(cond):
+            case Compare("<" | "<=" as op, left, right):
+                values = 1, 0, int(op == "<=")
+            case Not(Compare("<" | "<=" as op, left, right)):
+                values = 0, 1, int(op == "<")
+            case Compare("==", left, right):
+                values = 0, 0, 1
+            case _:
+                return None
+        value = difference(right, left)
+        if not self._depends(value):
+            return None
+        above, below, level = map(Fraction, values)
+        return _Step(value, above, below, level, Compare("==", left, right), cond)
+
+    def _spelled(self, cond: Cond) -> Cond:
+        """A condition that has a name by what it says."""
+        match cond:
+            case Truth(Access(tensor, subs)) if tensor in self.definitions:
+                define = self.definitions[tensor]
+                if isinstance(define.body, Guard):
+                    place = dict(zip(define.indices, subs, strict=True))
+                    return self._spelled(substitute(define.body.cond, place))  # type: ignore[arg-type]
+            case Not(inner):
+                return negation(self._spelled(inner))
+        return cond
+
+    # Arguments.
+
+    def argument(self, value: Expr) -> tuple[Poly, int]:
+        """An argument as a sum of terms, up to a positive number, and the sign it is taken with."""
+        if value not in self._arguments:
+            spread = poly(value, True)
+            for _ in range(DEPTH):
+                more = self._same_sign(collect(t for part in spread for t in self._spread(part)))
+                if more == spread or len(more) > TERMS:
+                    break
+                spread = more
+            ordered = sorted(spread, key=lambda t: _scaled(t, 1 / t.coef).key)
+            scale = ordered[0].coef if ordered else UNITY
+            scaled = tuple(_scaled(t, 1 / scale) for t in ordered)
+            self._arguments[value] = scaled, 1 if scale > 0 else -1
+        return self._arguments[value]
+
+    def _spread(self, part: Term) -> Poly:
+        """A term with one value spelled out that is a sum of products."""
+        for atom, exponent in part.factors:
+            define = self._definition(atom)
+            if define is None or exponent != 1 or not all(map(_is_product, poly(define.body))):
+                continue
+            assert isinstance(atom, Access)
+            inner = poly(_at(define, atom, define.body))
+            rest = term(part.coef, part.bound, part.guards, (*part.factors, (atom, -UNITY)), False)
+            return multiply(collect([rest]), inner)
+        return (part,)
+
+    def _definition(self, atom: Expr) -> Define | None:
+        """What defines an element, where that is no step of a recurrence."""
+        if not isinstance(atom, Access) or atom.tensor in self.steps:
+            return None
+        return self.definitions.get(atom.tensor)
+
+    def _same_sign(self, value: Poly) -> Poly:
+        """A simpler sum with the sign of this one: ``u`` for ``tanh(u)`` and ``exp(u) - 1``."""
+        function = next((t for t in value if t.factors), None)
+        if function is None or function.bound or function.guards:
+            return value
+        rest = [t for t in value if t is not function]
+        if rest and (len(rest) > 1 or rest[0] is not _scaled(UNIT, -function.coef)):
+            return value
+        names = RISING if rest else SIGNED
+        match function.factors:
+            case ((Access() as atom, 1),) if (define := self._definition(atom)) is not None:
+                body = _at(define, atom, define.body)
+            case ((Apply() as body, 1),):
+                pass
+            case _:
+                return value
+        match body:
+            case Apply(name, (inner,)) if name in names:
+                return collect(_scaled(t, function.coef) for t in poly(inner, True))
+        return value
+
+    def _kink(self, value: Expr, side: int) -> _Kink:
+        spread, sign = self.argument(value)
+        most = max((abs(t.coef) for t in spread), default=UNITY)
+        parts = [(_erased(t), t.coef / most) for t in spread]
+        form, turned = min((tuple(sorted((s, c * w) for s, c in parts)), w) for w in (1, -1))
+        reads = tuple(a for t in spread for f, _ in t.factors for a in accesses(f))
+        return _Kink(form, turned * sign * side, reads)
+
+    # What is finite where two values are equal.
+
+    def calm(self, factors: Sequence[Factor], functions: frozenset[str]) -> bool:
+        """Whether a product is finite wherever its inputs are, short of an overflow, given that
+        these functions are."""
+        return all(
+            e > 0 and e.denominator == 1 and self._is_calm(atom, functions) for atom, e in factors
+        )
+
+    def _is_calm(self, atom: Expr, functions: frozenset[str]) -> bool:
+        match atom:
+            case Number(_, special):
+                return not special
+            case SizeOf() | IndexOf() | Guard():
+                return True
+            case Access(tensor, _):
+                key = tensor, functions
+                if key not in self._calm:
+                    self._calm[key] = False  # a recurrence may grow without end
+                    define = self.definitions.get(tensor)
+                    self._calm[key] = define is None or self._is_calm(define.body, functions)
+                return self._calm[key]
+            case Apply(function, args):
+                return function in functions and all(self._is_calm(a, functions) for a in args)
+            case Select(_, then, other):
+                return self._is_calm(then, functions) and self._is_calm(other, functions)
+            case Reduce(_, _, _, body):
+                return self._is_calm(body, functions)
+            case Opaque():
+                return False
+            case _:
+                return all(self.calm(part.factors, functions) for part in poly(atom))
+
+    # Products of steps.
+
+    def opened(self, part: Term) -> Term | None:
+        """A product in which a step meets kinks of its argument, taken from another side, with the
+        names of these spelled out; None for any other product."""
+        near = [self._kink(*asked) for asked in filter(None, map(self._asked, part.guards))]
+        jumps = {k.form for k in near}
+        for atom, _ in part.factors:
+            near += self._reached(atom)
+            define = self._definition(atom)
+            if define is not None and (step := _of_sign((define.body, UNITY))) is not None:
+                jumps.add(self._kink(step.value, 0).form)
+        sides = {form: [k.side for k in near if k.form == form] for form in jumps}
+        forms = {f for f, found in sides.items() if len(found) > 1 and {*found} not in _ONE_SIDED}
+        if not forms:
+            return None
+        made = [(self._named_by_what(atom, forms), e) for atom, e in part.factors]
+        return term(part.coef, part.bound, part.guards, made, False)
+
+    def _reached(self, atom: Expr) -> tuple[_Kink, ...]:
+        """The kinks that an element is made of, element by element."""
+        define = self._definition(atom)
+        if define is None or isinstance(define.body, Opaque | Reduce):
+            return ()
+        if define.target not in self._inner:
+            found = dict.fromkeys(self._kink(*kink) for kink in self._of(define))
+            for access in accesses(define.body):
+                found.update(dict.fromkeys(self._reached(access)))
+            self._inner[define.target] = tuple(found)
+        return self._inner[define.target]
+
+    def _named_by_what(self, atom: Expr, forms: set[Form]) -> Expr:
+        """An element made of kinks of these arguments as what it is made of."""
+        define = self._definition(atom)
+        if define is None or not any(k.form in forms for k in self._reached(atom)):
+            return atom
+        body = map_tensors(define.body, lambda access: self._named_by_what(access, forms))
+        return _at(define, atom, body)  # type: ignore[arg-type]
+
+    def settled(self, part: Term, done: tuple[Poly, ...] = ()) -> Poly:
+        """A term of a derivative in which steps of one argument take the mean of their one-sided
+        values, where the argument is mixed or there are several; the term itself where what they
+        multiply may have no value at the step. Arguments ``done`` are left alone."""
+        for argument, steps in self._groups(part).items():
+            only = steps[0] if len(steps) == 1 else None
+            if argument in done or any(s.above == s.below == 0 for s in steps):
+                continue
+            if only is not None and only.level * 2 == only.above + only.below:
+                continue
+            if only is not None and only.above != only.below and not self.mixed(only.value):
+                continue
+            made = self._mean(_without(part, steps), steps)
+            if made is not None:
+                return collect(t for each in made for t in self.settled(each, (*done, argument)))
+        return (part,)
+
+    def _groups(self, part: Term) -> dict[Poly, list[_Step]]:
+        """The steps in a term by their arguments, which are up to a positive number."""
+        groups: dict[Poly, list[_Step]] = {}
+        for step in filter(None, (*map(self._as_step, part.guards), *map(_of_sign, part.factors))):
+            argument, sign = self.argument(step.value)
+            groups.setdefault(argument, []).append(step if sign > 0 else step.turned())
+        return groups
+
+    def _mean(self, rest: Term | None, steps: Sequence[_Step]) -> Poly | None:
+        """``rest`` times the product of steps, which takes its mean where their argument is 0."""
+        above = prod((s.above for s in steps), start=UNITY)
+        below = prod((s.below for s in steps), start=UNITY)
+        value, tie = steps[0].value, steps[0].tie
+        if rest is None or above == below:
+            return collect([] if rest is None else [_times(rest, above)])
+        if above == -below:
+            return collect([_times(rest, above, factors=[(Apply("sign", (value,)), UNITY)])])
+        coef = above + below
+        if Number in map(type, (tie.left, tie.right)) and self.calm(rest.factors, FINITE):
+            upwards = value if above else expression(poly(neg(value)))
+            made = Apply("heaviside", (upwards, number(HALF)))
+            return collect([_times(rest, coef, factors=[(made, UNITY)])])
+        if not self.calm(rest.factors, FINITE | STEEP):
+            return None
+        shape = abs(above), abs(below)
+        side: Cond = Compare("<", ZERO, value) if above else Compare("<", value, ZERO)
+        cond, level = next(
+            (
+                (s.part, s.level)
+                for s in steps
+                if not isinstance(s.part, tuple) and (s.above, s.below) == shape
+            ),
+            (side, Fraction(0)),
+        )
+        return collect([_times(rest, coef, [cond]), _times(rest, coef * (HALF - level), [tie])])
+
+    def joined(self, value: Poly) -> Poly:
+        """A sum of terms in which those are one that differ in steps of one argument and together
+        depend on it no longer: ``[x > 0] + [x < 0] + [x = 0]`` is 1."""
+        groups: dict[object, list[tuple[Term, Term, _Step]]] = {}
+        for part in () if self.lone else value:
+            for argument, steps in self._groups(part).items():
+                rest = _without(part, steps)
+                if len(steps) == 1 and rest is not None:
+                    same = groups.setdefault((argument, canonical(rest)), [])
+                    same.append((part, rest, steps[0]))
+        for group in groups.values():
+            sums = {
+                sum(part.coef * getattr(step, place) for part, _, step in group)
+                for place in ("above", "below", "level")
+            }
+            if len(group) > 1 and len(sums) == 1:
+                gone = [part for part, _, _ in group]
+                rest = group[0][1]
+                made = _times(rest, sums.pop() / rest.coef)
+                return self.joined(collect([*(t for t in value if t not in gone), made]))
+        return value
+
+
+# The sides of kinks that are one and the same.
+_ONE_SIDED = ({-1}, {1})
+
+
+def difference(left: Expr, right: Expr) -> Expr:
+    """``left - right``."""
+    if right is ZERO:
+        return left
+    return neg(right) if left is ZERO else Add((left, neg(right)))
+
+
+def _of_sign(factor: Factor) -> _Step | None:
+    """A power of a sign, or a Heaviside step, as a step."""
+    match factor:
+        case Apply("sign", (value,)), exponent if exponent.denominator == 1:
+            values = UNITY, -UNITY if exponent.numerator % 2 else UNITY, Fraction(0)
+        case Apply("heaviside", (value, Number(level, ""))), 1:
+            values = UNITY, Fraction(0), level
+        case _:
+            return None
+    return _Step(value, *values, Compare("==", value, ZERO), factor)
+
+
+def _at(define: Define, read: Access, body: Expr) -> Expr:
+    """A body of a statement at the places where its target is read."""
+    place = dict(zip(define.indices, read.subs, strict=True))
+    return substitute(body, place)  # type: ignore[return-value]
+
+
+def _is_product(value: Term) -> bool:
+    return not value.guards and all(
+        isinstance(a, Access | SizeOf) and e.denominator == 1 for a, e in value.factors
+    )
+
+
+def _scaled(value: Term, coef: Fraction) -> Term:
+    return Term(value.coef * coef, value.bound, value.guards, value.factors)
+
+
+def _times(
+    value: Term, coef: Fraction, guards: Sequence[Cond] = (), factors: Sequence[Factor] = ()
+) -> Term | None:
+    return term(
+        value.coef * coef,
+        value.bound,
+        (*value.guards, *guards),
+        (*value.factors, *factors),
+        False,
+    )
+
+
+def _without(value: Term, steps: Sequence[_Step]) -> Term | None:
+    """The term without some of its guards and factors."""
+    gone = [s.part for s in steps]
+    guards = [c for c in value.guards if c not in gone]
+    return term(value.coef, value.bound, guards, [f for f in value.factors if f not in gone], False)
+
+
+def _erased(value: Term) -> tuple[tuple[str, Fraction], ...]:
+    """A term without its coefficient, whatever places it reads."""
+    parts = ((" ".join(t.name for t in tensors(a)) or a.key, e) for a, e in value.factors)
+    return tuple(sorted(parts))
+
+
+def _meet(one: _Kink, other: _Kink) -> bool:
+    """Whether two arguments may read the same elements."""
+    for tensor in dict.fromkeys(a.tensor for a in one.reads):
+        mine = [a for a in one.reads if a.tensor is tensor]
+        theirs = [a for a in other.reads if a.tensor is tensor]
+        if theirs and all(_apart(a, b) for a in mine for b in theirs):
+            return False
+    return True
+
+
+def _apart(one: Access, other: Access) -> bool:
+    """Whether two reads of a tensor never meet."""
+    return any(map(_never_equal, one.subs, other.subs))
+
+
+def _never_equal(one: Subscript, other: Subscript) -> bool:
+    here, there = bounds(one), bounds(other)
+    if here is None or there is None:
+        return False
+    if (here[0] - there[1]).at_least(1) or (there[0] - here[1]).at_least(1):
+        return True
+    strides = [n.literal for atom, n in (*one.terms, *other.terms) if isinstance(atom, Index)]
+    shift = (one.const - other.const).literal
+    if shift is None or None in strides or len(strides) < len((*one.terms, *other.terms)):
+        return False
+    stride = gcd(*(n for n in strides if n is not None))
+    return shift % stride != 0 if stride else shift != 0
