@@ -2,16 +2,19 @@
 PYTHON ?= python3
 VENV ?= .venv
 JOBS ?= auto
+SECONDS ?= 600
 
 RUN = $(VENV)/bin/python
 
-.PHONY: help demo book test test-browser mutation lint format bench clean
+.PHONY: help demo book check test test-browser hunt mutation lint format bench clean
 
 help:
 	@echo "make demo    derive, check and train the digits model; writes out/digits.html"
 	@echo "make book    write the reference of all layers to out/book"
+	@echo "make check   a few cases of every test: an answer in under a minute"
 	@echo "make test    run the tests, doctests and documentation snippets"
 	@echo "make test-browser   the book's tests in a browser (needs Chromium and chromedriver)"
+	@echo "make hunt SECONDS=600   random programs, names, sizes and state against independent oracles"
 	@echo "make mutation   break the rules in a hundred places, one at a time, and see whether the tests notice"
 	@echo "make lint    ruff check, ruff format --check, mypy --strict"
 	@echo "make bench   run the benchmarks; writes benchmarks/results/"
@@ -37,8 +40,14 @@ book: $(VENV)/.ready-demo
 test-browser: $(VENV)/.ready-test,browser
 	$(RUN) -m pytest -q tests/book
 
+hunt: $(VENV)/.ready-test
+	$(RUN) -m tools.hunt --seconds $(SECONDS)
+
 mutation: $(VENV)/.ready-test,mutation
 	$(RUN) tools/mutate.py --sample 100
+
+check: $(VENV)/.ready-test
+	$(RUN) -m pytest -q -n $(JOBS) --quick tests
 
 test: $(VENV)/.ready-test
 	$(RUN) -m pytest -q -n $(JOBS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -11,6 +12,8 @@ from hypothesis import HealthCheck, settings
 for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(name, "1")
 
+CASES = 2  # of each parametrized test, in a quick run
+
 # The same examples in every run, and no verdict that depends on how busy the machine is.
 settings.register_profile(
     "pullback",
@@ -18,7 +21,38 @@ settings.register_profile(
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
 )
+settings.register_profile("quick", settings.get_profile("pullback"), max_examples=5)
 settings.load_profile("pullback")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """``--quick``: a few cases of every test, in under a minute."""
+    parser.addoption(
+        "--quick",
+        action="store_true",
+        help=f"the first {CASES} cases of every test, few random examples, nothing marked slow",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Fewer random examples in a quick run."""
+    if config.getoption("--quick"):
+        settings.load_profile("quick")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leaves out, in a quick run, further cases of a test and what is slow."""
+    if not config.getoption("--quick"):
+        return
+    seen: Counter[str] = Counter()
+    kept, left = [], []
+    for item in items:
+        test = item.nodeid.partition("[")[0]
+        seen[test] += 1
+        slow = item.get_closest_marker("slow") is not None
+        (left if slow or seen[test] > CASES else kept).append(item)
+    config.hook.pytest_deselected(items=left)
+    items[:] = kept
 
 
 @pytest.fixture(autouse=True)
