@@ -21,22 +21,21 @@ from .load import load_module
 from .lookups import check_lookups, positions
 from .notated import check_kind
 
-TINY = 4  # below this, functions may do something else than the trace with named sizes shows
-
 
 @dataclass(frozen=True)
 class Origin:
     """The arguments and the result of a function, as trees; each leaf is an input or an output.
 
     ``asked`` are the arguments that were differentiated by, each a name and a tree of its float
-    leaves (by position among ``wrt``). ``holds`` tells whether the program is right at tiny sizes.
+    leaves (by position among ``wrt``). ``disagreement`` tells why the program isn't what the
+    function computes at some sizes, "" where it is.
     """
 
     parameters: tuple[tuple[str, Structure], ...]
     structure: Structure
     asked: tuple[tuple[str, Structure], ...]
     constants: tuple[Any, ...] = ()
-    holds: Callable[[Mapping[str, int]], bool] | None = None
+    disagreement: Callable[[Mapping[str, int]], str] | None = None
 
 
 class Gradients(tuple[Any, ...]):
@@ -94,9 +93,11 @@ class Derived(Derivation):
         """The pair ``forward(...) -> (Y, cache)`` and ``backward(dY, cache) -> gradients``.
 
         ``forward`` takes the function's arguments, by position or name, and checks their shapes
-        and dtypes; sizes that no shape tells are keyword arguments. Gradients come in the order
-        they were asked for, also by name; a single one comes bare. The cache holds the arrays
-        themselves, not copies: change none of them in between.
+        and dtypes; sizes that no shape tells are keyword arguments. A function with named sizes is
+        traced once more at the first call with new sizes, and what it does there compared with what
+        was derived; ShapeError where it isn't the same. Gradients come in the order they were asked
+        for, also by name; a single one comes bare. The cache holds the arrays themselves, not
+        copies: change none of them in between.
         """
         forward = Forward(self)
         return Pair(forward, Backward(self, forward))
@@ -156,14 +157,21 @@ class Forward:
         shapes = {t: tuple(a.shape) for t, a in zip(tensors, arrays, strict=True)}
         solved = solve_sizes(shapes, sizes)
         check_extents(self.program.statements, solved)
-        holds = self.origin.holds
-        if holds is None or all(n >= TINY for n in solved.values()) or holds(solved):
+        self.compare(solved)
+
+    def compare(self, sizes: Mapping[str, int]) -> None:
+        """Refuses sizes at which the function isn't what was derived: it is traced at them."""
+        if self.origin.disagreement is None or not sizes:
             return
-        raise ShapeError(
-            "the derivation was not seen to hold at sizes as small as these",
-            found=", ".join(f"{name} = {n}" for name, n in solved.items()),
-            hint="derive with example arrays of these shapes",
-        )
+        reason = self.origin.disagreement(sizes)
+        if reason:
+            at = ", ".join(f"{name} = {n}" for name, n in sizes.items())
+            raise ShapeError(
+                f"the derivation was not seen to hold at {at}",
+                expected="a function that is traced to the derived program at each size",
+                found=reason,
+                hint="derive with example arrays of these shapes, or derive the function again",
+            )
 
 
 class Backward:

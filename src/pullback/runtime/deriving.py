@@ -70,7 +70,7 @@ def derive_function(
         traced.structure,
         tuple((name, structure) for name, structure, _ in asked),
         tuple(traced.constants[t.name] for t in constants),
-        traced.agrees,
+        traced.disagreement,
     )
     wrt = tuple(t for _, _, tensors in asked for t in tensors)
     return _derived(traced.program, wrt, conventions, sizes, origin)

@@ -94,7 +94,7 @@ def fits(found: Family, array: Data, sizes: Mapping[str, int]) -> bool:
     points = Points(dict(zip(found.indices, np.indices(extents, sparse=True), strict=True)), sizes)
     with np.errstate(all="ignore"):
         made = points.expr(found.value) if found.cond is None else points.cond(found.cond)
-    return _agree(np.broadcast_to(made, extents), array)
+    return _agree(np.broadcast_to(made, extents), array, _cancels(found.value))
 
 
 def _lookup(found: Family) -> Data:
@@ -106,14 +106,35 @@ def _lookup(found: Family) -> Data:
     )
 
 
-def _agree(made: Data, array: Data) -> bool:
+def _cancels(value: Expr) -> bool:
+    """Whether rounding may be large beside an element: where sums of opposite signs meet."""
+    match value:
+        case Add():
+            return True
+        case Mul(factors):
+            return any(map(_cancels, factors))
+        case Power(base, _):
+            return _cancels(base)
+        case Apply(function, _):
+            return function in ("log", "log2")  # near 1
+        case _:
+            return False
+
+
+def _agree(made: Data, array: Data, cancels: bool = True) -> bool:
+    """Whether numbers are equal but for rounding: relative to each, or where sums may cancel, to
+    the greatest.
+    """
     if array.dtype.kind in "iub":
         return bool(np.array_equal(made, array))
-    precision = np.finfo(array.dtype).eps
+    limits = np.finfo(array.dtype)
     with np.errstate(all="ignore"):
-        scale = np.max(np.abs(array), where=np.isfinite(array), initial=0.0)
-        slack = 8 * precision * scale
-        near = np.isclose(made, array, rtol=64 * precision, atol=slack, equal_nan=True)
+        size = np.where(np.isfinite(array), np.abs(array), 0)
+        digits = 1 + np.abs(np.log(size, where=size > 0, out=np.zeros_like(size)))
+        slack = 64 * limits.eps * digits * size + 4 * limits.smallest_subnormal
+        slack = slack + 8 * limits.eps * np.max(size, initial=0.0) if cancels else slack
+        near = (np.abs(made - array) <= slack) | (made == array)
+        near |= np.isnan(made) & np.isnan(array)
     return bool(np.all(near)) and not bool(np.any(np.signbit(array) & (array == 0)))
 
 

@@ -6,8 +6,9 @@ every constant array that differs recognised as a family (``families``). Further
 what was found, above all where floor quotients take their steps and around the ints in the
 function's code. What doesn't agree is refused.
 
-A named size is at least 4 in these traces. Whether a function does something else at smaller sizes
-(``squeeze`` at size 1, ``X[:3]`` of two rows) is asked of :meth:`Named.agrees` at the sizes met.
+What was compared at a few sizes is no proof for the others: a function may do something else at
+size 1 (``squeeze``), from a threshold on, or at the powers of two. So :meth:`Named.disagreement`
+traces the function once more, at the very sizes that are met.
 """
 
 from __future__ import annotations
@@ -15,17 +16,18 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import partial
 from math import prod
 from random import Random
 
 import numpy as np
 
 from ..errors import PullbackError, TraceError
-from ..ir.expr import Number, number
+from ..ir.expr import Number, SizeOf, number
 from ..ir.interpret import Array, run
-from ..ir.program import Program, Source, live, reads, solve_sizes
+from ..ir.program import Define, Program, Source, live, reads, solve_sizes
 from ..ir.sizes import FloorQuotient, Size
-from ..ir.walk import bound_indices
+from ..ir.walk import bound_indices, nodes
 from .families import Data, Family, family, fits
 from .forms import DOUBLE, SINGLE, Forms, is_single
 from .inlining import inlined
@@ -49,6 +51,8 @@ MOST_SINGLE = 36  # traces at a threshold of one name alone
 EQUAL = 6  # all names are tried at, where the code holds no ints to try them at
 MOST_ELEMENTS = 2 * 10**7  # of an array with an axis of every size
 MOST_POINTS = 20_000  # at which two programs are compared by their values
+LEAST_DRAWS = 4  # of arguments that they are compared for
+MOST_LITERALS, LARGEST_LITERAL = 8, 10**100
 MOST_TRACES = 80
 MOST_UNLIKE = 8  # traces of several kinds, until they are given up
 ORDERS = 12  # orders of the names by size that are tried until the function runs
@@ -62,11 +66,16 @@ class Named(Traced):
     found: Found
 
     def agrees(self, sizes: Mapping[str, int]) -> bool:
-        """Whether a trace at these plain sizes gives this very program.
+        """Whether a trace at these plain sizes gives this very program; False: not seen to."""
+        return not self.disagreement(sizes)
 
-        For sizes below 4, where a function may do something else. False means "not seen to".
+    def disagreement(self, sizes: Mapping[str, int]) -> str:
+        """Why this isn't what the function computes at these sizes; "" where it is.
+
+        The function is traced once more, at these sizes. What can't be compared counts as
+        different.
         """
-        return self.found.agrees(sizes)
+        return self.found.disagreement(dict(sizes))
 
 
 @dataclass(frozen=True)
@@ -90,13 +99,39 @@ class Found:
     fillings: tuple[tuple[Filling, ...], ...]
     families: Mapping[str, Family]
 
-    def agrees(self, sizes: Mapping[str, int]) -> bool:
-        """Whether a trace at these sizes is this one, or has the same values there."""
+    def disagreement(self, sizes: Sizes) -> str:
+        """Why the function's trace at these sizes is another program; "" where it is this one."""
         try:
-            other = _sample(self.trace, dict(sizes))
-            return self.holds(other) or self.equal_in_value(other) is True
+            other = _sample(self.trace, sizes)
+        except Exception as error:  # the user's function may raise anything
+            return f"the function fails there: {_said(error)}"
+        literally = _same_skeleton(self.sample, other) and self.holds_literally(other)
+        verdict = literally or self.equal_in_value(other)
+        if verdict:
+            return ""
+        if not self.is_unchanged():
+            return "the function is no longer what was derived: what it reads has changed"
+        if verdict is None:
+            return "the function is traced to other statements there, too many to compare by value"
+        return f"the function computes something else there{self.difference(other)}"
+
+    def is_unchanged(self) -> bool:
+        """Whether the function is still traced to what it was when it was derived."""
+        try:
+            return self.is_literally(self.trace(self.sample.sizes), self.sample.sizes)
         except Exception:
             return False
+
+    def difference(self, other: Sample) -> str:
+        """The first statement that another sample has otherwise, as a line of the user's."""
+        mine, theirs = self.sample.parts, other.parts
+        fillings = (*self.fillings, *((),) * len(theirs))
+        for part, own, filling in zip(theirs, (*mine, *theirs[len(mine) :]), fillings, strict=False):
+            same = part.skeleton == own.skeleton and len(part.leaves) == len(filling)
+            if same and all(map(partial(_is, sizes=other.sizes), part.leaves, filling)):
+                continue
+            return f": {shown}" if (shown := show_source(part.source)) else ""
+        return ""
 
     def is_literally(self, traced: Traced, sizes: Mapping[str, int]) -> bool:
         """Whether this is the very program of a trace, which may be that of another function."""
@@ -140,17 +175,19 @@ class Found:
             (t.shape, t.dtype) for t in theirs.outputs
         ]:
             return False
-        if max(_points(mine), _points(theirs)) > MOST_POINTS:
+        points = max(_points(mine), _points(theirs))
+        if points > MOST_POINTS:
             return None
-        for signed in (False, True):
-            given = _random_arguments(theirs, other.traced.constants, signed)
+        literals = _literals([*mine.statements, *theirs.statements])
+        for draw in _draws(literals)[: max(LEAST_DRAWS, MOST_POINTS * LEAST_DRAWS // (points + 1))]:
+            given = _random_arguments(theirs, other.traced.constants, draw)
             try:
                 left = run(mine, {**given, **named.constants}, sizes=other.sizes)
                 right = run(theirs, {**given, **other.traced.constants})
             except Exception:
                 return False
             for a, b in zip(mine.outputs, theirs.outputs, strict=True):
-                if not _near(left[a.name], right[b.name]):
+                if not _near(left[a.name], right[b.name], usual=draw in USUAL_DRAWS):
                     return False
         return True
 
@@ -535,8 +572,11 @@ def _is(leaf: Leaf, filling: Filling, sizes: Mapping[str, int]) -> bool:
     value = leaf.value if isinstance(leaf, Number) else Fraction(leaf)
     with np.errstate(all="ignore"):
         made = float(Points({}, sizes).expr(filling))
-    slack = SINGLE if is_single(value) else DOUBLE
-    return abs(made - float(value)) <= 16 * slack * abs(float(value))
+    whole = value.denominator == 1
+    if whole and isinstance(filling, SizeOf):
+        return bool(filling.size.value(sizes) == value)
+    slack = 4 * SINGLE if is_single(value) and not whole else 16 * DOUBLE
+    return abs(made - float(value)) <= slack * abs(float(value))
 
 
 def _quotients(found: Found) -> tuple[FloorQuotient, ...]:
@@ -597,13 +637,41 @@ def _points(program: Program) -> int:
     return total
 
 
+Draw = tuple[tuple[float, ...], bool]  # scales, of which each element has one; whether signed
+
+USUAL_DRAWS: tuple[Draw, ...] = (((1.0,), False), ((1.0,), True))
+SCALES = (1e-6, 1e-2, 10.0, 1e3, 1e6, 1e12, 1e30, 1e100)
+
+
+def _draws(literals: Sequence[float]) -> list[Draw]:
+    """Ways to draw arguments: of usual values, on both sides of every literal, of all scales.
+
+    A condition that only far values meet would else go unnoticed.
+    """
+    mixed = [((*literals, *SCALES), True)] if literals else []
+    far = [((scale,), signed) for scale in (*literals, *SCALES) for signed in (False, True)]
+    return [*USUAL_DRAWS, *mixed, (SCALES, True), *far]
+
+
+def _literals(statements: Iterable[Define]) -> tuple[float, ...]:
+    """The magnitudes of the numbers that a program holds."""
+    found = {
+        abs(float(node.value))
+        for statement in statements
+        for node in nodes(statement.body)
+        if isinstance(node, Number) and node.value and abs(node.value) < LARGEST_LITERAL
+    }
+    return tuple(sorted(found))[-MOST_LITERALS:]
+
+
 def _random_arguments(
-    program: Program, constants: Mapping[str, Data], signed: bool
+    program: Program, constants: Mapping[str, Data], draw: Draw
 ) -> dict[str, Data]:
     """Values for the arguments; integers are in bounds wherever they may index.
 
     Floats are positive, where most functions are defined, or of both signs.
     """
+    scales, signed = draw
     random = np.random.default_rng(1)
     shapes = {t: tuple(n.literal or 0 for n in t.shape) for t in program.inputs}
     least = min((n for shape in shapes.values() for n in shape), default=1)
@@ -613,7 +681,8 @@ def _random_arguments(
             continue
         kinds: dict[str, Data] = {
             "float": random.uniform(0.2, 1.5, shape)
-            * (random.choice((-1.0, 1.0), shape) if signed else 1.0),
+            * (random.choice((-1.0, 1.0), shape) if signed else 1.0)
+            * random.choice(scales, shape),
             "int": random.integers(0, max(1, least), shape),
             "bool": random.random(shape) < 0.5,
         }
@@ -621,11 +690,16 @@ def _random_arguments(
     return drawn
 
 
-def _near(one: Array, other: Array) -> bool:
+def _near(one: Array, other: Array, usual: bool) -> bool:
+    """Whether results are equal but for rounding; of unusual arguments, where both are finite."""
     if one.shape != other.shape:
         return False
     a, b = (np.array(array.flat, dtype=np.float64) for array in (one, other))
-    return bool(np.allclose(a, b, rtol=1e-9, atol=1e-9, equal_nan=True))
+    if usual:
+        return bool(np.allclose(a, b, rtol=1e-9, atol=1e-12, equal_nan=True))
+    both = np.isfinite(a) & np.isfinite(b)
+    scale = np.max(np.abs(a), where=both, initial=0.0)
+    return bool(np.allclose(a[both], b[both], rtol=1e-6, atol=1e-9 * scale))
 
 
 def _said(error: BaseException) -> str:
