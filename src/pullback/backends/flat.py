@@ -41,6 +41,7 @@ from .numpy.code import comment
 from .numpy.expressions import Context, Speller
 from .numpy.facts import Facts
 from .numpy.module import pair_source
+from .numpy.preface import NOTHING, Preface
 from .numpy.scope import Scope
 from .numpy.statements import statement
 
@@ -91,12 +92,14 @@ def spell_flat(
     conventions: Mapping[str, str] = {},
     expand: Collection[str] = (),
     comments: bool = True,
+    preface: Preface = NOTHING,
 ) -> str:
     """Module source in the flat style: ``forward(*inputs) -> (Y, cache)``, ``backward(dY, cache)``.
 
     The signatures are those of :func:`pullback.backends.numpy.spell_pair`. ``conventions`` must be
     those that ``backward`` was made with. Functions named in ``expand`` are shown as the gates that
-    they are made of ("sigmoid": 1/(1 + exp(-x))). Raises ArgumentError for a recurrence.
+    they are made of ("sigmoid": 1/(1 + exp(-x))).
+    ``preface`` is what ``forward`` says and asserts first. Raises ArgumentError for a recurrence.
 
     >>> from pullback.calculus.reverse import reverse
     >>> from pullback.notation.parse import parse
@@ -118,7 +121,7 @@ def spell_flat(
             hint="style='compact' writes a loop",
         )
     tape = _Tape(backward, conventions, expand)
-    return tape.source(comments)
+    return tape.source(comments, preface)
 
 
 class _Tape:
@@ -201,7 +204,7 @@ class _Tape:
 
     # Source
 
-    def source(self, comments: bool) -> str:
+    def source(self, comments: bool, preface: Preface) -> str:
         backward = self.backward
         outputs = backward.program.outputs
         needed = self.needed()
@@ -225,7 +228,7 @@ class _Tape:
             count = len(front.lines)
             statement(speller, gate.define, final=gate.define.target in outputs, waits=False)
             _remark(front, count, FORWARD.get(gate.kind, gate.kind) if comments else "")
-        return pair_source(backward, front, back, residuals)
+        return pair_source(backward, front, back, residuals, preface)
 
     def forward(self) -> Iterable[Gate]:
         """The gates, and where the greatest elements are, in order."""

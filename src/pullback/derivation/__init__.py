@@ -6,6 +6,7 @@ they can do (:func:`register_backend`, :func:`register_service`).
 
 from __future__ import annotations
 
+from .assumptions import Assumption
 from .derivation import Account, Derivation, Dimensions, Pair
 from .memory import Jacobian, Stored, elements, human, itemsize, shape_text, show_bytes
 from .registry import register_backend, register_service
@@ -14,6 +15,7 @@ from .steps import Check, ShownStep, Verification
 
 __all__ = [
     "Account",
+    "Assumption",
     "Check",
     "Derivation",
     "Dimensions",

@@ -11,11 +11,13 @@ from ..calculus.step import Backward
 from ..errors import ArgumentError
 from ..ir.expr import Tensor
 from ..ir.program import Define, Program, computing, reads
+from ..ir.size_conditions import Choice
 from ..ir.subscripts import Index
 from ..ir.walk import bound_indices
 from ..notation.latex import latex
 from ..notation.matrix import MatrixForm, matrix_form
 from ..notation.plain import show
+from .assumptions import Assumption
 from .memory import Jacobian, Stored, itemsize
 from .registry import service, spelling
 from .steps import Check, ShownStep, Verification, fold, shown
@@ -71,6 +73,9 @@ class Derivation:
 
     ``conventions`` are those that were given (at kinks and ties), ``sizes`` values of named sizes
     and ``dtype`` that of floats, to tell bytes with; ``seed`` is that of the steps' checks.
+    ``assumptions`` say what is taken for granted of the sizes, and how it is known, where the
+    program was found by tracing; source asserts those that are ``asserted`` and begins with what is
+    ``said`` of them.
 
     >>> from pullback.notation.parse import parse
     >>> from pullback.calculus.reverse import reverse
@@ -84,6 +89,9 @@ class Derivation:
     sizes: Mapping[str, int] = field(default_factory=dict)
     dtype: str = "float64"
     seed: int = 0
+    assumptions: tuple[Assumption, ...] = ()
+    asserted: tuple[Choice, ...] = ()
+    said: str = ""
 
     # Formulas
 

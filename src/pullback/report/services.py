@@ -7,6 +7,7 @@ from typing import Any
 
 from ..backends.flat import spell_flat
 from ..backends.numpy import spell_pair
+from ..backends.numpy.preface import Preface
 from ..calculus.step import Backward
 from ..derivation import Check, Derivation, Pair, register_backend, register_service
 from ..runtime.derived import Gradients
@@ -35,7 +36,12 @@ def compile_pair(derivation: Derivation) -> Pair:
 
 
 def _flat(derivation: Derivation) -> str:
-    return spell_flat(derivation.backward, conventions=derivation.conventions)
+    preface = Preface(derivation.said, derivation.asserted)
+    return spell_flat(derivation.backward, conventions=derivation.conventions, preface=preface)
+
+
+def _compact(derivation: Derivation) -> str:
+    return spell_pair(derivation.backward, preface=Preface(derivation.said, derivation.asserted))
 
 
 def check_steps(backward: Backward, seed: int) -> tuple[Check, ...]:
@@ -61,7 +67,7 @@ def _result(found: Comparison) -> Check:
 
 
 def _register() -> None:
-    register_backend("numpy", lambda made: spell_pair(made.backward))
+    register_backend("numpy", _compact)
     register_backend("numpy", _flat, style="flat")
     register_service("compile", compile_pair)
     register_service("check_steps", check_steps)

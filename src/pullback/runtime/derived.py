@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 
 from ..backends.numpy.module import size_keywords
+from ..backends.numpy.preface import Preface
 from ..derivation import Derivation, Pair
+from ..derivation.assumptions import line_of
 from ..errors import ArgumentError, ShapeError
 from ..ir.program import Program, check_extents, solve_sizes
 from ..trees import Leaf, Structure, count, matched, paths, show_path, unflatten
@@ -110,13 +112,14 @@ class Forward:
         self.origin = derived.origin
         self.program: Program = derived.backward.program
         self.sizes = self.program.sizes
+        self.asserted = derived.asserted
         self.asked = [self.program.inputs.index(tensor) for tensor in derived.backward.wrt]
         self.module = load_module(derived.source("numpy"), "derivation")
         self.run = forward_of(self.module.forward, len(self.program.outputs))
         self.names = tuple(name for name, _ in self.origin.parameters)
         self.plain = all(isinstance(structure, Leaf) for _, structure in self.origin.parameters)
         wanted = inspect.signature(self.module.forward).parameters.values()
-        of = size_keywords(derived.backward)
+        of = size_keywords(derived.backward, Preface(derived.said, derived.asserted))
         self.keywords = {p.name: of[p.name] for p in wanted if p.kind is p.KEYWORD_ONLY}
         self.positions = positions(self.program)
         self.seen: set[Any] = set()
@@ -163,9 +166,18 @@ class Forward:
         """Refuses sizes at which the function isn't what was derived: it is traced at them."""
         if self.origin.disagreement is None or not sizes:
             return
+        at = ", ".join(f"{name} = {n}" for name, n in sizes.items())
+        for choice in self.asserted:
+            if not choice.condition.holds(sizes):
+                raise ShapeError(
+                    f"the function turns on its sizes, and was derived for {choice.condition}",
+                    where=line_of(choice.source),
+                    expected=str(choice.condition),
+                    found=at,
+                    hint="derive with example arrays of these shapes",
+                )
         reason = self.origin.disagreement(sizes)
         if reason:
-            at = ", ".join(f"{name} = {n}" for name, n in sizes.items())
             raise ShapeError(
                 f"the derivation was not seen to hold at {at}",
                 expected="a function that is traced to the derived program at each size",

@@ -5,15 +5,18 @@ from __future__ import annotations
 import inspect
 import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from ..calculus.reverse import reverse
+from ..derivation.assumptions import Assumption, at_all, at_each, line_of
 from ..errors import ArgumentError
 from ..ir.expr import Tensor
 from ..ir.program import Program
 from ..trace.annotations import Spec, annotated, spec
+from ..trace.generalise import Found
 from ..trace.named import trace_named
 from ..trees import (
     Branch,
@@ -73,7 +76,31 @@ def derive_function(
         traced.disagreement,
     )
     wrt = tuple(t for _, _, tensors in asked for t in tensors)
-    return _derived(traced.program, wrt, conventions, sizes, origin)
+    made = _derived(traced.program, wrt, conventions, sizes, origin)
+    return _assuming(made, traced.found) if traced.found.sample.sizes else made
+
+
+def _assuming(derived: Derived, found: Found) -> Derived:
+    """The derivation with all that is known of the sizes that it is for."""
+    every = [
+        Assumption(
+            str(noted.choice.condition),
+            line_of(noted.choice.source),
+            f"makes no difference at {at_each(noted.same)}"
+            if noted.same
+            else "asserted in the source",
+        )
+        for noted in found.noted
+    ]
+    names = ", ".join(found.sample.sizes)
+    told = f"compared with traces of the function at {at_each(found.compared)}"
+    every.append(Assumption(f"the same program at all {names}", "", told))
+    return replace(
+        derived,
+        assumptions=tuple(every),
+        asserted=tuple(noted.choice for noted in found.noted if not noted.same),
+        said=f"Compared with the function at {at_all(found.compared)}.",
+    )
 
 
 def _derived(

@@ -16,18 +16,31 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from functools import partial
+from functools import cache
 from math import prod
 from random import Random
 
 import numpy as np
 
 from ..errors import PullbackError, TraceError
-from ..ir.expr import Number, SizeOf, number
+from ..functions import TABLE
+from ..ir.expr import (
+    Access,
+    Apply,
+    Arg,
+    Compare,
+    Number,
+    Reduce,
+    Select,
+    SizeOf,
+    Tensor,
+    number,
+)
 from ..ir.interpret import Array, run
-from ..ir.program import Define, Program, Source, live, reads, solve_sizes
+from ..ir.program import Program, Source, live, reads, solve_sizes
+from ..ir.size_conditions import Choice, SizeCondition
 from ..ir.sizes import FloorQuotient, Size
-from ..ir.walk import bound_indices, nodes
+from ..ir.walk import Tree, bound_indices, nodes
 from .families import Data, Family, family, fits
 from .forms import DOUBLE, SINGLE, Forms, is_single
 from .inlining import inlined
@@ -51,12 +64,12 @@ MOST_SINGLE = 36  # traces at a threshold of one name alone
 EQUAL = 6  # all names are tried at, where the code holds no ints to try them at
 MOST_ELEMENTS = 2 * 10**7  # of an array with an axis of every size
 MOST_POINTS = 20_000  # at which two programs are compared by their values
-LEAST_DRAWS = 4  # of arguments that they are compared for
-MOST_LITERALS, LARGEST_LITERAL = 8, 10**100
+MOST_LITERALS, LARGEST_LITERAL = 4, 10**100  # around which arguments are drawn
 MOST_TRACES = 80
 MOST_UNLIKE = 8  # traces of several kinds, until they are given up
 ORDERS = 12  # orders of the names by size that are tried until the function runs
 LARGEST_THRESHOLD = 2000
+MOST_FLIPS = 16  # traces at sizes where a comparison comes out otherwise
 
 
 @dataclass(frozen=True)
@@ -91,6 +104,18 @@ class Sample:
 
 
 @dataclass(frozen=True)
+class Noted:
+    """A comparison of sizes that came out alike in all traces.
+
+    ``same`` are sizes at which it comes out otherwise and the program is the same nonetheless;
+    there are none where the program was seen to change, or nothing could be tried.
+    """
+
+    choice: Choice
+    same: tuple[Sizes, ...]
+
+
+@dataclass(frozen=True)
 class Found:
     """What takes the place of the numbers and of the constant arrays of a sample."""
 
@@ -98,6 +123,9 @@ class Found:
     sample: Sample
     fillings: tuple[tuple[Filling, ...], ...]
     families: Mapping[str, Family]
+    choices: tuple[Choice, ...] = ()  # noted alike in all traces that were solved from
+    compared: tuple[Sizes, ...] = ()  # at which traces gave this program
+    noted: tuple[Noted, ...] = ()
 
     def disagreement(self, sizes: Sizes) -> str:
         """Why the function's trace at these sizes is another program; "" where it is this one."""
@@ -124,11 +152,13 @@ class Found:
 
     def difference(self, other: Sample) -> str:
         """The first statement that another sample has otherwise, as a line of the user's."""
-        mine, theirs = self.sample.parts, other.parts
-        fillings = (*self.fillings, *((),) * len(theirs))
-        for part, own, filling in zip(theirs, (*mine, *theirs[len(mine) :]), fillings, strict=False):
-            same = part.skeleton == own.skeleton and len(part.leaves) == len(filling)
-            if same and all(map(partial(_is, sizes=other.sizes), part.leaves, filling)):
+        mine = self.sample.parts
+        for k, part in enumerate(other.parts):
+            same = k < len(mine) and part.skeleton == mine[k].skeleton
+            if same and all(
+                _is(leaf, filling, other.sizes)
+                for leaf, filling in zip(part.leaves, self.fillings[k], strict=True)
+            ):
                 continue
             return f": {shown}" if (shown := show_source(part.source)) else ""
         return ""
@@ -178,8 +208,8 @@ class Found:
         points = max(_points(mine), _points(theirs))
         if points > MOST_POINTS:
             return None
-        literals = _literals([*mine.statements, *theirs.statements])
-        for draw in _draws(literals)[: max(LEAST_DRAWS, MOST_POINTS * LEAST_DRAWS // (points + 1))]:
+        every = [node for s in (*mine.statements, *theirs.statements) for node in nodes(s.body)]
+        for draw in _draws(_literals(every)) if any(map(_turns, every)) else USUAL_DRAWS:
             given = _random_arguments(theirs, other.traced.constants, draw)
             try:
                 left = run(mine, {**given, **named.constants}, sizes=other.sizes)
@@ -190,6 +220,12 @@ class Found:
                 if not _near(left[a.name], right[b.name], usual=draw in USUAL_DRAWS):
                     return False
         return True
+
+    def elements(self, sizes: Mapping[str, int]) -> int:
+        """The elements of the largest array that is named at these sizes."""
+        program = put_together(self.sample.traced.program, self.fillings)
+        tensors = (*program.inputs, *(statement.target for statement in program.statements))
+        return max((prod(n.value(sizes) for n in t.shape) for t in tensors), default=0)
 
     def named(self) -> Named:
         """The program with named sizes."""
@@ -237,6 +273,7 @@ class _Search:
         self.runs: dict[tuple[str, ...], Sample] = {}  # one for each order that runs
         self.fails: dict[tuple[str, ...], str] = {}
         self.count = 0
+        self.agreed: list[Sizes] = []
         self.first_failure: PullbackError = TraceError("the function fails")
 
     def run(self) -> Named:
@@ -251,13 +288,14 @@ class _Search:
                     raise
                 samples += [self.another() for _ in range(max(1, enough - len(alike)))]
                 continue
+            self.agreed = [sample.sizes for sample in alike]
             for other in others:  # alike in value, where a size happened to look like another
-                if not found.equal_in_value(other):
+                if not self.holds(found, other):
                     raise self.different(found.sample, other)
-            wrong = [s for s in self.checks(found, rare) if not found.holds(s)]
+            wrong = [s for s in self.checks(found, rare) if not self.holds(found, s)]
             wrong += self.at_thresholds(found)
             if not wrong:
-                return found.named()
+                return self.finished(found).named()
             if self.count > MOST_TRACES:
                 raise TraceError(
                     "the sizes of this function follow no form that was found",
@@ -265,6 +303,15 @@ class _Search:
                     hint=GIVE_NUMBERS,
                 )
             samples += wrong[:4]
+
+    def holds(self, found: Found, sample: Sample) -> bool:
+        return self.verdict(found, sample) is True
+
+    def verdict(self, found: Found, sample: Sample) -> bool | None:
+        verdict = found.verdict(sample)
+        if verdict and sample.sizes not in self.agreed:
+            self.agreed.append(sample.sizes)
+        return verdict
 
     def grouped(self, samples: list[Sample]) -> tuple[list[Sample], list[Sample]]:
         """The samples of the commonest skeleton (more are drawn if they're few), and the others."""
@@ -336,13 +383,14 @@ class _Search:
         """Samples at which what was found doesn't hold, all names at or near a threshold.
 
         Where equal sizes look different and the values can't be compared, one name at a time.
+        Where the function turned on a comparison of sizes, it is found for one outcome only.
         """
         wrong = []
         single = 0
         for threshold in self.thresholds:
             if threshold ** len(self.names) <= MOST_ELEMENTS:
                 samples = self.runnable(dict.fromkeys(self.names, threshold))
-                verdicts = [found.verdict(sample) for sample in samples]
+                verdicts = [self.verdict(found, sample) for sample in samples]
                 wrong += [
                     s for s, verdict in zip(samples, verdicts, strict=True) if verdict is False
                 ]
@@ -351,8 +399,8 @@ class _Search:
             single += 1
             for name in self.names if single * len(self.names) <= MOST_SINGLE else ():
                 samples = self.runnable({**found.sample.sizes, name: threshold})
-                wrong += [sample for sample in samples if not found.holds(sample)]
-        return wrong
+                wrong += [sample for sample in samples if not self.holds(found, sample)]
+        return [sample for sample in wrong if _comes_out(found.choices, sample.sizes)]
 
     def runnable(self, sizes: Sizes) -> list[Sample]:
         """The sample at these sizes, none where the function fails: it may well refuse them."""
@@ -360,6 +408,41 @@ class _Search:
             return [_sample(self.trace, sizes)]
         except Exception:
             return []
+
+    # ---------------------------------------------------------------------------------------------
+    # What sizes were compared with
+
+    def finished(self, found: Found) -> Found:
+        """What was found, with what is known of the comparisons that the function makes.
+
+        A comparison that comes out otherwise without any difference may lead to further ones.
+        """
+        noted: dict[SizeCondition, Noted] = {}
+        paths = [(found.choices, found.sample.sizes)]
+        left = MOST_FLIPS
+        for path, base in paths:
+            for k, choice in enumerate(path):
+                condition = choice.condition
+                if condition in noted or condition.opposite in noted:
+                    continue
+                flips = [*_flips(condition, path[:k], base)][:left]
+                left -= len(flips)
+                alike = self.all_alike(found, flips)
+                noted[condition] = Noted(choice, tuple(sample.sizes for sample in alike))
+                beyond = [s for s in alike if min(s.sizes.values()) >= LEAST]
+                if beyond:
+                    paths.append((_common([s.traced.choices for s in beyond]), beyond[0].sizes))
+        return replace(found, compared=tuple(self.agreed), noted=tuple(noted.values()))
+
+    def all_alike(self, found: Found, every: Sequence[Sizes]) -> list[Sample]:
+        """The traces at all these sizes; none where one fails or is not what was found."""
+        traced: list[Sample] = []
+        for sizes in every:
+            samples = self.runnable(sizes) if found.elements(sizes) <= MOST_ELEMENTS else []
+            if not samples or not self.holds(found, samples[0]):
+                return []
+            traced += samples
+        return traced
 
     # ---------------------------------------------------------------------------------------------
     # Solving
@@ -379,7 +462,8 @@ class _Search:
             arrays = [sample.traced.constants[name] for sample in samples]
             if not all(_equal(data, array) for array in arrays):
                 families[name] = self.family(name, arrays, shapes[name], forms)
-        return Found(self.trace, first, fillings, families), forms.rare
+        choices = _common([sample.traced.choices for sample in samples])
+        return Found(self.trace, first, fillings, families, choices), forms.rare
 
     def filled(
         self, forms: Forms, samples: Sequence[Sample], place: int, part: Part
@@ -552,7 +636,47 @@ def _live(traced: Traced) -> Traced:
     unread = {t.name for t in program.inputs if t not in read} & set(traced.constants)
     inputs = tuple(t for t in program.inputs if t.name not in unread)
     constants = {name: data for name, data in traced.constants.items() if name not in unread}
-    return Traced(replace(program, inputs=inputs), constants, traced.structure)
+    return replace(traced, program=replace(program, inputs=inputs), constants=constants)
+
+
+def _common(every: Sequence[Sequence[Choice]]) -> tuple[Choice, ...]:
+    """The choices that all traces made, but for those that come out alike at all sizes.
+
+    Of those that one condition stands for, the first.
+    """
+    first, *others = (dict.fromkeys(choices) for choices in every)
+    found: dict[SizeCondition, Choice] = {}
+    for choice in first:
+        if all(choice in other for other in others) and not choice.condition.always:
+            found.setdefault(choice.condition, choice)
+    return tuple(found.values())
+
+
+def _comes_out(choices: Sequence[Choice], sizes: Mapping[str, int]) -> bool:
+    """Whether all comparisons come out at these sizes as they did."""
+    return all(choice.condition.holds(sizes) for choice in choices)
+
+
+def _flips(condition: SizeCondition, path: Sequence[Choice], base: Sizes) -> Iterator[Sizes]:
+    """The nearest sizes at which a condition doesn't hold, one name changed, and further ones.
+
+    What the function turned on before comes out as it did.
+    """
+
+    def flipped(name: str, n: int) -> bool:
+        sizes = {**base, name: n}
+        return not condition.holds(sizes) and _comes_out(path, sizes)
+
+    for name in condition.names:
+        up, down = range(base[name] + 1, LARGEST_THRESHOLD + 1), range(base[name] - 1, 0, -1)
+        for values in (up, down):
+            near = next((n for n in values if flipped(name, n)), 0)
+            if not near:
+                continue
+            yield {**base, name: near}
+            far = next((n for n in values if n > 2 * near and flipped(name, n)), 0)
+            if far:
+                yield {**base, name: far}
 
 
 def _same_skeleton(one: Sample, other: Sample) -> bool:
@@ -640,26 +764,43 @@ def _points(program: Program) -> int:
 Draw = tuple[tuple[float, ...], bool]  # scales, of which each element has one; whether signed
 
 USUAL_DRAWS: tuple[Draw, ...] = (((1.0,), False), ((1.0,), True))
+FAR = (1e-3, 1e3, 1e12)
 SCALES = (1e-6, 1e-2, 10.0, 1e3, 1e6, 1e12, 1e30, 1e100)
 
 
+def _turns(node: Tree) -> bool:
+    """Whether an operation is of several pieces, one of which only far arguments may meet."""
+    match node:
+        case Compare() | Select() | Arg():
+            return True
+        case Reduce(op, _, _, _):
+            return op in ("max", "min")
+        case Apply(function, _):
+            return _has_pieces(function)
+        case _:
+            return False
+
+
+@cache
+def _has_pieces(function: str) -> bool:
+    args = tuple(Access(Tensor(f"x{k}", (), "float"), ()) for k in range(TABLE[function].arity))
+    slopes = [None if f is None else f(args, args[0]) for f in TABLE[function].partials]
+    return any(slope is None or any(map(_turns, nodes(slope))) for slope in slopes)
+
+
 def _draws(literals: Sequence[float]) -> list[Draw]:
-    """Ways to draw arguments: of usual values, on both sides of every literal, of all scales.
-
-    A condition that only far values meet would else go unnoticed.
-    """
-    mixed = [((*literals, *SCALES), True)] if literals else []
-    far = [((scale,), signed) for scale in (*literals, *SCALES) for signed in (False, True)]
-    return [*USUAL_DRAWS, *mixed, (SCALES, True), *far]
+    """Ways to draw arguments: of usual values, on both sides of every literal, of all scales."""
+    mixed = ((*literals, *SCALES), True), (SCALES, True)
+    far = [((scale,), signed) for scale in (*literals, *FAR) for signed in (False, True)]
+    return [*USUAL_DRAWS, *mixed, *far]
 
 
-def _literals(statements: Iterable[Define]) -> tuple[float, ...]:
+def _literals(every: Iterable[Tree]) -> tuple[float, ...]:
     """The magnitudes of the numbers that a program holds."""
     found = {
         abs(float(node.value))
-        for statement in statements
-        for node in nodes(statement.body)
-        if isinstance(node, Number) and node.value and abs(node.value) < LARGEST_LITERAL
+        for node in every
+        if isinstance(node, Number) and 0 < abs(node.value) < LARGEST_LITERAL
     }
     return tuple(sorted(found))[-MOST_LITERALS:]
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from ..trees import Branch
 from .annotations import Spec, annotated, spec
+from .extents import extents_of
 from .generalise import Named, generalise
 from .lettering import Letters
 from .tracer import Spec as Plain
@@ -44,7 +45,8 @@ def trace_named(
 
     def at(sizes: Mapping[str, int]) -> Traced:
         arguments = {name: _plain(tree, sizes, letters) for name, tree in shapes.items()}
-        return trace(function, _ordered(function, {**arguments, **statics}))
+        extents = extents_of([leaf.shape for leaf in leaves], sizes)
+        return trace(function, _ordered(function, {**arguments, **statics}), extents)
 
     literals = [n.literal for leaf in leaves for n in leaf.shape if n.literal is not None]
     return generalise(at, names, avoid=literals, thresholds=_ints(function))

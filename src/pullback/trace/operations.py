@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from math import prod
 from typing import Any, NoReturn
 
 import numpy as np
@@ -24,6 +25,7 @@ from . import (  # noqa: F401  (the tables enter their rows)
     table_reductions,
     table_shapes,
 )
+from .extents import plain
 from .places import called_name, here, instruction
 from .record import Sheet, innermost, running
 from .refusals import (
@@ -68,7 +70,8 @@ class Tracer(np.lib.mixins.NDArrayOperatorsMixin):
     @property
     def shape(self) -> tuple[int, ...]:
         """The extents."""
-        return self._pullback_value.shape
+        extents, shape = self._pullback_sheet.extents, self._pullback_value.shape
+        return shape if extents is None else extents.shape(shape)
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -83,7 +86,7 @@ class Tracer(np.lib.mixins.NDArrayOperatorsMixin):
     @property
     def size(self) -> int:
         """The number of elements."""
-        return self._pullback_value.size
+        return prod(self.shape)
 
     @property
     def itemsize(self) -> int:
@@ -93,7 +96,7 @@ class Tracer(np.lib.mixins.NDArrayOperatorsMixin):
     @property
     def nbytes(self) -> int:
         """The bytes of all elements."""
-        return self.dtype.itemsize * self.size
+        return self.dtype.itemsize * self._pullback_value.size
 
     @property
     def T(self) -> Any:
@@ -111,14 +114,14 @@ class Tracer(np.lib.mixins.NDArrayOperatorsMixin):
         return self
 
     def __len__(self) -> int:
-        if not self.shape:
+        if not self.ndim:
             raise self._refused("len() of a 0-d array")
         return self.shape[0]
 
     def __iter__(self) -> Any:
-        if not self.shape:
+        if not self.ndim:
             raise self._refused("iterating over a 0-d array")
-        return iter([self[k] for k in range(self.shape[0])])
+        return iter([self[k] for k in range(self._pullback_value.shape[0])])
 
     def __repr__(self) -> str:
         wish = self._pullback_sheet.wish_of(self._pullback_value)
@@ -366,6 +369,7 @@ def _in_place(
 
 def _built(sheet: Sheet, row: Row, args: Sequence[Any], options: dict[str, Any]) -> Any:
     """What a row makes of its arguments, each value a statement; errors name the user's line."""
+    args, options = plain(tuple(args)), plain(options)
     if not sheet.open or sheet is not running():
         sheet = innermost((args, tuple(options.values())))
     place = sheet.place = here()

@@ -155,6 +155,11 @@ def _is_entry(frame: FrameType) -> bool:
     return frame.f_code.co_name == "_call" and _module(frame) == "pullback.trace.tracer"
 
 
+def is_user(frame: FrameType) -> bool:
+    """Whether a frame runs code that is neither this package's nor NumPy's."""
+    return not _is_entry(frame) and not _in_library(frame)
+
+
 def _in_library(frame: FrameType) -> bool:
     return _module(frame).partition(".")[0] in _LIBRARIES
 

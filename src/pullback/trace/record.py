@@ -18,6 +18,7 @@ from ..ir.subscripts import Index, at, constant
 from ..ir.walk import rename_tensors
 from ..text import PRIVATE
 from .constants import recognised
+from .extents import Extents
 from .places import NOWHERE, Place, here, show_place, variable_holding
 from .refusals import REAL_ONLY
 from .values import BOOL, FLOAT, INT, DType, Subs, Value, of_number, of_tensor
@@ -61,7 +62,8 @@ class Sheet:
     one: an extra input, whose content is the outer traced array.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, extents: Extents | None = None) -> None:
+        self.extents = extents
         self.enclosing: tuple[Sheet, ...] = tuple(_RUNNING.sheets)
         self.open = False
         self.closes_over = False  # whether a value of an enclosing trace may be read

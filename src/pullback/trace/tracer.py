@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,9 @@ from .. import trees
 from ..errors import TraceError
 from ..ir.expr import Tensor
 from ..ir.program import Program
+from ..ir.size_conditions import Choice
 from ..ir.sizes import size
+from .extents import Extents, plain
 from .naming import Letters, tensor_names, written
 from .operations import Memory, Tracer
 from .places import NOWHERE, own_variables
@@ -41,11 +43,13 @@ class Traced:
     function used. ``constants`` holds those by name (traced arrays, where they are of an enclosing
     trace). ``structure`` tells how the program's outputs
     make up the function's result (see :mod:`pullback.trees`; :meth:`result` puts it together).
+    ``choices`` are the comparisons of sizes that were noted on the way.
     """
 
     program: Program
     constants: Mapping[str, Any]
     structure: trees.Structure
+    choices: tuple[Choice, ...] = field(default=(), kw_only=True)
 
     def result(self, outputs: Sequence[Any]) -> Any:
         """What the function returns, given the values of the program's outputs."""
@@ -53,7 +57,11 @@ class Traced:
 
 
 def trace(
-    function: Callable[..., Any], arguments: Mapping[str, Any], *, closes_over: bool = False
+    function: Callable[..., Any],
+    arguments: Mapping[str, Any],
+    extents: Extents | None = None,
+    *,
+    closes_over: bool = False,
 ) -> Traced:
     """The program that a plain NumPy function computes, for arguments of these shapes.
 
@@ -62,12 +70,14 @@ def trace(
     are passed as they are. The arrays' values are not looked at. Where the function
     ``closes_over`` arrays of a trace that is running, these traced arrays stand among the
     constants. Raises TraceError, naming the source line, for what can't be traced.
+    ``extents`` tell the forms of extents in named sizes, and take note of what they are compared
+    with.
 
     >>> traced = trace(lambda X, w: X @ w, {"X": Spec((3, 2)), "w": Spec((2,))})
     >>> [tensor.name for tensor in traced.program.inputs], len(traced.program.statements)
     (['X', 'w'], 1)
     """
-    sheet = Sheet()
+    sheet = Sheet(extents)
     sheet.closes_over = closes_over
     with sheet.running():
         return _traced(sheet, function, arguments)
@@ -91,7 +101,7 @@ def _traced(sheet: Sheet, function: Callable[..., Any], arguments: Mapping[str, 
     if sheet.refused is not None:
         raise sheet.refused
     tensors = [handle._pullback_value.tensor for handle in inputs]
-    return _finished(sheet, [t for t in tensors if t is not None], result)
+    return _finished(sheet, [t for t in tensors if t is not None], plain(result))
 
 
 def _flat_arguments(
@@ -181,7 +191,8 @@ def _finished(sheet: Sheet, inputs: list[Tensor], result: Any) -> Traced:
     constants = {names[tensor]: data for tensor, data in sheet.constants.items()}
     all_inputs = (*inputs, *(tensors[tensor] for tensor in sheet.constants))
     program = Program(all_inputs, statements, tuple(tensors[tensor] for tensor in outputs))
-    return Traced(program, constants, structure)
+    choices = () if sheet.extents is None else tuple(sheet.extents.choices)
+    return Traced(program, constants, structure, choices=choices)
 
 
 def _output(sheet: Sheet, leaf: Any, inputs: Sequence[Tensor]) -> Tensor:

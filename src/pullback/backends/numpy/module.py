@@ -17,6 +17,7 @@ from .expressions import Speller
 from .facts import Facts
 from .layout import broken
 from .names import Names
+from .preface import NOTHING, Preface
 from .recurrences import Recurrence
 from .scope import INDENT, Scope
 from .statements import returned, statement
@@ -49,24 +50,25 @@ def spell(
     return "\n".join([*imports(scope), "", "", *lines]) + "\n"
 
 
-def spell_pair(backward: Backward, *, comments: bool = True) -> str:
+def spell_pair(backward: Backward, *, comments: bool = True, preface: Preface = NOTHING) -> str:
     """Module source: ``forward(*inputs) -> (Y, cache)`` and ``backward(dY, cache) -> gradients``.
 
     With several outputs ``Y`` and ``dY`` are tuples. The gradients come in the order of
     ``backward.gradients``, a single one bare. ``cache`` is the tuple of what ``backward`` reads.
+    ``preface`` is what ``forward`` says and asserts first.
     """
     front, back, residuals = _emitted(backward, comments)
-    return pair_source(backward, front, back, residuals)
+    return pair_source(backward, front, back, residuals, preface)
 
 
-def size_keywords(backward: Backward) -> dict[str, str]:
+def size_keywords(backward: Backward, preface: Preface = NOTHING) -> dict[str, str]:
     """The keyword arguments of the ``forward`` that :func:`spell_pair` writes, each with the name
     of its size: a name that is no identifier of Python, or is taken, gets another one there."""
     sizes = backward.program.sizes
     if not sizes:
         return {}
     front, back, residuals = _emitted(backward, False)
-    pair_source(backward, front, back, residuals)
+    pair_source(backward, front, back, residuals, preface)
     return {name: key for key, name in front.sizes.names.items() if key in sizes}
 
 
@@ -86,19 +88,27 @@ def _emitted(backward: Backward, comments: bool) -> tuple[Scope, Scope, list[Ten
     return front, back, residuals
 
 
-def pair_source(backward: Backward, front: Scope, back: Scope, residuals: Sequence[Tensor]) -> str:
+def pair_source(
+    backward: Backward,
+    front: Scope,
+    back: Scope,
+    residuals: Sequence[Tensor],
+    preface: Preface = NOTHING,
+) -> str:
     """The module of a forward and a backward function whose lines have been emitted.
 
     ``residuals`` are the forward values that the backward lines read.
     """
     back_head, sizes = back.head()
     results = returned(front, backward.program.outputs, backward.program.inputs)
+    front.lines[:0] = preface.checks(front)
     saved = [str(front.read(t)) for t in residuals]
     keys = {name: key for key, name in back.sizes.names.items()}
     saved += [front.sizes.name(keys[name]) for name in sizes]
     value = results[0] if len(results) == 1 else tuple_of(results)
     arguments = [str(front.read(t)) for t in backward.program.inputs]
-    first = function(front, "forward", arguments, f"{value}, {tuple_of(saved)}")
+    value = f"{value}, {tuple_of(saved)}"
+    first = function(front, "forward", arguments, value, doc=preface.docstring())
 
     cotangents = [str(back.read(t)) for t in backward.cotangents]
     argument = cotangents[0] if len(cotangents) == 1 else "cotangents"
@@ -259,7 +269,12 @@ def comment(define: Define) -> str:
 
 
 def function(
-    scope: Scope, name: str, arguments: list[str], value: str, head: list[str] | None = None
+    scope: Scope,
+    name: str,
+    arguments: list[str],
+    value: str,
+    head: list[str] | None = None,
+    doc: Sequence[str] = (),
 ) -> list[str]:
     """The lines of a function."""
     if head is None:
@@ -270,7 +285,7 @@ def function(
     if scope.quiet:
         kinds = ", ".join(f'{kind}="ignore"' for kind in sorted(scope.quiet))
         lines.insert(0, f"@np.errstate({kinds})")
-    inside = (INDENT + line for line in (*head, *scope.lines, f"return {value}"))
+    inside = (INDENT + line for line in (*doc, *head, *scope.lines, f"return {value}"))
     return [part for line in (*lines, *inside) for part in broken(line)]
 
 

@@ -1,0 +1,50 @@
+"""What a generated forward pass says and asserts before it computes anything."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from textwrap import wrap
+
+from ...ir.size_conditions import Choice, SizeCondition
+from ...text import one_line
+from .code import comment
+from .scope import INDENT, Scope
+
+WIDTH = 84
+
+
+@dataclass(frozen=True)
+class Preface:
+    """``said`` is the docstring ("" for none), ``asserted`` what is taken for granted of sizes."""
+
+    said: str = ""
+    asserted: tuple[Choice, ...] = ()
+
+    def docstring(self) -> list[str]:
+        """The lines of the docstring."""
+        lines = wrap(one_line(self.said).replace("\\", "/").replace('"', "'"), WIDTH)
+        if len(lines) < 2:
+            return [f'"""{line}"""' for line in lines]
+        return [f'"""{lines[0]}', *lines[1:], '"""']
+
+    def checks(self, scope: Scope) -> list[str]:
+        """The lines that refuse sizes at which an assumption doesn't hold."""
+        lines: list[str] = []
+        for choice in self.asserted:
+            if choice.source.text:
+                lines.append(comment(choice.source.text))
+            lines.append(f"if {_spelled(scope, choice.condition.opposite)}:")
+            message = f"this was derived for {choice.condition}"
+            lines.append(f"{INDENT}raise ValueError({message!r})")
+        return lines
+
+
+NOTHING = Preface()
+
+
+def _spelled(scope: Scope, condition: SizeCondition) -> str:
+    right = condition.right
+    if isinstance(right, Fraction):
+        return f"{scope.size(condition.left)} {condition.op} {float(right)!r}"
+    return f"{scope.size(condition.left)} {condition.op} {scope.size(right)}"
