@@ -343,10 +343,6 @@ def odd(X):
     return X * 2 if len(X) % 2 else X
 
 
-def square(X):
-    return X @ X if X.shape[0] == X.shape[1] else X
-
-
 def ordered(X):
     return X * 2 if X.shape[0] < X.shape[1] else X
 
@@ -375,7 +371,6 @@ REFUSED: list[tuple[Callable[..., Any], dict[str, str], str]] = [
     (looped, {"X": "N D"}, r"number of statements depends on N\n.*generalise.py:\d+\n.*X\[k\]"),
     (above_ten, {"X": "N"}, "depends on N"),
     (odd, {"X": "N M"}, "depends on N\n"),
-    (square, {"X": "N M"}, "depends on"),
     (ordered, {"X": "N M"}, "depends on"),
     (blocked, {"X": "N"}, "named sizes"),
     (far_threshold, {"X": "N"}, "named sizes"),

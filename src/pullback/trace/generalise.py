@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from functools import cache
+from functools import cache, cached_property
 from math import prod
 from random import Random
 
@@ -46,7 +46,7 @@ from .forms import DOUBLE, SINGLE, Forms, is_single
 from .inlining import inlined
 from .lettering import lettered
 from .points import Points
-from .skeleton import Filling, Leaf, Part, put_together, show_source, sizes_in, take_apart
+from .skeleton import LOWER, Filling, Leaf, Part, put_together, show_source, sizes_in, take_apart
 from .tracer import Traced
 
 Trace = Callable[[Mapping[str, int]], Traced]
@@ -102,6 +102,17 @@ class Sample:
     def __str__(self) -> str:
         return show_sizes(self.sizes)
 
+    def constant(self, name: str) -> Data:
+        """A constant array, in double precision where a statement reads it in that."""
+        data = self.traced.constants[name]
+        return data.astype(np.float64) if name in self.widened else data
+
+    @cached_property
+    def widened(self) -> frozenset[str]:
+        """The constants of lower precision that statements of double precision read."""
+        wide = [s for s in self.traced.program.statements if s.target.dtype == "float64"]
+        return frozenset(t.name for s in wide for t in reads(s) if t.dtype in LOWER)
+
 
 @dataclass(frozen=True)
 class Noted:
@@ -156,7 +167,7 @@ class Found:
         for k, part in enumerate(other.parts):
             same = k < len(mine) and part.skeleton == mine[k].skeleton
             if same and all(
-                _is(leaf, filling, other.sizes)
+                _is(leaf, filling, other.sizes, part.single)
                 for leaf, filling in zip(part.leaves, self.fillings[k], strict=True)
             ):
                 continue
@@ -185,11 +196,11 @@ class Found:
         """Whether the numbers and constants of a sample of the same skeleton are what was found."""
         for part, fillings in zip(other.parts, self.fillings, strict=True):
             for leaf, filling in zip(part.leaves, fillings, strict=True):
-                if not _is(leaf, filling, other.sizes):
+                if not _is(leaf, filling, other.sizes, part.single):
                     return False
         constants = self.sample.traced.constants
         return all(
-            fits(self.families[name], data, other.sizes)
+            fits(self.families[name], other.constant(name), other.sizes)
             if name in self.families
             else _equal(constants[name], data)
             for name, data in other.traced.constants.items()
@@ -458,9 +469,9 @@ class _Search:
             for tensor in put_together(first.traced.program, fillings).inputs
         }
         families = {}
-        for name, data in first.traced.constants.items():
-            arrays = [sample.traced.constants[name] for sample in samples]
-            if not all(_equal(data, array) for array in arrays):
+        for name in first.traced.constants:
+            arrays = [sample.constant(name) for sample in samples]
+            if not all(_equal(arrays[0], array) for array in arrays):
                 families[name] = self.family(name, arrays, shapes[name], forms)
         choices = _common([sample.traced.choices for sample in samples])
         return Found(self.trace, first, fillings, families, choices), forms.rare
@@ -483,7 +494,10 @@ class _Search:
             case Fraction() as exponent:
                 same = all(value == exponent for value in column)
                 found = exponent if same else forms.number([number(v) for v in column])  # type: ignore[arg-type]
-        if found is None:
+        if found is None or not all(
+            _is(leaf, found, sample.sizes, part.single)
+            for leaf, sample in zip(column, samples, strict=True)
+        ):
             raise self.no_form(samples, part, column)
         return found
 
@@ -685,8 +699,8 @@ def _same_skeleton(one: Sample, other: Sample) -> bool:
     ]
 
 
-def _is(leaf: Leaf, filling: Filling, sizes: Mapping[str, int]) -> bool:
-    """Whether a number of a trace is what the form says."""
+def _is(leaf: Leaf, filling: Filling, sizes: Mapping[str, int], single: bool) -> bool:
+    """Whether a number of a trace is what the form says, in the precision of its statement."""
     if isinstance(filling, Size):
         return leaf == filling.value(sizes)
     if isinstance(filling, Fraction | Number):
@@ -699,7 +713,7 @@ def _is(leaf: Leaf, filling: Filling, sizes: Mapping[str, int]) -> bool:
     whole = value.denominator == 1
     if whole and isinstance(filling, SizeOf):
         return bool(filling.size.value(sizes) == value)
-    slack = 4 * SINGLE if is_single(value) and not whole else 16 * DOUBLE
+    slack = 4 * SINGLE if single and is_single(value) and not whole else 16 * DOUBLE
     return abs(made - float(value)) <= slack * abs(float(value))
 
 

@@ -53,16 +53,21 @@ from ..ir.walk import nodes, subscripts
 
 Leaf = int | Number | Fraction  # a size, a number, an exponent
 Filling = Size | Expr | Fraction
+LOWER = ("float16", "float32")  # dtypes of less than double precision
 
 
 @dataclass(frozen=True)
 class Part:
-    """The inputs, one statement, or the outputs of a program: skeleton and numbers."""
+    """The inputs, one statement, or the outputs of a program: skeleton and numbers.
+
+    ``single`` tells whether the statement's value has less than double precision.
+    """
 
     title: str
     source: Source
     skeleton: tuple[str, ...]
     leaves: tuple[Leaf, ...]
+    single: bool = False
 
 
 def take_apart(program: Program) -> tuple[Part, ...]:
@@ -74,7 +79,8 @@ def take_apart(program: Program) -> tuple[Part, ...]:
     parts.append(walk.part("the inputs", Source()))
     for statement in program.statements:
         walk.statement(statement)
-        parts.append(walk.part(statement.target.name, statement.source))
+        single = statement.target.dtype in LOWER
+        parts.append(walk.part(statement.target.name, statement.source, single))
     for tensor in program.outputs:
         walk.read(tensor)
     parts.append(walk.part("the outputs", Source()))
@@ -104,8 +110,8 @@ class _Walk:
         self.bound: dict[Index, tuple[int, Index]] = {}
         self.count = 0
 
-    def part(self, title: str, source: Source) -> Part:
-        found = Part(title, source, tuple(self.tokens), tuple(self.leaves))
+    def part(self, title: str, source: Source, single: bool = False) -> Part:
+        found = Part(title, source, tuple(self.tokens), tuple(self.leaves), single)
         self.tokens, self.leaves = [], []
         return found
 
