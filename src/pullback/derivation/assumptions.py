@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 from ..ir.program import Source
 
+MOST = 6  # assignments that are shown in full
+
 
 class Assumption(NamedTuple):
     """A condition on the sizes, the source line that it comes from, and how it is known.
@@ -32,14 +34,14 @@ def line_of(source: Source) -> str:
 
 
 def at_each(every: Sequence[Mapping[str, int]]) -> str:
-    """Several assignments of sizes, each in full.
+    """Several assignments of sizes, a few of them each in full.
 
     >>> at_each([{"N": 5, "D": 7}, {"N": 6, "D": 8}])
     '(N, D) = (5, 7), (6, 8)'
     """
     names = tuple(every[0])
-    if len(names) == 1:
-        return f"{names[0]} = {', '.join(str(sizes[names[0]]) for sizes in every)}"
+    if len(names) == 1 or len(every) > MOST:
+        return at_all(every)
     values = ", ".join(str(tuple(sizes[name] for name in names)) for sizes in every)
     return f"({', '.join(names)}) = {values}"
 

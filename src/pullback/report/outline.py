@@ -135,6 +135,8 @@ def outline(derivation: Derivation, *, source: bool = True) -> tuple[Section, ..
         Section("memory", "Memory", tuple(_memory(derivation))),
         Section("conventions", "Kinks and ties", tuple(_conventions(derivation))),
     ]
+    if derivation.assumptions:
+        parts.append(Section("assumptions", "Sizes", tuple(_assumptions(derivation))))
     if source:
         parts.append(Section("source", "Source", tuple(_source(derivation))))
     return tuple(part for part in parts if part.blocks)
@@ -416,6 +418,14 @@ def _kink(node: object) -> Sequence[str]:
             return ("a condition is taken as written; it has no gradient of its own.",)
         case _:
             return ()
+
+
+def _assumptions(derivation: Derivation) -> Iterator[Block]:
+    lines = any(assumption.line for assumption in derivation.assumptions)
+    kept = (0, 1, 2) if lines else (0, 2)
+    every = [("what is assumed", "line", "how it is known"), *derivation.assumptions]
+    head, *rows = (tuple(row[k] for k in kept) for row in every)
+    yield Table(head, tuple(rows))
 
 
 def _source(derivation: Derivation) -> Iterator[Block]:

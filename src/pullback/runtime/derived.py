@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from ..backends.numpy.module import size_keywords
 from ..backends.numpy.preface import Preface
-from ..derivation import Derivation, Pair
-from ..derivation.assumptions import line_of
+from ..derivation import Check, Derivation, Pair, Verification
+from ..derivation.assumptions import at_each, line_of
 from ..errors import ArgumentError, ShapeError
 from ..ir.program import Program, check_extents, solve_sizes
 from ..trees import Leaf, Structure, count, matched, paths, show_path, unflatten
@@ -30,7 +30,8 @@ class Origin:
 
     ``asked`` are the arguments that were differentiated by, each a name and a tree of its float
     leaves (by position among ``wrt``). ``disagreement`` tells why the program isn't what the
-    function computes at some sizes, "" where it is.
+    function computes at some sizes, "" where it is; ``beyond`` compares both at sizes beyond every
+    number in the function's code.
     """
 
     parameters: tuple[tuple[str, Structure], ...]
@@ -38,6 +39,7 @@ class Origin:
     asked: tuple[tuple[str, Structure], ...]
     constants: tuple[Any, ...] = ()
     disagreement: Callable[[Mapping[str, int]], str] | None = None
+    beyond: Callable[[], Sequence[tuple[Mapping[str, int], bool | None, str]]] | None = None
 
 
 class Gradients(tuple[Any, ...]):
@@ -91,6 +93,14 @@ class Derived(Derivation):
 
     origin: Origin = field(kw_only=True)
 
+    def verify(self, seed: int | None = None) -> Verification:
+        """As of any derivation; and the function is traced at sizes beyond its literals."""
+        found = super().verify(seed)
+        compared = self.origin.beyond() if self.origin.beyond is not None else ()
+        if not compared:
+            return found
+        return replace(found, checks=(*found.checks, ("the function itself", _beyond(compared))))
+
     def compile(self) -> Pair:
         """The pair ``forward(...) -> (Y, cache)`` and ``backward(dY, cache) -> gradients``.
 
@@ -103,6 +113,16 @@ class Derived(Derivation):
         """
         forward = Forward(self)
         return Pair(forward, Backward(self, forward))
+
+
+def _beyond(compared: Sequence[tuple[Mapping[str, int], bool | None, str]]) -> Check:
+    """What comes of comparisons with the function itself, the worst first."""
+    ranks = {False: 0, None: 1, True: 2}
+    sizes, same, reason = min(compared, key=lambda found: ranks[found[1]])
+    if same:
+        every = at_each([sizes for sizes, *_ in compared])
+        return Check(True, f"traced to this program at {every}")
+    return Check(same, f"at {at_each([sizes])}: {' '.join(reason.split())}")
 
 
 class Forward:

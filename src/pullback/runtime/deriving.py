@@ -74,6 +74,7 @@ def derive_function(
         tuple((name, structure) for name, structure, _ in asked),
         tuple(traced.constants[t.name] for t in constants),
         traced.disagreement,
+        traced.beyond,
     )
     wrt = tuple(t for _, _, tensors in asked for t in tensors)
     made = _derived(traced.program, wrt, conventions, sizes, origin)

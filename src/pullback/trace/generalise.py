@@ -69,6 +69,7 @@ MOST_TRACES = 80
 MOST_UNLIKE = 8  # traces of several kinds, until they are given up
 ORDERS = 12  # orders of the names by size that are tried until the function runs
 LARGEST_THRESHOLD = 2000
+MOST_BEYOND = 8  # literals that are gone beyond
 MOST_FLIPS = 16  # traces at sizes where a comparison comes out otherwise
 
 
@@ -88,7 +89,13 @@ class Named(Traced):
         The function is traced once more, at these sizes. What can't be compared counts as
         different.
         """
-        return self.found.disagreement(dict(sizes))
+        return self.found.compare(dict(sizes))[1]
+
+    def beyond(self) -> list[tuple[Sizes, bool | None, str]]:
+        """The comparisons at sizes beyond every number that the function's code holds: the sizes,
+        whether the function is this program there (None: it can't be told), and why not.
+        """
+        return [(sizes, *self.found.compare(sizes)) for sizes in self.found.beyond()]
 
 
 @dataclass(frozen=True)
@@ -137,22 +144,36 @@ class Found:
     choices: tuple[Choice, ...] = ()  # noted alike in all traces that were solved from
     compared: tuple[Sizes, ...] = ()  # at which traces gave this program
     noted: tuple[Noted, ...] = ()
+    literals: tuple[int, ...] = ()  # whole numbers in what the function reads
 
-    def disagreement(self, sizes: Sizes) -> str:
-        """Why the function's trace at these sizes is another program; "" where it is this one."""
+    def compare(self, sizes: Sizes) -> tuple[bool | None, str]:
+        """Whether the function's trace at these sizes is this program, and if not, why.
+
+        None: it can't be told.
+        """
         try:
             other = _sample(self.trace, sizes)
         except Exception as error:  # the user's function may raise anything
-            return f"the function fails there: {_said(error)}"
+            return None, f"the function fails there: {_said(error)}"
         literally = _same_skeleton(self.sample, other) and self.holds_literally(other)
         verdict = literally or self.equal_in_value(other)
         if verdict:
-            return ""
+            return True, ""
         if not self.is_unchanged():
-            return "the function is no longer what was derived: what it reads has changed"
+            return False, "the function is no longer what was derived: what it reads has changed"
         if verdict is None:
-            return "the function is traced to other statements there, too many to compare by value"
-        return f"the function computes something else there{self.difference(other)}"
+            return None, "it is traced to other statements there, too many to compare by value"
+        return False, f"the function computes something else there{self.difference(other)}"
+
+    def beyond(self) -> Iterator[Sizes]:
+        """Sizes beyond the literals of the function, as far as arrays of such sizes are small."""
+        names = [*self.sample.sizes]
+        known = [n for n in self.literals if n >= LEAST][-MOST_BEYOND:]
+        for n in dict.fromkeys((*(n + 2 for n in known), *(2 * n + 3 for n in known[-1:]))):
+            sizes = {name: n + 2 * k for k, name in enumerate(names)}
+            needed = [noted.choice for noted in self.noted if not noted.same]
+            if self.elements(sizes) <= MOST_ELEMENTS // 10 and _comes_out(needed, sizes):
+                yield sizes
 
     def is_unchanged(self) -> bool:
         """Whether the function is still traced to what it was when it was derived."""
@@ -260,15 +281,18 @@ def generalise(
     *,
     avoid: Iterable[int] = (),
     thresholds: Iterable[int] = (),
+    literals: Iterable[int] = (),
 ) -> Named:
     """One trace with named sizes, from traces with plain ones.
 
     ``trace`` gives the trace at an assignment of ints to ``names``. ``avoid`` are sizes that mean
     something else (literal extents). ``thresholds`` are ints that sizes may be compared with (a
-    slice's stop): names are tried around them, too. Raises TraceError, which names the source line,
-    where the traces are not of one form.
+    slice's stop): names are tried around them, too. ``literals`` are all whole numbers in what the
+    function reads, for :meth:`Named.beyond`. Raises TraceError, which names the source line, where
+    the traces are not of one form.
     """
-    return _Search(trace, tuple(names), tuple(avoid), tuple(thresholds)).run()
+    found = _Search(trace, tuple(names), tuple(avoid), tuple(thresholds)).run()
+    return replace(found, literals=tuple(sorted(set(literals)))).named()
 
 
 class _Search:
@@ -287,7 +311,7 @@ class _Search:
         self.agreed: list[Sizes] = []
         self.first_failure: PullbackError = TraceError("the function fails")
 
-    def run(self) -> Named:
+    def run(self) -> Found:
         samples = [self.another("prime") for _ in range(FIRST if self.names else 1)]
         enough = Forms(self.names, []).enough
         while True:
@@ -306,7 +330,7 @@ class _Search:
             wrong = [s for s in self.checks(found, rare) if not self.holds(found, s)]
             wrong += self.at_thresholds(found)
             if not wrong:
-                return self.finished(found).named()
+                return self.finished(found)
             if self.count > MOST_TRACES:
                 raise TraceError(
                     "the sizes of this function follow no form that was found",

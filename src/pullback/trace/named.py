@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from math import ceil
 from types import CodeType
 from typing import Any
+
+import numpy as np
 
 from ..trees import Branch
 from .annotations import Spec, annotated, spec
@@ -17,6 +20,8 @@ from .tracer import Traced, trace
 
 DTYPES = {"float": "float64", "int": "int64"}
 DEEPEST = 3
+LARGEST, MOST_PARTS = 10**9, 100  # of the numbers and the parts that are looked at
+NUMBERS = (int, float, np.integer, np.floating, tuple, list, dict, set, frozenset)
 
 
 def trace_named(
@@ -49,7 +54,9 @@ def trace_named(
         return trace(function, _ordered(function, {**arguments, **statics}), extents)
 
     literals = [n.literal for leaf in leaves for n in leaf.shape if n.literal is not None]
-    return generalise(at, names, avoid=literals, thresholds=_ints(function))
+    numbers = _numbers(function)
+    plain = [n for n, in_sight in numbers.items() if in_sight]
+    return generalise(at, names, avoid=literals, thresholds=plain, literals=numbers)
 
 
 def _specs(tree: Any, where: str) -> Any:
@@ -94,35 +101,66 @@ def _ordered(function: Callable[..., Any], arguments: Mapping[str, Any]) -> dict
     return {name: arguments[name] for name in (*known, *arguments)}
 
 
-def _ints(function: Callable[..., Any]) -> Iterable[int]:
-    """The ints in a function's code, defaults, closure, and in what it calls of its own module."""
-    found: dict[int, None] = {}
+def _numbers(function: Callable[..., Any]) -> dict[int, bool]:
+    """Whole numbers that sizes may be compared with, and whether each is an int in plain sight.
+
+    Looked at are a function's code, defaults and closure, and what it calls of its own module. Not
+    in plain sight are floats, NumPy's numbers, lengths of tables, what tables and objects hold.
+    """
+    found: dict[int, bool] = {}
     seen: set[Any] = set()
 
-    def look(value: Any, depth: int) -> None:
+    def add(value: float, plain: bool) -> None:
+        if abs(value) < LARGEST:
+            found[ceil(value)] = found.get(ceil(value), False) or plain
+
+    def look(value: Any, depth: int, plain: bool = True) -> None:
         if isinstance(value, bool) or depth > DEEPEST:
             return
         if isinstance(value, int):
-            found[value] = None
+            add(value, plain)
+        elif isinstance(value, float | np.integer | np.floating):
+            add(float(value), False)
         elif isinstance(value, Branch):  # an argument's place among others is no size
             look(value.children, depth)
         elif isinstance(value, tuple | list | slice):
             parts = (value.start, value.stop) if isinstance(value, slice) else value
-            for part in parts[:100]:
-                look(part, depth)
+            for part in parts[:MOST_PARTS]:
+                look(part, depth, plain)
+        elif isinstance(value, dict | set | frozenset):
+            held = [*value, *(value.values() if isinstance(value, dict) else ())]
+            for part in held[:MOST_PARTS]:
+                look(part, depth + 1, False)
         elif isinstance(value, CodeType):
             for constant in value.co_consts:
                 look(constant, depth)
         elif inspect.isfunction(value) and value not in seen:
             seen.add(value)
-            look(value.__code__, depth)
-            look(value.__defaults__, depth)
-            closure = [cell.cell_contents for cell in value.__closure__ or () if _filled(cell)]
-            names = [name for name in value.__code__.co_names if name in value.__globals__]
-            for part in (*closure, *(value.__globals__[name] for name in names)):
-                own = getattr(part, "__module__", None) == value.__module__
-                if own or isinstance(part, int | tuple | list):
-                    look(part, depth + 1)
+            look_into(value, depth)
+        elif inspect.ismethod(value):
+            look(value.__func__, depth)
+            look_at_object(value.__self__, depth)
+
+    def look_into(function: Any, depth: int) -> None:
+        look(function.__code__, depth)
+        look(function.__defaults__, depth)
+        closure = [cell.cell_contents for cell in function.__closure__ or () if _filled(cell)]
+        names = [name for name in function.__code__.co_names if name in function.__globals__]
+        for part in (*closure, *(function.__globals__[name] for name in names)):
+            if isinstance(part, tuple | list | dict | set | frozenset):
+                look(len(part), depth, False)
+            own = getattr(part, "__module__", None) == function.__module__
+            if own or isinstance(part, NUMBERS):
+                look(part, depth + 1)
+            if own:
+                look_at_object(part, depth + 1)
+
+    def look_at_object(value: Any, depth: int) -> None:
+        if not inspect.isfunction(value):
+            held = {**getattr(type(value), "__dict__", {}), **getattr(value, "__dict__", {})}
+            for part in held.values():
+                if isinstance(part, NUMBERS):
+                    look(part, depth, False)
 
     look(inspect.unwrap(function), 0)
     return found
