@@ -116,13 +116,15 @@ class Derived(Derivation):
 
 
 def _beyond(compared: Sequence[tuple[Mapping[str, int], bool | None, str]]) -> Check:
-    """What comes of comparisons with the function itself, the worst first."""
-    ranks = {False: 0, None: 1, True: 2}
-    sizes, same, reason = min(compared, key=lambda found: ranks[found[1]])
-    if same:
-        every = at_each([sizes for sizes, *_ in compared])
-        return Check(True, f"traced to this program at {every}")
-    return Check(same, f"at {at_each([sizes])}: {' '.join(reason.split())}")
+    """What comes of comparisons with the function itself."""
+    same = [sizes for sizes, holds, _ in compared if holds]
+    others = [found for found in compared if not found[1]]
+    wrong = [found for found in others if found[1] is False]
+    if same and not wrong:
+        return Check("passed", f"traced to this program at {at_each(same)}", len(same), len(others))
+    sizes, _, reason = (wrong or others)[0]
+    how = f"at {at_each([sizes])}: {' '.join(reason.split())}"
+    return Check("failed" if wrong else "not checked", how, len(same) + len(wrong))
 
 
 class Forward:

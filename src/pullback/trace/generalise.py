@@ -111,7 +111,7 @@ class Sample:
 
     def constant(self, name: str) -> Data:
         """A constant array, in double precision where a statement reads it in that."""
-        data = self.traced.constants[name]
+        data: Data = self.traced.constants[name]
         return data.astype(np.float64) if name in self.widened else data
 
     @cached_property
