@@ -10,11 +10,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 from random import Random
 from typing import Any, NamedTuple
 
 from ..calculus.pushforward import pushforward
 from ..calculus.step import Backward
+from ..derivation.assumptions import at_each
 from ..derivation.status import decided
 from ..errors import PullbackError
 from ..ir.arithmetic import MODULAR, PRIME, Abstain, Resample
@@ -27,6 +29,7 @@ from .samples import (
     KINKS,
     STYLES,
     Sample,
+    beyond_literals,
     compute,
     draw,
     draw_sizes,
@@ -39,6 +42,7 @@ from .source import Source
 from .steps import difference
 
 WORK = 400_000
+WORK_BEYOND = 20_000  # at sizes beyond the numbers in the statements
 ROUNDED = 1e-6  # float64 against 50 digits
 EXACT = 1e-30  # two ways to compute the same, in 50 digits
 LIMIT = (
@@ -75,9 +79,13 @@ class _Checks:
         self.pushed = pushforward(backward.program, backward.wrt)
         every = [*self.forward, *backward.adjoints, *backward.statements, *self.pushed.statements]
         sizes = draw_sizes(every, self.inputs, Random(seed), samples)
-        self.sizes = [
-            n for n in sizes if sum(work(s, n) for s in every) + volume(self.inputs, n) <= WORK
-        ]
+
+        def needed(sizes: Mapping[str, int]) -> int:
+            return sum(work(s, sizes) for s in every) + volume(self.inputs, sizes)
+
+        self.sizes = [n for n in sizes if needed(n) <= WORK]
+        beyond = beyond_literals(every, self.inputs)
+        self.sizes += [*islice((n for n in beyond if needed(n) <= WORK_BEYOND), 1)]
 
     def report(self) -> Report:
         pairs = list(zip(self.backward.wrt, self.backward.gradients, strict=True))
@@ -93,11 +101,17 @@ class _Checks:
                 scatter.arrays(raw[gradient.name], windows.get(gradient.name))
                 if not any(style in rng for style in KINKS):
                     quotient.number(*self.slopes(tensor, gradient, sample, Random(f"{rng} {k}")))
-            found.append(compact.comparison(EXACT, exact.get(gradient.name, "")))
+            notes = [exact.get(gradient.name, ""), "" if k else self.tried()]
+            found.append(compact.comparison(EXACT, "; ".join(filter(None, notes))))
             found += [scatter.comparison(EXACT)] if scatter.count else []
             found.append(quotient.comparison(LIMIT))
         found += [*self.values(), self.dots(), *self.source()]
         return Report("backward pass", tuple(found), self.seed)
+
+    def tried(self) -> str:
+        """The sizes of the samples."""
+        tried = list(dict.fromkeys(tuple(drawn.sample.sizes.items()) for drawn in self.decimal))
+        return f"at {at_each([dict(sizes) for sizes in tried])}" if tried and tried[0] else ""
 
     def values(self) -> list[Comparison]:
         """The outputs of the flat forward pass against those of the program as it was given."""

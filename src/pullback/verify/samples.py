@@ -115,6 +115,31 @@ def draw_sizes(
     return found
 
 
+def beyond_literals(
+    statements: Sequence[Define], inputs: Sequence[Tensor]
+) -> Iterator[dict[str, int]]:
+    """Assignments beyond the whole numbers that statements hold, the greatest number first."""
+    names = names_in(statements, inputs)
+    every = [*dict.fromkeys(n for s in statements for n in extents(s))]
+    found = {n for s in statements for node in nodes(s.body) for n in _whole_numbers(node)}
+    found |= {n for size in every for mono, n in size.terms if not mono}
+    for literal in sorted((n for n in map(abs, found) if n > max(SMALL)), reverse=True):
+        sizes = {name: literal + 1 + k for k, name in enumerate(names)}
+        if names and _fits(every, sizes, least=1):
+            yield sizes
+
+
+def _whole_numbers(node: Tree) -> Iterator[int]:
+    """The whole numbers in one node: a number, or those in sizes and subscripts."""
+    sizes = [n for sub in subscripts(node) for n in _sizes_in(sub)]
+    match node:
+        case Number(value, "") if value.denominator == 1:
+            yield int(value)
+        case SizeOf(n) | Inside(_, n) | Divides(n, _):
+            sizes.append(n)
+    yield from (n for size in sizes for mono, n in size.terms if not mono)
+
+
 def _size(rng: Random, attempt: int, k: int) -> int:
     if attempt == 0:
         return (3, 2, 5, 4, 7)[k % 5]
