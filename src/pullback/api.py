@@ -205,6 +205,10 @@ def derive(
     given. ``conventions`` switches what holds at kinks and ties. ``sizes`` gives values of named
     sizes, to tell bytes with.
 
+    A function is traced at a few sizes, and again at the first call of what
+    :meth:`Derivation.compile` gives with others: whatever it does besides (printing, counting) is
+    done each time. ``Derivation.assumptions`` tells what is taken for granted of the sizes.
+
     >>> print(derive(lambda X, W: X @ W, X="N D", W="D M").formula("W", matrix=True))
     dW = Xᵀ dY
     """

@@ -10,6 +10,7 @@ from __future__ import annotations
 import dis
 import linecache
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from types import CodeType, FrameType
@@ -96,8 +97,15 @@ def instruction(frame: FrameType | None) -> str:
 def source_of(frame: FrameType) -> Source:
     """The line that a frame is running."""
     file, line = frame.f_code.co_filename, frame.f_lineno
-    text = linecache.getline(file, line, frame.f_globals).strip()
+    text = _line(frame, line).strip()
     return Source(text, line, file)
+
+
+def _line(frame: FrameType, line: int) -> str:
+    """A line of a frame's file, "" where there is none (a notebook or a test may be gone)."""
+    with suppress(Exception):
+        return linecache.getline(frame.f_code.co_filename, line, frame.f_globals)
+    return ""
 
 
 def show_place(place: Place) -> str:
@@ -122,7 +130,7 @@ def _columns(frame: FrameType) -> tuple[int, int]:
     line, last, start, stop = positions
     if line is None or start is None or stop is None or line != last or line != frame.f_lineno:
         return 0, 0
-    full = linecache.getline(frame.f_code.co_filename, line, frame.f_globals)
+    full = _line(frame, line)
     indent = len(full) - len(full.lstrip())
     data = full.encode()  # columns count bytes
     return len(data[:start].decode()) - indent, len(data[:stop].decode()) - indent
