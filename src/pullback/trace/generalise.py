@@ -51,6 +51,7 @@ from .tracer import Traced
 
 Trace = Callable[[Mapping[str, int]], Traced]
 Sizes = dict[str, int]
+Notes = Callable[[Mapping[str, int]], Sequence[Choice]]
 
 LEAST, GREATEST = 5, 48  # of the sizes that are tried
 FIRST = 3  # traces to solve from
@@ -64,11 +65,13 @@ MOST_SINGLE = 36  # traces at a threshold of one name alone
 EQUAL = 6  # all names are tried at, where the code holds no ints to try them at
 MOST_ELEMENTS = 2 * 10**7  # of an array with an axis of every size
 MOST_POINTS = 20_000  # at which two programs are compared by their values
+LEAST_DRAWS, ENOUGH_POINTS = 4, 8_000  # of arguments that they are compared for
 MOST_LITERALS, LARGEST_LITERAL = 4, 10**100  # around which arguments are drawn
 MOST_TRACES = 80
 MOST_UNLIKE = 8  # traces of several kinds, until they are given up
 ORDERS = 12  # orders of the names by size that are tried until the function runs
 LARGEST_THRESHOLD = 2000
+MOST_NOTED = 2  # traces from which comparisons of sizes are taken
 MOST_BEYOND = 8  # literals that are gone beyond
 MOST_FLIPS = 16  # traces at sizes where a comparison comes out otherwise
 
@@ -141,7 +144,6 @@ class Found:
     sample: Sample
     fillings: tuple[tuple[Filling, ...], ...]
     families: Mapping[str, Family]
-    choices: tuple[Choice, ...] = ()  # noted alike in all traces that were solved from
     compared: tuple[Sizes, ...] = ()  # at which traces gave this program
     noted: tuple[Noted, ...] = ()
     literals: tuple[int, ...] = ()  # whole numbers in what the function reads
@@ -241,7 +243,8 @@ class Found:
         if points > MOST_POINTS:
             return None
         every = [node for s in (*mine.statements, *theirs.statements) for node in nodes(s.body)]
-        for draw in _draws(_literals(every)) if any(map(_turns, every)) else USUAL_DRAWS:
+        draws = _draws(_literals(every)) if any(map(_turns, every)) else USUAL_DRAWS
+        for draw in draws[: max(LEAST_DRAWS, ENOUGH_POINTS // max(1, points))]:
             given = _random_arguments(theirs, other.traced.constants, draw)
             try:
                 left = run(mine, {**given, **named.constants}, sizes=other.sizes)
@@ -282,24 +285,32 @@ def generalise(
     avoid: Iterable[int] = (),
     thresholds: Iterable[int] = (),
     literals: Iterable[int] = (),
+    notes: Notes = lambda sizes: (),
 ) -> Named:
     """One trace with named sizes, from traces with plain ones.
 
     ``trace`` gives the trace at an assignment of ints to ``names``. ``avoid`` are sizes that mean
     something else (literal extents). ``thresholds`` are ints that sizes may be compared with (a
     slice's stop): names are tried around them, too. ``literals`` are all whole numbers in what the
-    function reads, for :meth:`Named.beyond`. Raises TraceError, which names the source line, where
+    function reads, for :meth:`Named.beyond`. ``notes`` gives the comparisons of sizes that the
+    function makes at an assignment. Raises TraceError, which names the source line, where
     the traces are not of one form.
     """
-    found = _Search(trace, tuple(names), tuple(avoid), tuple(thresholds)).run()
+    found = _Search(trace, tuple(names), tuple(avoid), tuple(thresholds), notes).run()
     return replace(found, literals=tuple(sorted(set(literals)))).named()
 
 
 class _Search:
     def __init__(
-        self, trace: Trace, names: tuple[str, ...], avoid: Sequence[int], thresholds: Sequence[int]
+        self,
+        trace: Trace,
+        names: tuple[str, ...],
+        avoid: Sequence[int],
+        thresholds: Sequence[int],
+        notes: Notes,
     ) -> None:
         self.trace = trace
+        self.notes = notes
         self.names = names
         self.thresholds = _around(thresholds) if names else []
         if len(names) > 1 and not self.thresholds:
@@ -328,9 +339,9 @@ class _Search:
                 if not self.holds(found, other):
                     raise self.different(found.sample, other)
             wrong = [s for s in self.checks(found, rare) if not self.holds(found, s)]
-            wrong += self.at_thresholds(found)
+            wrong += self.turned(alike, self.at_thresholds(found))
             if not wrong:
-                return self.finished(found)
+                return self.finished(found, self.noted(alike))
             if self.count > MOST_TRACES:
                 raise TraceError(
                     "the sizes of this function follow no form that was found",
@@ -418,7 +429,6 @@ class _Search:
         """Samples at which what was found doesn't hold, all names at or near a threshold.
 
         Where equal sizes look different and the values can't be compared, one name at a time.
-        Where the function turned on a comparison of sizes, it is found for one outcome only.
         """
         wrong = []
         single = 0
@@ -435,7 +445,7 @@ class _Search:
             for name in self.names if single * len(self.names) <= MOST_SINGLE else ():
                 samples = self.runnable({**found.sample.sizes, name: threshold})
                 wrong += [sample for sample in samples if not self.holds(found, sample)]
-        return [sample for sample in wrong if _comes_out(found.choices, sample.sizes)]
+        return wrong
 
     def runnable(self, sizes: Sizes) -> list[Sample]:
         """The sample at these sizes, none where the function fails: it may well refuse them."""
@@ -447,13 +457,33 @@ class _Search:
     # ---------------------------------------------------------------------------------------------
     # What sizes were compared with
 
-    def finished(self, found: Found) -> Found:
+    def noted(self, samples: Sequence[Sample]) -> tuple[Choice, ...]:
+        """The comparisons of sizes that the function makes alike at all samples.
+
+        They only tell where to look: the function sees extents that are ints of another class.
+        """
+        every: list[Sequence[Choice]] = []
+        for sample in samples[:MOST_NOTED] if self.names else ():
+            try:
+                every.append(self.notes(sample.sizes))
+            except Exception:
+                return ()
+        return _common(every) if every else ()
+
+    def turned(self, alike: Sequence[Sample], wrong: list[Sample]) -> list[Sample]:
+        """The samples but those at which the function turned otherwise: the program is found for
+        one outcome of each comparison only.
+        """
+        choices = self.noted(alike) if wrong else ()
+        return [sample for sample in wrong if _comes_out(choices, sample.sizes)]
+
+    def finished(self, found: Found, choices: tuple[Choice, ...]) -> Found:
         """What was found, with what is known of the comparisons that the function makes.
 
         A comparison that comes out otherwise without any difference may lead to further ones.
         """
         noted: dict[SizeCondition, Noted] = {}
-        paths = [(found.choices, found.sample.sizes)]
+        paths = [(choices, found.sample.sizes)]
         left = MOST_FLIPS
         for path, base in paths:
             for k, choice in enumerate(path):
@@ -466,7 +496,7 @@ class _Search:
                 noted[condition] = Noted(choice, tuple(sample.sizes for sample in alike))
                 beyond = [s for s in alike if min(s.sizes.values()) >= LEAST]
                 if beyond:
-                    paths.append((_common([s.traced.choices for s in beyond]), beyond[0].sizes))
+                    paths.append((self.noted(beyond), beyond[0].sizes))
         return replace(found, compared=tuple(self.agreed), noted=tuple(noted.values()))
 
     def all_alike(self, found: Found, every: Sequence[Sizes]) -> list[Sample]:
@@ -497,8 +527,7 @@ class _Search:
             arrays = [sample.constant(name) for sample in samples]
             if not all(_equal(arrays[0], array) for array in arrays):
                 families[name] = self.family(name, arrays, shapes[name], forms)
-        choices = _common([sample.traced.choices for sample in samples])
-        return Found(self.trace, first, fillings, families, choices), forms.rare
+        return Found(self.trace, first, fillings, families), forms.rare
 
     def filled(
         self, forms: Forms, samples: Sequence[Sample], place: int, part: Part
@@ -826,8 +855,11 @@ def _has_pieces(function: str) -> bool:
     return any(slope is None or any(map(_turns, nodes(slope))) for slope in slopes)
 
 
-def _draws(literals: Sequence[float]) -> list[Draw]:
-    """Ways to draw arguments: of usual values, on both sides of every literal, of all scales."""
+def _draws(literals: Sequence[float]) -> Sequence[Draw]:
+    """Ways to draw arguments: of usual values, on both sides of every literal, of all scales.
+
+    The first :data:`LEAST_DRAWS` hold all of them in one.
+    """
     mixed = ((*literals, *SCALES), True), (SCALES, True)
     far = [((scale,), signed) for scale in (*literals, *FAR) for signed in (False, True)]
     return [*USUAL_DRAWS, *mixed, *far]

@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from ..ir.size_conditions import Choice
 from ..trees import Branch
 from .annotations import Spec, annotated, spec
-from .extents import extents_of
+from .extents import Extents, extents_of
 from .generalise import Named, generalise
 from .lettering import Letters
 from .tracer import Spec as Plain
@@ -48,15 +49,19 @@ def trace_named(
     names = tuple(dict.fromkeys(name for leaf in leaves for name in leaf.names))
     letters = Letters(names, list(shapes))
 
-    def at(sizes: Mapping[str, int]) -> Traced:
+    def at(sizes: Mapping[str, int], extents: Extents | None = None) -> Traced:
         arguments = {name: _plain(tree, sizes, letters) for name, tree in shapes.items()}
-        extents = extents_of([leaf.shape for leaf in leaves], sizes)
         return trace(function, _ordered(function, {**arguments, **statics}), extents)
+
+    def notes(sizes: Mapping[str, int]) -> tuple[Choice, ...]:
+        extents = extents_of([leaf.shape for leaf in leaves], sizes)
+        at(sizes, extents)
+        return tuple(extents.choices)
 
     literals = [n.literal for leaf in leaves for n in leaf.shape if n.literal is not None]
     numbers = _numbers(function)
     plain = [n for n, in_sight in numbers.items() if in_sight]
-    return generalise(at, names, avoid=literals, thresholds=plain, literals=numbers)
+    return generalise(at, names, avoid=literals, thresholds=plain, literals=numbers, notes=notes)
 
 
 def _specs(tree: Any, where: str) -> Any:

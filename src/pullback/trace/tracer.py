@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,6 @@ from .. import trees
 from ..errors import TraceError
 from ..ir.expr import Tensor
 from ..ir.program import Program
-from ..ir.size_conditions import Choice
 from ..ir.sizes import size
 from .extents import Extents, plain
 from .naming import Letters, tensor_names, written
@@ -43,13 +42,11 @@ class Traced:
     function used. ``constants`` holds those by name (traced arrays, where they are of an enclosing
     trace). ``structure`` tells how the program's outputs
     make up the function's result (see :mod:`pullback.trees`; :meth:`result` puts it together).
-    ``choices`` are the comparisons of sizes that were noted on the way.
     """
 
     program: Program
     constants: Mapping[str, Any]
     structure: trees.Structure
-    choices: tuple[Choice, ...] = field(default=(), kw_only=True)
 
     def result(self, outputs: Sequence[Any]) -> Any:
         """What the function returns, given the values of the program's outputs."""
@@ -191,8 +188,7 @@ def _finished(sheet: Sheet, inputs: list[Tensor], result: Any) -> Traced:
     constants = {names[tensor]: data for tensor, data in sheet.constants.items()}
     all_inputs = (*inputs, *(tensors[tensor] for tensor in sheet.constants))
     program = Program(all_inputs, statements, tuple(tensors[tensor] for tensor in outputs))
-    choices = () if sheet.extents is None else tuple(sheet.extents.choices)
-    return Traced(program, constants, structure, choices=choices)
+    return Traced(program, constants, structure)
 
 
 def _output(sheet: Sheet, leaf: Any, inputs: Sequence[Tensor]) -> Tensor:
