@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import asdict, dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 from ..derivation.status import MARKS, Status, overall, verdict
 from ..errors import CheckError
 from ..text import json_text
+
+if TYPE_CHECKING:
+    from .redpen.mistake import Mistake
 
 
 @dataclass(frozen=True)
@@ -19,7 +22,9 @@ class Comparison:
     "failed" or "not checked". ``index`` is the place of the worst element, ``expected`` and
     ``found`` what stands there, ``error`` their difference and ``tolerance`` what was allowed
     there. ``elements`` counts the elements that were compared, ``unchecked`` those that could not
-    be; ``note`` says why not, ``hint`` what the mistake looks like.
+    be; ``note`` says why not, ``hint`` what the mistake looks like. ``mistake`` is what
+    ``check_backward`` knows of a wrong gradient: the term, and the corrected line
+    (:class:`~pullback.verify.redpen.mistake.Mistake`); None where nothing is known for sure.
     """
 
     what: str
@@ -34,6 +39,7 @@ class Comparison:
     note: str = ""
     hint: str = ""
     unchecked: int = 0
+    mistake: Mistake | None = None
 
     @property
     def passed(self) -> bool:
@@ -67,7 +73,7 @@ class Comparison:
         elif self.failed and self.expected is not None:
             lines += [f"    expected {self.expected}", f"    found    {self.found}"]
         if self.hint:
-            lines.append(f"    hint: {self.hint}")
+            lines.append("    hint: " + self.hint.replace("\n", "\n          "))
         return "\n".join(lines)
 
     def _verdict(self) -> str:
@@ -149,7 +155,9 @@ class Report:
             "elements": self.elements,
             "unchecked": self.unchecked,
             "seed": self.seed,
-            "comparisons": [{**_plain(asdict(c)), "passed": c.passed} for c in self.comparisons],
+            "comparisons": [
+                {**_plain(_as_dict(c)), "passed": c.passed} for c in self.comparisons
+            ],
             "notes": list(self.notes),
         }
         return json_text(data, None)
@@ -161,6 +169,15 @@ def compared(comparisons: Sequence[Comparison]) -> Status:
     passed = {c.what for c in comparisons if c.passed}
     skipped = any(c.unchecked and c.what not in passed for c in comparisons)
     return "not checked" if found == "passed" and skipped else found
+
+
+def _as_dict(comparison: Comparison) -> dict[str, Any]:
+    """A comparison's fields; of its mistake the texts, not the formulas."""
+    mistake = comparison.mistake
+    return {
+        **asdict(replace(comparison, mistake=None)),
+        "mistake": None if mistake is None else mistake.to_dict(),
+    }
 
 
 def _show(value: Any) -> str:

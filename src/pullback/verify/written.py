@@ -13,7 +13,8 @@ import numpy as np
 
 from ..derivation.status import decided
 from ..errors import ArgumentError, PullbackError
-from ..trees import flatten, matched, unflatten
+from ..runtime.notated import Formula
+from ..trees import distinct, flatten, leaf_name, matched, paths, unflatten
 from .differences import STEP, Slope
 from .gradients import (
     ELEMENTS,
@@ -29,6 +30,8 @@ from .gradients import (
     unit,
 )
 from .hints import Around, hint
+from .redpen.pen import mistakes
+from .redpen.trials import Outcome, Subject
 from .report import Comparison, Report
 
 RTOL = 1e-6
@@ -151,6 +154,43 @@ class _Written:
 
     # The written gradients
 
+    def subject(self) -> Subject:
+        """Both functions, for the red pen: of flat leaves, at any shapes."""
+        leaves = {
+            (slot, k): leaf
+            for slot, own in enumerate(self.check.leaves)
+            for k, leaf in enumerate(own)
+        }
+        every = [
+            leaf_name(name, path)
+            for name, structure in zip(self.names, self.check.structures, strict=True)
+            for path in paths(structure)
+        ]
+        floats = [(i.slot, i.leaf) for i in self.check.inputs]
+
+        def value(*flat: Any) -> Any:
+            return self.value(*self.check.at(dict(zip(leaves, flat, strict=True))))
+
+        formula = self.forward if isinstance(self.forward, Formula) else None
+        names = dict(zip(leaves, distinct(every), strict=True))
+        return Subject(leaves, names, floats, self.run, value, formula)
+
+    def run(self, leaves: Mapping[tuple[int, int], Any], rng: np.random.Generator) -> Outcome:
+        """Both functions at other leaves: outputs, their cotangents, the returned gradients."""
+        result = self.forward(*self.check.at({p: fresh(x) for p, x in leaves.items()}))
+        out = flatten(result[0] if self.cached else result, "the result")[0]
+        arrays = [np.array(y) for y in out]
+        seeds: list[Any] = [
+            np.asarray(rng.standard_normal(y.shape))[()] if y.dtype.kind == "f" else None
+            for y in arrays
+        ]
+        if self.seedless:
+            seeds = [np.float64(1.0)]
+        first = [] if self.seedless else [unflatten(self.check.form, [fresh(u) for u in seeds])]
+        rest = [result[1]] if self.cached else self.check.at(dict(leaves))
+        given = self._placed(self.backward(*first, *rest))
+        return arrays, seeds, {p: np.array(g) for p, g in given.items()}
+
     def written(self) -> dict[tuple[int, int], Any]:
         """The gradients that the backward pass returns; notes what it changes in place."""
         args = self.check.at({})
@@ -257,7 +297,20 @@ class _Written:
                 )
                 continue
             found += self.compare(i, what, np.asarray(written[at]), derived)
+        found = self.explained(found) if derived else found
         return Report("check_backward", tuple(found), self.seed, tuple(dict.fromkeys(self.notes)))
+
+    def explained(self, found: list[Comparison]) -> list[Comparison]:
+        """The comparisons, each gradient's first failure with the mistake that it comes from."""
+        what = {f"gradient of {i.name}": (i.slot, i.leaf) for i in self.check.inputs}
+        failed = {c.what: k for k, c in reversed([*enumerate(found)]) if c.passed is False}
+        places = [what[name] for name in what if name in failed]
+        told = mistakes(self.subject(), places, self.seed) if places else {}
+        for name, place in what.items():
+            if place in told:
+                k = failed[name]
+                found[k] = replace(found[k], hint=str(told[place]), mistake=told[place])
+        return found
 
     def derived(self) -> dict[tuple[int, int], Array]:
         """The derived gradients; none where the forward pass can't be traced."""

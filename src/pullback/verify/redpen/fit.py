@@ -1,0 +1,483 @@
+"""Which single mistake gives the numbers that were found."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from itertools import product
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from ...calculus.eliminate import eliminate
+from ...calculus.normal import collect, expression, poly
+from ...errors import PullbackError
+from ...ir.expr import ZERO, Expr, Mul, Number, SizeOf, Tensor, number
+from ...ir.program import Define, Program, computing, reads
+from ...ir.recurrence import in_order
+from ...ir.sizes import Size, size
+from .changes import Change, changes, reshaped, scaled
+from .grid import Grid, TooLarge
+from .trials import Place, Trial, Trials, drawn, near
+
+Array = np.ndarray[Any, Any]
+
+EXACT = 1e-9  # how well a formula has to fit, in parts of the greatest element
+WORK = 500_000_000  # elements that may be computed for one gradient
+NUMBERS = 8  # that a formula has to fit at least
+SMALLEST = 3  # sizes up to here are tried for the smallest case
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A formula that gives what was found, beside the right one.
+
+    ``kind`` is the kind of the mistake, ``before`` and ``after`` the part that should stand there
+    and the part that does; ``coefficient`` is how many times too large it is, a number or a size.
+    ``statements`` is the whole backward pass as it is right, ``wrong`` as it was found.
+    """
+
+    kind: str
+    gradient: Tensor
+    right: Define
+    found: Define
+    before: Expr
+    after: Expr
+    coefficient: Expr
+    outer: Expr
+    statements: tuple[Define, ...]
+    wrong: tuple[Define, ...]
+    smallest: Mapping[str, int]
+    other: str = ""
+
+
+Ratio = tuple[Fraction, Size, Size] | float
+
+
+class Fitter:
+    """The candidates for one gradient, and the runs that they have to fit."""
+
+    def __init__(self, trials: Trials, place: Place, work: int) -> None:
+        self.all, self.place, self.left = trials, place, work
+        self.gradient = trials.gradients[place]
+        self.trials = [t for t in trials.trials if place in t.found]
+        self.found = [np.asarray(t.found[place], np.float64) for t in self.trials]
+        self.rights = [t.grid.arrays[self.gradient] for t in self.trials]
+        self.single = all(r.size == 1 for r in self.rights)
+
+    def fit(self) -> Fit | None:
+        """The only simplest mistake that fits all runs; None where there is none, or no only one.
+        """
+        if sum(f.size for f in self.found) < NUMBERS or len(self.trials) < 2:
+            return None
+        pairs = list(zip(self.found, self.rights, strict=True))
+        if any(f.size and not np.isfinite(f).all() for f in self.found):
+            return None
+        if all(near(f, r, EXACT) for f, r in pairs):
+            return None
+        swapped = self._swapped()
+        if swapped is not None:
+            return swapped
+        if any(f.shape != r.shape for f, r in pairs):
+            return self._reshaped()
+        backward = self.all.backward
+        for forward, statements in (
+            (backward.forward.statements, backward.statements),
+            (backward.forward.statements, self._chain()),
+        ):
+            if not statements:
+                continue
+            found = self._searched(forward, statements)
+            if found is not None:
+                return found
+        return None
+
+    def _chain(self) -> tuple[Define, ...]:
+        """The chain rule as it is before anything is drawn together: one gradient a value."""
+        try:
+            own = [
+                replace(s, body=expression(collect(map(eliminate, poly(s.body)))))
+                for s in self.all.backward.adjoints
+            ]
+            own = computing(in_order([*self.all.backward.values, *own]), [self.gradient])
+        except (PullbackError, AssertionError):
+            return ()
+        return tuple(own)
+
+    # A search through single changes.
+
+    def _searched(
+        self, forward: Sequence[Define], backward: Sequence[Define]
+    ) -> Fit | None:
+        chain = computing([*forward, *backward], [self.gradient])
+        made = {s.target for s in backward}
+        grids = []
+        for trial in self.trials:
+            arrays = {t: a for t, a in trial.grid.arrays.items() if t not in made}
+            grid = Grid(trial.sizes, arrays)
+            try:
+                grid.define([s for s in chain if s.target in made])
+                grid.define([s for s in chain if s.target not in made])
+            except (PullbackError, TooLarge, KeyError):
+                return None
+            if not near(grid.arrays[self.gradient], trial.grid.arrays[self.gradient], 1e-7):
+                return None
+            grids.append(grid)
+        search = _Search(self, tuple(chain), made, grids)
+        return search.run()
+
+    # What concerns a gradient as a whole.
+
+    def _swapped(self) -> Fit | None:
+        for place, tensor in self.all.gradients.items():
+            if place == self.place:
+                continue
+            others = [t.grid.arrays[tensor] for t in self.trials]
+            if all(near(f, o, EXACT) for f, o in zip(self.found, others, strict=True)):
+                mine = self._final(self.gradient)
+                return self._whole("swapped", mine, self._final(tensor), other=tensor.name)
+        return None
+
+    def _reshaped(self) -> Fit | None:
+        mine = self._final(self.gradient)
+        ranks = {f.ndim for f in self.found}
+        if mine is None or len(ranks) > 1:
+            return None
+        fits = []
+        for kind, wrong in reshaped(mine, ranks.pop()):
+            try:
+                values = []
+                for trial in self.trials:
+                    shape = tuple(i.extent.value(trial.sizes) for i in wrong.indices)
+                    if shape != trial.found[self.place].shape:
+                        break
+                    values.append(trial.grid.over().whole(wrong))
+                else:
+                    if all(near(f, v, EXACT) for f, v in zip(self.found, values, strict=True)):
+                        fits.append((kind, wrong))
+            except (PullbackError, TooLarge):
+                continue
+        return self._whole(*fits[0][:1], mine, fits[0][1]) if fits else None
+
+    def _final(self, tensor: Tensor) -> Define | None:
+        return next((s for s in self.all.backward.statements if s.target is tensor), None)
+
+    def _whole(
+        self, kind: str, right: Define | None, found: Define | None, other: str = ""
+    ) -> Fit | None:
+        if right is None or found is None:
+            return None
+        backward = self.all.backward
+        statements = tuple(
+            computing([*backward.forward.statements, *backward.statements], [self.gradient])
+        )
+        wrong = tuple(found if s is right else s for s in statements)
+        if kind == "swapped":
+            wrong = tuple(
+                computing([*backward.forward.statements, *backward.statements], [found.target])
+            )
+        return Fit(
+            kind, self.gradient, right, found, right.body, found.body, number(1), number(1),
+            statements, wrong, {}, other,
+        )  # fmt: skip
+
+
+class _Search:
+    """Single changes of one way to write the gradient."""
+
+    def __init__(
+        self, fitter: Fitter, chain: tuple[Define, ...], made: set[Tensor], grids: Sequence[Grid]
+    ) -> None:
+        self.fitter, self.chain, self.made, self.grids = fitter, chain, made, grids
+        self.users: dict[Tensor, list[Define]] = {}
+        for s in chain:
+            for t in reads(s):
+                self.users.setdefault(t, []).append(s)
+        self.after = {s.target: self._affected(s) for s in chain}
+        self.tolerances = []
+        for f, r in zip(fitter.found, fitter.rights, strict=True):
+            scale = max(float(np.max(np.abs(f), initial=0)), float(np.max(np.abs(r), initial=0)))
+            off = float(np.max(np.abs(f - r), initial=0))
+            self.tolerances.append(max(1e-12 * scale, min(1e-8 * scale, 1e-3 * off), 1e-300))
+
+    def _affected(self, statement: Define) -> list[Define]:
+        """The statements that depend on one, in order; itself where it recurs."""
+        found: set[Tensor] = set()
+        todo = [statement.target]
+        while todo:
+            for user in self.users.get(todo.pop(), ()):
+                if user.target not in found:
+                    found.add(user.target)
+                    todo.append(user.target)
+        return [s for s in self.chain if s.target in found]
+
+    def run(self) -> Fit | None:
+        best: list[tuple[Change, Ratio]] = []
+        for change in self._candidates():
+            if best and change.cost > best[0][0].cost:
+                break
+            if self.fitter.left <= 0:
+                break
+            ratio = self.fits(change)
+            if ratio is not None:
+                best.append((change, ratio))
+        if not best:
+            return None
+        return self._told(best)
+
+    def _candidates(self) -> list[Change]:
+        every: list[Change] = []
+        target = self.fitter.gradient
+        backward = self.fitter.all.backward
+        known: list[Tensor] = [*backward.program.inputs, *backward.cotangents]
+        for n, s in enumerate(self.chain):
+            penalty = 0 if s.target is target else 3 if s.target in self.made else 6
+            later = set(self.after[s.target]) | {s}
+            here = [t for t in known if all(t is not o.target for o in later)]
+            every += changes(s, [t for t in here if t.kind == "float"], penalty)
+            known.append(s.target)
+        # what other gradients made, too: a value that lies around is easily taken for another
+        return sorted(every, key=lambda c: c.cost)
+
+    # One change.
+
+    def value(self, k: int, wrong: Define) -> Array:
+        """The gradient at one run, with one statement changed."""
+        grid = self.grids[k].over()
+        try:
+            if wrong.target is self.fitter.gradient and wrong.target not in reads(wrong):
+                return grid.whole(wrong)
+            later = self.after[wrong.target]
+            own = [wrong if s.target is wrong.target else s for s in later]
+            if all(s is not wrong for s in own):
+                own = [wrong, *own]
+            grid.define(own)
+            return grid.arrays[self.fitter.gradient]
+        finally:
+            self.fitter.left -= grid.work
+
+    def fits(self, change: Change) -> Ratio | None:
+        """The coefficient with which a change gives all that was found; None where it doesn't."""
+        try:
+            with np.errstate(all="ignore"):
+                if change.scaled:
+                    return self._coefficient(change)
+                for k in range(len(self.grids)):
+                    if not self.close(k, self.value(k, change.wrong)):
+                        return None
+                return Fraction(1), size(1), size(1)
+        except (PullbackError, TooLarge, ValueError, KeyError, IndexError):
+            return None
+
+    def close(self, k: int, value: Array) -> bool:
+        """Whether a value is what was found."""
+        found = self.fitter.found[k]
+        return value.shape == found.shape and bool(
+            np.max(np.abs(value - found), initial=0.0) <= self.tolerances[k]
+        )
+
+    def _coefficient(self, change: Change) -> Ratio | None:
+        ratios = []
+        for k in range(len(self.grids)):
+            without = self.value(k, change.put(ZERO))
+            own = change.kind == "coefficient"
+            full = self.fitter.rights[k] if own else self.value(k, change.wrong)
+            step, gap = full - without, self.fitter.found[k] - without
+            norm = float(np.sum(step * step))
+            if not np.isfinite(norm) or norm == 0:
+                return None
+            ratio = float(np.sum(step * gap)) / norm
+            if not self.close(k, without + ratio * step):
+                return None
+            ratios.append(ratio)
+        sizes = [grid.sizes for grid in self.grids]
+        found = recognised(ratios, sizes, exact=self.fitter.single)
+        if found is None or (change.kind != "coefficient" and isinstance(found, float)):
+            return None
+        plain = not isinstance(found, float) and found == (Fraction(1), size(1), size(1))
+        if change.kind == "coefficient":
+            return None if plain else found
+        if isinstance(found, float) or abs(found[0]) != 1:
+            return None
+        return found
+
+    # What is told.
+
+    def _told(self, best: list[tuple[Change, Ratio]]) -> Fit | None:
+        """The first of the mistakes, if all of them are one and the same function."""
+        wrongs = [self._written(change, ratio) for change, ratio in best]
+        first, ratio = best[0]
+        fit = self._fit(first, ratio, wrongs[0])
+        probe = _Probe(self.fitter.all, self.fitter.gradient)
+        if not probe.same([self._all(w) for w in wrongs]):
+            return None
+        smallest = probe.smallest(fit.statements, fit.wrong)
+        return replace(fit, smallest=smallest)
+
+    def _written(self, change: Change, ratio: Ratio) -> Define:
+        if not change.scaled:
+            return change.wrong
+        return change.put(scaled(coefficient_of(ratio), change.after))
+
+    def _all(self, wrong: Define) -> tuple[Define, ...]:
+        return tuple(wrong if s.target is wrong.target else s for s in self.chain)
+
+    def _fit(self, change: Change, ratio: Ratio, wrong: Define) -> Fit:
+        return Fit(
+            change.kind, self.fitter.gradient, change.right, wrong, change.before, change.after,
+            coefficient_of(ratio), change.outer, self.chain, self._all(wrong), {},
+        )  # fmt: skip
+
+
+def coefficient_of(ratio: Ratio) -> Expr:
+    """A coefficient as a formula."""
+    if isinstance(ratio, float):
+        return number(float(f"{ratio:.9g}"))
+    value, over, under = ratio
+    parts: list[Expr] = [] if value == 1 else [number(value)]
+    if over.literal != 1:
+        parts.append(SizeOf(over))
+    if under.literal != 1:
+        from ...ir.expr import Power
+
+        parts.append(Power(SizeOf(under), Fraction(-1)))
+    if not parts:
+        return number(1)
+    return parts[0] if len(parts) == 1 else Mul(tuple(parts))
+
+
+def recognised(
+    ratios: Sequence[float], sizes: Sequence[Mapping[str, int]], exact: bool = False
+) -> Ratio | None:
+    """The number or the size that a coefficient is at all runs: a small fraction, a size or a
+    quotient of sizes times 1, 2 or a half, else a decimal that is the same everywhere."""
+    for value, over, under in _monomials(tuple(sizes[0])):
+        if all(
+            abs(r - float(value) * over.value(s) / under.value(s)) <= 1e-7 * max(1e-3, abs(r))
+            for r, s in zip(ratios, sizes, strict=True)
+        ):
+            return value, over, under
+    first = ratios[0]
+    if all(abs(r - first) <= 1e-7 * max(abs(first), 1e-3) for r in ratios):
+        near_by = Fraction(first).limit_denominator(48)
+        if abs(float(near_by) - first) <= 1e-8 * max(abs(first), 1e-3):
+            return near_by, size(1), size(1)
+        return None if exact else first
+    return None
+
+
+def _monomials(names: tuple[str, ...]) -> Iterator[tuple[Fraction, Size, Size]]:
+    one = size(1)
+    units = [Fraction(n) for n in (1, -1)]
+    for n in (0, 1, -1, 2, -2, Fraction(1, 2), Fraction(-1, 2), 3, 4):
+        yield Fraction(n), one, one
+    sizes = [size(n) for n in names]
+    products = [*sizes, *(a * b for k, a in enumerate(sizes) for b in sizes[k:])]
+    if len(sizes) >= 3:
+        products += [
+            a * b * c
+            for k, a in enumerate(sizes)
+            for m, b in enumerate(sizes[k + 1 :], k + 1)
+            for c in sizes[m + 1 :]
+        ]
+    for unit in (*units, Fraction(2), Fraction(1, 2), Fraction(-2), Fraction(-1, 2)):
+        for n in products:
+            yield unit, n, one
+            yield unit, one, n
+        for a in sizes:
+            for b in sizes:
+                if a is not b:
+                    yield unit, a, b
+
+
+class _Probe:
+    """The formulas alone, at values that need not suit the functions of a person."""
+
+    def __init__(self, trials: Trials, gradient: Tensor) -> None:
+        self.trials, self.gradient = trials, gradient
+        self.rng = np.random.default_rng(20011)
+
+    def grid(self, sizes: Mapping[str, int], like: Trial) -> Grid | None:
+        backward = self.trials.backward
+        arrays: dict[Tensor, Array] = {}
+        for t in (*backward.program.inputs, *backward.cotangents):
+            shape = tuple(n.value(sizes) for n in t.shape)
+            given = like.grid.arrays[t]
+            arrays[t] = np.asarray(drawn(np.asarray(given), shape, self.rng, 0))
+            if t.kind != "float" and arrays[t].size:
+                least = min(sizes.values(), default=1)
+                if int(np.max(arrays[t])) >= least:
+                    arrays[t] = arrays[t] % max(1, least)
+        grid = Grid(dict(sizes), arrays)
+        try:
+            grid.define(backward.forward.statements)
+        except (PullbackError, TooLarge, ValueError, IndexError):
+            return None
+        return grid
+
+    def gradients(
+        self, grid: Grid, wholes: Sequence[tuple[Define, ...]]
+    ) -> list[Array] | None:
+        found = []
+        for statements in wholes:
+            own = grid.over()
+            own.base = None
+            try:
+                own.define(statements)
+            except (PullbackError, TooLarge, ValueError, KeyError, IndexError):
+                return None
+            found.append(own.arrays[self.gradient])
+        return found if all(np.isfinite(f).all() for f in found) else None
+
+    def same(self, wholes: Sequence[tuple[Define, ...]]) -> bool:
+        """Whether formulas are the same function."""
+        if len(wholes) == 1:
+            return True
+        like = self.trials.trials[0]
+        seen = 0
+        for trial in self.trials.trials[:3]:
+            grid = self.grid(trial.sizes, like)
+            values = None if grid is None else self.gradients(grid, wholes)
+            if values is None:
+                continue
+            seen += 1
+            if not all(near(values[0], v, 1e-7) for v in values[1:]):
+                return False
+        return seen > 0 or all(t.fresh for t in self.trials.trials)
+
+    def smallest(
+        self, right: tuple[Define, ...], wrong: tuple[Define, ...]
+    ) -> dict[str, int]:
+        """The least sizes at which two formulas differ."""
+        names = self.trials.letters
+        if not names or len(names) > 6:
+            return {}
+        every = sorted(
+            product(range(1, SMALLEST + 1), repeat=len(names)), key=lambda n: (prod(n), n)
+        )
+        for values in every[:120]:
+            sizes = dict(zip(names, values, strict=True))
+            grid = self.grid(sizes, self.trials.trials[0])
+            if grid is None:
+                continue
+            both = self.gradients(grid, [right, wrong])
+            if both is not None and both[0].size and not near(both[0], both[1], 1e-6):
+                return sizes
+        return {}
+
+
+def programs(fit: Fit, trials: Trials) -> tuple[Program, Program]:
+    """From the inputs and cotangents to the gradient as it should be, and as it was found."""
+    backward = trials.backward
+    inputs = (*backward.program.inputs, *backward.cotangents)
+    sizes = backward.program.sizes
+    right = Program(inputs, fit.statements, (fit.gradient,), sizes)
+    last = fit.found.target if fit.kind in ("swapped",) else fit.gradient
+    if fit.right.target is fit.gradient:
+        last = fit.found.target
+    return right, Program(inputs, fit.wrong, (last,), sizes)
+
+
+__all__ = ["Fit", "Fitter", "Number", "programs"]
