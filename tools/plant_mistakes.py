@@ -29,7 +29,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -192,12 +192,13 @@ class Mutant:
 def mutants(subject: Subject) -> list[Mutant]:
     """Every single mistake, those with equal source once."""
     tree = ast.parse(subject.source)
+    shapes = _shapes_of(subject)
     found: dict[str, Mutant] = {}
     plain = ast.unparse(tree)
     for path, node in _walk(tree):
         if getattr(node, "lineno", 0) < subject.first or _is_size_code(node, tree, path):
             continue
-        for kind, new in _broken(node, tree, path):
+        for kind, new in _broken(node, tree, path, shapes):
             changed = _replaced(tree, path, new)
             text = ast.unparse(changed)
             if text != plain:
@@ -282,7 +283,9 @@ def _shapes(call: ast.Call) -> bool:
 Broken = Iterator[tuple[str, ast.AST]]
 
 
-def _broken(node: ast.AST, tree: ast.AST, path: Path_) -> Broken:
+def _broken(
+    node: ast.AST, tree: ast.AST, path: Path_, shapes: Mapping[str, tuple[int, ...]]
+) -> Broken:
     match node:
         case ast.BinOp(left, ast.Add(), right):
             yield "term", left
@@ -316,13 +319,33 @@ def _broken(node: ast.AST, tree: ast.AST, path: Path_) -> Broken:
             yield "operand", value
         case ast.Name(name, ast.Load()):
             for other in _names(tree, node):
-                if other != name:
+                if other != name and name in shapes and shapes.get(other) == shapes[name]:
                     yield "operand", ast.Name(other, ast.Load())
         case ast.Return(ast.Tuple(items)):
             for k in range(len(items) - 1):
                 moved = [*items]
                 moved[k], moved[k + 1] = items[k + 1], items[k]
                 yield "order", ast.Return(ast.Tuple(moved, ast.Load()))
+
+
+def _shapes_of(subject: Subject) -> dict[str, tuple[int, ...]]:
+    """The shapes of all values in the right backward pass: an operand is replaced by another value
+    of its shape."""
+    tree = ast.parse(subject.source)
+    for part in ast.walk(tree):
+        if isinstance(part, ast.Return):
+            part.value = ast.parse("(_seen.update(locals()), 0)", mode="eval").body
+    seen: dict[str, Any] = {}
+    args = subject.arguments(0, 0)
+    assert args is not None
+    broken = replace(subject, space={**subject.space, "_seen": seen})
+    try:
+        right = function_of(broken, ast.unparse(ast.fix_missing_locations(tree)))
+        returned(broken, right, args, 1)
+    except Exception:  # what is returned are no gradients
+        pass
+    arrays = (np.ndarray, np.floating, float)
+    return {name: np.shape(v) for name, v in seen.items() if isinstance(v, arrays)}
 
 
 def _names(tree: ast.AST, node: ast.Name) -> list[str]:
@@ -453,11 +476,19 @@ def holds(
         if not np.isfinite(np.asarray(good[name], float)).all():
             continue
         seen += 1
-        if not close(correct, good[name], 1e-6) or not close(wrong, mine[name], 1e-6):
+        if not close(correct, good[name], 1e-6) or not _returned(wrong, mine[name]):
             return False
         if seen == FRESH:
             return True
     return False
+
+
+def _returned(value: Any, mine: Any) -> bool:
+    """Whether a formula's value is what was returned; that may be one number for a whole axis."""
+    try:
+        return close(value, np.broadcast_to(mine, np.shape(value)), 1e-6)
+    except ValueError:
+        return False
 
 
 def _values(program: Program, dY: Any, args: Sequence[Any]) -> dict[str, Any]:

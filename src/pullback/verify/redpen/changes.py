@@ -55,6 +55,8 @@ COST = {
     "function": 15,
     "mask": 15,
     "everywhere": 15,
+    "factors": 15,
+    "value": 16,
 }
 
 
@@ -149,7 +151,16 @@ def _of(site: Site, known: Sequence[Tensor]) -> Iterator[Made]:
         yield "factor", ONE, False
         yield "twice", Mul((node, node)), False  # type: ignore[arg-type]
         yield "inverse", Power(node, Fraction(-1)), False  # type: ignore[arg-type]
+    if isinstance(site.parent, Apply | Power) and isinstance(node, Mul | Access):
+        for times in (-1, 2, Fraction(1, 2)):
+            yield "coefficient", scaled(number(times), node), False
+    if site.parent is None or isinstance(node, Reduce | Add | Mul | Power | Apply):
+        if not isinstance(node, Access) and isinstance(node, Expr):
+            for access in values_instead(node, site.scope, known):
+                yield "value", access, False
     match node:
+        case Mul(factors):
+            yield from _pairs(factors, site.scope, known)
         case Guard(cond):
             yield "mask", ONE, False
             yield "mask", Guard(cond.cond if isinstance(cond, Not) else Not(cond)), False
@@ -200,6 +211,43 @@ def reads_instead(
             if len({s for s in subs if s.terms}) == len([s for s in subs if s.terms])
         )
         yield from (a for a in islice(made, READS) if a is not access)
+
+
+def values_instead(
+    node: Tree, scope: Sequence[Index], known: Sequence[Tensor]
+) -> Iterator[Access]:
+    """Reads of any known tensor in the place of a value that has no name of its own."""
+    free = free_indices(node)
+    for tensor in known:
+        if len(tensor.shape) > len(scope) or tensor.kind != "float":
+            continue
+        choices = [
+            [constant(0)]
+            if extent.literal == 1
+            else [at(i) for i in (*free, *(j for j in scope if j not in free)) if i.extent is extent]
+            for extent in tensor.shape
+        ]
+        made = (
+            Access(tensor, subs)
+            for subs in product(*choices)
+            if len({s for s in subs if s.terms}) == len([s for s in subs if s.terms])
+        )
+        yield from islice(made, 6)
+
+
+def _pairs(
+    factors: tuple[Expr, ...], scope: Sequence[Index], known: Sequence[Tensor]
+) -> Iterator[Made]:
+    """Two factors that are left out together, or for which another value stands."""
+    able = [k for k, f in enumerate(factors) if not isinstance(f, Number | Guard | SizeOf)]
+    for one, other in combinations(able, 2):
+        rest = tuple(f for k, f in enumerate(factors) if k not in (one, other))
+        yield "factors", mul(*rest) if rest else ONE, False
+        pair = Mul((factors[one], factors[other]))
+        if not rest:
+            continue
+        for access in values_instead(pair, scope, known):
+            yield "value", mul(access, *rest), False
 
 
 def _everywhere(statement: Define, known: Sequence[Tensor], penalty: int) -> Iterator[Change]:

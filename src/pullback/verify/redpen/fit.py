@@ -14,10 +14,29 @@ import numpy as np
 from ...calculus.eliminate import eliminate
 from ...calculus.normal import collect, expression, poly
 from ...errors import PullbackError
-from ...ir.expr import ZERO, Expr, Mul, Number, SizeOf, Tensor, number
+from ...derivation.written import apart
+from ...ir.expr import (
+    ONE,
+    ZERO,
+    Access,
+    Add,
+    Apply,
+    Arg,
+    Expr,
+    Mul,
+    Number,
+    Opaque,
+    Power,
+    Reduce,
+    SizeOf,
+    Tensor,
+    neg,
+    number,
+)
 from ...ir.program import Define, Program, computing, reads
 from ...ir.recurrence import in_order
 from ...ir.sizes import Size, size
+from ...ir.walk import bottom_up, bound_indices, map_tensors, nodes, substitute
 from .changes import Change, changes, reshaped, scaled
 from .grid import Grid, TooLarge
 from .trials import Place, Trial, Trials, drawn, near
@@ -51,6 +70,7 @@ class Fit:
     wrong: tuple[Define, ...]
     smallest: Mapping[str, int]
     other: str = ""
+    spread: bool = False
 
 
 Ratio = tuple[Fraction, Size, Size] | float
@@ -66,6 +86,8 @@ class Fitter:
         self.found = [np.asarray(t.found[place], np.float64) for t in self.trials]
         self.rights = [t.grid.arrays[self.gradient] for t in self.trials]
         self.single = all(r.size == 1 for r in self.rights)
+        self.spread = False
+        self.floor = 0.0
 
     def fit(self) -> Fit | None:
         """The only simplest mistake that fits all runs; None where there is none, or no only one.
@@ -81,15 +103,25 @@ class Fitter:
         if swapped is not None:
             return swapped
         if any(f.shape != r.shape for f, r in pairs):
-            return self._reshaped()
+            found = self._reshaped()
+            if found is not None or not all(_spreads(f, r) for f, r in pairs):
+                return found
+            self.found = [np.broadcast_to(f, r.shape) for f, r in pairs]
+            self.spread = True
+        return self._searched_all()
+
+    def _searched_all(self) -> Fit | None:
+        """A single change of the compact form, of that form spelled out, or of the chain rule."""
         backward = self.all.backward
-        for forward, statements in (
-            (backward.forward.statements, backward.statements),
-            (backward.forward.statements, self._chain()),
+        forward, compact = backward.forward.statements, backward.statements
+        budget = self.left
+        for share, make in (
+            (0.4, lambda: (forward, compact)),
+            (0.7, lambda: spelled(forward, compact)),
+            (1.0, lambda: (forward, self._chain())),
         ):
-            if not statements:
-                continue
-            found = self._searched(forward, statements)
+            self.floor = budget * (1 - share)
+            found = self._searched(*make())
             if found is not None:
                 return found
         return None
@@ -111,11 +143,13 @@ class Fitter:
     def _searched(
         self, forward: Sequence[Define], backward: Sequence[Define]
     ) -> Fit | None:
+        if not backward:
+            return None
         chain = computing([*forward, *backward], [self.gradient])
         made = {s.target for s in backward}
         grids = []
         for trial in self.trials:
-            arrays = {t: a for t, a in trial.grid.arrays.items() if t not in made}
+            arrays = dict(trial.grid.arrays)
             grid = Grid(trial.sizes, arrays)
             try:
                 grid.define([s for s in chain if s.target in made])
@@ -192,10 +226,16 @@ class _Search:
     ) -> None:
         self.fitter, self.chain, self.made, self.grids = fitter, chain, made, grids
         self.users: dict[Tensor, list[Define]] = {}
-        for s in chain:
+        own = {s.target for s in chain}
+        backward = fitter.all.backward
+        others = (*backward.forward.statements, *backward.statements)
+        self.others = [s for s in others if s.target not in own]
+        for s in (*chain, *self.others):
             for t in reads(s):
                 self.users.setdefault(t, []).append(s)
         self.after = {s.target: self._affected(s) for s in chain}
+        extents = [i.extent for s in chain for i in (*s.indices, *bound_indices(s.body))]
+        self.extents = [n for n in dict.fromkeys(extents) if n.literal is None][:6]
         self.tolerances = []
         for f, r in zip(fitter.found, fitter.rights, strict=True):
             scale = max(float(np.max(np.abs(f), initial=0)), float(np.max(np.abs(r), initial=0)))
@@ -204,6 +244,7 @@ class _Search:
 
     def _affected(self, statement: Define) -> list[Define]:
         """The statements that depend on one, in order; itself where it recurs."""
+        self.depend = getattr(self, "depend", {})
         found: set[Tensor] = set()
         todo = [statement.target]
         while todo:
@@ -211,6 +252,7 @@ class _Search:
                 if user.target not in found:
                     found.add(user.target)
                     todo.append(user.target)
+        self.depend[statement.target] = found
         return [s for s in self.chain if s.target in found]
 
     def run(self) -> Fit | None:
@@ -218,7 +260,7 @@ class _Search:
         for change in self._candidates():
             if best and change.cost > best[0][0].cost:
                 break
-            if self.fitter.left <= 0:
+            if self.fitter.left <= self.fitter.floor:
                 break
             ratio = self.fits(change)
             if ratio is not None:
@@ -231,14 +273,16 @@ class _Search:
         every: list[Change] = []
         target = self.fitter.gradient
         backward = self.fitter.all.backward
-        known: list[Tensor] = [*backward.program.inputs, *backward.cotangents]
-        for n, s in enumerate(self.chain):
+        known = [*backward.program.inputs, *backward.cotangents]
+        known += [s.target for s in backward.forward.statements]
+        known += [s.target for s in backward.statements]  # a value that lies around is easily taken
+        known += [s.target for s in self.chain]
+        known = list(dict.fromkeys(t for t in known if t.kind == "float"))
+        for s in self.chain:
             penalty = 0 if s.target is target else 3 if s.target in self.made else 6
-            later = set(self.after[s.target]) | {s}
-            here = [t for t in known if all(t is not o.target for o in later)]
-            every += changes(s, [t for t in here if t.kind == "float"], penalty)
-            known.append(s.target)
-        # what other gradients made, too: a value that lies around is easily taken for another
+            later = {*self.depend[s.target], s.target}
+            here = [t for t in known if t not in later and t in self.grids[0].arrays]
+            every += changes(s, here, penalty)
         return sorted(every, key=lambda c: c.cost)
 
     # One change.
@@ -293,7 +337,7 @@ class _Search:
                 return None
             ratios.append(ratio)
         sizes = [grid.sizes for grid in self.grids]
-        found = recognised(ratios, sizes, exact=self.fitter.single)
+        found = recognised(ratios, sizes, self.extents, exact=self.fitter.single)
         if found is None or (change.kind != "coefficient" and isinstance(found, float)):
             return None
         plain = not isinstance(found, float) and found == (Fraction(1), size(1), size(1))
@@ -322,13 +366,70 @@ class _Search:
         return change.put(scaled(coefficient_of(ratio), change.after))
 
     def _all(self, wrong: Define) -> tuple[Define, ...]:
-        return tuple(wrong if s.target is wrong.target else s for s in self.chain)
+        own = [wrong if s.target is wrong.target else s for s in self.chain]
+        return tuple(computing(in_order([*self.others, *own]), [self.fitter.gradient]))
 
     def _fit(self, change: Change, ratio: Ratio, wrong: Define) -> Fit:
         return Fit(
             change.kind, self.fitter.gradient, change.right, wrong, change.before, change.after,
             coefficient_of(ratio), change.outer, self.chain, self._all(wrong), {},
+            spread=self.fitter.spread,
         )  # fmt: skip
+
+
+def _spreads(found: Array, right: Array) -> bool:
+    """Whether a result of fewer elements stands for all of them."""
+    try:
+        return np.broadcast_shapes(found.shape, right.shape) == right.shape
+    except ValueError:
+        return False
+
+
+PART = 24  # nodes of a value without a name that is put where it is read
+FUNCTIONS = {  # as people write them out
+    "sigmoid": lambda x: Power(Add((ONE, Apply("exp", (neg(x),)))), Fraction(-1)),
+    "softplus": lambda x: Apply("log", (Add((ONE, Apply("exp", (x,)))),)),
+}
+
+
+def spelled(
+    forward: Sequence[Define], backward: Sequence[Define]
+) -> tuple[list[Define], list[Define]]:
+    """Statements with element-wise values that have no name put in place, functions written out;
+    nothing where that changes nothing."""
+    parts: dict[Tensor, Define] = {}
+    made: list[list[Define]] = [[], []]
+    for which, statements in enumerate((forward, backward)):
+        for s in statements:
+            placed = replace(s, body=_placed(s, parts), scatter=None)
+            if not which and not s.user and _is_part(placed.body):
+                parts[s.target] = placed
+            made[which].append(placed)
+    before = [s.body for s in backward]
+    return (made[0], made[1]) if before != [s.body for s in made[1]] else ([], [])
+
+
+def _is_part(body: Expr) -> bool:
+    every = list(nodes(body))
+    return len(every) <= PART and not any(isinstance(n, Reduce | Arg | Opaque) for n in every)
+
+
+def _placed(statement: Define, parts: Mapping[Tensor, Define]) -> Expr:
+    taken = {i.name for i in statement.indices}
+
+    def place(access: Access) -> Expr:
+        part = parts.get(access.tensor)
+        if part is None:
+            return access
+        moved = dict(zip(part.indices, access.subs, strict=True))
+        return substitute(apart(part.body, taken), moved)  # type: ignore[return-value]
+
+    def write(node: Any) -> Any:
+        if isinstance(node, Apply) and node.function in FUNCTIONS:
+            return FUNCTIONS[node.function](*node.args)
+        return node
+
+    return bottom_up(map_tensors(statement.body, place), write)  # type: ignore[return-value]
 
 
 def coefficient_of(ratio: Ratio) -> Expr:
@@ -340,8 +441,6 @@ def coefficient_of(ratio: Ratio) -> Expr:
     if over.literal != 1:
         parts.append(SizeOf(over))
     if under.literal != 1:
-        from ...ir.expr import Power
-
         parts.append(Power(SizeOf(under), Fraction(-1)))
     if not parts:
         return number(1)
@@ -349,11 +448,14 @@ def coefficient_of(ratio: Ratio) -> Expr:
 
 
 def recognised(
-    ratios: Sequence[float], sizes: Sequence[Mapping[str, int]], exact: bool = False
+    ratios: Sequence[float],
+    sizes: Sequence[Mapping[str, int]],
+    extents: Sequence[Size],
+    exact: bool = False,
 ) -> Ratio | None:
     """The number or the size that a coefficient is at all runs: a small fraction, a size or a
     quotient of sizes times 1, 2 or a half, else a decimal that is the same everywhere."""
-    for value, over, under in _monomials(tuple(sizes[0])):
+    for value, over, under in _monomials(extents):
         if all(
             abs(r - float(value) * over.value(s) / under.value(s)) <= 1e-7 * max(1e-3, abs(r))
             for r, s in zip(ratios, sizes, strict=True)
@@ -368,12 +470,11 @@ def recognised(
     return None
 
 
-def _monomials(names: tuple[str, ...]) -> Iterator[tuple[Fraction, Size, Size]]:
+def _monomials(sizes: Sequence[Size]) -> Iterator[tuple[Fraction, Size, Size]]:
     one = size(1)
     units = [Fraction(n) for n in (1, -1)]
     for n in (0, 1, -1, 2, -2, Fraction(1, 2), Fraction(-1, 2), 3, 4):
         yield Fraction(n), one, one
-    sizes = [size(n) for n in names]
     products = [*sizes, *(a * b for k, a in enumerate(sizes) for b in sizes[k:])]
     if len(sizes) >= 3:
         products += [

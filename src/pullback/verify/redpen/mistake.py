@@ -21,7 +21,8 @@ class Mistake:
     """What is wrong with a gradient, in words and as formulas.
 
     ``kind`` is one of "coefficient", "factor", "twice", "inverse", "operand", "everywhere",
-    "order", "sum", "axis", "power", "function", "mask", "swapped", "transposed". ``statement`` is
+    "order", "sum", "axis", "power", "function", "mask", "value", "factors", "swapped",
+    "transposed". ``statement`` is
     the name of the value whose line is wrong, ``term`` the part of it, ``found`` and ``right`` the
     coefficients of that term or the two parts, as text. ``line`` is the corrected line in index
     notation, ``found_line`` the line that gives what was found, ``numpy`` the corrected line in
@@ -61,6 +62,8 @@ def told(fit: Fit, trials: Trials) -> Mistake:
     """A fit in words."""
     correct, wrong = programs(fit, trials)
     text, term, found, right = _WORDS[fit.kind](fit)
+    if fit.spread:
+        text += f", and it lacks the shape of {fit.gradient.name[1:]}"
     return Mistake(
         fit.kind,
         text,
@@ -135,6 +138,8 @@ def _of_coefficient(fit: Fit) -> tuple[str, str, str, str]:
     name, term = fit.right.target.name, show(fit.before)
     own = _own(fit.before)
     k = fit.coefficient
+    if fit.after is not fit.before:  # inside a function, where no coefficient can be fitted
+        return _of_operand(fit)
     if isinstance(k, Number):
         ratio = k.value
         found, right = _number(ratio * own), _number(own)
@@ -227,6 +232,8 @@ _WORDS = {
     "everywhere": _of_operand,
     "power": _of_operand,
     "function": _of_operand,
+    "value": _of_operand,
+    "factors": _of_operand,
     "mask": _of_operand,
     "order": _of_order,
     "sum": _of_sum,
