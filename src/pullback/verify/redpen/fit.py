@@ -33,12 +33,12 @@ from ...ir.expr import (
     neg,
     number,
 )
-from ...ir.program import Define, Program, computing, reads
+from ...ir.program import Define, Program, computing
 from ...ir.recurrence import in_order
 from ...ir.sizes import Size, size
-from ...ir.walk import bottom_up, bound_indices, map_tensors, nodes, substitute
+from ...ir.walk import bottom_up, bound_indices, map_tensors, nodes, substitute, tensors
 from .changes import Change, changes, reshaped, scaled
-from .grid import Grid, TooLarge
+from .grid import Grid, TooLarge, reads
 from .trials import Place, Trial, Trials, drawn, near
 
 Array = np.ndarray[Any, Any]
@@ -92,7 +92,7 @@ class Fitter:
     def fit(self) -> Fit | None:
         """The only simplest mistake that fits all runs; None where there is none, or no only one.
         """
-        if sum(f.size for f in self.found) < NUMBERS or len(self.trials) < 2:
+        if sum(r.size for r in self.rights) < NUMBERS or len(self.trials) < 2:
             return None
         pairs = list(zip(self.found, self.rights, strict=True))
         if any(f.size and not np.isfinite(f).all() for f in self.found):
@@ -231,7 +231,7 @@ class _Search:
         others = (*backward.forward.statements, *backward.statements)
         self.others = [s for s in others if s.target not in own]
         for s in (*chain, *self.others):
-            for t in reads(s):
+            for t in tensors(s.body):
                 self.users.setdefault(t, []).append(s)
         self.after = {s.target: self._affected(s) for s in chain}
         extents = [i.extent for s in chain for i in (*s.indices, *bound_indices(s.body))]
@@ -291,7 +291,7 @@ class _Search:
         """The gradient at one run, with one statement changed."""
         grid = self.grids[k].over()
         try:
-            if wrong.target is self.fitter.gradient and wrong.target not in reads(wrong):
+            if wrong.target is self.fitter.gradient and wrong.target not in reads(wrong.body):
                 return grid.whole(wrong)
             later = self.after[wrong.target]
             own = [wrong if s.target is wrong.target else s for s in later]
@@ -505,6 +505,8 @@ class _Probe:
         arrays: dict[Tensor, Array] = {}
         for t in (*backward.program.inputs, *backward.cotangents):
             shape = tuple(n.value(sizes) for n in t.shape)
+            if any(n < 0 for n in shape):
+                return None
             given = like.grid.arrays[t]
             arrays[t] = np.asarray(drawn(np.asarray(given), shape, self.rng, 0))
             if t.kind != "float" and arrays[t].size:

@@ -76,19 +76,29 @@ class Grid:
     changed: frozenset[Tensor] = frozenset()
     memo: dict[Tree, Value] = field(default_factory=dict)
     work: int = 0
+    extents: dict[Index, int] = field(default_factory=dict)
 
     def over(self) -> Grid:
         """A grid of its own that shares what this one knows."""
-        return Grid(self.sizes, dict(self.arrays), self, frozenset())
+        return Grid(self.sizes, dict(self.arrays), self, extents=self.extents)
 
     def define(self, statements: Sequence[Define]) -> None:
         """Adds the values of statements, in their order."""
         with np.errstate(all="ignore"):
+            if not any(self._waits(k, statements) for k in range(len(statements))):
+                for statement in statements:
+                    self._put(statement, self.array(statement.body, statement.indices))
+                return
             for group in groups(statements):
                 if is_recurrent(group):
                     self._step(group)
                 else:
                     self._put(group[0], self.whole(group[0]))
+
+    def _waits(self, k: int, statements: Sequence[Define]) -> bool:
+        """Whether a statement reads itself or one that comes later."""
+        read = reads(statements[k].body)
+        return any(s.target in read for s in statements[k:])
 
     def _put(self, statement: Define, value: Array) -> None:
         self.arrays[statement.target] = value
@@ -130,7 +140,10 @@ class Grid:
 
     def extent(self, index: Index) -> int:
         """How many places an index has."""
-        return value_of(index.extent, self.sizes)
+        found = self.extents.get(index)
+        if found is None:
+            found = self.extents[index] = value_of(index.extent, self.sizes)
+        return found
 
     # Values, by the kind of node.
 
@@ -319,6 +332,19 @@ class Grid:
                 return tuple(order), array.transpose([axes.index(i) for i in order])
         if not node.subs:
             return (), array[()]
+        fixed = [sub.const.literal if not sub.terms else None for sub in node.subs]
+        indexed = [i for i in plain if i is not None]
+        if (
+            all(i is not None or n is not None for i, n in zip(plain, fixed, strict=True))
+            and len(set(indexed)) == len(indexed)
+            and all(
+                (0 <= n < size) if n is not None else i is not None and self.extent(i) == size
+                for i, n, size in zip(plain, fixed, array.shape, strict=True)
+            )
+        ):
+            part = array[tuple(slice(None) if n is None else n for n in fixed)]
+            order = sorted(indexed, key=lambda i: i.key)
+            return tuple(order), part.transpose([indexed.index(i) for i in order])
         every, places = self.aligned([self.sub(sub) for sub in node.subs])
         inside: Any = True
         moved = []

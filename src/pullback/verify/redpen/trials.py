@@ -75,10 +75,6 @@ class Trials:
     letters: tuple[str, ...] = field(default=())
 
 
-class Unlike(Exception):
-    """The derived program is not what the function computes here."""
-
-
 def prepare(subject: Subject, seed: int, single: bool) -> Trials | None:
     """The derivation and some runs; None where nothing can be traced or run.
 
@@ -87,7 +83,7 @@ def prepare(subject: Subject, seed: int, single: bool) -> Trials | None:
     try:
         bench = _Bench(subject, seed)
         return bench.trials(10 if single else 2)
-    except (PullbackError, TooLarge, Unlike):
+    except (PullbackError, TooLarge):
         return None
 
 
@@ -188,6 +184,8 @@ class _Bench:
         for place in self.places:
             leaf = self.subject.leaves[place]
             shape = tuple(extent((place, k)) for k in range(np.ndim(leaf)))
+            if any(n < 0 for n in shape):
+                return None
             leaves[place] = drawn(leaf, shape, self.rng, mode)
         try:
             with np.errstate(all="ignore"):
