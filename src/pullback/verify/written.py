@@ -47,6 +47,7 @@ def check_backward(
     seed: int = 0,
     tol: float = RTOL,
     cache: bool | None = None,
+    wrt: int | str | Sequence[int | str] | None = None,
     vjp: Function | None = None,
 ) -> Report:
     """Checks a backward pass that you wrote in any NumPy, at the forward pass's arguments.
@@ -57,8 +58,13 @@ def check_backward(
     their order, a dict by their names ("W" or "dW"), or a single array. Both run on copies, so they
     may write in place; what they change of their inputs is reported.
 
+    ``wrt`` chooses the arguments whose gradients are checked, by name or position. Without it a
+    Python float (``eps=0.1``) is taken for a hyper-parameter if no gradient of it is returned.
+
     Each gradient is compared with the derived one and, independently, with differences. The report
-    names the worst element, expected, found, and what the mistake looks like.
+    names the worst element, expected and found. Where one single mistake in the derived formula
+    gives all that was returned, at sizes and values that are chosen here, the report names the
+    term and the corrected line, and ``comparison.mistake`` holds them (docs/red-pen.md).
 
     >>> def forward(X, W):
     ...     return X @ W
@@ -67,10 +73,14 @@ def check_backward(
     >>> report = check_backward(forward, backward, np.ones((2, 3)), np.arange(9.0).reshape(3, 3))
     >>> report.passed, report.failures[0].what
     (False, 'gradient of X')
+    >>> print(report.failures[0].mistake.text)
+    W is transposed: `W[d,i]` stands where `W[i,d]` should
 
     Raises ArgumentError for functions that don't fit together.
     """
-    return _Written(forward, backward, args, seed, tol, cache, vjp or own("vjp")).report()
+    chosen = None if wrt is None else (wrt,) if isinstance(wrt, int | str) else tuple(wrt)
+    pull = vjp or own("vjp")
+    return _Written(forward, backward, args, seed, tol, cache, pull, chosen).report()
 
 
 class _Written:
@@ -83,13 +93,15 @@ class _Written:
         tol: float,
         cache: bool | None,
         vjp: Function,
+        wrt: tuple[int | str, ...] | None = None,
     ) -> None:
         self.forward, self.backward, self.args = forward, backward, args
         self.seed, self.tol, self.vjp = seed, tol, vjp
         self.notes: list[str] = []
         self.names = parameter_names(forward, len(args))
         self.cached = self._decide(cache)
-        self.check = GradientCheck(self.value, args, None, STEP, tol, ATOL, seed, self.names)
+        self.wrt = self._asked(wrt)
+        self.check = GradientCheck(self.value, args, self.wrt, STEP, tol, ATOL, seed, self.names)
         self.seedless = self._seedless()
         if self.seedless:
             self.check.cotangent = [np.float64(1.0)]
@@ -101,6 +113,19 @@ class _Written:
         """Y alone."""
         result = self.forward(*args)
         return result[0] if self.cached else result
+
+    def _asked(self, wrt: tuple[int | str, ...] | None) -> tuple[int | str, ...] | None:
+        """What is asked for, if there is such an argument."""
+        count = len(self.args)
+        for item in wrt or ():
+            known = item in self.names if isinstance(item, str) else -count <= item < count
+            if not known:
+                raise ArgumentError(
+                    f"there is no argument {item!r}",
+                    expected=f"one of {', '.join(self.names)}, or a position",
+                    found=repr(item),
+                )
+        return wrt
 
     def _decide(self, given: bool | None) -> bool:
         """Whether the forward pass returns (Y, cache)."""
@@ -243,14 +268,27 @@ class _Written:
         if isinstance(given, Mapping) and not self._is_tree(given, slots):
             return self._by_name(given, slots)
         if isinstance(given, tuple | list) and not self._is_tree(given, slots):
-            if len(given) == len(slots):
-                return dict(zip(slots, given, strict=True))
-            if len(given) == len(self.args):
-                return dict(enumerate(given))
+            for own in (slots, self._learned(slots), self._floats(), range(len(self.args))):
+                if len(given) == len(own):
+                    return dict(zip(own, given, strict=True))
             raise self._count(len(given), slots)
-        if len(slots) != 1:
+        single = next((own for own in (slots, self._learned(slots)) if len(own) == 1), None)
+        if single is None:
             raise self._count(1, slots)
-        return {slots[0]: given}
+        return {single[0]: given}
+
+    def _learned(self, slots: Sequence[int]) -> list[int]:
+        """The arguments of these that are no hyper-parameters."""
+        return [slot for slot in slots if not self._is_hyper(slot)]
+
+    def _is_hyper(self, slot: int) -> bool:
+        """Whether an argument may be a hyper-parameter: a Python float that nobody asked for."""
+        return self.wrt is None and type(self.args[slot]) is float
+
+    def _floats(self) -> list[int]:
+        """All arguments that hold a float."""
+        every = enumerate(self.check.leaves)
+        return [slot for slot, own in every if any(np.asarray(x).dtype.kind == "f" for x in own)]
 
     def _is_tree(self, given: Any, slots: Sequence[int]) -> bool:
         """Whether the result is the gradient of a single argument that is a tree itself."""
@@ -289,6 +327,9 @@ class _Written:
         for i in self.check.inputs:
             at = i.slot, i.leaf
             what = f"gradient of {i.name}"
+            if at not in written and self._is_hyper(i.slot):
+                self.notes.append(f"no gradient of {i.name} is returned: a hyper-parameter")
+                continue
             if at not in written:
                 found.append(
                     Comparison(
@@ -303,7 +344,7 @@ class _Written:
     def explained(self, found: list[Comparison]) -> list[Comparison]:
         """The comparisons, each gradient's first failure with the mistake that it comes from."""
         what = {f"gradient of {i.name}": (i.slot, i.leaf) for i in self.check.inputs}
-        failed = {c.what: k for k, c in reversed([*enumerate(found)]) if c.passed is False}
+        failed = {c.what: k for k, c in reversed([*enumerate(found)]) if c.failed}
         places = [what[name] for name in what if name in failed]
         told = mistakes(self.subject(), places, self.seed) if places else {}
         for name, place in what.items():
@@ -443,8 +484,6 @@ class _Written:
 
     def around(self, i: Input, derived: dict[tuple[int, int], Array]) -> Around:
         """What the hints may compare with."""
-        arrays = {j.name: j.value for j in self.check.inputs}
-        arrays["dY"] = np.asarray(self.check.cotangent[0], np.float64)
         named = zip(self.names, self.check.leaves, strict=True)
         integers = {
             name: np.asarray(leaf)
@@ -457,19 +496,7 @@ class _Written:
             for j in self.check.inputs
             if j is not i and (j.slot, j.leaf) in derived
         }
-        return Around(
-            i.name, arrays, integers, others, self.extents(), lambda: self.with_ones(i, derived)
-        )
-
-    def extents(self) -> dict[int, str]:
-        """What a number may be the extent of; products of a result's axes last."""
-        found: dict[int, str] = {}
-        for j in self.check.inputs:
-            for axis, n in enumerate(j.value.shape):
-                found.setdefault(n, f"{n}, the extent of axis {axis} of {j.name}")
-        for j in self.check.inputs:
-            found.setdefault(j.value.size, f"{j.value.size}, the number of elements of {j.name}")
-        return found
+        return Around(i.name, integers, others, lambda: self.with_ones(i, derived))
 
     def with_ones(self, i: Input, derived: dict[tuple[int, int], Array]) -> Array | None:
         """The right gradient for a cotangent of ones."""

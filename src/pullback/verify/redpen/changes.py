@@ -76,6 +76,7 @@ class Change:
     put: Callable[[Expr], Define]
     scaled: bool = False
     outer: Expr = ONE  # the product that ``before`` is a factor of
+    number: Fraction = Fraction(1)  # by which the term is multiplied further out
 
     @property
     def wrong(self) -> Define:
@@ -91,6 +92,7 @@ class Site:
     put: Callable[[Tree], Define]
     scope: tuple[Index, ...]
     parent: Tree | None
+    number: Fraction = Fraction(1)  # by which a sum that this is a term of is multiplied
 
 
 def sites(statement: Define) -> Iterator[Site]:
@@ -110,19 +112,40 @@ def sites(statement: Define) -> Iterator[Site]:
         if isinstance(site.node, Reduce):
             scope = (*scope, *(i for i in site.node.indices if i not in scope))
         for k, part in enumerate(parts):
-            todo.append(Site(part, _inner(site, parts, k), scope, site.node))
+            times = _number(site.node, k) * site.number
+            todo.append(Site(part, _inner(site, parts, k), scope, site.node, times))
+
+
+def _number(node: Tree, k: int) -> Fraction:
+    """The product of the numbers beside a part; 0 where a part is not just multiplied."""
+    match node:
+        case Mul(factors):
+            found = Fraction(1)
+            for n, f in enumerate(factors):
+                if n != k and isinstance(f, Number) and not f.special:
+                    found *= f.value
+            return found
+        case Add() | Reduce("sum"):
+            return Fraction(1)
+        case _:
+            return Fraction(0)
 
 
 def _inner(site: Site, parts: tuple[Tree, ...], k: int) -> Callable[[Tree], Define]:
     return lambda new: site.put(rebuild(site.node, (*parts[:k], new, *parts[k + 1 :])))
 
 
-def changes(statement: Define, known: Sequence[Tensor], penalty: int) -> list[Change]:
-    """The changes of one statement; ``known`` are the tensors that could be read in it."""
+def changes(
+    statement: Define, known: Sequence[Tensor], penalty: int, forward: bool
+) -> list[Change]:
+    """The changes of one statement; ``known`` are the tensors that could be read in it.
+
+    ``forward`` tells that it is part of the forward pass, in which gradients are not linear.
+    """
     found: list[Change] = []
     for site in sites(statement):
-        for kind, after, scaled in _of(site, known):
-            if scaled or after is not site.node:
+        for kind, after, free in _of(site, known, forward):
+            if free or after is not site.node:
                 found.append(
                     Change(
                         kind,
@@ -131,8 +154,9 @@ def changes(statement: Define, known: Sequence[Tensor], penalty: int) -> list[Ch
                         site.node,  # type: ignore[arg-type]
                         after,
                         site.put,
-                        scaled,
+                        free,
                         site.parent if isinstance(site.parent, Mul) else ONE,
+                        site.number or Fraction(1),
                     )
                 )
     found += _everywhere(statement, known, penalty)
@@ -142,7 +166,7 @@ def changes(statement: Define, known: Sequence[Tensor], penalty: int) -> list[Ch
 Made = tuple[str, Expr, bool]
 
 
-def _of(site: Site, known: Sequence[Tensor]) -> Iterator[Made]:
+def _of(site: Site, known: Sequence[Tensor], forward: bool) -> Iterator[Made]:
     node = site.node
     if site.parent is None or isinstance(site.parent, Add):
         if isinstance(node, Expr):
@@ -153,6 +177,9 @@ def _of(site: Site, known: Sequence[Tensor]) -> Iterator[Made]:
         yield "inverse", Power(node, Fraction(-1)), False  # type: ignore[arg-type]
     if isinstance(site.parent, Apply | Power) and isinstance(node, Mul | Access):
         for times in (-1, 2, Fraction(1, 2)):
+            yield "coefficient", scaled(number(times), node), False
+    if isinstance(site.parent, Add) and isinstance(node, Expr) and (forward or not site.number):
+        for times in (-1, 2, Fraction(1, 2), 0):  # where the result is not linear in a term
             yield "coefficient", scaled(number(times), node), False
     if site.parent is None or isinstance(node, Reduce | Add | Mul | Power | Apply):
         if not isinstance(node, Access) and isinstance(node, Expr):
@@ -238,7 +265,11 @@ def values_instead(
 def _pairs(
     factors: tuple[Expr, ...], scope: Sequence[Index], known: Sequence[Tensor]
 ) -> Iterator[Made]:
-    """Two factors that are left out together, or for which another value stands."""
+    """Two factors that are left out together, or for which another value stands; all factors that
+    are the same everywhere left out."""
+    same = [f for f in factors if not free_indices(f)]
+    if len(same) > 1 and len(same) < len(factors):
+        yield "factors", mul(*(f for f in factors if f not in same)), False
     able = [k for k, f in enumerate(factors) if not isinstance(f, Number | Guard | SizeOf)]
     for one, other in combinations(able, 2):
         rest = tuple(f for k, f in enumerate(factors) if k not in (one, other))

@@ -69,6 +69,7 @@ class Fit:
     statements: tuple[Define, ...]
     wrong: tuple[Define, ...]
     smallest: Mapping[str, int]
+    number: Fraction = Fraction(1)
     other: str = ""
     spread: bool = False
 
@@ -82,12 +83,16 @@ class Fitter:
     def __init__(self, trials: Trials, place: Place, work: int) -> None:
         self.all, self.place, self.left = trials, place, work
         self.gradient = trials.gradients[place]
-        self.trials = [t for t in trials.trials if place in t.found]
+        self.spread = False
+        self.floor = 0.0
+        self._take([t for t in trials.trials if place in t.found])
+
+    def _take(self, trials: list[Trial]) -> None:
+        """The runs that a formula has to fit."""
+        self.trials, place = trials, self.place
         self.found = [np.asarray(t.found[place], np.float64) for t in self.trials]
         self.rights = [t.grid.arrays[self.gradient] for t in self.trials]
         self.single = all(r.size == 1 for r in self.rights)
-        self.spread = False
-        self.floor = 0.0
 
     def fit(self) -> Fit | None:
         """The only simplest mistake that fits all runs; None where there is none, or no only one.
@@ -104,11 +109,22 @@ class Fitter:
             return swapped
         if any(f.shape != r.shape for f, r in pairs):
             found = self._reshaped()
-            if found is not None or not all(_spreads(f, r) for f, r in pairs):
+            if found is not None:
                 return found
-            self.found = [np.broadcast_to(f, r.shape) for f, r in pairs]
-            self.spread = True
+            if all(_spreads(f, r) for f, r in pairs):
+                self.found = [np.broadcast_to(f, r.shape) for f, r in pairs]
+                self.spread = True
+                return self._searched_all()
+            # a backward pass that runs at other sizes, but is written for one
+            fitting = [t for t in [*self.trials, *self.all.given()] if self._has_shape(t)]
+            self._take(fitting)
+            if len(fitting) < 2 or sum(r.size for r in self.rights) < NUMBERS:
+                return None
         return self._searched_all()
+
+    def _has_shape(self, trial: Trial) -> bool:
+        found = trial.found.get(self.place)
+        return found is not None and found.shape == trial.grid.arrays[self.gradient].shape
 
     def _searched_all(self) -> Fit | None:
         """A single change of the compact form, of that form spelled out, or of the chain rule."""
@@ -214,7 +230,7 @@ class Fitter:
             )
         return Fit(
             kind, self.gradient, right, found, right.body, found.body, number(1), number(1),
-            statements, wrong, {}, other,
+            statements, wrong, {}, other=other,
         )  # fmt: skip
 
 
@@ -282,7 +298,7 @@ class _Search:
             penalty = 0 if s.target is target else 3 if s.target in self.made else 6
             later = {*self.depend[s.target], s.target}
             here = [t for t in known if t not in later and t in self.grids[0].arrays]
-            every += changes(s, here, penalty)
+            every += changes(s, here, penalty, s.target not in self.made)
         return sorted(every, key=lambda c: c.cost)
 
     # One change.
@@ -373,7 +389,7 @@ class _Search:
         return Fit(
             change.kind, self.fitter.gradient, change.right, wrong, change.before, change.after,
             coefficient_of(ratio), change.outer, self.chain, self._all(wrong), {},
-            spread=self.fitter.spread,
+            change.number, spread=self.fitter.spread,
         )  # fmt: skip
 
 

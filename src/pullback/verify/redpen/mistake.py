@@ -9,9 +9,10 @@ from typing import Any
 
 from ...backends.numpy import spell
 from ...errors import PullbackError
-from ...ir.expr import Access, Expr, Mul, Number, Reduce, SizeOf
+from ...ir.expr import ZERO, Access, Expr, Mul, Number, SizeOf, number
 from ...ir.program import Define, Program, reads
 from ...notation.plain import show
+from .changes import scaled
 from .fit import Fit, programs
 from .trials import Trials
 
@@ -128,16 +129,19 @@ def _where(fit: Fit) -> str:
 
 
 def _number(value: Fraction) -> str:
-    if value.denominator in (1, 2, 4, 5, 8, 10, 16, 20, 25):
-        return f"{float(value):g}".replace("-", "−")
-    return str(value).replace("-", "−")
+    return show(number(value)).replace("-", "−") if abs(value) > 1e-3 else show(number(value))
 
 
 def _of_coefficient(fit: Fit) -> tuple[str, str, str, str]:
     whole = fit.before is fit.right.body
-    name, term = fit.right.target.name, show(fit.before)
-    own = _own(fit.before)
+    value = scaled(number(fit.number), fit.before)
+    if isinstance(fit.before, Number):
+        value = number(fit.before.value * fit.number)
+    name, term = fit.right.target.name, show(value)
+    own = _own(value)
     k = fit.coefficient
+    if fit.after is ZERO:
+        return f"the term `{term}` is missing{_where(fit)}", term, "0", _number(own)
     if fit.after is not fit.before:  # inside a function, where no coefficient can be fitted
         return _of_operand(fit)
     if isinstance(k, Number):
@@ -150,6 +154,8 @@ def _of_coefficient(fit: Fit) -> tuple[str, str, str, str]:
             if ratio == -1:
                 return f"the sign of {name} is wrong everywhere", term, found, right
             return f"{name} is {_number(ratio)} times what it should be, everywhere", term, found, right
+        if isinstance(value, Number):
+            return f"the constant term is {found}{_where(fit)}, it should be {right}", term, found, right
         what = f"the term `{term}` has the coefficient {found}{_where(fit)}, it should be {right}"
         if ratio == -1:
             what += ": its sign is wrong"
@@ -242,4 +248,4 @@ _WORDS = {
     "transposed": _of_transposed,
 }
 
-__all__ = ["Mistake", "Reduce", "told"]
+__all__ = ["Mistake", "told"]

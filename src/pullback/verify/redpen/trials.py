@@ -9,7 +9,7 @@ together. Where the functions don't run at other sizes or values, those that wer
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import combinations
 from math import prod
 from typing import Any
@@ -20,7 +20,7 @@ from ...calculus.reverse import reverse
 from ...calculus.step import Backward
 from ...errors import PullbackError
 from ...ir.expr import Tensor
-from ...ir.program import Program, solve_sizes
+from ...ir.program import Program, computing, reads, solve_sizes
 from ...runtime.notated import Formula
 from ...trace.annotations import Spec, spec
 from ...trace.named import trace_named
@@ -32,7 +32,6 @@ Axis = tuple[Place, int]
 Outcome = tuple[list[Any], list[Any], dict[Place, Array]]  # outputs, their cotangents, gradients
 
 PRIMES = (3, 5, 2, 7, 11, 13, 17, 19)
-ROOM = 3000  # elements of all named sizes together
 RUNS = 160  # of the functions while looking for sizes
 LETTERS = "NDMKLPQRSTUVWXYZ"
 
@@ -72,7 +71,8 @@ class Trials:
     backward: Backward
     gradients: dict[Place, Tensor]
     trials: list[Trial]
-    letters: tuple[str, ...] = field(default=())
+    letters: tuple[str, ...]
+    given: Callable[[], list[Trial]]  # more runs, at the sizes that were given
 
 
 def prepare(subject: Subject, seed: int, single: bool) -> Trials | None:
@@ -98,6 +98,9 @@ class _Bench:
         wanted = [self.places.index(p) for p in subject.floats]
         self.backward = reverse(self.program, [self.program.inputs[n] for n in wanted])
         self.gradients = dict(zip(subject.floats, self.backward.gradients, strict=True))
+        forward, read = self.backward.forward.statements, [t for s in self.backward.statements for t in reads(s)]
+        outputs = () if subject.formula else self.program.outputs  # a formula is its program
+        self.needed = computing(forward, [*read, *outputs])
 
     # The program, with named sizes where extents can be changed.
 
@@ -212,7 +215,13 @@ class _Bench:
         if not found:
             return None
         letters = tuple(dict.fromkeys(n for t in found for n in t.sizes))
-        return Trials(self.program, self.backward, self.gradients, found, letters)
+        return Trials(
+            self.program, self.backward, self.gradients, found, letters, lambda: self._more(draws)
+        )
+
+    def _more(self, draws: int) -> list[Trial]:
+        made = [self._trial(self.given, mode) for mode in (0, 1) for _ in range(draws + 1)]
+        return [trial for trial in made if trial is not None]
 
     def _sizes(self) -> list[dict[str, int]]:
         """Assignments of distinct primes at which both functions run."""
@@ -220,15 +229,9 @@ class _Bench:
         if not names:
             return []
         found: list[dict[str, int]] = []
-        for turn in range(24):
-            primes = [PRIMES[(turn + k) % (len(names) + 2)] for k in range(len(names))]
-            if turn >= len(names) + 2:
-                primes = [int(p) for p in self.rng.permutation(PRIMES[: len(names) + 3])]
-                primes = primes[: len(names)]
+        for primes in _rotated(len(names)):
             sizes = dict(zip(names, primes, strict=True))
-            if prod(primes) > ROOM and len(names) < 6:
-                continue
-            if sizes not in found and self._trial(sizes, 0) is not None:
+            if self._trial(sizes, 0) is not None:
                 found.append(sizes)
             if len(found) == 3:
                 break
@@ -254,14 +257,23 @@ class _Bench:
         try:
             for tensor, u in zip(self.backward.cotangents, seeds, strict=True):
                 grid.arrays[tensor] = np.asarray(u, np.float64)
-            grid.define(self.backward.forward.statements)
+            grid.define(self.needed)
             grid.define(self.backward.statements)
             for tensor, y in zip(self.program.outputs, outputs, strict=True):
-                if not near(np.asarray(y, np.float64), grid.arrays[tensor], 1e-7):
+                known = grid.arrays.get(tensor)
+                if known is not None and not near(np.asarray(y, np.float64), known, 1e-7):
                     return None
-        except (PullbackError, ValueError, IndexError, KeyError):
+        except (PullbackError, TooLarge, ValueError, IndexError, KeyError):
             return None
         return Trial(dict(sizes), grid, gradients, mode == 0)
+
+
+def _rotated(count: int) -> Iterator[tuple[int, ...]]:
+    """Distinct primes for so many names, smaller ones first, each for each name."""
+    for start in range(len(PRIMES) - count + 1):
+        own = PRIMES[start : start + count]
+        for turn in range(min(count, 5)):
+            yield own[turn:] + own[:turn]
 
 
 def _sets(first: Axis, rest: Sequence[Axis]) -> Iterator[tuple[Axis, ...]]:
