@@ -30,7 +30,6 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +45,7 @@ from pullback.ir.program import Program, solve_sizes  # noqa: E402
 from pullback.layers import LAYERS  # noqa: E402
 from pullback.layers.draw import draw  # noqa: E402
 from pullback.verify import check_backward  # noqa: E402
-from tests.handwritten import FORMS, extent  # noqa: E402
+from tests.handwritten import FORMS  # noqa: E402
 from tests.layers.checks import published_program  # noqa: E402
 from tests.layers.test_layers import REFERENCES  # noqa: E402
 
@@ -143,7 +142,8 @@ def _other_shapes(
 ) -> dict[str, tuple[int, ...]]:
     tensors = formula.program.inputs
     sizes = solve_sizes({t: shapes[t.name] for t in tensors})
-    more = dict(zip(sizes, (np.random.default_rng(change).permutation(3 * len(sizes)) % 4 + 1)))
+    drawn = np.random.default_rng(change).permutation(3 * len(sizes)) % 4 + 1
+    more = dict(zip(sizes, drawn[: len(sizes)], strict=True))
     other = {name: n + int(more[name]) for name, n in sizes.items()}
     return {t.name: tuple(e.value(other) for e in t.shape) for t in tensors}
 
@@ -335,17 +335,22 @@ def _shapes_of(subject: Subject) -> dict[str, tuple[int, ...]]:
     for part in ast.walk(tree):
         if isinstance(part, ast.Return):
             part.value = ast.parse("(_seen.update(locals()), 0)", mode="eval").body
-    seen: dict[str, Any] = {}
-    args = subject.arguments(0, 0)
-    assert args is not None
-    broken = replace(subject, space={**subject.space, "_seen": seen})
-    try:
-        right = function_of(broken, ast.unparse(ast.fix_missing_locations(tree)))
-        returned(broken, right, args, 1)
-    except Exception:  # what is returned are no gradients
-        pass
-    arrays = (np.ndarray, np.floating, float)
-    return {name: np.shape(v) for name, v in seen.items() if isinstance(v, arrays)}
+    found: dict[str, tuple[Any, ...]] = {}
+    for change in (0, 3, 5):  # sizes that coincide in one case don't in another
+        seen: dict[str, Any] = {}
+        args = subject.arguments(0, change)
+        broken = replace(subject, space={**subject.space, "_seen": seen})
+        try:
+            assert args is not None
+            right = function_of(broken, ast.unparse(ast.fix_missing_locations(tree)))
+            returned(broken, right, args, 1)
+        except Exception:  # what is returned are no gradients
+            pass
+        arrays = (np.ndarray, np.floating, float)
+        for name, value in seen.items():
+            if isinstance(value, arrays):
+                found[name] = (*found.get(name, ()), np.shape(value))
+    return found
 
 
 def _names(tree: ast.AST, node: ast.Name) -> list[str]:
@@ -562,5 +567,3 @@ def _row(name: str, counts: Counter[str]) -> str:
 
 if __name__ == "__main__":
     main()
-
-__all__ = ["extent", "product"]

@@ -16,6 +16,7 @@ Array = np.ndarray[Any, Any]
 
 FEW = 4
 
+
 @dataclass(frozen=True)
 class Around:
     """What is known beside the wrong gradient.

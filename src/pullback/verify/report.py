@@ -155,9 +155,7 @@ class Report:
             "elements": self.elements,
             "unchecked": self.unchecked,
             "seed": self.seed,
-            "comparisons": [
-                {**_plain(_as_dict(c)), "passed": c.passed} for c in self.comparisons
-            ],
+            "comparisons": [{**_plain(_as_dict(c)), "passed": c.passed} for c in self.comparisons],
             "notes": list(self.notes),
         }
         return json_text(data, None)

@@ -11,14 +11,12 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import combinations, islice, permutations, product
 
-from ...functions import TABLE
 from ...ir.expr import (
     ONE,
     ZERO,
     Access,
     Add,
     Apply,
-    Compare,
     Expr,
     Guard,
     Mul,
@@ -32,7 +30,6 @@ from ...ir.expr import (
     number,
 )
 from ...ir.program import Define
-from ...ir.sizes import size
 from ...ir.subscripts import Index, Subscript, at, constant
 from ...ir.walk import Tree, children, free_indices, fresh, map_tensors, rebuild, substitute
 
@@ -207,8 +204,8 @@ def _of(site: Site, known: Sequence[Tensor], forward: bool) -> Iterator[Made]:
         case Reduce("sum", _, (), _):
             yield from _reductions(node, site.scope)
         case Reduce("max" | "min", indices, domain, body):
-            other = "min" if node.op == "max" else "max"
-            yield "function", Reduce(other, indices, domain, body), False
+            opposite = "min" if node.op == "max" else "max"
+            yield "function", Reduce(opposite, indices, domain, body), False
 
 
 # Reads.
@@ -240,9 +237,7 @@ def reads_instead(
         yield from (a for a in islice(made, READS) if a is not access)
 
 
-def values_instead(
-    node: Tree, scope: Sequence[Index], known: Sequence[Tensor]
-) -> Iterator[Access]:
+def values_instead(node: Tree, scope: Sequence[Index], known: Sequence[Tensor]) -> Iterator[Access]:
     """Reads of any known tensor in the place of a value that has no name of its own."""
     free = free_indices(node)
     for tensor in known:
@@ -251,7 +246,9 @@ def values_instead(
         choices = [
             [constant(0)]
             if extent.literal == 1
-            else [at(i) for i in (*free, *(j for j in scope if j not in free)) if i.extent is extent]
+            else [
+                at(i) for i in (*free, *(j for j in scope if j not in free)) if i.extent is extent
+            ]
             for extent in tensor.shape
         ]
         made = (
@@ -323,7 +320,7 @@ def _reductions(node: Reduce, scope: Sequence[Index]) -> Iterator[Made]:
                 if len(set(chosen)) != len(chosen):
                     continue
                 moved = {b: at(i) for b, i in zip(left, chosen, strict=True)}
-                for more in range(0, min(len(free), 2) + 1):
+                for more in range(min(len(free), 2) + 1):
                     for bound in combinations(free, more):
                         if any(i in chosen for i in bound) or not (left or bound):
                             continue
@@ -341,10 +338,11 @@ def _summed(
 ) -> Expr:
     taken = {i.name for i in (*scope, *kept)} | {i.name for i in moved}
     new = {i: fresh(i, taken) for i in bound}
-    inner = substitute(body, {i: at(n) for i, n in new.items()})
+    inner: Tree = substitute(body, {i: at(n) for i, n in new.items()})
     inner = substitute(inner, moved)
     indices = (*kept, *new.values())
-    return Reduce("sum", indices, (), inner) if indices else inner  # type: ignore[arg-type]
+    assert isinstance(inner, Expr)  # as the body is
+    return Reduce("sum", indices, (), inner) if indices else inner
 
 
 def reshaped(statement: Define, rank: int, most: int = 120) -> Iterator[tuple[str, Define]]:
@@ -399,6 +397,3 @@ def scaled(coefficient: Expr, value: Expr) -> Expr:
             rest = value.factors[1:]
             return mul(*rest) if joint == 1 and rest else Mul((number(joint), *rest))
     return Mul((coefficient, value))
-
-
-__all__ = ["Change", "Compare", "TABLE", "changes", "reshaped", "scaled", "size"]

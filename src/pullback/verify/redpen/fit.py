@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import product
@@ -13,8 +13,8 @@ import numpy as np
 
 from ...calculus.eliminate import eliminate
 from ...calculus.normal import collect, expression, poly
-from ...errors import PullbackError
 from ...derivation.written import apart
+from ...errors import PullbackError
 from ...ir.expr import (
     ONE,
     ZERO,
@@ -24,12 +24,13 @@ from ...ir.expr import (
     Arg,
     Expr,
     Mul,
-    Number,
     Opaque,
     Power,
     Reduce,
     SizeOf,
     Tensor,
+    add,
+    mul,
     neg,
     number,
 )
@@ -95,8 +96,7 @@ class Fitter:
         self.single = all(r.size == 1 for r in self.rights)
 
     def fit(self) -> Fit | None:
-        """The only simplest mistake that fits all runs; None where there is none, or no only one.
-        """
+        """The only simplest mistake that fits all runs; None where there is no such one."""
         if sum(r.size for r in self.rights) < NUMBERS or len(self.trials) < 2:
             return None
         pairs = list(zip(self.found, self.rights, strict=True))
@@ -156,9 +156,7 @@ class Fitter:
 
     # A search through single changes.
 
-    def _searched(
-        self, forward: Sequence[Define], backward: Sequence[Define]
-    ) -> Fit | None:
+    def _searched(self, forward: Sequence[Define], backward: Sequence[Define]) -> Fit | None:
         if not backward:
             return None
         chain = computing([*forward, *backward], [self.gradient])
@@ -367,7 +365,7 @@ class _Search:
 
     def _told(self, best: list[tuple[Change, Ratio]]) -> Fit | None:
         """The first of the mistakes, if all of them are one and the same function."""
-        wrongs = [self._written(change, ratio) for change, ratio in best]
+        wrongs = [tidied(self._written(change, ratio)) for change, ratio in best]
         first, ratio = best[0]
         fit = self._fit(first, ratio, wrongs[0])
         probe = _Probe(self.fitter.all, self.fitter.gradient)
@@ -396,13 +394,13 @@ class _Search:
 def _spreads(found: Array, right: Array) -> bool:
     """Whether a result of fewer elements stands for all of them."""
     try:
-        return np.broadcast_shapes(found.shape, right.shape) == right.shape
+        return bool(np.broadcast_shapes(found.shape, right.shape) == right.shape)
     except ValueError:
         return False
 
 
 PART = 24  # nodes of a value without a name that is put where it is read
-FUNCTIONS = {  # as people write them out
+FUNCTIONS: dict[str, Callable[[Expr], Expr]] = {  # as people write them out
     "sigmoid": lambda x: Power(Add((ONE, Apply("exp", (neg(x),)))), Fraction(-1)),
     "softplus": lambda x: Apply("log", (Add((ONE, Apply("exp", (x,)))),)),
 }
@@ -448,6 +446,19 @@ def _placed(statement: Define, parts: Mapping[Tensor, Define]) -> Expr:
     return bottom_up(map_tensors(statement.body, place), write)  # type: ignore[return-value]
 
 
+def tidied(statement: Define) -> Define:
+    """A statement without factors 1 and terms 0, which a part that is left out leaves behind."""
+
+    def change(node: Any) -> Any:
+        if isinstance(node, Mul) and ONE in node.factors and len(node.factors) > 1:
+            return mul(*(f for f in node.factors if f is not ONE))
+        if isinstance(node, Add) and ZERO in node.terms and len(node.terms) > 1:
+            return add(*(t for t in node.terms if t is not ZERO))
+        return node
+
+    return replace(statement, body=bottom_up(statement.body, change))  # type: ignore[arg-type]
+
+
 def coefficient_of(ratio: Ratio) -> Expr:
     """A coefficient as a formula."""
     if isinstance(ratio, float):
@@ -489,8 +500,8 @@ def recognised(
 def _monomials(sizes: Sequence[Size]) -> Iterator[tuple[Fraction, Size, Size]]:
     one = size(1)
     units = [Fraction(n) for n in (1, -1)]
-    for n in (0, 1, -1, 2, -2, Fraction(1, 2), Fraction(-1, 2), 3, 4):
-        yield Fraction(n), one, one
+    for plain in (0, 1, -1, 2, -2, Fraction(1, 2), Fraction(-1, 2), 3, 4):
+        yield Fraction(plain), one, one
     products = [*sizes, *(a * b for k, a in enumerate(sizes) for b in sizes[k:])]
     if len(sizes) >= 3:
         products += [
@@ -536,9 +547,7 @@ class _Probe:
             return None
         return grid
 
-    def gradients(
-        self, grid: Grid, wholes: Sequence[tuple[Define, ...]]
-    ) -> list[Array] | None:
+    def gradients(self, grid: Grid, wholes: Sequence[tuple[Define, ...]]) -> list[Array] | None:
         found = []
         for statements in wholes:
             own = grid.over()
@@ -566,9 +575,7 @@ class _Probe:
                 return False
         return seen > 0 or all(t.fresh for t in self.trials.trials)
 
-    def smallest(
-        self, right: tuple[Define, ...], wrong: tuple[Define, ...]
-    ) -> dict[str, int]:
+    def smallest(self, right: tuple[Define, ...], wrong: tuple[Define, ...]) -> dict[str, int]:
         """The least sizes at which two formulas differ."""
         names = self.trials.letters
         if not names or len(names) > 6:
@@ -597,6 +604,3 @@ def programs(fit: Fit, trials: Trials) -> tuple[Program, Program]:
     if fit.right.target is fit.gradient:
         last = fit.found.target
     return right, Program(inputs, fit.wrong, (last,), sizes)
-
-
-__all__ = ["Fit", "Fitter", "Number", "programs"]

@@ -264,14 +264,16 @@ class Grid:
         value = self.value(body)
         of_none = {"sum": 0.0, "prod": 1.0, "max": -np.inf, "min": np.inf}[op]
         for cond in domain:
-            value = self.joined(
-                lambda m, v: np.where(m, v, of_none), self.value(cond), value
-            )
+            value = self.joined(lambda m, v: np.where(m, v, of_none), self.value(cond), value)
         axes, array = value
         inner = tuple(k for k, i in enumerate(axes) if i in indices)
         absent = prod(self.extent(i) for i in indices if i not in axes)
         kept = tuple(i for i in axes if i not in indices)
-        out = REDUCE[op](np.asarray(array, np.float64), axis=inner, initial=of_none) if inner else array
+        out = (
+            REDUCE[op](np.asarray(array, np.float64), axis=inner, initial=of_none)
+            if inner
+            else array
+        )
         if op == "sum":
             out = out * float(absent) if absent != 1 else out
         elif op == "prod":

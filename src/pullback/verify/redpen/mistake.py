@@ -9,7 +9,7 @@ from typing import Any
 
 from ...backends.numpy import spell
 from ...errors import PullbackError
-from ...ir.expr import ZERO, Access, Expr, Mul, Number, SizeOf, number
+from ...ir.expr import ONE, ZERO, Access, Expr, Mul, Number, SizeOf, number
 from ...ir.program import Define, Program, reads
 from ...notation.plain import show
 from .changes import scaled
@@ -153,9 +153,19 @@ def _of_coefficient(fit: Fit) -> tuple[str, str, str, str]:
         if whole:
             if ratio == -1:
                 return f"the sign of {name} is wrong everywhere", term, found, right
-            return f"{name} is {_number(ratio)} times what it should be, everywhere", term, found, right
+            return (
+                f"{name} is {_number(ratio)} times what it should be, everywhere",
+                term,
+                found,
+                right,
+            )
         if isinstance(value, Number):
-            return f"the constant term is {found}{_where(fit)}, it should be {right}", term, found, right
+            return (
+                f"the constant term is {found}{_where(fit)}, it should be {right}",
+                term,
+                found,
+                right,
+            )
         what = f"the term `{term}` has the coefficient {found}{_where(fit)}, it should be {right}"
         if ratio == -1:
             what += ": its sign is wrong"
@@ -190,6 +200,13 @@ def _of_operand(fit: Fit) -> tuple[str, str, str, str]:
         f"{_value(fit.after)} stands where {_value(fit.before)} should{_where(fit)}",
         show(fit.before), show(fit.after), show(fit.before),
     )  # fmt: skip
+
+
+def _of_mask(fit: Fit) -> tuple[str, str, str, str]:
+    if fit.after is not ONE:
+        return _of_operand(fit)
+    part = show(fit.before)
+    return f"the mask `{part}` is missing{_where(fit)}", part, "1", part
 
 
 def _of_order(fit: Fit) -> tuple[str, str, str, str]:
@@ -240,7 +257,7 @@ _WORDS = {
     "function": _of_operand,
     "value": _of_operand,
     "factors": _of_operand,
-    "mask": _of_operand,
+    "mask": _of_mask,
     "order": _of_order,
     "sum": _of_sum,
     "axis": _of_axis,

@@ -98,7 +98,10 @@ class _Bench:
         wanted = [self.places.index(p) for p in subject.floats]
         self.backward = reverse(self.program, [self.program.inputs[n] for n in wanted])
         self.gradients = dict(zip(subject.floats, self.backward.gradients, strict=True))
-        forward, read = self.backward.forward.statements, [t for s in self.backward.statements for t in reads(s)]
+        forward, read = (
+            self.backward.forward.statements,
+            [t for s in self.backward.statements for t in reads(s)],
+        )
         outputs = () if subject.formula else self.program.outputs  # a formula is its program
         self.needed = computing(forward, [*read, *outputs])
 
@@ -116,9 +119,7 @@ class _Bench:
         try:
             return (*self._traced(self.axes), given)
         except PullbackError:
-            literal: dict[Axis, str | int] = {
-                axis: self._extent(axis) for axis in self.axes
-            }
+            literal: dict[Axis, str | int] = {axis: self._extent(axis) for axis in self.axes}
             self.axes = literal
             return (*self._traced(literal), {})
 
