@@ -348,7 +348,7 @@ def _shapes_of(subject: Subject) -> dict[str, tuple[int, ...]]:
             pass
         arrays = (np.ndarray, np.floating, float)
         for name, value in seen.items():
-            if isinstance(value, arrays):
+            if isinstance(value, arrays) and np.asarray(value).dtype.kind == "f":
                 found[name] = (*found.get(name, ()), np.shape(value))
     return found
 

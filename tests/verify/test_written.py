@@ -184,7 +184,7 @@ MISTAKES: dict[str, tuple[Any, str, str]] = {
     "overwriting": (
         (lambda E, i: E[i], lambda dY, E, i: _overwritten(E, i, dY), X, np.array([1, 1, 2, -1])),
         "E",
-        "wrong only where i repeats (index 1 along axis 0)",
+        "wrong exactly where i repeats (index 1 along axis 0)",
     ),
     "swapped": (
         (lambda A, C: A * C**2, lambda dY, A, C: (2 * dY * A * C, dY * C**2), X, X[::-1]),

@@ -119,10 +119,11 @@ def _repeats(found: Array, right: Array, around: Around) -> str:
                 np.nonzero(rows > 1e-6 * max(1.0, float(np.max(np.abs(right)))))[0].tolist()
             )
             numbers, counts = np.unique(integers % extent, return_counts=True)
-            if wrong and wrong <= set(numbers[counts > 1].tolist()):
+            once = (counts == 1).any()  # else "where it repeats" is everywhere
+            if once and wrong and wrong == set(numbers[counts > 1].tolist()):
                 return (
-                    f"wrong only where {name} repeats (index {min(wrong)} along axis {axis}): "
-                    "contributions overwrite each other; accumulate them with np.add.at"
+                    f"wrong exactly where {name} repeats (index {min(wrong)} along axis {axis}): "
+                    "are contributions overwritten? np.add.at accumulates them"
                 )
     return ""
 

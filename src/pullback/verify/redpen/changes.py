@@ -165,9 +165,8 @@ Made = tuple[str, Expr, bool]
 
 def _of(site: Site, known: Sequence[Tensor], forward: bool) -> Iterator[Made]:
     node = site.node
-    if site.parent is None or isinstance(site.parent, Add):
-        if isinstance(node, Expr):
-            yield "coefficient", node, True
+    if (site.parent is None or isinstance(site.parent, Add)) and isinstance(node, Expr):
+        yield "coefficient", node, True
     if isinstance(site.parent, Mul) and not isinstance(node, Number | Guard | SizeOf):
         yield "factor", ONE, False
         yield "twice", Mul((node, node)), False  # type: ignore[arg-type]
@@ -178,10 +177,9 @@ def _of(site: Site, known: Sequence[Tensor], forward: bool) -> Iterator[Made]:
     if isinstance(site.parent, Add) and isinstance(node, Expr) and (forward or not site.number):
         for times in (-1, 2, Fraction(1, 2), 0):  # where the result is not linear in a term
             yield "coefficient", scaled(number(times), node), False
-    if site.parent is None or isinstance(node, Reduce | Add | Mul | Power | Apply):
-        if not isinstance(node, Access) and isinstance(node, Expr):
-            for access in values_instead(node, site.scope, known):
-                yield "value", access, False
+    if isinstance(node, Reduce | Add | Mul | Power | Apply):
+        for access in values_instead(node, site.scope, known):
+            yield "value", access, False
     match node:
         case Mul(factors):
             yield from _pairs(factors, site.scope, known)
@@ -203,6 +201,7 @@ def _of(site: Site, known: Sequence[Tensor], forward: bool) -> Iterator[Made]:
                 yield "function", Apply(OTHER[function], args), False
         case Reduce("sum", _, (), _):
             yield from _reductions(node, site.scope)
+            yield from _exchanged(node, site.scope)
         case Reduce("max" | "min", indices, domain, body):
             opposite = "min" if node.op == "max" else "max"
             yield "function", Reduce(opposite, indices, domain, body), False
@@ -327,6 +326,25 @@ def _reductions(node: Reduce, scope: Sequence[Index]) -> Iterator[Made]:
                         kept = tuple(i for i in node.indices if i not in left)
                         made = _summed(node.body, kept, moved, bound, scope)
                         yield ("axis" if bound else "sum"), made, True
+
+
+def _exchanged(node: Reduce, scope: Sequence[Index]) -> Iterator[Made]:
+    """A product of two matrices with the matrices in the other order."""
+    if len(node.indices) != 1 or not isinstance(node.body, Mul):
+        return
+    (k,) = node.indices
+    free = [i for i in free_indices(node) if i in scope and i.extent is k.extent]
+    for a, b in permutations(free, 2):
+        left = [f for f in node.body.factors if a in free_indices(f)]
+        right = [f for f in node.body.factors if b in free_indices(f)]
+        if any(f in right for f in left) or a.key > b.key:
+            continue
+        moved = {
+            **{f: substitute(f, {a: at(k), k: at(b)}) for f in left},
+            **{f: substitute(f, {k: at(a), b: at(k)}) for f in right},
+        }
+        factors = tuple(moved.get(f, f) for f in node.body.factors)
+        yield "order", Reduce("sum", node.indices, (), Mul(factors)), False  # type: ignore[arg-type]
 
 
 def _summed(

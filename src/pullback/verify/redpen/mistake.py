@@ -210,7 +210,10 @@ def _of_mask(fit: Fit) -> tuple[str, str, str, str]:
 
 
 def _of_order(fit: Fit) -> tuple[str, str, str, str]:
-    name = fit.before.tensor.name if isinstance(fit.before, Access) else "it"
+    if not isinstance(fit.before, Access):
+        text, term, found, right = _of_operand(fit)
+        return f"two factors are in each other's place: {text}", term, found, right
+    name = fit.before.tensor.name
     return (
         f"{name} is transposed: {_value(fit.after)} stands where {_value(fit.before)} "
         f"should{_where(fit)}",
