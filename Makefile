@@ -6,7 +6,7 @@ SECONDS ?= 600
 
 RUN = $(VENV)/bin/python
 
-.PHONY: help demo book check test test-browser hunt mutation lint format bench clean
+.PHONY: help demo book check test test-browser hunt mutation mistakes lint format bench clean
 
 help:
 	@echo "make demo    derive, check and train the digits model; writes out/digits.html"
@@ -16,6 +16,7 @@ help:
 	@echo "make test-browser   the book's tests in a browser (needs Chromium and chromedriver)"
 	@echo "make hunt SECONDS=600   random programs, names, sizes and state against independent oracles"
 	@echo "make mutation   break the rules in a hundred places, one at a time, and see whether the tests notice"
+	@echo "make mistakes   plant mistakes in published backward passes; counts what check_backward names"
 	@echo "make lint    ruff check, ruff format --check, mypy --strict"
 	@echo "make bench   run the benchmarks; writes benchmarks/results/"
 	@echo "make format  rewrite the sources with ruff"
@@ -48,6 +49,9 @@ mutation: $(VENV)/.ready-test,mutation
 
 check: $(VENV)/.ready-test
 	$(RUN) -m pytest -q -n $(JOBS) --quick tests
+
+mistakes: $(VENV)/.ready-test
+	$(RUN) tools/plant_mistakes.py --most 5
 
 test: $(VENV)/.ready-test
 	$(RUN) -m pytest -q -n $(JOBS)

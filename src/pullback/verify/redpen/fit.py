@@ -130,10 +130,12 @@ class Fitter:
         """A single change of the compact form, of that form spelled out, or of the chain rule."""
         backward = self.all.backward
         forward, compact = backward.forward.statements, backward.statements
+        named = backward.program.outputs
         budget = self.left
         for share, make in (
-            (0.4, lambda: (forward, compact)),
-            (0.7, lambda: spelled(forward, compact)),
+            (0.3, lambda: spelled(forward, compact, named)),
+            (0.5, lambda: (forward, compact)),
+            (0.65, lambda: spelled(forward, compact, named, functions=True)),
             (1.0, lambda: (forward, self._chain())),
         ):
             self.floor = budget * (1 - share)
@@ -407,20 +409,24 @@ FUNCTIONS: dict[str, Callable[[Expr], Expr]] = {  # as people write them out
 
 
 def spelled(
-    forward: Sequence[Define], backward: Sequence[Define]
+    forward: Sequence[Define],
+    backward: Sequence[Define],
+    named: Sequence[Tensor],
+    functions: bool = False,
 ) -> tuple[list[Define], list[Define]]:
-    """Statements with element-wise values that have no name put in place, functions written out;
-    nothing where that changes nothing."""
+    """Statements with element-wise values that have no name put in place, and ``functions`` such as
+    the sigmoid written out; nothing where that changes nothing. What is ``named`` stays."""
     parts: dict[Tensor, Define] = {}
     made: list[list[Define]] = [[], []]
     for which, statements in enumerate((forward, backward)):
         for s in statements:
-            placed = replace(s, body=_placed(s, parts), scatter=None)
-            if not which and not s.user and _is_part(placed.body):
+            placed = replace(s, body=_placed(s, parts, functions), scatter=None)
+            if not which and not s.user and s.target not in named and _is_part(placed.body):
                 parts[s.target] = placed
             made[which].append(placed)
-    before = [s.body for s in backward]
-    return (made[0], made[1]) if before != [s.body for s in made[1]] else ([], [])
+    before = [s.body for s in (backward if not functions else spelled(forward, backward, named)[1])]
+    same = before == [s.body for s in made[1]]
+    return ([], []) if same else (made[0], made[1])
 
 
 def _is_part(body: Expr) -> bool:
@@ -428,7 +434,7 @@ def _is_part(body: Expr) -> bool:
     return len(every) <= PART and not any(isinstance(n, Reduce | Arg | Opaque) for n in every)
 
 
-def _placed(statement: Define, parts: Mapping[Tensor, Define]) -> Expr:
+def _placed(statement: Define, parts: Mapping[Tensor, Define], functions: bool) -> Expr:
     taken = {i.name for i in statement.indices}
 
     def place(access: Access) -> Expr:
@@ -439,8 +445,12 @@ def _placed(statement: Define, parts: Mapping[Tensor, Define]) -> Expr:
         return substitute(apart(part.body, taken), moved)  # type: ignore[return-value]
 
     def write(node: Any) -> Any:
-        if isinstance(node, Apply) and node.function in FUNCTIONS:
+        if functions and isinstance(node, Apply) and node.function in FUNCTIONS:
             return FUNCTIONS[node.function](*node.args)
+        if isinstance(node, Mul) and any(isinstance(f, Mul) for f in node.factors):
+            return Mul(
+                tuple(g for f in node.factors for g in (f.factors if isinstance(f, Mul) else (f,)))
+            )
         return node
 
     return bottom_up(map_tensors(statement.body, place), write)  # type: ignore[return-value]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
@@ -86,7 +87,7 @@ def _line(statement: Define) -> str:
 
 
 def numpy_line(statement: Define) -> str:
-    """A statement as NumPy; "" where that takes more than a line."""
+    """A statement as NumPy, sizes taken for known; "" where that takes a loop."""
     inputs = [t for t in reads(statement) if t is not statement.target]
     if len(inputs) != len(reads(statement)):
         return ""
@@ -94,15 +95,13 @@ def numpy_line(statement: Define) -> str:
         source = spell("line", inputs, [statement], [statement.target], comments=False)
     except PullbackError:
         return ""
-    body = [x.strip() for x in source.split("\n") if x.startswith("    ")]
-    name = statement.target.name
-    lines = [x for x in body if not x.startswith("return ") and " = " in x]
-    own = [x for x in lines if not x.split(" = ")[-1].endswith(("shape", "]")) or "shape" not in x]
-    value = next((x.removeprefix("return ") for x in body if x.startswith("return ")), "")
-    if not own and value:
-        return f"{name} = {value}"
-    joined = "; ".join(own)
-    return joined if joined.count("(") == joined.count(")") and "for " not in joined else ""
+    function = next(n for n in ast.parse(source).body if isinstance(n, ast.FunctionDef))
+    *body, last = function.body
+    if not all(isinstance(n, ast.Assign) for n in body) or not isinstance(last, ast.Return):
+        return ""
+    lines = [ast.unparse(n) for n in body if "shape" not in ast.unparse(n)]
+    name = ast.unparse(last.value) if last.value is not None else ""
+    return "; ".join(lines if name.isidentifier() else [*lines, f"{statement.target.name} = {name}"])
 
 
 def _value(value: Expr) -> str:
