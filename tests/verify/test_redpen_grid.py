@@ -19,7 +19,6 @@ from pullback.verify.redpen.fit import coefficient_of, recognised
 from pullback.verify.redpen.grid import Grid
 from pullback.verify.samples import work
 
-
 MOST = 30_000  # operations of the interpreter
 
 

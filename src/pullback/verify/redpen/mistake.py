@@ -101,7 +101,9 @@ def numpy_line(statement: Define) -> str:
         return ""
     lines = [ast.unparse(n) for n in body if "shape" not in ast.unparse(n)]
     name = ast.unparse(last.value) if last.value is not None else ""
-    return "; ".join(lines if name.isidentifier() else [*lines, f"{statement.target.name} = {name}"])
+    return "; ".join(
+        lines if name.isidentifier() else [*lines, f"{statement.target.name} = {name}"]
+    )
 
 
 def _value(value: Expr) -> str:
