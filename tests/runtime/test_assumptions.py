@@ -178,3 +178,11 @@ def test_the_class_of_ints_that_note_comparisons_changes_nothing() -> None:
     forward, backward = pb.derive(f, X="N").compile()
     value, cache = forward(np.ones(70))
     assert (value == 3).all() and (backward(np.ones(70), cache) == 3).all()
+
+
+def test_windows_that_no_array_has_are_refused_as_numpy_does() -> None:
+    windows = np.lib.stride_tricks.sliding_window_view
+    forward, _ = pb.derive(lambda X: windows(X, 3).sum(axis=1), X="N + 2").compile()
+    assert forward(np.ones(3))[0] == [3]
+    with pytest.raises(ShapeError, match="larger than its axis"):
+        forward(np.ones(2))

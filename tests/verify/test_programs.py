@@ -94,3 +94,11 @@ def test_the_same_seed_gives_the_same_report() -> None:
         check_backward_program(backward, 3).to_json()
         == check_backward_program(backward, 3).to_json()
     )
+
+
+def test_sizes_beyond_the_numbers_of_a_program_are_drawn() -> None:
+    """At small sizes alone nothing of this one could be compared."""
+    report = check_backward_program(reverse(parse("X[N]\nY[i:N-60] = X[i+60]*2")))
+    assert report.passed and "at N = 61" in str(report)
+    report = check_backward_program(reverse(parse("X[N]\nY[i] = where(i < 50, X[i], 3*X[i])")))
+    assert "51" in str(report).partition("at N = ")[2].partition("\n")[0]

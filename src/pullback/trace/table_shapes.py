@@ -396,7 +396,7 @@ def sliding_window_view(
     extents = list(value.shape)
     for along, width in zip(axes, windows, strict=True):
         extents[along] += 1 - width
-        if width < 0 or extents[along] < 0:
+        if width < 0 or extents[along] < 1:
             raise ValueError("a window is larger than its axis")
 
     def change(subs: Subs) -> Subs:

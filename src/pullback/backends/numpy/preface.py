@@ -35,12 +35,16 @@ class Preface:
             if choice.source.text:
                 lines.append(comment(choice.source.text))
             lines.append(f"if {_spelled(scope, choice.condition.opposite)}:")
-            message = f"this was derived for {choice.condition}"
-            lines.append(f"{INDENT}raise ValueError({message!r})")
+            lines.append(f"{INDENT}raise ValueError({_quoted(choice.condition)})")
         return lines
 
 
 NOTHING = Preface()
+
+
+def _quoted(condition: SizeCondition) -> str:
+    text = f"this was derived for {condition}"
+    return repr(text) if '"' in text or "\\" in repr(text) else f'"{text}"'
 
 
 def _spelled(scope: Scope, condition: SizeCondition) -> str:
