@@ -10,10 +10,12 @@ import pytest
 from pullback.calculus.definitions import Definitions
 from pullback.calculus.flatten import flatten
 from pullback.calculus.normal import Poly, canonical, expression, poly
+from pullback.calculus.reverse import reverse
 from pullback.ir.arithmetic import FLOAT
+from pullback.ir.expr import ZERO, Access, Reduce
 from pullback.ir.interpret import define
 from pullback.ir.program import Define, Program
-from pullback.ir.walk import tensors
+from pullback.ir.walk import nodes, tensors
 from pullback.notation.parse import parse
 from pullback.verify.samples import draw, draw_sizes
 
@@ -173,3 +175,29 @@ def test_what_was_found_out_is_kept() -> None:
     definitions.base(poly(value.body))
     ((inner, known),) = definitions.found
     assert {t.name for t in tensors(expression((inner,)))} == {"C", "w"} and known == ()
+
+
+ROUNDED = {
+    "squares": ("Y = sum(n) c[n]**2", True),
+    "a mean of squares": ("v = mean(n) c[n]**2\nY = sqrt(v)", True),
+    "cubes": ("Y = sum(n) c[n]**3", False),
+    "the values": ("Y[n] = 3*c[n]", False),
+}
+
+
+@pytest.mark.parametrize("name", ROUNDED)
+def test_a_sum_of_centred_values_is_kept_where_it_is_the_whole_path_of_the_mean(name):
+    """It is 0 but for the mean's rounding, which it takes out of the values themselves."""
+    text, kept = ROUNDED[name]
+    statements = reverse(
+        parse(f"X[N]\nV[N]\nm = mean(n) X[n]\nc[n:N] = X[n] - m\n{text}")
+    ).statements
+    sums = [n for s in statements for n in nodes(s.body) if isinstance(n, Reduce)]
+    plain = [n.body.tensor.name for n in sums if isinstance(n.body, Access)]
+    assert any(name in ("c", "dc") for name in plain) == kept
+
+
+def test_what_is_added_to_all_values_has_the_gradient_0_exactly():
+    program = parse("X[N]\nb[]\nz[n:N] = X[n] + b[]\nm = mean(n) z[n]\nY = sum(n) (z[n] - m)**2")
+    (db,) = (s for s in reverse(program).statements if s.target.name == "db")
+    assert db.body is ZERO

@@ -8,7 +8,7 @@ definitions meet there.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from fractions import Fraction
 
 from ..ir.expr import Access, Apply, Expr, SizeOf, Tensor
@@ -52,6 +52,7 @@ class Definitions:
         self.sums: dict[Tensor, tuple[Pattern, ...]] = {}
         self.additive: dict[Tensor, tuple[tuple[Index, ...], Poly]] = {}
         self.facts: dict[Term, Poly | None] = {}
+        self.roundings: set[Term] = set()  # sums that would be 0 if a mean were not rounded
         self.contractions: dict[Tensor, Pattern] = {}  # gradients that are sums of products
         self._outer: dict[Tensor, tuple[Factor, ...]] = {}
         self._terms: dict[Tensor, Poly] = {}
@@ -268,18 +269,52 @@ class Definitions:
                 return multiply(collect([_without(value, (bound, guards, factors))]), known)
         return None
 
+    def base_of_mean(
+        self, terms: Poly, mean: Tensor, origins: Callable[[Sequence[Tensor]], set[Tensor]]
+    ) -> Poly:
+        """The base form of the adjoint of what may be a mean: if nothing else of it would be left,
+        it keeps sums that are 0 but for the mean's rounding.
+
+        A value less its mean sums to 0, and in floating point to as many times what the mean was
+        rounded by. In the gradient of the value, that takes the rounding away. Such a sum counts
+        as unknown from then on.
+        """
+        mark = len(self.found)
+        value = self.base(terms)
+        if not terms or mean not in self._readers or not all(map(self._is_rounding, value)):
+            return value
+        if not self._centres(mean, origins([mean]) - {mean}):
+            return value
+        based = collect(self._base_term(t) for t in terms)
+        closed = [term(ONE, *part) for t in based for part in components_of(t)[1]]
+        sums = [inner for inner in closed if inner is not None and self.known(inner) == ()]
+        if not sums:
+            return value
+        self.roundings.update(_general(inner)[0] for inner in sums)
+        self.found[mark:] = [fact for fact in self.found[mark:] if fact[0] not in sums]
+        return self.base(terms)
+
+    def _is_rounding(self, value: Term) -> bool:
+        """Whether a term has a sum that is 0 but for the rounding of a mean."""
+        closed = (term(ONE, *part) for part in components_of(value)[1] if self.roundings)
+        return any(x is not None and _general(x)[0] in self.roundings for x in closed)
+
+    def _centres(self, mean: Tensor, origins: Collection[Tensor]) -> bool:
+        """Whether a value is taken away from something that it is made of."""
+        for target in self._readers.get(mean, {}):
+            atoms = (atom for part in self.additive[target][1] for atom, _ in part.factors)
+            if any(isinstance(a, Access) and a.tensor in origins for a in atoms):
+                return True
+        return False
+
     def known(self, inner: Term) -> Poly | None:
         """What a closed sum of forward values is, if that is simpler than the sum; else None."""
         reads = [a.tensor for a, _ in inner.factors if isinstance(a, Access)]
         if len(reads) > 1 and any(t not in self._terms for t in reads):
             return None  # a gradient beside other factors: what it is made of can't make it known
-        names = {
-            index: Index(f"?{PRIVATE}{k}", index.extent) for k, index in enumerate(free_of(inner))
-        }
-        general = renamed(inner, names)
-        if general is None:
-            return ()
-        key = canonical(general)
+        key, general, names = _general(inner)
+        if key in self.roundings:
+            return None
         if key not in self.facts:
             self.facts[key] = self.regions.result("known sum", self._search, (general,))
         found = self.facts[key]
@@ -312,6 +347,17 @@ class Definitions:
                 parts = collect(_opened(value, atom, axes, part) for part in terms)
                 return map(self._base_term, parts)
         return iter([value])
+
+
+def _general(inner: Term) -> tuple[Term, Term, dict[Index, Index]]:
+    """A sum whatever its free indices are called, up to the names of bound ones; the same as it
+    stands; and the names that were given."""
+    names = {
+        index: Index(f"?{PRIVATE}{k}", index.extent) for k, index in enumerate(free_of(inner))
+    }
+    general = renamed(inner, names)
+    assert general is not None  # renaming can't make a term vanish
+    return canonical(general), general, names
 
 
 def _opened(

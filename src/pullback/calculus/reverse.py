@@ -248,7 +248,11 @@ class _Reverse:
         self.adjoint[t] = target
         eliminated = lin.kinks.joined(joined(collect(map(eliminate, sifted))))
         mark = len(self.defs.found)
-        value = collect(map(cancel, self.defs.base(eliminated)))
+        if define is None:
+            based = self.defs.base(eliminated)
+        else:
+            based = self.defs.base_of_mean(eliminated, t, lin.origins)
+        value = collect(map(cancel, based))
         facts = self.defs.found[mark:]
         found = [] if define is None else lin.occurrences(define)
         named = define is None or self._is_border(t, value, define, found)
