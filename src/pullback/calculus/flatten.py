@@ -20,6 +20,7 @@ from fractions import Fraction
 from itertools import count
 
 from ..ir.expr import (
+    ONE,
     ZERO,
     Access,
     Add,
@@ -191,11 +192,11 @@ class _Flattener:
         """A product of powers of atoms."""
         match body:
             case Mul(factors):
-                flat = _spread_product(factors)
                 if top:
-                    lone = self._scaled_reduction(flat)
+                    lone = self._scaled_reduction(_spread_product(factors))
                     if lone is not None:
                         return lone
+                flat = _in_order(factors)
                 conds = self._conds([f.cond for f in flat if isinstance(f, Guard)])
                 held = iter(conds)
                 with self._under(*conds):
@@ -459,6 +460,21 @@ def _spread_product(factors: Sequence[Expr]) -> list[Expr]:
             out.extend(_spread_product(part.factors))
         else:
             out.append(part)
+    return out
+
+
+def _in_order(factors: Sequence[Expr]) -> list[Expr]:
+    """The factors of a product, those of a product in front of them included, in the order in
+    which they are multiplied; a guard is no factor of a product further in."""
+    match factors:
+        case [Mul(inner), *rest]:
+            return [*_in_order(inner), *_in_order([ONE, *rest])[1:]]
+    out: list[Expr] = []
+    for part in factors:
+        guarded = isinstance(part, Mul) and any(
+            isinstance(f, Guard) for f in _spread_product(part.factors)
+        )
+        out.extend(_spread_product([part]) if guarded else [part])
     return out
 
 

@@ -72,7 +72,7 @@ from .code import (
 )
 from .dtypes import floated, is_float, promoted
 from .extents import LOCAL
-from .literals import is_safe, number_array, numpy_scalar, split_number, split_sign
+from .literals import in_range, is_safe, number_array, numpy_scalar, split_number, split_sign
 from .reducing import NEUTRAL, axis_argument, reduce_axes
 from .scope import Scope
 from .triangles import is_triangle, triangle
@@ -328,19 +328,57 @@ class Speller:
         return Array(elementwise("np.where", cond.code, one.code, two.code), axes, dtype)
 
     def plain_product(self, factors: Sequence[Expr], context: Context) -> Array:
-        """The product of factors none of which is a guard: the small ones are multiplied first."""
+        """The product of factors none of which is a guard: the small ones are multiplied first.
+
+        In the forward pass three or more are multiplied as they stand: in another order they might
+        overflow, or underflow, where they don't as they stand.
+        """
+        if self.scope.facts.strict and len(factors) > 2:
+            return self.as_it_stands(factors, context)
         coefficient = Fraction(1)
         above: list[Array] = []
         below: list[Array] = []
-        for factor in factors:
+        last: list[Array] = []
+        for factor in _powers_together(factors):
             match factor:
                 case Number(value, ""):
                     coefficient *= value
+                case Power(base, exponent) if exponent < -1 and not isinstance(base, SizeOf):
+                    first, others = _in_steps(base, exponent)
+                    below.append(self.inverse(first, context))
+                    last += [self.inverse(other, context) for other in others]
                 case Power(_, exponent) if exponent < 0:
                     below.append(self.inverse(factor, context))
                 case _:
                     above.append(self.value(factor, context))
-        return self.quotient(coefficient, above, below, context)
+        total = self.quotient(coefficient, above, below, context)
+        for array in last:
+            total = self.divided(total, array, context)
+        return total
+
+    def as_it_stands(self, factors: Sequence[Expr], context: Context) -> Array:
+        """The product of factors from left to right."""
+        total: Array | None = None
+        negated = False
+        for factor in factors:
+            below: list[Array] = []
+            above: list[Array] = []
+            match factor:
+                case Number(value, ""):
+                    negated ^= value < 0
+                    literal = number_array(Number(abs(value), ""))
+                    above = [] if value in (1, -1) else [literal]
+                case Power(_, exponent) if exponent < 0:
+                    below = [self.inverse(factor, context)]
+                case _:
+                    above = [self.value(factor, context)]
+            for array in above:
+                total = array if total is None else self.operation("*", total, array, context)
+            for array in below:
+                total = Array(Code("1"), (), "weak int") if total is None else total
+                total = self.divided(total, array, context)
+        assert total is not None
+        return self.negative(total) if negated else total
 
     def quotient(
         self, coefficient: Fraction, above: list[Array], below: list[Array], context: Context
@@ -348,6 +386,7 @@ class Speller:
         """``coefficient * Π above / Π below``."""
         sign, coefficient = (-1 if coefficient < 0 else 1), abs(coefficient)
         negated = sign < 0
+        coefficient, steps = in_range(coefficient, promoted([a.dtype for a in (*above, *below)]))
         over, under = split_number(coefficient)
         if over != "1":
             weak = "weak float" if "." in over or "e" in over else "weak int"
@@ -357,8 +396,9 @@ class Speller:
         if all(array.dtype == "bool" for array in above) and len(above) > 1:
             above[0] = self.cast(above[0], "int")
         whole = above
-        above = [part for a in whole for part in (a.factors[0] if a.factors else (a,))]
-        below = [*below, *(part for a in whole for part in (a.factors[1] if a.factors else ()))]
+        if not self.scope.facts.strict:
+            above = [part for a in whole for part in (a.factors[0] if a.factors else (a,))]
+            below = [*below, *(part for a in whole for part in (a.factors[1] if a.factors else ()))]
         parts = [(len(a.indices), 0, n, a) for n, a in enumerate(above)]
         parts += [(len(a.indices), 1, n, a) for n, a in enumerate(below)]
         parts_rank = max((rank for rank, *_ in parts), default=0)
@@ -381,9 +421,11 @@ class Speller:
             sign = 1
         if waiting:
             total = self.divided(total, self.multiplied(waiting, context), context)
+        for step in steps:
+            total = self.operation("*", total, Array(Code(step), (), "weak float"), context)
         if sign < 0:
             return self.negative(total)
-        if negated:
+        if negated or steps:
             return total
         return replace(total, factors=(tuple(above), tuple(below)))
 
@@ -815,6 +857,29 @@ def _spelled_over(array: Array, layout: Axes) -> Array | None:
     if not array.axes or array.axes == layout:
         return array
     return array.kept if array.kept is not None and array.kept.axes == layout else None
+
+
+def _powers_together(factors: Sequence[Expr]) -> list[Expr]:
+    """``a**2/b**2`` as ``(a/b)**2``: the squares might overflow where the quotient does not."""
+    groups: dict[Fraction, list[Power]] = {}
+    for factor in factors:
+        if isinstance(factor, Power) and not isinstance(factor.base, SizeOf):
+            groups.setdefault(abs(factor.exponent), []).append(factor)
+    out = list(factors)
+    for exponent, group in groups.items():
+        if exponent in (2, 3) and len(group) > 1 and any(p.exponent > 0 for p in group):
+            parts = (p.base if p.exponent > 0 else Power(p.base, Fraction(-1)) for p in group)
+            out[out.index(group[0])] = Power(Mul(tuple(parts)), exponent)
+            out = [factor for factor in out if factor not in group]
+    return out
+
+
+def _in_steps(base: Expr, exponent: Fraction) -> tuple[Power, list[Power]]:
+    """A division by a power of more than 1 as divisions one after the other, the first of which
+    leaves something to divide."""
+    whole, rest = divmod(-exponent, 1)
+    first = Power(base, -(rest or Fraction(1)))
+    return first, [Power(base, Fraction(-1))] * (int(whole) - (not rest))
 
 
 def _divides(term: Expr) -> bool:

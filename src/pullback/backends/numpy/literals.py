@@ -41,6 +41,20 @@ def split_number(value: Fraction) -> tuple[str, str]:
     return str(value.numerator), str(value.denominator)
 
 
+def in_range(value: Fraction, dtype: str) -> tuple[Fraction, list[str]]:
+    """A positive number as one that a float of this dtype can hold, and literals to multiply by
+    afterwards, one by one: their product alone would overflow, or underflow."""
+    digits = 290 if dtype == "float64" else 30
+    large, steps = Fraction(10) ** digits, []
+    while value > large:
+        value /= large
+        steps.append(f"1e+{digits}")
+    while value and value < 1 / large:
+        value *= large
+        steps.append(f"1e-{digits}")
+    return value, steps
+
+
 def split_sign(expr: Expr) -> tuple[int, Expr]:
     """A term as a sign and the rest, so that ``-1 * x`` prints as a subtraction."""
     match expr:

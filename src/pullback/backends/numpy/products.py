@@ -57,6 +57,8 @@ def contract(speller: Speller, expr: Reduce, context: Context) -> Array | None:
             factors = [base, base]
     if not any(not isinstance(f, Guard) for f in factors):
         return None
+    if speller.scope.facts.strict and len(factors) < 2 and outside:
+        return None  # each element is multiplied, then the sum is taken, as it stands
     guards = [f.cond for f in outside if isinstance(f, Guard)]
     context = context.under(*guards)
     parts = _masked(speller, factors, context.within(bound))
