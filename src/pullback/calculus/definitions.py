@@ -277,27 +277,36 @@ class Definitions:
 
         A value less its mean sums to 0, and in floating point to as many times what the mean was
         rounded by. In the gradient of the value, that takes the rounding away. Such a sum counts
-        as unknown from then on.
+        as unknown from then on. What is centred again is as good as its second mean is small.
         """
         mark = len(self.found)
         value = self.base(terms)
         if not terms or mean not in self._readers or not all(map(self._is_rounding, value)):
             return value
-        if not self._centres(mean, origins([mean]) - {mean}):
-            return value
+        before = self.found[:mark], self.found[mark:]
+        sums = self._vanishing(terms)
+        if sums and self._centres(mean, origins([mean]) - {mean}) and not self._is_zero(mean):
+            self.roundings.update(sums)
+            self.found = before[0]
+            return self.base(terms)
+        self.found = [*before[0], *before[1]]
+        return value
+
+    def _vanishing(self, terms: Poly) -> list[Term]:
+        """The sums in terms that are known to be 0, whatever their free indices are called."""
         based = collect(self._base_term(t) for t in terms)
         closed = [term(ONE, *part) for t in based for part in components_of(t)[1]]
-        sums = [inner for inner in closed if inner is not None and self.known(inner) == ()]
-        if not sums:
-            return value
-        self.roundings.update(_general(inner)[0] for inner in sums)
-        self.found[mark:] = [fact for fact in self.found[mark:] if fact[0] not in sums]
-        return self.base(terms)
+        return [_general(x)[0] for x in closed if x is not None and self.known(x) == ()]
 
     def _is_rounding(self, value: Term) -> bool:
         """Whether a term has a sum that is 0 but for the rounding of a mean."""
         closed = (term(ONE, *part) for part in components_of(value)[1] if self.roundings)
         return any(x is not None and _general(x)[0] in self.roundings for x in closed)
+
+    def _is_zero(self, mean: Tensor) -> bool:
+        """Whether a mean is one of values that are centred already."""
+        parts = (self.expanded(part) for part in self._terms[mean])
+        return all(part is None or self._fact_in(part) == () for part in parts)
 
     def _centres(self, mean: Tensor, origins: Collection[Tensor]) -> bool:
         """Whether a value is taken away from something that it is made of."""
