@@ -332,8 +332,10 @@ HANDLED: dict[str, Callable[..., Any]] = {
 }
 
 
-def gradients(function: Callable[..., Any], inputs: Sequence[Array], seed: Any) -> list[Array]:
-    """The gradients of ``(seed * function(*inputs)).sum()`` by each input, op by op."""
+def gradients(
+    function: Callable[..., Any], inputs: Sequence[Array], seed: Any
+) -> tuple[Array, list[Array]]:
+    """The value, and the gradients of ``(seed * value).sum()`` by each input, op by op."""
     given = [Var(x) for x in inputs]
     out = function(*given)
     order: list[Var] = []
@@ -354,4 +356,4 @@ def gradients(function: Callable[..., Any], inputs: Sequence[Array], seed: Any) 
         for parent, grad in zip(node.parents, node.pull(node.grad), strict=True):
             if isinstance(parent, Var):
                 parent.grad = parent.grad + grad
-    return [np.asarray(x.grad) + np.zeros_like(x.value) for x in given]
+    return out.value, [np.asarray(x.grad) + np.zeros_like(x.value) for x in given]

@@ -1,6 +1,6 @@
 """A derived gradient is as accurate as the chain rule that it replaces, to a factor of 8.
 
-Both run in the same dtype on the same inputs; the reference is the chain rule in 120 decimals or
+Both run in the same dtype on the same inputs; the reference is the chain rule in 60 decimals or
 more. Errors are taken over all elements, as a part of the greatest.
 """
 
@@ -22,6 +22,7 @@ from .passes import PASSES, centred, drawn, sigmoid, softmax
 FACTOR = 8.0
 ROUNDINGS = 16  # of the greatest element, which are allowed anyway
 DTYPES = ("float32", "float64")
+WIDE = ("mean", "@37", "@-37")  # what is hard in float64, too
 
 
 def error(found: Any, reference: Any) -> float:
@@ -33,44 +34,34 @@ def error(found: Any, reference: Any) -> float:
     return max(map(float, apart), default=0.0)
 
 
-def differences(function: Callable[..., Any], inputs: Sequence[Any], seed: Any) -> list[str]:
-    """Where the derived gradient has more than the allowed error."""
+def measured(function: Callable[..., Any], inputs: Sequence[Any], random: Any) -> list[str]:
+    """Where the derived gradient has more than the allowed error; nowhere, if the forward pass is
+    not right to three digits itself."""
     info = np.finfo(inputs[0].dtype)
-    exact = [chain.exact(x) for x in inputs]
-    reference = chain.gradients(function, exact, chain.exact(seed))
-    stepwise = chain.gradients(function, inputs, seed)
-    _, pull = pullback.vjp(function, *inputs)
-    found = pull(seed)
+    eps, tiny, most = map(float, (info.eps, info.smallest_subnormal, info.max))
+    with np.errstate(all="ignore"):
+        value = np.asarray(function(*inputs))
+        seed = random.normal(size=value.shape).astype(inputs[0].dtype)
+        if not np.all(np.isfinite(value)):
+            return []
+        exact = [chain.exact(x) for x in inputs]
+        right, reference = chain.gradients(function, exact, chain.exact(seed))
+        if error(value, right) > 1e-3 * greatest(right) + 4 * tiny:
+            return []
+        _, stepwise = chain.gradients(function, inputs, seed)
+        found = pullback.vjp(function, *inputs)[1](seed)
     out = []
-    for k, (ours, theirs, right) in enumerate(zip(found, stepwise, reference, strict=True)):
-        size = max((float(abs(x)) for x in np.ravel(right)), default=0.0)
-        if size > info.max:
-            continue
-        apart, least = error(ours, right), error(theirs, right)
-        allowed = FACTOR * least + ROUNDINGS * info.eps * size + 64 * info.smallest_subnormal
-        if not apart <= allowed:
+    for k, (ours, theirs, wanted) in enumerate(zip(found, stepwise, reference, strict=True)):
+        size, apart, least = greatest(wanted), error(ours, wanted), error(theirs, wanted)
+        allowed = FACTOR * least + ROUNDINGS * eps * size + 64 * tiny
+        if size < most and not apart <= allowed:
             out.append(f"argument {k}: {apart / size:.1e}, the chain rule {least / size:.1e}")
     return out
 
 
-def is_accurate(function: Callable[..., Any], inputs: Sequence[Any]) -> bool:
-    """Whether the forward pass is right to three digits."""
-    value = np.asarray(function(*inputs))
-    if not np.all(np.isfinite(value)):
-        return False
-    exact = function(*(chain.Var(chain.exact(x)) for x in inputs)).value
-    size = max((float(abs(x)) for x in np.ravel(exact)), default=0.0)
-    return error(value, exact) <= 1e-3 * size + 4 * np.finfo(value.dtype).smallest_subnormal
-
-
-def measured(function: Callable[..., Any], inputs: Sequence[Any], random: Any) -> list[str]:
-    """The differences at some inputs, none where the forward pass itself is not accurate."""
-    with np.errstate(all="ignore"):
-        if not is_accurate(function, inputs):
-            return []
-        value = np.asarray(function(*inputs))
-        seed = random.normal(size=value.shape).astype(inputs[0].dtype)
-        return differences(function, inputs, seed)
+def greatest(value: Any) -> float:
+    """The size of the greatest element."""
+    return max((float(abs(x)) for x in np.ravel(value)), default=0.0)
 
 
 @pytest.mark.parametrize("name", PASSES)
@@ -78,8 +69,8 @@ def test_as_accurate_as_the_chain_rule(name: str) -> None:
     function, specs, kinds = PASSES[name]
     wrong = []
     for kind in kinds:
-        chain.CONTEXT.dps = 900 if kind in ("@1000", "@-1000") else 120
-        for dtype in DTYPES:
+        chain.CONTEXT.dps = 900 if kind in ("@1000", "@-1000") else 60
+        for dtype in DTYPES if kind in WIDE else DTYPES[:1]:
             random = np.random.default_rng(zlib.crc32(f"{name} {kind}".encode()))
             inputs = [drawn(spec, kind, random, dtype) for spec in specs]
             wrong += [f"{kind}, {dtype}: {text}" for text in measured(function, inputs, random)]
@@ -140,9 +131,9 @@ def random_function(seed: int, kind: str) -> Callable[..., Any]:
 
 
 @pytest.mark.parametrize("kind", ["near", "mean", "1e-3", "@17", "@-37"])
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", range(8))
 def test_random_programs_are_as_accurate_as_the_chain_rule(seed: int, kind: str) -> None:
-    chain.CONTEXT.dps = 120
+    chain.CONTEXT.dps = 60
     function = random_function(seed, kind)
     random = np.random.default_rng(seed)
     dtype = DTYPES[seed % 2]
