@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from math import prod
@@ -39,6 +40,7 @@ from .refusals import (
     hint_for,
 )
 from .rows import ROWS, Row, View, public_name
+from .steering import UNKNOWN, called, number, used
 from .table_elementwise import apply_ufunc, known_ufunc
 from .table_indexing import getitem
 from .values import Value, broadcast, cast, expanded
@@ -124,6 +126,8 @@ class Tracer(np.lib.mixins.NDArrayOperatorsMixin):
         return iter([self[k] for k in range(self._pullback_value.shape[0])])
 
     def __repr__(self) -> str:
+        if number(self) is not UNKNOWN:
+            return repr(used(self))
         wish = self._pullback_sheet.wish_of(self._pullback_value)
         return f"<traced array{' ' + wish if wish else ''} {self.dtype}{list(self.shape)}>"
 
@@ -135,13 +139,18 @@ class Tracer(np.lib.mixins.NDArrayOperatorsMixin):
     def __array_function__(
         self, function: Any, types: Any, args: tuple[Any, ...], options: dict[str, Any]
     ) -> Any:
-        row = ROWS.get(function)
-        if row is None:
-            name = public_name(function)
-            raise self._refused(name, hint=hint_for(name))
-        return _built(self._pullback_sheet, row, args, options)
+        def traced() -> Any:
+            row = ROWS.get(function)
+            if row is None:
+                name = public_name(function)
+                raise self._refused(name, hint=hint_for(name))
+            return _built(self._pullback_sheet, row, args, options)
 
-    def __array__(self, dtype: Any = None, copy: Any = None) -> NoReturn:
+        return called(self._pullback_sheet, function, args, options, traced)
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
+        if number(self) is not UNKNOWN:
+            return np.array(used(self), dtype)
         raise self._no_values("", NO_ARRAY)
 
     # Subscripts
@@ -151,8 +160,11 @@ class Tracer(np.lib.mixins.NDArrayOperatorsMixin):
             found, is_view = getitem(sheet, sheet.value(value), key)
             return View(found) if is_view else found
 
-        row = Row("indexing", build)
-        return _built(self._pullback_sheet, row, (self, key), {})  # type: ignore[no-any-return]
+        def traced() -> Any:
+            return _built(self._pullback_sheet, Row("indexing", build), (self, key), {})
+
+        found: Tracer = called(self._pullback_sheet, operator.getitem, (self, key), {}, traced)
+        return found
 
     def __setitem__(self, key: Any, value: Any) -> NoReturn:
         raise self._refused("assigning to elements of a traced array", hint=NO_ASSIGNMENT)
@@ -162,19 +174,29 @@ class Tracer(np.lib.mixins.NDArrayOperatorsMixin):
 
     # What would need the values
 
-    def __bool__(self) -> NoReturn:
+    def __bool__(self) -> bool:
+        if number(self) is not UNKNOWN:
+            return bool(used(self))
         raise self._refused("deciding (if, while, and, or, not) by a traced array", hint=NO_BOOL)
 
-    def __float__(self) -> NoReturn:
+    def __float__(self) -> float:
+        if number(self) is not UNKNOWN:
+            return float(used(self))
         raise self._no_values("float()", NO_NUMBER)
 
-    def __int__(self) -> NoReturn:
+    def __int__(self) -> int:
+        if number(self) is not UNKNOWN:
+            return int(used(self))
         raise self._no_values("int()", NO_NUMBER)
 
-    def __index__(self) -> NoReturn:
+    def __index__(self) -> int:
+        if number(self) is not UNKNOWN:
+            return operator.index(used(self))
         raise self._no_values("", "sizes are plain ints: use x.shape and len(x)")
 
-    def __complex__(self) -> NoReturn:
+    def __complex__(self) -> complex:
+        if number(self) is not UNKNOWN:
+            return complex(used(self))
         raise self._no_values("complex()", REAL_ONLY)
 
     def _no_values(self, what: str, hint: str) -> TraceError:
@@ -190,12 +212,16 @@ class Tracer(np.lib.mixins.NDArrayOperatorsMixin):
         )
 
     def __format__(self, spec: str) -> str:
-        return repr(self)
+        return repr(self) if number(self) is UNKNOWN else format(used(self), spec)
 
-    def __round__(self, digits: int = 0) -> Any:
-        return np.round(self, digits)
+    def __round__(self, digits: int | None = None) -> Any:
+        if number(self) is not UNKNOWN:
+            return round(used(self), digits)
+        return np.round(self, digits or 0)
 
     def __getattr__(self, name: str) -> Any:
+        if not name.startswith("_") and hasattr(number(self), name):
+            return getattr(used(self), name)
         if not name.startswith("_") and hasattr(np.ndarray, name):
             raise self._refused(f".{name}", hint=hint_for(name, f"np.{name}"))
         raise AttributeError(f"a traced array has no attribute {name!r}")
@@ -214,8 +240,12 @@ class Tracer(np.lib.mixins.NDArrayOperatorsMixin):
         copy: bool = True,
     ) -> Any:
         """The same numbers as another dtype."""
-        row = Row(".astype", table_shapes.astype)
-        return _built(self._pullback_sheet, row, (self, dtype), {"copy": copy})
+
+        def traced() -> Any:
+            row = Row(".astype", table_shapes.astype)
+            return _built(self._pullback_sheet, row, (self, dtype), {"copy": copy})
+
+        return called(self._pullback_sheet, _astype, (self, dtype), {}, traced)
 
     def copy(self, order: str = "C") -> Any:
         """The same array."""
@@ -247,6 +277,10 @@ class Tracer(np.lib.mixins.NDArrayOperatorsMixin):
         return np.clip(self, min, max, **options)
 
 
+def _astype(array: Any, dtype: Any) -> Any:
+    return np.asarray(array).astype(dtype)[()]
+
+
 def _method(name: str, function: Any) -> Callable[..., Any]:
     def method(self: Tracer, *args: Any, **options: Any) -> Any:
         return function(self, *args, **options)
@@ -268,6 +302,15 @@ for _name in (
 
 
 def _called_ufunc(
+    self: Tracer, ufunc: Any, method: str, inputs: tuple[Any, ...], options: dict[str, Any]
+) -> Any:
+    def traced() -> Any:
+        return _traced_ufunc(self, ufunc, method, inputs, {**options})
+
+    return called(self._pullback_sheet, getattr(ufunc, method), inputs, options, traced)
+
+
+def _traced_ufunc(
     self: Tracer, ufunc: Any, method: str, inputs: tuple[Any, ...], options: dict[str, Any]
 ) -> Any:
     sheet = self._pullback_sheet

@@ -73,6 +73,8 @@ class Sheet:
         self.defaults: dict[Tensor, str] = {}  # names of outputs that have no other
         self.returned: dict[Tensor, None] = {}
         self.refused: PullbackError | None = None
+        self.numbers: dict[Tensor | None, Any] = {}  # tensors whose value is known
+        self.steered = False  # whether a known value decided something
         self.place: Place = NOWHERE
         self.frames: dict[int, Any] = {}
         self._known: dict[tuple[Any, ...], Line] = {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -42,11 +42,14 @@ class Traced:
     function used. ``constants`` holds those by name (traced arrays, where they are of an enclosing
     trace). ``structure`` tells how the program's outputs
     make up the function's result (see :mod:`pullback.trees`; :meth:`result` puts it together).
+    ``steered``: the value of a Python float decided something, so the program is that of this
+    value only.
     """
 
     program: Program
     constants: Mapping[str, Any]
     structure: trees.Structure
+    steered: bool = field(default=False, kw_only=True)
 
     def result(self, outputs: Sequence[Any]) -> Any:
         """What the function returns, given the values of the program's outputs."""
@@ -59,6 +62,7 @@ def trace(
     extents: Extents | None = None,
     *,
     closes_over: bool = False,
+    known: Mapping[str, Any] | None = None,
 ) -> Traced:
     """The program that a plain NumPy function computes, for arguments of these shapes.
 
@@ -68,7 +72,8 @@ def trace(
     ``closes_over`` arrays of a trace that is running, these traced arrays stand among the
     constants. Raises TraceError, naming the source line, for what can't be traced.
     ``extents`` tell the forms of extents in named sizes, and take note of what they are compared
-    with.
+    with. ``known`` are values of numbers among the arguments, which the function may ask for
+    (``if rate > 0``). The function runs once.
 
     >>> traced = trace(lambda X, w: X @ w, {"X": Spec((3, 2)), "w": Spec((2,))})
     >>> [tensor.name for tensor in traced.program.inputs], len(traced.program.statements)
@@ -77,13 +82,21 @@ def trace(
     sheet = Sheet(extents)
     sheet.closes_over = closes_over
     with sheet.running():
-        return _traced(sheet, function, arguments)
+        return _traced(sheet, function, arguments, known or {})
 
 
-def _traced(sheet: Sheet, function: Callable[..., Any], arguments: Mapping[str, Any]) -> Traced:
+def _traced(
+    sheet: Sheet,
+    function: Callable[..., Any],
+    arguments: Mapping[str, Any],
+    known: Mapping[str, Any],
+) -> Traced:
     leaves, names, structures = _flat_arguments(arguments)
     letters = Letters(names)
     inputs = [_input(sheet, name, leaf, letters) for name, leaf in zip(names, leaves, strict=True)]
+    for name, handle in zip(names, inputs, strict=True):
+        if name in known:
+            sheet.numbers[handle._pullback_value.tensor] = known[name]
     handles = iter(inputs)
     given = {
         name: trees.unflatten(structure, [next(handles) for _ in range(trees.count(structure))])
@@ -188,7 +201,7 @@ def _finished(sheet: Sheet, inputs: list[Tensor], result: Any) -> Traced:
     constants = {names[tensor]: data for tensor, data in sheet.constants.items()}
     all_inputs = (*inputs, *(tensors[tensor] for tensor in sheet.constants))
     program = Program(all_inputs, statements, tuple(tensors[tensor] for tensor in outputs))
-    return Traced(program, constants, structure)
+    return Traced(program, constants, structure, steered=sheet.steered)
 
 
 def _output(sheet: Sheet, leaf: Any, inputs: Sequence[Tensor]) -> Tensor:
