@@ -13,6 +13,7 @@ import enum
 import functools
 import keyword
 import re
+import struct
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import Any, NamedTuple
@@ -44,11 +45,15 @@ class Static(NamedTuple):
 
 
 class Branch(NamedTuple):
-    """A container: how to make it again, the steps to its children, the children."""
+    """A container: how to make it again, the steps to its children, the children.
+
+    ``exact`` tells the keys of dicts apart that are equal: 1, True and 1.0.
+    """
 
     make: Any
     steps: tuple[Step, ...]
     children: tuple[Structure, ...]
+    exact: Hashable = ()
 
 
 class Held:
@@ -276,7 +281,8 @@ def _flatten_branch(tree: Any, parts: _Parts, leaves: list[Any], walk: _Walk) ->
         children.append(_flatten(value, leaves, walk))
         walk.path.pop()
     walk.open.pop()
-    return Branch(make, steps, tuple(children))
+    exact = tuple(exactly(key) for kind, key in steps if kind == "key" and type(key) is not str)
+    return Branch(make, steps, tuple(children), exact)
 
 
 _Parts = tuple[Any, tuple[Step, ...], Sequence[Any]]
@@ -392,14 +398,14 @@ def _static_key(value: Any, walk: _Walk) -> Hashable:
         parts = (value.start, value.stop, value.step)
         return (slice, *(_static_key(part, walk) for part in parts))
     if isinstance(value, frozenset) and all(isinstance(item, _PLAIN) for item in value):
-        return (frozenset, value)
+        return exactly(value)
     if isinstance(value, _PLAIN) or callable(value):
         try:
             hash(value)
         except TypeError:
             pass
         else:
-            return (type(value), value)
+            return exactly(value)
     raise ArgumentError(
         f"an argument of type {type(value).__module__}.{type(value).__qualname__}",
         where=walk.place(),
@@ -407,6 +413,21 @@ def _static_key(value: Any, walk: _Walk) -> Hashable:
         found=_short(value),
         hint=_type_hint(value),
     )
+
+
+def exactly(value: Any) -> Hashable:
+    """A key that is equal for the same values of the same types only.
+
+    >>> exactly((1, 0.0)) == exactly((True, 0.0)), exactly(0.0) == exactly(-0.0)
+    (False, False)
+    """
+    if isinstance(value, float):
+        return type(value), struct.pack("d", value)
+    if isinstance(value, tuple):
+        return type(value), tuple(map(exactly, value))
+    if isinstance(value, frozenset):
+        return type(value), tuple(map(exactly, value))
+    return type(value), value
 
 
 def _type_hint(value: Any) -> str:
