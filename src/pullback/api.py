@@ -76,12 +76,13 @@ def _gradient_function(
     wanted, single = check_argnums(argnums)
     kind = ("grad", wanted, has_aux)
 
-    def make(call: Call, fixed: Sequence[int]) -> Gradient:
+    def make(call: Call, repeatable: Callable[[], bool]) -> Gradient:
         chosen = slots(wanted, about, call)
         for slot in chosen:
             check_floats(call, slot)
-        fixed = [n for n in fixed if not any(n in call.leaves_of(slot) for slot in chosen)]
-        return Gradient(call, forward_of(fun, call, has_aux, fixed), chosen)
+        by = {n for slot in chosen for n in call.leaves_of(slot)}
+        steering = [n for n in range(len(call.leaves)) if n not in by]
+        return Gradient(call, forward_of(fun, call, has_aux, steering, repeatable), chosen)
 
     @functools.wraps(fun, assigned=("__module__", "__name__", "__qualname__", "__doc__"))
     def gradient_function(*args: Any, **kwargs: Any) -> Any:
@@ -113,8 +114,8 @@ def vjp(fun: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
     about = parameters(fun)
     call = Call(about, primals, {})
 
-    def make(call: Call, fixed: Sequence[int]) -> Pullback:
-        return Pullback(call, forward_of(fun, call, has_aux))
+    def make(call: Call, repeatable: Callable[[], bool]) -> Pullback:
+        return Pullback(call, forward_of(fun, call, has_aux, (), repeatable))
 
     try:
         plan = _PLANS.get(fun, call, ("vjp", has_aux), make)
@@ -148,8 +149,8 @@ def jvp(
     about = parameters(fun)
     call = Call(about, primals, {})
 
-    def make(call: Call, fixed: Sequence[int]) -> Pushforward:
-        return Pushforward(call, forward_of(fun, call, has_aux))
+    def make(call: Call, repeatable: Callable[[], bool]) -> Pushforward:
+        return Pushforward(call, forward_of(fun, call, has_aux, (), repeatable))
 
     try:
         plan = _PLANS.get(fun, call, ("jvp", has_aux), make)

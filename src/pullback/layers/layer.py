@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -77,6 +77,7 @@ class Kind:
     examples: tuple[Example, ...]
     notes: tuple[str, ...] = ()
     per_dim: int = 1
+    _pullback_reads: ClassVar = ("name", "build", "rank", "per_dim")
 
     @property
     def options(self) -> dict[str, Any]:
@@ -123,6 +124,8 @@ class Layer:
     It can be called inside functions that are differentiated, with :func:`pullback.grad` and its
     kin. ``text`` is its definition, ``parameters`` names what is learned.
     """
+
+    _pullback_reads = ("kind", "options", "_name")  # what it depends on, see runtime.captured
 
     def __init__(self, kind: Kind, options: Mapping[str, Any], name: str = "") -> None:
         self.kind = kind

@@ -29,6 +29,8 @@ class Network:
     Each layer takes one array and gives one; whatever else a layer takes must be learned.
     """
 
+    _pullback_reads = ("layers",)  # what it depends on, see runtime.captured
+
     def __init__(self, **layers: Layer) -> None:
         for name, layer in layers.items():
             if not isinstance(layer, Layer):

@@ -30,6 +30,8 @@ class Optimiser:
     Arrays are never changed in place: parameters and state are returned anew.
     """
 
+    _pullback_reads = ("text", "carried", "settings")  # what it depends on, see runtime.captured
+
     def __init__(
         self, text: str, carried: tuple[str, ...] = (), settings: Mapping[str, float] | None = None
     ) -> None:

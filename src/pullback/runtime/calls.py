@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import keyword
 import types
 import unicodedata
+from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -21,6 +23,7 @@ from ..trees import (
     Static,
     Structure,
     distinct,
+    exactly,
     flatten,
     leaf_name,
     paths,
@@ -29,18 +32,28 @@ from ..trees import (
     unflatten,
 )
 
+_PLAIN = (int, bool, str, bytes, type(None), type(Ellipsis), slice, range, np.dtype)
+_CONTAINERS = (dict, list, tuple, OrderedDict)
 
-@lru_cache(maxsize=4096)
-def _code_in(structure: Structure) -> tuple[Any, ...]:
-    """The dataclasses, named tuples and functions in a structure."""
+
+def _objects_in(structure: Structure) -> tuple[Any, ...]:
+    """What a structure holds besides containers and plain values: classes, functions, keys."""
     if isinstance(structure, Static):
         value = structure.value.value
-        return (value,) if callable(value) else ()
-    if isinstance(structure, Branch):
-        own = structure.make if isinstance(structure.make, type) else None
-        inner = (item for child in structure.children for item in _code_in(child))
-        return (*inner,) if own in (dict, list, tuple, None) else (own, *inner)
-    return ()
+        return () if type(value) in _PLAIN or isinstance(value, np.dtype) else (value,)
+    if not isinstance(structure, Branch):
+        return ()
+    make = structure.make
+    own = make if isinstance(make, tuple) else () if make in _CONTAINERS else (make,)
+    keys = [key for kind, key in structure.steps if kind == "key" and type(key) is not str]
+    inner = [item for child in structure.children for item in _objects_in(child)]
+    return (*own, *keys, *inner)
+
+
+@lru_cache(maxsize=4096)
+def _is_data(structure: Structure) -> bool:
+    """Whether a structure holds nothing but containers and plain values."""
+    return not _objects_in(structure)
 
 
 Argnums = int | str | Sequence[int | str]
@@ -53,6 +66,7 @@ class Parameters:
     names: tuple[str, ...]
     rest: str
     known: tuple[str, ...]
+    _pullback_reads: ClassVar = ("names", "rest", "known")
 
     def label(self, position: int) -> str:
         """A name for the argument at a position."""
@@ -178,7 +192,7 @@ class Call:
     def __init__(self, about: Parameters, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
         self.closes_over = False
         self.positional = len(args)
-        self.keywords = tuple(sorted(kwargs)) if kwargs else ()
+        self.keywords = tuple(kwargs)  # in the order in which a function with **kwargs meets them
         values = [*args, *(kwargs[name] for name in self.keywords)]
         names = about.names
         labels = [
@@ -207,9 +221,9 @@ class Call:
     @property
     def also(self) -> tuple[Any, ...]:
         """The classes and functions among the arguments: a trace depends on what they are."""
-        if all(isinstance(structure, Leaf) for structure in self.structures):
+        if all(isinstance(structure, Leaf) or _is_data(structure) for structure in self.structures):
             return ()
-        return tuple(item for structure in self.structures for item in _code_in(structure))
+        return tuple(item for structure in self.structures for item in _objects_in(structure))
 
     @property
     def form(self) -> Hashable:
@@ -220,9 +234,9 @@ class Call:
         return (self.positional, self.keywords, *self.structures, *leaves)
 
     @property
-    def floats(self) -> tuple[str, ...]:
+    def floats(self) -> tuple[Hashable, ...]:
         """The values of the Python floats, exactly."""
-        return tuple(leaf.hex() for leaf in self.leaves if type(leaf) is float)
+        return tuple(exactly(leaf) for leaf in self.leaves if type(leaf) is float)
 
     @property
     def traced(self) -> bool:
@@ -288,12 +302,17 @@ class Call:
 
 
 def identity(function: Callable[..., Any]) -> Hashable:
-    """What stays the same for functions that the same source makes (lambdas in a loop, methods)."""
+    """What stays the same for functions that the same source makes (lambdas in a loop, methods).
+
+    Other objects are told by where they are, not by an equality of their own.
+    """
     if isinstance(function, types.FunctionType):
         return function.__code__
     if isinstance(function, types.MethodType) and isinstance(function.__func__, types.FunctionType):
         return function.__func__.__code__
-    return function
+    if isinstance(function, functools.partial):
+        return functools.partial, identity(function.func)
+    return type(function).__name__, id(function)
 
 
 def check_argnums(argnums: Argnums) -> tuple[tuple[int | str, ...], bool]:

@@ -1,437 +1,473 @@
 """What a function reads besides its arguments: closure, defaults, globals, the functions that it
 calls.
 
-A trace is good for as long as these stay the same. :func:`captured` lists them as *facts*;
-:func:`same` compares two lists, arrays by content. A function that may read something that can't
-be listed (a file, a random generator, a counter that it changes itself, ...) has no such list, and
-is traced anew at each call.
+A trace is good for as long as these stay the same. :func:`captured` looks at all that a function
+can reach and keeps it, arrays as copies; :meth:`Surroundings.hold` compares later. What is reached
+is of a few kinds, which can be compared, and everything that is called is Python code, which is
+looked at in turn, or stands in the tables of :mod:`.pure`. A function that reaches anything else
+has no such list, and is traced anew at each call. ``docs/caching.md`` states the rule.
 """
 
 from __future__ import annotations
 
-import builtins
-import dis
+import abc
+import array
+import dataclasses
 import enum
 import functools
-import math
+import reprlib
+import struct
+import sys
 import types
-from collections import OrderedDict, defaultdict
-from collections.abc import Callable
-from dataclasses import dataclass
+import typing
+import warnings
+from collections import Counter, OrderedDict, defaultdict, deque, namedtuple
+from collections.abc import Callable, Iterable, Sequence
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
 
-MAX_FACTS = 2_000
-MAX_BYTES = (
-    1 << 26
-)  # larger arrays are not copied and compared; such a function is traced anew instead
+from ..ir.program import Program
+from . import surroundings as seen
+from .bytecode import Chain, Reads, reads_of
+from .pure import HIDDEN, LAYOUT, PACKAGE, is_abstract, is_ours, is_pure, known_attributes
 
-# Modules whose functions depend on their arguments only, but for the names below.
-_PURE_MODULES = (
-    "numpy",
-    "scipy",
-    "math",
-    "operator",
-    "functools",
-    "itertools",
-    "pullback",
-    "jaxtyping",
-)
-_IMPURE_NAMES = frozenset(
-    {
-        *(
-            "random",
-            "load",
-            "loadtxt",
-            "genfromtxt",
-            "fromfile",
-            "memmap",
-            "save",
-            "savetxt",
-            "tofile",
-        ),
-        *(
-            "geterr",
-            "seterr",
-            "get_printoptions",
-            "set_printoptions",
-            "open",
-            "os",
-            "sys",
-            "ctypeslib",
-        ),
-        *("datetime64", "lib", "DataSource", "fromregex", "empty", "empty_like", "testing", "io"),
-    }
-)
-_PURE_BUILTINS = frozenset(
-    {
-        *("abs", "all", "any", "bool", "complex", "dict", "divmod", "enumerate", "filter", "float"),
-        *("frozenset", "hasattr", "int", "isinstance", "issubclass", "iter", "len", "list"),
-        *(
-            "map",
-            "max",
-            "min",
-            "next",
-            "object",
-            "pow",
-            "property",
-            "range",
-            "repr",
-            "reversed",
-            "round",
-        ),
-        *("set", "slice", "sorted", "staticmethod", "classmethod", "str", "sum", "super"),
-        *("tuple", "type", "zip", "callable", "bytes", "format", "hash", "ord", "chr"),
-        *("True", "False", "None", "NotImplemented", "Ellipsis", "__build_class__"),
-    }
-)
-_PURE_BUILTINS |= {
-    name
-    for name, value in vars(builtins).items()
-    if isinstance(value, type) and issubclass(value, BaseException)
-}
-_ATOMS = (int, float, complex, bool, str, bytes, type(None), type(Ellipsis), np.dtype, slice, range)
-_FIXED = (types.BuiltinFunctionType, types.MethodWrapperType, types.WrapperDescriptorType, np.ufunc)
+MAX_NODES = 2_000
+MAX_BYTES = 1 << 26  # larger arrays are not copied and compared; the function is traced anew
 
 
 class _Unlisted(Exception):
-    """The function may read something that can't be listed."""
+    """The function may read something that can't be compared; the text says what."""
 
 
-@dataclass(frozen=True)
-class _Names:
-    """What a code object reads: globals, attribute names; whether it changes something outside."""
+def captured(function: Callable[..., Any], also: Sequence[Any] = ()) -> seen.Surroundings | None:
+    """All that ``function`` reads besides its arguments, or None where that can't be compared.
 
-    globals: tuple[str, ...]
-    attributes: frozenset[str]
-    imports: tuple[str, ...]
-    changes: bool
-
-
-class Facts(list[Any]):
-    """What a function reads, in a fixed order: atoms, kept objects and arrays."""
-
-
-def captured(function: Callable[..., Any], also: tuple[Any, ...] = ()) -> Facts | None:
-    """All that ``function`` reads besides its arguments, or None where that can't be listed.
-
-    ``also`` are classes and functions among the arguments, which it may call.
+    ``also`` are the classes and functions among the arguments, which it may call.
     """
-    walk = _Walk()
     try:
-        walk.visit(function)
-        for item in also:
-            walk.visit(item)
-    except _Unlisted:
-        return None
+        return _listed(function, also)
     except Exception:  # an attribute of the user's that fails while being listed
         return None
-    return walk.facts
 
 
-def kept(facts: Facts) -> Facts:
-    """The facts with copies of the arrays, to compare with later."""
-    return Facts(_Copy(fact) if isinstance(fact, np.ndarray) else fact for fact in facts)
+def reason(function: Callable[..., Any], also: Sequence[Any] = ()) -> str:
+    """Why a function is traced at each call; "" where it isn't.
+
+    >>> reason(lambda x: x * np.random.rand(3))
+    "it reads rand, which isn't known to depend on its arguments only"
+    """
+    try:
+        _listed(function, also)
+    except _Unlisted as error:
+        return str(error)
+    except Exception as error:
+        return f"looking at what it reads fails: {type(error).__name__}: {error}"
+    return ""
 
 
-def same(then: Facts, now: Facts) -> bool:
-    """Whether the kept facts of then still hold."""
-    if len(then) != len(now):
-        return False
-    for old, new in zip(then, now, strict=True):
-        if old is new:
-            continue
-        if type(old) is _Copy:
-            if not old.holds(new):
-                return False
-        elif type(old) is not type(new) or not _equal(old, new):
-            return False
-    return True
+def _listed(function: Callable[..., Any], also: Sequence[Any]) -> seen.Surroundings:
+    walk = _Walk()
+    roots = [walk.visit(item) for item in (function, *also)]
+    walk.finish()
+    return seen.Surroundings(roots, seen.World(walk.settings))
 
 
-def _equal(old: Any, new: Any) -> bool:
-    if isinstance(old, float):
-        return bool(old == new) and math.copysign(1, old) == math.copysign(1, new)
-    if isinstance(old, (*_ATOMS, tuple)):
-        return bool(old == new)
-    if isinstance(old, np.generic):
-        return bool(old.dtype == new.dtype) and old.tobytes() == new.tobytes()
-    if isinstance(old, types.BuiltinFunctionType | types.MethodWrapperType):
-        return bool(old == new)
-    return False
+def _filters() -> Any:
+    return [*warnings.filters]
 
 
-class _Copy:
-    """A copy of an array, to see later whether its content changed."""
-
-    __slots__ = ("array", "bits")
-
-    def __init__(self, array: np.ndarray[Any, Any]) -> None:
-        self.array = np.array(array, order="C", copy=True)
-        self.bits = self.array.view(_bits(self.array.dtype))
-
-    def holds(self, other: Any) -> bool:
-        mine = self.array
-        if type(other) is not np.ndarray or other.shape != mine.shape or other.dtype != mine.dtype:
-            return False
-        if other.flags.c_contiguous:
-            return bool((other.view(self.bits.dtype) == self.bits).all())
-        return other.tobytes() == mine.tobytes()
-
-
-def _bits(dtype: np.dtype[Any]) -> np.dtype[Any]:
-    """An integer dtype of the same width: contents are compared bit by bit, NaN equal to itself."""
-    return np.dtype(f"u{dtype.itemsize}") if dtype.itemsize in (1, 2, 4, 8) else np.dtype("u1")
+# --------------------------------------------------------------------------------------------------
+# Looking
 
 
 class _Walk:
-    """Lists the facts of a function and of all that it reads."""
+    """Looks at a function and at all that it reaches."""
 
     def __init__(self) -> None:
-        self.facts = Facts()
-        self.seen: dict[
-            int, tuple[int, Any]
-        ] = {}  # by id; objects are kept so that ids stay theirs
+        self.nodes: dict[
+            int, tuple[seen.Node, Any]
+        ] = {}  # the objects stay alive, and so their ids
+        self.names: dict[str, None] = dict.fromkeys(_BY_LIBRARIES)  # that something looks up
+        self.asked: dict[str, None] = {}  # those that the user's code looks up
+        self.defined: dict[str, None] = {}
+        self.settings: dict[Callable[[], Any], None] = {}
+        self.count = 0
+        self.constructs = False
+        self.stores = False  # whether some code sets attributes
+        self.arrays: list[tuple[seen.Content, np.ndarray[Any, Any]]] = []
+        self.open: list[Callable[[frozenset[str]], None]] = []
 
-    def visit(self, value: Any) -> None:
-        facts = self.facts
+    def finish(self) -> None:
+        """Looks at attributes by name until no code is found that reads further names."""
+        before: tuple[object, ...] = ()
+        while before != (state := self.state()):
+            before = state
+            names = frozenset(self.names)
+            for look in list(self.open):
+                look(names)
+        for name in self.asked:
+            own = name in self.defined and not _is_special(name)
+            if name in HIDDEN or not (own or name in LAYOUT or name in known_attributes()):
+                raise _Unlisted(f"it reads an attribute {name}")
+        for node, given in self.arrays:
+            if "base" in self.asked and given.base is not None:
+                raise _Unlisted("it reads what lies behind a view")
+            node.layout = seen.layout_of(given) if LAYOUT & self.asked.keys() else None
+            node.keep(given)
+
+    def state(self) -> tuple[object, ...]:
+        """What decides which attributes are looked at."""
+        sizes = len(self.names), len(self.open), len(self.settings)
+        return (*sizes, self.constructs, self.stores)
+
+    def visit(self, value: Any) -> seen.Node:
         kind = type(value)
-        if kind in _ATOM_TYPES:
-            facts.append(value)
-            return
-        if id(value) in self.seen:
-            facts.append(("seen", self.seen[id(value)][0]))
-            return
-        if len(facts) > MAX_FACTS:
-            raise _Unlisted
-        self.seen[id(value)] = (len(self.seen), value)
+        self.count += 1
+        if self.count > MAX_NODES:
+            raise _Unlisted(f"it reaches more than {MAX_NODES} objects")
+        if kind in _ATOMS:
+            return seen.Atom(value)
+        known = self.nodes.get(id(value))
+        if known is not None:
+            return known[0]
         handler = _HANDLERS.get(kind)
         if handler is not None:
-            handler(self, value)
+            return handler(self, value)
+        return self.visit_other(value)
+
+    def enter(self, value: Any, node: seen.Node) -> Any:
+        """Keeps the node of an object before its parts are looked at, which may hold it again."""
+        self.nodes[id(value)] = (node, value)
+        return node
+
+    def visit_array(self, value: Any) -> seen.Node:
+        if value.dtype.hasobject or value.dtype.metadata or value.nbytes > MAX_BYTES:
+            raise _Unlisted(f"it reads an array of dtype {value.dtype}, {value.nbytes} bytes")
+        node: seen.Content = self.enter(value, seen.Content(type(value)))
+        self.arrays.append((node, value))
+        return node
+
+    def visit_parts(self, value: Any, take: Callable[[Any], Sequence[Any]]) -> seen.Node:
+        node = self.enter(value, seen.Parts(type(value), take))
+        node.parts = [self.visit(part) for part in take(value)]
+        return node  # type: ignore[no-any-return]
+
+    def visit_dict(self, value: Any) -> seen.Node:
+        plain = all(type(key) is str for key in value)
+        node = self.enter(value, seen.Items(type(value), [*value] if plain else None))
+        if not plain:
+            node.keys = [self.visit(key) for key in value]
+        node.parts = [self.visit(part) for part in value.values()]
+        return node  # type: ignore[no-any-return]
+
+    # Functions
+
+    def visit_function(self, value: types.FunctionType) -> seen.Node:
+        if is_pure(value) or value.__code__.co_filename == enum.__file__:
+            return seen.Same(value)
+        node = self.enter(value, seen.Function(value.__code__))
+        ours = is_ours(value)
+        if ours:
+            reads = Reads(cells={(name,): None for name in value.__code__.co_freevars})
         else:
-            self.visit_other(value)
-
-    def visit_array(self, value: np.ndarray[Any, Any]) -> None:
-        if value.dtype.hasobject or value.nbytes > MAX_BYTES:
-            raise _Unlisted
-        self.facts.append(value)
-
-    def visit_function(self, value: types.FunctionType) -> None:
-        transform = value.__dict__.get("__pullback__")
-        if transform is not None:  # grad(f) is what it asks for, and f
-            self.facts.append(transform)
-            self.visit(value.__dict__["__wrapped__"])
-            return
-        self.facts.append(value.__code__)
-        if _is_pure(value) and value.__closure__ is None:
-            return
-        names = _names(value.__code__)
-        if names.changes or any(name.split(".")[0] not in _PURE_MODULES for name in names.imports):
-            raise _Unlisted
-        if names.imports and names.attributes & _IMPURE_NAMES:
-            raise _Unlisted
-        for default in value.__defaults__ or ():
-            self.visit(default)
-        for name, default in (value.__kwdefaults__ or {}).items():
-            self.facts.append(name)
-            self.visit(default)
-        for cell in value.__closure__ or ():
-            self.visit(_content(cell))
-        if value.__dict__:
-            self.visit_dict(value.__dict__)
-        self.visit_globals(value.__globals__, names)
-
-    def visit_globals(self, space: dict[str, Any], names: _Names) -> None:
-        for name in names.globals:
-            if name in space:
-                value = space[name]
-                if type(value) is types.ModuleType:
-                    self.visit_module(value, names.attributes)
-                else:
-                    self.visit(value)
-            elif name not in _PURE_BUILTINS:
-                raise _Unlisted
-
-    def visit_module(self, value: types.ModuleType, attributes: frozenset[str]) -> None:
-        self.facts.append(value)
-        if value.__name__.split(".")[0] in _PURE_MODULES:
-            if attributes & _IMPURE_NAMES:
-                raise _Unlisted
-            return
-        for name in sorted(attributes & vars(value).keys()):
-            inner = vars(value)[name]
-            if type(inner) is types.ModuleType:
-                self.visit_module(inner, attributes)
-            else:
-                self.visit(inner)
-
-    def visit_sequence(self, value: Any) -> None:
-        self.facts.append((type(value), len(value)))
-        for item in value:
-            self.visit(item)
-
-    def visit_dict(self, value: Any) -> None:
-        self.facts.append((type(value), len(value)))
-        for key, item in value.items():
-            self.visit(key)
-            self.visit(item)
-
-    def visit_method(self, value: types.MethodType) -> None:
-        self.visit(value.__func__)
-        self.visit(value.__self__)
-
-    def visit_partial(self, value: functools.partial[Any]) -> None:
-        self.facts.append(functools.partial)
-        self.visit(value.func)
-        self.visit(value.args)
-        self.visit_dict(value.keywords)
-
-    def visit_class(self, value: type) -> None:
-        self.facts.append(value)
-        for base in value.__mro__:
-            if base.__module__.split(".")[0] in (
-                *_PURE_MODULES,
-                "builtins",
-                "typing",
-                "enum",
-                "abc",
-            ):
+            reads = reads_of(value.__code__)
+            self.read(reads)
+        node.defaults = [self.visit(part) for part in seen.defaults_of(value)]
+        free = value.__code__.co_freevars
+        for names in reads.cells:
+            n = free.index(names[0])
+            content = seen.content((value.__closure__ or ())[n])
+            node.cells.append((n, self.chain(names, content)))
+        builtins = value.__builtins__  # type: ignore[attr-defined]
+        for names in reads.globals:
+            found = seen.looked_up(names[0], value.__globals__, builtins)
+            if found is seen.MISSING and names[0] in reads.locals:
                 continue
-            if base.__module__ == "collections" or base.__module__ == "dataclasses":
-                continue
-            for name, item in vars(base).items():
-                if name not in _CLASS_NOISE:
-                    self.facts.append(name)
-                    self.visit(item)
+            node.chains.append(self.chain(names, found))
+        for module, names in reads.imports:
+            if module not in sys.modules:
+                raise _Unlisted(f"it imports {module}")
+            node.chains.append(seen.Imported(self.chain(("", *names), sys.modules[module]), module))
+        if not ours:
+            self.open.append(functools.partial(self.look_in_function, node, value))
+        return node  # type: ignore[no-any-return]
 
-    def visit_other(self, value: Any) -> None:
-        kind = type(value)
-        if isinstance(value, _FIXED):
-            self_ = getattr(value, "__self__", None)
-            if self_ is not None and not isinstance(self_, types.ModuleType | type):
-                raise _Unlisted  # a bound method of some object, e.g. of a random generator
-            if _top(value) not in (*_PURE_MODULES, "builtins", "_operator", ""):
-                raise _Unlisted
-            if _top(value) == "builtins" and value.__name__ not in _PURE_BUILTINS:
-                raise _Unlisted
-            self.facts.append(value)
-        elif isinstance(value, np.dtype | enum.Enum) or kind.__module__ == "_collections":
-            self.facts.append(value)
-        elif isinstance(value, np.generic):
-            if value.dtype.hasobject:
-                raise _Unlisted
-            self.facts.append(value)
-        elif isinstance(value, type):
-            self.visit_class(value)
-        elif _is_pure(value) and callable(value):
-            self.facts.append(value)
-        elif isinstance(value, tuple) and type(value).__len__ is tuple.__len__:
-            self.visit_class(kind)
-            self.visit_sequence(tuple(value))
-        elif isinstance(value, staticmethod | classmethod):
-            self.facts.append(kind)
-            self.visit(value.__func__)
-        elif isinstance(value, property):
-            self.facts.append(kind)
-            for part in (value.fget, value.fset, value.fdel):
-                self.visit(part)
-        elif isinstance(value, functools.cached_property):
-            self.facts.append(kind)
-            self.visit(value.func)
-        elif isinstance(value, types.MemberDescriptorType | types.GetSetDescriptorType):
-            self.facts.append(value)
+    def look_in_function(
+        self, node: seen.Function, value: types.FunctionType, names: frozenset[str]
+    ) -> None:
+        if names & _TITLES:
+            node.title = seen.title_of(value)
+        self.look_in(node.entries, value.__dict__, names)
+
+    def read(self, reads: Reads) -> None:
+        """Takes in what some code reads by name."""
+        if not reads.listed:
+            raise _Unlisted("its code changes a variable outside, or can't be followed")
+        self.ask(reads.attributes)
+        self.defined.update(reads.defined)
+        self.stores |= reads.stores
+        if reads.formats:
+            self.settings[np.get_printoptions] = None
+        if reads.catches:
+            self.settings[_filters] = None
+        if "__class__" in reads.attributes or ("__class__",) in reads.cells:
+            self.constructs = True
+
+    def ask(self, names: Iterable[str]) -> None:
+        """Takes in attributes that the user's code reads by name."""
+        self.names.update(dict.fromkeys(names))
+        self.asked.update(dict.fromkeys(names))
+        if not _TEXTS.isdisjoint(names):
+            self.settings[np.get_printoptions] = None
+
+    def chain(self, names: Chain, value: Any) -> seen.Chain:
+        """Follows attributes through modules; those of other objects are known by name only."""
+        modules: list[types.ModuleType] = []
+        rest = list(names[1:])
+        while rest and type(value) is types.ModuleType:
+            modules.append(value)
+            value = seen.in_module(value, rest.pop(0))
+        if value is seen.MISSING:
+            raise _Unlisted(f"it reads {'.'.join(names)}, which is computed or isn't there")
+        self.ask(rest)
+        return seen.Chain(names, modules, self.visit(value))
+
+    def visit_namespace(self, value: types.SimpleNamespace) -> seen.Node:
+        self.defined.update(dict.fromkeys(vars(value)))
+        return self.visit_parts(value, lambda one: (vars(one),))
+
+    # Classes and their objects
+
+    def visit_class(self, value: type, constructs: bool) -> seen.Class:
+        known = self.nodes.get(id(value))
+        if known is None:
+            if type(value) not in _METACLASSES:
+                raise _Unlisted(f"it reads the class {value.__name__}, which has a metaclass")
+            if type(value) is not type:
+                self.settings[abc.get_cache_token] = None
+            node: seen.Class = self.enter(value, seen.Class(value))
+            self.open.append(functools.partial(self.look_in_class, node))
         else:
-            self.visit_instance(value)
+            assert isinstance(known[0], seen.Class)
+            node = known[0]
+        node.constructs |= constructs
+        if not node.walked:
+            node.walked = True
+            for base in value.__mro__:
+                if base in _BASES or is_abstract(base):
+                    continue
+                if _is_ours(base):
+                    raise _Unlisted(f"it reads {base.__name__}, or a class made of it")
+                node.bases.append((base, frozenset(vars(base)), {}))
+                self.defined.update(dict.fromkeys(vars(base)))
+            if dataclasses.is_dataclass(value):
+                fields = dict.fromkeys(f.name for f in dataclasses.fields(value))
+                self.names.update(fields)
+                self.defined.update(fields)
+        return node
 
-    def visit_instance(self, value: Any) -> None:
+    def look_in_class(self, node: seen.Class, names: frozenset[str]) -> None:
+        constructs = node.constructs or self.constructs
+        formats = np.get_printoptions in self.settings
+        if names & _TITLES:
+            node.title = seen.title_of(node.expected)
+        for base, _, parts in node.bases:
+            for name, item in list(vars(base).items()):
+                if name in parts or name in _NOISE:
+                    continue
+                implicit = name == "_member_map_" or _is_special(name)
+                if name in _CONSTRUCTORS:
+                    implicit = constructs
+                elif name in _TEXTS:
+                    implicit = formats
+                elif name in _STORES:
+                    implicit = self.stores
+                if implicit or name in names:
+                    parts[name] = self.visit_item(item)
+
+    def visit_item(self, item: Any) -> seen.Node:
+        """An attribute of a class."""
+        kind = type(item)
+        self.constructs |= kind is classmethod
+        if kind is types.FunctionType and item.__code__ in _REPRS:
+            return self.visit_parts(item, lambda one: (one.__wrapped__,))
+        take = _DESCRIPTORS.get(kind)
+        if take is not None:
+            return self.visit_parts(item, take)
+        return seen.Same(item) if kind in _PLACES else self.visit(item)
+
+    def visit_instance(self, value: Any) -> seen.Node:
         kind = type(value)
-        plain = kind.__module__.split(".")[0] not in ("builtins", "numpy", "scipy", "random", "io")
-        if not plain or type(kind) is not type or not _only_python(kind):
-            raise _Unlisted
-        self.visit_class(kind)
-        self.visit_dict(vars(value))
+        is_tuple = tuple in kind.__mro__
+        if not is_tuple and not _only_python(kind):
+            raise _Unlisted(f"it reads {_shown(value)}")
+        node = self.enter(value, seen.Instance(self.visit_class(kind, False)))
+        if is_tuple:
+            node.items = [self.visit(part) for part in tuple.__iter__(value)]
+            self.defined.update(dict.fromkeys(getattr(kind, "_fields", ())))
+        for base in kind.__mro__:
+            for name, slot in vars(base).items() if base not in _BASES else ():
+                if isinstance(slot, types.MemberDescriptorType) and name != "__weakref__":
+                    found = seen.in_slot(slot, value)
+                    node.slots.append((slot, self.visit(found)))
+        self.open.append(functools.partial(self.look_in, node.entries, seen.own_attributes(value)))
+        return node  # type: ignore[no-any-return]
+
+    def look_in(self, entries: seen.Names, space: dict[str, Any], names: frozenset[str]) -> None:
+        entries.names = names
+        self.defined.update(dict.fromkeys(space))
+        for name in list(space):
+            if name in names and name not in entries.parts:
+                entries.parts[name] = self.visit(space[name])
+
+    # The rest
+
+    def visit_other(self, value: Any) -> seen.Node:
+        kind = type(value)
+        if is_pure(value):
+            self.constructs |= value is type or value is dataclasses.replace
+            if kind is abc.ABCMeta:
+                self.settings[abc.get_cache_token] = None
+            elif any(value is one for one in _FORMATTING):
+                self.settings[np.get_printoptions] = None
+            return seen.Same(value)
+        if isinstance(value, np.generic) and not value.dtype.hasobject:
+            return seen.Atom(value)
+        if isinstance(value, np.dtype) and not value.metadata and not value.hasobject:
+            return seen.Atom(value)
+        if isinstance(value, enum.Enum):
+            return self.visit_member(value)
+        if isinstance(value, type):
+            return seen.Same(value) if _is_ours(value) else self.visit_class(value, True)
+        parts = vars(kind).get("_pullback_reads")
+        if parts is not None and _is_ours(kind):
+            return self.visit_parts(value, lambda one: [getattr(one, name) for name in parts])
+        if kind is types.BuiltinMethodType and not isinstance(value.__self__, types.ModuleType):
+            self.ask((value.__name__,))
+            return self.visit_parts(value, lambda one: (one.__name__, one.__self__))
+        if kind.__module__.split(".")[0] in _LIBRARIES:
+            raise _Unlisted(f"it reads {_shown(value)}")
+        return self.visit_instance(value)
+
+    def visit_member(self, value: enum.Enum) -> seen.Node:
+        """A member of an enumeration: which one, its value, the methods of its class."""
+        self.names.update(dict.fromkeys(("_name_", "_value_")))  # the properties name and value
+        node = self.enter(value, seen.Instance(self.visit_class(type(value), False)))
+        self.open.append(functools.partial(self.look_in, node.entries, vars(value)))
+        return node  # type: ignore[no-any-return]
 
 
-_ATOM_TYPES = frozenset({*_ATOMS[:-3], slice, range, type(NotImplemented)})
-_HANDLERS: dict[type, Callable[[_Walk, Any], None]] = {
-    np.ndarray: _Walk.visit_array,
-    types.FunctionType: _Walk.visit_function,
-    types.MethodType: _Walk.visit_method,
-    tuple: _Walk.visit_sequence,
-    list: _Walk.visit_sequence,
-    dict: _Walk.visit_dict,
-    OrderedDict: _Walk.visit_dict,
-    defaultdict: _Walk.visit_dict,
-    functools.partial: _Walk.visit_partial,
-}
-_CLASS_NOISE = frozenset(
-    {
-        *("__dict__", "__weakref__", "__doc__", "__module__", "__annotations__", "__match_args__"),
-        *("__qualname__", "__dataclass_fields__", "__dataclass_params__", "__static_attributes__"),
-        *("__firstlineno__", "__annotate__", "__orig_bases__", "__parameters__", "__slots__"),
-        *(
-            "__abstractmethods__",
-            "_abc_impl",
-            "__hash__",
-            "__repr__",
-            "__annotations_cache__",
-            "__annotate_func__",
-        ),
-    }
+_REPRS = tuple(
+    make(lambda self: "").__code__
+    for make in (vars(dataclasses).get("_recursive_repr"), reprlib.recursive_repr())
+    if make is not None
 )
+_PLACES = (types.MemberDescriptorType, type(vars(namedtuple("_", "a"))["a"]))  # slots, fields
+_DESCRIPTORS: dict[type, Callable[[Any], Sequence[Any]]] = {
+    staticmethod: lambda one: (one.__func__,),
+    classmethod: lambda one: (one.__func__,),
+    property: lambda one: (one.fget, one.fset, one.fdel),
+    enum.property: lambda one: (one.fget, one.fset, one.fdel),
+    functools.cached_property: lambda one: (one.func, one.attrname),
+}
+_ARRAYS = (np.ndarray, np.memmap)
+_FORMATTING = (str, bytes, format)
+_METACLASSES = (type, abc.ABCMeta, enum.EnumMeta, type(typing.Protocol))
+_BASES = (
+    *(object, tuple, typing.Generic, typing.Protocol, abc.ABC),
+    *(enum.Enum, enum.IntEnum, enum.StrEnum, enum.Flag, enum.IntFlag, enum.ReprEnum),
+)
+_LIBRARIES = ("builtins", "numpy", "scipy", "random", "io", "threading", "contextvars", "weakref")
+# Attributes of any object that functions written in C look up: np.sum calls a method sum, dict asks
+# for keys, and so on.
+_BY_LIBRARIES = (
+    *("__array__", "__array_interface__", "__array_struct__", "__array_priority__"),
+    *(name for name in dir(np.ndarray) if not name.startswith("_")),
+    *("ptp", "keys", "items", "values", "send", "throw", "close"),
+)
+_CONSTRUCTORS_WORDS = (
+    "__init__ __new__ __post_init__ __init_subclass__ __set_name__ __del__ __class_getitem__ "
+    "__subclasshook__"
+)
+_CONSTRUCTORS = frozenset(_CONSTRUCTORS_WORDS.split())
+_TITLES = frozenset(("__name__", "__qualname__"))
+_STORES = frozenset(("__setattr__", "__delattr__"))
+_TEXTS = frozenset(("__repr__", "__str__", "__format__"))
+_NOISE_WORDS = (
+    "__dict__ __weakref__ __doc__ __module__ __annotations__ __match_args__ __qualname__ "
+    "__slots__ __dataclass_fields__ __dataclass_params__ __static_attributes__ __firstlineno__ "
+    "__annotate__ __annotate_func__ __annotations_cache__ __orig_bases__ __parameters__ "
+    "__abstractmethods__ _abc_impl __reduce__ __reduce_ex__ __getstate__ __setstate__ __copy__ "
+    "__deepcopy__ __replace__ __getnewargs__ __sizeof__ __dir__ __protocol_attrs__ "
+    "__non_callable_proto_members__ _member_names_ _value2member_map_ _member_type_ _new_member_ "
+    "_use_args_ _value_repr_ _unhashable_values_ _hashable_values_ _generate_next_value_ "
+    "__new_member__ __wrapped__"
+)
+_NOISE = frozenset(_NOISE_WORDS.split())
+_ATOMS = frozenset(
+    (int, float, complex, bool, str, bytes, type(None), type(Ellipsis), type(NotImplemented))
+) | {range, Fraction}
+_HANDLERS: dict[type, Callable[[_Walk, Any], seen.Node]] = {
+    **dict.fromkeys(_ARRAYS, _Walk.visit_array),
+    types.FunctionType: _Walk.visit_function,
+    type(seen.MISSING): lambda walk, value: seen.Same(value),
+    **dict.fromkeys(
+        (tuple, list, set, frozenset), lambda walk, value: walk.visit_parts(value, tuple)
+    ),
+    deque: lambda walk, value: walk.visit_parts(value, lambda one: (one.maxlen, *one)),
+    slice: lambda walk, value: walk.visit_parts(value, lambda s: (s.start, s.stop, s.step)),
+    bytearray: lambda walk, value: walk.visit_parts(value, lambda one: (bytes(one),)),
+    Program: lambda walk, value: seen.Atom(value),
+    array.array: lambda walk, value: walk.visit_parts(
+        value, lambda one: (one.typecode, one.tobytes())
+    ),
+    **dict.fromkeys((dict, OrderedDict, Counter), _Walk.visit_dict),
+    defaultdict: lambda walk, value: walk.visit_parts(
+        value, lambda one: (one.default_factory, *one, *one.values())
+    ),
+    types.SimpleNamespace: _Walk.visit_namespace,
+    types.MethodType: lambda walk, value: walk.visit_parts(
+        value, lambda one: (one.__func__, one.__self__)
+    ),
+    functools.partial: lambda walk, value: walk.visit_parts(
+        value, lambda one: (one.func, one.args, one.keywords)
+    ),
+}
 
 
 def _only_python(kind: type) -> bool:
-    """Whether an instance's state is its ``__dict__`` alone: no slots, no base written in C."""
-    return all(
-        base is object or (base.__flags__ & (1 << 9) and "__slots__" not in vars(base))
+    """Whether an object's state is its ``__dict__`` and its slots, with no part written in C."""
+    slots = sum(
+        isinstance(item, types.MemberDescriptorType) and name != "__weakref__"
         for base in kind.__mro__
+        for name, item in vars(base).items()
     )
+    own = slots + (kind.__dictoffset__ > 0) + (kind.__weakrefoffset__ > 0)
+    size = object.__basicsize__ + struct.calcsize("P") * own
+    return kind.__basicsize__ == size and kind.__itemsize__ == 0 and kind.__base__ is not None
 
 
-def _top(value: Any) -> str:
-    return (getattr(value, "__module__", "") or "").split(".")[0]
+def _shown(value: Any) -> str:
+    """A function or an object as a person says it."""
+    if isinstance(value, types.ModuleType):
+        return f"the module {value.__name__} as a value"
+    if callable(value) and hasattr(value, "__name__"):
+        return f"{value.__name__}, which isn't known to depend on its arguments only"
+    return f"an object of type {type(value).__module__}.{type(value).__qualname__}"
 
 
-def _is_pure(value: Any) -> bool:
-    """Whether a function belongs to a module whose functions depend on their arguments only."""
+def _is_special(name: str) -> bool:
+    """Whether Python itself looks an attribute up, as ``__len__``."""
+    return name[:2] == "__" == name[-2:]
+
+
+def _is_ours(kind: type) -> bool:
+    """Whether a class is part of this package."""
+    home = sys.modules.get(kind.__module__)
     return (
-        _top(value) in _PURE_MODULES
-        and getattr(value, "__name__", "") not in _IMPURE_NAMES
-        and not (getattr(value, "__module__", "") or "").startswith("numpy.random")
+        kind.__module__.split(".")[0] == "pullback"
+        and str(getattr(home, "__file__", "")).startswith(PACKAGE)
+        and getattr(home, kind.__name__, None) is kind
     )
-
-
-def _content(cell: types.CellType) -> Any:
-    try:
-        return cell.cell_contents
-    except ValueError:  # not filled yet
-        return None
-
-
-@functools.lru_cache(maxsize=4096)
-def _names(code: types.CodeType) -> _Names:
-    """What a code object and those inside it read."""
-    found: dict[str, None] = {}
-    attributes: dict[str, None] = {}
-    imports: dict[str, None] = {}
-    changes = False
-    stack = [code]
-    while stack:
-        part = stack.pop()
-        stack.extend(const for const in part.co_consts if isinstance(const, types.CodeType))
-        free = set(code.co_freevars)
-        for step in dis.get_instructions(part):
-            match step.opname:
-                case "LOAD_GLOBAL" | "LOAD_NAME":
-                    found[step.argval] = None
-                case "IMPORT_NAME":
-                    imports[step.argval] = None
-                case "STORE_GLOBAL" | "DELETE_GLOBAL":
-                    changes = True
-                case "STORE_DEREF" | "DELETE_DEREF" if step.argval in free:
-                    changes = True
-                case name if "ATTR" in name or "METHOD" in name or name == "IMPORT_FROM":
-                    attributes[str(step.argval)] = None
-    return _Names(tuple(found), frozenset(attributes), tuple(imports), changes)

@@ -4,7 +4,7 @@ returns.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -15,8 +15,9 @@ from ..errors import ArgumentError
 from ..ir.expr import Tensor
 from ..ir.program import Program, solve_sizes
 from ..trace.record import running
+from ..trace.steering import UNKNOWN, number, use_numbers
 from ..trace.tracer import Spec, Traced, trace
-from ..trees import Branch, Leaf, Structure, count, paths, show_path, unflatten
+from ..trees import Branch, Leaf, Structure, count, paths, show_path, statics, unflatten
 from .calls import Call, as_array, identity
 from .general import Generals, Shapes
 from .lookups import Positions, check_lookups, positions
@@ -25,6 +26,7 @@ from .notated import Formula
 
 Array = np.ndarray[Any, Any]
 
+_PLAIN = (int, bool, str, bytes, type(None), type(Ellipsis), range)
 _GENERALS = Generals()
 
 
@@ -34,7 +36,8 @@ class Forward:
 
     The program's inputs are the ``given`` leaves of the arguments, by position, then
     ``constants``. Its outputs are the leaves of the result (``structure``), then those of the
-    auxiliary result (``more``, where asked for).
+    auxiliary result (``more``, where asked for). ``steered``: values of Python floats decided
+    something, so the program is that of these values only.
     """
 
     program: Program
@@ -42,6 +45,13 @@ class Forward:
     constants: tuple[Array, ...]
     structure: Structure
     more: Structure | None = None
+    steered: bool = False
+
+    @property
+    def is_data(self) -> bool:
+        """Whether the results hold arrays and plain values only, no object with a state."""
+        found = [*statics(self.structure), *(statics(self.more) if self.more is not None else ())]
+        return all(type(value) in _PLAIN for _, value in found)
 
     @property
     def results(self) -> int:
@@ -94,41 +104,48 @@ def _scalar(value: Any) -> Any:
 
 
 def forward_of(
-    function: Callable[..., Any], call: Call, has_aux: bool, fixed: Sequence[int] = ()
+    function: Callable[..., Any],
+    call: Call,
+    has_aux: bool,
+    steering: Collection[int] = (),
+    repeatable: Callable[[], bool] = lambda: False,
 ) -> Forward:
-    """What ``function`` does with a call's arguments; the leaves ``fixed`` are taken as they are.
+    """What ``function`` does with a call's arguments.
 
-    Raises TraceError for what can't be traced, ArgumentError where ``has_aux`` doesn't fit the
-    result.
+    The values of those Python floats that are among the leaves ``steering`` may decide what the
+    function does. The function runs once, and again at other shapes only where ``repeatable`` says
+    afterwards that nobody can tell. Raises TraceError for what can't be traced, ArgumentError where
+    ``has_aux`` doesn't fit the result.
     """
-    given = tuple(n for n in range(len(call.leaves)) if n not in fixed)
     if isinstance(function, Formula):
         return Forward(*function.bound(call), structure=function.structure)
+    given = tuple(range(len(call.leaves)))
 
     def flat(*__traced: Any) -> Any:
-        leaves = list(call.leaves)
-        for n, leaf in zip(given, __traced, strict=True):
-            leaves[n] = leaf
-        positional, keywords = call.rebuilt(leaves)
+        positional, keywords = call.rebuilt(__traced)
         return function(*positional, **keywords)
 
-    names = [call.names[n] for n in given]
-    leaves = [call.leaves[n] for n in given]
-
+    known = {call.names[n]: number(call.leaves[n]) for n in steering}
+    known = {name: value for name, value in known.items() if value is not UNKNOWN}
     nested = running() is not None
 
     def at(shapes: Shapes) -> Traced:
-        specs = map(_spec, leaves, shapes)
-        return trace(flat, dict(zip(names, specs, strict=True)), closes_over=nested)
+        specs = map(_spec, call.leaves, shapes)
+        arguments = dict(zip(call.names, specs, strict=True))
+        return trace(flat, arguments, closes_over=nested, known=known)
 
-    shapes = tuple(() if isinstance(leaf, float) else tuple(leaf.shape) for leaf in leaves)
-    form = (identity(function), has_aux, tuple(fixed), call.form)
-    own = fixed or call.traced or nested
-    traced = at(shapes) if own else _GENERALS.best(form, shapes, names, at)
+    shapes = tuple(() if isinstance(leaf, float) else tuple(leaf.shape) for leaf in call.leaves)
+    traced = at(shapes)
+    steered = traced.steered
+    if steered:
+        use_numbers([call.leaves[n] for n in steering])
+    elif not call.traced and not nested and repeatable():
+        form = (identity(function), has_aux, call.form)
+        traced = _GENERALS.best(form, shapes, call.names, traced, at)
     constants = tuple(traced.constants[t.name] for t in traced.program.inputs[len(given) :])
     call.closes_over = any(map(is_traced, constants))
     structure, more = _split(traced.structure, has_aux)
-    return Forward(traced.program, given, constants, structure, more)
+    return Forward(traced.program, given, constants, structure, more, steered)
 
 
 def _spec(leaf: Any, shape: tuple[int, ...]) -> Any:

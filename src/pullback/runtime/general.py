@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from threading import RLock
 from typing import TYPE_CHECKING
 
 from ..errors import PullbackError
@@ -31,29 +32,32 @@ class Generals:
     def __init__(self, most: int = MOST) -> None:
         self.most = most
         self.found: OrderedDict[Hashable, Shapes | Named | None] = OrderedDict()
+        self.lock = RLock()
 
-    def best(self, form: Hashable, shapes: Shapes, avoid: Sequence[str], trace: TraceAt) -> Traced:
-        """The trace at these shapes: with named sizes, where the form was met at other shapes
-        before.
+    def best(
+        self, form: Hashable, shapes: Shapes, avoid: Sequence[str], plain: Traced, trace: TraceAt
+    ) -> Traced:
+        """The trace at these shapes (``plain``): with named sizes, where the form was met at other
+        shapes before.
         """
-        plain = trace(shapes)
-        try:
-            hash(form)
-        except TypeError:  # a function object that can't be hashed
-            return plain
-        if form not in self.found:
-            self.found[form] = shapes
-            while len(self.found) > self.most:
-                self.found.popitem(last=False)
-            return plain
-        known = self.found[form]
+        known = self.met(form, shapes)
         if isinstance(known, tuple):
             if known == shapes:
                 return plain
-            known = self.found[form] = _generalised(known, shapes, avoid, trace)
+            known = _generalised(known, shapes, avoid, trace)
+            with self.lock:
+                self.found[form] = known
         if known is not None and _agrees(known, shapes, plain):
             return known
         return plain
+
+    def met(self, form: Hashable, shapes: Shapes) -> Shapes | Named | None:
+        """What is known of a form: at first the shapes of this call."""
+        with self.lock:
+            known = self.found.setdefault(form, shapes)
+            while len(self.found) > self.most:
+                self.found.popitem(last=False)
+        return known
 
 
 def _generalised(

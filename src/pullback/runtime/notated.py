@@ -32,6 +32,8 @@ class Formula:
     several as a tuple. ``program`` is what the text means, ``text`` the text.
     """
 
+    _pullback_reads = ("program", "_name")  # what it depends on, see runtime.captured
+
     def __init__(self, program: Program, text: str) -> None:
         self.program = program
         self.text = text

@@ -3,20 +3,30 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Sequence
-from typing import Any, Generic, TypeVar
+from collections.abc import Callable, Hashable
+from threading import RLock
+from typing import Any, Generic, Protocol, TypeVar
 
-from ..errors import TraceError
 from .calls import Call, identity
-from .captured import Facts, captured, kept, same
+from .captured import captured
+from .forward import Forward
+from .surroundings import Surroundings
 
 MOST_SIGNATURES = 1024
 MOST_SURROUNDINGS = 8  # e.g. a closure over a few different settings
 
 _STEERED = object()  # stands for one plan for each value of the Python floats
 
-Plan = TypeVar("Plan")
-Make = Callable[[Call, Sequence[int]], Plan]  # from a call, and the leaves to be taken as they are
+
+class Made(Protocol):
+    """A plan: it knows the traced function."""
+
+    forward: Forward
+
+
+Plan = TypeVar("Plan", bound=Made)
+# From a call, and whether the function may be run again at other shapes, asked after its first run.
+Make = Callable[[Call, Callable[[], bool]], Plan]
 
 
 class Plans(Generic[Plan]):
@@ -24,63 +34,48 @@ class Plans(Generic[Plan]):
 
     def __init__(self, most: int = MOST_SIGNATURES) -> None:
         self.most = most
-        self.found: OrderedDict[Hashable, list[tuple[Facts, object]]] = OrderedDict()
+        self.found: OrderedDict[Hashable, list[tuple[Surroundings, object]]] = OrderedDict()
+        self.lock = RLock()  # for the dict; plans are made outside, several at a time
 
     def get(
         self, function: Callable[..., Any], call: Call, kind: Hashable, make: Make[Plan]
     ) -> Plan:
         """The plan for a call of a function; made anew where anything that it depends on changed.
 
-        A plan is good for as long as all that the function reads besides its arguments stays the
-        same. Where that can't be known, the plan is made anew at each call.
+        A plan is kept for as long as all that the function reads besides its arguments stays the
+        same. Where that can't be known, or where the call itself changes it, the plan is made anew
+        at each call, and the function runs once for it.
         """
-        facts = captured(function, call.also)
-        if facts is None or call.traced:
-            return self._made(call, make)[0]
-        try:
-            plan = self._kept((identity(function), kind, call.key), facts)
-            if plan is _STEERED:
-                plan = self._kept((identity(function), kind, call.key, call.floats), facts)
-        except TypeError:  # a function object that can't be hashed
-            return self._made(call, make)[0]
+        if call.traced:
+            return make(call, lambda: False)
+        also = call.also
+        key: tuple[Hashable, ...] = (identity(function), kind, call.key)
+        plan = self._kept(key, function, also)
+        if plan is _STEERED:
+            plan = self._kept((*key, call.floats), function, also)
         if plan is not None:
             return plan  # type: ignore[return-value]
-        before = kept(facts)  # what tracing it changes, it depends on
-        made, steered = self._made(call, make)
-        if call.closes_over:  # the plan holds arrays that are being traced
-            return made
-        key = (identity(function), kind, call.key)
-        if steered:
-            self._keep(key, before, _STEERED)
-            self._keep((*key, call.floats), before, made)
-        else:
+        before = captured(function, also)
+        if before is None:
+            return make(call, lambda: False)
+        made = make(call, lambda: before.hold(function, also))
+        if made.forward.is_data and not call.closes_over and before.hold(function, also):
+            if made.forward.steered:
+                self._keep(key, before, _STEERED)
+                key = (*key, call.floats)
             self._keep(key, before, made)
         return made
 
-    def _made(self, call: Call, make: Make[Plan]) -> tuple[Plan, bool]:
-        """A new plan; where Python floats steer what the function does, one for their values."""
-        try:
-            return make(call, ()), False
-        except TraceError:
-            fixed = [n for n, leaf in enumerate(call.leaves) if type(leaf) is float]
-            if not fixed:
-                raise
-            try:
-                return make(call, fixed), True
-            except TraceError:
-                pass  # the first error says more
-            raise
-
-    def _kept(self, key: Hashable, facts: Facts) -> object:
-        for then, plan in self.found.get(key, ()):
-            if same(then, facts):
+    def _kept(self, key: Hashable, function: Callable[..., Any], also: tuple[Any, ...]) -> object:
+        for then, plan in tuple(self.found.get(key, ())):
+            if then.hold(function, also):
                 return plan
         return None
 
-    def _keep(self, key: Hashable, facts: Facts, plan: object) -> None:
-        plans = self.found.setdefault(key, [])
-        plans.insert(0, (facts, plan))
-        del plans[MOST_SURROUNDINGS:]
-        self.found.move_to_end(key)
-        while len(self.found) > self.most:
-            self.found.popitem(last=False)
+    def _keep(self, key: Hashable, surroundings: Surroundings, plan: object) -> None:
+        with self.lock:
+            plans = self.found.get(key, [])
+            self.found[key] = [(surroundings, plan), *plans][:MOST_SURROUNDINGS]
+            self.found.move_to_end(key)
+            while len(self.found) > self.most:
+                self.found.popitem(last=False)

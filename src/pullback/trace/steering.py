@@ -9,7 +9,7 @@ the function is enough to find out.
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -28,12 +28,14 @@ _PYTHON: dict[Any, Callable[[Any, Any], Any]] = {
 }
 
 
-def number(tracer: Any) -> Any:
-    """The value of a traced number, UNKNOWN where only the shape and dtype are known."""
-    sheet: Sheet = tracer._pullback_sheet
+def number(value: Any) -> Any:
+    """The value of a traced number or a Python float, UNKNOWN where only the shape is known."""
+    if not hasattr(value, "_pullback_value"):
+        return value if type(value) is float else UNKNOWN
+    sheet: Sheet = value._pullback_sheet
     if not sheet.numbers or not sheet.open:
         return UNKNOWN
-    return sheet.numbers.get(tracer._pullback_value.tensor, UNKNOWN)
+    return sheet.numbers.get(value._pullback_value.tensor, UNKNOWN)
 
 
 def used(tracer: Any) -> Any:
@@ -69,8 +71,7 @@ def called(
             raise
         for one, refused in before:
             one.refused = refused
-        for arg in (*args, *options.values()):
-            _use(arg)
+        use_numbers((*args, *options.values()))
         return value
     _learn(found, _value(function, positional, named))
     return found
@@ -84,13 +85,13 @@ def _known(arg: Any) -> Any:
     return number(arg) if hasattr(arg, "_pullback_value") else arg
 
 
-def _use(arg: Any) -> None:
-    """Marks the sheets of the traced arrays in an argument."""
-    if isinstance(arg, list | tuple):
-        for part in arg:
-            _use(part)
-    elif hasattr(arg, "_pullback_value"):
-        used(arg)
+def use_numbers(values: Iterable[Any]) -> None:
+    """Says of all traced numbers among the values that they decide something."""
+    for value in values:
+        if isinstance(value, list | tuple):
+            use_numbers(value)
+        elif hasattr(value, "_pullback_value"):
+            used(value)
 
 
 def _learn(found: Any, value: Any) -> None:

@@ -1,0 +1,424 @@
+"""What was seen around a function, and whether it is still there.
+
+A node stands for an object that a function reads; it knows how to tell whether another object is
+the same. Nodes are made by :mod:`.captured`.
+"""
+
+from __future__ import annotations
+
+import struct
+import sys
+import types
+from collections.abc import Callable, Iterable, Sequence
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from .bytecode import Chain as ChainNames
+from .pure import PACKAGE
+
+MISSING = type("Missing", (), {"__slots__": ()})()
+_ERRORS = vars(sys.modules.get("numpy._core.umath", np)).get("_extobj_contextvar")
+
+
+class Surroundings:
+    """All that a function reads besides its arguments, as it was."""
+
+    def __init__(self, roots: Sequence[Node], world: World) -> None:
+        self.roots = roots
+        self.world = world
+
+    def hold(self, function: Callable[..., Any], also: Sequence[Any] = ()) -> bool:
+        """Whether all of it is the same for this function now."""
+        if len(also) + 1 != len(self.roots) or not self.world.holds():
+            return False
+        now = Now()
+        try:
+            return all(map(now.holds, self.roots, (function, *also)))
+        except Exception:  # whatever can't be read now was read before
+            return False
+
+
+# --------------------------------------------------------------------------------------------------
+# Comparing
+
+
+class Now:
+    """A comparison under way: which object stands for which one that was seen before."""
+
+    __slots__ = ("by_node", "nodes")
+
+    def __init__(self) -> None:
+        self.nodes: dict[int, Node] = {}
+        self.by_node: set[Node] = set()
+
+    def holds(self, node: Node, value: Any) -> bool:
+        """Whether a value is what it was; the same object wherever it was the same one."""
+        if not node.tracked:
+            return node.test(value, self)
+        known = self.nodes.get(id(value))
+        if known is not None:
+            return known is node
+        if node in self.by_node:
+            return False
+        self.nodes[id(value)] = node
+        self.by_node.add(node)
+        return node.test(value, self)
+
+
+class Node:
+    """Something that was seen."""
+
+    __slots__ = ()
+    tracked = True  # whether it matters which object it is, as for all that can be changed
+
+    def test(self, value: Any, now: Now) -> bool:
+        """Whether ``value`` is the same."""
+        raise NotImplementedError
+
+
+class Same(Node):
+    """One object, known by identity: a code object, a module, a function written in C."""
+
+    __slots__ = ("expected",)
+    tracked = False
+
+    def __init__(self, expected: Any) -> None:
+        self.expected = expected
+
+    def test(self, value: Any, now: Now) -> bool:
+        return value is self.expected
+
+
+class Atom(Node):
+    """A value that can't change: of the same type, and equal."""
+
+    __slots__ = ("expected", "kind")
+    tracked = False
+
+    def __init__(self, expected: Any) -> None:
+        self.kind = type(expected)
+        self.expected = _exact(expected)
+
+    def test(self, value: Any, now: Now) -> bool:
+        if type(value) is not self.kind:
+            return False
+        exact = _EXACT.get(self.kind, _exact)(value)
+        return exact is self.expected or bool(exact == self.expected)
+
+
+_EXACT: dict[type, Callable[[Any], Any]] = {
+    **dict.fromkeys((int, str, bool, bytes, type(None)), lambda value: value),
+    float: struct.Struct("d").pack,
+}
+
+
+def _exact(value: Any) -> Any:
+    """What tells values of one type apart, bit by bit: -0.0 from 0.0, one NaN from another."""
+    match value:
+        case float():
+            return struct.pack("d", value)
+        case complex():
+            return struct.pack("dd", value.real, value.imag)
+        case np.generic():
+            return value.dtype, value.tobytes()
+        case range():
+            return value.start, value.stop, value.step
+        case Fraction():
+            return value.numerator, value.denominator
+        case _:
+            return value
+
+
+class Content(Node):
+    """A copy of an array, to see later whether its content changed."""
+
+    __slots__ = ("array", "bits", "kind", "layout")
+
+    def __init__(self, kind: Any) -> None:
+        self.kind = kind
+        self.layout: tuple[Any, ...] | None = None
+
+    def keep(self, given: np.ndarray[Any, Any]) -> None:
+        """Copies the array, once all that the function reads is known to be comparable."""
+        self.array = np.array(given, order="C", copy=True, subok=False)
+        self.bits = self.array.view(_bits(self.array.dtype)) if self.array.shape else None
+
+    def test(self, value: Any, now: Now) -> bool:
+        mine = self.array
+        if type(value) is not self.kind or value.shape != mine.shape or value.dtype != mine.dtype:
+            return False
+        if self.layout is not None and self.layout != layout_of(value):
+            return False
+        if self.bits is not None and value.flags.c_contiguous:
+            return bool((value.view(self.bits.dtype) == self.bits).all())
+        return bool(value.tobytes() == mine.tobytes())
+
+
+def layout_of(value: np.ndarray[Any, Any]) -> tuple[Any, ...]:
+    """How an array lies in memory."""
+    return value.strides, value.flags.num
+
+
+def _bits(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """An integer dtype of the same width: contents are compared bit by bit, NaN equal to itself."""
+    return np.dtype(f"u{dtype.itemsize}") if dtype.itemsize in (1, 2, 4, 8) else np.dtype("u1")
+
+
+class Parts(Node):
+    """An object of one type with parts, as ``take`` lists them."""
+
+    __slots__ = ("kind", "parts", "take")
+
+    def __init__(self, kind: type, take: Callable[[Any], Sequence[Any]]) -> None:
+        self.kind = kind
+        self.take = take
+        self.parts: list[Node] = []
+
+    def test(self, value: Any, now: Now) -> bool:
+        if type(value) is not self.kind:
+            return False
+        found = self.take(value)
+        return len(found) == len(self.parts) and all(map(now.holds, self.parts, found))
+
+
+class Items(Node):
+    """A dict: its keys in their order, and what is held."""
+
+    __slots__ = ("keys", "kind", "names", "parts")
+
+    def __init__(self, kind: Any, names: list[str] | None) -> None:
+        self.kind = kind
+        self.names = names  # where all keys are plain strings
+        self.keys: list[Node] = []
+        self.parts: list[Node] = []
+
+    def test(self, value: Any, now: Now) -> bool:
+        if type(value) is not self.kind or len(value) != len(self.parts):
+            return False
+        if self.names is None:
+            if not all(map(now.holds, self.keys, value)):
+                return False
+        elif [*value] != self.names or any(type(key) is not str for key in value):
+            return False
+        return all(map(now.holds, self.parts, value.values()))
+
+
+class Function(Node):
+    """A Python function: code, defaults, the closure, the globals that it reads by name."""
+
+    __slots__ = ("cells", "chains", "code", "defaults", "entries", "title")
+
+    def __init__(self, code: types.CodeType) -> None:
+        self.code = code
+        self.title: tuple[str, str] | None = None
+        self.defaults: list[Node] = []
+        self.cells: list[tuple[int, Chain]] = []
+        self.chains: list[Chain] = []
+        self.entries = Names()
+
+    def test(self, value: Any, now: Now) -> bool:
+        if type(value) is not types.FunctionType or value.__code__ is not self.code:
+            return False
+        given = defaults_of(value)
+        if len(given) != len(self.defaults) or not all(map(now.holds, self.defaults, given)):
+            return False
+        space, builtins = value.__globals__, value.__builtins__  # type: ignore[attr-defined]
+        for chain in self.chains:
+            if not chain.holds(looked_up(chain.names[0], space, builtins), now):
+                return False
+        closure = value.__closure__ or ()
+        for n, chain in self.cells:
+            if not chain.holds(content(closure[n]), now):
+                return False
+        if self.title is not None and self.title != title_of(value):
+            return False
+        return self.entries.hold(value.__dict__, now)
+
+
+class Chain:
+    """A name and the attributes that are looked up in modules after it."""
+
+    __slots__ = ("last", "modules", "names")
+
+    def __init__(self, names: ChainNames, modules: list[types.ModuleType], last: Node) -> None:
+        self.names = names
+        self.modules = modules
+        self.last = last
+
+    def holds(self, value: Any, now: Now) -> bool:
+        """Whether the chain leads through the same modules to the same value."""
+        for module, name in zip(self.modules, self.names[1:], strict=False):
+            if value is not module:
+                return False
+            value = in_module(module, name)
+        return now.holds(self.last, value)
+
+
+class Names:
+    """The entries of a namespace that the function may read by name."""
+
+    __slots__ = ("names", "parts")
+
+    def __init__(self) -> None:
+        self.names: frozenset[str] = frozenset()  # those that are read; others don't matter
+        self.parts: dict[str, Node] = {}
+
+    def hold(self, space: dict[str, Any], now: Now) -> bool:
+        """Whether the entries are the same, and no others are read."""
+        if not space and not self.parts:
+            return True
+        if len([name for name in space if name in self.names]) != len(self.parts):
+            return False
+        return all(
+            name in space and now.holds(node, space[name]) for name, node in self.parts.items()
+        )
+
+
+class Class(Node):
+    """A class: the attributes that may be read, in it and in its bases."""
+
+    __slots__ = ("bases", "constructs", "expected", "mro", "title", "walked")
+    tracked = False
+
+    def __init__(self, expected: type) -> None:
+        self.expected = expected
+        self.mro = expected.__mro__
+        self.title: tuple[str, str] | None = None
+        self.walked = False
+        self.constructs = False
+        self.bases: list[tuple[type, frozenset[str], dict[str, Node]]] = []
+
+    def test(self, value: Any, now: Now) -> bool:
+        if value is not self.expected or value.__mro__ is not self.mro:
+            return False
+        if self in now.by_node:
+            return True
+        now.by_node.add(self)
+        if self.title is not None and self.title != title_of(value):
+            return False
+        for base, names, parts in self.bases:
+            space = base.__dict__
+            if space.keys() != names:
+                return False
+            for name, node in parts.items():
+                if not now.holds(node, space[name]):
+                    return False
+        return True
+
+
+class Instance(Node):
+    """An object of a class written in Python: its class, and the attributes that may be read."""
+
+    __slots__ = ("entries", "items", "kind", "slots")
+
+    def __init__(self, kind: Class) -> None:
+        self.kind = kind
+        self.entries = Names()
+        self.slots: list[tuple[Any, Node]] = []
+        self.items: list[Node] | None = None  # of a named tuple
+
+    def test(self, value: Any, now: Now) -> bool:
+        if not self.kind.test(type(value), now):
+            return False
+        if self.items is not None:
+            found = tuple.__iter__(value)
+            if tuple.__len__(value) != len(self.items) or not all(
+                map(now.holds, self.items, found)
+            ):
+                return False
+        for slot, node in self.slots:
+            if not now.holds(node, in_slot(slot, value)):
+                return False
+        return self.entries.hold(own_attributes(value), now)
+
+
+class World:
+    """The settings of the process that some functions depend on."""
+
+    __slots__ = ("errors", "read", "state")
+
+    def __init__(self, settings: Iterable[Callable[[], Any]]) -> None:
+        self.state = _state()
+        self.errors = (
+            np.geterr(),
+            np.geterrcall(),
+        )  # how a division by zero or an overflow is treated
+        self.read = [(read, read()) for read in settings]
+
+    def holds(self) -> bool:
+        """Whether the settings are the same."""
+        if self.state is not _state() and self.errors != (np.geterr(), np.geterrcall()):
+            return False
+        return all(read() == then for read, then in self.read)
+
+
+def _state() -> Any:
+    """The object that holds NumPy's error state: quick to compare. A new one if unknown."""
+    return object() if _ERRORS is None else _ERRORS.get(None)
+
+
+class Imported(Chain):
+    """A chain that starts at a module which the function imports itself."""
+
+    __slots__ = ("module",)
+
+    def __init__(self, chain: Chain, module: str) -> None:
+        super().__init__(("", *chain.names[1:]), chain.modules, chain.last)
+        self.module = module
+
+    def holds(self, value: Any, now: Now) -> bool:
+        return super().holds(sys.modules.get(self.module), now)
+
+
+# --------------------------------------------------------------------------------------------------
+# Reading without running anything of the user's
+
+
+def looked_up(name: str, space: dict[str, Any], builtins: dict[str, Any]) -> Any:
+    """A global variable, or what is built in."""
+    found = space.get(name, MISSING)
+    return builtins.get(name, MISSING) if found is MISSING else found
+
+
+def title_of(value: Any) -> tuple[str, str]:
+    """What a function or a class is called."""
+    return value.__name__, value.__qualname__
+
+
+def in_module(module: types.ModuleType, name: str) -> Any:
+    """An attribute of a module; computed ones count in this package only."""
+    found = module.__dict__.get(name, MISSING)
+    if found is MISSING and str(getattr(module, "__file__", "")).startswith(PACKAGE):
+        return getattr(module, name, MISSING)
+    return found
+
+
+def content(cell: types.CellType) -> Any:
+    try:
+        return cell.cell_contents
+    except ValueError:  # not filled yet
+        return MISSING
+
+
+def defaults_of(function: types.FunctionType) -> Sequence[Any]:
+    named = function.__kwdefaults__
+    given = function.__defaults__ or ()
+    return (*given, *named, *named.values()) if named else given
+
+
+def in_slot(slot: Any, value: Any) -> Any:
+    try:
+        return slot.__get__(value, type(value))
+    except AttributeError:  # not filled yet
+        return MISSING
+
+
+def own_attributes(value: Any) -> dict[str, Any]:
+    """An object's own attributes."""
+    try:
+        found: dict[str, Any] = object.__getattribute__(value, "__dict__")
+    except AttributeError:
+        return {}
+    return found
