@@ -24,7 +24,7 @@ class Decimals:
 
     def __init__(self, digits: int = DIGITS) -> None:
         self.context = MPContext()  # of its own: nobody's global precision is changed
-        self.context.dps = digits
+        self.context.dps = self.digits = digits
         self.values = _functions(self.context)
         self.nan = self.context.nan
         self.inf = self.context.inf
@@ -151,3 +151,4 @@ def _functions(mp: Any) -> dict[str, Callable[..., Any]]:
 
 
 DECIMALS = Decimals()
+MORE_DECIMALS = Decimals(2 * DIGITS)

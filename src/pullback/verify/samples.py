@@ -11,7 +11,7 @@ from random import Random
 from typing import Any, TypeGuard
 
 from ..errors import CheckError, PullbackError, ShapeError
-from ..ir.arithmetic import PRIME, Abstain, Arithmetic, Modular, Resample, Residue
+from ..ir.arithmetic import FLOAT, PRIME, Abstain, Arithmetic, Modular, Resample, Residue
 from ..ir.expr import (
     Access,
     Arg,
@@ -40,9 +40,26 @@ from ..ir.walk import (
     subscripts,
 )
 from ..opaque import TABLE
+from .decimals import MORE_DECIMALS
 
 TRIES = 60
 SMALL = (2, 3, 5, 4, 1, 7)
+# How often a style is drawn at which scale, until a forward pass is finite and accurate there;
+# None is the style itself. Published in docs/checks.md.
+LADDER: tuple[tuple[int, str | None, Fraction], ...] = (
+    (16, None, Fraction(1)),
+    (8, None, Fraction(3, 10)),
+    (8, None, Fraction(1, 10)),
+    (4, None, Fraction(1, 100)),
+    (8, "positive", Fraction(1)),
+    (8, "positive", Fraction(1, 10)),
+    (8, "positive", Fraction(1, 100)),
+)
+ACCURATE = 1e-8  # of a sample: float64 against 50 digits, relative to an array's greatest element
+ZERO = 1e-6  # an array whose elements are all smaller may be 0 but for rounding
+SAME = 1e-20  # 50 digits against 100
+UNSOUND = 6  # so many draws may be nothing but rounding errors; then there are no others
+SIZES = 12  # so many sizes are looked at, to find a few at which the forward pass is defined
 STYLES = ("signed", "grid", "ties", "positive", "unit", "mixed")
 KINKS = ("grid", "ties")  # where values meet and vanish: a derivative there is a convention
 
@@ -53,12 +70,31 @@ class Sample:
 
     A tensor whose value the arithmetic could not compute is drawn, too: what holds then holds
     whatever its definition is, and what doesn't hold may still follow from the definition.
+    ``exact`` are the inputs as they were drawn, ``accurate`` tells whether float64 gives about the
+    same values.
     """
 
     sizes: Mapping[str, int]
     arithmetic: Arithmetic
     arrays: dict[str, Array] = field(default_factory=dict)
     loose: dict[str, str] = field(default_factory=dict)  # tensor: why its value was drawn
+    exact: dict[Tensor, Array] = field(default_factory=dict)
+    accurate: bool = True
+
+    def given(self, arithmetic: Arithmetic) -> Sample:
+        """The same inputs in another arithmetic; nothing is computed from them yet."""
+        arrays = {t.name: typed(a, t, arithmetic) for t, a in self.exact.items()}
+        return Sample(self.sizes, arithmetic, arrays, {}, self.exact)
+
+    def again(self, arithmetic: Arithmetic, *parts: Sequence[Define]) -> Sample | None:
+        """The same inputs in another arithmetic, with the statements' values if there are any."""
+        made = self.given(arithmetic)
+        try:
+            for statements in parts:
+                compute(made, statements, Random(0))
+        except (Resample, PullbackError, ArithmeticError):
+            return None
+        return made
 
 
 def names_in(statements: Iterable[Define], inputs: Iterable[Tensor]) -> tuple[str, ...]:
@@ -162,6 +198,20 @@ def draw_inputs(
     style: str,
 ) -> dict[str, Array]:
     """Random values of inputs and cotangents; integers used as subscripts stay inside."""
+    exact = draw_exact(tensors, statements, sizes, rng, arithmetic, style)
+    return {tensor.name: typed(drawn, tensor, arithmetic) for tensor, drawn in exact.items()}
+
+
+def draw_exact(
+    tensors: Sequence[Tensor],
+    statements: Sequence[Define],
+    sizes: Mapping[str, int],
+    rng: Random,
+    arithmetic: Arithmetic,
+    style: str,
+    scale: Fraction = Fraction(1),
+) -> dict[Tensor, Array]:
+    """The same as fractions, residues, integers and bools; floats times ``scale``."""
     ranges = lookup_ranges(statements, sizes)
     direct = {a.tensor for s in statements for a in lookups_in(s.body)}
     positive = {tensor for s in statements for tensor in positive_in(s.body)}
@@ -172,10 +222,19 @@ def draw_inputs(
         low = -extent if extent and tensor not in direct and rng.random() < 0.5 else 0
         draw = _DRAWS[tensor.kind](rng, (low, extent), arithmetic, style)
         drawn = Array(shape, [draw() for _ in range(prod(shape))])
+        if tensor.kind == "float" and scale != 1:
+            drawn = Array(shape, [x * scale for x in drawn.flat])
         if tensor in positive and not isinstance(arithmetic, Modular):
             drawn = _positive(drawn)
-        found[tensor.name] = typed(drawn, tensor, arithmetic)
+        found[tensor] = drawn
     return found
+
+
+def rungs(style: str) -> Iterator[tuple[str, Fraction]]:
+    """What is drawn one after the other, until the forward pass is defined: styles and scales."""
+    for count, other, scale in LADDER:
+        for _ in range(count):
+            yield other or style, scale
 
 
 # The same statements are drawn for many times over.
@@ -314,20 +373,86 @@ def draw(
 ) -> Sample | None:
     """A sample with the values of all statements, None where no draw gives defined ones.
 
-    ``readers`` are further statements whose subscripts the integers must fit.
+    ``readers`` are further statements whose subscripts the integers must fit. Draws become smaller
+    and then positive (:data:`LADDER`) until float64 agrees with the arithmetic; if none of them
+    does, the first is taken whose values are the same with twice the digits.
     """
     users = (*statements, *readers)
-    fine = is_number if any(map(is_infinite, users)) else is_finite
-    for _ in range(TRIES):
-        sample = Sample(sizes, arithmetic)
-        sample.arrays.update(draw_inputs(inputs, users, sizes, rng, arithmetic, style))
-        try:
-            compute(sample, statements, rng, loosen)
-        except (Resample, CheckError, ShapeError):
+    spare: Sample | None = None
+    unsound = 0
+    for how, scale in rungs(style):
+        exact = draw_exact(inputs, users, sizes, rng, arithmetic, how, scale)
+        sample = Sample(sizes, arithmetic, {}, {}, exact).given(arithmetic)
+        if isinstance(arithmetic, Modular):
+            found = computed(sample, statements, rng, loosen, readers)
+            if found is not None:
+                return found
             continue
-        if all(fine(x) for array in sample.arrays.values() for x in array.flat):
-            return sample
-    return None
+        floats = computed(sample.given(FLOAT), statements, rng, False, readers)
+        if floats is None and spare is not None:
+            continue
+        found = computed(sample, statements, rng, loosen, readers)
+        if found is None:
+            continue
+        if floats is not None and near(floats, found, ACCURATE):
+            return found
+        if spare is None and is_sound(found, statements):
+            found.accurate = False
+            spare = found
+        unsound += spare is None
+        if unsound == UNSOUND:
+            break
+    return spare
+
+
+def computed(
+    sample: Sample,
+    statements: Sequence[Define],
+    rng: Random,
+    loosen: bool = False,
+    readers: Sequence[Define] = (),
+) -> Sample | None:
+    """A sample with the statements' values; None where one is undefined or not finite.
+
+    Infinities are values where the statements or their readers mention one.
+    """
+    fine = is_number if any(map(is_infinite, (*statements, *readers))) else is_finite
+    try:
+        compute(sample, statements, rng, loosen)
+    except (Resample, CheckError, ShapeError, ArithmeticError):
+        return None
+    whole = all(fine(x) for array in sample.arrays.values() for x in array.flat)
+    return sample if whole else None
+
+
+def is_sound(sample: Sample, *parts: Sequence[Define]) -> bool:
+    """Whether a sample's values stay the same with twice the digits.
+
+    What is 0 in exact arithmetic, such as the determinant of a singular matrix, comes out as
+    rounding errors, and all that is divided by it means nothing.
+    """
+    again = sample.again(MORE_DECIMALS, *parts)
+    return again is not None and near(again, sample, SAME)
+
+
+def near(one: Sample, other: Sample, tolerance: float) -> bool:
+    """Whether the arrays of two samples agree, relative to the greatest element of each.
+
+    What is 0 but for rounding agrees with what is 0.
+    """
+    return all(
+        _near(array.flat, other.arrays[name].flat, tolerance) for name, array in one.arrays.items()
+    )
+
+
+def _near(one: Sequence[Any], other: Sequence[Any], tolerance: float) -> bool:
+    real = [abs(x) for x in other if is_number(x) and is_finite(x)]
+    scale = max(real, default=0)
+    scale = max(scale, ZERO)
+    return len(one) == len(other) and all(
+        a == b or abs(a - b) <= tolerance * scale or (a != a and b != b)
+        for a, b in zip(one, other, strict=True)
+    )
 
 
 def is_infinite(statement: Define) -> bool:

@@ -20,15 +20,30 @@ from ..derivation.steps import Check
 from ..errors import PullbackError
 from ..ir.arithmetic import MODULAR, Abstain, Arithmetic, Resample
 from ..ir.expr import Apply, Arg, Compare, Expr, Power, Reduce, Select, Truth
-from ..ir.interpret import Context, Scope, value_of
+from ..ir.interpret import Array, Context, Scope, value_of
 from ..ir.program import Define, computing, reads
 from ..ir.walk import nodes, tensors
-from .decimals import DECIMALS
-from .samples import STYLES, Sample, draw, draw_sizes, is_number, volume, work, work_of
+from .decimals import DECIMALS, MORE_DECIMALS
+from .samples import (
+    SAME,
+    SIZES,
+    STYLES,
+    Sample,
+    draw,
+    draw_sizes,
+    is_number,
+    near,
+    volume,
+    work,
+    work_of,
+)
 
 WORK = 400_000  # about a second of the interpreter's decimals
 POINTS = 60
+USED = 4  # so many sizes
 TOLERANCE = 1e-30
+
+Point = tuple[Sequence[int], Any, Any]  # a place, and what stands there before and after a step
 
 
 def check_step(step: Step, backward: Backward, seed: int = 0) -> Check:
@@ -59,7 +74,7 @@ class Surroundings:
             Define(s.target, s.indices, side) for s in steps for side in (s.before, s.after)
         ]
         self.readers = (*self.sides, *backward.program.statements)
-        sizes = draw_sizes([*self.statements, *self.sides], self.inputs, Random(seed), 4)
+        sizes = draw_sizes([*self.statements, *self.sides], self.inputs, Random(seed), SIZES)
         self.sizes = [
             n
             for n in sizes
@@ -86,16 +101,42 @@ class Surroundings:
 
     def modular(self) -> Iterator[Sample]:
         """Samples modulo the prime."""
-        made = (self.samples(k, "signed", True) for k in range(len(self.sizes)))
+        made = (self.samples(k, "signed", True) for k in range(len(self.sizes[:USED])))
         return (sample for sample in made if sample is not None)
 
     def decimal(self) -> Iterator[Sample]:
         """Samples in decimals, of several styles at several sizes."""
+        used = 0
         for k in range(len(self.sizes)):
-            for style in STYLES if k < 2 else STYLES[:3]:
+            found = False
+            for style in STYLES if used < 2 else STYLES[:3]:
                 sample = self.samples(k, style, False)
                 if sample is not None:
                     yield sample
+                found = found or sample is not None
+                if not found:
+                    break  # at these sizes nothing is defined
+            used += found
+            if used == USED:
+                break
+
+    def confirms(self, step: Step, sample: Sample, found: Sequence[Point]) -> bool:
+        """Whether both sides are the same with twice the digits, so that a difference is real.
+
+        Sides that divide by what is 0 but for rounding are no evidence of anything.
+        """
+        again = sample.again(MORE_DECIMALS, self.statements)
+        if again is None or not near(again, sample, SAME):
+            return False
+        more = pairs(step, again, Random(self.seed))
+        return near(_sides(more), _sides(found), SAME)
+
+
+def _sides(found: Iterable[Point]) -> Sample:
+    """Both sides at all points, as two arrays."""
+    rows = [(before, after) for _, before, after in found]
+    before, after = (Array((len(rows),), [row[side] for row in rows]) for side in (0, 1))
+    return Sample({}, DECIMALS, {"before": before, "after": after})
 
 
 def needed(backward: Backward, steps: Iterable[Step]) -> tuple[Define, ...]:
@@ -189,17 +230,21 @@ def _decimal(step: Step, around: Surroundings) -> tuple[int, float, str]:
         if n >= 6 and count >= 3 * POINTS:
             break
         found = list(pairs(step, sample, Random(around.seed)))
-        scale = max(
-            [abs(b) for _, b, _ in found if is_number(b) and abs(b) < DECIMALS.inf], default=0
-        )
+        scale = _scale(before for _, before, _ in found)
         for at, before, after in found:
             if not is_number(before):
                 continue
             off = difference(before, after, scale)
             if not off < TOLERANCE:
+                if not around.confirms(step, sample, found):
+                    break
                 return count, off, _where(step, at, before, after, sample)
             count, worst = count + 1, max(worst, off)
     return count, worst, ""
+
+
+def _scale(values: Iterable[Any]) -> Any:
+    return max([abs(x) for x in values if is_number(x) and abs(x) < DECIMALS.inf], default=0)
 
 
 def difference(before: Any, after: Any, scale: Any) -> float:
@@ -222,7 +267,7 @@ def _where(step: Step, at: Sequence[int], before: Any, after: Any, sample: Sampl
     )
 
 
-def pairs(step: Step, sample: Sample, rng: Random) -> Iterator[tuple[Sequence[int], Any, Any]]:
+def pairs(step: Step, sample: Sample, rng: Random) -> Iterator[Point]:
     """Both sides at points of the step's indices: all of them, or a random choice of them."""
     context = Context(sample.arrays, sample.sizes, sample.arithmetic)
     scope = Scope(context, {index: k for k, index in enumerate(step.indices)})
