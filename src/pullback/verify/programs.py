@@ -29,6 +29,7 @@ from .samples import (
     KINKS,
     SIZES,
     STYLES,
+    Budget,
     Sample,
     beyond_literals,
     compute,
@@ -44,7 +45,7 @@ from .samples import (
 from .source import Source
 from .steps import difference
 
-WORK = 400_000
+WORK = 800_000  # about a second and a half of the interpreter's decimals
 WORK_BEYOND = 20_000  # at sizes beyond the numbers in the statements
 ROUNDED = 1e-6  # float64 against 50 digits
 EXACT = 1e-30  # two ways to compute the same, in 50 digits
@@ -92,13 +93,15 @@ class _Checks:
         every = [*self.forward, *backward.adjoints, *backward.statements, *self.pushed.statements]
         self.samples = samples
         sizes = draw_sizes(every, self.inputs, Random(seed), SIZES)
+        again = [*self.forward, *(2 * len(backward.wrt) * [*backward.program.statements])]
 
-        def needed(sizes: Mapping[str, int]) -> int:
-            return sum(work(s, sizes) for s in every) + volume(self.inputs, sizes)
+        def cost(n: Mapping[str, int]) -> int:
+            return sum(work(s, n) for s in (*every, *again)) + volume(self.inputs, n)
 
-        self.sizes = [n for n in sizes if needed(n) <= WORK]
+        self.budget = Budget.of(sizes, cost, WORK)
+        self.sizes = self.budget.sizes
         beyond = beyond_literals(every, self.inputs)
-        self.beyond = [*islice((n for n in beyond if needed(n) <= WORK_BEYOND), 1)]
+        self.beyond = [*islice((n for n in beyond if cost(n) <= WORK_BEYOND), 1)]
 
     def report(self) -> Report:
         pairs = list(zip(self.backward.wrt, self.backward.gradients, strict=True))
@@ -215,6 +218,8 @@ class _Checks:
         """Samples at the k-th sizes; none where, as likely as not, nothing is defined."""
         own: list[Drawn] = []
         for style in styles:
+            if k < len(self.sizes) and not self.budget.spend(k):
+                break
             name = f"{self.seed} {k} {style}"
             sample = self.draw(sizes, Random(name), style, False)
             if sample is None:

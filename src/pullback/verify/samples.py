@@ -59,6 +59,7 @@ ACCURATE = 1e-8  # of a sample: float64 against 50 digits, relative to an array'
 ZERO = 1e-6  # an array whose elements are all smaller may be 0 but for rounding
 SAME = 1e-20  # 50 digits against 100
 UNSOUND = 6  # so many draws may be nothing but rounding errors; then there are no others
+PART = 4  # so many samples, at least, are affordable at sizes that are chosen
 SIZES = 12  # so many sizes are looked at, to find a few at which the forward pass is defined
 STYLES = ("signed", "grid", "ties", "positive", "unit", "mixed")
 KINKS = ("grid", "ties")  # where values meet and vanish: a derivative there is a convention
@@ -330,17 +331,20 @@ def _axes(node: Tree) -> Iterator[tuple[Subscript, Size]]:
 
 
 def compute(
-    sample: Sample, statements: Iterable[Define], rng: Random, loosen: bool = False
+    sample: Sample,
+    statements: Iterable[Define],
+    rng: Random,
+    loosen: bool = False,
+    fine: Callable[[Any], bool] | None = None,
 ) -> None:
-    """Adds the statements' values to a sample.
+    """Adds the statements' values to a sample; raises Resample where one is not ``fine``.
 
     With ``loosen`` a value that the arithmetic abstains from is drawn instead.
     """
-    missing = [s for s in statements if s.target.name not in sample.arrays]
-    for group in groups(missing):
+    for group in _groups(tuple(s for s in statements if s.target.name not in sample.arrays)):
         while left := [s for s in group if s.target.name not in sample.arrays]:
             try:
-                own = tuple(in_order(left))
+                own = tuple(in_order(left)) if len(left) > 1 else tuple(left)
                 made = define_group(own, sample.arrays, sample.sizes, sample.arithmetic)
             except Abstain as why:
                 if not loosen:
@@ -348,7 +352,12 @@ def compute(
                 failed = next((s for s in left if s.target.name == why.tensor), left[0])
                 made = {failed.target.name: _drawn(failed, sample, rng)}
                 sample.loose[failed.target.name] = str(why)
+            if fine is not None and not all(fine(x) for a in made.values() for x in a.flat):
+                raise Resample
             sample.arrays.update(made)
+
+
+_groups = lru_cache(maxsize=64)(groups)
 
 
 def _drawn(statement: Define, sample: Sample, rng: Random) -> Array:
@@ -378,20 +387,21 @@ def draw(
     does, the first is taken whose values are the same with twice the digits.
     """
     users = (*statements, *readers)
+    fine = is_number if any(map(is_infinite, users)) else is_finite
     spare: Sample | None = None
     unsound = 0
     for how, scale in rungs(style):
         exact = draw_exact(inputs, users, sizes, rng, arithmetic, how, scale)
         sample = Sample(sizes, arithmetic, {}, {}, exact).given(arithmetic)
         if isinstance(arithmetic, Modular):
-            found = computed(sample, statements, rng, loosen, readers)
+            found = computed(sample, statements, rng, fine, loosen)
             if found is not None:
                 return found
             continue
-        floats = computed(sample.given(FLOAT), statements, rng, False, readers)
+        floats = computed(sample.given(FLOAT), statements, rng, fine)
         if floats is None and spare is not None:
             continue
-        found = computed(sample, statements, rng, loosen, readers)
+        found = computed(sample, statements, rng, fine, loosen)
         if found is None:
             continue
         if floats is not None and near(floats, found, ACCURATE):
@@ -409,20 +419,15 @@ def computed(
     sample: Sample,
     statements: Sequence[Define],
     rng: Random,
+    fine: Callable[[Any], bool],
     loosen: bool = False,
-    readers: Sequence[Define] = (),
 ) -> Sample | None:
-    """A sample with the statements' values; None where one is undefined or not finite.
-
-    Infinities are values where the statements or their readers mention one.
-    """
-    fine = is_number if any(map(is_infinite, (*statements, *readers))) else is_finite
+    """A sample with the statements' values; None where one is undefined or not ``fine``."""
     try:
-        compute(sample, statements, rng, loosen)
+        compute(sample, statements, rng, loosen, fine)
     except (Resample, CheckError, ShapeError, ArithmeticError):
         return None
-    whole = all(fine(x) for array in sample.arrays.values() for x in array.flat)
-    return sample if whole else None
+    return sample
 
 
 def is_sound(sample: Sample, *parts: Sequence[Define]) -> bool:
@@ -457,7 +462,12 @@ def _near(one: Sequence[Any], other: Sequence[Any], tolerance: float) -> bool:
 
 def is_infinite(statement: Define) -> bool:
     """Whether a statement mentions an infinity, so that its value may be one."""
-    return any(isinstance(node, Number) and bool(node.special) for node in nodes(statement.body))
+    return _mentions_infinity(statement.body)
+
+
+@_kept
+def _mentions_infinity(body: Expr) -> bool:
+    return any(isinstance(node, Number) and bool(node.special) for node in nodes(body))
 
 
 def is_number(value: Any) -> bool:
@@ -519,6 +529,39 @@ def _loops(node: Reduce | Arg, sizes: Mapping[str, int]) -> int:
             if own:
                 left.pop(max(own, key=lambda i: (left[i], i.key)))
     return prod(left.values())
+
+
+@dataclass
+class Budget:
+    """Sizes at which a check is affordable, and the work that is left for samples there.
+
+    Work is counted, not timed, so that a check does the same on every machine.
+    """
+
+    sizes: list[dict[str, int]]
+    costs: list[int]
+    left: int
+
+    @classmethod
+    def of(
+        cls, sizes: Sequence[dict[str, int]], cost: Callable[[Mapping[str, int]], int], work: int
+    ) -> Budget:
+        """Those sizes at which a sample takes a part of the work; if there are none, the cheapest.
+
+        No sizes are left where a single sample takes more than all of the work.
+        """
+        priced = [(cost(n), n) for n in sizes]
+        cheap = [entry for entry in priced if entry[0] * PART <= work]
+        least = min((price for price, _ in priced), default=0)
+        chosen = cheap or [entry for entry in priced if entry[0] == least <= work][:1]
+        return cls([n for _, n in chosen], [price for price, _ in chosen], work)
+
+    def spend(self, k: int) -> bool:
+        """Whether there is work left for a sample at the k-th sizes; it is taken."""
+        if self.costs[k] > self.left:
+            return False
+        self.left -= self.costs[k]
+        return True
 
 
 def program_of(statements: Sequence[Define], inputs: Sequence[Tensor]) -> Program:

@@ -9,7 +9,7 @@ decide, ties included.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import product
 from random import Random
@@ -28,6 +28,7 @@ from .samples import (
     SAME,
     SIZES,
     STYLES,
+    Budget,
     Sample,
     draw,
     draw_sizes,
@@ -38,7 +39,8 @@ from .samples import (
     work_of,
 )
 
-WORK = 400_000  # about a second of the interpreter's decimals
+WORK = 600_000  # about a second of the interpreter's decimals
+SAMPLES = 6  # so many are enough where they have many points
 POINTS = 60
 USED = 4  # so many sizes
 TOLERANCE = 1e-30
@@ -75,12 +77,15 @@ class Surroundings:
         ]
         self.readers = (*self.sides, *backward.program.statements)
         sizes = draw_sizes([*self.statements, *self.sides], self.inputs, Random(seed), SIZES)
-        self.sizes = [
-            n
-            for n in sizes
-            if sum(work(s, n) for s in self.statements) + volume(self.inputs, n) <= WORK
-        ]
-        self.samples = lru_cache(maxsize=None)(self._sample)
+
+        def cost(n: Mapping[str, int]) -> int:
+            return 2 * sum(work(s, n) for s in self.statements) + volume(self.inputs, n)
+
+        self.budget = Budget.of(sizes, cost, WORK)
+        self.sizes = self.budget.sizes
+        self.share = WORK // (SAMPLES * max(1, len(steps)))  # of a step at one sample
+        self.drawn: dict[tuple[int, str], Sample | None] = {}
+        self.residues = lru_cache(maxsize=None)(self._sample)
 
     def _sample(self, k: int, style: str, modular: bool) -> Sample | None:
         rng = Random(f"{self.seed} {k} {style} {modular}")
@@ -99,9 +104,16 @@ class Surroundings:
         except PullbackError:
             return None
 
+    def sample(self, k: int, style: str) -> Sample | None:
+        """A sample in decimals, as long as there is work left for one."""
+        if (k, style) not in self.drawn:
+            paid = self.budget.spend(k)
+            self.drawn[k, style] = self._sample(k, style, False) if paid else None
+        return self.drawn[k, style]
+
     def modular(self) -> Iterator[Sample]:
         """Samples modulo the prime."""
-        made = (self.samples(k, "signed", True) for k in range(len(self.sizes[:USED])))
+        made = (self.residues(k, "signed", True) for k in range(len(self.sizes[:USED])))
         return (sample for sample in made if sample is not None)
 
     def decimal(self) -> Iterator[Sample]:
@@ -110,7 +122,7 @@ class Surroundings:
         for k in range(len(self.sizes)):
             found = False
             for style in STYLES if used < 2 else STYLES[:3]:
-                sample = self.samples(k, style, False)
+                sample = self.sample(k, style)
                 if sample is not None:
                     yield sample
                 found = found or sample is not None
@@ -128,7 +140,7 @@ class Surroundings:
         again = sample.again(MORE_DECIMALS, self.statements)
         if again is None or not near(again, sample, SAME):
             return False
-        more = pairs(step, again, Random(self.seed))
+        more = pairs(step, again, Random(self.seed), self.share)
         return near(_sides(more), _sides(found), SAME)
 
 
@@ -210,7 +222,7 @@ def _modular(step: Step, around: Surroundings) -> tuple[int, str]:
     count, why = 0, "no point modulo the prime has all its roots"
     for sample in around.modular():
         try:
-            for _, before, after in pairs(step, sample, Random(around.seed)):
+            for _, before, after in pairs(step, sample, Random(around.seed), around.share):
                 if int(before) % (2**61 - 1) != int(after) % (2**61 - 1):
                     return 0, "modulo the prime the sides differ"
                 count += 1
@@ -227,9 +239,9 @@ def _decimal(step: Step, around: Surroundings) -> tuple[int, float, str]:
     """At how many points the sides agree in decimals, the worst difference, where it is."""
     count, worst = 0, 0.0
     for n, sample in enumerate(around.decimal()):
-        if n >= 6 and count >= 3 * POINTS:
+        if n >= SAMPLES and count >= 3 * POINTS:
             break
-        found = list(pairs(step, sample, Random(around.seed)))
+        found = list(pairs(step, sample, Random(around.seed), around.share))
         scale = _scale(before for _, before, _ in found)
         for at, before, after in found:
             if not is_number(before):
@@ -267,7 +279,7 @@ def _where(step: Step, at: Sequence[int], before: Any, after: Any, sample: Sampl
     )
 
 
-def pairs(step: Step, sample: Sample, rng: Random) -> Iterator[Point]:
+def pairs(step: Step, sample: Sample, rng: Random, share: int = WORK) -> Iterator[Point]:
     """Both sides at points of the step's indices: all of them, or a random choice of them."""
     context = Context(sample.arrays, sample.sizes, sample.arithmetic)
     scope = Scope(context, {index: k for k, index in enumerate(step.indices)})
@@ -275,7 +287,7 @@ def pairs(step: Step, sample: Sample, rng: Random) -> Iterator[Point]:
     before, after = scope.value(step.before), scope.value(step.after)
     points = list(product(*map(range, shape)))
     cost = work_of(step.before, sample.sizes) + work_of(step.after, sample.sizes)
-    most = max(4, min(POINTS, WORK // max(1, cost)))
+    most = max(4, min(POINTS, share // max(1, cost)))
     for at in points if len(points) <= most else sorted(rng.sample(points, most)):
         context.point[: len(at)] = at
         yield at, before(context.point), after(context.point)
