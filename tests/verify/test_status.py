@@ -11,6 +11,7 @@ from pullback import check_backward, check_grads, derive
 from pullback.cli import main
 from pullback.derivation import Check, Verification
 from pullback.derivation.status import MARKS, Status, overall
+from pullback.report.page import page
 from pullback.verify import Comparison, Report
 
 
@@ -85,3 +86,46 @@ def test_the_command_writes_the_status(capsys: pytest.CaptureFixture[str]) -> No
     assert data["status"] == "passed"
     every = [*data["derivation"], *(c for done in data["rounds"] for c in done["checks"])]
     assert {c["status"] for c in every} == {"passed"}
+
+
+def test_the_command_says_by_its_exit_status_that_nothing_was_compared(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["check", "Y[i] = log(-exp(X[i]))"]) == 3
+    shown = capsys.readouterr().out
+    assert "– the function against random inputs: the function was not finite at any of" in shown
+    assert shown.rstrip().split("\n")[-1].startswith("not checked")
+
+
+def test_a_forward_pass_that_is_nowhere_finite_is_not_checked_with_the_reason() -> None:
+    verification = derive("Y[i] = log(-1 - X[i]**2)").verify()
+    whole = verification.checks[verification.steps :]
+    assert verification.status == "not checked" and not verification.failures
+    assert {c.status for _, c in whole} == {"not checked"}
+    assert all("the forward pass was not finite at any of" in c.how for _, c in whole)
+
+
+def test_all_views_count_the_same_steps(capsys: pytest.CaptureFixture[str]) -> None:
+    text = (
+        "mu[d] = mean(n) X[n,d]\nv[d] = mean(n) (X[n,d] - mu[d])**2\nY[n,d] = X[n,d]/sqrt(v[d]+1)"
+    )
+    derivation = derive(text)
+    total = len(derivation.steps)
+    assert total < len(derivation.backward.steps)  # some are folded into others
+    assert (
+        derivation.tally.total == derivation.verify().steps == derivation.verify(1).steps == total
+    )
+    count = f"{derivation.tally.passed} of {total}"
+    derivation.show()
+    views = (
+        capsys.readouterr().out,
+        str(derivation),
+        derivation.markdown(),
+        derivation._repr_html_(),
+        page(derivation),
+        str(derivation.verify()),
+    )
+    assert [count in " ".join(view.split()) for view in views] == [True] * len(views)
+    assert main(["derive", text, "--json"]) == 0
+    data = json.loads(capsys.readouterr().out)
+    assert len(data["steps"]) == sum(data["checked"].values()) == total

@@ -121,11 +121,11 @@ def _pictures(subject: Subject) -> str:
 
 
 def _checks(verification: Verification) -> Iterator[Block]:
-    steps = verification.checks[: verification.steps]
-    passed = sum(check.passed for _, check in steps)
+    tally = verification.tally
     yield Prose(
-        f"{passed} of {len(steps)} steps passed: what stands after each equals what stood before, "
-        "exactly modulo a prime or in 50-digit decimals. The whole was checked against:"
+        f"{tally.passed} of {tally.total} steps passed: what stands after each equals what "
+        "stood before, exactly modulo a prime or in 50-digit decimals. "
+        "The whole was checked against:"
     )
     whole = verification.checks[verification.steps :]
     yield Table(("what", "result"), tuple((name, check) for name, check in whole))

@@ -241,6 +241,7 @@ def _as_data(derivation: Derivation, arguments: argparse.Namespace) -> dict[str,
             }
             for step in derivation.steps
         ],
+        "checked": derivation.tally._asdict(),
         "sizes": dict(derivation.sizes),
         "conventions": dict(derivation.conventions),
         "seed": derivation.seed,

@@ -20,6 +20,7 @@ from ..notation.plain import show
 from .assumptions import Assumption
 from .memory import Jacobian, Stored, itemsize
 from .registry import service, spelling
+from .status import Tally
 from .steps import Check, ShownStep, Verification, fold, shown
 from .written import written
 
@@ -168,10 +169,20 @@ class Derivation:
 
     @cached_property
     def steps(self) -> tuple[ShownStep, ...]:
-        """The steps with their checks' results, quiet ones folded into those beside them."""
-        made = [shown(s, c) for s, c in zip(self.backward.steps, self._own_checks, strict=True)]
-        quiet = [step.quiet for step in self.backward.steps]
-        return fold(made, quiet)
+        """The steps with their checks' results, quiet ones folded into those beside them.
+
+        These are the steps that every view shows and counts.
+        """
+        return self._folded(self._own_checks)
+
+    def _folded(self, checks: Sequence[Check]) -> tuple[ShownStep, ...]:
+        made = [shown(s, c) for s, c in zip(self.backward.steps, checks, strict=True)]
+        return fold(made, [step.quiet for step in self.backward.steps])
+
+    @property
+    def tally(self) -> Tally:
+        """How many steps there are, and how many of them passed, failed or were not checked."""
+        return Tally.of(step.check.status for step in self.steps)
 
     @cached_property
     def accounts(self) -> tuple[Account, ...]:
@@ -208,10 +219,9 @@ class Derivation:
     def verify(self, seed: int | None = None) -> Verification:
         """Checks every step, and the whole against oracles that know nothing of the steps."""
         seed = self.seed if seed is None else seed
-        found = self._own_checks if seed == self.seed else self._step_checks(seed)
-        steps = zip(self.backward.steps, found, strict=True)
+        steps = self.steps if seed == self.seed else self._folded(self._step_checks(seed))
         whole = service("check")(self, seed)
-        named = [(f"{s.name} ({s.target.name})", check) for s, check in steps]
+        named = [(f"{s.name} ({s.target.name})", s.check) for s in steps]
         return Verification((*named, *whole), seed, len(named))
 
     # Dimensions and memory

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Literal
+from typing import Literal, NamedTuple
 
 Status = Literal["passed", "failed", "not checked"]
 
@@ -33,3 +33,31 @@ def overall(statuses: Iterable[Status]) -> Status:
     """
     found = set(statuses)
     return decided("failed" in found, "passed" in found)
+
+
+class Tally(NamedTuple):
+    """How many checks there are, by what they came to.
+
+    >>> print(Tally.of(["passed", "not checked", "passed"]))
+    2 of 3 passed, 1 not checked
+    """
+
+    passed: int
+    failed: int
+    unchecked: int
+
+    @classmethod
+    def of(cls, statuses: Iterable[Status]) -> Tally:
+        """The counts."""
+        found = list(statuses)
+        return cls(*(found.count(s) for s in ("passed", "failed", "not checked")))
+
+    @property
+    def total(self) -> int:
+        """All of them."""
+        return sum(self)
+
+    def __str__(self) -> str:
+        rest = [(self.failed, "FAILED"), (self.unchecked, "not checked")]
+        more = "".join(f", {count} {what}" for count, what in rest if count)
+        return f"{self.passed} of {self.total} passed{more}"

@@ -9,7 +9,7 @@ from ..calculus.step import Step
 from ..ir.expr import Expr, Tensor
 from ..ir.program import Define
 from ..notation.plain import show
-from .status import MARKS, WORST, Status, overall, verdict
+from .status import MARKS, WORST, Status, Tally, overall, verdict
 
 
 @dataclass(frozen=True)
@@ -56,13 +56,24 @@ class Verification:
 
     @property
     def status(self) -> Status:
-        """Failed where any check failed; passed where none failed and at least one passed."""
-        return overall(check.status for _, check in self.checks)
+        """Failed where any check failed; passed where none failed and something was compared.
+
+        Where the whole was compared with nothing, right steps alone are no success.
+        """
+        found = overall(check.status for _, check in self.checks)
+        whole = self.checks[self.steps :]
+        alone = whole and overall(check.status for _, check in whole) == "not checked"
+        return "not checked" if found == "passed" and alone else found
 
     @property
     def passed(self) -> bool:
         """Whether something was compared and nothing failed."""
         return self.status == "passed"
+
+    @property
+    def tally(self) -> Tally:
+        """The counts of the derivation's steps."""
+        return Tally.of(check.status for _, check in self.checks[: self.steps])
 
     @property
     def failures(self) -> tuple[tuple[str, Check], ...]:
@@ -80,11 +91,12 @@ class Verification:
     def __str__(self) -> str:
         """A line for all steps that passed, one for every other check, the verdict."""
         steps, whole = self.checks[: self.steps], self.checks[self.steps :]
-        passed = sum(check.passed for _, check in steps)
+        tally = self.tally
         shown = [*(entry for entry in steps if not entry[1].passed), *whole]
         lines = [f"{check.mark} {name}: {check.how}" for name, check in shown]
-        if passed:
-            count = f"{passed} of {len(steps)} steps, one by one" if len(steps) > 1 else "the step"
+        if tally.passed:
+            some = f"{tally.passed} of {tally.total} steps, one by one"
+            count = some if tally.total > 1 else "the step"
             lines.insert(0, f"✓ {count}: what stands after equals what stood before")
         open_ = len(self.unchecked) if self.passed else 0
         rest = f", {open_} of {len(self.checks)} checks not made" if open_ else ""

@@ -85,12 +85,11 @@ def _lead(derivation: Derivation) -> str:
 
 def facts(derivation: Derivation) -> str:
     """What a reader wants to know first: statements, checks, memory."""
-    checks = [step.check.passed for step in derivation.steps]
+    tally = derivation.tally
     statements = len(derivation.backward.statements)
     found = [(str(statements), f"statement{'s' * (statements != 1)} in the backward pass")]
-    if checks:
-        passed = sum(checks)
-        found.append((f"{passed} of {len(checks)}", "steps of the derivation checked"))
+    if tally.total:
+        found.append((f"{tally.passed} of {tally.total}", "steps of the derivation checked"))
     kept = sum((s.size for s in derivation.residuals if s.made), size(0))
     if not kept.names() or derivation.sizes:
         found.append((show_bytes(kept, derivation.sizes), "kept from the forward pass"))

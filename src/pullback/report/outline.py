@@ -199,6 +199,8 @@ def _backward(derivation: Derivation) -> Iterator[Block]:
 
 def _walks(derivation: Derivation) -> Iterator[Block]:
     parts = _parts(derivation)
+    if derivation.steps:
+        yield Prose(f"Steps that were checked, one by one: {derivation.tally}.")
     for account in derivation.accounts:
         yield _walk(derivation, account, parts)
 

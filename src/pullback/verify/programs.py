@@ -8,7 +8,7 @@ pushforward.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice
 from random import Random
@@ -26,6 +26,7 @@ from ..ir.program import Define
 from .decimals import DECIMALS, MORE_DECIMALS, Decimals
 from .report import Comparison, Report
 from .samples import (
+    DRAWS,
     KINKS,
     SIZES,
     STYLES,
@@ -91,7 +92,7 @@ class _Checks:
         self.forward = merged(made, backward.program.statements)
         self.pushed = pushforward(backward.program, backward.wrt)
         every = [*self.forward, *backward.adjoints, *backward.statements, *self.pushed.statements]
-        self.samples = samples
+        self.samples, self.draws = samples, 0
         sizes = draw_sizes(every, self.inputs, Random(seed), SIZES)
         again = [*self.forward, *(2 * len(backward.wrt) * [*backward.program.statements])]
 
@@ -124,7 +125,15 @@ class _Checks:
             found += [scatter.comparison(EXACT)] if scatter.count else []
             found.append(quotient.comparison(LIMIT))
         found += [*self.values(), self.dots(), *self.source()]
-        return Report("backward pass", tuple(found), self.seed)
+        return Report("backward pass", tuple(map(self.explained, found)), self.seed)
+
+    def explained(self, found: Comparison) -> Comparison:
+        """The comparison, with the reason if nothing was drawn to compare at."""
+        if found.status != "not checked" or self.decimal:
+            return found
+        if not self.sizes:
+            return replace(found, note="too large to be evaluated element by element")
+        return replace(found, note=f"the forward pass was not finite at any of {self.draws} draws")
 
     def tried(self) -> str:
         """The sizes of the samples."""
@@ -222,6 +231,7 @@ class _Checks:
                 break
             name = f"{self.seed} {k} {style}"
             sample = self.draw(sizes, Random(name), style, False)
+            self.draws += DRAWS
             if sample is None:
                 break
             raw = self.adjoints(sample)
@@ -420,7 +430,7 @@ class Tally:
         notes += [f"{self.kinks} at kinks, not compared"] if self.kinks else []
         status = decided(self.worst > tolerance, self.worst >= 0)
         if status == "not checked":
-            notes.append("too large, or no point found where it is defined")
+            notes.append("no point found where it is defined")
         return Comparison(
             self.what,
             self.against,
@@ -428,7 +438,7 @@ class Tally:
             self.at,
             _short(self.expected),
             _short(self.found),
-            max(self.worst, 0.0),
+            None if self.worst < 0 else self.worst,
             tolerance,
             self.count,
             "; ".join(notes),

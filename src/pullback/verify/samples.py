@@ -55,6 +55,7 @@ LADDER: tuple[tuple[int, str | None, Fraction], ...] = (
     (8, "positive", Fraction(1, 10)),
     (8, "positive", Fraction(1, 100)),
 )
+DRAWS = sum(count for count, _, _ in LADDER)
 ACCURATE = 1e-8  # of a sample: float64 against 50 digits, relative to an array's greatest element
 ZERO = 1e-6  # an array whose elements are all smaller may be 0 but for rounding
 SAME = 1e-20  # 50 digits against 100
