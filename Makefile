@@ -3,10 +3,11 @@ PYTHON ?= python3
 VENV ?= .venv
 JOBS ?= auto
 SECONDS ?= 600
+SEEDS ?= 20
 
 RUN = $(VENV)/bin/python
 
-.PHONY: help demo book check test test-browser hunt mutation mistakes lint format bench clean
+.PHONY: help demo book check test test-browser hunt mutation mistakes verify lint format bench clean
 
 help:
 	@echo "make demo    derive, check and train the digits model; writes out/digits.html"
@@ -17,6 +18,7 @@ help:
 	@echo "make hunt SECONDS=600   random programs, names, sizes and state against independent oracles"
 	@echo "make mutation   break the rules in a hundred places, one at a time, and see whether the tests notice"
 	@echo "make mistakes   plant mistakes in published backward passes; counts what check_backward names"
+	@echo "make verify SEEDS=20   verify() over every form of the tests, the examples and the layers"
 	@echo "make lint    ruff check, ruff format --check, mypy --strict"
 	@echo "make bench   run the benchmarks; writes benchmarks/results/"
 	@echo "make format  rewrite the sources with ruff"
@@ -55,6 +57,9 @@ mistakes: $(VENV)/.ready-test
 
 test: $(VENV)/.ready-test
 	$(RUN) -m pytest -q -n $(JOBS)
+
+verify: $(VENV)/.ready-test
+	$(RUN) tools/verify_all.py --seeds $(SEEDS) --out docs/verified.md
 
 lint: $(VENV)/.ready-test
 	$(RUN) -m ruff check .

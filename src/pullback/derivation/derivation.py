@@ -216,6 +216,11 @@ class Derivation:
             return ()
         return tuple(service("check_steps")(self.backward, seed))
 
+    @property
+    def known(self) -> Mapping[str, Any]:
+        """The values of inputs that are known, by name; of a program alone there are none."""
+        return {}
+
     def verify(self, seed: int | None = None) -> Verification:
         """Checks every step, and the whole against oracles that know nothing of the steps."""
         seed = self.seed if seed is None else seed

@@ -51,7 +51,7 @@ def check_steps(backward: Backward, seed: int) -> tuple[Check, ...]:
 
 def check(derivation: Derivation, seed: int) -> tuple[tuple[str, Check], ...]:
     """The gradients at small sizes, against the raw sums and against differences."""
-    report = check_backward_program(derivation.backward, seed)
+    report = check_backward_program(derivation.backward, seed, known=derivation.known)
     return tuple((f"{c.what} against {c.against}", _result(c)) for c in report.comparisons)
 
 

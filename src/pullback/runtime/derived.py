@@ -31,7 +31,8 @@ class Origin:
     ``asked`` are the arguments that were differentiated by, each a name and a tree of its float
     leaves (by position among ``wrt``). ``disagreement`` tells why the program isn't what the
     function computes at some sizes, "" where it is; ``beyond`` compares both at sizes beyond every
-    number in the function's code.
+    number in the function's code. ``examples`` are the example arrays that stood for shapes, by the
+    names of their inputs, where all arguments are small ones.
     """
 
     parameters: tuple[tuple[str, Structure], ...]
@@ -40,6 +41,7 @@ class Origin:
     constants: tuple[Any, ...] = ()
     disagreement: Callable[[Mapping[str, int]], str] | None = None
     beyond: Callable[[], Sequence[tuple[Mapping[str, int], bool | None, str]]] | None = None
+    examples: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Gradients(tuple[Any, ...]):
@@ -92,6 +94,14 @@ class Derived(Derivation):
     """A derivation with its origin: compiled, it takes and gives what the function does."""
 
     origin: Origin = field(kw_only=True)
+
+    @property
+    def known(self) -> Mapping[str, Any]:
+        """The values of inputs that are known: captured arrays, and the user's example arrays."""
+        inputs, captured = self.backward.program.inputs, self.origin.constants
+        hidden = inputs[len(inputs) - len(captured) :]
+        values = zip(hidden, captured, strict=True)
+        return {**self.origin.examples, **{t.name: value for t, value in values}}
 
     def verify(self, seed: int | None = None) -> Verification:
         """As of any derivation; and the function is traced at sizes beyond its literals."""

@@ -33,6 +33,7 @@ from .derived import Derived, Origin
 from .notated import Formula
 
 Wanted = Sequence["int | str"] | None
+EXAMPLE = 4096  # so many elements of an example array are kept, for verify() to check at
 
 
 def derive_formula(
@@ -60,7 +61,8 @@ def derive_function(
     """The derivation of a NumPy function, with named sizes where the shapes have names."""
     trees, statics = _arguments(function, shapes)
     parameters = tuple((name, structure) for name, structure, _ in trees)
-    specs = [leaf for _, _, leaves in trees for leaf in leaves]
+    given = [leaf for _, _, leaves in trees for leaf in leaves]
+    specs = [_spec(leaf, f"argument {name}") for name, _, leaves in trees for leaf in leaves]
     names = distinct(
         leaf_name(name, path) for name, structure in parameters for path in paths(structure)
     )
@@ -75,6 +77,7 @@ def derive_function(
         tuple(traced.constants[t.name] for t in constants),
         traced.disagreement,
         traced.beyond,
+        _examples(traced.program.inputs, given),
     )
     wrt = tuple(t for _, _, tensors in asked for t in tensors)
     made = _derived(traced.program, wrt, conventions, sizes, origin)
@@ -131,8 +134,9 @@ def _derived(
 
 def _arguments(
     function: Callable[..., Any], shapes: Mapping[str, Any]
-) -> tuple[list[tuple[str, Structure, list[Spec]]], dict[str, Any]]:
-    """What is known of each argument, in their order: trees of specs; and the static arguments."""
+) -> tuple[list[tuple[str, Structure, list[Any]]], dict[str, Any]]:
+    """What is given for each argument, in their order: trees of shapes and of examples, flat; and
+    the static arguments."""
     known = _parameters(function)
     extra = any(p.kind is p.VAR_KEYWORD for p in known.values()) or not known
     unknown = [name for name in shapes if name not in known and not extra]
@@ -165,7 +169,7 @@ def _arguments(
         leaves, structure = flatten(given[name], name, _is_shape)
         if any(isinstance(leaf, np.ndarray) for leaf in leaves):  # an example: texts are no shapes
             leaves, structure = flatten(given[name], name)
-        trees.append((name, structure, [_spec(leaf, f"argument {name}") for leaf in leaves]))
+        trees.append((name, structure, leaves))
     return trees, statics
 
 
@@ -200,6 +204,17 @@ def _spec(leaf: Any, where: str) -> Spec:
     if isinstance(leaf, np.ndarray | np.generic):
         return Spec(spec(tuple(leaf.shape)).shape, leaf.dtype.name)
     return spec(leaf, where)
+
+
+def _examples(inputs: Sequence[Tensor], given: Sequence[Any]) -> dict[str, Any]:
+    """Copies of the example arrays by the names of their inputs, if they are small enough to be
+    checked at."""
+    found = {
+        tensor.name: np.array(leaf)
+        for tensor, leaf in zip(inputs, given, strict=False)
+        if isinstance(leaf, np.ndarray | np.generic | float) and np.size(leaf) <= EXAMPLE
+    }
+    return found if len(found) == len(given) else {}
 
 
 def _flat(

@@ -36,6 +36,7 @@ from .samples import (
     compute,
     draw,
     draw_sizes,
+    exact_values,
     is_finite,
     is_number,
     is_sound,
@@ -55,13 +56,17 @@ LIMIT = (
 )
 
 
-def check_backward_program(backward: Backward, seed: int = 0, samples: int = 4) -> Report:
+def check_backward_program(
+    backward: Backward, seed: int = 0, samples: int = 4, known: Mapping[str, Any] | None = None
+) -> Report:
     """The backward pass of a program, checked at small sizes (1 and odd ones among them).
 
     Named sizes are drawn; a program whose literal sizes make the interpreter too slow is reported
-    as not checked.
+    as not checked. ``known`` are values of inputs by name: where they are all there, the pass is
+    checked at them, too; where random values find no point at which the forward pass is finite,
+    those that are known are left as they are.
     """
-    return _Checks(backward, seed, samples).report()
+    return _Checks(backward, seed, samples, known or {}).report()
 
 
 class Drawn(NamedTuple):
@@ -83,7 +88,9 @@ class Drawn(NamedTuple):
 
 
 class _Checks:
-    def __init__(self, backward: Backward, seed: int, samples: int) -> None:
+    def __init__(
+        self, backward: Backward, seed: int, samples: int, known: Mapping[str, Any] | None = None
+    ) -> None:
         self.backward = backward
         self.seed = seed
         self.inputs = (*backward.program.inputs, *backward.cotangents)
@@ -93,6 +100,7 @@ class _Checks:
         self.pushed = pushforward(backward.program, backward.wrt)
         every = [*self.forward, *backward.adjoints, *backward.statements, *self.pushed.statements]
         self.samples, self.draws = samples, 0
+        self.known = exact_values(backward.program.inputs, known or {})
         sizes = draw_sizes(every, self.inputs, Random(seed), SIZES)
         again = [*self.forward, *(2 * len(backward.wrt) * [*backward.program.statements])]
 
@@ -203,8 +211,14 @@ class _Checks:
     ) -> Sample | None:
         arithmetic = MODULAR if modular else DECIMALS
         try:
-            given = self.backward.program.statements
-            return draw(self.inputs, self.forward, sizes, rng, arithmetic, style, modular, given)
+            readers, forward = self.backward.program.statements, self.forward
+            for known in (self.known,) if style == "example" else ({}, self.known):
+                found = draw(
+                    self.inputs, forward, sizes, rng, arithmetic, style, modular, readers, known
+                )
+                if found is not None or not self.known:
+                    return found
+            return None
         except PullbackError:
             return None
 
@@ -213,6 +227,8 @@ class _Checks:
         """Samples at several sizes in several styles, with all that is to be compared."""
         found: list[Drawn] = []
         used = 0
+        if self.sizes and all(t in self.known for t in self.backward.program.inputs):
+            found += self.drawn(self.sizes[0], 0, ("example",))
         for k, sizes in enumerate(self.sizes):
             own = self.drawn(sizes, k, STYLES if not used else STYLES[:3])
             found += own

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import lru_cache
-from math import prod
+from math import inf, prod
 from random import Random
 from typing import Any, TypeGuard
 
@@ -269,6 +269,7 @@ def _floats(rng: Random, span: Span, arithmetic: Arithmetic, style: str) -> Call
     own = rng.choice(("signed", "positive", "unit")) if style == "mixed" else style
     return {
         "signed": lambda: Fraction(rng.randint(-2000, 2000) * 2 + 1, 1000),
+        "example": lambda: Fraction(rng.randint(-2000, 2000) * 2 + 1, 1000),
         "grid": lambda: Fraction(rng.randint(-2, 2), 2),
         "ties": lambda: Fraction(rng.choice((0, 0, 1, -1))),
         "positive": lambda: Fraction(rng.randint(200, 3000), 1000),
@@ -380,10 +381,12 @@ def draw(
     style: str = "signed",
     loosen: bool = False,
     readers: Sequence[Define] = (),
+    known: Mapping[Tensor, Array] | None = None,
 ) -> Sample | None:
     """A sample with the values of all statements, None where no draw gives defined ones.
 
-    ``readers`` are further statements whose subscripts the integers must fit. Draws become smaller
+    ``readers`` are further statements whose subscripts the integers must fit, ``known`` are values
+    of inputs that are not drawn. Draws become smaller
     and then positive (:data:`LADDER`) until float64 agrees with the arithmetic; if none of them
     does, the first is taken whose values are the same with twice the digits.
     """
@@ -393,6 +396,9 @@ def draw(
     unsound = 0
     for how, scale in rungs(style):
         exact = draw_exact(inputs, users, sizes, rng, arithmetic, how, scale)
+        exact |= {
+            t: a for t, a in (known or {}).items() if t in exact and a.shape == exact[t].shape
+        }
         sample = Sample(sizes, arithmetic, {}, {}, exact).given(arithmetic)
         if isinstance(arithmetic, Modular):
             found = computed(sample, statements, rng, fine, loosen)
@@ -414,6 +420,19 @@ def draw(
         if unsound == UNSOUND:
             break
     return spare
+
+
+def exact_values(inputs: Sequence[Tensor], known: Mapping[str, Any]) -> dict[Tensor, Array]:
+    """Known arrays as fractions, integers and bools; those that are not finite are left out."""
+    found = {}
+    for tensor in inputs:
+        if tensor.name in known:
+            array = Array.of(known[tensor.name])
+            if all(x == x and abs(x) != inf for x in array.flat):
+                floats = tensor.kind == "float"
+                flat = [Fraction(x) if floats else x for x in array.flat]
+                found[tensor] = Array(array.shape, flat)
+    return found
 
 
 def computed(
