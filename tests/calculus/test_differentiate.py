@@ -17,6 +17,7 @@ from pullback.calculus.differentiate import (
     occurrences,
     sifted_terms,
 )
+from pullback.calculus.kinks import Kinks
 from pullback.calculus.normal import UNIT, Term, canonical
 from pullback.errors import DerivationError
 from pullback.functions import ROWS
@@ -79,7 +80,8 @@ def pick(_: Reduce, k: int) -> Access:
     return read(PICKS[k], I, J)
 
 
-ALL = Context(lambda t: t.kind == "float", lambda _: False, lambda _: False, pick, {})
+NO_KINKS = Kinks({}, lambda t: t.kind == "float", {})
+ALL = Context(lambda t: t.kind == "float", lambda _: False, lambda _: False, pick, {}, NO_KINKS)
 QUICK = settings(max_examples=30, deadline=None)
 
 

@@ -8,8 +8,9 @@ taken from the *same side*. Where a program takes kinks of one argument from dif
 takes the mean of its one-sided slopes: a sum that is smooth in the end, as ``max(x, 0) + min(x,
 0)``, gets its slope, and any other sum the mean of its two.
 
-Arguments are compared up to a number that multiplies them, with values spelled out in what they are
-sums and products of. The mean of a product of steps is no product of means: a product in which a
+Arguments are compared up to what multiplies them, with values spelled out in what they are sums and
+products of: ``x``, ``-2*x``, and ``x - y`` where y isn't differentiated, are 0 together or may be.
+The mean of a product of steps is no product of means: a product in which a
 step meets kinks of the same argument is differentiated with these spelled out.
 """
 
@@ -70,17 +71,20 @@ TERMS = 16
 SIGNED = frozenset(["expm1", "log1p", "tanh", "sinh", "arctan", "arcsinh", "erf", "cbrt"])
 RISING = frozenset(["exp", "exp2"])
 
-Form = tuple[tuple[tuple[tuple[str, Fraction], ...], Fraction], ...]
+Form = tuple[tuple[str, Fraction], ...]
 
 
 @dataclass(frozen=True)
 class _Kink:
-    """A kink or a step: its argument up to a factor, the side from which it is taken (-1, 1, or 0
-    for the mean), and what its argument reads."""
+    """A kink or a step: the differentiated part of its argument up to a factor, the side from which
+    it is taken (-1, 1, or 0 for the mean), what this part reads, what of unknown sign multiplies
+    it, and the number that is added to it, None for any other value."""
 
     form: Form
     side: int
     reads: tuple[Access, ...]
+    scale: tuple[str, ...]
+    shift: Fraction | None
 
 
 @dataclass(frozen=True)
@@ -131,7 +135,7 @@ class Kinks:
             seen += new
             new = [k for k in left if any(_meet(k, other) for other in new)]
             left = [k for k in left if k not in new]
-        return len({k.side for k in seen[1:]}) > 1
+        return len({(k.side, k.scale) for k in seen[1:]}) > 1
 
     def is_mixed(self, value: Apply) -> bool:
         """Whether a function has a kink of which others are taken from another side."""
@@ -256,11 +260,20 @@ class Kinks:
 
     def _kink(self, value: Expr, side: int) -> _Kink:
         spread, sign = self.argument(value)
-        most = max((abs(t.coef) for t in spread), default=UNITY)
-        parts = [(_erased(t), t.coef / most) for t in spread]
+        moving = [t for t in spread if self._depends(*(a for a, _ in t.factors))]
+        fixed = [t for t in spread if t not in moving]
+        scale: tuple[str, ...] = ()
+        if len(moving) == 1:
+            still = [f for f in moving[0].factors if not self._depends(f[0])]
+            scale = tuple(_erased(f) for f in still if not isinstance(f[0], SizeOf))
+            moving = [_times(moving[0], UNITY, factors=[(a, -e) for a, e in still]) or moving[0]]
+        most = max((abs(t.coef) for t in moving), default=UNITY)
+        parts = [("*".join(map(_erased, t.factors)), t.coef / most) for t in moving]
         form, turned = min((tuple(sorted((s, c * w) for s, c in parts)), w) for w in (1, -1))
-        reads = tuple(a for t in spread for f, _ in t.factors for a in accesses(f))
-        return _Kink(form, turned * sign * side, reads)
+        reads = tuple(a for t in moving for f, _ in t.factors for a in accesses(f))
+        shift = sum((t.coef for t in fixed), Fraction(0)) * turned / most
+        known = not scale and not any(t.factors for t in fixed)
+        return _Kink(form, turned * sign * side, reads, scale, shift if known else None)
 
     # What is finite where two values are equal.
 
@@ -468,14 +481,16 @@ def _without(value: Term, steps: Sequence[_Step]) -> Term | None:
     return term(value.coef, value.bound, guards, [f for f in value.factors if f not in gone], False)
 
 
-def _erased(value: Term) -> tuple[tuple[str, Fraction], ...]:
-    """A term without its coefficient, whatever places it reads."""
-    parts = ((" ".join(t.name for t in tensors(a)) or a.key, e) for a, e in value.factors)
-    return tuple(sorted(parts))
+def _erased(factor: Factor) -> str:
+    """A factor, whatever places it reads."""
+    atom, exponent = factor
+    return f"{' '.join(t.name for t in tensors(atom)) or atom.key}^{exponent}"
 
 
 def _meet(one: _Kink, other: _Kink) -> bool:
-    """Whether two arguments may read the same elements."""
+    """Whether two arguments may be 0 together because they read the same elements."""
+    if one.shift is not None and other.shift is not None and one.shift != other.shift:
+        return False
     for tensor in dict.fromkeys(a.tensor for a in one.reads):
         mine = [a for a in one.reads if a.tensor is tensor]
         theirs = [a for a in other.reads if a.tensor is tensor]
