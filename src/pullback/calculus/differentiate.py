@@ -86,31 +86,36 @@ class Context:
 
 def occurrences(statement: Define, context: Context) -> list[Occurrence]:
     """Every differentiated occurrence in a statement's body with its partial derivative."""
-    found = _found(statement, context)
-    if context.kinks.lone:
-        return found
-    return [Occurrence(o.access, t) for o in found for t in context.kinks.settled(o.partial)]
-
-
-def _found(statement: Define, context: Context) -> list[Occurrence]:
     body = statement.body
     if isinstance(body, Apply):  # the function's own value has a name: the target's
-        return _of_apply(body, statement.access, context)
+        return _settled(_of_apply(body, statement.access, context), context)
     terms = poly(body)
-    if context.kinks.lone:
-        opened: list[Term | None] = [None for _ in terms]
-    else:
-        opened = [context.kinks.opened(part) for part in terms]
     match terms:
-        case (Term(1, (), _, (_,)),) if opened == [None]:
+        case (Term(1, (), (), (_,)),):
             return _of_poly(terms, context, statement.access)
+        case _ if context.kinks.lone:
+            return _of_poly(terms, context)
         case _:
-            strict = replace(context, strict=True)
-            return [
-                occurrence
-                for part, made in zip(terms, opened, strict=True)
-                for occurrence in _of_poly((made or part,), strict if made is not None else context)
-            ]
+            return [found for part in terms for found in _of_part(part, context)]
+
+
+def _of_part(part: Term, context: Context) -> list[Occurrence]:
+    opened = context.kinks.opened(part)
+    if opened is None:
+        found = _of_poly((part,), context)
+    else:
+        found = _of_poly((opened,), replace(context, strict=True))
+    return _settled(found, context, context.kinks.kinked(part))
+
+
+def _settled(
+    found: Sequence[Occurrence], context: Context, kinked: Sequence[Poly] | None = None
+) -> list[Occurrence]:
+    """The occurrences with the means of kinks and steps that share their argument."""
+    if context.kinks.lone:
+        return list(found)
+    means = context.kinks.settled
+    return [Occurrence(o.access, t) for o in found for t in means(o.partial, o.access, kinked)]
 
 
 def _of_poly(value: Poly, context: Context, root: Access | None = None) -> list[Occurrence]:

@@ -1,22 +1,23 @@
 """Kinks and steps that share their argument.
 
 At the kink of ``max(x, 0)`` one of two one-sided slopes is taken, or their mean; so it is at every
-other kink, and at a step ``[x > 0]`` that multiplies. A sum of kinks of one argument has a slope
-where its one-sided slopes agree, and any choice gives that slope as long as all of the kinks are
-taken from the *same side*. Where a program takes kinks of one argument from different sides
+other kink, and at a step ``[x > 0]`` that multiplies what is 0 with x. (A step that multiplies
+anything else is a jump, or a mask: it passes as written.) A sum of kinks of one argument has a
+slope where its one-sided slopes agree, and any choice gives that slope as long as all of the kinks
+are taken from the *same side*. Where a program takes kinks of one argument from different sides
 (``max(x, 0)`` at 0 from the left, ``min(x, 0)`` from the right, ``abs(x)`` from both), each of them
 takes the mean of its one-sided slopes: a sum that is smooth in the end, as ``max(x, 0) + min(x,
 0)``, gets its slope, and any other sum the mean of its two.
 
 Arguments are compared up to what multiplies them, with values spelled out in what they are sums and
 products of: ``x``, ``-2*x``, and ``x - y`` where y isn't differentiated, are 0 together or may be.
-The mean of a product of steps is no product of means: a product in which a
-step meets kinks of the same argument is differentiated with these spelled out.
+The mean of a product of steps is no product of means: a product in which a step meets kinks of the
+same argument is differentiated with these spelled out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from math import gcd, prod
@@ -70,6 +71,7 @@ TERMS = 16
 # Functions that have the sign of their argument, and those that have where 1 is subtracted.
 SIGNED = frozenset(["expm1", "log1p", "tanh", "sinh", "arctan", "arcsinh", "erf", "cbrt"])
 RISING = frozenset(["exp", "exp2"])
+SMOOTH = FINITE - {"cbrt"}  # finite for finite arguments, and so are their slopes
 
 Form = tuple[tuple[str, Fraction], ...]
 
@@ -120,6 +122,7 @@ class Kinks:
         self.steps = recurrent(list(self.definitions.values()))
         self._arguments: dict[Expr, tuple[Poly, int]] = {}
         self._calm: dict[tuple[Tensor, frozenset[str]], bool] = {}
+        self._zero: dict[tuple[Expr, Poly], bool] = {}
         self._inner: dict[Tensor, tuple[_Kink, ...]] = {}
         found = [kink for s in self.definitions.values() for kink in self._of(s)]
         self.lone = len(found) < 2
@@ -156,8 +159,7 @@ class Kinks:
             yield from self.of_function(body)
         elif statement.target.kind == "float" and not isinstance(body, Opaque):
             for part in poly(body):
-                if self._depends(*(atom for atom, _ in part.factors)):
-                    yield from filter(None, map(self._asked, part.guards))
+                yield from self._of_product(part)
 
     def of_function(self, value: Apply) -> Iterator[tuple[Expr, int]]:
         """The arguments of a function's kinks, and the sides that they are taken from."""
@@ -166,13 +168,53 @@ class Kinks:
                 lone = not self._depends(*(a for j, a in enumerate(value.args) if j != k))
                 yield from sides_at_kink(value, k, lone, self.conventions)
 
-    def _asked(self, cond: Cond) -> tuple[Expr, int] | None:
-        """The differentiated argument whose sign a condition asks for, and the side with which it
-        counts 0; None for any other condition."""
-        step = self._as_step(cond)
-        if step is None or step.above == step.below:
+    def _of_product(self, part: Term) -> Iterator[tuple[Expr, int]]:
+        for step in self._jumps(part):
+            if not isinstance(step.part, tuple):
+                yield step.value, 1 if step.level == step.above else -1
+
+    def _jumps(self, part: Term) -> Iterator[_Step]:
+        """The steps in a product that are kinks, since another factor is 0 with their argument."""
+        for step in filter(
+            None, (*map(self._as_step, part.guards), *map(self._sign, part.factors))
+        ):
+            if step.above != step.below:
+                argument, _ = self.argument(step.value)
+                if any(e > 0 and self._vanishes(atom, argument) for atom, e in part.factors):
+                    yield step
+
+    def _sign(self, factor: Factor) -> _Step | None:
+        """The sign that a named factor is, as a step."""
+        define = self._definition(factor[0])
+        step = _of_sign((define.body, factor[1])) if define is not None else None
+        if step is None or not self._depends(step.value):
             return None
-        return step.value, 1 if step.level == step.above else -1
+        return replace(step, value=_at(define, factor[0], step.value), part=factor)  # type: ignore[arg-type]
+
+    def _vanishes(self, atom: Expr, argument: Poly) -> bool:
+        """Whether a value is seen to be 0 where an argument is."""
+        key = atom, argument
+        if key not in self._zero:
+            self._zero[key] = self.argument(atom)[0] == argument or self._is_zero(atom, argument)
+        return self._zero[key]
+
+    def _is_zero(self, atom: Expr, argument: Poly) -> bool:
+        define = self._definition(atom)
+        match body := atom if define is None else _at(define, atom, define.body):  # type: ignore[arg-type]
+            case Apply("abs", (x,)):
+                return self._vanishes(x, argument)
+            case Apply("maximum" | "minimum" | "clip", (x, *rest)) if ZERO in rest:
+                return self._vanishes(x, argument)
+            case Apply("maximum" | "minimum", (first, x)) if first is ZERO:
+                return self._vanishes(x, argument)
+            case Access() | Number() | SizeOf() | IndexOf() | Apply() | Opaque():
+                return False
+            case Reduce(op) if op != "sum":
+                return False
+        return all(
+            any(e > 0 and self._vanishes(a, argument) for a, e in part.factors)
+            for part in poly(body)
+        )
 
     def _as_step(self, cond: Cond) -> _Step | None:
         match self._spelled(cond):
@@ -310,16 +352,18 @@ class Kinks:
 
     # Products of steps.
 
+    def kinked(self, part: Term) -> tuple[Poly, ...]:
+        """The arguments of the steps in a product that are kinks."""
+        return tuple(dict.fromkeys(self.argument(s.value)[0] for s in self._jumps(part)))
+
     def opened(self, part: Term) -> Term | None:
         """A product in which a step meets kinks of its argument, taken from another side, with the
         names of these spelled out; None for any other product."""
-        near = [self._kink(*asked) for asked in filter(None, map(self._asked, part.guards))]
-        jumps = {k.form for k in near}
-        for atom, _ in part.factors:
-            near += self._reached(atom)
-            define = self._definition(atom)
-            if define is not None and (step := _of_sign((define.body, UNITY))) is not None:
-                jumps.add(self._kink(step.value, 0).form)
+        near = [self._kink(*kink) for kink in self._of_product(part)]
+        jumps = {self._kink(s.value, 0).form for s in self._jumps(part)}
+        if not jumps:
+            return None
+        near += [kink for atom, _ in part.factors for kink in self._reached(atom)]
         sides = {form: [k.side for k in near if k.form == form] for form in jumps}
         forms = {f for f, found in sides.items() if len(found) > 1 and {*found} not in _ONE_SIDED}
         if not forms:
@@ -347,21 +391,36 @@ class Kinks:
         body = map_tensors(define.body, lambda access: self._named_by_what(access, forms))
         return _at(define, atom, body)  # type: ignore[arg-type]
 
-    def settled(self, part: Term, done: tuple[Poly, ...] = ()) -> Poly:
-        """A term of a derivative in which steps of one argument take the mean of their one-sided
-        values, where the argument is mixed or there are several; the term itself where what they
-        multiply may have no value at the step. Arguments ``done`` are left alone."""
+    def settled(self, part: Term, read: Access, kinked: Container[Poly] | None = None) -> Poly:
+        """The derivative by a read with steps of one argument at the mean of their one-sided
+        values, where the argument is mixed or there are several.
+
+        Of the steps in a product only those of arguments ``kinked`` count (None for those of a
+        function), and only where all that they multiply has a value at the step.
+        """
+        return self._settled(part, read, kinked, ())
+
+    def _settled(
+        self,
+        part: Term,
+        read: Access,
+        kinked: Container[Poly] | None,
+        done: tuple[Poly, ...],
+    ) -> Poly:
         for argument, steps in self._groups(part).items():
             only = steps[0] if len(steps) == 1 else None
-            if argument in done or any(s.above == s.below == 0 for s in steps):
+            if argument in done or (kinked is not None and argument not in kinked):
+                continue
+            if any(s.above == s.below == 0 for s in steps):
                 continue
             if only is not None and only.level * 2 == only.above + only.below:
                 continue
             if only is not None and only.above != only.below and not self.mixed(only.value):
                 continue
-            made = self._mean(_without(part, steps), steps)
+            made = self._mean(_without(part, steps), steps, read, kinked is not None)
             if made is not None:
-                return collect(t for each in made for t in self.settled(each, (*done, argument)))
+                done = (*done, argument)
+                return collect(t for each in made for t in self._settled(each, read, kinked, done))
         return (part,)
 
     def _groups(self, part: Term) -> dict[Poly, list[_Step]]:
@@ -372,7 +431,9 @@ class Kinks:
             groups.setdefault(argument, []).append(step if sign > 0 else step.turned())
         return groups
 
-    def _mean(self, rest: Term | None, steps: Sequence[_Step]) -> Poly | None:
+    def _mean(
+        self, rest: Term | None, steps: Sequence[_Step], read: Access, cautious: bool
+    ) -> Poly | None:
         """``rest`` times the product of steps, which takes its mean where their argument is 0."""
         above = prod((s.above for s in steps), start=UNITY)
         below = prod((s.below for s in steps), start=UNITY)
@@ -382,11 +443,12 @@ class Kinks:
         if above == -below:
             return collect([_times(rest, above, factors=[(Apply("sign", (value,)), UNITY)])])
         coef = above + below
-        if Number in map(type, (tie.left, tie.right)) and self.calm(rest.factors, FINITE):
+        factors = (*rest.factors, (read, UNITY))
+        if Number in map(type, (tie.left, tie.right)) and self.calm(factors, SMOOTH):
             upwards = value if above else expression(poly(neg(value)))
             made = Apply("heaviside", (upwards, number(HALF)))
             return collect([_times(rest, coef, factors=[(made, UNITY)])])
-        if not self.calm(rest.factors, FINITE | STEEP):
+        if cautious and not self.calm(factors, SMOOTH | STEEP):
             return None
         shape = abs(above), abs(below)
         side: Cond = Compare("<", ZERO, value) if above else Compare("<", value, ZERO)
