@@ -189,7 +189,11 @@ ROWS: tuple[Function, ...] = (
     ),
     Function(
         "hypot",
-        (lambda a, y: _mul(a[0], _pow(y, -1)), lambda a, y: _mul(a[1], _pow(y, -1))),
+        # where it is 0, a norm's gradient is 0
+        (
+            lambda a, y: _mul(_holds("!=", y, ZERO), a[0], _pow(y, -1)),
+            lambda a, y: _mul(_holds("!=", y, ZERO), a[1], _pow(y, -1)),
+        ),
         "np.hypot",
         ((-2.0, 2.0), (0.3, 2.0)),
         low=0,
@@ -277,6 +281,8 @@ ROWS: tuple[Function, ...] = (
 
 TABLE: dict[str, Function] = {row.name: row for row in ROWS}
 
+# Functions that are powers of an exponent below 1 where their argument is at least 0.
+ROOTS = {"cbrt": Fraction(1, 3)}
 # Functions that are finite for finite arguments, but overflow easily.
 STEEP = frozenset(["exp", "exp2", "expm1", "sinh", "cosh"])
 # Functions that are finite for finite arguments.

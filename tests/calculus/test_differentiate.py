@@ -19,6 +19,7 @@ from pullback.calculus.differentiate import (
 )
 from pullback.calculus.kinks import Kinks
 from pullback.calculus.normal import UNIT, Term, canonical
+from pullback.calculus.roots import Roots
 from pullback.errors import DerivationError
 from pullback.functions import ROWS
 from pullback.ir.expr import (
@@ -81,7 +82,8 @@ def pick(_: Reduce, k: int) -> Access:
 
 
 NO_KINKS = Kinks({}, lambda t: t.kind == "float", {})
-ALL = Context(lambda t: t.kind == "float", lambda _: False, lambda _: False, pick, {}, NO_KINKS)
+NO_ROOTS = Roots({}, lambda t: t.kind == "float", {})
+ALL = Context(lambda t: t.kind == "float", pick, {}, NO_KINKS, NO_ROOTS)
 QUICK = settings(max_examples=30, deadline=None)
 
 
@@ -274,7 +276,13 @@ def test_a_label_is_a_place_of_its_axis(cond: Zero, more: list[Inside]) -> None:
 SQUARE = over(to(wa, 2), A)
 ROOT = to(SQUARE, "1/2")
 POSITIVE = Compare("<", ZERO, x)
-NORM = replace(ALL, squares=lambda value: value is SQUARE)
+
+
+def dividing(by: Tensor) -> Context:
+    """What to know where something is divided by a tensor."""
+    roots = Roots({}, ALL.active, {})
+    roots.divisors = {by}
+    return replace(ALL, roots=roots)
 
 
 def nonzero(value: Expr) -> set[Any]:
@@ -283,8 +291,8 @@ def nonzero(value: Expr) -> set[Any]:
 
 def test_where_a_norm_is_0_it_passes_nothing() -> None:
     own = read(R, I, J)
-    assert set(partials(ROOT, NORM)[wa].guards) == nonzero(own)
-    assert set(partials(Mul((Guard(POSITIVE), ROOT)), NORM)[wa].guards) == {
+    assert set(partials(ROOT)[wa].guards) == nonzero(own)
+    assert set(partials(Mul((Guard(POSITIVE), ROOT)))[wa].guards) == {
         POSITIVE,
         *nonzero(own),
     }
@@ -294,20 +302,20 @@ def test_where_a_norm_is_0_it_passes_nothing() -> None:
         Add((ROOT, z)),
         over(Mul((Guard(Zero(at(B) - at(J))), ROOT)), B),
     ):
-        assert nonzero(SQUARE) <= set(partials(body, NORM)[wa].guards)
+        assert nonzero(SQUARE) <= set(partials(body)[wa].guards)
 
 
 def test_other_powers_and_sums_have_no_such_condition() -> None:
-    infinite = {"norm": "infinite"}
+    infinite = Roots({}, ALL.active, {"norm": "infinite"})
     for context, body in (
-        (ALL, ROOT),
-        (NORM, to(SQUARE, "3/2")),
-        (replace(NORM, conventions=infinite), ROOT),
-        (replace(NORM, divides=lambda root: root is read(R, I, J)), ROOT),
+        (ALL, to(SQUARE, "3/2")),
+        (ALL, to(SQUARE, "1/3")),
+        (ALL, to(over(Mul((to(wa, 2), z)), A), "1/2")),
+        (replace(ALL, roots=infinite), ROOT),
+        (dividing(R), ROOT),
     ):
         assert partials(body, context)[wa].guards == ()
-    some = replace(NORM, divides=lambda root: root is read(R, I, J))
-    assert partials(Mul((number(2), ROOT)), some)[wa].guards
+    assert partials(Mul((number(2), ROOT)), dividing(R))[wa].guards
 
 
 # Adjoints.

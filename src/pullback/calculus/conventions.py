@@ -4,9 +4,10 @@ default."""
 from __future__ import annotations
 
 from collections.abc import Mapping
+from fractions import Fraction
 
 from ..errors import DerivationError
-from ..ir.expr import ZERO, Add, Apply, Compare, Expr, Guard, Mul, neg
+from ..ir.expr import ZERO, Add, Apply, Compare, Expr, Guard, Mul, Power, neg
 
 CONVENTIONS: dict[str, dict[str, str]] = {
     "maximum": {
@@ -19,8 +20,8 @@ CONVENTIONS: dict[str, dict[str, str]] = {
         "first": "at a tie the first argument gets all",
     },
     "norm": {
-        "zero": "a root of a sum of squares has gradient 0 where the sum is 0",
-        "infinite": "it is differentiated as any other root: infinite, or undefined, at 0",
+        "zero": "a root of a sum of squares, or of other powers, has gradient 0 where the sum is 0",
+        "infinite": "roots are differentiated without exception: infinite, or undefined, at 0",
     },
     "clip": {
         "inclusive": "clip(x, lo, hi) passes at its bounds",
@@ -75,6 +76,8 @@ def partial_at_kink(
                 choice = chosen(conventions, "ties")
                 op = {"share": None, "first": "<=" if k == 0 else "<"}[choice]
             return None if op is None else Guard(Compare(op, *pair))
+        case "hypot", legs if chosen(conventions, "norm") == "infinite":
+            return Mul((legs[k], Power(value, Fraction(-1))))
         case "clip", (x, low, high) if k == 0 and chosen(conventions, "clip") == "exclusive":
             return Mul((Guard(Compare("<", low, x)), Guard(Compare("<", x, high))))
         case _:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from ..errors import DerivationError
-from ..functions import TABLE
+from ..functions import ROOTS, TABLE
 from ..ir.expr import (
     ZERO,
     Access,
@@ -40,9 +40,10 @@ from ..ir.expr import (
 from ..ir.program import Define
 from ..ir.subscripts import Index, Lookup, Subscript, at, isolated
 from ..ir.walk import bound_indices, free_indices, fresh, substitute, tensors
-from .conventions import chosen, partial_at_kink
+from .conventions import partial_at_kink
 from .kinks import Kinks
-from .normal import UNIT, Poly, Term, apart, indices_in, poly, renamed, term, undistributed
+from .normal import UNIT, Poly, Term, apart, collect, indices_in, poly, renamed, term, undistributed
+from .roots import Roots
 
 HALF = Fraction(1, 2)
 
@@ -59,25 +60,18 @@ class Occurrence:
 class Context:
     """What differentiation needs to know besides the statement.
 
-    ``active`` tells which tensors are differentiated; ``squares`` which are sums of squares;
-    ``arg`` names the index of the element that a max or min picks; ``conventions`` switches the
-    published choices at kinks; ``kinks`` are those of the whole program, and ``strict`` tells
-    that in a product of steps each is taken as it stands, since their product takes the mean.
+    ``active`` tells which tensors are differentiated; ``arg`` names the index of the element that
+    a max or min picks; ``conventions`` switches the published choices at kinks; ``kinks`` and
+    ``roots`` are those of the whole program, and ``strict`` tells that in a product of steps each
+    is taken as it stands, since their product takes the mean.
     """
 
     active: Callable[[Tensor], bool]
-    squares: Callable[[Expr], bool]
-    divides: Callable[[Access | None], bool]
     arg: Callable[[Reduce, int], Access]
     conventions: Mapping[str, str]
     kinks: Kinks
+    roots: Roots
     strict: bool = False
-
-    def is_norm(self, atom: Expr, root: Access | None) -> bool:
-        """Whether the root of an atom, named ``root``, takes the norm's convention at 0."""
-        if chosen(self.conventions, "norm") == "infinite":
-            return False
-        return self.squares(atom) and not self.divides(root)
 
     def depends(self, value: Expr) -> bool:
         """Whether a value depends on a differentiated tensor."""
@@ -86,23 +80,37 @@ class Context:
 
 def occurrences(statement: Define, context: Context) -> list[Occurrence]:
     """Every differentiated occurrence in a statement's body with its partial derivative."""
+    out = []
+    for found in _occurrences(statement, context):
+        guards = context.roots.present(statement.target, found.partial)
+        partial = _under(found.partial, guards) if guards else found.partial
+        if partial is not None:
+            out.append(Occurrence(found.access, partial))
+    return out
+
+
+def _under(part: Term, guards: Sequence[Cond]) -> Term | None:
+    return term(part.coef, part.bound, (*part.guards, *guards), part.factors, False)
+
+
+def _occurrences(statement: Define, context: Context) -> list[Occurrence]:
     body = statement.body
     if isinstance(body, Apply):  # the function's own value has a name: the target's
         return _settled(_of_apply(body, statement.access, context), context)
     terms = poly(body)
+    root = None
     match terms:
-        case (Term(1, (), (), (_,)),):
-            return _of_poly(terms, context, statement.access)
-        case _ if context.kinks.lone:
-            return _of_poly(terms, context)
-        case _:
-            return [found for part in terms for found in _of_part(part, context)]
+        case (Term(1, (), _, (_,)),):
+            root = statement.access
+    if context.kinks.lone:
+        return _of_poly(terms, context, root)
+    return [found for part in terms for found in _of_part(part, context, root)]
 
 
-def _of_part(part: Term, context: Context) -> list[Occurrence]:
+def _of_part(part: Term, context: Context, root: Access | None) -> list[Occurrence]:
     opened = context.kinks.opened(part)
     if opened is None:
-        found = _of_poly((part,), context)
+        found = _of_poly((part,), context, root)
     else:
         found = _of_poly((opened,), replace(context, strict=True))
     return _settled(found, context, context.kinks.kinked(part))
@@ -127,7 +135,7 @@ def _of_poly(value: Poly, context: Context, root: Access | None = None) -> list[
                 continue
             rest = (*part.factors[:k], *part.factors[k + 1 :])
             guards = (*part.guards, *_in_range(part.guards))
-            if exponent == HALF and context.is_norm(atom, root):
+            if context.roots.is_norm(atom, exponent, root):
                 guards = (*guards, Compare("!=", root or atom, ZERO))  # the norm's convention
             outer = term(
                 part.coef * exponent, part.bound, guards, (*rest, (atom, exponent - 1)), False
@@ -199,6 +207,9 @@ def _of_apply(value: Apply, result: Expr, context: Context) -> list[Occurrence]:
         mixed = context.strict or context.kinks.is_mixed(value)
         local = partial_at_kink(value, k, lone, context.conventions, mixed)
         outer = undistributed(poly(local or partial(value.args, result)))
+        root = result if isinstance(result, Access) else None
+        if context.roots.is_norm(argument, ROOTS.get(value.function, Fraction(1)), root):
+            outer = collect(_under(part, [Compare("!=", result, ZERO)]) for part in outer)
         out.extend(_through(outer, _of_poly(poly(argument), context)))
     return out
 

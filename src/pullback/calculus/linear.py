@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from fractions import Fraction
 
 from ..errors import DerivationError
 from ..ir.expr import Access, Arg, Expr, Opaque, Reduce, Tensor
@@ -17,11 +16,12 @@ from ..opaque import TABLE
 from ..text import PRIVATE
 from .conventions import checked
 from .differential import differential
-from .differentiate import HALF, Context, Occurrence, occurrences
+from .differentiate import Context, Occurrence, occurrences
 from .flatten import flatten
 from .kinks import Kinks
 from .letters import hints, lettered
-from .normal import Term, nonnegative_atom, poly
+from .normal import Term, poly
+from .roots import Roots
 
 
 class Linear:
@@ -54,15 +54,7 @@ class Linear:
         self.groups = self._linearised()
         self.chain = [s for group in self.groups for s in group]
         self.kinks = Kinks(self.definitions, self.active.__contains__, self.conventions)
-        self._square: dict[Tensor, bool] = {}
-        self._divisors = {
-            a.tensor
-            for s in self.flat
-            if s.target.kind == "float"
-            for t in poly(s.body)
-            for a, e in t.factors
-            if isinstance(a, Access) and e < 0 and not t.guards
-        }
+        self.roots = Roots(self.definitions, self.active.__contains__, self.conventions)
 
     def _linearised(self) -> list[Group]:
         """The flat statements as they are differentiated, those that need each other together.
@@ -183,27 +175,20 @@ class Linear:
 
         return Context(
             lambda t: t in self.active,
-            self.is_square,
-            self.is_divisor,
             arg,
             self.conventions,
             self.kinks,
+            self.roots,
         )
 
-    def is_divisor(self, value: Access | None) -> bool:
-        """Whether something is divided by a value, without a guard: then where it is 0 the forward
-        pass itself is undefined, and a convention for that point would be idle."""
-        return value is not None and value.tensor in self._divisors
-
     def is_norm(self, tensor: Tensor) -> bool:
-        """Whether a tensor is the root of a sum of squares and takes the norm's convention at 0."""
+        """Whether a tensor is a norm and takes the norm's convention at 0."""
         define = self.definitions.get(tensor)
         if define is None:
             return False
-        context = self.context(define)
         match poly(define.body):
             case (Term(_, _, _, factors),):
-                return any(e == HALF and context.is_norm(a, define.access) for a, e in factors)
+                return any(self.roots.is_norm(a, e, define.access) for a, e in factors)
             case _:
                 return False
 
@@ -239,32 +224,9 @@ class Linear:
         return found
 
     def is_square(self, value: Expr) -> bool:
-        """Whether a value is a sum of squares (so that its root is a norm)."""
-        if not isinstance(value, Access):
-            return _squares(value, self)
-        if value.tensor not in self._square:
-            self._square[value.tensor] = False
-            define = self.definitions.get(value.tensor)
-            self._square[value.tensor] = define is not None and _squares(define.body, self)
-        return self._square[value.tensor]
-
-
-def _squares(body: Expr, linear: Linear) -> bool:
-    terms = poly(body)
-    return bool(terms) and all(
-        t.coef > 0
-        and any(isinstance(a, Access) for a, _ in t.factors)
-        and all(_is_square_factor(a, e, linear) for a, e in t.factors)
-        for t in terms
-    )
-
-
-def _is_square_factor(atom: Expr, exponent: Fraction, linear: Linear) -> bool:
-    if exponent % 2 == 0 and exponent > 0:
-        return True
-    if isinstance(atom, Access):
-        return exponent == 1 and linear.is_square(atom)
-    return nonnegative_atom(atom)
+        """Whether a value is a sum of squares, or of what goes to 0 as fast."""
+        degree = self.roots.degree(value)
+        return degree is not None and degree >= 2
 
 
 def _operations(statements: Iterable[Define]) -> dict[Opaque, Tensor]:

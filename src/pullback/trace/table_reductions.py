@@ -31,7 +31,7 @@ from ..ir.subscripts import Index, Subscript, at
 from .axes import all_axes, one_axis
 from .record import Sheet
 from .rows import row
-from .table_elementwise import HALF, apply_ufunc, elementwise
+from .table_elementwise import HALF, INFINITY, apply_ufunc, elementwise, select, test_elementwise
 from .values import (
     BOOL,
     INT,
@@ -341,6 +341,9 @@ def norm(sheet: Sheet, x: Any, ord: Any = None, axis: Any = None, keepdims: bool
     powered = apply_ufunc(sheet, np.power, (size_of, float(ord)))
     summed = sheet.keep(folded(sheet, powered, axes, keepdims, found, _sum))
     rooted: Value = apply_ufunc(sheet, np.power, (summed, 1.0 / ord))
+    if ord < 0:  # one element that is 0 makes it 0, by way of an infinite sum
+        finite = test_elementwise(lambda s: Compare("!=", s, INFINITY), [summed], False)
+        rooted = select(finite, rooted, sheet.value(0.0), rooted.dtype)
     return replace(rooted, dtype=found)
 
 
