@@ -11,6 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 
+from .errors import DerivationError
+from .ir.arithmetic import SINC_ORDERS
 from .ir.expr import ONE, ZERO, Add, Apply, Compare, Expr, Guard, Mul, Power, Select, number
 
 Partial = Callable[[tuple[Expr, ...], Expr], Expr]
@@ -279,6 +281,26 @@ ROWS: tuple[Function, ...] = (
     Function("heaviside", (None, None), "np.heaviside", ((-2.0, 2.0), (0.1, 0.9))),
 )
 
+
+def _sinc(order: int) -> Function:
+    """The derivative of this order of sin(pi x)/(pi x): a function of its own, since the quotient's
+    derivative has no accurate value at 0, or near it."""
+
+    def partial(a: tuple[Expr, ...], y: Expr) -> Expr:
+        if order == SINC_ORDERS:
+            raise DerivationError(
+                f"the derivative of order {order + 1} of sinc can't be written",
+                expected=f"at most {SINC_ORDERS} derivatives",
+            )
+        return fn(f"sinc{order + 1}", a[0])
+
+    if not order:
+        return Function("sinc", (partial,), "np.sinc", high=1)
+    return Function(f"sinc{order}", (partial,), "", latex=rf"\operatorname{{sinc}}^{{({order})}}")
+
+
+ROWS += tuple(map(_sinc, range(SINC_ORDERS + 1)))
+
 TABLE: dict[str, Function] = {row.name: row for row in ROWS}
 
 # Functions that are powers of an exponent below 1 where their argument is at least 0.
@@ -288,6 +310,7 @@ STEEP = frozenset(["exp", "exp2", "expm1", "sinh", "cosh"])
 # Functions that are finite for finite arguments.
 FINITE = frozenset(
     [
+        *("sinc", *(f"sinc{order}" for order in range(1, SINC_ORDERS + 1))),
         "sin",
         "cos",
         "tanh",

@@ -239,6 +239,46 @@ def _heaviside(x: Any, at_zero: Any) -> float:
     return float(x) if x != x else 0.0 if x < 0 else 1.0 if x > 0 else float(at_zero)
 
 
+SINC_ORDERS = 8  # the highest derivative of sinc that is a function of its own
+
+
+def sinc_series(order: int) -> tuple[float, list[float]]:
+    """Below which |t| the derivative of this order of sin(t)/t is taken from its series, and the
+    coefficients of that: of t^0, t^2, ..., for an odd order of t^1, t^3, ...
+
+    >>> sinc_series(0)[1][:2]
+    [1.0, -0.16666666666666666]
+    """
+    limit = 1.0 + order / 2
+    found: list[float] = []
+    for half in range((order + 1) // 2, 2 * order + 40):
+        power = 2 * half - order
+        size = 1.0 / ((2 * half + 1) * math.factorial(power))
+        found.append(-size if half % 2 else size)
+        if size * limit**power < 1e-17:
+            break
+    return limit, found
+
+
+def _sinc(order: int) -> Callable[[float], float]:
+    limit, series = sinc_series(order)
+    waves = math.sin, math.cos, lambda t: -math.sin(t), lambda t: -math.cos(t)
+
+    def value(x: float) -> float:
+        t = math.pi * x
+        if abs(t) < limit:
+            total = 0.0
+            for coefficient in reversed(series):
+                total = total * t * t + coefficient
+            return total * t ** (order % 2) * math.pi**order
+        total = math.sin(t) / t
+        for k in range(1, order + 1):  # t s(t) = sin(t), differentiated k times
+            total = (waves[k % 4](t) - k * total) / t
+        return total * math.pi**order
+
+    return value
+
+
 # The interpreter is an oracle for the table of functions: Python's math alone gives these values.
 FLOAT_VALUES: dict[str, Callable[..., Any]] = {
     "exp": _safe(math.exp),
@@ -285,6 +325,8 @@ FLOAT_VALUES: dict[str, Callable[..., Any]] = {
     "rint": _rounded(round),
     "floor_divide": _over(_floor_divide),
     "heaviside": _heaviside,
+    "sinc": _safe(_sinc(0)),
+    **{f"sinc{order}": _safe(_sinc(order)) for order in range(1, SINC_ORDERS + 1)},
 }
 
 PRIME = 2**61 - 1

@@ -348,14 +348,7 @@ def fix(sheet: Sheet, x: Any) -> Value:
 def sinc(sheet: Sheet, x: Any) -> Value:
     """sin(pi x)/(pi x), 1 at 0."""
     value = sheet.value(x)
-    pi = number("3.14159265358979323846264338327950288419716939937511")
-
-    def lowered(a: Expr) -> Expr:
-        angle = Mul((pi, a))
-        away = Mul((fn("sin", angle), power(angle, -1)))
-        return Select(Compare("==", a, ZERO), ONE, away)
-
-    return elementwise(lowered, [value], np.sinc(sample(value)).dtype)
+    return elementwise(_calls("sinc"), [value], np.sinc(sample(value)).dtype)
 
 
 @row(np.nan_to_num)

@@ -9,7 +9,7 @@ from typing import Any
 from mpmath.ctx_mp import MPContext
 
 from ..errors import CheckError
-from ..ir.arithmetic import COMPARISONS, WHOLE, Value
+from ..ir.arithmetic import COMPARISONS, SINC_ORDERS, WHOLE, Value
 
 DIGITS = 50
 
@@ -93,6 +93,30 @@ def _functions(mp: Any) -> dict[str, Callable[..., Any]]:
     def trunc(x: Any) -> Any:
         return mp.floor(x) if x >= 0 else mp.ceil(x)
 
+    def sinc(order: int) -> Callable[..., Any]:
+        def value(x: Any) -> Any:
+            """The integral of u^n cos(ut + n pi/2) from 0 to 1, which is the n-th derivative of
+            sin(t)/t, by its series or, far from 0, by integrating by parts."""
+            if not mp.isfinite(x):
+                return mp.nan
+            near = abs(x) < order + 1
+            with mp.workdps(mp.dps + (4 * order + 10 if near else 10)):
+                t = mp.pi * x
+                if near:
+                    powers = range(order % 2, 400, 2)
+                    total = mp.fsum(
+                        (-1) ** ((order + p) // 2) * t**p / ((order + p + 1) * mp.factorial(p))
+                        for p in powers
+                    )
+                else:
+                    waves = mp.sin(t), mp.cos(t), -mp.sin(t), -mp.cos(t)
+                    total = waves[0] / t
+                    for k in range(1, order + 1):
+                        total = (waves[k % 4] - k * total) / t
+                return total * mp.pi**order
+
+        return value
+
     def larger(x: Any, y: Any) -> Any:
         return x if x != x or x >= y else y
 
@@ -147,6 +171,8 @@ def _functions(mp: Any) -> dict[str, Callable[..., Any]]:
         "rint": mp.nint,
         "floor_divide": lambda x, y: mp.floor(x / y),
         "heaviside": lambda x, at_zero: at_zero if x == 0 else mp.mpf(x > 0),
+        "sinc": sinc(0),
+        **{f"sinc{order}": sinc(order) for order in range(1, SINC_ORDERS + 1)},
     }
 
 

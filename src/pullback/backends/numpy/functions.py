@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 from ...errors import PullbackError
 from ...functions import TABLE
+from ...ir.arithmetic import SINC_ORDERS, sinc_series
 from ...ir.expr import Expr
 from .arrays import Array, broadcast_axes
-from .code import Code, binary, elementwise, minus
+from .code import POWER, Code, binary, elementwise, minus
 from .dtypes import floated, promoted
 
 if TYPE_CHECKING:
@@ -48,10 +49,49 @@ def _softplus(speller: Speller, x: Array) -> Code:
     return binary("+", above, elementwise("np.log1p", power))
 
 
+def _sinc(order: int) -> Callable[[Speller, Array], Code]:
+    """The derivative of np.sinc of this order: near 0 its series, else ``t s(t) = sin(t)``
+    differentiated so many times."""
+    limit, series = sinc_series(order)
+
+    def spelled(speller: Speller, x: Array) -> Code:
+        angle = speller.named(x.with_code(binary("*", Code("np.pi"), x.code)), "angle")
+        test = binary("<", elementwise("np.abs", angle.code), Code(repr(limit)))
+        near = speller.named(angle.with_code(test, dtype="bool"), "near")
+        far = elementwise("np.where", near.code, Code(repr(limit)), angle.code)
+        t = speller.named(angle.with_code(far), "far")
+        small = elementwise("np.where", near.code, angle.code, Code("0"))
+        s = speller.named(angle.with_code(small), "small")
+        square = speller.named(s.with_code(binary("*", s.code, s.code)), "square")
+        scope = speller.scope
+        name, each, terms = map(scope.names.fresh, ("series", "coefficient", "coefficients"))
+        scope.emit(f"{terms} = ({', '.join(map(repr, reversed(series)))})")
+        scope.emit(f"{name} = 0")
+        scope.emit(f"for {each} in {terms}:")
+        with scope.indented():
+            scope.emit(f"{name} = {name} * {square.code} + {each}")
+        total = Code(name)
+        if order % 2:
+            total = binary("*", s.code, total)
+        waves = [elementwise(name, t.code) for name in ("np.sin", "np.cos")]
+        value = binary("/", waves[0], t.code)
+        for k in range(1, order + 1):
+            value = speller.named(t.with_code(value), "slope").code
+            wave = waves[k % 2] if k % 4 < 2 else minus(waves[k % 2])
+            rest = value if k == 1 else binary("*", Code(str(k)), value)
+            value = binary("/", binary("-", wave, rest), t.code)
+        found = elementwise("np.where", near.code, total, value)
+        power = Code("np.pi") if order == 1 else Code(f"np.pi ** {order}", POWER)
+        return binary("*", power, found)
+
+    return spelled
+
+
 # Spellings of NumPy alone for what the table of functions finds elsewhere.
 SPELLINGS: dict[str, Callable[[Speller, Array], Code]] = {
     "sigmoid": _sigmoid,
     "softplus": _softplus,
+    **{f"sinc{order}": _sinc(order) for order in range(1, SINC_ORDERS + 1)},
 }
 
 
