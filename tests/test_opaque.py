@@ -53,6 +53,8 @@ NUMPY = {
     "cholesky": np.linalg.cholesky,
     "eigenvalues": np.linalg.eigvalsh,
     "eigenvectors": lambda a: np.linalg.eigh(a).eigenvectors,
+    "eigenvalues_upper": lambda a: np.linalg.eigvalsh(a, "U"),
+    "eigenvectors_upper": lambda a: np.linalg.eigh(a, "U").eigenvectors,
 }
 
 
@@ -91,7 +93,7 @@ def upright(vectors: Array) -> Array:
 
 def compared(row: Operation, value: Any) -> Array:
     value = np.asarray(value, dtype=float)
-    return upright(value) if row.name == "eigenvectors" else value
+    return upright(value) if row.name.startswith("eigenvectors") else value
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
@@ -239,7 +241,9 @@ def test_every_row_is_drawn_and_has_an_oracle() -> None:
 # Gradients ----------------------------------------------------------------------------------------
 
 DIFFERENTIABLE = [row for row in ROWS if row.differential]
-STEADY = [row for row in DIFFERENTIABLE if row.name != "eigenvectors"]  # no sign to choose
+STEADY = [
+    row for row in DIFFERENTIABLE if not row.name.startswith("eigenvectors")
+]  # no sign to choose
 
 
 def derived(program: Program) -> tuple[Any, Any]:
@@ -490,3 +494,22 @@ def test_a_check_that_would_take_too_long_says_so() -> None:
 )
 def test_operands_that_don_t_fit_have_no_result(name: str, shapes: list[tuple[int, ...]]) -> None:
     assert result_shape(TABLE[name], [tuple(map(size, shape)) for shape in shapes]) is None
+
+
+@pytest.mark.parametrize("uplo", ["L", "U", "u"])
+@pytest.mark.parametrize("seed", range(4))
+def test_eigenvectors_have_the_signs_that_numpy_gives_them(uplo: Any, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    weights = rng.normal(size=(4, 4))
+
+    def f(x: Array) -> Any:
+        w, v = np.linalg.eigh(x, uplo)
+        return (w[:, None] * v * weights).sum() + np.linalg.eigvalsh(x, uplo)[0]
+
+    x = rng.normal(size=(4, 4))  # the other triangle holds something else
+    value, gradient = pullback.value_and_grad(f)(x)
+    assert value == pytest.approx(f(x), rel=1e-14)
+    for i, j in np.ndindex(4, 4):
+        step = np.zeros((4, 4))
+        step[i, j] = 1e-6
+        assert gradient[i, j] == pytest.approx((f(x + step) - f(x - step)) / 2e-6, abs=1e-6)

@@ -20,9 +20,10 @@ class Operation:
 
     ``word`` is its name in text (that of several rows where the operands' ranks tell which),
     ``operands`` and ``result`` are names with one letter per core axis: equal letters, equal
-    extents. ``triangle`` says that only the lower triangle of the first operand is read, as NumPy
-    does: ``dT`` is then the differential of the symmetric matrix with that triangle; ``positive``
-    that this matrix is positive definite. In ``latex`` and ``unicode`` an operand stands as ``@A``.
+    extents. ``triangle`` says that only the "lower" or "upper" triangle of the first operand is
+    read, as NumPy does: ``dT`` is then the differential of the symmetric matrix with that triangle;
+    ``positive`` that this matrix is positive definite. In ``latex`` and ``unicode`` an operand
+    stands as ``@A``.
     """
 
     name: str
@@ -30,7 +31,7 @@ class Operation:
     result: str
     differential: str
     word: str = ""
-    triangle: bool = False
+    triangle: str = ""
     positive: bool = False
     turned: str = ""
     beside: str = ""
@@ -143,7 +144,7 @@ ROWS = (
         dH[i,j] = ([j < i] + 1/2*[i = j])*dS[i,j]
         dL[i,j] = sum(k) L[i,k]*dH[k,j]
         """,
-        triangle=True, positive=True,
+        triangle="lower", positive=True,
         latex=r"\operatorname{chol} @A", unicode="chol @A",
     ),
     Operation(
@@ -152,7 +153,7 @@ ROWS = (
         V[i,k] = eigenvectors(A)[i,k]
         dw[k] = sum(i,j) V[i,k]*dT[i,j]*V[j,k]
         """,
-        triangle=True,
+        triangle="lower",
         beside="eigenvectors", latex=r"\lambda @A", unicode="λ @A",
     ),
     Operation(
@@ -164,8 +165,29 @@ ROWS = (
         dH[k,l] = [k != l]/(w[l] - w[k])*dS[k,l]
         dV[i,l] = sum(k) V[i,k]*dH[k,l]
         """,
-        triangle=True,
+        triangle="lower",
         beside="eigenvalues", latex=r"\operatorname{eigvec} @A", unicode="eigvec @A",
+    ),
+    Operation(
+        "eigenvalues_upper", ("A[n,n]",), "w[n]",
+        """
+        V[i,k] = eigenvectors_upper(A)[i,k]
+        dw[k] = sum(i,j) V[i,k]*dT[i,j]*V[j,k]
+        """,
+        triangle="upper",
+        beside="eigenvectors_upper", latex=r"\lambda @A", unicode="λ @A",
+    ),
+    Operation(
+        "eigenvectors_upper", ("A[n,n]",), "V[n,n]",
+        """
+        w[k] = eigenvalues_upper(A)[k]
+        dU[i,l] = sum(j) dT[i,j]*V[j,l]
+        dS[k,l] = sum(i) V[i,k]*dU[i,l]
+        dH[k,l] = [k != l]/(w[l] - w[k])*dS[k,l]
+        dV[i,l] = sum(k) V[i,k]*dH[k,l]
+        """,
+        triangle="upper",
+        beside="eigenvalues_upper", latex=r"\operatorname{eigvec} @A", unicode="eigvec @A",
     ),
 )  # fmt: skip
 

@@ -13,8 +13,12 @@ from ..ir.walk import Tree, bottom_up
 from ..opaque import TABLE, Operation, axes, batch_of, name_of
 from ..text import PRIVATE
 
-TRIANGLE = "dT[i,j] = [j <= i]*dA[i,j] + [i < j]*dA[j,i]"
-"""The symmetric matrix of which the lower triangle is read."""
+TRIANGLES = {
+    "": "",
+    "lower": "dT[i,j] = [j <= i]*dA[i,j] + [i < j]*dA[j,i]",
+    "upper": "dT[i,j] = [i <= j]*dA[i,j] + [j < i]*dA[j,i]",
+}
+"""The symmetric matrix of which a triangle is read."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +42,7 @@ def _template(row: Operation) -> Program:
     declared = [f"{name}[{shape}]" for name, shape in shapes.items()]
     from ..notation.parse import parse  # not needed before there is such an operation
 
-    return parse("\n".join([*declared, TRIANGLE if row.triangle else "", row.differential]))
+    return parse("\n".join([*declared, TRIANGLES[row.triangle], row.differential]))
 
 
 def differential(

@@ -178,6 +178,8 @@ VALUES: dict[str, Callable[[Arithmetic, list[Matrix]], Any]] = {
     "cholesky": lambda a, m: _cholesky(a, m[0]),
     "eigenvalues": lambda a, m: _eigen(a, m[0])[0],
     "eigenvectors": lambda a, m: _eigen(a, m[0])[1],
+    "eigenvalues_upper": lambda a, m: _eigen(a, _turned(m[0]))[0],
+    "eigenvectors_upper": lambda a, m: _eigen(a, _turned(m[0]))[1],
 }
 
 

@@ -114,26 +114,27 @@ def _turned(value: Value) -> Value:
     return transposed(value, [*outer, first, last])
 
 
-def _symmetric(sheet: Sheet, a: Any, uplo: str) -> Value:
-    """The matrices of which the lower triangle is read."""
+def _of_triangle(operation: str, uplo: str) -> str:
+    """The operation that reads this triangle: LAPACK takes them on different ways, which give the
+    eigenvectors other signs."""
     if uplo.upper() not in ("L", "U"):
         raise ValueError("UPLO is 'L' or 'U'")
-    value = _matrix(sheet, a)
-    return value if uplo.upper() == "L" else _turned(value)
+    return operation if uplo.upper() == "L" else f"{operation}_upper"
 
 
 @row(np.linalg.eigvalsh)
 def eigvalsh(sheet: Sheet, a: Any, UPLO: str = "L") -> Value:
     """The eigenvalues of every symmetric matrix, in ascending order."""
-    return result(sheet, "eigenvalues", _symmetric(sheet, a, UPLO))
+    return result(sheet, _of_triangle("eigenvalues", UPLO), _matrix(sheet, a))
 
 
 @row(np.linalg.eigh)
 def eigh(sheet: Sheet, a: Any, UPLO: str = "L") -> Any:
     """The eigenvalues of every symmetric matrix, and its eigenvectors in columns."""
-    value = sheet.keep(_symmetric(sheet, a, UPLO))
+    value = sheet.keep(_matrix(sheet, a))
     kind: Any = type(np.linalg.eigh(IDENTITY))
-    return kind(result(sheet, "eigenvalues", value), result(sheet, "eigenvectors", value))
+    parts = (_of_triangle(name, UPLO) for name in ("eigenvalues", "eigenvectors"))
+    return kind(*(result(sheet, part, value) for part in parts))
 
 
 @row(np.linalg.matrix_power)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ...ir.expr import Access, Opaque, Tensor
 from ...ir.program import Define
 from ...ir.subscripts import Index, at
+from ...opaque import TABLE
 from ...text import PRIVATE
 from .arrays import Array, aligned, expanded
 from .code import Code, call, leaf, postfix
@@ -23,6 +24,7 @@ PLAIN = {
     "determinant": "np.linalg.det",
     "cholesky": "np.linalg.cholesky",
     "eigenvalues": "np.linalg.eigvalsh",
+    "eigenvalues_upper": "np.linalg.eigvalsh",
 }
 """Operations that are one function of the operands."""
 
@@ -31,10 +33,18 @@ PAIRS = {
     "logdet": ("np.linalg.slogdet", "logabsdet", "detsign"),
     "eigenvalues": ("np.linalg.eigh", "eigenvalues", "eigenvectors"),
     "eigenvectors": ("np.linalg.eigh", "eigenvectors", "eigenvalues"),
+    "eigenvalues_upper": ("np.linalg.eigh", "eigenvalues", "eigenvectors_upper"),
+    "eigenvectors_upper": ("np.linalg.eigh", "eigenvectors", "eigenvalues_upper"),
 }
 """Results of functions that give two: the function, the result's field, the other operation."""
 
-FIRST = ("detsign", "eigenvalues")
+FIRST = ("detsign", "eigenvalues", "eigenvalues_upper")
+
+
+def called(function: str, operation: str, codes: Sequence[Code]) -> Code:
+    """A function of the operands, told which triangle to read where that isn't the lower one."""
+    which = {"UPLO": '"U"'} if TABLE[operation].triangle == "upper" else {}
+    return call(function, *codes, **which)
 
 
 def spelled(speller: Speller, expr: Opaque, context: Context) -> Array:
@@ -50,10 +60,10 @@ def spelled(speller: Speller, expr: Opaque, context: Context) -> Array:
     if own is not None:
         code = own(speller, expr, codes)
     elif expr.operation in PLAIN:
-        code = call(PLAIN[expr.operation], *codes)
+        code = called(PLAIN[expr.operation], expr.operation, codes)
     else:
         function, name, _ = PAIRS[expr.operation]
-        code = postfix(call(function, *codes), f".{name}")
+        code = postfix(called(function, expr.operation, codes), f".{name}")
     return Array(leaf(code), axes, dtype)
 
 
@@ -124,4 +134,5 @@ def pair(speller: Speller, one: Define, other: Define) -> None:
     (a,) = (_whole(speller, tensor, Context()) for tensor in one.body.operands)
     first, second = (one, other) if one.body.operation in FIRST else (other, one)
     names = [scope.bind(define.target) for define in (first, second)]
-    scope.emit(f"{', '.join(names)} = {call(PAIRS[one.body.operation][0], a)}")
+    operation = one.body.operation
+    scope.emit(f"{', '.join(names)} = {called(PAIRS[operation][0], operation, [a])}")
