@@ -345,7 +345,7 @@ class _Reverse:
             return True
         if is_product_of_matrices(define) or is_split(define):
             return True
-        if any(is_alias(o.partial) and self._feeds(o.access.tensor) for o in found):
+        if any(is_multiple(o.partial) and self._feeds(o.access.tensor) for o in found):
             return True
         if len(value) > 1 and any(self._scatters(t, o) for o in found):
             return True
@@ -589,6 +589,11 @@ def is_alias(value: Term) -> bool:
     if value.bound or not all(map(_is_plain_equality, value.guards)):
         return False
     return [e for a, e in value.factors if not _is_scalar(a)] in ([], [1])
+
+
+def is_multiple(value: Term) -> bool:
+    """Whether a term is a number, a product of sizes and scalars, perhaps on a diagonal."""
+    return is_alias(value) and all(_is_scalar(atom) for atom, _ in value.factors)
 
 
 def is_product(value: Term) -> bool:
