@@ -38,12 +38,12 @@ PROGRAMS = {
     "gru": GRU,
     "elman": RNN + "Y[t,n,o] = sum(j) H[t,n,j]*V[j,o]",
     "last step": RNN + f"L = {LAST}",
-    "linear": "h[t] = a*where(t >= 1, h[t-1], h0) + x[t]",
-    "second order": "y[t] = a*pad(y,0)[t-1] + b*pad(y,0)[t-2] + x[t]",
+    "linear": "h[t] = a[]*where(t >= 1, h[t-1], h0[]) + x[t]",
+    "second order": "y[t] = a[]*pad(y,0)[t-1] + b[]*pad(y,0)[t-2] + x[t]",
     "second order, started": """
-        s[2]; y[t:T] = where(t >= 2, a*pad(y,0)[t-1] - pad(y,0)[t-2]/2, s[t%2])
+        s[2]; y[t:T] = where(t >= 2, a[]*pad(y,0)[t-1] - pad(y,0)[t-2]/2, s[t%2])
     """,
-    "reverse": "y[t] = tanh(a*pad(y,0)[t+1] + x[t])",
+    "reverse": "y[t] = tanh(a[]*pad(y,0)[t+1] + x[t])",
     "bidirectional": """
         F[t,n,j] = tanh(sum(d) X[t,n,d]*U[d,j] + sum(k) pad(F,0)[t-1,n,k]*W[k,j])
         B[t,n,j] = tanh(sum(d) X[t,n,d]*U2[d,j] + sum(k) pad(B,0)[t+1,n,k]*W2[k,j])
@@ -53,12 +53,12 @@ PROGRAMS = {
         K[t,n,j] = tanh(sum(d) H[t,n,d]*P[d,j] + sum(k) where(t >= 1, K[t-1,n,k], g[n,k])*Q[k,j])
     """,
     "there and back": """
-        A[t] = tanh(x[t]*a + pad(A,0)[t-1])
+        A[t] = tanh(x[t]*a[] + pad(A,0)[t-1])
         B[t] = A[t]*where(t+1 < T, B[t+1], 1)
         L = sum(t) B[t]*x[t]
     """,
     "first step by itself": """
-        H[t,n] = tanh(x[t,n] + where(t = 0, h[n], a*H[t-1,n]))
+        H[t,n] = tanh(x[t,n] + where(t = 0, h[n], a[]*H[t-1,n]))
         P[t,n] = where(t = 0, x[t,n], P[t-1,n])*H[t,n]
     """,
     "last step by itself": "H[t,n] = x[t,n]*where(t = T-1, h[n], H[t+1,n])",
@@ -81,15 +81,15 @@ PROGRAMS = {
     """,
     "whole numbers along": """
         c: int[t] = m[t] + where(t >= 1, c[t-1], 0)
-        S[t] = x[t]*a + where(t >= 1 and c[t] > 1, pad(S,0)[t-1], 0)
+        S[t] = x[t]*a[] + where(t >= 1 and c[t] > 1, pad(S,0)[t-1], 0)
         m: int[T]
     """,
     "gathered": "m: int[T]; H[t,n,j] = tanh(E[m[t],j] + pad(H,0)[t-1,n,j]*w[n,j])",
-    "time last in the input": "H[t,n] = tanh(x[n,t] + a*where(t >= 1, H[t-1,n], h[n]))",
+    "time last in the input": "H[t,n] = tanh(x[n,t] + a[]*where(t >= 1, H[t-1,n], h[n]))",
     "two states crossed": """
         u[t] = x[t] + pad(v,0)[t-1]
-        v[t] = u[t]*a + pad(u,0)[t-2]
+        v[t] = u[t]*a[] + pad(u,0)[t-2]
         return v
     """,
-    "literal size": "H[t:3,n] = tanh(x[n]*a + where(t >= 1, H[t-1,n], h[n]))",
+    "literal size": "H[t:3,n] = tanh(x[n]*a[] + where(t >= 1, H[t-1,n], h[n]))",
 }  # fmt: skip

@@ -208,9 +208,9 @@ def test_the_code_runs(run: Any) -> None:
 
 
 def test_flat_code_runs_too(run: Any) -> None:
-    source = run("code", "f = sigmoid(w0*x0 + w1*x1 + w2)", "--style", "flat").out
+    source = run("code", "f = sigmoid(w0[]*x0[] + w1[]*x1[] + w2[])", "--style", "flat").out
     assert "#" in source
-    assert source != run("code", "f = sigmoid(w0*x0 + w1*x1 + w2)").out
+    assert source != run("code", "f = sigmoid(w0[]*x0[] + w1[]*x1[] + w2[])").out
     compile(source, "flat", "exec")
 
 

@@ -51,7 +51,7 @@ def test_lists_and_integers_are_welcome() -> None:
     double = define("Y[i] = 2*X[i]")
     assert close(double([1, 2, 3]), [2.0, 4.0, 6.0])
     assert double(np.arange(3)).dtype == np.float64
-    assert define("y = x**2")(3) == 9.0
+    assert define("y = x[]**2")(3) == 9.0
 
 
 def test_float32_stays() -> None:
@@ -70,7 +70,7 @@ def test_several_outputs_are_a_tuple() -> None:
 
 
 def test_sizes_that_no_array_tells_are_keywords() -> None:
-    table = define("T[i:N, j:M] = x*(i + j)")
+    table = define("T[i:N, j:M] = x[]*(i + j)")
     assert table(2.0, N=2, M=3).tolist() == [[0.0, 2.0, 4.0], [2.0, 4.0, 6.0]]
     assert grad(lambda x: table(x, N=2, M=3).sum())(2.0) == 9.0
     _, pull = vjp(lambda x: table(x, N=2, M=3), 2.0)
@@ -522,7 +522,7 @@ def test_sizes_too_small_for_the_derivation_are_not_guessed() -> None:
 
 
 def test_free_sizes_are_keywords_of_forward() -> None:
-    forward, backward = derive("T[i:N, j:M] = x*(i + j)").compile()
+    forward, backward = derive("T[i:N, j:M] = x[]*(i + j)").compile()
     T, cache = forward(2.0, N=2, M=3)
     assert T.tolist() == [[0.0, 2.0, 4.0], [2.0, 4.0, 6.0]]
     assert backward(np.ones((2, 3)), cache) == 9.0

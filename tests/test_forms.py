@@ -347,7 +347,7 @@ FORMS = (
         "e[n,c] = exp(S[n,c])\n"
         "Z[n] = sum(c) e[n,c]\n"
         "dprob[n,c] = e[n,c]/Z[n]\n"
-        "dS[n,c] = up/N*(dprob[n,c] - [y[n] = c])\n"
+        "dS[n,c] = up[]/N*(dprob[n,c] - [y[n] = c])\n"
         "dX[n,d] = sum(c) dS[n,c]*W[d,c]\n"
         "dW[d,c] = sum(n) X[n,d]*dS[n,c]\n"
         "db[c] = sum(n) dS[n,c]\n",
@@ -463,7 +463,7 @@ FORMS = (
         "a[i:H-1,j:W-1] = X[i,j+1] - X[i,j]\n"
         "b[i:H-1,j:W-1] = X[i+1,j] - X[i,j]\n"
         "t[i,j] = sqrt(a[i,j]**2 + b[i,j]**2)\n"
-        "dt[i,j] = where(t[i,j] = 0, 0, up/t[i,j])\n"
+        "dt[i,j] = where(t[i,j] = 0, 0, up[]/t[i,j])\n"
         "da[i,j] = dt[i,j]*a[i,j]\n"
         "db[i,j] = dt[i,j]*b[i,j]\n"
         "dX[i:H,j:W] = pad(da,0)[i,j-1] + pad(db,0)[i-1,j] - pad(da,0)[i,j] - pad(db,0)[i,j]\n",
@@ -479,7 +479,7 @@ FORMS = (
         normal(X=(5, 4), W=(4, 3), Y=(5, 3)),
         {"X": "N D", "W": "D M", "Y": "N M"},
         "R[n,m] = sum(d) X[n,d]*W[d,m] - Y[n,m]\n"
-        "dR[n,m] = 2*up*R[n,m]\n"
+        "dR[n,m] = 2*up[]*R[n,m]\n"
         "dX[n,d] = sum(m) dR[n,m]*W[d,m]\n"
         "dW[d,m] = sum(n) X[n,d]*dR[n,m]\n"
         "dY[n,m] = -dR[n,m]\n",

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from .errors import ShapeError as ShapeError
     from .errors import TraceError as TraceError
     from .errors import UnsupportedError as UnsupportedError
+    from .runtime.bounds import limits as limits
     from .verify import check_backward as check_backward
     from .verify import check_grads as check_grads
 
@@ -43,6 +44,7 @@ _HOMES: dict[str, str | None] = {
     "layers": None,
     **dict.fromkeys(("define", "derive", "grad", "jvp", "value_and_grad", "vjp"), "api"),
     "Derivation": "derivation",
+    "limits": "runtime.bounds",
     **dict.fromkeys(("check_backward", "check_grads"), "verify"),
     **dict.fromkeys(
         (
@@ -73,6 +75,7 @@ __all__ = [
     "grad",
     "jvp",
     "layers",
+    "limits",
     "value_and_grad",
     "vjp",
 ]

@@ -89,7 +89,7 @@ def test_products_with_the_input_stay_outside_of_the_loop(text: str) -> None:
 
 
 def test_an_infinite_weight_is_not_multiplied_by_the_state_before_the_first_step() -> None:
-    module = load_module(spell_pair(reverse(parse("S[t] = X[t] + w*pad(S,0)[t-1]"))))
+    module = load_module(spell_pair(reverse(parse("S[t] = X[t] + w[]*pad(S,0)[t-1]"))))
     with np.errstate(invalid="ignore"):
         S, _ = module.forward(np.ones(2), np.array(np.inf))
     assert S[0] == 1 and S[1] == np.inf

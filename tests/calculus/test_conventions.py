@@ -11,13 +11,13 @@ from pullback.ir.interpret import run
 from pullback.ir.program import Program
 from pullback.notation.parse import parse
 
-RELU, TIE, NORM = "Y = max(x, 0)", "Y = max(x, w)", "Y = sqrt(sum(i) x[i]**2)"
-CLIP = "Y = clip(x, 0, 1)"
+RELU, TIE, NORM = "Y = max(x[], 0)", "Y = max(x[], w[])", "Y = sqrt(sum(i) x[i]**2)"
+CLIP = "Y = clip(x[], 0, 1)"
 CASES = [
     ("maximum", "zero", RELU, {"x": 0.0}, {"dx": 0.0}),
     ("maximum", "half", RELU, {"x": 0.0}, {"dx": 0.5}),
     ("maximum", "one", RELU, {"x": 0.0}, {"dx": 1.0}),
-    ("maximum", "one", "Y = min(0, x)", {"x": 0.0}, {"dx": 1.0}),
+    ("maximum", "one", "Y = min(0, x[])", {"x": 0.0}, {"dx": 1.0}),
     ("ties", "share", TIE, {"x": 2.0, "w": 2.0}, {"dx": 0.5, "dw": 0.5}),
     ("ties", "first", TIE, {"x": 2.0, "w": 2.0}, {"dx": 1.0, "dw": 0.0}),
     ("norm", "zero", NORM, {"x": [0.0, 0.0]}, {"dx": [0.0, 0.0]}),
@@ -28,7 +28,7 @@ CASES = [
     (
         "clip",
         "exclusive",
-        "Y = clip(x, l, h)",
+        "Y = clip(x[], l[], h[])",
         {"x": -1.0, "l": 0.0, "h": 1.0},
         {"dx": 0.0, "dl": 1.0, "dh": 0.0},
     ),

@@ -81,13 +81,13 @@ def test_a_masked_shift_of_a_softmax_leaves_no_trace():
 @pytest.mark.parametrize(
     ("text", "point", "expected"),
     [
-        ("Y = x/(1 + exp(-x))", -1000.0, 0.0),
-        ("Y = x/(1 + exp(-x))", 1000.0, 1.0),
-        ("Y = 1/(1 + exp(-x))", -1000.0, 0.0),
-        ("Y = 1 - 2/(exp(2*x) + 1)", 1000.0, 0.0),
-        ("Y = x*tanh(log1p(exp(x)))", 1000.0, 1.0),
-        ("Y = x**k", 0.0, 0.0),
-        ("Y = where(x < 500, exp(x), 1)", 1000.0, 0.0),
+        ("Y = x[]/(1 + exp(-x))", -1000.0, 0.0),
+        ("Y = x[]/(1 + exp(-x))", 1000.0, 1.0),
+        ("Y = 1/(1 + exp(-x[]))", -1000.0, 0.0),
+        ("Y = 1 - 2/(exp(2*x[]) + 1)", 1000.0, 0.0),
+        ("Y = x[]*tanh(log1p(exp(x)))", 1000.0, 1.0),
+        ("Y = x[]**k[]", 0.0, 0.0),
+        ("Y = where(x[] < 500, exp(x), 1)", 1000.0, 0.0),
     ],
 )
 def test_gradients_are_finite_where_the_truth_is(text, point, expected):

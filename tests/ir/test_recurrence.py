@@ -20,7 +20,7 @@ from pullback.ir.subscripts import Index, at
 from pullback.notation.parse import parse
 from pullback.verify.decimals import DECIMALS
 
-FIBONACCI = "F[t:8] = where(t >= 2, pad(F,0)[t-1] + pad(F,0)[t-2], a + 0*t)"
+FIBONACCI = "F[t:8] = where(t >= 2, pad(F,0)[t-1] + pad(F,0)[t-2], a[] + 0*t)"
 
 
 def test_a_second_order_recurrence() -> None:

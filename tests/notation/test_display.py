@@ -44,20 +44,20 @@ SHOWN = [
         r" \text{otherwise} \end{cases} \, \left[2 \mid i \land i \ne 3\right]",
     ),
     (
-        "m[i:4] = max(p:2 if i + p < 4) x[i//2]*abs(x[p])/(a*b)",
+        "m[i:4] = max(p:2 if i + p < 4) x[i//2]*abs(x[p])/(a[]*b[])",
         "m[i] = max_{p: i+p < 4} x[⌊i/2⌋]·|x[p]|/(a·b)",
         r"m_{i} = \max_{p: i+p < 4} \frac{x_{\lfloor i/2 \rfloor} \, \left|x_{p}\right|}{a \, b}",
     ),
-    ("Y = -(a + b)*c", "Y = −c·(a + b)", r"Y = -c \, \left(a + b\right)"),
-    ("Y = a - (b - c)", "Y = a − (b − c)", r"Y = a - \left(b - c\right)"),
-    ("Y = (a**2)**b", "Y = (a²)^(b)", r"Y = {\left({a}^{2}\right)}^{b}"),
-    ("Y = 2*3*x**(2/3)", "Y = 2·3·x^(2/3)", r"Y = 2 \cdot 3 \, {x}^{2/3}"),
+    ("Y = -(a[] + b[])*c[]", "Y = −c·(a + b)", r"Y = -c \, \left(a + b\right)"),
+    ("Y = a[] - (b[] - c[])", "Y = a − (b − c)", r"Y = a - \left(b - c\right)"),
+    ("Y = (a[]**2)**b[]", "Y = (a²)^(b)", r"Y = {\left({a}^{2}\right)}^{b}"),
+    ("Y = 2*3*x[]**(2/3)", "Y = 2·3·x^(2/3)", r"Y = 2 \cdot 3 \, {x}^{2/3}"),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("text", "shown", "tex"), SHOWN)
 def test_formulas_as_a_reader_sees_them(text: str, shown: str, tex: str) -> None:
-    statement = parse(text, {"x": (9,)} if "x[" in text else {}).statements[-1]
+    statement = parse(text, {"x": (9,)} if "x[p" in text else {}).statements[-1]
     assert terminal(statement) == shown
     assert latex(statement) == tex
 

@@ -20,7 +20,7 @@ def nested(n: int) -> str:
 
 
 def powers(n: int) -> str:
-    return "Y = " + "**".join(["x"] * (n + 1))
+    return "x[]; Y = " + "**".join(["x"] * (n + 1))
 
 
 def indices(n: int) -> str:
@@ -54,11 +54,11 @@ LIMITS: list[tuple[str, int, Callable[[int], str]]] = [
     ("MAX_DEPTH", limits.MAX_DEPTH, lambda n: "Y = max(" + ", ".join("1" * n) + ")"),
     ("MAX_INDICES", limits.MAX_INDICES, lambda n: f"Y[{indices(n)}] = 1"),
     ("MAX_INDICES", limits.MAX_INDICES, lambda n: f"Y = sum({indices(n)}) 1"),
-    ("MAX_NAME", limits.MAX_NAME, lambda n: "Y = " + "x" * n),
+    ("MAX_NAME", limits.MAX_NAME, lambda n: "Y = " + "x" * n + "[]"),
     ("MAX_DIGITS", limits.MAX_DIGITS, lambda n: "Y = " + "7" * n),
     ("MAX_DECIMAL_EXPONENT", limits.MAX_DECIMAL_EXPONENT, lambda n: f"Y = 1e-{n}"),
-    ("MAX_EXPONENT", limits.MAX_EXPONENT, lambda n: f"Y = x**{n}"),
-    ("MAX_EXPONENT", limits.MAX_EXPONENT, lambda n: f"Y = x**(1/{n})"),
+    ("MAX_EXPONENT", limits.MAX_EXPONENT, lambda n: f"Y = x[]**{n}"),
+    ("MAX_EXPONENT", limits.MAX_EXPONENT, lambda n: f"Y = x[]**(1/{n})"),
     ("MAX_TOWER", limits.MAX_TOWER, powers),
     ("MAX_CONSTANT_BITS", limits.MAX_CONSTANT_BITS // 30, lambda n: f"Y = (2**10)**{n}"),
     ("MAX_SIZE_TERMS", limits.MAX_SIZE_TERMS, size_terms),

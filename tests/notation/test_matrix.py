@@ -51,7 +51,7 @@ FORMS = [
     ("Y[i,j,k,l] = A[i,j]*B[l,k]", "Y[i,j] = A[i,j] Bᵀ"),
     ("Y[i] = u[i]*(sum(j) v[j]*w[j])", "Y = (vᵀ w) u"),
     ("Y[i:K,j] = sum(k) [i = k]*A[k,j]", "Y = A"),
-    ("Y[i] = a*x[i] - 2*z[i]", "Y = a x − 2 z"),
+    ("Y[i] = a[]*x[i] - 2*z[i]", "Y = a x − 2 z"),
 ]  # fmt: skip
 
 
@@ -88,7 +88,7 @@ NO_FORM = [
     "Y = sum(i,j,k) A[i,j]*B[j,k]*C[k,i]*u[i]*T[i,j,k]",
     "Y[i,j] = sum(k) A[i,k]*B[j,k]*C[k,j]*where(A[i,k] < 1, 2, 3)",
     "Y[i] = where(x[i] < 1, 2, 3)",
-    "f = a*b + 1",
+    "f = a[]*b[] + 1",
 ]
 
 

@@ -157,7 +157,7 @@ INFERRED = [
     ("Y[i:3] = X[i]", {}, "X[3]; Y[3]"),
     ("c = sum(p:3) X[p]", {"X": (5,)}, "X[5]; c[]"),
     ("L = -mean(n) log(P[n,y[n]])", {"P": "N C"}, "P[N,C]; y[N]; y_index[N]; L[]"),
-    ("f = sigmoid(w0*x0 + w1)", {}, "w0[]; x0[]; w1[]; f[]"),
+    ("f = sigmoid(w0[]*x0[] + w1[])", {}, "w0[]; x0[]; w1[]; f[]"),
     ("Y[n] = sum(d) X[n,d]/D", {"X": (2, 9)}, "X[2,9]; Y[2]"),
     ("A[i:N] = i; Y[n] = X[n]*A[n]", {}, "X[N]; A[N]; Y[N]"),
     ("Y[i,j] = X[i,j]", {"X": "2*K K//2"}, "X[2*K,K//2]; Y[2*K,K//2]"),
@@ -269,7 +269,7 @@ REFUSED = [
     ("Y[i] = X[i]\n + 1", "starts with the name", "+", "parentheses"),
     ("Y = N*(sum(n) X[n]) + (sum(n:3) 1)", "different indices n", "N", "declare"),
     ("Y = " + "/".join(str(10**98 + k) for k in range(90)), "constant is too large", "", ""),
-    ("Y[i:2] = x**(" + "*".join(["9" * 99] * 90) + ")", "exponent is too large", "", ""),
+    ("Y[i:2] = x[]**(" + "*".join(["9" * 99] * 90) + ")", "exponent is too large", "", ""),
     ("Y[i] = Z[i] + ", "a value is missing", "", ""),
     ("Y[i] = X[i", "never closed", "[", ""),
     ("Y[i] = X[i)]", "closes nothing", ")", ""),
@@ -290,6 +290,12 @@ REFUSED = [
     ("Y[i] = sum(k) X[i]", "can't be inferred", "k", "k:EXTENT"),
     ("Y[i] = X[i,j]", "j is not bound", "j", "int[]"),
     ("X[N]; Y[i:N] = [0 <= i-k < N]*X[i-k]", "k is not bound", "k", "int[]"),
+    ("m[d] = sum(n) X[n,d] / NN", "NN is not known", "NN", "did you mean N?"),
+    ("Y[i] = X[i]*eps", "eps is not known", "eps", "eps[]"),
+    ("Y[i] = where(flag, X[i], 1)", "flag is not known", "flag", "flag: bool[]"),
+    ("X[Rows]; Y[i] = X[i]/Row", "Row is not known", "Row", "did you mean Rows?"),
+    ("alpha[]; Y[i] = X[i]*alpa", "alpa is not known", "alpa", "did you mean alpha?"),
+    ("Z[m] = W[m]; V[m:3] = 2; Y[n] = X[n]/M", "different indices m", "M", "declare"),
     ("Y[i] = (sum(j) X[i,j]) + j", "outside the product", "j", "parentheses"),
     ("Y[i] = X[i] + X[i,i]", "wrong number of subscripts", "X[i,i]", ""),
     ("Y[i] = X[i]; Y[i] = X[i]", "there already", "Y", "name of its own"),
@@ -504,3 +510,22 @@ def test_any_text_is_a_program_or_an_error_of_the_package(text: str) -> None:
 def test_limit_errors_are_errors_of_the_package() -> None:
     with pytest.raises(LimitError):
         parse("Y = 10**10**10")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["eps[]\nY[i] = X[i] + eps", "Y[i] = X[i] + eps[]", "Y[i] = X[i] + eps\nZ = eps[]"],
+)
+def test_a_scalar_is_declared_or_written_with_brackets(text: str) -> None:
+    assert parse(text).inputs[-1].shape == () or parse(text).inputs[0].shape == ()
+    assert show(parse(show(parse(text)))) == show(parse(text))
+
+
+def test_a_scalar_may_be_told_by_its_shape() -> None:
+    assert [t.shape for t in parse("Y[i] = X[i] + eps", {"eps": ""}).inputs][1] == ()
+
+
+def test_an_extent_of_another_line_is_known() -> None:
+    program = parse("Z[m] = W[m]\nY[n] = X[n]/M")
+    assert [str(t.shape[0]) for t in program.inputs] == ["M", "N"]
+    assert run(program, {"W": [1, 2, 3, 4], "X": [8.0]})["Y"].tolist() == [2.0]

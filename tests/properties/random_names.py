@@ -28,7 +28,8 @@ NASTY = (
     "}{", "\\)", "$$", "|", "[red]", "[/]", ":", ";", ",", ".", "(", ")", "[", "]", "=", "  # ",
     "lambda", "class", "None", "np", "cache", "forward", "dY", "self", "sum", "ﬁ", "fi", "K",
     "\u017f", "é", "e\u0301", "α", "alpha", "\u0301", "\U0001d499", "x", "X'", "²", "٣", "2x",
-    "the weights", "import os", "X.0", "?0", "#0", "$0", "~0", " of the source", "size", "if", "not",
+    "the weights",
+    "import os", "X.0", "?0", "#0", "$0", "~0", " of the source", "size", "if", "not",
     " ", "\t", "a" * 60,
 )  # fmt: skip
 """Pieces of text that somebody takes for something else."""

@@ -26,6 +26,7 @@ from ..ir.expr import (
     Add,
     Apply,
     Arg,
+    Compare,
     Cond,
     Expr,
     Guard,
@@ -42,6 +43,7 @@ from ..ir.expr import (
     Truth,
     Zero,
 )
+from ..ir.magnitudes import is_beyond, is_whole
 from ..ir.program import Define, Program, Source, reads
 from ..ir.recurrence import in_order, recurrent
 from ..ir.sizes import Size, size
@@ -88,6 +90,7 @@ class _Flattener:
         self.taken = {t.name for t in program.inputs} | {s.target.name for s in program.statements}
         self.source = Source()
         self.guards: tuple[Cond, ...] = ()
+        self.exact = False  # whether whole numbers are needed as such
         self.indices: tuple[Index, ...] = ()
         self.recurrent = recurrent(program.statements)
         counts = Counter(t for s in program.statements for t in reads(s))
@@ -236,11 +239,12 @@ class _Flattener:
 
     def _plain(self, body: Expr) -> Expr:
         """An integer or boolean body: kept as written, reductions inside it named."""
-        match body:
-            case Arg() | Reduce():
-                return self._top(body)
-            case _:
-                return self._named_reductions(body)  # type: ignore[return-value]
+        with self._exactly(True):
+            match body:
+                case Arg() | Reduce():
+                    return self._top(body)
+                case _:
+                    return self._named_reductions(body)  # type: ignore[return-value]
 
     # Names.
 
@@ -263,8 +267,18 @@ class _Flattener:
                 return node
             case Reduce() | Arg() | Apply():
                 return self._atom(node)
+            case Compare(_, left, right):
+                with self._exactly(is_whole(left) and is_whole(right)):
+                    return rebuild(node, tuple(map(self._named_reductions, children(node))))
             case _:
                 return rebuild(node, tuple(map(self._named_reductions, children(node))))
+
+    @contextmanager
+    def _exactly(self, exact: bool) -> Iterator[None]:
+        """Inside, what is made of whole numbers is needed as whole numbers, however large."""
+        before, self.exact = self.exact, exact
+        yield
+        self.exact = before
 
     def _atom(self, body: Expr) -> Expr:
         """A name for a value (the value itself if it is one already)."""
@@ -287,6 +301,8 @@ class _Flattener:
 
     def _name(self, simple: Expr, free: tuple[Index, ...]) -> Access:
         dtype = _dtype(simple)
+        if dtype == "int" and not self.exact and is_beyond(simple):
+            dtype = "float"
         probe = Tensor("", tuple(i.extent for i in free), dtype)
         key = _key(Define(probe, free, simple))
         found = self.known.get(key)

@@ -43,7 +43,7 @@ examples:
     "code": """\
 examples:
   pullback code "Y[i] = X[i]*[X[i] > 0]"
-  pullback code "y = sigmoid(w0*x0 + w1*x1 + w2)" --style flat
+  pullback code "y = sigmoid(w0[]*x0[] + w1[]*x1[] + w2[])" --style flat
   pullback code model.py:loss --shape X="N D" --shape W="D M" --out backward.py""",
     "check": """\
 examples:

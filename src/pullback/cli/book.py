@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..text import visible
 from .inputs import FUNCTION, function
@@ -23,7 +23,7 @@ examples:
 exit status: 0 all checks passed, 1 one failed, 2 the book can't be written"""
 
 
-def add_book(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def add_book(commands: argparse._SubParsersAction[Any]) -> None:
     """Adds the command."""
     what = "write the reference of all layers as a site that works offline"
     parser = commands.add_parser(

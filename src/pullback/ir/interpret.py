@@ -13,7 +13,7 @@ from itertools import product
 from math import prod
 from typing import Any
 
-from ..errors import CheckError, PullbackError, ShapeError
+from ..errors import CheckError, LimitError, PullbackError, ShapeError
 from .arithmetic import FLOAT, INF, MODULAR, Abstain, Arithmetic, Resample, Value
 from .expr import (
     Access,
@@ -63,6 +63,9 @@ __all__ = [
     "place",
     "run",
 ]
+
+MOST_POINTS = 10**8
+"""Points that one statement or one reduction may have: each takes about a microsecond."""
 
 Point = list[int]
 Reader = Callable[[Point], Any]
@@ -123,7 +126,8 @@ def run(
     arithmetic: Arithmetic = FLOAT,
     sizes: Mapping[str, int] | None = None,
 ) -> dict[str, Array]:
-    """The value of every statement and output, by name; raises ShapeError and CheckError.
+    """The value of every statement and output, by name; raises ShapeError, CheckError, and
+    LimitError for more than ``MOST_POINTS`` points of one statement or reduction.
 
     ``values`` holds the inputs: numbers, nested lists or arrays. ``sizes`` gives the named sizes
     that no input's shape gives.
@@ -234,7 +238,17 @@ class _Growing(Array):
 
 
 def _shape(statement: Define, sizes: Mapping[str, int]) -> tuple[int, ...]:
-    return tuple(value_of(n, sizes) for n in statement.target.shape)
+    shape = tuple(value_of(n, sizes) for n in statement.target.shape)
+    _check_points(prod(shape), statement.target.name)
+    return shape
+
+
+def _check_points(count: int, where: str) -> None:
+    if count > MOST_POINTS:
+        raise LimitError(
+            "there are too many points to go through one by one", where=where,
+            expected=f"at most {MOST_POINTS}", found=str(count), hint="make the sizes smaller",
+        )  # fmt: skip
 
 
 def _element(
@@ -630,6 +644,8 @@ class Scope:
         depth = max(self.depth, self.context_depth())
         inner = self.inner(indices, depth)
         extents = [value_of(i.extent, self.context.sizes) for i in indices]
+        most = max(extents, default=1) if domain else prod(extents)
+        _check_points(most, ", ".join(index.name for index in indices))
         levels: list[list[Cond]] = [[] for _ in range(len(indices) + 1)]
         for cond in in_order(domain):
             bound = [k for k, i in enumerate(indices, 1) if i in free_indices(cond)]

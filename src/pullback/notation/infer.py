@@ -473,7 +473,9 @@ class Extents:
         for use in self.names.bares:
             meaning = self.names.meaning[use.node.start]
             if isinstance(meaning, Binder) and use.scope.get(meaning.name) is not meaning:
-                self.check_named(use.node, meaning, self.names.binders[use.line])
+                near = self.names.binders[use.line]
+                every = [b for found in self.names.binders.values() for b in found]
+                self.check_named(use.node, meaning, near if meaning in near else every)
 
     def check_named(self, node: Name, binder: Binder, binders: list[Binder]) -> None:
         """``N`` outside the reach of an index ``n`` is the extent of all that are called so."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from difflib import get_close_matches
+from itertools import chain
 from typing import NoReturn
 
 from ..errors import LimitError, NotationError, PullbackError
@@ -13,7 +15,7 @@ from ..opaque import WORDS
 from ..opaque import Operation as Row
 from ..opaque import axes as axes_of
 from .limits import MAX_INDICES, MAX_NODES
-from .tokens import refuse
+from .tokens import quoted, refuse
 from .tree import (
     Bind,
     Binder,
@@ -95,9 +97,8 @@ class Names:
 
     ``meaning`` maps the position of a bare name to "index", "size", "scalar", "constant" or to the
     binder whose extent it is. ``bound`` maps the position of an index's name to its binder.
-    ``implied`` holds scalar inputs that are only ever named, without brackets, ``ahead`` the reads
-    of what is not defined further up. ``operations`` are the opaque ones with their lines, ``rows``
-    maps their positions to rows of the table.
+    ``ahead`` holds the reads of what is not defined further up. ``operations`` are the opaque ones
+    with their lines, ``rows`` maps their positions to rows of the table.
     """
 
     text: str
@@ -109,7 +110,6 @@ class Names:
     stated: dict[str, None] = field(default_factory=dict)
     bound: dict[int, Binder] = field(default_factory=dict)
     meaning: dict[int, str | Binder] = field(default_factory=dict)
-    implied: dict[str, None] = field(default_factory=dict)
     ahead: list[Use] = field(default_factory=list)
     operations: list[tuple[Operation, int]] = field(default_factory=list)
     rows: dict[int, Row] = field(default_factory=dict)
@@ -124,8 +124,11 @@ class Names:
         )  # fmt: skip
 
 
-def resolve(text: str, lines: list[Line], sizes: Mapping[str, None]) -> Names:
-    """The names of a program; ``sizes`` are those that the caller's shapes mention."""
+def resolve(
+    text: str, lines: list[Line], sizes: Mapping[str, None], scalars: Collection[str] = ()
+) -> Names:
+    """The names of a program; ``sizes`` are those that the caller's shapes mention, ``scalars``
+    the inputs whose shape they say to have no axis."""
     names = Names(text, given=dict(sizes))
     _count(names, lines)
     _definitions(names, lines)
@@ -139,7 +142,7 @@ def resolve(text: str, lines: list[Line], sizes: Mapping[str, None]) -> Names:
             names.stated.update(dict.fromkeys(line.names))
     _arrays(names)
     for use in names.bares:
-        _bare(names, use, lines)
+        _bare(names, use, scalars)
     _dtypes(names)
     return names
 
@@ -447,8 +450,8 @@ def _since(names: Names, array: Array) -> str:
     return f", as in line {line}" if "\n" in names.text.strip() else ""
 
 
-def _bare(names: Names, use: Bare, lines: list[Line]) -> None:
-    """Decide what a bare name is: size, scalar, extent of an index, constant, new scalar input."""
+def _bare(names: Names, use: Bare, scalars: Collection[str]) -> None:
+    """Decide what a bare name is: a size, a scalar, the extent of an index, a constant."""
     node, name = use.node, use.node.name
     array = names.arrays.get(name)
     if name in ALWAYS and not node.quoted:
@@ -460,20 +463,14 @@ def _bare(names: Names, use: Bare, lines: list[Line]) -> None:
                 hint=f"write {name}[] for the scalar, size({name}) for the size",
             )  # fmt: skip
         meaning = "size"
-    elif array is not None and (use.role != "subscript" or name not in names.implied):
+    elif array is not None or name in scalars:
         meaning = "scalar"
     elif (binder := _extent_of(names, use)) is not None:
         meaning = binder
     elif name in CONSTANTS and not node.quoted:
         meaning = "constant"
-    elif use.role == "subscript":
-        names.fail(
-            node, f"index {name} is not bound",
-            expected=f"{name} on the left side, or under sum({name}) or another binder",
-            hint=f"an integer scalar is declared as {name}: int[], a size as size {name}",
-        )  # fmt: skip
     else:
-        meaning = _new_scalar(names, use, lines)
+        _unknown(names, use)
     names.meaning[node.start] = meaning
     if meaning == "scalar":
         scalar = Use(name, node, (), use.role, use.scope, False, NOTHING, use.line)
@@ -483,27 +480,48 @@ def _bare(names: Names, use: Bare, lines: list[Line]) -> None:
         names.fail(node, f"{name} can't be a subscript", expected="an integer")
 
 
-def _new_scalar(names: Names, use: Bare, lines: list[Line]) -> str:
+def _unknown(names: Names, use: Bare) -> NoReturn:
+    """Refuse a name that means nothing."""
     name = use.node.name
     if any(binder.name == name for binder in names.binders[use.line]):
         names.fail(
             use.node, f"index {name} is used outside the product that its binder binds",
             hint="parentheses extend it: sum(i) (a[i] + b[i])",
         )  # fmt: skip
+    if any(b.role == "subscript" and b.node.name == name for b in names.bares):
+        names.fail(
+            use.node, f"index {name} is not bound",
+            expected=f"{name} on the left side, or under sum({name}) or another binder",
+            hint=f"an integer scalar is declared as {name}: int[], a size as size {name}",
+        )  # fmt: skip
     if name in TABLE:
         names.fail(use.node, f"{name} is a function", expected=f"{name}(...)")
-    names.implied[name] = None
-    return "scalar"
+    close = get_close_matches(name, _known(names, use), 3)
+    kind = ": bool" if use.role == "truth" else ""
+    names.fail(
+        use.node, f"{quoted(name)} is not known",
+        expected="an index, a size, or a scalar that is declared or read with brackets",
+        hint=(f"did you mean {' or '.join(map(quoted, close))}?\n" if close else "")
+        + f"a scalar input is written {quoted(name)}[], or declared: {quoted(name)}{kind}[]",
+    )  # fmt: skip
+
+
+def _known(names: Names, use: Bare) -> list[str]:
+    """The names that could stand at a place: scalars, sizes, indices and their extents."""
+    scalars = [array.name for array in names.arrays.values() if not array.rank]
+    extents = [b.name.upper() for found in names.binders.values() for b in found]
+    return [*dict.fromkeys((*scalars, *use.scope, *names.given, *extents, *CONSTANTS))]
 
 
 def _extent_of(names: Names, use: Bare) -> Binder | None:
-    """The index whose extent a name is: N is that of n where nothing else is called N."""
+    """The index whose extent a name is: N is that of n where nothing else is called N.
+
+    Indices around the name come first, then those of its line, then those of other lines.
+    """
     name = use.node.name
-    near = [b for b in use.scope.values() if b.name != name and b.name.upper() == name]
-    if near:
-        return near[0]
-    far = [b for b in names.binders[use.line] if b.name != name and b.name.upper() == name]
-    return far[0] if far else None
+    lines = (names.binders[use.line], *names.binders.values())
+    every = chain(use.scope.values(), *lines)
+    return next((b for b in every if b.name != name and b.name.upper() == name), None)
 
 
 def _dtypes(names: Names) -> None:

@@ -45,7 +45,8 @@ def parse(text: str, shapes: Mapping[str, Shape] | None = None) -> Program:
     lines = lifted(Grammar(text).lines())
     forms = {name: _shape(name, shape) for name, shape in (shapes or {}).items()}
     given = {n: None for shape in forms.values() for form in shape for n in form.names()}
-    names = resolve(text, lines, given)
+    scalars = [name for name, shape in forms.items() if not shape]
+    names = resolve(text, lines, given, scalars)
     extents = Extents(names, lines, forms)
     extents.solve()
     return _Program(names, extents, lines).build()

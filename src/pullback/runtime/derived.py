@@ -16,6 +16,7 @@ from ..derivation.assumptions import at_each, line_of
 from ..errors import ArgumentError, ShapeError
 from ..ir.program import Program, check_extents, solve_sizes
 from ..trees import Leaf, Structure, count, matched, paths, show_path, unflatten
+from .bounds import check_integers, check_work, is_watched
 from .calls import Arguments, plain_array
 from .compiled import backward_of, forward_of
 from .cotangents import check_nothing, like_primal
@@ -42,6 +43,7 @@ class Origin:
     disagreement: Callable[[Mapping[str, int]], str] | None = None
     beyond: Callable[[], Sequence[tuple[Mapping[str, int], bool | None, str]]] | None = None
     examples: Mapping[str, Any] = field(default_factory=dict)
+    notated: bool = False  # whether it is index notation, whose integers never wrap
 
 
 class Gradients(tuple[Any, ...]):
@@ -155,6 +157,7 @@ class Forward:
         self.keywords = {p.name: of[p.name] for p in wanted if p.kind is p.KEYWORD_ONLY}
         self.positions = positions(self.program)
         self.seen: set[Any] = set()
+        self.watched: set[Any] = set()  # those of the seen whose integers are looked at each time
         self.__name__ = "forward"
         self.__doc__ = inspect.getdoc(Derived.compile)
         self.arguments = Arguments(self.names, self.sizes)
@@ -173,26 +176,31 @@ class Forward:
         arrays = [plain_array(leaf, "an argument") for leaf in given]
         key = (*((array.shape, array.dtype) for array in arrays), *sizes.values())
         if key not in self.seen:
-            self.check(arrays, sizes)
+            solved = self.check(arrays, sizes)
+            if self.origin.notated and is_watched(self.program, solved):
+                self.watched.add(key)
             self.seen.add(key)
         every = (*arrays, *self.origin.constants)
         if self.positions:
             check_lookups(self.positions, self.program, every)
-        outputs, cache = self.run(
-            *every, **{word: sizes[name] for word, name in self.keywords.items()}
-        )
+        named = {word: sizes[name] for word, name in self.keywords.items()}
+        if key in self.watched:
+            check_integers(self.program, every)
+        outputs, cache = self.run(*every, **named)
         value = unflatten(self.origin.structure, map(_scalar, outputs))
         return value, Cache.of(cache, outputs, [every[n] for n in self.asked])
 
-    def check(self, arrays: Sequence[Any], sizes: Mapping[str, int]) -> None:
-        """Refuses arrays that the program is not for."""
+    def check(self, arrays: Sequence[Any], sizes: Mapping[str, int]) -> dict[str, int]:
+        """Refuses arrays that the program is not for; gives the values of the sizes."""
         tensors = self.program.inputs[: len(arrays)]
         for tensor, array in zip(tensors, arrays, strict=True):
             check_kind(array, tensor, tensor.name)
         shapes = {t: tuple(a.shape) for t, a in zip(tensors, arrays, strict=True)}
         solved = solve_sizes(shapes, sizes)
         check_extents(self.program.statements, solved)
+        check_work(self.program, solved)
         self.compare(solved)
+        return solved
 
     def compare(self, sizes: Mapping[str, int]) -> None:
         """Refuses sizes at which the function isn't what was derived: it is traced at them."""

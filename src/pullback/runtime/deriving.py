@@ -46,7 +46,8 @@ def derive_formula(
     program = formula.program
     parameters = tuple((name, Leaf.ARRAY) for name in formula.inputs)
     asked = _asked(parameters, program, wanted)
-    origin = Origin(parameters, formula.structure, tuple((n, s) for n, s, _ in asked))
+    named = tuple((n, s) for n, s, _ in asked)
+    origin = Origin(parameters, formula.structure, named, notated=True)
     wrt = tuple(t for _, _, tensors in asked for t in tensors)
     return _derived(program, wrt, conventions, sizes, origin)
 

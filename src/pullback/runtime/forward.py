@@ -18,6 +18,7 @@ from ..trace.record import running
 from ..trace.steering import UNKNOWN, number, use_numbers
 from ..trace.tracer import Spec, Traced, trace
 from ..trees import Branch, Leaf, Structure, count, paths, show_path, statics, unflatten
+from .bounds import check_integers, is_watched
 from .calls import Call, as_array, identity
 from .general import Generals, Shapes
 from .lookups import Positions, check_lookups, positions
@@ -46,6 +47,7 @@ class Forward:
     structure: Structure
     more: Structure | None = None
     steered: bool = False
+    notated: bool = False
 
     @property
     def is_data(self) -> bool:
@@ -68,7 +70,14 @@ class Forward:
         found = [*(as_array(call.leaves[n]) for n in self.given), *self.constants]
         if self.positions:
             check_lookups(self.positions, self.program, found)
+        if self.notated and self.watched:
+            check_integers(self.program, found)
         return found
+
+    @cached_property
+    def watched(self) -> bool:
+        """Whether the integers of index notation have to be looked at in every call."""
+        return is_watched(self.program, {})
 
     @cached_property
     def positions(self) -> tuple[Positions, ...]:
@@ -118,7 +127,7 @@ def forward_of(
     ``has_aux`` doesn't fit the result.
     """
     if isinstance(function, Formula):
-        return Forward(*function.bound(call), structure=function.structure)
+        return Forward(*function.bound(call), structure=function.structure, notated=True)
     given = tuple(range(len(call.leaves)))
 
     def flat(*__traced: Any) -> Any:

@@ -11,6 +11,7 @@ from ..errors import ArgumentError, NotationError
 from ..ir.expr import Tensor
 from ..ir.program import Program, check_extents, solve_sizes
 from ..trees import Branch, Leaf, Structure
+from .bounds import check_as_traced, check_integers, check_work, is_watched
 from .calls import Arguments, Call, plain_array
 from .compiled import apart, evaluation
 from .lookups import Positions, check_lookups, positions
@@ -19,7 +20,7 @@ from .nested import inlined, is_traced
 Array = np.ndarray[Any, Any]
 
 
-_Compiled = tuple[Callable[..., tuple[Any, ...]], tuple[Positions, ...], Program]
+_Compiled = tuple[Callable[..., tuple[Any, ...]], tuple[Positions, ...], Program, bool]
 MOST = 1024  # shapes that are remembered
 
 
@@ -53,9 +54,11 @@ class Formula:
             outputs: Sequence[Any] = self._inside_a_trace(values, sizes)
         else:
             arrays = [_fitting(v, t) for v, t in zip(values, self.program.inputs, strict=True)]
-            run, found, program = self._compiled(arrays, sizes)
+            run, found, program, watched = self._compiled(arrays, sizes)
             if found:
                 check_lookups(found, program, arrays)
+            if watched:
+                check_integers(program, arrays)
             outputs = run(*arrays)
             outputs = [_scalar(out) for out in apart(outputs, arrays)]
         return outputs[0] if len(outputs) == 1 else tuple(outputs)
@@ -66,7 +69,8 @@ class Formula:
         found = self._made.get(key)
         if found is None:
             program = self._sized(arrays, sizes)
-            found = evaluation(program), positions(program), program
+            watched = is_watched(program, _sizes(program, arrays))
+            found = evaluation(program), positions(program), program, watched
             if len(self._made) >= MOST:
                 self._made.clear()
             self._made[key] = found
@@ -124,13 +128,20 @@ class Formula:
         shapes = {
             tensor: np.shape(array) for tensor, array in zip(program.inputs, arrays, strict=True)
         }
-        check_extents(program.statements, solve_sizes(shapes))
+        known = solve_sizes(shapes)
+        check_extents(program.statements, known)
+        check_work(program, known)
         return program
 
     def _inside_a_trace(self, values: Sequence[Any], sizes: Mapping[str, int]) -> Sequence[Any]:
         program = self._sized(values, sizes)
-        shapes = {t: tuple(np.shape(v)) for t, v in zip(program.inputs, values, strict=True)}
-        return inlined(program.with_sizes(solve_sizes(shapes)), values, self._name)
+        known = _sizes(program, values)
+        check_as_traced(program, values, known)
+        return inlined(program.with_sizes(known), values, self._name)
+
+
+def _sizes(program: Program, arrays: Sequence[Any]) -> dict[str, int]:
+    return solve_sizes({t: np.shape(a) for t, a in zip(program.inputs, arrays, strict=True)})
 
 
 def _fitting(value: Any, tensor: Tensor) -> Array:

@@ -39,6 +39,7 @@ from ...ir.expr import (
     Truth,
     Zero,
 )
+from ...ir.magnitudes import is_beyond, is_whole
 from ...ir.program import Define
 from ...ir.sizes import Size, size
 from ...ir.subscripts import (
@@ -70,7 +71,7 @@ from .code import (
     minus,
     tuple_of,
 )
-from .dtypes import floated, is_float, promoted
+from .dtypes import floated, is_float, is_integer, promoted
 from .extents import LOCAL
 from .literals import in_range, is_safe, number_array, numpy_scalar, split_number, split_sign
 from .reducing import NEUTRAL, axis_argument, reduce_axes
@@ -107,12 +108,18 @@ class Speller:
     done: dict[Expr, Access] = field(default_factory=dict)
     grids: dict[Index, Array] = field(default_factory=dict)
     common: frozenset[Tree] = frozenset()
+    whole: bool = False  # what is spelled has to be an exact integer
+    floating: bool = False  # whole numbers are spelled as float64: they may be beyond 64 bits
     shared: dict[Tree, Array] = field(default_factory=dict)
 
     def value(self, expr: Expr, context: Context) -> Array:
         """The array that holds an expression, over the indices it depends on; shared ones get a
         name."""
-        if not self.common or not isinstance(expr, sharing.COSTLY) or self.scope.indent:
+        if self.may_float and isinstance(expr, ARITHMETIC) and is_beyond(expr):
+            with self.set(floating=True):
+                return self._value(expr, context)
+        shares = self.common and not self.floating and not self.scope.indent
+        if not shares or not isinstance(expr, sharing.COSTLY):
             return self._value(expr, context)
         form, own = sharing.canonical(expr)
         if form not in self.common or not all(map(padding.in_bounds, accesses(expr))):
@@ -128,6 +135,31 @@ class Speller:
         names = {Index(f"#{PRIVATE}{n}", i.extent): i for n, i in enumerate(own)}
         return renamed(self.shared[form], names)
 
+    @property
+    def may_float(self) -> bool:
+        """Whether whole numbers may be computed as floats from here on. Those of a NumPy function
+        are left as they are: NumPy's integers wrap."""
+        return not (self.whole or self.floating or self.scope.facts.wraps)
+
+    @contextmanager
+    def set(self, *, floating: bool | None = None, whole: bool | None = None) -> Iterator[None]:
+        """Inside, whole numbers are spelled this way."""
+        before = self.floating, self.whole
+        self.floating = self.floating if floating is None else floating
+        self.whole = self.whole if whole is None else whole
+        yield
+        self.floating, self.whole = before
+
+    def number(self, array: Array) -> Array:
+        """Whole numbers as a value, in a dtype that holds what is computed of them."""
+        if array.weak or not is_integer(array.dtype) or self.scope.facts.wraps:
+            return array
+        if self.floating:
+            return array.with_code(method(array.code, "astype", "float"), dtype="float64")
+        if array.dtype in ("int", "int64"):
+            return array
+        return array.with_code(method(array.code, "astype", "int"), dtype="int")
+
     def share(self, *bodies: Expr) -> None:
         """From now on, what stands in several places of these expressions is computed once."""
         self.common = sharing.repeated(bodies)
@@ -138,11 +170,12 @@ class Speller:
             case Number():
                 return number_array(expr)
             case SizeOf(value):
-                return Array(self.scope.size(value), (), "weak int", count=value)
+                counted = Array(self.scope.size(value), (), "weak int", count=value)
+                return numpy_scalar(counted) if self.floating else counted
             case IndexOf(sub):
-                return self.subscript(sub, context)
+                return self.number(self.subscript(sub, context))
             case Access():
-                return self.access(expr, context)
+                return self.number(self.access(expr, context))
             case Apply(function, args):
                 return functions.spell(self, function, args, context)
             case Add(terms):
@@ -468,7 +501,7 @@ class Speller:
             return base
         if exponent == 0:
             return Array(Code("1"), (), "weak int")
-        if base.weak and not is_safe(base):
+        if base.weak and (self.floating or not is_safe(base)):
             base = numpy_scalar(base)
         if rest == 0 and (exponent == 2 or exponent > 3 or not base.code.is_name):
             return base.with_code(binary("**", base.code, Code(str(exponent))), view=False)
@@ -495,7 +528,8 @@ class Speller:
         """The mask of a condition."""
         match cond:
             case Compare(op, left, right):
-                one, two = self.value(left, context), self.value(right, context)
+                with self.set(floating=False, whole=is_whole(left) and is_whole(right)):
+                    one, two = self.value(left, context), self.value(right, context)
                 return self.comparison(op, one, two, context)
             case Zero(sub):
                 return self.equality(sub, context)
@@ -808,6 +842,7 @@ class Speller:
             if op == "sum":
                 body = self.operation("*", extent, body, context)
             elif op == "prod":
+                body = numpy_scalar(body) if body.weak else body
                 body = body.with_code(binary("**", body.code, extent.code), view=False)
         return body
 
@@ -848,6 +883,8 @@ class Speller:
             code = binary("%", code, self.extent(bound[which]))
         return flat if code is flat.code else flat.with_code(code, view=False)
 
+
+ARITHMETIC = (Add, Mul, Power, Reduce)
 
 TURNED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "==": "==", "!=": "!="}
 

@@ -41,6 +41,7 @@ class Facts:
 
     read: set[tuple[Tensor, Size]] = field(default_factory=set)
     doubted: set[tuple[Tensor, Size]] = field(default_factory=set)
+    wraps: bool = False  # whether integers are a NumPy function's, and wrap as there
     strict: bool = False  # whether inputs may be infinite: in a forward pass NumPy's values count
     wild: dict[Tensor, int] = field(
         default_factory=dict
@@ -51,7 +52,9 @@ class Facts:
 
     def learn(self, statements: Iterable[Define]) -> None:
         """Takes in what statements imply."""
-        for group in groups(list(statements)):
+        statements = list(statements)
+        self.wraps = self.wraps or any(s.source.file for s in statements)
+        for group in groups(statements):
             self._learn(group)
             while is_recurrent(group) and self._learn(group):
                 pass

@@ -69,6 +69,7 @@ def _spell(speller: Speller, define: Define, final: bool, wait: bool) -> None:
     hidden = bound_indices(define.scatter) if define.scatter is not None else ()
     for index in (*define.indices, *bound_indices(define.body), *hidden):
         scope.sizes.alias(index.extent, index.name.upper())
+    speller.whole = define.target.kind != "float"
     speller.share(define.body)
     if wait and _waits(speller, define):
         return

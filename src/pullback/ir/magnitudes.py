@@ -1,0 +1,149 @@
+"""How large whole numbers can get: bounds for arithmetic that has to fit into 64 bits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import prod
+
+from .expr import (
+    Access,
+    Add,
+    Apply,
+    Arg,
+    Expr,
+    Guard,
+    IndexOf,
+    Mul,
+    Number,
+    Opaque,
+    Power,
+    Reduce,
+    Select,
+    SizeOf,
+    Tensor,
+)
+from .sizes import Size
+from .subscripts import Index, Lookup, Quotient, Remainder, Subscript
+
+INT64 = 2**63
+"""Whole numbers of 64 bits are below this in magnitude."""
+
+USUAL = 2**31
+"""What named sizes and the elements of integer arrays are taken for while source is written."""
+
+ENDLESS = 2**4096
+"""Stands for every bound above it."""
+
+
+class Magnitudes:
+    """Bounds of whole numbers, with the sizes and the elements of integer arrays that are known.
+
+    ``sizes`` are the values of named sizes, ``elements`` bounds for the elements of integer
+    tensors; ``usual`` bounds those that are not given.
+    """
+
+    def __init__(
+        self,
+        sizes: Mapping[str, int] = {},
+        elements: Mapping[Tensor, int] = {},
+        usual: int = USUAL,
+    ) -> None:
+        self.sizes, self.elements, self.usual = sizes, elements, usual
+
+    def of(self, node: Expr) -> int:
+        """A bound for the product of all whole numbers in a product, in whatever order they are
+        multiplied, and for every sum of whole numbers; at least 1. Floats count as 1."""
+        return min(max(1, self._of(node)), ENDLESS)
+
+    def _of(self, node: Expr) -> int:
+        match node:
+            case Number(value, special):
+                return 1 if special else max(abs(value.numerator), value.denominator)
+            case SizeOf(form):
+                return self.size(form)
+            case IndexOf(sub):
+                return self.subscript(sub)
+            case Access(tensor, _):
+                return self.elements.get(tensor, self.usual) if tensor.kind == "int" else 1
+            case Guard() | Opaque():
+                return 1
+            case Add(parts):
+                return sum(map(self.of, parts))
+            case Mul(parts):
+                return prod(map(self.of, parts))
+            case Apply(_, parts):
+                return max(map(self.of, parts), default=1)
+            case Power(base, exponent):
+                return _power(self.of(base), max(abs(exponent.numerator), 1))
+            case Select(_, then, other):
+                return max(self.of(then), self.of(other))
+            case Arg(_, indices, _, _, _):
+                return prod(self.size(index.extent) for index in indices)
+            case Reduce(op, indices, _, body):
+                count = prod(max(1, self.size(index.extent)) for index in indices)
+                inner = self.of(body)
+                if op == "prod":
+                    return _power(inner, count)
+                return inner * count if op == "sum" and is_whole(body) else inner
+
+    def size(self, form: Size) -> int:
+        """A bound for a size."""
+        total = 0
+        for mono, n in form.terms:
+            for atom in mono:
+                if isinstance(atom, str):
+                    n *= self.sizes.get(atom, self.usual)
+                else:
+                    n *= self.size(atom.numerator)
+            total += abs(n)
+        return total
+
+    def subscript(self, sub: Subscript) -> int:
+        """A bound for a subscript as a number."""
+        total = self.size(sub.const)
+        for atom, n in sub.terms:
+            match atom:
+                case Index(_, extent):
+                    inner = self.size(extent)
+                case Quotient(value, _):
+                    inner = self.subscript(value)
+                case Remainder(value, divisor):
+                    inner = max(self.subscript(value), self.size(divisor))
+                case Lookup(access):
+                    inner = self.of(access)
+            total += self.size(n) * inner
+        return total
+
+
+def _power(base: int, exponent: int) -> int:
+    if base <= 1 or exponent * base.bit_length() <= ENDLESS.bit_length():
+        return base**exponent if base > 1 else 1
+    return ENDLESS
+
+
+def is_whole(node: Expr) -> bool:
+    """Whether a value is a whole number that NumPy computes in integers."""
+    match node:
+        case Number(value, special):
+            return not special and value.denominator == 1
+        case SizeOf() | IndexOf() | Guard() | Arg():
+            return True
+        case Access(tensor, _):
+            return tensor.kind != "float"
+        case Add(parts) | Mul(parts):
+            return all(map(is_whole, parts))
+        case Power(base, exponent):
+            return exponent.denominator == 1 and exponent >= 0 and is_whole(base)
+        case Reduce(_, _, _, body):
+            return is_whole(body)
+        case Select(_, then, other):
+            return is_whole(then) and is_whole(other)
+        case Apply(_, parts):
+            return all(map(is_whole, parts))
+        case Opaque():
+            return False
+
+
+def is_beyond(node: Expr) -> bool:
+    """Whether whole numbers in a value may be beyond 64 bits at usual sizes and elements."""
+    return Magnitudes().of(node) >= INT64
