@@ -141,6 +141,8 @@ class Arguments:
     ) -> tuple[list[Any], dict[str, Any]]:
         """The values of the inputs in order, and the sizes; raises TypeError as a function does,
         and ArgumentError for a size that is not given."""
+        if not kwargs and not self.sizes and len(args) == len(self.names):
+            return list(args), {}
         given: dict[str, Any] = {}
         for key, value in kwargs.items():
             word = self._word(key)
