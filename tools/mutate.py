@@ -2,7 +2,8 @@
 
 Four kinds of mistakes are put in, one at a time: a wrong sign, a wrong factor, a dropped term (or
 condition), a wrong index (or the wrong one of two arguments); see ``mutants.py``. Then the tests
-that concern the broken file run. A mutant that no test notices survives. Run it from the project's root:
+that concern the broken file run. A mutant that no test notices survives. Run it from
+the project's root:
 
     python tools/mutate.py                      # everything
     python tools/mutate.py --sample 100         # a random hundred
