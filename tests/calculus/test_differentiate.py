@@ -22,6 +22,7 @@ from pullback.calculus.normal import UNIT, Term, canonical
 from pullback.calculus.roots import Roots
 from pullback.errors import DerivationError
 from pullback.functions import ROWS
+from pullback.ir.arithmetic import SINC_ORDERS
 from pullback.ir.expr import (
     ONE,
     ZERO,
@@ -81,8 +82,8 @@ def pick(_: Reduce, k: int) -> Access:
     return read(PICKS[k], I, J)
 
 
-NO_KINKS = Kinks({}, lambda t: t.kind == "float", {})
 NO_ROOTS = Roots({}, lambda t: t.kind == "float", {})
+NO_KINKS = Kinks({}, lambda t: t.kind == "float", {}, NO_ROOTS)
 ALL = Context(lambda t: t.kind == "float", pick, {}, NO_KINKS, NO_ROOTS)
 QUICK = settings(max_examples=30, deadline=None)
 
@@ -199,7 +200,12 @@ def test_an_extremum_passes_to_what_it_picks(op: str) -> None:
     assert_derivative(Reduce(op, (A, B), (), Add((Mul((read(Y, A, B), x)), read(Z, B)))))
 
 
-@pytest.mark.parametrize("row", [r for r in ROWS if any(r.partials)], ids=lambda r: r.name)
+LAST = f"sinc{SINC_ORDERS}"  # has a derivative that is refused
+
+
+@pytest.mark.parametrize(
+    "row", [r for r in ROWS if any(r.partials) and r.name != LAST], ids=lambda r: r.name
+)
 def test_functions_of_products(row: Any) -> None:
     """Each argument in its domain, and both of x and z."""
     middle = [Fraction(lo + hi) / 2 for lo, hi in row.domain]

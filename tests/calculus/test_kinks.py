@@ -109,6 +109,54 @@ def test_steps_that_make_up_a_whole_are_gone() -> None:
     assert str(dx.body) == str(reverse(parse("Y[i] = 1*X[i]")).statements[0].body)
 
 
+def softmax(S: Array) -> Array:
+    return np.exp(S) / np.exp(S).sum(axis=1, keepdims=True)
+
+
+def test_a_selection_protects_products_of_matrices_behind_it() -> None:
+    """Where nothing of a row is chosen, its NaNs reach no gradient: not by a product, nor by one
+    of products."""
+    keep = np.array([True, False])
+    S = np.array([[0.0, 1.0], [-np.inf, -np.inf]])
+    V = np.arange(4.0).reshape(2, 2)
+
+    def once(V: Array, S: Array, rows: Array) -> Array:
+        return np.where(rows[:, None], softmax(S) @ V, 0).sum()
+
+    def twice(V: Array, S: Array, rows: Array) -> Array:
+        return (np.where(rows[:, None], softmax(S) @ V, 0) @ V).sum()
+
+    for f in (once, twice):
+        with np.errstate(all="ignore"):
+            dV, dS = pb.grad(f, argnums=(0, 1))(V, S, keep)
+            expected_V, expected_S = pb.grad(f, argnums=(0, 1))(V, S[:1], keep[:1])
+        assert np.allclose(dV, expected_V)
+        assert np.allclose(dS, np.vstack([expected_S, np.zeros((1, 2))]))
+
+
+def test_values_that_are_finite_for_finite_inputs_need_no_second_mask() -> None:
+    text = "H[n,k] = relu(sum(i) X[n,i]*W[i,k])\nY[n,k] = sum(j) H[n,j]*V[j,k]"
+    assert "np.where" not in pb.derive(text).source()
+    ).source()
+    assert "np.where" not in source
+
+
+@pytest.mark.parametrize("w", [[-800.0, 2.0], [800.0, -2.0]])
+def test_sigmoids_of_products_are_right_where_they_saturate(w: list[float]) -> None:
+    X, at = np.eye(2), np.array(w)
+    size = np.exp(-np.abs(at))
+    slope = size / (1 + size) ** 2
+    with np.errstate(all="ignore"):
+        for f, sign in (
+            (lambda w: 1 / (1 + np.exp(-X @ w)), 1),
+            (lambda w: 1 / (1 + np.exp(-(X @ w))), 1),
+            (lambda w: 1 / (1 + np.exp(X @ w)), -1),
+            (lambda w: 1 / (1 + np.exp((-X) @ w)), 1),
+        ):
+            found = pb.grad(lambda w, f=f: f(w).sum())(at)
+            assert np.allclose(found, sign * slope, rtol=1e-12)
+
+
 PIECES = (
     "np.maximum(U, 0)",
     "np.minimum(0, U)",

@@ -23,9 +23,7 @@ def derivative(order: int, at: float) -> float:
     t = MP.pi * MP.mpf(at)
     powers = range(order % 2, 240, 2)
     sign = [(-1) ** ((order + p) // 2) for p in powers]
-    terms = (
-        s * t**p / ((order + p + 1) * factorial(p)) for s, p in zip(sign, powers, strict=True)
-    )
+    terms = (s * t**p / ((order + p + 1) * factorial(p)) for s, p in zip(sign, powers, strict=True))
     return float(MP.fsum(terms) * MP.pi**order)
 
 

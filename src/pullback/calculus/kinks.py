@@ -62,6 +62,7 @@ from .normal import (
     poly,
     term,
 )
+from .roots import Roots
 
 UNITY = Fraction(1)
 HALF = Fraction(1, 2)
@@ -115,9 +116,11 @@ class Kinks:
         definitions: Mapping[Tensor, Define],
         active: Callable[[Tensor], bool],
         conventions: Mapping[str, str],
+        roots: Roots,
     ) -> None:
         self.definitions = dict(definitions)
         self.active = active
+        self.roots = roots
         self.conventions = conventions
         self.steps = recurrent(list(self.definitions.values()))
         self._arguments: dict[Expr, tuple[Poly, int]] = {}
@@ -323,7 +326,9 @@ class Kinks:
         """Whether a product is finite wherever its inputs are, short of an overflow, given that
         these functions are."""
         return all(
-            e > 0 and e.denominator == 1 and self._is_calm(atom, functions) for atom, e in factors
+            self._is_calm(atom, functions)
+            and ((e > 0 and e.denominator == 1) or self.roots.is_positive(atom))
+            for atom, e in factors
         )
 
     def _is_calm(self, atom: Expr, functions: frozenset[str]) -> bool:

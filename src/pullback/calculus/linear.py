@@ -53,8 +53,8 @@ class Linear:
         self.later: list[Define] = []  # operations whose results only the derivative reads
         self.groups = self._linearised()
         self.chain = [s for group in self.groups for s in group]
-        self.kinks = Kinks(self.definitions, self.active.__contains__, self.conventions)
         self.roots = Roots(self.definitions, self.active.__contains__, self.conventions)
+        self.kinks = Kinks(self.definitions, self.active.__contains__, self.conventions, self.roots)
 
     def _linearised(self) -> list[Group]:
         """The flat statements as they are differentiated, those that need each other together.

@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import combinations
 
+from ..functions import FINITE
 from ..ir.expr import ZERO, Access, Cond, Expr, Opaque, SizeOf, Tensor, Zero
 from ..ir.program import Define, Program, Source, computing
 from ..ir.recurrence import direction, groups, in_order, is_recurrent, offsets, recurrent, unpinned
@@ -94,6 +95,8 @@ class _Reverse:
         self.reads: dict[Tensor, list[tuple[Tensor, Occurrence]]] = {}
         self.pending: dict[Tensor, list[Term | None]] = {}
         self.adjoint: dict[Tensor, Tensor] = {}
+        self.absent: dict[Tensor, tuple[Cond, ...]] = {}  # where these fail, an adjoint is absent
+        self.of: dict[Tensor, Tensor] = {}
         self.seeds: dict[Tensor, Poly] = {}
         self.statements: list[Define] = []
         self.unnamed: list[tuple[Tensor, Tensor]] = []
@@ -263,6 +266,7 @@ class _Reverse:
         ]
         if named:
             self._write(t, target, value, sifted, eliminated, define)
+            self._note_absent(t, target, value)
             stages.append(("compact form", target))
         self._explain(t, target, stages, facts, define)
         if named:
@@ -280,8 +284,42 @@ class _Reverse:
     def _push(self, t: Tensor, target: Tensor, seed: Poly, found: Occurrence) -> None:
         x = found.access.tensor
         self.reads.setdefault(x, []).append((t, found))
+        if self.absent and not self.lin.kinks.calm(found.partial.factors, FINITE):
+            seed = collect(map(self._guarded, seed))
         terms = sifted_terms(*self._apart(t, seed, found), self.lin.axes(x), self._own(t, x))
         self.pending.setdefault(x, []).extend(map(sift, terms))
+
+    # What is absent stays so behind a name.
+
+    def _note_absent(self, t: Tensor, target: Tensor, value: Poly) -> None:
+        """Note the conditions on data without which a named adjoint is absent."""
+        first, *others = [set(self._conditions(part)) for part in value] or [set()]
+        shared = [c for c in first.intersection(*others) if accesses(c)]
+        free = set(self.lin.axes(t))
+        found = [c for c in shared if free.issuperset(free_indices(c))]
+        if found:
+            self.absent[target] = tuple(sorted(found, key=lambda cond: cond.key))
+            self.of[target] = t
+
+    def _conditions(self, part: Term) -> Iterator[Cond]:
+        """The conditions without which a term is absent: its own, and those of the adjoints that it
+        reads."""
+        yield from part.guards
+        for atom, exponent in part.factors:
+            if isinstance(atom, Access) and exponent == 1 and atom.tensor in self.absent:
+                axes = self.lin.axes(self.of[atom.tensor])
+                place = dict(zip(axes, atom.subs, strict=True))
+                yield from (substitute(c, place) for c in self.absent[atom.tensor])  # type: ignore[misc]
+
+    def _guarded(self, part: Term) -> Term | None:
+        """A term with the conditions of what it reads: what it is going to be multiplied with may
+        have no value where they fail, and 0 times that isn't 0."""
+        guards = [*self._conditions(part)]
+        return (
+            part
+            if len(guards) == len(part.guards)
+            else term(part.coef, part.bound, guards, part.factors, False)
+        )
 
     def _own(self, t: Tensor, x: Tensor) -> tuple[Index, ...]:
         """The indices that a statement's terms in an adjoint are summed over: its target's axes,

@@ -99,7 +99,7 @@ class Roots:
             return NOUGHT if exponent % 2 == 0 or nonnegative_atom(atom) else None
         inner = self.degree(atom)
         if signed and inner is None and exponent % 2 != 0:
-            return NOUGHT if self._is_positive(atom) else None
+            return NOUGHT if self.is_positive(atom) else None
         if exponent < 0 or not self._moves(atom):
             return NOUGHT
         return exponent * (ONE if inner is None else inner)
@@ -117,7 +117,7 @@ class Roots:
             if isinstance(atom, Access)
             and 0 < e < 1
             and not self.is_norm(atom, e, s.access)
-            and not self._is_positive(atom)
+            and not self.is_positive(atom)
         ]
         found: set[Tensor] = set()
         while left:
@@ -139,10 +139,10 @@ class Roots:
         return [
             Compare("!=", atom, ZERO)
             for atom, e in partial.factors
-            if e > 0 and not self._is_positive(atom)
+            if e > 0 and not self.is_positive(atom)
         ]
 
-    def _is_positive(self, atom: Expr) -> bool:
+    def is_positive(self, atom: Expr) -> bool:
         """Whether a value is seen to be greater than 0."""
         match atom:
             case SizeOf() | Number():
@@ -154,7 +154,7 @@ class Roots:
                 if define is None or isinstance(define.body, Opaque):
                     return False
                 if isinstance(define.body, Apply):
-                    return self._is_positive(define.body)
+                    return self.is_positive(define.body)
                 parts = poly(define.body)
                 return any(map(self._is_positive_term, parts)) and all(
                     t.coef > 0 and all(self._degree(a, e) is not None for a, e in t.factors)
@@ -165,7 +165,7 @@ class Roots:
 
     def _is_positive_term(self, part: Term) -> bool:
         sure = part.coef > 0 and not part.guards
-        return sure and all(self._is_positive(a) for a, _ in part.factors)
+        return sure and all(self.is_positive(a) for a, _ in part.factors)
 
 
 def _powers(body: Expr) -> Iterator[Factor]:
