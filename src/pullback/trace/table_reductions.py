@@ -23,6 +23,7 @@ from ..ir.expr import (
     Select,
     SizeOf,
     neg,
+    number,
     power,
     total,
 )
@@ -168,6 +169,9 @@ def var(
     less = ddof if correction is None else correction
     if less != int(less):
         raise sheet.refusal(f"ddof={less} can't be traced", expected="an integer")
+    if count(value, axes) == 1 <= less:  # NumPy divides 0 by 0: the slope is no number, either
+        only = sheet.keep(averaged(sheet, value, axes, keepdims, found))
+        return elementwise(lambda x: Mul((number(float("nan")), x)), [only], found)
     if mean is None:  # kept in the form that the user's own mean would have, to be shared with it
         middle = sheet.keep(averaged(sheet, value, axes, keepdims, found))
         middle = middle if keepdims else expanded(middle, axes)
@@ -175,6 +179,9 @@ def var(
         middle = sheet.value(mean)
     centred = sheet.keep(elementwise(lambda x, m: Add((x, neg(m))), [value, middle], found))
     squares = replace(centred, at=lambda subs: power(centred.read(subs), 2))
+    if 1 < count(value, axes) <= less:  # NumPy divides by 0
+        square = sheet.keep(averaged(sheet, squares, axes, keepdims, found))
+        return elementwise(lambda x: Mul((INFINITY, x)), [square], found)
     return averaged(sheet, squares, axes, keepdims, found, int(less))
 
 
