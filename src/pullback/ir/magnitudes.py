@@ -22,6 +22,7 @@ from .expr import (
     SizeOf,
     Tensor,
 )
+from .intern import kept
 from .sizes import Size
 from .subscripts import Index, Lookup, Quotient, Remainder, Subscript
 
@@ -33,6 +34,12 @@ USUAL = 2**31
 
 ENDLESS = 2**4096
 """Stands for every bound above it."""
+
+
+FLOAT_BITS = 1000
+"""Integers of so many bits are no larger than the largest float."""
+
+CONSTANT = Number | SizeOf
 
 
 class Magnitudes:
@@ -52,13 +59,14 @@ class Magnitudes:
 
     def of(self, node: Expr) -> int:
         """A bound for the product of all whole numbers in a product, in whatever order they are
-        multiplied, and for every sum of whole numbers; at least 1. Floats count as 1."""
+        multiplied, and for every sum of whole numbers; at least 1. Floats count as 1, and so do
+        literals and sizes that meet nothing else."""
         return min(max(1, self._of(node)), ENDLESS)
 
     def _of(self, node: Expr) -> int:
         match node:
             case Number(value, special):
-                return 1 if special else max(abs(value.numerator), value.denominator)
+                return abs(value.numerator) if not special and value.denominator == 1 else 1
             case SizeOf(form):
                 return self.size(form)
             case IndexOf(sub):
@@ -68,15 +76,24 @@ class Magnitudes:
             case Guard() | Opaque():
                 return 1
             case Add(parts):
-                return sum(map(self.of, parts))
+                others = sum(self.of(part) for part in parts if self._counts(part))
+                return others + sum(map(self.constant, parts)) if others else 1
             case Mul(parts):
-                return prod(map(self.of, parts))
+                others = prod(self.of(part) for part in parts if not _is_constant(part))
+                return (
+                    others * prod(max(1, self.constant(part)) for part in parts)
+                    if others > 1
+                    else 1
+                )
             case Apply(_, parts):
-                return max(map(self.of, parts), default=1)
+                return max(map(self.of, parts), default=1) if is_whole(node) else 1
+            case Power(Number() | SizeOf() as constant, exponent):
+                bits = self.of(constant).bit_length() * abs(exponent)
+                return 1 if bits <= FLOAT_BITS else ENDLESS
             case Power(base, exponent):
                 return _power(self.of(base), max(abs(exponent.numerator), 1))
             case Select(_, then, other):
-                return max(self.of(then), self.of(other))
+                return max(self.of(then), self.of(other)) if is_whole(node) else 1
             case Arg(_, indices, _, _, _):
                 return prod(self.size(index.extent) for index in indices)
             case Reduce(op, indices, _, body):
@@ -85,6 +102,22 @@ class Magnitudes:
                 if op == "prod":
                     return _power(inner, count)
                 return inner * count if op == "sum" and is_whole(body) else inner
+
+    def constant(self, part: Expr) -> int:
+        """A bound for a constant where it meets whole numbers that are none; 0 for others."""
+        match part:
+            case Number() | SizeOf():
+                return self.of(part)
+            case Power(Number() | SizeOf() as base, exponent):
+                return _power(self.of(base), max(abs(exponent.numerator), 1))
+            case _:
+                return 0
+
+    def _counts(self, part: Expr) -> bool:
+        """Whether a term is a whole number and no constant, or holds some in its factors."""
+        if _is_constant(part) or isinstance(part, Guard):
+            return False
+        return is_whole(part) or self.of(part) > 1
 
     def size(self, form: Size) -> int:
         """A bound for a size."""
@@ -113,6 +146,14 @@ class Magnitudes:
                     inner = self.of(access)
             total += self.size(n) * inner
         return total
+
+
+def _is_constant(part: Expr) -> bool:
+    """Whether a value is a literal, a size or a power of one. They are Python's integers, which
+    never wrap, and of one of these and a float Python makes a float."""
+    return isinstance(part, CONSTANT) or (
+        isinstance(part, Power) and isinstance(part.base, CONSTANT)
+    )
 
 
 def _power(base: int, exponent: int) -> int:
@@ -144,6 +185,7 @@ def is_whole(node: Expr) -> bool:
             return False
 
 
+@kept
 def is_beyond(node: Expr) -> bool:
     """Whether whole numbers in a value may be beyond 64 bits at usual sizes and elements."""
     return Magnitudes().of(node) >= INT64
