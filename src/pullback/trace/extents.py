@@ -1,11 +1,11 @@
 """Sizes as a traced function sees them: ints that note what they are compared with.
 
-A function's way may depend on its sizes: ``if X.shape[0] >= 1000``. In a trace that is made for this
-alone, the extents that it reads are of a subclass of int, which knows its form in the names and
-notes each comparison that the function's own code makes. Sums, products, quotients and remainders
-of extents and ints are again extents; what becomes of one in any other way is a plain int (or
-float), and comparisons of that go unnoticed. So the notes are no proof: they say on what the
-function was seen to turn.
+A function's way may depend on its sizes: ``if X.shape[0] >= 1000``. In a trace that is made for
+this alone, the extents that it reads are of a subclass of int, which knows its form in the names
+and notes each comparison that the function's own code makes. Sums, products, quotients and
+remainders of extents and ints are again extents; what becomes of one in any other way is a plain
+int (or float), and comparisons of that go unnoticed. So the notes are no proof: they say on what
+the function was seen to turn.
 """
 
 from __future__ import annotations
