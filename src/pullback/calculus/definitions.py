@@ -361,9 +361,7 @@ class Definitions:
 def _general(inner: Term) -> tuple[Term, Term, dict[Index, Index]]:
     """A sum whatever its free indices are called, up to the names of bound ones; the same as it
     stands; and the names that were given."""
-    names = {
-        index: Index(f"?{PRIVATE}{k}", index.extent) for k, index in enumerate(free_of(inner))
-    }
+    names = {index: Index(f"?{PRIVATE}{k}", index.extent) for k, index in enumerate(free_of(inner))}
     general = renamed(inner, names)
     assert general is not None  # renaming can't make a term vanish
     return canonical(general), general, names

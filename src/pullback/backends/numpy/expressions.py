@@ -391,26 +391,26 @@ class Speller:
 
     def as_it_stands(self, factors: Sequence[Expr], context: Context) -> Array:
         """The product of factors from left to right."""
+        one = Array(Code("1"), (), "weak int")
         total: Array | None = None
         negated = False
         for factor in factors:
-            below: list[Array] = []
-            above: list[Array] = []
             match factor:
+                case Number(value, "") if abs(value) == 1:
+                    negated ^= value < 0
+                    continue
+                case Power(_, exponent) if exponent < 0:
+                    total = self.divided(total or one, self.inverse(factor, context), context)
+                    continue
                 case Number(value, ""):
                     negated ^= value < 0
-                    literal = number_array(Number(abs(value), ""))
-                    above = [] if value in (1, -1) else [literal]
-                case Power(_, exponent) if exponent < 0:
-                    below = [self.inverse(factor, context)]
+                    part = number_array(Number(abs(value), ""))
                 case _:
-                    above = [self.value(factor, context)]
-            for array in above:
-                total = array if total is None else self.operation("*", total, array, context)
-            for array in below:
-                total = Array(Code("1"), (), "weak int") if total is None else total
-                total = self.divided(total, array, context)
-        assert total is not None
+                    part = self.value(factor, context)
+            if total is not None and total.dtype == part.dtype == "bool":
+                total = self.cast(total, "int")
+            total = part if total is None else self.operation("*", total, part, context)
+        total = total or one
         return self.negative(total) if negated else total
 
     def quotient(
