@@ -25,6 +25,7 @@ from random import Random
 from types import FrameType
 
 from .index_programs import index_program
+from .names import names
 from .numpy_programs import numpy_program
 from .outcome import Outcome, judged
 from .sizes import sizes
@@ -33,6 +34,7 @@ from .states import states
 KINDS: dict[str, Callable[[Random], None]] = {
     "NumPy": numpy_program,
     "index notation": index_program,
+    "names": names,
     "sizes": sizes,
     "state": states,
 }
