@@ -28,6 +28,14 @@ def all_axes(axis: Any, rank: int) -> tuple[int, ...]:
     return found
 
 
+def reduced_axes(axis: Any, rank: int) -> tuple[int, ...]:
+    """The axes of a reduction by a ufunc: NumPy takes axis 0 of a number for no axis."""
+    plain = axis is None or isinstance(axis, tuple | list)
+    if not rank and not plain and operator.index(axis) in (0, -1):
+        return ()
+    return all_axes(axis, rank)
+
+
 def integers(value: Any) -> tuple[int, ...]:
     """An int, or several, as a tuple of ints."""
     if isinstance(value, tuple | list | np.ndarray):

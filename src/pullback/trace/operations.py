@@ -434,16 +434,16 @@ def _built(sheet: Sheet, row: Row, args: Sequence[Any], options: dict[str, Any])
         raise sheet.refusal(
             f"{row.name}: {error}",
             found=_shapes(args),
-            hint="NumPy refuses this too: check shapes, axes and dtypes",
+            hint="check shapes, axes and dtypes",
             kind=kind,
         ) from error
 
 
 # What NumPy raises for operands that don't fit, and the refusal that is such an error, too.
 _AS_NUMPY: dict[type[Exception], type[TraceError]] = {
+    IndexError: TraceIndexError,  # first: an AxisError is a ValueError and an IndexError
     ValueError: TraceError,
     TypeError: TraceTypeError,
-    IndexError: TraceIndexError,
     OverflowError: TraceOverflowError,
 }
 

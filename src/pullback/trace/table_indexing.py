@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import TraceIndexError
 from ..ir.expr import ZERO, Access, Add, Compare, Expr, Select, number
 from ..ir.subscripts import Lookup, Subscript, at, constant
 from .axes import integers, one_axis
@@ -22,34 +23,64 @@ from .values import INT, Subs, Value, cast, expanded, remapped, reshaped
 Getter = tuple[tuple[int, ...], Any]  # an index array: its shape, its subscript as a function
 
 
+_NO_INDEX = (
+    "only integers, slices (`:`), ellipsis (`...`), numpy.newaxis (`None`) and integer or boolean "
+    "arrays are valid indices"
+)
+
+
 def getitem(sheet: Sheet, value: Value, key: Any) -> tuple[Value, bool]:
     """``value[key]``, and whether NumPy gives a view."""
     parts = _complete(sheet, value, key if isinstance(key, tuple) else (key,))
-    arrays = [part for part in parts if not isinstance(part, slice | type(None) | int)]
-    if not arrays:
-        return _basic(value, parts), True
+    if all(part is None or part is Ellipsis or isinstance(part, slice | int) for part in parts):
+        return _basic(value, [part for part in parts if part is not Ellipsis]), True
     return _advanced(sheet, value, parts), False
 
 
 def _complete(sheet: Sheet, value: Value, key: tuple[Any, ...]) -> list[Any]:
-    """The key without ellipsis, one part per axis: slice, int, None or an index array."""
-    parts = [part for given in key for part in _part(sheet, given)]
-    used = sum(part is not None and part is not Ellipsis for part in parts)
-    dots = [k for k, part in enumerate(parts) if part is Ellipsis]
-    if len(dots) > 1:
-        raise IndexError("an index can only have a single ellipsis")
-    if used > value.ndim:
-        raise IndexError(f"{used} indices for an array of {value.ndim} axes")
-    place = dots[0] if dots else len(parts)
-    fill = [slice(None)] * (value.ndim - used)
-    return [*parts[:place], *fill, *parts[place + 1 :]]
+    """The key with one part per axis (slice, int or integers), new axes, and what has no axis.
+
+    No axis have a single bool, and an ellipsis that stands for none: it parts the arrays before it
+    from those behind it.
+    """
+    given = [_part(sheet, one) for one in key]
+    dots = sum(part is Ellipsis for part in given)
+    if dots > 1:
+        raise IndexError("an index can only have a single ellipsis ('...')")
+    left = value.ndim - sum(map(_subscripted, given))
+    if left < 0:
+        raise IndexError(f"{value.ndim - left} indices for an array of {value.ndim} axes")
+    parts: list[Any] = []
+    axis = 0
+    for part in given if dots else [*given, Ellipsis]:
+        if part is Ellipsis:
+            parts += [slice(None)] * left or [Ellipsis]
+            axis += left
+        elif _is_mask(part) and part.ndim:
+            if part.shape != value.shape[axis : axis + part.ndim]:
+                raise IndexError(f"a boolean index of shape {part.shape} doesn't fit the array")
+            parts += part.nonzero()
+            axis += part.ndim
+        else:
+            parts.append(part)
+            axis += _subscripted(part)
+    return parts
 
 
-def _part(sheet: Sheet, given: Any) -> list[Any]:
+def _is_mask(part: Any) -> bool:
+    return isinstance(part, np.ndarray) and part.dtype.kind == "b"
+
+
+def _subscripted(part: Any) -> int:
+    """The number of axes that a part of a key subscripts."""
+    if part is None or part is Ellipsis:
+        return 0
+    return part.ndim if _is_mask(part) else 1
+
+
+def _part(sheet: Sheet, given: Any) -> Any:
     if given is None or given is Ellipsis or isinstance(given, slice):
-        return [given]
-    if isinstance(given, bool | np.bool_):
-        raise sheet.refusal("a single bool as an index can't be traced", hint="use np.where")
+        return given
     traced = getattr(given, "_pullback_value", None)
     if traced is not None:
         index = sheet.value(given)
@@ -64,27 +95,29 @@ def _part(sheet: Sheet, given: Any) -> list[Any]:
                 expected="integers",
                 found=f"dtype {index.dtype}",
                 hint="make it an integer array: y.astype(int)",
+                kind=TraceIndexError,
             )
-        return [index]
-    if isinstance(given, list | tuple | range | np.ndarray):
+        return index
+    if isinstance(given, list | tuple | range | np.ndarray | bool | np.bool_):
         return _constant_part(sheet, given)
-    return [operator.index(given)]
+    try:
+        return operator.index(given)
+    except TypeError:
+        raise IndexError(_NO_INDEX) from None
 
 
-def _constant_part(sheet: Sheet, given: Any) -> list[Any]:
-    if not isinstance(given, np.ndarray) and any(hasattr(p, "_pullback_value") for p in given):
+def _constant_part(sheet: Sheet, given: Any) -> Any:
+    if isinstance(given, list | tuple) and any(hasattr(p, "_pullback_value") for p in given):
         raise sheet.refusal(
             "a list that holds traced arrays is used as an index",
             hint="write np.stack([...]) to make one array of them",
         )
     array = np.asarray(given)
-    if array.dtype.kind == "b":
-        return list(array.nonzero())
     if not array.size and not isinstance(given, np.ndarray):
         array = array.astype(np.int64)
-    if array.dtype.kind not in "iu":
-        raise IndexError("arrays used as indices must be of integer type")
-    return [array]
+    if array.dtype.kind not in "iub":
+        raise IndexError(_NO_INDEX)
+    return array
 
 
 def _basic(value: Value, parts: Sequence[Any]) -> Value:
@@ -131,19 +164,25 @@ def _advanced(sheet: Sheet, value: Value, parts: Sequence[Any]) -> Value:
     """Index arrays (and integers) run together; slices and new axes apply on their own."""
     plain: list[Any] = []
     advanced: list[int] = []  # the places of index arrays among the parts
+    subscripted: dict[int, Any] = {}  # by the axis of the sliced array that they subscript
+    lead = 0
     for place, part in enumerate(parts):
         if part is None or isinstance(part, slice):
             plain.append(part)
-        else:
-            plain.append(slice(None))
+        elif part is not Ellipsis:
+            lead = lead if advanced else len(plain)
             advanced.append(place)
+            if not _is_mask(part):
+                subscripted[len(plain)] = part
+                plain.append(slice(None))
     sliced = _basic(value, plain)
+    common = _common_shape([_shape(parts[place]) for place in advanced])
     getters = {
-        place: _getter(sheet, parts[place], sliced.shape[place], place) for place in advanced
+        k: _nothing(part) if np.shape(part) and not prod(common) else _getter(sheet, part, n, k)
+        for k, n, part in ((k, sliced.shape[k], part) for k, part in subscripted.items())
     }
-    common = np.broadcast_shapes(*(shape for shape, _ in getters.values()))
     together = advanced == list(range(advanced[0], advanced[0] + len(advanced)))
-    lead = advanced[0] if together else 0
+    lead = lead if together else 0
     rest = [k for k in range(sliced.ndim) if k not in getters]
     names = _index_names(sheet, [parts[p] for p in advanced], common)
     shape = [sliced.shape[k] for k in rest]
@@ -159,6 +198,27 @@ def _advanced(sheet: Sheet, value: Value, parts: Sequence[Any]) -> Value:
         )
 
     return remapped(sliced, shape, axes, change)
+
+
+def _shape(part: Any) -> tuple[int, ...]:
+    """The shape of an index array; a single bool is an axis of extent 1 or 0."""
+    return (int(part),) if _is_mask(part) else np.shape(part)
+
+
+def _common_shape(shapes: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
+    """The shape of index arrays together."""
+    try:
+        return np.broadcast_shapes(*shapes)
+    except ValueError:
+        shown = " ".join(map(str, shapes))
+        raise IndexError(
+            f"shape mismatch: indexing arrays could not be broadcast together with shapes {shown}"
+        ) from None
+
+
+def _nothing(part: Any) -> Getter:
+    """Positions of which none is used, since there are none of another axis: nor by NumPy."""
+    return np.shape(part), lambda subs: constant(0)
 
 
 def _index_names(sheet: Sheet, parts: Sequence[Any], common: tuple[int, ...]) -> list[str]:
@@ -179,20 +239,22 @@ def _getter(sheet: Sheet, part: Any, extent: int, axis: int) -> Getter:
         return (), lambda subs: fixed
     if isinstance(part, Value):
         return _traced_getter(sheet, part, extent)
-    array = np.asarray(part, dtype=np.int64)
-    if array.size and (array.min() < -extent or array.max() >= extent):
+    array = np.asarray(part).astype(np.int64)
+    if not array.size:
+        return _nothing(array)
+    if array.min() < -extent or array.max() >= extent:
         wrong = array[(array < -extent) | (array >= extent)][0]
         raise IndexError(f"index {wrong} is out of bounds for axis {axis} with size {extent}")
     array = np.where(array < 0, array + extent, array)
     form = affine_form(array)
     if form is not None:
         return array.shape, lambda subs: affine(*form, subs)
-    return _lookup(sheet.value(array))
+    return _lookup(sheet, sheet.value(array))
 
 
 def _traced_getter(sheet: Sheet, index: Value, extent: int) -> Getter:
     if index.nonnegative:
-        return _lookup(index if index.tensor is not None else sheet.keep(index))
+        return _lookup(sheet, index)
 
     def lowered(subs: Subs) -> Expr:
         own = index.read(subs)
@@ -200,12 +262,13 @@ def _traced_getter(sheet: Sheet, index: Value, extent: int) -> Getter:
 
     counted = Value(index.shape, INT, lowered, index.axes, nonnegative=True)
     wish = sheet.wish_of(index)
-    return _lookup(sheet.keep(counted, f"{wish}_wrapped" if wish else ""))
+    return _lookup(sheet, sheet.keep(counted, f"{wish}_wrapped" if wish else ""))
 
 
-def _lookup(index: Value) -> Getter:
-    assert index.tensor is not None
-    tensor = index.tensor
+def _lookup(sheet: Sheet, index: Value) -> Getter:
+    """A lookup in a tensor: an index that has a formula becomes a statement."""
+    tensor = index.tensor or sheet.keep(replace(index, weak=None)).tensor
+    assert tensor is not None
     return index.shape, lambda subs: at(Lookup(Access(tensor, subs)))
 
 
@@ -220,10 +283,8 @@ def _aligned(subs: Subs, common: Sequence[int], shape: Sequence[int]) -> Subs:
 
 def taken(sheet: Sheet, value: Value, indices: Any, axis: int) -> Value:
     """``value`` at an array of indices along one axis."""
-    key = [slice(None)] * value.ndim
-    parts = [
-        p for k, given in enumerate(key) for p in ([given] if k != axis else _part(sheet, indices))
-    ]
+    parts: list[Any] = [slice(None)] * value.ndim
+    parts[axis] = _part(sheet, indices)
     return _advanced(sheet, value, parts)
 
 
@@ -237,14 +298,19 @@ def take(sheet: Sheet, a: Any, indices: Any, axis: Any = None, *, mode: str = "r
             expected="mode='raise'",
             hint="bring the indices in range first, with np.clip or %",
         )
-    if axis is None:
+    if axis is None or not value.ndim:
         value = value if value.ndim == 1 else sheet.keep(reshaped(value, (value.size,)))
-        axis = 0
+        axis = 0 if axis is None else axis
     along = one_axis(axis, value.ndim)
     if not hasattr(indices, "_pullback_value"):
-        indices = np.asarray(indices)
-        if indices.dtype.kind == "b":
-            indices = indices.astype(np.int64)
+        array = np.asarray(indices)
+        if array.dtype.kind == "b" or not (array.size or isinstance(indices, np.ndarray)):
+            array = array.astype(np.int64)
+        if array.dtype.kind not in "iu":
+            raise TypeError(f"the indices have dtype {array.dtype}, expected integers")
+        if array.size and not value.shape[along]:
+            raise IndexError("cannot do a non-empty take from an empty axis")
+        indices = array
     return taken(sheet, value, indices, along)
 
 
@@ -260,7 +326,7 @@ def take_along_axis(sheet: Sheet, arr: Any, indices: Any, axis: Any = -1) -> Val
     others = [k for k in range(value.ndim) if k != along]
     extents = list(index.shape)
     for k in others:
-        extents[k] = np.broadcast_shapes((value.shape[k],), (index.shape[k],))[0]
+        extents[k] = _common_shape([(value.shape[k],), (index.shape[k],)])[0]
     given = indices if not hasattr(indices, "_pullback_value") else index
     _, sub_of = _getter(sheet, given, value.shape[along], along)
 

@@ -93,7 +93,7 @@ def concatenate(sheet: Sheet, arrays: Any, axis: Any = 0, *, dtype: Any = None) 
         values = [sheet.keep(reshaped(v, (v.size,))) for v in values]
     if not values or not values[0].ndim:
         raise ValueError("0-d arrays can't be concatenated")
-    return _joined(sheet, values, one_axis(axis or 0, values[0].ndim), dtype)
+    return _joined(sheet, values, one_axis(0 if axis is None else axis, values[0].ndim), dtype)
 
 
 @row(np.append)

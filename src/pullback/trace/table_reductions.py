@@ -29,7 +29,7 @@ from ..ir.expr import (
 )
 from ..ir.sizes import size
 from ..ir.subscripts import Index, Subscript, at
-from .axes import all_axes, one_axis
+from .axes import all_axes, one_axis, reduced_axes
 from .record import Sheet
 from .rows import row
 from .table_elementwise import HALF, INFINITY, apply_ufunc, elementwise, select, test_elementwise
@@ -112,7 +112,7 @@ def sum_(
     value = sheet.value(a)
     found = asked(np.sum, value, dtype=dtype)
     value = _as(sheet, value, dtype)
-    return folded(sheet, value, all_axes(axis, value.ndim), keepdims, found, _sum)
+    return folded(sheet, value, reduced_axes(axis, value.ndim), keepdims, found, _sum)
 
 
 @row(np.prod)
@@ -123,7 +123,7 @@ def prod_(
     value = sheet.value(a)
     found = asked(np.prod, value, dtype=dtype)
     value = _as(sheet, value, dtype)
-    return folded(sheet, value, all_axes(axis, value.ndim), keepdims, found, _reduce("prod"))
+    return folded(sheet, value, reduced_axes(axis, value.ndim), keepdims, found, _reduce("prod"))
 
 
 @row(np.mean)
@@ -195,7 +195,7 @@ def std(sheet: Sheet, a: Any, axis: Any = None, dtype: Any = None, **options: An
 def _extremum(op: str) -> Callable[..., Value]:
     def build(sheet: Sheet, a: Any, axis: Any = None, *, keepdims: bool = False) -> Value:
         value = sheet.value(a)
-        axes = all_axes(axis, value.ndim)
+        axes = reduced_axes(axis, value.ndim)
         if not count(value, axes):
             raise ValueError(f"the {op} over no elements")
         return folded(sheet, value, axes, keepdims, value.dtype, _reduce(op))
@@ -219,17 +219,18 @@ def _place(op: str) -> Callable[..., Value]:
     def build(sheet: Sheet, a: Any, axis: Any = None, *, keepdims: bool = False) -> Value:
         value = sheet.value(a)
         rank = value.ndim
-        if axis is None and rank != 1:
+        if (axis is None and rank != 1) or not rank:
             value = sheet.keep(reshaped(value, (value.size,)))
-        along = 0 if axis is None else one_axis(axis, rank)
+        along = 0 if axis is None else one_axis(axis, value.ndim)
         if not value.shape[along]:
             raise ValueError(f"the arg{op} over no elements")
 
         def fold(indices: tuple[Index, ...], body: Expr) -> Expr:
             return Arg(op, indices, 0, (), body)
 
-        found = folded(sheet, value, (along,), keepdims and axis is not None, INT, fold)
-        if keepdims and axis is None:
+        flat = axis is None or not rank
+        found = folded(sheet, value, (along,), keepdims and not flat, INT, fold)
+        if keepdims and flat:
             found = expanded(found, range(rank))
         return replace(found, nonnegative=True)
 
@@ -247,7 +248,7 @@ def _counted(sheet: Sheet, a: Any, axis: Any, keepdims: bool, negated: bool) -> 
         lambda subs: Not(value.test(subs)) if negated else value.test(subs),
         value.axes,
     )
-    return folded(sheet, told, all_axes(axis, value.ndim), keepdims, INT, _sum)
+    return folded(sheet, told, reduced_axes(axis, value.ndim), keepdims, INT, _sum)
 
 
 @row(np.any)
@@ -302,14 +303,14 @@ def nansum(sheet: Sheet, a: Any, axis: Any = None, *, keepdims: bool = False) ->
     value = sheet.value(a)
     value = elementwise(lambda x: Select(Compare("==", x, x), x, ZERO), [value], value.dtype)
     found = asked(np.sum, value)
-    return folded(sheet, value, all_axes(axis, value.ndim), keepdims, found, _sum)
+    return folded(sheet, value, reduced_axes(axis, value.ndim), keepdims, found, _sum)
 
 
 @row(np.nanmean)
 def nanmean(sheet: Sheet, a: Any, axis: Any = None, *, keepdims: bool = False) -> Value:
     """The mean of what is not NaN."""
     value = sheet.value(a)
-    axes = all_axes(axis, value.ndim)
+    axes = reduced_axes(axis, value.ndim)
     found = asked(np.mean, value)
     over = sheet.keep(replace(nansum(sheet, a, axis, keepdims=keepdims), dtype=found))
     present = condition(
