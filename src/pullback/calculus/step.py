@@ -53,6 +53,9 @@ class Later(Sequence[T]):
     def __iter__(self) -> Iterator[T]:
         return iter(self._all)
 
+    def __reduce__(self) -> tuple[type, tuple[tuple[T, ...]]]:
+        return tuple, (self._all,)  # copied or pickled, it has been made
+
     def __len__(self) -> int:
         return len(self._all)
 

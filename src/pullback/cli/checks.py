@@ -22,6 +22,7 @@ from ..ir.program import Program
 from ..runtime.derived import Derived, Origin
 from ..runtime.notated import Formula, text_formula
 from ..text import json_text
+from ..trace.calling import bound
 from ..trees import Structure, count, unflatten
 from ..verify import Comparison, check_backward, check_grads
 from ..verify.report import compared
@@ -257,15 +258,10 @@ def _by_position(
     called: Callable[..., Any], labels: Sequence[str], keywords: Mapping[str, int]
 ) -> Callable[..., Any]:
     """The function of its traced arguments by position; others keep their defaults."""
-    try:
-        own = list(inspect.signature(called).parameters)[: len(labels)]
-    except (TypeError, ValueError):
-        own = list(labels)
-    if own == list(labels) and not keywords:
-        return called
 
     def plain(*args: Any) -> Any:
-        return called(**dict(zip(labels, args, strict=True)), **keywords)
+        positional, named = bound(called, dict(zip(labels, args, strict=True)))
+        return called(*positional, **named, **keywords)
 
     kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
     signature = inspect.Signature([inspect.Parameter(name, kind) for name in labels])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -93,6 +93,10 @@ class Derivation:
     assumptions: tuple[Assumption, ...] = ()
     asserted: tuple[Choice, ...] = ()
     said: str = ""
+
+    def __getstate__(self) -> dict[str, Any]:
+        """The fields alone: what was found from them is found again."""
+        return {item.name: getattr(self, item.name) for item in fields(self)}
 
     # Formulas
 

@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from importlib import import_module
 from typing import Any, ClassVar
 
 import numpy as np
@@ -79,6 +80,11 @@ class Kind:
     per_dim: int = 1
     _pullback_reads: ClassVar = ("name", "build", "rank", "per_dim")
 
+    def __reduce__(self) -> Any:
+        if LAYERS.get(self.name) is self:
+            return _kind, (self.build.__module__, self.name)
+        return super().__reduce__()
+
     @property
     def options(self) -> dict[str, Any]:
         """The options and their defaults."""
@@ -133,6 +139,9 @@ class Layer:
         self._name = name
         self._definitions: dict[Form, Definition] = {}
         self._formulas: dict[Form, Formula] = {}
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Layer, (self.kind, self.options, self._name)
 
     def __repr__(self) -> str:
         given = {n: v for n, v in self.options.items() if v != self.kind.options[n]}
@@ -274,6 +283,12 @@ def _solved(layer: Layer, tensor: Tensor, sizes: Mapping[str, int]) -> tuple[int
 
 
 LAYERS: dict[str, Kind] = {}
+
+
+def _kind(module: str, name: str) -> Kind:
+    """A row of the table, which the module enters."""
+    import_module(module)
+    return LAYERS[name]
 
 
 def layer(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -34,6 +35,7 @@ class Origin:
     function computes at some sizes, "" where it is; ``beyond`` compares both at sizes beyond every
     number in the function's code. ``examples`` are the example arrays that stood for shapes, by the
     names of their inputs, where all arguments are small ones.
+    ``variadic`` names the parameters ``*xs`` and ``**more``, by their kind.
     """
 
     parameters: tuple[tuple[str, Structure], ...]
@@ -44,6 +46,7 @@ class Origin:
     beyond: Callable[[], Sequence[tuple[Mapping[str, int], bool | None, str]]] | None = None
     examples: Mapping[str, Any] = field(default_factory=dict)
     notated: bool = False  # whether it is index notation, whose integers never wrap
+    variadic: Mapping[Any, str] = field(default_factory=dict)
 
 
 class Gradients(tuple[Any, ...]):
@@ -135,7 +138,8 @@ def _beyond(compared: Sequence[tuple[Mapping[str, int], bool | None, str]]) -> C
     if same and not wrong:
         return Check("passed", f"traced to this program at {at_each(same)}", len(same), len(others))
     sizes, _, reason = (wrong or others)[0]
-    how = f"at {at_each([sizes])}: {' '.join(reason.split())}"
+    where = f"at {at_each([sizes])}: " if sizes else ""
+    how = where + " ".join(reason.split())
     return Check("failed" if wrong else "not checked", how, len(same) + len(wrong))
 
 
@@ -143,6 +147,7 @@ class Forward:
     """The forward pass of a derivation, running its generated source."""
 
     def __init__(self, derived: Derived) -> None:
+        self.derived = derived
         self.origin = derived.origin
         self.program: Program = derived.backward.program
         self.sizes = self.program.sizes
@@ -163,8 +168,12 @@ class Forward:
         self.arguments = Arguments(self.names, self.sizes)
         self.__signature__ = self.arguments.signature
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Forward, (self.derived,)
+
     def __call__(self, *args: Any, **kwargs: Any) -> tuple[Any, Cache]:
-        if kwargs or self.sizes or len(args) != len(self.names):
+        if kwargs or self.sizes or self.origin.variadic or len(args) != len(self.names):
+            args, kwargs = self.gathered(args, kwargs)
             values, sizes = self.arguments.bind(args, kwargs, "the forward pass")
         else:
             values, sizes = list(args), {}
@@ -189,6 +198,23 @@ class Forward:
         outputs, cache = self.run(*every, **named)
         value = unflatten(self.origin.structure, map(_scalar, outputs))
         return value, Cache.of(cache, outputs, [every[n] for n in self.asked])
+
+    def gathered(
+        self, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """The arguments with those that ``*xs`` and ``**more`` take put together."""
+        parameter = inspect.Parameter
+        rest = self.origin.variadic.get(parameter.VAR_POSITIONAL)
+        if rest is not None and rest not in kwargs:
+            place = self.names.index(rest)
+            make = type(unflatten(dict(self.origin.parameters)[rest], itertools.repeat(None)))
+            args, kwargs = args[:place], {**kwargs, rest: make(args[place:])}
+        more = self.origin.variadic.get(parameter.VAR_KEYWORD)
+        if more is not None and more not in kwargs:
+            known = {*self.names, *self.sizes}
+            own = {name: value for name, value in kwargs.items() if name not in known}
+            kwargs = {n: v for n, v in kwargs.items() if n not in own} | {more: own}
+        return args, kwargs
 
     def check(self, arrays: Sequence[Any], sizes: Mapping[str, int]) -> dict[str, int]:
         """Refuses arrays that the program is not for; gives the values of the sizes."""
@@ -230,6 +256,7 @@ class Backward:
     """The backward pass of a derivation, running its generated source."""
 
     def __init__(self, derived: Derived, forward: Forward) -> None:
+        self.forward = forward
         self.origin = derived.origin
         outputs = derived.backward.program.outputs
         self.floats = [n for n, tensor in enumerate(outputs) if tensor.kind == "float"]
@@ -238,6 +265,9 @@ class Backward:
         self.places = [show_path("dY", path) for path in paths(self.origin.structure)]
         self.__name__ = "backward"
         self.__doc__ = f"The gradients of {', '.join(self.names)}."
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Backward, (self.forward.derived, self.forward)
 
     def __call__(self, dY: Any, cache: Cache) -> Any:
         if not isinstance(cache, Cache):

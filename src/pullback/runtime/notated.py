@@ -76,11 +76,12 @@ class Formula:
             self._made[key] = found
         return found
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _named, (self.program, self.text, self._name)
+
     def named(self, name: str) -> Formula:
         """The same formula; inside a traced function its output is called ``name``."""
-        made = Formula(self.program, self.text)
-        made._name = name
-        return made
+        return _named(self.program, self.text, name)
 
     def __repr__(self) -> str:
         inputs = ", ".join(self.inputs) or "nothing"
@@ -142,6 +143,13 @@ class Formula:
 
 def _sizes(program: Program, arrays: Sequence[Any]) -> dict[str, int]:
     return solve_sizes({t: np.shape(a) for t, a in zip(program.inputs, arrays, strict=True)})
+
+
+def _named(program: Program, text: str, name: str) -> Formula:
+    """A formula whose output has a name of its own inside traced functions."""
+    made = Formula(program, text)
+    made._name = name
+    return made
 
 
 def _fitting(value: Any, tensor: Tensor) -> Array:

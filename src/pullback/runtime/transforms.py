@@ -133,11 +133,27 @@ def _check_scalar(forward: Forward) -> None:
     )
 
 
+def _check_result(forward: Forward, name: str) -> None:
+    """Refuses a result that holds no array: None of a function without ``return``, a text."""
+    if forward.results:
+        return
+    found = "an empty container"
+    if isinstance(forward.structure, Static):
+        found = f"{forward.structure.value.value!r}, which is no array"[:80]
+    raise ArgumentError(
+        f"{name} needs a function that returns arrays",
+        expected="an array, or a tree with some",
+        found=found,
+        hint="return what is computed from the arguments",
+    )
+
+
 class Pullback:
     """:func:`vjp` for one signature of the arguments."""
 
     def __init__(self, call: Call, forward: Forward) -> None:
         self.forward = forward
+        _check_result(forward, "vjp")
         self.backward = Backward(forward, call, range(len(call.structures)))
 
     def __call__(self, call: Call) -> tuple[Any, Any, Callable[[Any], tuple[Any, ...]]]:
@@ -174,6 +190,7 @@ class Pushforward:
 
     def __init__(self, call: Call, forward: Forward) -> None:
         self.forward = forward
+        _check_result(forward, "jvp")
         inputs = [forward.input(n) for n in range(len(call.leaves))]
         self.floats = [n for n, tensor in enumerate(inputs) if tensor.kind == "float"]
         self.program = tangents(forward.program, tuple(inputs[n] for n in self.floats))

@@ -23,6 +23,8 @@ def recognised(array: np.ndarray[Any, Any]) -> Value | None:
     """
     if array.dtype.kind == "f" and bool(np.any(np.signbit(array) & (array == 0))):
         return None  # a -0.0 has no exact number
+    if array.dtype.kind == "f" and array.dtype.itemsize > 8:
+        return None  # a number has the digits of a Python float
     plain = ("",) * array.ndim
     first = array.flat[0].item() if array.size else 0
     if _alike(array):

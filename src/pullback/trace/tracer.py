@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -14,6 +13,7 @@ from ..errors import TraceError
 from ..ir.expr import Tensor
 from ..ir.program import Program
 from ..ir.sizes import size
+from .calling import bound
 from .extents import Extents, plain
 from .naming import Letters, tensor_names, written
 from .operations import Memory, Tracer
@@ -161,26 +161,8 @@ def _input(sheet: Sheet, name: str, leaf: Any, letters: Letters) -> Tracer:
 
 def _call(function: Callable[..., Any], given: Mapping[str, Any]) -> Any:
     """The function's result. (Its frame is where the search for the user's code ends.)"""
-    try:
-        parameters = inspect.signature(function).parameters
-    except (TypeError, ValueError):
-        return function(*given.values())
-    if not any(name in parameters for name in given):  # a ufunc, or one that takes *arrays
-        return function(*given.values())
-    positional: list[Any] = []
-    named: dict[str, Any] = {}
-    left = dict(given)
-    gap = False
-    for name, parameter in parameters.items():
-        if name not in left:
-            gap = True
-        elif parameter.kind is parameter.VAR_POSITIONAL:
-            positional += left.pop(name)
-        elif parameter.kind is parameter.VAR_KEYWORD:
-            named.update(left.pop(name))
-        elif not gap and parameter.kind is not parameter.KEYWORD_ONLY:
-            positional.append(left.pop(name))
-    return function(*positional, **named, **left)
+    positional, keywords = bound(function, given)
+    return function(*positional, **keywords)
 
 
 def _finished(sheet: Sheet, inputs: list[Tensor], result: Any) -> Traced:
