@@ -182,8 +182,11 @@ def isolated(sub: Subscript, atom: SubscriptAtom) -> Subscript | None:
     return (sub - at(atom) * n) * -n if n in (1, -1) else None
 
 
-def bounds(sub: Subscript) -> tuple[Size, Size] | None:
-    """The least and the greatest value over all indices' ranges; None where they aren't known."""
+def bounds(sub: Subscript, positive: Collection[str] = ()) -> tuple[Size, Size] | None:
+    """The least and the greatest value over all indices' ranges; None where they aren't known.
+
+    The sizes ``positive`` are >= 1.
+    """
     low, high = sub.const, sub.const
     for atom, n in sub.terms:
         match atom:
@@ -192,15 +195,15 @@ def bounds(sub: Subscript) -> tuple[Size, Size] | None:
             case Remainder(_, divisor):
                 least, most = size(0), divisor - 1
             case Quotient(value, divisor):
-                inner = bounds(value)
+                inner = bounds(value, positive)
                 if inner is None:
                     return None
                 least, most = inner[0] // divisor, inner[1] // divisor
             case Lookup():
                 return None
-        if n.at_least(0):
+        if n.at_least(0, positive):
             low, high = low + least * n, high + most * n
-        elif (-n).at_least(0):
+        elif (-n).at_least(0, positive):
             low, high = low + most * n, high + least * n
         else:
             return None

@@ -279,6 +279,14 @@ def neuron(
     i, size = letters(rank), whole("parameters", parameters, least=0)
     if not re.search(r"\bx\b", f):
         raise ArgumentError("f has to say what becomes of x", expected="e.g. x*sigmoid(x)", found=f)
+    read = [int(n) for n in re.findall(r"\btheta\[ *(\d+) *\]", f)]
+    if any(n >= size for n in read):
+        raise ArgumentError(
+            "f reads more parameters than there are",
+            where="option parameters",
+            expected=f"at least {max(read) + 1}",
+            found=str(size),
+        )
     text = f"Y[{i}] = " + re.sub(r"\bx\b", f"X[{i}]", f)
     if not size:
         return Definition(text)

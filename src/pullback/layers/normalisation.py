@@ -54,7 +54,7 @@ def _output(of: str, channel: str, affine: bool, to: str = "") -> str:
 def _spatial(rank: int, dims: int) -> tuple[str, str, str, str]:
     """The indices of batch and space, and the sizes of both; the batch's are empty where there is
     none."""
-    if dims not in (0, *SIZES):
+    if type(dims) is not int or dims not in (0, *SIZES):
         raise ArgumentError(
             "there are 0 to 3 spatial axes",
             where="option dims",
@@ -319,8 +319,8 @@ def local_response_normalisation(
 ) -> Definition:
     """Values over a power of the squares of neighbouring channels."""
     n, space, N, sizes = _spatial(rank, dims)
-    of = joined(n, "c", space)
-    near = joined(n, f"c+m-{whole('size', size) // 2}", space)
+    of, size = joined(n, "c", space), whole("size", size)
+    near = joined(n, f"c+m-{size // 2}", space)
     squares = f"sum(m:{size}) pad(Q, 0)[{near}]"
     share = f"{literal('alpha', alpha, above=0)}/{size}"
     lines = [

@@ -259,35 +259,41 @@ def roll(rank: int, shift: int = 1, axis: int = -1) -> Definition:
     return Definition(f"X[{sizes}]\nY[{outs}] = X[{reads}]")
 
 
-def _size(value: Any, scale: Any, dims: int) -> tuple[int, ...] | None:
-    """The extents that are asked for, None where a scale says how large."""
-    if (value is None) == (scale is None):
+def _size(size: Any, scale: Any, dims: int) -> tuple[tuple[int, ...] | None, tuple[int, ...]]:
+    """The extents that are asked for, None where a scale says how large; and the scale, an axis."""
+    if size is not None and scale is not None:
         raise ArgumentError(
             "a new size or a scale is needed, and not both",
             where="options size and scale",
             expected="e.g. size=(8, 8) or scale=2",
-            found=f"size={value!r}, scale={scale!r}",
+            found=f"size={size!r}, scale={scale!r}",
         )
-    return None if value is None else each("size", value, dims)
+    times = each("scale", 2 if scale is None else scale, dims)
+    return None if size is None else each("size", size, dims), times
 
 
 @layer(
     "restructuring",
     Example(IMAGE, {"scale": 2}),
     Example(IMAGE, {"scale": (3, 1)}),
-    Example(IMAGE, {"scale": None, "size": (7, 3)}),
-    Example({"X": (3, 4, 5)}, {"scale": None, "size": (2, 9)}),
+    Example(IMAGE, {"size": (7, 3)}),
+    Example({"X": (3, 4, 5)}, {"size": (2, 9)}),
     Example({"X": (2, 3, 5)}, {"scale": 2, "dims": 1}),
     rank=4,
     title="nearest resizing",
-    notes=("place i reads floor(i·H/H'), as PyTorch does", "an empty axis can't be resized"),
+    notes=(
+        "place i reads floor(i·H/H'), as PyTorch does",
+        "twice as large where neither a size nor a scale is given",
+        "an empty axis can't be resized",
+    ),
 )
-def nearest(shape: tuple[int, ...], scale: Any = 2, size: Any = None, dims: int = 2) -> Definition:
+def nearest(
+    shape: tuple[int, ...], scale: Any = None, size: Any = None, dims: int = 2
+) -> Definition:
     """An image of another size, each element a copy of the nearest one."""
     n, N = batch(len(shape), dims)
-    wanted = _size(size, scale, dims)
+    wanted, times = _size(size, scale, dims)
     if wanted is None:
-        times = each("scale", scale, dims)
         outs = [f"{i}:{k}*{s}" for i, k, s in zip("ijk", times, SIZES[dims], strict=False)]
         reads = [f"{i}//{k}" for i, k in zip("ijk", times, strict=False)]
         declared = joined(N, "C", SIZES[dims])
@@ -311,21 +317,22 @@ def _extents(shape: tuple[int, ...], dims: int) -> tuple[int, ...]:
 @layer(
     "restructuring",
     Example(IMAGE, {"scale": 2}),
-    Example(IMAGE, {"scale": None, "size": (7, 3)}),
-    Example(IMAGE, {"scale": None, "size": (7, 1), "align_corners": True}),
-    Example({"X": (3, 4, 1)}, {"scale": None, "size": (2, 9)}),
+    Example(IMAGE, {"size": (7, 3)}),
+    Example(IMAGE, {"size": (7, 1), "align_corners": True}),
+    Example({"X": (3, 4, 1)}, {"size": (2, 9)}),
     Example({"X": (2, 3, 5)}, {"scale": 3, "dims": 1, "align_corners": True}),
     rank=4,
     title="bilinear resizing",
     notes=(
         "each axis is a product with a matrix of weights, max(0, 1 - distance)",
+        "twice as large where neither a size nor a scale is given",
         "with align_corners the corners stay where they are; a single new place reads the first",
         "places beyond the border read the border",
     ),
 )
 def bilinear_resizing(
     shape: tuple[int, ...],
-    scale: Any = 2,
+    scale: Any = None,
     size: Any = None,
     align_corners: bool = False,
     dims: int = 2,
@@ -333,9 +340,9 @@ def bilinear_resizing(
     """An image of another size, each element between its nearest ones along each axis."""
     n, N = batch(len(shape), dims)
     extents = _extents(shape, dims)
-    wanted = _size(size, scale, dims)
+    wanted, times = _size(size, scale, dims)
     if wanted is None:
-        wanted = tuple(e * k for e, k in zip(extents, each("scale", scale, dims), strict=True))
+        wanted = tuple(e * k for e, k in zip(extents, times, strict=True))
     place = PLACES[3 - dims :]
     lines, name = [f"X[{joined(N, 'C', extents)}]"], "X"
     for axis, (extent, new) in enumerate(zip(extents, wanted, strict=True)):

@@ -170,13 +170,7 @@ def axes(
 
     ``padding`` may be "same": as many windows as places, where it is odd one more at the end.
     """
-    if dims not in SIZES:
-        raise ArgumentError(
-            "windows have 1 to 3 dimensions",
-            where="option dims",
-            expected="1, 2 or 3",
-            found=repr(dims),
-        )
+    _check_dims(dims)
     kernels, strides = each("kernel", kernel, dims), each("stride", stride, dims)
     dilations = each("dilation", dilation, dims)
     total = [d * (k - 1) for d, k in zip(dilations, kernels, strict=True)]
@@ -213,12 +207,23 @@ def joined(*parts: str | Iterable[object]) -> str:
     return ",".join(part for part in flat if part)
 
 
+def _check_dims(dims: Any) -> None:
+    if type(dims) is not int or dims not in SIZES:
+        raise ArgumentError(
+            "windows have 1 to 3 dimensions",
+            where="option dims",
+            expected="1, 2 or 3",
+            found=repr(dims),
+        )
+
+
 def batch(rank: int, dims: int) -> tuple[str, str]:
     """The index and the size of the batch axis, empty where there is none.
 
     Raises ArgumentError where an input of ``rank`` axes is neither C and ``dims`` axes nor N, C and
     ``dims`` axes.
     """
+    _check_dims(dims)
     if rank - dims not in (1, 2):
         raise ArgumentError(
             f"the input has {dims + 1} or {dims + 2} axes",

@@ -66,7 +66,14 @@ def literal(option: str, value: Any, above: float = float("-inf"), most: float =
 
 def whole(option: str, value: Any, least: int = 1) -> int:
     """An option that is a whole number >= ``least``."""
-    return each(option, value, 1, least)[0]
+    if type(value) is not int or value < least:
+        raise ArgumentError(
+            f"{option} is a whole number >= {least}",
+            where=f"option {option}",
+            expected=f"e.g. {option}={least + 1}",
+            found=repr(value),
+        )
+    return value
 
 
 def choice(option: str, value: Any, choices: Mapping[str, T]) -> T:

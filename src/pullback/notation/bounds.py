@@ -83,18 +83,26 @@ def nonnegative(sub: Subscript, facts: Facts, positive: tuple[str, ...]) -> bool
 
 
 def _low(sub: Subscript, positive: tuple[str, ...]) -> bool:
-    known = bounds(sub)
+    known = bounds(sub, positive)
     return known is not None and known[0].at_least(0, positive)
 
 
 def _positive(ranges: tuple[Index, ...], subs: tuple[Subscript, ...]) -> tuple[str, ...]:
     """Sizes that are >= 1 where a point of the ranges exists: extents, and whatever divides."""
-    names = [i.extent.names()[0] for i in ranges if is_name(i.extent)]
+    names = [name for i in ranges for name in _needed(i.extent)]
     for form in (*(i.extent for i in ranges), *(s for sub in subs for s in _sizes(sub))):
         names.extend(_divisors(form))
     for sub in subs:
         names.extend(d.names()[0] for d in _sub_divisors(sub) if is_name(d))
     return tuple(dict.fromkeys(names))
+
+
+def _needed(form: Size) -> Iterator[str]:
+    """Sizes that are >= 1 where a form is: with one of them 0, it would not be."""
+    plain = all(isinstance(atom, str) for mono, _ in form.terms for atom in mono)
+    for name in form.names() if plain else ():
+        if (-form.replace({name: 0})).at_least(0):
+            yield name
 
 
 def _nonempty(ranges: tuple[Index, ...]) -> Facts:

@@ -112,13 +112,13 @@ REFERENCES = {
     "nearest": Reference(
         "dX[n,c,h:H,w:W] = sum(p:2,q:2) dY[n,c,2*h+p,2*w+q]",
         torch=_interpolated({1: "nearest", 2: "nearest", 3: "nearest"}),
-        refused=[({"size": (2, 2)}, "not both"), ({"scale": 0}, "whole number >= 1")],
-        refused_at=[({"scale": None, "size": 2}, {"X": np.ones((1, 1, 0, 5))}, "an empty axis")],
+        refused=[({"size": 2, "scale": 2}, "not both"), ({"scale": 0}, "whole number >= 1")],
+        refused_at=[({"size": 2}, {"X": np.ones((1, 1, 0, 5))}, "an empty axis")],
     ),
     "bilinear_resizing": Reference(
         "dR1[n,c,i,w] = sum(j) A2[j,w]*dY[n,c,i,j]\ndX[n,c,h,w] = sum(i) A1[i,h]*dR1[n,c,i,w]",
         torch=_interpolated({1: "linear", 2: "bilinear", 3: "trilinear"}),
-        refused=[({"scale": None}, "not both")],
+        refused=[({"size": 2, "scale": 2}, "not both")],
     ),
     "pixel_shuffle": Reference(
         "dX[n,m:C*4,h:H,w:W] = dY[n,m//4,(m//2)%2+2*h,m%2+2*w]",
