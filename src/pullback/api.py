@@ -217,6 +217,17 @@ def derive(
 
     if wrt is not None and argnums is not None:
         raise ArgumentError("wrt and argnums say the same", hint="give one of them")
+    for name, given in (("conventions", conventions), ("sizes", sizes)):
+        if given is not None and not (
+            isinstance(given, Mapping)
+            and all(isinstance(key, str) for key in given)
+            and (name == "sizes" or all(isinstance(value, str) for value in given.values()))
+        ):
+            raise ArgumentError(
+                f"{name} is a dict by names",
+                expected='e.g. {"maximum": "half"}' if name == "conventions" else 'e.g. {"N": 64}',
+                found=f"a {type(given).__name__}",
+            )
     asked = wrt if wrt is not None else argnums
     wanted = None if asked is None else check_argnums(asked)[0]
     if isinstance(fun_or_text, str):

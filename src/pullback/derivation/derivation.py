@@ -125,13 +125,13 @@ class Derivation:
         """
         pairs = zip(self.backward.wrt, self.backward.gradients, strict=True)
         for tensor, gradient in pairs:
-            if name in (tensor.name, gradient.name):
+            if isinstance(name, str) and name in (tensor.name, gradient.name):
                 return gradient
         known = ", ".join(t.name for t in self.backward.wrt)
         raise ArgumentError(
             f"nothing was derived for {name!r}",
             expected=f"one of {known}",
-            found=repr(name),
+            found=repr(name)[:80],
             hint="name it when deriving: derive(..., argnums=...)",
         )
 
@@ -228,6 +228,10 @@ class Derivation:
     def verify(self, seed: int | None = None) -> Verification:
         """Checks every step, and the whole against oracles that know nothing of the steps."""
         seed = self.seed if seed is None else seed
+        if not isinstance(seed, int):
+            raise ArgumentError(
+                "the seed is no whole number", expected="e.g. 0", found=repr(seed)[:80]
+            )
         steps = self.steps if seed == self.seed else self._folded(self._step_checks(seed))
         whole = service("check")(self, seed)
         named = [(f"{s.name} ({s.target.name})", s.check) for s in steps]

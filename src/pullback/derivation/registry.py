@@ -44,11 +44,12 @@ def service(name: str) -> Callable[..., Any]:
 
 def spelling(backend: str, style: str) -> Spelling:
     """What writes source. Raises ArgumentError where nothing does."""
-    if (backend, style) not in BACKENDS:
+    named = isinstance(backend, str) and isinstance(style, str)
+    if named and (backend, style) not in BACKENDS:
         import_module(_REGISTERS)
-    if (backend, style) not in BACKENDS:
+    if not named or (backend, style) not in BACKENDS:
         known = ", ".join(f'source("{name}", style="{kind}")' for name, kind in BACKENDS)
         raise ArgumentError(
-            "no such source is written", expected=known, found=f"{backend}, {style}"
+            "no such source is written", expected=known, found=f"{backend!r}, {style!r}"[:80]
         )
     return BACKENDS[backend, style]

@@ -14,8 +14,10 @@ import numpy as np
 from ..errors import ArgumentError, ShapeError
 from ..ir.expr import Tensor
 from ..ir.program import Program, solve_sizes
+from ..runtime.cotangents import as_given
 from ..runtime.derived import Derived
 from ..runtime.deriving import derive_formula
+from ..runtime.nested import is_traced
 from ..runtime.notated import Formula, text_formula
 from .draw import draw
 
@@ -214,7 +216,8 @@ class Layer:
         first: Any = args[0] if args else kwargs.get(self.inputs[0])
         if first is None:
             return self.formula(self.usual)(*args, **kwargs)  # refuses what is missing
-        return self.fitting(tuple(np.shape(first)))(*args, **kwargs)
+        shape = np.shape(first if is_traced(first) else as_given(first, self.inputs[0]))
+        return self.fitting(tuple(shape))(*args, **kwargs)
 
     def fitting(self, shape: tuple[int, ...]) -> Formula:
         """The formula for a first input of this shape; raises ShapeError where that is less than

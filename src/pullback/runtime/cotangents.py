@@ -57,7 +57,7 @@ def like_primal(
     """A cotangent or tangent as an array; None is zeros. It has the shape of what it belongs to."""
     if value is None:
         return np.zeros(shape, dtype)
-    array = value if is_traced(value) else np.asarray(value)
+    array = value if is_traced(value) else as_given(value, place)
     if array.dtype.kind not in "fiu":
         raise ArgumentError(
             f"{place} has the wrong dtype", expected=str(dtype), found=f"dtype {array.dtype}"
@@ -72,11 +72,19 @@ def like_primal(
     return array.astype(dtype, copy=False)
 
 
+def as_given(value: Any, place: str) -> Array:
+    """Anything like an array as an array; what is none is refused by its place."""
+    try:
+        return np.asarray(value)
+    except (ValueError, TypeError) as error:
+        raise ArgumentError(f"{place} is no array", found=str(error)) from None
+
+
 def check_nothing(value: Any, place: str, like: str) -> None:
     """The cotangent or tangent of what is no float: None, or zeros."""
     if value is None:
         return
-    array = np.asarray(value)
+    array = as_given(value, place)
     if array.dtype.kind in "fiub" and not array.any():
         return
     raise ArgumentError(

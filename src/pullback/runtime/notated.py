@@ -54,6 +54,7 @@ class Formula:
             outputs: Sequence[Any] = self._inside_a_trace(values, sizes)
         else:
             arrays = [_fitting(v, t) for v, t in zip(values, self.program.inputs, strict=True)]
+            _check_whole(sizes)
             run, found, program, watched = self._compiled(arrays, sizes)
             if found:
                 check_lookups(found, program, arrays)
@@ -118,13 +119,7 @@ class Formula:
 
     def _sized(self, arrays: Sequence[Any], sizes: Mapping[str, int]) -> Program:
         """The program, its arrays' shapes checked; sizes that they don't tell are put in."""
-        for name, value in sizes.items():
-            if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 0:
-                raise ArgumentError(
-                    f"the size {name} is no size",
-                    expected="a whole number >= 0",
-                    found=repr(value)[:60],
-                )
+        _check_whole(sizes)
         program = self.program.with_sizes(sizes) if sizes else self.program
         shapes = {
             tensor: np.shape(array) for tensor, array in zip(program.inputs, arrays, strict=True)
@@ -143,6 +138,21 @@ class Formula:
 
 def _sizes(program: Program, arrays: Sequence[Any]) -> dict[str, int]:
     return solve_sizes({t: np.shape(a) for t, a in zip(program.inputs, arrays, strict=True)})
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int | np.integer) and not isinstance(value, np.timedelta64)
+
+
+def _check_whole(sizes: Mapping[str, Any]) -> None:
+    """Refuses sizes that are no whole numbers >= 0."""
+    for name, value in sizes.items():
+        if isinstance(value, bool) or not _is_whole(value) or value < 0:
+            raise ArgumentError(
+                f"the size {name} is no size",
+                expected="a whole number >= 0",
+                found=repr(value)[:60],
+            )
 
 
 def _named(program: Program, text: str, name: str) -> Formula:

@@ -120,7 +120,7 @@ def _numbers(function: Callable[..., Any]) -> dict[int, bool]:
             found[ceil(value)] = found.get(ceil(value), False) or plain
 
     def look(value: Any, depth: int, plain: bool = True) -> None:
-        if isinstance(value, bool) or depth > DEEPEST:
+        if isinstance(value, bool | np.timedelta64) or depth > DEEPEST:
             return
         if isinstance(value, int):
             add(value, plain)

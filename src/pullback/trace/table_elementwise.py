@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from fractions import Fraction
@@ -320,10 +321,15 @@ def clip(
     return elementwise(NUMBERS["clip"], values, dtype)
 
 
+MOST_DECIMALS = 300  # as far as powers of ten are floats
+
+
 @row(np.round, np.around)
 def round_(sheet: Sheet, a: Any, decimals: int = 0) -> Value:
     """The nearest multiple of 10^-decimals, ties to even."""
-    value = sheet.value(a)
+    value, decimals = sheet.value(a), operator.index(decimals)
+    if abs(decimals) > MOST_DECIMALS:
+        raise OverflowError(f"decimals is beyond {MOST_DECIMALS}")
     if value.dtype.kind == "i" and decimals >= 0:
         return value
     if decimals == 0:

@@ -93,7 +93,12 @@ def asked(function: Any, value: Value, **options: Any) -> DType:
 
 
 def _as(sheet: Sheet, value: Value, dtype: Any) -> Value:
-    return value if dtype is None else sheet.keep(cast(value, np.dtype(dtype)))
+    if dtype is None:
+        return value
+    wanted = np.dtype(dtype)
+    if wanted.kind not in "fiub":
+        raise TypeError(f"sums of dtype {wanted} can't be traced")
+    return sheet.keep(cast(value, wanted))
 
 
 def _sum(indices: tuple[Index, ...], body: Expr) -> Expr:

@@ -328,6 +328,8 @@ def _split(sheet: Sheet, ary: Any, parts: Any, axis: int, exact: bool) -> tuple[
     along = one_axis(axis, value.ndim)
     extent = value.shape[along]
     if isinstance(parts, int | np.integer):
+        if parts < 1:
+            raise ValueError("number sections must be larger than 0.")
         if exact and extent % parts:
             raise ValueError(f"an axis of {extent} doesn't split into {parts} equal parts")
         ends = np.cumsum([extent // parts + (k < extent % parts) for k in range(parts)]).tolist()

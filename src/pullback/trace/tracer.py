@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from traceback import walk_tb
 from typing import Any
 
 import numpy as np
 
 from .. import trees
-from ..errors import TraceError
+from ..errors import LimitError, TraceError
 from ..ir.expr import Tensor
 from ..ir.program import Program
 from ..ir.sizes import size
@@ -81,8 +82,13 @@ def trace(
     """
     sheet = Sheet(extents)
     sheet.closes_over = closes_over
-    with sheet.running():
-        return _traced(sheet, function, arguments, known or {})
+    try:
+        with sheet.running():
+            return _traced(sheet, function, arguments, known or {})
+    except RecursionError as error:
+        if _is_own(error):
+            raise _too_deep() from error
+        raise
 
 
 def _traced(
@@ -112,6 +118,20 @@ def _traced(
         raise sheet.refused
     tensors = [handle._pullback_value.tensor for handle in inputs]
     return _finished(sheet, [t for t in tensors if t is not None], plain(result))
+
+
+def _is_own(error: RecursionError) -> bool:
+    """Whether the calls that nest too deeply are those of this package."""
+    names = [str(frame.f_globals.get("__name__", "")) for frame, _ in walk_tb(error.__traceback__)]
+    return sum(name.startswith("pullback.") for name in names[-200:]) > 100
+
+
+def _too_deep() -> LimitError:
+    return LimitError(
+        "a value in the function is nested too deeply",
+        expected="lists and expressions that nest at most some hundred times",
+        hint="does a list contain itself?",
+    )
 
 
 def _flat_arguments(

@@ -13,6 +13,7 @@ import numpy as np
 
 from ..derivation.status import decided
 from ..errors import ArgumentError, PullbackError
+from ..runtime.cotangents import as_given
 from ..runtime.notated import Formula
 from ..trees import distinct, flatten, leaf_name, matched, paths, unflatten
 from .differences import STEP, Slope
@@ -337,7 +338,7 @@ class _Written:
                     )
                 )
                 continue
-            found += self.compare(i, what, np.asarray(written[at]), derived)
+            found += self.compare(i, what, as_given(written[at], what), derived)
         found = self.explained(found) if derived else found
         return Report("check_backward", tuple(found), self.seed, tuple(dict.fromkeys(self.notes)))
 
