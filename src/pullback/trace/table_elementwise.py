@@ -229,7 +229,8 @@ def _widened(
         natural = ()
     if natural == results:
         return values
-    same = [v.dtype.kind == wide.kind and v.literal is None for v in values]
+    kinds_of = {"i": "iu", "u": "iu"}.get(wide.kind, wide.kind)
+    same = [v.dtype.kind in kinds_of and v.literal is None for v in values]
     return [sheet.keep(cast(v, wide)) if s else v for v, s in zip(values, same, strict=True)]
 
 

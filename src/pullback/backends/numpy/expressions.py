@@ -458,7 +458,7 @@ class Speller:
             total = self.operation("*", total, Array(Code(step), (), "weak float"), context)
         if sign < 0:
             return self.negative(total)
-        if negated or steps:
+        if negated or steps or _is_narrow(total.dtype):
             return total
         return replace(total, factors=(tuple(above), tuple(below)))
 
@@ -917,6 +917,11 @@ def _in_steps(base: Expr, exponent: Fraction) -> tuple[Power, list[Power]]:
     whole, rest = divmod(-exponent, 1)
     first = Power(base, -(rest or Fraction(1)))
     return first, [Power(base, Fraction(-1))] * (int(whole) - (not rest))
+
+
+def _is_narrow(dtype: str) -> bool:
+    """Whether the product of two Python ints may be none of the dtype's, where each of them is."""
+    return dtype.removeprefix("u") in ("int8", "int16", "int32") or dtype == "uint64"
 
 
 def _divides(term: Expr) -> bool:
