@@ -30,6 +30,7 @@ from .numpy_programs import numpy_program
 from .outcome import Outcome, judged
 from .sizes import sizes
 from .states import states
+from .traced import nested, subscripts
 
 KINDS: dict[str, Callable[[Random], None]] = {
     "NumPy": numpy_program,
@@ -37,6 +38,8 @@ KINDS: dict[str, Callable[[Random], None]] = {
     "names": names,
     "sizes": sizes,
     "state": states,
+    "subscripts": subscripts,
+    "nested": nested,
 }
 LIMIT = 60  # seconds of one case, after which the case counts as foreign: a hang
 BATCH = 5.0  # seconds of work between two reports of a process
