@@ -22,6 +22,8 @@ from hypothesis import strategies as st
 
 import pullback as pb
 from pullback.errors import PullbackError
+from pullback.functions import TABLE as TABLE_OF_FUNCTIONS
+from pullback.trace.generalise import _has_pieces
 
 Function = Callable[..., Any]
 
@@ -234,6 +236,10 @@ HIDDEN: dict[str, tuple[Function, Sequence[int]]] = {
     "try": (caught, (7, 64)),
     "index error": (looked_up, (7, 49, 50)),
     "values at far arguments": (lambda X: np.minimum(X, 1e9) if len(X) == 1 else X * 1.0, (7, 1)),
+    **{
+        f"{g.__name__}": (lambda X, g=g: g(X) * (2.0 if len(X) == 64 else 1.0), (7, 64))
+        for g in (np.sin, np.cos, np.sinc, np.tanh)
+    },
     "clip of one": (lambda X: (np.clip(X, -50, 50) if len(X) == 61 else X).sum(), (7, 61)),
 }
 
@@ -408,6 +414,13 @@ def test_most_functions_with_a_threshold_are_answered_somewhere() -> None:
     gradients = [ANSWERED[name] >= len(sizes) for name, (_, sizes) in HIDDEN.items()]
     assert sum(pairs) >= 0.55 * len(HIDDEN)
     assert sum(gradients) >= 0.95 * len(HIDDEN)
+
+
+def test_whether_a_function_has_pieces_is_known_of_all() -> None:
+    """Also where slopes of slopes go round, or end."""
+    found = {name for name in TABLE_OF_FUNCTIONS if _has_pieces(name)}
+    assert found >= {"abs", "maximum", "clip", "sign", "floor", "copysign"}
+    assert not found & {"sin", "cos", "exp", "tanh", "sinc", "sinc3", "erf"}
 
 
 @pytest.mark.parametrize("name", UNIFORM)

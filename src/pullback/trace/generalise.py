@@ -22,7 +22,7 @@ from random import Random
 
 import numpy as np
 
-from ..errors import PullbackError, TraceError
+from ..errors import DerivationError, PullbackError, TraceError
 from ..functions import TABLE
 from ..ir.expr import (
     Access,
@@ -841,21 +841,37 @@ SCALES = (1e-6, 1e-2, 10.0, 1e3, 1e6, 1e12, 1e30, 1e100)
 def _turns(node: Tree) -> bool:
     """Whether an operation is of several pieces, one of which only far arguments may meet."""
     match node:
+        case Apply(function, _):
+            return _has_pieces(function)
+        case _:
+            return _selects(node)
+
+
+@cache
+def _has_pieces(function: str) -> bool:
+    """Whether a function steps, or its slope is spelled with a step or a selection.
+
+    Slopes of slopes add no pieces; those of sin and cos would go round for ever.
+    """
+    args = tuple(Access(Tensor(f"x{k}", (), "float"), ()) for k in range(TABLE[function].arity))
+    try:
+        slopes = [None if f is None else f(args, args[0]) for f in TABLE[function].partials]
+    except DerivationError:  # the last derivative of sinc that can be written
+        return True
+    return any(slope is None or any(map(_selects, nodes(slope))) for slope in slopes)
+
+
+def _selects(node: Tree) -> bool:
+    """Whether an operation picks one of several values, or is of a function without a slope."""
+    match node:
         case Compare() | Select() | Arg():
             return True
         case Reduce(op, _, _, _):
             return op in ("max", "min")
         case Apply(function, _):
-            return _has_pieces(function)
+            return None in TABLE[function].partials
         case _:
             return False
-
-
-@cache
-def _has_pieces(function: str) -> bool:
-    args = tuple(Access(Tensor(f"x{k}", (), "float"), ()) for k in range(TABLE[function].arity))
-    slopes = [None if f is None else f(args, args[0]) for f in TABLE[function].partials]
-    return any(slope is None or any(map(_turns, nodes(slope))) for slope in slopes)
 
 
 def _draws(literals: Sequence[float]) -> Sequence[Draw]:
