@@ -1422,4 +1422,49 @@ def h(x, g=functools.partial(t.g, "a")): return g(x)
 def f(x): return h(x).sum()
 --
 t.w["a"] = np.full(1, 3.0)
+== a value that an enumeration doesn't have
+class Color(enum.Enum):
+    RED = 2.0
+    BLUE = 3.0
+    @classmethod
+    def _missing_(cls, value): return cls.RED if S < 2 else cls.BLUE
+S = 1.0
+def f(x): return (x*Color(7).value).sum()
+--
+S = 5.0
+== what an enumeration does with a value that it doesn't have
+class Color(enum.Enum):
+    RED = 2.0
+    BLUE = 3.0
+    @classmethod
+    def _missing_(cls, value): return cls.RED
+def f(x): return (x*Color(7).value).sum()
+--
+Color._missing_ = classmethod(lambda cls, value: cls.BLUE)
+== a class that is registered as a mapping, in a pattern
+import collections.abc
+class T:
+    def keys(self): return ["w"]
+    def get(self, key, other=None): return 2.0
+    def __len__(self): return 1
+    def __getitem__(self, key): return 2.0
+t = T()
+def f(x):
+    match t:
+        case {"w": w}: return (x*w).sum()
+        case _: return (x*3.0).sum()
+--
+collections.abc.Mapping.register(T)
+== a class that is registered as a sequence, in a pattern
+import collections.abc
+class T:
+    def __len__(self): return 1
+    def __getitem__(self, n): return 2.0
+t = T()
+def f(x):
+    match t:
+        case [w]: return (x*w).sum()
+        case _: return (x*3.0).sum()
+--
+collections.abc.Sequence.register(T)
 """)

@@ -30,8 +30,9 @@ class Reads:
 
     ``attributes`` are names that are looked up on any object, ``defined`` those that the code
     itself gives to attributes. ``locals`` are names that the body of a class may have set itself.
-    ``listed`` is False where the code changes a global or an outer variable, or does something
-    else of which nothing can be said.
+    ``matches`` is set where ``match`` asks whether an object is registered as a mapping or a
+    sequence. ``listed`` is False where the code changes a global or an outer variable, or does
+    something else of which nothing can be said.
     """
 
     globals: dict[Chain, None] = field(default_factory=dict)
@@ -44,6 +45,7 @@ class Reads:
     stores: bool = False
     formats: bool = False
     catches: bool = False
+    matches: bool = False
 
 
 @lru_cache(maxsize=4096)
@@ -86,6 +88,8 @@ def _read(code: CodeType, outer: frozenset[str], found: Reads) -> None:
             found.formats = True
         elif name in ("PUSH_EXC_INFO", "WITH_EXCEPT_START"):
             found.catches = True
+        elif name in ("MATCH_MAPPING", "MATCH_SEQUENCE"):
+            found.matches = True
     for inner in code.co_consts:
         if isinstance(inner, CodeType):
             _read(inner, outer & frozenset(inner.co_freevars) - frozenset(code.co_cellvars), found)

@@ -212,6 +212,8 @@ class _Walk:
             self.settings[np.get_printoptions] = None
         if reads.catches:
             self.settings[_filters] = None
+        if reads.matches:
+            self.settings[abc.get_cache_token] = None
         if "__class__" in reads.attributes or ("__class__",) in reads.cells:
             self.constructs = True
 
@@ -277,7 +279,7 @@ class _Walk:
             for name, item in list(vars(base).items()):
                 if name in parts or name in _NOISE:
                     continue
-                implicit = name == "_member_map_" or _is_special(name)
+                implicit = name in _BY_ENUMERATIONS or _is_special(name)
                 if name in _CONSTRUCTORS:
                     implicit = constructs
                 elif name in _TEXTS:
@@ -387,6 +389,7 @@ _BY_LIBRARIES = (
     *(name for name in dir(np.ndarray) if not name.startswith("_")),
     *("ptp", "keys", "items", "values", "send", "throw", "close"),
 )
+_BY_ENUMERATIONS = frozenset(("_member_map_", "_missing_"))
 _CONSTRUCTORS_WORDS = (
     "__init__ __new__ __post_init__ __init_subclass__ __set_name__ __del__ __class_getitem__ "
     "__subclasshook__"
