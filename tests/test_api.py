@@ -799,3 +799,51 @@ def test_every_refusal_is_a_pullback_error() -> None:
         with pytest.raises(PullbackError) as caught:
             grad(bad)(np.eye(2))
         assert caught.value.where
+
+
+# --------------------------------------------------------------------------------------------------
+# The first elements of a value are not the value
+
+
+@pytest.mark.parametrize("stop", [1, 2, 3])
+def test_the_first_elements_of_a_value(stop: int) -> None:
+    first: list[Callable[..., Any]] = [
+        lambda a: np.sin(a)[:stop],
+        lambda a: np.sin(a)[:stop, :stop],
+        lambda a: np.outer(a, a).reshape(-1)[:stop],
+        lambda a: (np.sin(a)[:, :stop], np.cos(a)),
+        lambda a: np.concatenate([np.sin(a), a])[:stop],
+    ]
+    a, along = draw(3, 3), draw(3, 3)
+    for f in first:
+        expected = f(a)
+        value, pull = vjp(f, a)
+        pushed, tangent = jvp(f, (a,), (along,))
+        for found in (value, pushed):
+            assert [np.shape(v) for v in _tuple(found)] == [np.shape(v) for v in _tuple(expected)]
+            assert all(map(close, _tuple(found), _tuple(expected)))
+        ones = tuple(np.ones(np.shape(v)) for v in _tuple(expected))
+        (back,) = pull(ones if isinstance(expected, tuple) else ones[0])
+        assert close((back * along).sum(), sum(np.sum(t) for t in _tuple(tangent)), 1e-12)
+
+
+@pytest.mark.parametrize("stop", [1, 2])
+def test_matrices_in_the_corner_of_another(stop: int) -> None:
+    a = np.eye(3) * 4 + draw(3, 3)
+    for f in (
+        lambda a: np.sin(np.linalg.inv(a[:stop, :stop])).sum(),
+        lambda a: np.sin(np.linalg.inv(a.T[:stop, :stop])).sum(),
+        lambda a: np.linalg.det(a[:stop, :stop]) * a[2, 2],
+        lambda a: sum(np.linalg.slogdet(a[:k, :k])[1] for k in range(1, stop + 2)),
+        lambda a: np.linalg.cholesky((a @ a.T)[:stop, :stop]).sum(),
+        lambda a: np.sin(np.linalg.eigvalsh((a + a.T)[:stop, :stop], "U")).sum(),
+        lambda a: np.sin(np.linalg.solve(a[:stop, :stop], a[2, :stop])).sum(),
+        lambda a: np.sin(np.linalg.inv(np.stack([a, 2 * a, a @ a])[:stop])).sum(),
+    ):
+        value, gradient = value_and_grad(f)(a)
+        assert close(value, f(a))
+        assert close(gradient, differences(f, (a,), np.ones(()), 0), 1e-7)
+
+
+def _tuple(value: Any) -> tuple[Any, ...]:
+    return value if isinstance(value, tuple) else (value,)

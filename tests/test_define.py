@@ -548,3 +548,8 @@ def test_an_extent_that_no_size_makes_is_refused() -> None:
     rest = pullback.define("X[N+2]\nY[i:N] = X[i+2]")
     with pytest.raises(pullback.ShapeError, match=r"N \+ 2 with a whole number N >= 0"):
         rest(np.ones(1))
+
+
+def test_the_first_elements_of_a_statement_are_fewer() -> None:
+    f = pullback.define("u[k:9] = 2*X[k]\nY[i:3] = u[i]")
+    assert np.array_equal(f(np.arange(9.0)), [0, 2, 4])

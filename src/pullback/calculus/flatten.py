@@ -175,11 +175,10 @@ class _Flattener:
         if view is None or not isinstance(view.body, Access):
             return body
         tensor, subs = view.body.tensor, view.body.subs
-        own = tuple(map(at, view.indices))
-        if subs == own:
+        if view.copied is tensor:
             return Opaque(body.operation, (tensor, *others), body.subs)
         turned = TABLE[body.operation].turned
-        if turned and subs == (*own[:-2], own[-1], own[-2]):
+        if turned and (subs, tensor.shape) == _turned(view):
             return Opaque(turned, (tensor, *others), body.subs)
         return body
 
@@ -403,6 +402,13 @@ def _is_whole(body: Expr) -> bool:
 def _width(dtype: str) -> int:
     digits = dtype.removeprefix("float")
     return int(digits) if digits.isdigit() else 0
+
+
+def _turned(matrices: Define) -> tuple[tuple[Subscript, ...], tuple[Size, ...]]:
+    """Where the transposes of a statement's matrices are read, and their shape."""
+    *batch, row, column = map(at, matrices.indices)
+    *sizes, rows, columns = matrices.target.shape
+    return (*batch, column, row), (*sizes, columns, rows)
 
 
 def is_view(statement: Define) -> bool:

@@ -170,15 +170,14 @@ class _Reverse:
         inner = {target for t, target in self.adjoint.items() if self.lin.origin.get(t) is t}
         copies: dict[Tensor, Define] = {}
         for s in statements:
-            body = s.body
-            if isinstance(body, Access) and body.tensor in inner and body.subs == s.access.subs:
-                copies.setdefault(body.tensor, s)
+            if s.copied in inner:
+                copies.setdefault(s.copied, s)
         names = {old: s.target for old, s in copies.items()}
         out = []
         for s in statements:
             if s in copies.values():
                 continue
-            body = rename_tensors(s.body, names)  # type: ignore[assignment]
+            body: Expr = rename_tensors(s.body, names)  # type: ignore[assignment]
             copy = copies.get(s.target)
             if copy is not None:
                 s = replace(s, target=copy.target, of=copy.of, user=copy.user)

@@ -43,6 +43,14 @@ class Define:
         """The target read at the statement's own indices."""
         return Access(self.target, tuple(map(at, self.indices)))
 
+    @property
+    def copied(self) -> Tensor | None:
+        """The tensor that this is a copy of, element by element and all of it; else None."""
+        match self.body:
+            case Access(tensor, subs) if tensor.shape == self.target.shape:
+                return tensor if subs == self.access.subs else None
+        return None
+
 
 Statement = Define  # opaque operations and calls will join this union
 

@@ -227,14 +227,12 @@ def without_copies(statements: Sequence[Define], kept: Sequence[Tensor]) -> list
     made = {s.target: n for n, s in enumerate(statements)}
     found: list[Define | None] = list(statements)
     for n, define in enumerate(statements):
-        body = define.body
-        if not isinstance(body, Access) or body.tensor not in made or body.tensor in kept:
+        copied = define.copied
+        if copied not in made or copied in kept or counts[copied] != 1:
             continue
-        place = made[body.tensor]
+        place = made[copied]
         first = found[place]
-        if first is None or counts[body.tensor] != 1 or define.access.subs != body.subs:
-            continue
-        if first.target.dtype == define.target.dtype:
+        if first is not None and first.target.dtype == define.target.dtype:
             found[place] = replace(first, target=define.target, of=define.of, user=define.user)
             made[define.target] = place
             found[n] = None
