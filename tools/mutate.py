@@ -81,6 +81,7 @@ TARGETS: dict[str, tuple[str, ...]] = {
             "flatten",
             "guards",
             "introduce",
+            "kinks",
             "linear",
             "match",
             "merge",
@@ -90,6 +91,7 @@ TARGETS: dict[str, tuple[str, ...]] = {
             "residuals",
             "residues",
             "reverse",
+            "roots",
             "share",
             "solves",
         )
