@@ -135,7 +135,7 @@ PUBLISHED = {
         g[n,d] = dY[n,d]*gamma[d]
         dX[n,d] = (D*g[n,d] - (sum(k) g[n,k]) - xhat[n,d]*(sum(k) g[n,k]*xhat[n,k]))/(D*sd[n])""",
     "gram": "dX[i,d] = sum(j) (dG[i,j] + dG[j,i])*X[j,d]",
-    "quadratic form": """dx[i] = dq*(sum(j) (A[i,j] + A[j,i])*x[j])
-        dA[i,j] = dq*x[i]*x[j]""",
+    "quadratic form": """dx[i] = dq[]*(sum(j) (A[i,j] + A[j,i])*x[j])
+        dA[i,j] = dq[]*x[i]*x[j]""",
     "unit vectors": """dX[n,d] = (dY[n,d] - Y[n,d]*(sum(k) Y[n,k]*dY[n,k]))/r[n]""",
 }

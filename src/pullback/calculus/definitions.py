@@ -52,6 +52,7 @@ class Definitions:
         self.sums: dict[Tensor, tuple[Pattern, ...]] = {}
         self.additive: dict[Tensor, tuple[tuple[Index, ...], Poly]] = {}
         self.facts: dict[Term, Poly | None] = {}
+        self._hidden: frozenset[Tensor] = frozenset()  # named sums that aren't looked for just now
         self.roundings: set[Term] = set()  # sums that would be 0 if a mean were not rounded
         self.contractions: dict[Tensor, Pattern] = {}  # gradients that are sums of products
         self._outer: dict[Tensor, tuple[Factor, ...]] = {}
@@ -62,7 +63,7 @@ class Definitions:
         self.regions = Regions()
         self.regions.questions |= {
             "product": self.products.get,
-            "sums": lambda tensor: self.sums.get(tensor, ()),
+            "sums": self._sums_of,
             "outer": self._outer.__getitem__,
             "additive": self.additive.get,
             "additive in": self._additive_in,
@@ -293,10 +294,24 @@ class Definitions:
         return value
 
     def _vanishing(self, terms: Poly) -> list[Term]:
-        """The sums in terms that are known to be 0, whatever their free indices are called."""
+        """The sums in terms that are 0 but for the rounding of a mean, whatever their free indices
+        are called."""
         based = collect(self._base_term(t) for t in terms)
-        closed = [term(ONE, *part) for t in based for part in components_of(t)[1]]
-        return [_general(x)[0] for x in closed if x is not None and self.known(x) == ()]
+        closed = (term(ONE, *part) for t in based for part in components_of(t)[1])
+        sums = [x for x in closed if x is not None and self.known(x) == ()]
+        if not sums:
+            return []
+        # What is 0 without the names of means that are rounded was centred a second time.
+        every = dict.fromkeys(p.target for patterns in self.sums.values() for p in patterns)
+        self._hidden = frozenset(t for t in every if t in self._terms and not self._is_zero(t))
+        kept = [_general(x)[0] for x in sums if self._search(collect([x])) != ()]
+        self._hidden = frozenset()
+        return kept
+
+    def _sums_of(self, tensor: Tensor) -> tuple[Pattern, ...]:
+        """The named sums over a tensor."""
+        found = self.sums.get(tensor, ())
+        return tuple(p for p in found if p.target not in self._hidden) if self._hidden else found
 
     def _is_rounding(self, value: Term) -> bool:
         """Whether a term has a sum that is 0 but for the rounding of a mean."""

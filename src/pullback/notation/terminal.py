@@ -22,7 +22,7 @@ def terminal(what: Displayed) -> str:
     """A statement, expression, condition, subscript or size for a terminal.
 
     >>> from .parse import parse
-    >>> print(terminal(parse("dx_hat[n] = dY[n]*gamma - 2*sum(m) Y[m]**2").statements[0]))
+    >>> print(terminal(parse("dx_hat[n] = dY[n]*gamma[] - 2*sum(m) Y[m]**2").statements[0]))
     dx̂[n] = dY[n]·γ − 2·Σ_m Y[m]²
     """
     return Terminal().show(what)

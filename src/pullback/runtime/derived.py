@@ -158,8 +158,8 @@ class Forward:
         self.names = tuple(name for name, _ in self.origin.parameters)
         self.plain = all(isinstance(structure, Leaf) for _, structure in self.origin.parameters)
         wanted = inspect.signature(self.module.forward).parameters.values()
-        of = size_keywords(derived.backward, Preface(derived.said, derived.asserted))
-        self.keywords = {p.name: of[p.name] for p in wanted if p.kind is p.KEYWORD_ONLY}
+        preface = Preface(derived.said, derived.asserted)
+        self.keywords = size_keywords(derived.backward, wanted, preface)
         self.positions = positions(self.program)
         self.seen: set[Any] = set()
         self.watched: set[Any] = set()  # those of the seen whose integers are looked at each time

@@ -27,8 +27,7 @@ class Source:
         self.backward = backward
         self.module = load_module(spell_pair(backward), "checked")
         parameters = inspect.signature(self.module.forward).parameters.values()
-        of = size_keywords(backward)
-        self.keywords = {p.name: of[p.name] for p in parameters if p.kind is p.KEYWORD_ONLY}
+        self.keywords = size_keywords(backward, parameters)
 
     def values(self, sample: Sample) -> dict[str, Array]:
         """The outputs and the gradients at a sample, by name, computed in float64."""

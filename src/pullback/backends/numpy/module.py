@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from inspect import Parameter
 
 from ...calculus.step import Backward
 from ...ir.expr import Access, Add, Mul, Opaque, Tensor
@@ -61,15 +62,19 @@ def spell_pair(backward: Backward, *, comments: bool = True, preface: Preface = 
     return pair_source(backward, front, back, residuals, preface)
 
 
-def size_keywords(backward: Backward, preface: Preface = NOTHING) -> dict[str, str]:
+def size_keywords(
+    backward: Backward, parameters: Iterable[Parameter], preface: Preface = NOTHING
+) -> dict[str, str]:
     """The keyword arguments of the ``forward`` that :func:`spell_pair` writes, each with the name
-    of its size: a name that is no identifier of Python, or is taken, gets another one there."""
-    sizes = backward.program.sizes
-    if not sizes:
+    of its size: a name that is no identifier of Python, or is taken, gets another one there.
+    ``parameters`` are those of this ``forward``."""
+    words = [p.name for p in parameters if p.kind is Parameter.KEYWORD_ONLY]
+    if not words:
         return {}
     front, back, residuals = _emitted(backward, False)
     pair_source(backward, front, back, residuals, preface)
-    return {name: key for key, name in front.sizes.names.items() if key in sizes}
+    names = {name: key for key, name in front.sizes.names.items()}
+    return {word: names[word] for word in words}
 
 
 def _emitted(backward: Backward, comments: bool) -> tuple[Scope, Scope, list[Tensor]]:
