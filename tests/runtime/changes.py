@@ -1459,7 +1459,7 @@ collections.abc.Mapping.register(T)
 import collections.abc
 class T:
     def __len__(self): return 1
-    def __getitem__(self, n): return 2.0
+    def __getitem__(self, n): return (2.0,)[n]
 t = T()
 def f(x):
     match t:
