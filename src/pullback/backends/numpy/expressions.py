@@ -110,7 +110,6 @@ class Speller:
     common: frozenset[Tree] = frozenset()
     whole: bool = False  # what is spelled has to be an exact integer
     floating: bool = False  # whole numbers are spelled as float64: they may be beyond 64 bits
-    shared: dict[Tree, Array] = field(default_factory=dict)
 
     def value(self, expr: Expr, context: Context) -> Array:
         """The array that holds an expression, over the indices it depends on; shared ones get a
@@ -124,16 +123,19 @@ class Speller:
         form, own = sharing.canonical(expr)
         if form not in self.common or not all(map(padding.in_bounds, accesses(expr))):
             return self._value(expr, context)
-        if form not in self.shared:
+        if form not in self.scope.shared:
+            # The target's name is given another value before what is shared is read again.
+            target, self.target = self.target, ""
             array = squeezed(self._value(expr, context))
+            self.target = target
             if not array.axes and array.weak:
                 return array
             array = self.named(array, sharing.wanted_name(expr))
-            self.shared[form] = renamed(
+            self.scope.shared[form] = renamed(
                 array, {i: Index(f"#{PRIVATE}{n}", i.extent) for n, i in enumerate(own)}
             )
         names = {Index(f"#{PRIVATE}{n}", i.extent): i for n, i in enumerate(own)}
-        return renamed(self.shared[form], names)
+        return renamed(self.scope.shared[form], names)
 
     @property
     def may_float(self) -> bool:
@@ -163,7 +165,7 @@ class Speller:
     def share(self, *bodies: Expr) -> None:
         """From now on, what stands in several places of these expressions is computed once."""
         self.common = sharing.repeated(bodies)
-        self.shared = {}
+        self.scope.shared = {}
 
     def _value(self, expr: Expr, context: Context) -> Array:
         match expr:
@@ -803,10 +805,9 @@ class Speller:
     @contextmanager
     def trial(self) -> Iterator[None]:
         """What is spelled inside leaves no trace."""
-        scope, target, shared = self.scope, self.target, dict(self.shared)
+        scope, target = self.scope, self.target
         before = scope.kept()
         yield
-        self.shared = shared
         scope.restore(before)
         self.target = target
 

@@ -10,6 +10,7 @@ from typing import Any
 from ...ir.expr import Tensor
 from ...ir.sizes import Size
 from ...ir.subscripts import Index, Subscript
+from ...ir.walk import Tree
 from .arrays import Array, Axes
 from .code import LEAF, Code, leaf, tuple_of, without_comment
 from .extents import LOCAL, Extents
@@ -42,6 +43,7 @@ class Scope:
         self.paddings: dict[Any, Tensor] = {}
         self.args: dict[Any, Array] = {}
         self.windows: dict[str, str] = {}
+        self.shared: dict[Tree, Array] = {}  # what the statement at hand needs more than once
         self.facts = facts or Facts()
         self.pending: dict[Tensor, Pending] = {}
         self.inlined: list[Tensor] = []  # the pending values that the statement at hand has read
@@ -137,7 +139,7 @@ class Scope:
             set(self.names.taken), dict(self.arrays), self.sizes.kept(),
             len(self.lines), dict(self.imports), dict(self.quiet),
             dict(self.paddings), dict(self.args),
-            dict(self.pending), list(self.inlined), dict(self.windows),
+            dict(self.pending), list(self.inlined), dict(self.windows), dict(self.shared),
         )  # fmt: skip
 
     def restore(self, kept: tuple[Any, ...]) -> None:
@@ -145,7 +147,7 @@ class Scope:
         (
             self.names.taken, self.arrays, sizes,
             count, self.imports, self.quiet, self.paddings, self.args,
-            self.pending, self.inlined, self.windows,
+            self.pending, self.inlined, self.windows, self.shared,
         ) = kept  # fmt: skip
         self.sizes.restore(sizes)
         del self.lines[count:]
