@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import unicodedata
+from collections.abc import Iterable
 
 PRIVATE = "\0"
 """Begins the names that the system makes for itself: no name of a user's holds it."""
@@ -33,6 +34,34 @@ def forbidden(name: str) -> str:
         if why:
             return f"U+{ord(character):04X}, {why}"
     return ""
+
+
+def nearest(name: str, known: Iterable[str], most: int = 3) -> list[str]:
+    """The known names that a misspelt one may have been meant to be, the likeliest first.
+
+    >>> nearest("tahn", ["tan", "tanh", "sin"]), nearest("softmax", ["fmax", "exp"])
+    (['tanh', 'tan'], [])
+    """
+    allowed = 0 if len(name) < 2 else min(max(1, len(name) // 3), 8)
+    near = [other for other in dict.fromkeys(known) if abs(len(other) - len(name)) <= allowed]
+    ranked = sorted(
+        (_edits(name.lower(), other.lower()), _edits(name, other), abs(len(name) - len(other)), k)
+        for k, other in enumerate(near)
+    )
+    return [near[k] for edits, *_, k in ranked if edits <= allowed][:most]
+
+
+def _edits(left: str, right: str) -> int:
+    """How many letters are to be put in, left out, changed, or exchanged with the next one."""
+    before: list[int] = []
+    row = list(range(len(right) + 1))
+    for i, a in enumerate(left):
+        last, before, row = before, row, [i + 1]
+        for j, b in enumerate(right):
+            row.append(min(before[j + 1] + 1, row[j] + 1, before[j] + (a != b)))
+            if i and j and a == right[j - 1] and b == left[i - 1]:
+                row[-1] = min(row[-1], last[j - 1] + 1)
+    return row[-1]
 
 
 def visible(text: str, keep: str = "") -> str:

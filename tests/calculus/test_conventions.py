@@ -6,7 +6,7 @@ import pytest
 
 from pullback.calculus.conventions import CONVENTIONS
 from pullback.calculus.reverse import reverse
-from pullback.errors import DerivationError
+from pullback.errors import ArgumentError
 from pullback.ir.interpret import run
 from pullback.ir.program import Program
 from pullback.notation.parse import parse
@@ -56,5 +56,5 @@ def test_every_choice_is_tried():
 
 @pytest.mark.parametrize("given", [{"maximun": "zero"}, {"maximum": "two"}])
 def test_unknown_conventions_are_refused(given):
-    with pytest.raises(DerivationError, match="convention"):
+    with pytest.raises(ArgumentError, match="convention"):
         reverse(parse(RELU), conventions=given)

@@ -109,7 +109,7 @@ REFUSED: list[tuple[Callable[..., Any], str, str, str]] = [
     (lambda x: np.fft.fft(x), "np.fft.fft", "np.fft.fft", "constant matrix"),
     (lambda x: np.sort(x), "np.sort", "np.sort(x)", "sorting"),
     (lambda x: np.nonzero(x), "np.nonzero", "np.nonzero(x)", "np.where"),
-    (lambda x: np.where(x > 0), "np.where", "np.where(x > 0)", "leave the argument out"),
+    (lambda x: np.where(x > 0), "np.where", "np.where(x > 0)", "np.where(condition, x, y)"),
     (lambda x: np.heaviside.outer(x, x, out=x), "out=", "np.heaviside", "without out="),
     (lambda x: np.add(x, 1, out=np.zeros(3)), "np.add with out=", "np.add", "without out="),
     (lambda x: np.sum(x, where=x > 0), "np.sum with where=", "np.sum", "np.where"),

@@ -3,11 +3,12 @@ default."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from fractions import Fraction
 
-from ..errors import DerivationError
+from ..errors import ArgumentError
 from ..ir.expr import ZERO, Add, Apply, Compare, Expr, Guard, Mul, Power, neg
+from ..text import nearest
 
 CONVENTIONS: dict[str, dict[str, str]] = {
     "maximum": {
@@ -36,22 +37,29 @@ def chosen(conventions: Mapping[str, str], name: str) -> str:
 
 
 def checked(conventions: Mapping[str, str]) -> Mapping[str, str]:
-    """The conventions, if all are known; raises DerivationError."""
+    """The conventions, if all are known; raises ArgumentError."""
     for name, choice in conventions.items():
         if name not in CONVENTIONS:
-            raise DerivationError(
+            raise ArgumentError(
                 f"there is no convention {name!r}",
                 expected=f"one of {', '.join(CONVENTIONS)}",
                 found=repr(name),
+                hint=_meant(name, CONVENTIONS),
             )
         if choice not in CONVENTIONS[name]:
-            raise DerivationError(
+            raise ArgumentError(
                 f"the convention {name!r} has no choice {choice!r}",
                 where=f"conventions[{name!r}]",
                 expected=f"one of {', '.join(CONVENTIONS[name])}",
                 found=repr(choice),
+                hint=_meant(choice, CONVENTIONS[name]),
             )
     return conventions
+
+
+def _meant(given: str, known: Iterable[str]) -> str:
+    close = nearest(str(given), known, 1)
+    return f"did you mean {close[0]!r}?" if close else ""
 
 
 def partial_at_kink(

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from difflib import get_close_matches
 from fractions import Fraction
 from typing import TYPE_CHECKING, NoReturn
 
 from ..functions import TABLE
 from ..ir.expr import ZERO, Add, Apply, Expr, IndexOf, Mul, Select, SizeOf
+from ..text import nearest
 from .conditions import cond as condition
 from .tree import Call
 
@@ -57,8 +57,8 @@ def call(lower: Lower, node: Call) -> Expr:
 
 def _unknown(lower: Lower, node: Call) -> NoReturn:
     known = sorted({*TABLE, *SPELLINGS, *POWERS, *BUILDERS} - {"add", "mul"})
-    close = get_close_matches(node.name, known, 1)
-    hint = f"did you mean {close[0]}?" if close else ""
+    close = nearest(node.name, known, 2)
+    hint = f"did you mean {' or '.join(close)}?" if close else ""
     if node.name in lower.names.arrays:
         hint = f"{node.name} is an array: its subscripts go in brackets"
     lower.names.fail(

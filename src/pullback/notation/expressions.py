@@ -7,12 +7,12 @@ Loosest to tightest: ``or``, ``and``, ``not``, comparisons, ``+ -``, ``* / // %`
 from __future__ import annotations
 
 from collections.abc import Callable
-from difflib import get_close_matches
 from typing import NoReturn
 
 from ..errors import LimitError
 from ..ir.expr import number
 from ..opaque import ALIASES, WORDS, axes, name_of
+from ..text import nearest
 from .cursor import Cursor
 from .levels import AND, COMPARE, LEVELS, LOOSEST, NOT, OR, POWER, PRODUCT, SUM, UNARY
 from .limits import MAX_DEPTH, MAX_INDICES, MAX_TERMS, MAX_TOWER
@@ -178,7 +178,7 @@ class Expressions(Cursor):
         return Operation(head.start, self.look(-1).end, word, operands, subs)
 
     def unknown(self, head: Token) -> NoReturn:
-        close = get_close_matches(head.text, [*WORDS, *ALIASES], 1)
+        close = nearest(head.text, [*WORDS, *ALIASES], 1)
         self.fail(
             head, f"{head.text} is no operation on whole arrays",
             expected="one of " + ", ".join(WORDS),

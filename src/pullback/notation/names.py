@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from itertools import chain
 from typing import NoReturn
 
@@ -14,6 +13,7 @@ from ..ir.expr import Number, number
 from ..opaque import WORDS
 from ..opaque import Operation as Row
 from ..opaque import axes as axes_of
+from ..text import nearest
 from .limits import MAX_INDICES, MAX_NODES
 from .tokens import quoted, refuse
 from .tree import (
@@ -47,6 +47,7 @@ from .tree import (
 
 PI = "3.14159265358979323846264338327950288419716939937510"
 E = "2.71828182845904523536028747135266249775724709369995"
+KNOWN = 8  # names that are listed for one that is not known
 ALWAYS: dict[str, Number] = {"inf": number(float("inf")), "nan": number(float("nan"))}
 CONSTANTS: dict[str, Number] = {**ALWAYS, "pi": number(PI), "e": number(E)}
 """Names that stand for numbers where nothing else has that name."""
@@ -496,12 +497,15 @@ def _unknown(names: Names, use: Bare) -> NoReturn:
         )  # fmt: skip
     if name in TABLE:
         names.fail(use.node, f"{name} is a function", expected=f"{name}(...)")
-    close = get_close_matches(name, _known(names, use), 3)
+    known = _known(names, use)
+    close = nearest(name, known) or nearest(name, CONSTANTS)
+    here = ", ".join(map(quoted, known[:KNOWN])) + (", ..." if len(known) > KNOWN else "")
     kind = ": bool" if use.role == "truth" else ""
     names.fail(
         use.node, f"{quoted(name)} is not known",
         expected="an index, a size, or a scalar that is declared or read with brackets",
         hint=(f"did you mean {' or '.join(map(quoted, close))}?\n" if close else "")
+        + (f"known here: {here}\n" if here and not close else "")
         + f"a scalar input is written {quoted(name)}[], or declared: {quoted(name)}{kind}[]",
     )  # fmt: skip
 
@@ -510,7 +514,7 @@ def _known(names: Names, use: Bare) -> list[str]:
     """The names that could stand at a place: scalars, sizes, indices and their extents."""
     scalars = [array.name for array in names.arrays.values() if not array.rank]
     extents = [b.name.upper() for found in names.binders.values() for b in found]
-    return [*dict.fromkeys((*scalars, *use.scope, *names.given, *extents, *CONSTANTS))]
+    return [*dict.fromkeys((*scalars, *use.scope, *names.given, *extents))]
 
 
 def _extent_of(names: Names, use: Bare) -> Binder | None:

@@ -139,8 +139,8 @@ class Arguments:
     def bind(
         self, args: Sequence[Any], kwargs: Mapping[str, Any], where: str
     ) -> tuple[list[Any], dict[str, Any]]:
-        """The values of the inputs in order, and the sizes; raises TypeError as a function does,
-        and ArgumentError for a size that is not given."""
+        """The values of the inputs in order, and the sizes; raises ArgumentError for arguments
+        that don't fit the signature."""
         if not kwargs and not self.sizes and len(args) == len(self.names):
             return list(args), {}
         given: dict[str, Any] = {}
@@ -153,7 +153,16 @@ class Arguments:
         of_sizes = self.words[count:]
         known = [name for name, word in zip(self.sizes, of_sizes, strict=True) if word in given]
         check_sizes(self.sizes, dict.fromkeys(known), where)
-        values = self.signature.bind(*args, **given).arguments
+        try:
+            values = self.signature.bind(*args, **given).arguments
+        except TypeError as error:
+            named = f", by name {', '.join(kwargs)}" if kwargs else ""
+            raise ArgumentError(
+                str(error),
+                where=where,
+                expected=f"{self.signature}",
+                found=f"{len(args)} by position{named}",
+            ) from error
         sizes = zip(self.sizes, of_sizes, strict=True)
         return [values[word] for word in self.words[:count]], {n: values[w] for n, w in sizes}
 

@@ -469,10 +469,12 @@ def _unknown_argument(
         "where": "write np.where(mask, x, 0) first",
         "initial": "add the initial value afterwards",
     }
+    able = f"{row.name}({', '.join([*known][1:])}) can be traced"  # the first one is the sheet
+    left_out = f"leave {shown} out" if wrong else able
     return sheet.refusal(
         f"{row.name} with {shown or 'these arguments'} can't be traced",
         found=_shapes(args),
-        hint=next((hints[name] for name in wrong if name in hints), "leave the argument out"),
+        hint=next((hints[name] for name in wrong if name in hints), left_out),
     )
 
 
