@@ -21,7 +21,7 @@ W, SQUARE = RNG.normal(size=(6, 3)), RNG.normal(size=(6, 6))
 def told(forward: Any, backward: Any, *args: Any, **options: Any) -> dict[str, Mistake | None]:
     """The mistake by gradient, None for one that fails without a name."""
     report = check_backward(forward, backward, *args, **options)
-    assert not report.passed
+    assert not report.passed and "fault of pullback" not in str(report)
     found: dict[str, Mistake | None] = {}
     for c in report.failures:
         name = c.what.removeprefix("gradient of ")
@@ -314,6 +314,140 @@ def test_wrt_chooses_and_hyper_parameters_are_not_demanded() -> None:
     assert [c.what for c in asked.failures] == ["gradient of eps"]
     with pytest.raises(pullback.errors.ArgumentError, match="no argument 'Z'"):
         check_backward(forward, backward, X, G, 0.1, wrt="Z")
+
+
+def mlp(x: Any, W1: Any, b1: Any, W2: Any) -> Any:
+    h = np.maximum(x @ W1 + b1, 0)
+    return h @ W2
+
+
+def mlp_backward(dout: Any, x: Any, W1: Any, b1: Any, W2: Any) -> Any:
+    z = x @ W1 + b1
+    dh = dout @ W2.T  # the mask is left out
+    return dh @ W1.T, x.T @ dh, dh.sum(0), z.T @ dout  # z stands for h
+
+
+MLP = (RNG.normal(size=(5, 3)), RNG.normal(size=(3, 4)), RNG.normal(size=4),
+       RNG.normal(size=(4, 2)))  # fmt: skip
+
+
+def test_values_without_a_name_are_spelled_out() -> None:
+    """A person who reads `t2` or `dt2` has no such name; that of the result is explained, too."""
+    found = told(mlp, mlp_backward, *MLP)
+    text = {name: m and m.text for name, m in found.items()}
+    mask = "the mask `[0 < h[n,m]]` is missing in dt2"
+    instead = "`sum(d) x[n,d]*W1[d,m] + b1[m]` stands where `h[n,m]` should"
+    assert text == {"x": mask, "W1": mask, "b1": mask, "W2": instead}
+    assert found["x"] is not None and found["x"].names == (
+        "dt2 is the gradient of t2[n,m] = sum(d) x[n,d]*W1[d,m] + b1[m]",
+    )
+    assert found["W2"] is not None and found["W2"].names == (
+        "Y is what the forward pass returns, dY its gradient",
+        "t2[n,m] = sum(d) x[n,d]*W1[d,m] + b1[m]",
+    )
+    report = str(check_backward(mlp, mlp_backward, *MLP))
+    assert report.count("is missing in dt2") == 3 and report.count("is        dt2[n,m]") == 1
+    assert "as for the gradient of x: the mask" in report
+
+
+def cross_entropy(logits: Any, y: Any) -> Any:
+    z = logits - logits.max(1, keepdims=True)
+    logp = z - np.log(np.exp(z).sum(1, keepdims=True))
+    return -logp[np.arange(len(y)), y].mean()
+
+
+def windows(x: Any, w: Any) -> Any:
+    n = x.shape[1] - len(w) + 1
+    return sum(w[k] * x[:, k : k + n] for k in range(len(w)))
+
+
+def windows_backward(dY: Any, x: Any, w: Any) -> Any:
+    n, dx, dw = x.shape[1] - len(w) + 1, np.zeros_like(x), np.zeros_like(w)
+    for k in range(len(w)):
+        dx[:, k : k + n] += dY * w[k]
+        dw[k] = (dY * x[:, k : k + n]).sum() / len(x)
+    return dx, dw
+
+
+def test_sizes_are_told_from_numbers_where_only_some_can_be_changed() -> None:
+    """Labels have to have as many elements as there are rows; a Python loop fixes its extent."""
+    labels = np.array([0, 2, 1, 4])
+    entropy = told(
+        cross_entropy, lambda dL, x, y: dL * (softmax(x) - np.eye(x.shape[1])[y]),
+        RNG.normal(size=(4, 5)), labels,
+    )["logits"]  # fmt: skip
+    assert entropy is not None and (entropy.found, entropy.right) == ("N", "1")
+    mean_for_sum = told(windows, windows_backward, RNG.normal(size=(4, 7)), RNG.normal(size=3))["w"]
+    assert mean_for_sum is not None and mean_for_sum.found == "1/N"
+    assert mean_for_sum.text == "dw is 1/N times what it should be (a mean for a sum)"
+    assert "N = x.shape[0]" in mean_for_sum.names[-1]
+
+
+def test_a_term_that_is_zero_in_some_runs_is_told_from_the_others() -> None:
+    """A unit that is off in a run says nothing of its coefficient."""
+
+    def forward(x: Any, W: Any) -> Any:
+        return np.maximum(x @ W - 0.5, 0)
+
+    def backward(dY: Any, x: Any, W: Any) -> Any:
+        d = dY * (x @ W > 0.5)
+        return d @ W.T, x.T @ d / len(x)
+
+    args = RNG.normal(size=(6, 3)), RNG.normal(size=(3, 2))
+    for seed in range(4):
+        mistake = told(forward, backward, *args, seed=seed)["W"]
+        assert mistake is not None and mistake.found == "1/N", seed
+
+
+def test_a_forward_value_is_named_as_the_one_that_the_backward_pass_uses() -> None:
+    def backward(dO: Any, Q: Any, K: Any, V: Any) -> Any:
+        P, scale = softmax(Q @ K.T / np.sqrt(Q.shape[1])), np.sqrt(Q.shape[1])
+        dP = dO @ V.T
+        dS = P * (dP - dP.sum(1, keepdims=True))
+        return dS @ K / scale, dS.T @ Q / scale, P.T @ dO
+
+    mistake = told(attention, backward, *QKV)["Q"]
+    assert mistake is not None and mistake.text.startswith("the factor `P[")
+    assert mistake.text.endswith(" in Y that the backward pass uses")
+    assert any(name.startswith(("dS[", "dt")) for name in mistake.names)
+
+
+def test_cotangents_of_several_results_one_by_one() -> None:
+    """As people write a cell of a recurrent network: backward(dh, dc, x, W)."""
+
+    def cell(x: Any, W: Any) -> Any:
+        c = x @ W
+        h = np.tanh(c)
+        return h, c
+
+    def backward(dh: Any, dc: Any, x: Any, W: Any) -> Any:
+        d = dc + dh * (1 - np.tanh(x @ W) ** 2)
+        return d @ W.T, x.T @ d
+
+    assert check_backward(cell, backward, X, W).passed
+    mistake = told(cell, lambda dh, dc, x, W: backward(dh, 0 * dc, x, W), X, W)["x"]
+    assert mistake is not None and mistake.text == "the term `dc[n,m]` is missing in dc2"
+    assert "dc2 is the gradient of c over all paths" in mistake.names
+    with pytest.raises(pullback.errors.ArgumentError, match="cache=False if it is a result"):
+        check_backward(cell, lambda dY, x, W, a, b: None, X, W)
+
+
+def test_a_fault_while_looking_for_the_mistake_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*args: Any) -> Any:
+        raise KeyError("t1")
+
+    monkeypatch.setattr("pullback.verify.redpen.pen.prepare", broken)
+    report = check_backward(lambda X: X**2, lambda dY, X: X * dY, X)
+    assert report.status == "failed" and "a fault of pullback, please report it" in str(report)
+
+
+def test_a_forward_pass_that_fails_on_traced_arrays_is_checked_by_differences() -> None:
+    def forward(X: Any) -> Any:
+        assert type(X) is np.ndarray
+        return X**2
+
+    report = check_backward(forward, lambda dY, X: 2 * X * dY, X)
+    assert report.passed and "it raises AssertionError" in report.notes[0]
 
 
 def test_a_report_with_a_mistake_is_json_and_the_same_each_time() -> None:

@@ -169,7 +169,7 @@ MISTAKES: dict[str, tuple[Any, str, str]] = {
     "no sum": (
         (affine, lambda dY, X, W, b: (dY @ W.T, X.T @ dY, dY), X, W, B),
         "b",
-        "`sum(n) dY[n,m]` is not summed: `dY[n,m]` stands there",
+        "a sum is missing: `dY[n,m]` stands where `sum(n) dY[n,m]` should",
     ),
     "no upstream": (
         (lambda X: X**3, lambda dY, X: 3 * X**2, X),
@@ -189,7 +189,7 @@ MISTAKES: dict[str, tuple[Any, str, str]] = {
     "swapped": (
         (lambda A, C: A * C**2, lambda dY, A, C: (2 * dY * A * C, dY * C**2), X, X[::-1]),
         "A",
-        "it is dC, not dA: two gradients are in each other's place",
+        "dC is returned in the place of dA",
     ),
     "missing factor": (
         (lambda X, g: X * g, lambda dY, X, g: (dY * 1, (dY * X).sum(0)), X, G),

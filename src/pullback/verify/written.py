@@ -31,6 +31,7 @@ from .gradients import (
     unit,
 )
 from .hints import Around, hint
+from .redpen.mistake import Mistake
 from .redpen.pen import mistakes
 from .redpen.trials import Outcome, Subject
 from .report import Comparison, Report
@@ -38,6 +39,7 @@ from .report import Comparison, Report
 RTOL = 1e-6
 ATOL = 1e-8
 KINKS = 600  # so many wrong elements are looked at: at a kink either choice is right
+FAULT = "a fault of pullback, please report it"
 FULL = 600  # up to so many elements the differences of all are taken where nothing is derived
 
 
@@ -54,8 +56,9 @@ def check_backward(
     """Checks a backward pass that you wrote in any NumPy, at the forward pass's arguments.
 
     ``forward(*args)`` returns Y, then ``backward(dY, *args)`` is called; or ``(Y, cache)``, then
-    ``backward(dY, cache)`` (``cache=`` decides where both fit). For a scalar Y a backward pass
-    without dY is taken to mean dY = 1. It returns the gradients of the float arguments: a tuple in
+    ``backward(dY, cache)`` (``cache=`` decides where both fit). For a tuple of results dY is a
+    tuple, or one argument for each. For a scalar Y a backward pass without dY is taken to mean
+    dY = 1. It returns the gradients of the float arguments: a tuple in
     their order, a dict by their names ("W" or "dW"), or a single array. Both run on copies, so they
     may write in place; what they change of their inputs is reported.
 
@@ -104,6 +107,7 @@ class _Written:
         self.wrt = self._asked(wrt)
         self.check = GradientCheck(self.value, args, self.wrt, STEP, tol, ATOL, seed, self.names)
         self.seedless = self._seedless()
+        self.apart = self._apart()
         if self.seedless:
             self.check.cotangent = [np.float64(1.0)]
         self.trees: dict[int, Any] = {}
@@ -143,6 +147,8 @@ class _Written:
             return given
         least, most = _arity(self.backward)
         count = len(self.args) + 1
+        if least == most == count + 1 and _is_float(result[1]):
+            return False  # two results, and a cotangent for each
         if count == 2:  # both fit: a second parameter of the same name is the argument itself
             names = parameter_names(self.backward, 2)
             return names[1] != self.names[0] or not _is_float(result[1])
@@ -163,6 +169,32 @@ class _Written:
                 hint="return (Y, cache) from the forward pass to hand over more values",
             )
         return missing and scalar
+
+    def _apart(self) -> bool:
+        """Whether the backward pass takes the cotangents of a tuple of results one by one."""
+        least, most = _arity(self.backward)
+        rest, count = 1 if self.cached else len(self.args), len(self.check.out)
+        given = 0 if self.seedless else 1
+        if least <= given + rest <= most:
+            return False
+        if self.check.form == flatten(tuple(self.check.out))[1] and least == most == count + rest:
+            return True
+        called = "cache" if self.cached else ", ".join(self.names)
+        why = "the forward pass returns two values, the second one is taken for the cache"
+        raise ArgumentError(
+            f"the backward pass can't be called with {given + rest} "
+            f"argument{'' if given + rest == 1 else 's'}",
+            expected=f"backward({called})" if self.seedless else f"backward(dY, {called})",
+            found=f"backward{inspect.signature(self.backward)}",
+            hint=f"{why}: cache=False if it is a result, too" if self.cached else "",
+        )
+
+    def _seeds(self, cotangents: Sequence[Any]) -> list[Any]:
+        """The first arguments of the backward pass."""
+        if self.seedless:
+            return []
+        own = [fresh(u) for u in cotangents]
+        return own if self.apart else [unflatten(self.check.form, own)]
 
     def _called(self, name: str, function: Function, args: Sequence[Any]) -> Any:
         """The result of a user's function; what it raises is told with its line."""
@@ -195,7 +227,8 @@ class _Written:
         floats = [(i.slot, i.leaf) for i in self.check.inputs]
 
         def value(*flat: Any) -> Any:
-            return self.value(*self.check.at(dict(zip(leaves, flat, strict=True))))
+            given = self.check.at(dict(zip(leaves, flat, strict=True)))
+            return self._called("forward", self.value, given)
 
         formula = self.forward if isinstance(self.forward, Formula) else None
         names = dict(zip(leaves, distinct(every), strict=True))
@@ -212,9 +245,8 @@ class _Written:
         ]
         if self.seedless:
             seeds = [np.float64(1.0)]
-        first = [] if self.seedless else [unflatten(self.check.form, [fresh(u) for u in seeds])]
         rest = [result[1]] if self.cached else self.check.at(dict(leaves))
-        given = self._placed(self.backward(*first, *rest))
+        given = self._placed(self.backward(*self._seeds(seeds), *rest))
         return arrays, seeds, {p: np.array(g) for p, g in given.items()}
 
     def written(self) -> dict[tuple[int, int], Any]:
@@ -223,8 +255,7 @@ class _Written:
         kept = _copied(args)
         result = self._called("forward", self.forward, args)
         self._changes("the forward pass", args, kept)
-        cotangent = unflatten(self.check.form, [fresh(u) for u in self.check.cotangent])
-        seeds = [] if self.seedless else [cotangent]
+        seeds = self._seeds(self.check.cotangent)
         before = _copied(seeds)
         rest = [result[1]] if self.cached else args
         given = self._called("backward", self.backward, [*seeds, *rest])
@@ -347,12 +378,24 @@ class _Written:
         what = {f"gradient of {i.name}": (i.slot, i.leaf) for i in self.check.inputs}
         failed = {c.what: k for k, c in reversed([*enumerate(found)]) if c.failed}
         places = [what[name] for name in what if name in failed]
-        told = mistakes(self.subject(), places, self.seed) if places else {}
+        told = self.named(places)
+        first: dict[tuple[str, str], str] = {}  # the gradient for which a mistake is told in full
         for name, place in what.items():
             if place in told:
-                k = failed[name]
-                found[k] = replace(found[k], hint=str(told[place]), mistake=told[place])
+                k, mistake = failed[name], told[place]
+                seen = first.setdefault((mistake.text, mistake.line), name)
+                full = str(mistake) if seen == name else f"as for the {seen}: {mistake.text}"
+                found[k] = replace(found[k], hint=full, mistake=mistake)
         return found
+
+    def named(self, places: Sequence[tuple[int, int]]) -> dict[tuple[int, int], Mistake]:
+        """The mistake in each gradient that has one with a name."""
+        try:
+            return mistakes(self.subject(), places, self.seed)
+        except Exception as error:  # the comparisons stand without a name for the mistake
+            told = f"{type(error).__name__}: {error}"
+            self.notes.append(f"the search for the mistake fails ({told}): {FAULT}")
+            return {}
 
     def derived(self) -> dict[tuple[int, int], Array]:
         """The derived gradients; none where the forward pass can't be traced."""
@@ -362,7 +405,12 @@ class _Written:
             self.notes.append(
                 f"the forward pass can't be traced, so only differences are used: {error.message}"
             )
-            return {}
+        except Exception as error:  # a person's function may raise anything on traced arrays
+            told = f"{type(error).__name__}: {error}".removesuffix(": ")
+            self.notes.append(
+                f"the forward pass can't be traced, so only differences are used: it raises {told}"
+            )
+        return {}
 
     def compare(
         self, i: Input, what: str, gradient: Array, derived: dict[tuple[int, int], Array]
@@ -471,7 +519,7 @@ class _Written:
         found = [mine.comparison(what, "finite differences")]
         own = ours.comparison(f"derived {what}", "finite differences")
         if right is not None and own.failed:
-            found.append(replace(own, note="a fault of pullback: please report it"))
+            found.append(replace(own, note=FAULT))
         return found
 
     def slopes(self, i: Input) -> Array | None:

@@ -55,6 +55,7 @@ COST = {
     "factors": 15,
     "value": 16,
 }
+CONDITION = 3  # more inside a condition: many make it hold everywhere, as if there were none
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ class Change:
     after: Expr
     put: Callable[[Expr], Define]
     scaled: bool = False
-    outer: Expr = ONE  # the product that ``before`` is a factor of
+    outer: Expr = ONE  # the product or the sum that ``before`` is a part of
     number: Fraction = Fraction(1)  # by which the term is multiplied further out
 
     @property
@@ -90,6 +91,7 @@ class Site:
     scope: tuple[Index, ...]
     parent: Tree | None
     number: Fraction = Fraction(1)  # by which a sum that this is a term of is multiplied
+    inside: bool = False  # a condition
 
 
 def sites(statement: Define) -> Iterator[Site]:
@@ -110,7 +112,8 @@ def sites(statement: Define) -> Iterator[Site]:
             scope = (*scope, *(i for i in site.node.indices if i not in scope))
         for k, part in enumerate(parts):
             times = _number(site.node, k) * site.number
-            todo.append(Site(part, _inner(site, parts, k), scope, site.node, times))
+            inside = site.inside or isinstance(site.node, Guard)
+            todo.append(Site(part, _inner(site, parts, k), scope, site.node, times, inside))
 
 
 def _number(node: Tree, k: int) -> Fraction:
@@ -146,13 +149,13 @@ def changes(
                 found.append(
                     Change(
                         kind,
-                        COST[kind] + penalty,
+                        COST[kind] + penalty + (CONDITION if site.inside else 0),
                         statement,
                         site.node,  # type: ignore[arg-type]
                         after,
                         site.put,
                         free,
-                        site.parent if isinstance(site.parent, Mul) else ONE,
+                        site.parent if isinstance(site.parent, Mul | Add) else ONE,
                         site.number or Fraction(1),
                     )
                 )
@@ -193,7 +196,7 @@ def _of(site: Site, known: Sequence[Tensor], forward: bool) -> Iterator[Made]:
             for other in (Fraction(1), exponent * 2, exponent / 2, -exponent, exponent + 1,
                           exponent - 1):  # fmt: skip
                 if other and other != exponent:
-                    yield "power", (base if other == 1 else Power(base, other)), False
+                    yield "power", _power(base, other), False
         case Apply(function, args):
             if len(args) == 1:
                 yield "function", args[0], False
@@ -205,6 +208,13 @@ def _of(site: Site, known: Sequence[Tensor], forward: bool) -> Iterator[Made]:
         case Reduce("max" | "min", indices, domain, body):
             opposite = "min" if node.op == "max" else "max"
             yield "function", Reduce(opposite, indices, domain, body), False
+
+
+def _power(base: Expr, exponent: Fraction) -> Expr:
+    """A power; an odd one of a square root is a power of what stands under the root."""
+    if isinstance(base, Power) and base.exponent == Fraction(1, 2) and exponent.numerator % 2:
+        base, exponent = base.base, exponent / 2
+    return base if exponent == 1 else Power(base, exponent)
 
 
 # Reads.
@@ -404,7 +414,7 @@ def _opened(body: Expr) -> tuple[list[Expr], Reduce | None]:
 
 
 def scaled(coefficient: Expr, value: Expr) -> Expr:
-    """A value times a coefficient, signs and numbers drawn together."""
+    """A value times a coefficient, signs and numbers drawn together, sizes cancelled."""
     if isinstance(coefficient, Number) and not coefficient.special:
         if coefficient.value == 1:
             return value
@@ -414,4 +424,11 @@ def scaled(coefficient: Expr, value: Expr) -> Expr:
             joint = coefficient.value * value.factors[0].value
             rest = value.factors[1:]
             return mul(*rest) if joint == 1 and rest else Mul((number(joint), *rest))
+    if isinstance(coefficient, SizeOf) and isinstance(value, Mul):
+        inverse = Power(coefficient, Fraction(-1))
+        if inverse in value.factors:
+            k = value.factors.index(inverse)
+            return mul(*value.factors[:k], *value.factors[k + 1 :])
+        if isinstance(value.factors[0], Number):
+            return Mul((value.factors[0], coefficient, *value.factors[1:]))
     return Mul((coefficient, value))

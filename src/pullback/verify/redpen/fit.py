@@ -46,6 +46,8 @@ Array = np.ndarray[Any, Any]
 
 EXACT = 1e-9  # how well a formula has to fit, in parts of the greatest element
 WORK = 500_000_000  # elements that may be computed for one gradient
+SHARES = (0.25, 0.4, 0.5, 0.7, 0.85, 0.92, 0.96, 1.0)  # of the work, up to the end of each form
+UNNAMED = 6  # what it costs a mistake to take up a value that has no name in the user's program
 NUMBERS = 8  # that a formula has to fit at least
 SMALLEST = 3  # sizes up to here are tried for the smallest case
 
@@ -127,19 +129,22 @@ class Fitter:
         return found is not None and found.shape == trial.grid.arrays[self.gradient].shape
 
     def _searched_all(self) -> Fit | None:
-        """A single change of the compact form, of that form spelled out, or of the chain rule."""
+        """A single change of the compact form, of that form spelled out, or of the chain rule;
+        only then of a forward value, as the backward pass computes it again."""
         backward = self.all.backward
         forward, compact = backward.forward.statements, backward.statements
         named = backward.program.outputs
         budget = self.left
-        for share, make in (
-            (0.3, lambda: spelled(forward, compact, named)),
-            (0.5, lambda: (forward, compact)),
-            (0.65, lambda: spelled(forward, compact, named, functions=True)),
-            (1.0, lambda: (forward, self._chain())),
-        ):
+        forms = [
+            spelled(forward, compact, named),
+            (forward, compact),
+            spelled(forward, compact, named, functions=True),
+            (forward, self._chain()),
+        ]
+        every = [(form, part) for part in (False, True) for form in forms]
+        for share, ((values, gradients), part) in zip(SHARES, every, strict=True):
             self.floor = budget * (1 - share)
-            found = self._searched(*make())
+            found = self._searched(values, gradients, part)
             if found is not None:
                 return found
         return None
@@ -158,7 +163,10 @@ class Fitter:
 
     # A search through single changes.
 
-    def _searched(self, forward: Sequence[Define], backward: Sequence[Define]) -> Fit | None:
+    def _searched(
+        self, forward: Sequence[Define], backward: Sequence[Define], values: bool
+    ) -> Fit | None:
+        """A single change of the gradients' statements, or of those of the ``values``."""
         if not backward:
             return None
         chain = computing([*forward, *backward], [self.gradient])
@@ -175,8 +183,8 @@ class Fitter:
             if not near(grid.arrays[self.gradient], trial.grid.arrays[self.gradient], 1e-7):
                 return None
             grids.append(grid)
-        search = _Search(self, tuple(chain), made, grids)
-        return search.run()
+        changed = [s for s in chain if (s.target in made) != values]
+        return _Search(self, tuple(chain), made, grids).run(changed)
 
     # What concerns a gradient as a whole.
 
@@ -249,7 +257,8 @@ class _Search:
         for s in (*chain, *self.others):
             for t in tensors(s.body):
                 self.users.setdefault(t, []).append(s)
-        self.after = {s.target: self._affected(s) for s in chain}
+        self.depend = {s.target: self._dependent(s.target) for s in chain}
+        self.after = {t: [s for s in chain if s.target in own] for t, own in self.depend.items()}
         extents = [i.extent for s in chain for i in (*s.indices, *bound_indices(s.body))]
         self.extents = [n for n in dict.fromkeys(extents) if n.literal is None][:6]
         self.tolerances = []
@@ -258,22 +267,20 @@ class _Search:
             off = float(np.max(np.abs(f - r), initial=0))
             self.tolerances.append(max(1e-12 * scale, min(1e-8 * scale, 1e-3 * off), 1e-300))
 
-    def _affected(self, statement: Define) -> list[Define]:
-        """The statements that depend on one, in order; itself where it recurs."""
-        self.depend = getattr(self, "depend", {})
+    def _dependent(self, tensor: Tensor) -> set[Tensor]:
+        """What is computed from a tensor; the tensor itself where it recurs."""
         found: set[Tensor] = set()
-        todo = [statement.target]
+        todo = [tensor]
         while todo:
             for user in self.users.get(todo.pop(), ()):
                 if user.target not in found:
                     found.add(user.target)
                     todo.append(user.target)
-        self.depend[statement.target] = found
-        return [s for s in self.chain if s.target in found]
+        return found
 
-    def run(self) -> Fit | None:
+    def run(self, changed: Sequence[Define]) -> Fit | None:
         best: list[tuple[Change, Ratio]] = []
-        for change in self._candidates():
+        for change in self._candidates(changed):
             if best and change.cost > best[0][0].cost:
                 break
             if self.fitter.left <= self.fitter.floor:
@@ -285,7 +292,7 @@ class _Search:
             return None
         return self._told(best)
 
-    def _candidates(self) -> list[Change]:
+    def _candidates(self, changed: Sequence[Define]) -> list[Change]:
         every: list[Change] = []
         target = self.fitter.gradient
         backward = self.fitter.all.backward
@@ -294,11 +301,15 @@ class _Search:
         known += [s.target for s in backward.statements]  # a value that lies around is easily taken
         known += [s.target for s in self.chain]
         known = list(dict.fromkeys(t for t in known if t.kind == "float"))
-        for s in self.chain:
+        nameless = unnamed([*backward.forward.statements, *backward.statements, *self.chain])
+        for s in changed:
             penalty = 0 if s.target is target else 3 if s.target in self.made else 6
             later = {*self.depend[s.target], s.target}
             here = [t for t in known if t not in later and t in self.grids[0].arrays]
-            every += changes(s, here, penalty, s.target not in self.made)
+            for change in changes(s, here, penalty, s.target not in self.made):
+                taken = set(tensors(change.after)) ^ set(tensors(change.before))
+                more = 0 if change.scaled or not taken & nameless else UNNAMED
+                every.append(replace(change, cost=change.cost + more))
         return sorted(every, key=lambda c: c.cost)
 
     # One change.
@@ -339,20 +350,23 @@ class _Search:
         )
 
     def _coefficient(self, change: Change) -> Ratio | None:
-        ratios = []
+        ratios, sizes = [], []
         for k in range(len(self.grids)):
             without = self.value(k, change.put(ZERO))
             own = change.kind == "coefficient"
             full = self.fitter.rights[k] if own else self.value(k, change.wrong)
             step, gap = full - without, self.fitter.found[k] - without
             norm = float(np.sum(step * step))
-            if not np.isfinite(norm) or norm == 0:
+            if not np.isfinite(norm):
                 return None
-            ratio = float(np.sum(step * gap)) / norm
+            ratio = float(np.sum(step * gap)) / norm if norm else 0.0
             if not self.close(k, without + ratio * step):
                 return None
-            ratios.append(ratio)
-        sizes = [grid.sizes for grid in self.grids]
+            if norm:  # where the term is 0, as behind units that are all off, any ratio fits
+                ratios.append(ratio)
+                sizes.append(self.grids[k].sizes)
+        if not _varied(sizes, [grid.sizes for grid in self.grids]):
+            return None
         found = recognised(ratios, sizes, self.extents, exact=self.fitter.single)
         if found is None or (change.kind != "coefficient" and isinstance(found, float)):
             return None
@@ -393,12 +407,26 @@ class _Search:
         )  # fmt: skip
 
 
+def _varied(some: Sequence[Mapping[str, int]], every: Sequence[Mapping[str, int]]) -> bool:
+    """Whether some of the runs tell a size from a number, if all of them do."""
+    if len(some) == len(every):
+        return True
+    return len(some) > 1 and (any(s != some[0] for s in some) or all(s == every[0] for s in every))
+
+
 def _spreads(found: Array, right: Array) -> bool:
     """Whether a result of fewer elements stands for all of them."""
     try:
         return bool(np.broadcast_shapes(found.shape, right.shape) == right.shape)
     except ValueError:
         return False
+
+
+def unnamed(statements: Sequence[Define]) -> set[Tensor]:
+    """The values that have no name in the user's program, and the gradients of these."""
+    found = {s.target for s in statements if not s.user}
+    names = {f"d{t.name}" for t in found}
+    return found | {s.target for s in statements if s.target.name in names}
 
 
 PART = 24  # nodes of a value without a name that is put where it is read
@@ -427,6 +455,16 @@ def spelled(
     before = [s.body for s in (backward if not functions else spelled(forward, backward, named)[1])]
     same = before == [s.body for s in made[1]]
     return ([], []) if same else (made[0], made[1])
+
+
+def inlined(statement: Define, parts: Mapping[Tensor, Define]) -> Define:
+    """A statement with the values ``parts`` put in their places, while it stays short."""
+    own = [t for t in tensors(statement.body) if t in parts and t is not statement.target]
+    for tensor in dict.fromkeys(own):
+        body = _placed(statement, {tensor: inlined(parts[tensor], parts)}, False)
+        if sum(1 for _ in nodes(body)) <= PART:
+            statement = replace(statement, body=body, scatter=None)
+    return statement
 
 
 def _is_part(body: Expr) -> bool:

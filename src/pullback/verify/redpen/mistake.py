@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any
 
 from ...backends.numpy import spell
+from ...calculus.step import Backward
 from ...errors import PullbackError
-from ...ir.expr import ONE, ZERO, Access, Expr, Mul, Number, SizeOf, number
+from ...ir.expr import ONE, ZERO, Access, Add, Expr, Mul, Number, Power, SizeOf, Tensor, number
 from ...ir.program import Define, Program, reads
+from ...ir.walk import bottom_up, bound_indices, nodes, substitute
 from ...notation.plain import show
 from .changes import scaled
-from .fit import Fit, programs
+from .fit import PART, Fit, inlined, programs, unnamed
 from .trials import Trials
+
+NAMES = 6  # that are explained at most
+SHORT = 40  # characters of a sum that is quoted beside its term
 
 
 @dataclass(frozen=True)
@@ -28,7 +34,8 @@ class Mistake:
     the name of the value whose line is wrong, ``term`` the part of it, ``found`` and ``right`` the
     coefficients of that term or the two parts, as text. ``line`` is the corrected line in index
     notation, ``found_line`` the line that gives what was found, ``numpy`` the corrected line in
-    NumPy. ``smallest`` are sizes at which the two differ. ``correct`` and ``wrong`` are both
+    NumPy; ``names`` says what the names in these lines are that your functions don't have.
+    ``smallest`` are sizes at which the two differ. ``correct`` and ``wrong`` are both
     backward passes as programs, from the inputs and cotangents to this gradient.
     """
 
@@ -41,6 +48,7 @@ class Mistake:
     line: str
     found_line: str
     numpy: str
+    names: tuple[str, ...]
     smallest: Mapping[str, int]
     correct: Program = field(repr=False, compare=False)
     wrong: Program = field(repr=False, compare=False)
@@ -49,6 +57,7 @@ class Mistake:
         lines = [self.text, f"is        {self.found_line}", f"should be {self.line}"]
         if self.numpy:
             lines.append(f"in NumPy  {self.numpy}")
+        lines += [f"{'' if k else 'with':<10}{name}" for k, name in enumerate(self.names)]
         if self.smallest:
             sizes = ", ".join(f"{name}={n}" for name, n in self.smallest.items())
             lines.append(f"the smallest shape that shows it: {sizes}")
@@ -57,15 +66,18 @@ class Mistake:
     def to_dict(self) -> dict[str, Any]:
         """The same without the programs, for JSON."""
         own = {k: v for k, v in self.__dict__.items() if k not in ("correct", "wrong")}
-        return {**own, "smallest": dict(self.smallest)}
+        return {**own, "names": list(self.names), "smallest": dict(self.smallest)}
 
 
 def told(fit: Fit, trials: Trials) -> Mistake:
     """A fit in words."""
     correct, wrong = programs(fit, trials)
-    text, term, found, right = _WORDS[fit.kind](fit)
+    text, term, found, right = _WORDS[fit.kind](_opened(fit, trials))
+    if fit.right.target in {s.target for s in trials.backward.forward.statements}:
+        text += " that the backward pass uses"
     if fit.spread:
-        text += f", and it lacks the shape of {fit.gradient.name[1:]}"
+        text += f", and its shape is not that of {fit.gradient.name[1:]}"
+    lines = _line(fit.right), _line(fit.found)
     return Mistake(
         fit.kind,
         text,
@@ -73,9 +85,9 @@ def told(fit: Fit, trials: Trials) -> Mistake:
         term,
         found,
         right,
-        _line(fit.right),
-        _line(fit.found),
+        *lines,
         numpy_line(fit.right),
+        _names(fit, trials, lines),
         fit.smallest,
         correct,
         wrong,
@@ -83,7 +95,97 @@ def told(fit: Fit, trials: Trials) -> Mistake:
 
 
 def _line(statement: Define) -> str:
-    return show(replace(statement, scatter=None))
+    return show(replace(statement, body=_rounded(statement.body, 16), scatter=None))
+
+
+def _names(fit: Fit, trials: Trials, lines: Sequence[str]) -> tuple[str, ...]:
+    """What the names in some lines are that a person's own functions don't have."""
+    backward = trials.backward
+    forward = {s.target: s for s in backward.forward.statements}
+    known = {**forward, **{s.target: s for s in fit.statements}}
+    nameless = unnamed(tuple(known.values()))
+    values = {t: s for t, s in known.items() if t in nameless}
+    todo = list(dict.fromkeys([fit.right.target, *reads(fit.right), *reads(fit.found)]))
+    if fit.right.target in forward:  # how the backward pass uses it
+        users = [s.target for s in fit.statements if fit.right.target in reads(s)]
+        values |= {t: known[t] for t in users if t not in forward}
+        todo += [t for t in users if t not in todo]
+    found: list[str] = []
+    for tensor in todo:
+        told = _output(tensor, backward, forward) or _gradient(tensor, backward, forward, nameless)
+        if not told and tensor in values and tensor is not fit.right.target:
+            own = inlined(values[tensor], {t: s for t, s in values.items() if t in nameless})
+            told = _line(own)
+            todo += [t for t in reads(own) if t not in todo]
+        if told and told not in found:
+            found.append(told)
+    words = {word for line in (*lines, *found) for word in re.findall(r"[^\W\d]\w*", line)}
+    sizes = [f"{name} = {axis}" for name, axis in trials.extents.items() if name in words]
+    return (*found[:NAMES], *((", ".join(sizes),) if sizes else ()))
+
+
+def _output(tensor: Tensor, backward: Backward, forward: Mapping[Tensor, Define]) -> str:
+    """What a result without a name is, or its gradient; "" for anything else."""
+    floats = [t for t in backward.program.outputs if t.kind == "float"]
+    for output, cotangent in zip(floats, backward.cotangents, strict=False):
+        if tensor in (output, cotangent) and output in forward and not forward[output].user:
+            which = "what" if len(backward.program.outputs) == 1 else "one of those that"
+            return (
+                f"{output.name} is {which} the forward pass returns, {cotangent.name} its gradient"
+            )
+    return ""
+
+
+def _gradient(
+    tensor: Tensor, backward: Backward, forward: Mapping[Tensor, Define], nameless: set[Tensor]
+) -> str:
+    """Of what a tensor is the gradient, if its name can't tell."""
+    taken = {t.name for t in backward.cotangents}
+    for value, statement in forward.items():
+        name = f"d{value.name}"
+        if value in nameless and tensor in nameless and tensor.name == name:
+            parts = {t: s for t, s in forward.items() if t in nameless}
+            return f"{name} is the gradient of {_line(inlined(statement, parts))}"
+        if name in taken and re.fullmatch(rf"{re.escape(name)}\d+", tensor.name):
+            return f"{tensor.name} is the gradient of {value.name} over all paths"
+    return ""
+
+
+def _opened(fit: Fit, trials: Trials) -> Fit:
+    """The same with values that have no name written out where they stand alone in the text."""
+    forward = {s.target: s for s in trials.backward.forward.statements if not s.user}
+
+    def opened(value: Expr) -> Expr:
+        if not isinstance(value, Access) or value.tensor not in forward:
+            return value
+        if value.tensor in trials.backward.program.outputs:
+            return value
+        own = inlined(forward[value.tensor], forward)
+        if sum(1 for _ in nodes(own.body)) > PART or not all(s.index for s in value.subs):
+            return value
+        taken = {i.name for i in bound_indices(own.body)}
+        if taken & {i.name for s in value.subs for i in ([s.index] if s.index else [])}:
+            return value
+        moved = dict(zip(own.indices, value.subs, strict=True))
+        return substitute(own.body, moved)  # type: ignore[return-value]
+
+    return replace(fit, before=opened(fit.before), after=opened(fit.after))
+
+
+def _rounded(value: Expr, digits: int) -> Expr:
+    """A formula with so many digits of its longer decimals."""
+
+    def change(node: Any) -> Any:
+        if not isinstance(node, Number) or node.special or node.value.denominator < 1000:
+            return node
+        return number(float(f"{float(node.value):.{digits}g}"))
+
+    return bottom_up(value, change)  # type: ignore[return-value]
+
+
+def _text(value: Expr) -> str:
+    """A formula as it stands in a sentence."""
+    return show(_rounded(value, 6))
 
 
 def numpy_line(statement: Define) -> str:
@@ -107,11 +209,11 @@ def numpy_line(statement: Define) -> str:
 
 
 def _value(value: Expr) -> str:
-    return f"`{show(value)}`"
+    return f"`{_text(value)}`"
 
 
 def _coefficient(value: Expr) -> str:
-    return show(value)
+    return _text(value)
 
 
 def _own(value: Expr) -> Fraction:
@@ -130,7 +232,15 @@ def _where(fit: Fit) -> str:
 
 
 def _number(value: Fraction) -> str:
-    return show(number(value)).replace("-", "−") if abs(value) > 1e-3 else show(number(value))
+    return _text(number(value)).replace("-", "−") if abs(value) > 1e-3 else _text(number(value))
+
+
+def _inside(fit: Fit) -> str:
+    """In which sum, where that is not the value of the whole statement, and in which value."""
+    if isinstance(fit.outer, Add) and fit.outer is not fit.right.body:
+        outer = _text(fit.outer)
+        return f" in `{outer}`{_where(fit)}" if len(outer) <= SHORT else _where(fit)
+    return _where(fit)
 
 
 def _of_coefficient(fit: Fit) -> tuple[str, str, str, str]:
@@ -138,11 +248,11 @@ def _of_coefficient(fit: Fit) -> tuple[str, str, str, str]:
     value = scaled(number(fit.number), fit.before)
     if isinstance(fit.before, Number):
         value = number(fit.before.value * fit.number)
-    name, term = fit.right.target.name, show(value)
+    name, term = fit.right.target.name, _text(value)
     own = _own(value)
     k = fit.coefficient
     if fit.after is ZERO:
-        return f"the term `{term}` is missing{_where(fit)}", term, "0", _number(own)
+        return f"the term `{term}` is missing{_inside(fit)}", term, "0", _number(own)
     if fit.after is not fit.before:  # inside a function, where no coefficient can be fitted
         return _of_operand(fit)
     if isinstance(k, Number):
@@ -150,7 +260,7 @@ def _of_coefficient(fit: Fit) -> tuple[str, str, str, str]:
         found, right = _number(ratio * own), _number(own)
         if ratio == 0:
             what = f"{name} is zero everywhere" if whole else f"the term `{term}` is missing"
-            return what + ("" if whole else _where(fit)), term, "0", right
+            return what + ("" if whole else _inside(fit)), term, "0", right
         if whole:
             if ratio == -1:
                 return f"the sign of {name} is wrong everywhere", term, found, right
@@ -170,43 +280,49 @@ def _of_coefficient(fit: Fit) -> tuple[str, str, str, str]:
         what = f"the term `{term}` has the coefficient {found}{_where(fit)}, it should be {right}"
         if ratio == -1:
             what += ": its sign is wrong"
+        elif value is not fit.before or len(right) > 5:
+            what += f", {_number(1 / ratio)} times that" if ratio.numerator == 1 else ""
         return what, term, found, right
     times = _coefficient(k)
     subject = f"{name} is" if whole else f"the term `{term}` is"
     why = " (a sum for a mean)" if isinstance(k, SizeOf) else ""
+    if isinstance(k, Power) and isinstance(k.base, SizeOf):
+        why = " (a mean for a sum)"
     text = f"{subject} {times} times what it should be{'' if whole else _where(fit)}{why}"
     return text, term, times, "1"
 
 
 def _of_factor(fit: Fit) -> tuple[str, str, str, str]:
-    part, outer = show(fit.before), show(fit.outer)
+    part, outer = _text(fit.before), _text(fit.outer)
     return f"the factor `{part}` is missing in `{outer}`{_where(fit)}", part, "1", part
 
 
 def _of_twice(fit: Fit) -> tuple[str, str, str, str]:
-    part, outer = show(fit.before), show(fit.outer)
+    part, outer = _text(fit.before), _text(fit.outer)
     return f"the factor `{part}` is there once too often in `{outer}`{_where(fit)}", part, "2", "1"
 
 
 def _of_inverse(fit: Fit) -> tuple[str, str, str, str]:
-    part, outer = show(fit.before), show(fit.outer)
-    return (
-        f"`{outer}`{_where(fit)} holds `{part}` the other way up: divided for multiplied",
-        part, show(fit.after), part,
-    )  # fmt: skip
+    part, outer = _text(fit.before), _text(fit.outer)
+    does, should = "divides", "multiply"
+    if isinstance(fit.before, Power) and fit.before.exponent < 0:
+        does, should = "multiplies", "divide"
+        part = _text(Power(fit.before.base, -fit.before.exponent))
+    text = f"`{part}` {does} where it should {should}, in `{outer}`{_where(fit)}"
+    return text, _text(fit.before), _text(fit.after), _text(fit.before)
 
 
 def _of_operand(fit: Fit) -> tuple[str, str, str, str]:
     return (
         f"{_value(fit.after)} stands where {_value(fit.before)} should{_where(fit)}",
-        show(fit.before), show(fit.after), show(fit.before),
+        _text(fit.before), _text(fit.after), _text(fit.before),
     )  # fmt: skip
 
 
 def _of_mask(fit: Fit) -> tuple[str, str, str, str]:
     if fit.after is not ONE:
         return _of_operand(fit)
-    part = show(fit.before)
+    part = _text(fit.before)
     return f"the mask `{part}` is missing{_where(fit)}", part, "1", part
 
 
@@ -218,14 +334,15 @@ def _of_order(fit: Fit) -> tuple[str, str, str, str]:
     return (
         f"{name} is transposed: {_value(fit.after)} stands where {_value(fit.before)} "
         f"should{_where(fit)}",
-        show(fit.before), show(fit.after), show(fit.before),
+        _text(fit.before), _text(fit.after), _text(fit.before),
     )  # fmt: skip
 
 
 def _of_sum(fit: Fit) -> tuple[str, str, str, str]:
     return (
-        f"{_value(fit.before)} is not summed: {_value(fit.after)} stands there{_where(fit)}",
-        show(fit.before), show(fit.after), show(fit.before),
+        f"a sum is missing: {_value(fit.after)} stands where {_value(fit.before)} "
+        f"should{_where(fit)}",
+        _text(fit.before), _text(fit.after), _text(fit.before),
     )  # fmt: skip
 
 
@@ -233,21 +350,21 @@ def _of_axis(fit: Fit) -> tuple[str, str, str, str]:
     return (
         f"summed over the wrong axis: {_value(fit.after)} stands where {_value(fit.before)} "
         f"should{_where(fit)}",
-        show(fit.before), show(fit.after), show(fit.before),
+        _text(fit.before), _text(fit.after), _text(fit.before),
     )  # fmt: skip
 
 
 def _of_swapped(fit: Fit) -> tuple[str, str, str, str]:
     name = fit.right.target.name
     return (
-        f"it is {fit.other}, not {name}: two gradients are in each other's place",
+        f"{fit.other} is returned in the place of {name}",
         name, fit.other, name,
     )  # fmt: skip
 
 
 def _of_transposed(fit: Fit) -> tuple[str, str, str, str]:
     name = fit.right.target.name
-    return f"{name} is transposed", name, show(fit.found.access), show(fit.right.access)
+    return f"{name} is transposed", name, _text(fit.found.access), _text(fit.right.access)
 
 
 _WORDS = {

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import combinations
 from math import prod
 from typing import Any
@@ -72,6 +73,7 @@ class Trials:
     gradients: dict[Place, Tensor]
     trials: list[Trial]
     letters: tuple[str, ...]
+    extents: Mapping[str, str]  # of which axis each letter is the extent, as NumPy
     given: Callable[[], list[Trial]]  # more runs, at the sizes that were given
 
 
@@ -82,9 +84,9 @@ def prepare(subject: Subject, seed: int, single: bool) -> Trials | None:
     """
     try:
         bench = _Bench(subject, seed)
-        return bench.trials(10 if single else 2)
-    except Exception:  # tracing runs a person's function, which may raise anything
+    except PullbackError:  # nothing can be traced or differentiated
         return None
+    return bench.trials(10 if single else 2)
 
 
 class _Bench:
@@ -119,9 +121,26 @@ class _Bench:
         try:
             return (*self._traced(self.axes), given)
         except PullbackError:
-            literal: dict[Axis, str | int] = {axis: self._extent(axis) for axis in self.axes}
-            self.axes = literal
-            return (*self._traced(literal), {})
+            return self._partly_named(given)
+
+    def _partly_named(
+        self, given: Mapping[str, int]
+    ) -> tuple[Program, dict[Tensor, Array], dict[str, int]]:
+        """The program with those names of sizes that it can be traced with, one after the other.
+
+        The extent that a Python loop goes over can't be named, that of the batch beside it can.
+        """
+        named = self.axes
+        self.axes = {axis: self._extent(axis) for axis in named}
+        traced, kept = self._traced(self.axes), dict[str, int]()
+        for name in given:
+            trial = {a: n if n == name else self.axes[a] for a, n in named.items()}
+            try:
+                traced = self._traced(trial)
+            except PullbackError:
+                continue
+            self.axes, kept[name] = trial, given[name]
+        return (*traced, kept)
 
     def _traced(self, axes: Mapping[Axis, str | int]) -> tuple[Program, dict[Tensor, Array]]:
         specs: dict[str, Spec] = {}
@@ -163,14 +182,27 @@ class _Bench:
 
     def _classes(self, group: list[Axis], extent: int) -> Iterator[tuple[Axis, ...]]:
         """The least sets of axes of one extent that can be changed without the others."""
-        other = next(p for p in (5, 7) if p != extent)
+        more = next(p for p in (5, 7) if p != extent)
+        fewer = max((p for p in PRIMES if p < extent), default=more)
         left = list(group)
         while left:
             first, rest = left[0], left[1:]
-            own = next((s for s in _sets(first, rest) if self._runs(dict.fromkeys(s, other))), None)
-            if own is not None:
+            own = self._changing(first, rest, (fewer, more)) or self._changing(first, rest, (more,))
+            if own:
                 yield own
-            left = [axis for axis in rest if own is None or axis not in own]
+            left = [axis for axis in rest if axis not in own]
+
+    def _changing(
+        self, first: Axis, rest: Sequence[Axis], others: Sequence[int]
+    ) -> tuple[Axis, ...]:
+        """The least set with ``first`` that can have each of some other extents; () if none can.
+
+        One that can only grow is no set of its own: rows that labels of another length select.
+        """
+        for own in _sets(first, rest):
+            if all(self._runs(dict.fromkeys(own, n)) for n in others):
+                return own
+        return ()
 
     def _runs(self, extents: Mapping[Axis, int]) -> bool:
         if self.runs >= RUNS:
@@ -216,9 +248,12 @@ class _Bench:
         if not found:
             return None
         letters = tuple(dict.fromkeys(n for t in found for n in t.sizes))
-        return Trials(
-            self.program, self.backward, self.gradients, found, letters, lambda: self._more(draws)
-        )
+        extents: dict[str, str] = {}
+        for (place, k), name in self.axes.items():
+            if isinstance(name, str):
+                extents.setdefault(name, f"{self.subject.names[place]}.shape[{k}]")
+        more = partial(self._more, draws)
+        return Trials(self.program, self.backward, self.gradients, found, letters, extents, more)
 
     def _more(self, draws: int) -> list[Trial]:
         made = [self._trial(self.given, mode) for mode in (0, 1) for _ in range(draws + 1)]
