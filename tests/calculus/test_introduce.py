@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from math import exp, inf, isfinite
 
+import numpy as np
 import pytest
 
+import pullback
 from pullback.calculus.cost import cost, expression_cost
 from pullback.calculus.introduce import put_in, ratio_to_sum, reads_of, worth_a_name
 from pullback.calculus.linear import Linear
@@ -30,6 +32,19 @@ LOSS = PROGRAMS["softmax loss"]
 
 def by_name(backward):
     return {s.target.name: s for s in backward.statements}
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "int64", "float32", "float64"])
+@pytest.mark.parametrize("n", range(1, 5))
+def test_a_ratio_of_whole_numbers_is_no_whole_number(dtype, n):
+    weights = np.arange(1, n + 1).astype(dtype)
+    X = np.linspace(0.3, 0.9, n)
+    function = lambda X, w: np.average(X, weights=w)  # noqa: E731
+    expected = weights / weights.sum(dtype=float)
+    found = pullback.grad(function)(X, weights)
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+    found = pullback.grad(lambda X: function(X, weights))(X)
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
 
 
 def test_a_value_over_the_sum_of_such_values_is_named():

@@ -448,6 +448,27 @@ def axes(text: str) -> list[str]:
     return [text] if "+" in text else text.split()
 
 
+def trapezoids(X: Any) -> Any:
+    return ((X[1:] + X[:-1]) / 2 * np.diff(np.linspace(0, 1, len(X)))).sum()
+
+
+STEPS: list[Function] = [
+    trapezoids,
+    lambda X: ((X[1:] + X[:-1]) / (len(X) - 1)).sum(),
+    lambda X: ((X[1:] - 3 * X[:-1]) * 2 / (len(X) - 1)).sum(),
+]
+
+
+@pytest.mark.parametrize("index", range(len(STEPS)))
+@pytest.mark.filterwarnings("ignore:.*encountered in")
+def test_the_gradient_is_0_where_there_are_no_steps(index: int) -> None:
+    """At N = 1 a division by N - 1 is one of nothing by 0, and its gradient is no NaN."""
+    f = STEPS[index]
+    pair = pb.derive(f, X="N").compile()
+    for n in (1, 2, 5):
+        assert right_at(f, pair, pb.grad(f, argnums=(0,)), [np.linspace(0.2, 1.5, n)]) == (2, 0)
+
+
 # --------------------------------------------------------------------------------------------------
 # What nobody thought of: random conditions on sizes, random constants of random dtypes
 

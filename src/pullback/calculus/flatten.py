@@ -299,7 +299,7 @@ class _Flattener:
         return self._name(tidy(simple), free)
 
     def _name(self, simple: Expr, free: tuple[Index, ...]) -> Access:
-        dtype = _dtype(simple)
+        dtype = dtype_of(simple)
         if dtype == "int" and not self.exact and is_beyond(simple):
             dtype = "float"
         probe = Tensor("", tuple(i.extent for i in free), dtype)
@@ -364,7 +364,7 @@ def alpha(node: Tree, depth: int = 0) -> Tree:
     return rebuild(node, tuple(alpha(c, depth) for c in children(node)))
 
 
-def _dtype(body: Expr) -> str:
+def dtype_of(body: Expr) -> str:
     """The dtype of a made-up value: the widest float that it reads, else of the kind it is."""
     match body:
         case Arg():

@@ -11,6 +11,7 @@ from ..ir.subscripts import Index, at, indices_of
 from ..ir.walk import substitute, tensors
 from ..text import PRIVATE
 from .cost import expression_cost, volume
+from .flatten import dtype_of
 from .linear import Linear
 from .match import Pattern, find
 from .normal import Poly, Term, collect, expression, free_of, poly, term
@@ -53,7 +54,8 @@ def _ratio(total: Tensor, value: Term, linear: Linear) -> Pattern | None:
     assert body is not None
     if next(find(Pattern(total, axes, body), value), None) is None:
         return None
-    target = Tensor(linear.name("P"), whole.tensor.shape, whole.tensor.dtype)
+    dtype = dtype_of(expression((body,)))  # a ratio of integers is no integer
+    target = Tensor(linear.name("P"), whole.tensor.shape, dtype)
     linear.letters[target] = linear.letters[whole.tensor]
     return Pattern(target, axes, body, True)
 

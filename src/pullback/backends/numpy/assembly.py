@@ -9,7 +9,7 @@ from ...ir.expr import Access, Expr, Guard, add, mul
 from ...ir.program import Define
 from ...ir.sizes import Size, size
 from ...ir.subscripts import Index, Subscript, at, indices_of
-from ...ir.walk import free_indices
+from ...ir.walk import free_indices, tensors
 from . import views
 from .arrays import Array, aligned
 from .assign import assign, finished
@@ -26,7 +26,8 @@ def assembled(speller: Speller, define: Define, name: str) -> bool:
     """Spells a statement whose terms fill parts of its target; False if it has no such terms."""
     outer, terms = split_terms(define.body, define.indices)
     dense, parts = _located(speller, define, terms)
-    if outer and len(dense) + sum(not _is_sparse(piece) for piece in parts) <= 1:
+    few = len(dense) + sum(not _is_sparse(piece) for piece in parts) <= 1
+    if outer and (few or any(_may_be_infinite(speller, factor) for factor in outer)):
         terms = [Term(term.conds, (*outer, *term.factors)) for term in terms]
         dense, parts = _located(speller, define, terms)
         outer = []
@@ -52,6 +53,12 @@ def assembled(speller: Speller, define: Define, name: str) -> bool:
     if outer:
         work.scale(outer)
     return True
+
+
+def _may_be_infinite(speller: Speller, factor: Expr) -> bool:
+    """Whether a factor may be so for its sizes alone: 1/(N - 1) at N = 1, where nothing may be
+    filled. It would make NaNs of the zeros between the pieces."""
+    return not any(tensors(factor)) and bool(speller.scope.facts.wildness(factor))
 
 
 def _located(
