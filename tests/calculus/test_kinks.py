@@ -37,6 +37,29 @@ SMOOTH_IN_THE_END: dict[str, tuple[Callable[[Array], Array], float]] = {
         -0.5,
     ),
     "exponential unit": (lambda x: np.maximum(x, 0) + np.minimum(np.exp(x) - 1, 0), 1),
+    "a selection of functions": (lambda x: np.where(x > 0, np.log1p(np.abs(x)), x), 1),
+    "selections that are not 0": (
+        lambda x: np.where(x > 0, x + 3, 3) + np.where(x < 0, x + 2, 2),
+        1,
+    ),
+    "each side of a selection kept in its domain": (
+        lambda x: np.where(x < 0, np.expm1(np.minimum(x, 0)), np.log1p(np.maximum(x, 0))),
+        1,
+    ),
+    "sigmoid, both sides": (
+        lambda x: np.where(
+            x >= 0,
+            1 / (1 + np.exp(-np.abs(x))),
+            np.exp(-np.abs(x)) / (1 + np.exp(-np.abs(x))),
+        ),
+        0.25,
+    ),
+    "softplus, both sides": (
+        lambda x: np.where(x > 0, 0, -x) + np.log1p(np.exp(-np.abs(x))),
+        -0.5,
+    ),
+    "a signed logarithm": (lambda x: np.sign(x) * np.log1p(np.abs(x)), 1),
+    "a signed root": (lambda x: np.sign(x) * (np.sqrt(np.abs(x) + 1) - 1), 0.5),
     "against data": (lambda x: np.maximum(x, np.zeros(2)) + np.minimum(x, 0), 1),
 }
 

@@ -104,16 +104,16 @@ def _occurrences(statement: Define, context: Context) -> list[Occurrence]:
             root = statement.access
     if context.kinks.lone:
         return _of_poly(terms, context, root)
-    return [found for part in terms for found in _of_part(part, context, root)]
+    return [found for part in terms for found in _of_part(part, terms, context, root)]
 
 
-def _of_part(part: Term, context: Context, root: Access | None) -> list[Occurrence]:
-    opened = context.kinks.opened(part)
+def _of_part(part: Term, whole: Poly, context: Context, root: Access | None) -> list[Occurrence]:
+    opened = context.kinks.opened(part, whole)
     if opened is None:
         found = _of_poly((part,), context, root)
     else:
         found = _of_poly((opened,), replace(context, strict=True))
-    return _settled(found, context, context.kinks.kinked(part))
+    return _settled(found, context, context.kinks.kinked(part, whole))
 
 
 def _settled(

@@ -50,6 +50,7 @@ from ..ir.subscripts import Index, Subscript, bounds
 from ..ir.walk import accesses, map_tensors, substitute, tensors
 from .conventions import sides_at_kink
 from .guards import negation
+from .levels import Levels
 from .normal import (
     UNIT,
     Factor,
@@ -125,7 +126,8 @@ class Kinks:
         self.steps = recurrent(list(self.definitions.values()))
         self._arguments: dict[Expr, tuple[Poly, int]] = {}
         self._calm: dict[tuple[Tensor, frozenset[str]], bool] = {}
-        self._zero: dict[tuple[Expr, Poly], bool] = {}
+        self.levels = Levels(lambda value: self.argument(value)[0], self._spelled_out)
+        self._continuous: dict[tuple[Poly, Poly], bool] = {}
         self._inner: dict[Tensor, tuple[_Kink, ...]] = {}
         found = [kink for s in self.definitions.values() for kink in self._of(s)]
         self.lone = len(found) < 2
@@ -161,8 +163,9 @@ class Kinks:
         if isinstance(body, Apply):
             yield from self.of_function(body)
         elif statement.target.kind == "float" and not isinstance(body, Opaque):
-            for part in poly(body):
-                yield from self._of_product(part)
+            whole = poly(body)
+            for part in whole:
+                yield from self._of_product(part, whole)
 
     def of_function(self, value: Apply) -> Iterator[tuple[Expr, int]]:
         """The arguments of a function's kinks, and the sides that they are taken from."""
@@ -171,20 +174,43 @@ class Kinks:
                 lone = not self._depends(*(a for j, a in enumerate(value.args) if j != k))
                 yield from sides_at_kink(value, k, lone, self.conventions)
 
-    def _of_product(self, part: Term) -> Iterator[tuple[Expr, int]]:
-        for step in self._jumps(part):
+    def _of_product(self, part: Term, whole: Poly) -> Iterator[tuple[Expr, int]]:
+        for step in self._jumps(part, whole):
             if not isinstance(step.part, tuple):
                 yield step.value, 1 if step.level == step.above else -1
 
-    def _jumps(self, part: Term) -> Iterator[_Step]:
-        """The steps in a product that are kinks, since another factor is 0 with their argument."""
-        for step in filter(
-            None, (*map(self._as_step, part.guards), *map(self._sign, part.factors))
-        ):
-            if step.above != step.below:
-                argument, _ = self.argument(step.value)
-                if any(e > 0 and self._vanishes(atom, argument) for atom, e in part.factors):
-                    yield step
+    def _jumps(self, part: Term, whole: Poly) -> Iterator[_Step]:
+        """The steps in one product of a sum that are kinks: what the sum jumps by where their
+        argument is 0, is 0 there, too."""
+        for step in self._steps(part):
+            if step.above != step.below and self._is_kink(self.argument(step.value)[0], whole):
+                yield step
+
+    def _steps(self, part: Term) -> Iterator[_Step]:
+        found = (*map(self._as_step, part.guards), *map(self._sign, part.factors))
+        return filter(None, found)
+
+    def _is_kink(self, argument: Poly, whole: Poly) -> bool:
+        """Whether a sum has no jump where an argument of its steps is 0, as far as that is seen,
+        and what the steps multiply has values on both sides."""
+        key = argument, whole
+        if key not in self._continuous:
+            jumps = [*filter(None, (self._jump(part, argument) for part in whole))]
+            total = expression(collect(jumps))
+            self._continuous[key] = all(
+                self.calm(jump.factors, SMOOTH | STEEP) for jump in jumps
+            ) and not self.levels.at_zero(total, argument)
+        return self._continuous[key]
+
+    def _jump(self, part: Term, argument: Poly) -> Term | None:
+        """What a product is above 0 of an argument of its steps, less what it is below."""
+        steps = []
+        for step in self._steps(part):
+            found, sign = self.argument(step.value)
+            if found == argument:
+                steps.append(step if sign > 0 else step.turned())
+        rest = _without(part, steps) if steps else None
+        return None if rest is None else _times(rest, _above(steps) - _below(steps))
 
     def _sign(self, factor: Factor) -> _Step | None:
         """The sign that a named factor is, as a step."""
@@ -193,31 +219,6 @@ class Kinks:
         if step is None or not self._depends(step.value):
             return None
         return replace(step, value=_at(define, factor[0], step.value), part=factor)  # type: ignore[arg-type]
-
-    def _vanishes(self, atom: Expr, argument: Poly) -> bool:
-        """Whether a value is seen to be 0 where an argument is."""
-        key = atom, argument
-        if key not in self._zero:
-            self._zero[key] = self.argument(atom)[0] == argument or self._is_zero(atom, argument)
-        return self._zero[key]
-
-    def _is_zero(self, atom: Expr, argument: Poly) -> bool:
-        define = self._definition(atom)
-        match body := atom if define is None else _at(define, atom, define.body):  # type: ignore[arg-type]
-            case Apply("abs", (x,)):
-                return self._vanishes(x, argument)
-            case Apply("maximum" | "minimum" | "clip", (x, *rest)) if ZERO in rest:
-                return self._vanishes(x, argument)
-            case Apply("maximum" | "minimum", (first, x)) if first is ZERO:
-                return self._vanishes(x, argument)
-            case Access() | Number() | SizeOf() | IndexOf() | Apply() | Opaque():
-                return False
-            case Reduce(op) if op != "sum":
-                return False
-        return all(
-            any(e > 0 and self._vanishes(a, argument) for a, e in part.factors)
-            for part in poly(body)
-        )
 
     def _as_step(self, cond: Cond) -> _Step | None:
         match self._spelled(cond):
@@ -282,6 +283,11 @@ class Kinks:
             return None
         return self.definitions.get(atom.tensor)
 
+    def _spelled_out(self, atom: Expr) -> Expr | None:
+        """What defines an element, at its places."""
+        define = self._definition(atom)
+        return None if define is None else _at(define, atom, define.body)  # type: ignore[arg-type]
+
     def _same_sign(self, value: Poly) -> Poly:
         """A simpler sum with the sign of this one: ``u`` for ``tanh(u)`` and ``exp(u) - 1``."""
         function = next((t for t in value if t.factors), None)
@@ -344,6 +350,8 @@ class Kinks:
                     define = self.definitions.get(tensor)
                     self._calm[key] = define is None or self._is_calm(define.body, functions)
                 return self._calm[key]
+            case Apply("log1p", (x,)) if self.roots.is_nonnegative(x):
+                return self._is_calm(x, functions)
             case Apply(function, args):
                 return function in functions and all(self._is_calm(a, functions) for a in args)
             case Select(_, then, other):
@@ -357,20 +365,24 @@ class Kinks:
 
     # Products of steps.
 
-    def kinked(self, part: Term) -> tuple[Poly, ...]:
-        """The arguments of the steps in a product that are kinks."""
-        return tuple(dict.fromkeys(self.argument(s.value)[0] for s in self._jumps(part)))
+    def kinked(self, part: Term, whole: Poly) -> tuple[Poly, ...]:
+        """The arguments of the steps in one product of a sum that are kinks."""
+        return tuple(dict.fromkeys(self.argument(s.value)[0] for s in self._jumps(part, whole)))
 
-    def opened(self, part: Term) -> Term | None:
-        """A product in which a step meets kinks of its argument, taken from another side, with the
-        names of these spelled out; None for any other product."""
-        near = [self._kink(*kink) for kink in self._of_product(part)]
-        jumps = {self._kink(s.value, 0).form for s in self._jumps(part)}
+    def opened(self, part: Term, whole: Poly) -> Term | None:
+        """One product of a sum in which a step meets kinks of its argument, with the names of these
+        spelled out where they take means; None for any other product."""
+        near = [self._kink(*kink) for kink in self._of_product(part, whole)]
+        jumps = {self._kink(s.value, 0).form: s.value for s in self._jumps(part, whole)}
         if not jumps:
             return None
         near += [kink for atom, _ in part.factors for kink in self._reached(atom)]
         sides = {form: [k.side for k in near if k.form == form] for form in jumps}
-        forms = {f for f, found in sides.items() if len(found) > 1 and {*found} not in _ONE_SIDED}
+        forms = {
+            form
+            for form, found in sides.items()
+            if len(found) > 1 and ({*found} not in _ONE_SIDED or self.mixed(jumps[form]))
+        }
         if not forms:
             return None
         made = [(self._named_by_what(atom, forms), e) for atom, e in part.factors]
@@ -440,8 +452,7 @@ class Kinks:
         self, rest: Term | None, steps: Sequence[_Step], read: Access, cautious: bool
     ) -> Poly | None:
         """``rest`` times the product of steps, which takes its mean where their argument is 0."""
-        above = prod((s.above for s in steps), start=UNITY)
-        below = prod((s.below for s in steps), start=UNITY)
+        above, below = _above(steps), _below(steps)
         value, tie = steps[0].value, steps[0].tie
         if rest is None or above == below:
             return collect([] if rest is None else [_times(rest, above)])
@@ -539,6 +550,15 @@ def _times(
         (*value.factors, *factors),
         False,
     )
+
+
+def _above(steps: Sequence[_Step]) -> Fraction:
+    """What a product of steps is above 0."""
+    return prod((s.above for s in steps), start=UNITY)
+
+
+def _below(steps: Sequence[_Step]) -> Fraction:
+    return prod((s.below for s in steps), start=UNITY)
 
 
 def _without(value: Term, steps: Sequence[_Step]) -> Term | None:

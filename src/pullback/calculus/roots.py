@@ -15,10 +15,10 @@ from collections.abc import Callable, Iterator, Mapping
 from fractions import Fraction
 
 from ..functions import ROOTS, TABLE
-from ..ir.expr import ZERO, Access, Apply, Compare, Cond, Expr, Number, Opaque, SizeOf, Tensor
+from ..ir.expr import ZERO, Access, Add, Apply, Compare, Cond, Expr, Number, Opaque, SizeOf, Tensor
 from ..ir.program import Define
 from .conventions import chosen
-from .normal import Factor, Term, nonnegative_atom, poly
+from .normal import Factor, Poly, Term, nonnegative_atom, poly
 
 ONE = Fraction(1)
 NOUGHT = Fraction(0)
@@ -155,13 +155,23 @@ class Roots:
                     return False
                 if isinstance(define.body, Apply):
                     return self.is_positive(define.body)
-                parts = poly(define.body)
-                return any(map(self._is_positive_term, parts)) and all(
-                    t.coef > 0 and all(self._degree(a, e) is not None for a, e in t.factors)
-                    for t in parts
-                )
+                return self._is_positive_sum(poly(define.body))
+            case Add():
+                return self._is_positive_sum(poly(atom))
             case _:
                 return False
+
+    def is_nonnegative(self, atom: Expr) -> bool:
+        """Whether a value is seen to be at least 0."""
+        if isinstance(atom, Apply) and self._degree_of(atom) is not None:
+            return True
+        return self._degree(atom, ONE) is not None
+
+    def _is_positive_sum(self, parts: Poly) -> bool:
+        return any(map(self._is_positive_term, parts)) and all(
+            t.coef > 0 and all(e % 2 == 0 or self.is_nonnegative(a) for a, e in t.factors)
+            for t in parts
+        )
 
     def _is_positive_term(self, part: Term) -> bool:
         sure = part.coef > 0 and not part.guards
