@@ -185,6 +185,22 @@ def test_refused(function: Function, X: Any) -> None:
         pb.grad(function)(X)
 
 
+def test_a_compiled_forward_pass_is_refused_by_name() -> None:
+    """Also where the function catches the refusal."""
+    forward, _ = pb.derive("Y[i] = sin(X[i])*X[i]").compile()
+    X = np.array([0.3, 0.7])
+
+    def caught(x: Any) -> Any:
+        try:
+            return forward(x)[0].sum()
+        except Exception:
+            return x.sum()
+
+    with pytest.raises(TraceError, match="compiles to"):
+        pb.grad(caught)(X)
+    np.testing.assert_allclose(pb.grad(lambda x: (forward(X)[0] * x).sum())(X), np.sin(X) * X)
+
+
 def test_an_array_that_outlives_its_trace() -> None:
     kept: list[Any] = []
 

@@ -14,7 +14,7 @@ from ..backends.numpy.module import size_keywords
 from ..backends.numpy.preface import Preface
 from ..derivation import Check, Derivation, Pair, Verification
 from ..derivation.assumptions import at_each, line_of
-from ..errors import ArgumentError, ShapeError
+from ..errors import ArgumentError, ShapeError, UnsupportedError
 from ..ir.program import Program, check_extents, solve_sizes
 from ..trees import Leaf, Structure, count, matched, paths, show_path, unflatten
 from .bounds import check_integers, check_work, is_watched
@@ -23,6 +23,7 @@ from .compiled import backward_of, forward_of
 from .cotangents import check_nothing, like_primal
 from .load import load_module
 from .lookups import check_lookups, positions
+from .nested import is_traced, refuse_around
 from .notated import check_kind
 
 
@@ -182,6 +183,8 @@ class Forward:
             for value, (name, structure) in zip(values, self.origin.parameters, strict=True)
             for leaf in _leaves(value, structure, name, static=True)
         ]
+        if any(map(is_traced, given)):
+            raise _refused_in_trace()
         arrays = [plain_array(leaf, "an argument") for leaf in given]
         key = (*((array.shape, array.dtype) for array in arrays), *sizes.values())
         if key not in self.seen:
@@ -297,6 +300,18 @@ class Backward:
             else:
                 check_nothing(value, place, "Y")
         return tuple(seeds)
+
+
+def _refused_in_trace() -> UnsupportedError:
+    """A compiled forward pass runs its source on arrays; the trace that called it fails."""
+    error = UnsupportedError(
+        "what a derivation compiles to can't be called on traced arrays",
+        expected="arrays",
+        hint="inside a traced function call the function itself, or one of pullback.define, and "
+        "pullback.vjp of it for its gradients",
+    )
+    refuse_around(error)
+    return error
 
 
 def _leaves(tree: Any, structure: Structure, name: str, static: bool = False) -> list[Any]:
