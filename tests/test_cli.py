@@ -294,8 +294,9 @@ def test_a_written_backward_of_a_formula(run: Any, model: str) -> None:
         (("code", "MODEL:untraceable", "--shape", "X=N"), "np.sort"),
         (("code", "MODEL:loss", "--shape", "X=N D; Z=N"), "no parameter Z"),
         (("code", "Y[i] = Q["), "never closed"),
-        (("code", ""), "neither"),
+        (("code", ""), "INPUT is empty"),
         (("code", "Y[i] = X[i]", "--wrt", "Z"), "no input 'Z'"),
+        (("code", "MODEL:los", "--shape", "X=N"), "did you mean loss?"),
         (("code", "Y[i] = X[i]", "--wrt", ","), "names no input"),
         (("code", "Y[i] = X[i]", "--size", "M=3"), "no size M"),
         (("code", "Y[i] = X[i]", "--size", "I=-3"), "NAME=NUMBER"),
@@ -341,7 +342,7 @@ def test_a_file_that_fails_is_bad_input(run: Any, tmp_path: Path, text: str, sai
 
 
 def test_a_file_of_bytes_or_of_nothing_is_bad_input(run: Any, tmp_path: Path) -> None:
-    for content, said in ((b"\xff\xfe\x00", "is no text"), (b"  \n", "is empty")):
+    for content, said in ((b"\xff\xfe\x00", "is not text"), (b"  \n", "is empty")):
         path = tmp_path / "formula.txt"
         path.write_bytes(content)
         done = run("code", str(path))

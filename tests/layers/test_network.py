@@ -57,7 +57,7 @@ def test_parameters_are_drawn_in_the_dtype_asked_for() -> None:
 
 
 def test_what_does_not_fit_is_refused() -> None:
-    with pytest.raises(pullback.ArgumentError, match="is no layer"):
+    with pytest.raises(pullback.ArgumentError, match="is not a layer"):
         Network(first=layers.relu)  # type: ignore[arg-type]
     with pytest.raises(pullback.ArgumentError, match="how large M is"):
         Network(first=product()).init(np.random.default_rng(0), 5, 2)

@@ -53,7 +53,7 @@ def check(arguments: argparse.Namespace) -> tuple[Status, str]:
     seed, tolerance = arguments.seed, TOLERANCE if arguments.tol is None else arguments.tol
     if not 0 < tolerance < 1:
         raise ArgumentError(
-            "--tol is no tolerance", expected="a number between 0 and 1", found=str(tolerance)
+            "--tol is not a tolerance", expected="a number between 0 and 1", found=str(tolerance)
         )
     asked = source(arguments.input)
     given: dict[str, Any] = dict(shapes(arguments.shapes))

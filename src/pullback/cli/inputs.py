@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from ..errors import ArgumentError
-from ..text import lines, visible
+from ..text import lines, nearest, visible
 
 LARGEST_INPUT = 1_000_000
 RESERVED = ("wrt", "argnums", "conventions", "sizes")  # derive's own keywords
@@ -26,6 +26,8 @@ def source(given: str) -> str | Callable[..., Any]:
     """Index notation, or a function: what INPUT stands for."""
     if given == "-":
         return _limited(_stdin(), "standard input")
+    if not given.strip():
+        raise ArgumentError("INPUT is empty", expected="index notation, or FILE.py:FUNCTION")
     named = FUNCTION.fullmatch(given)
     if named:
         return function(Path(named["file"]), named["name"])
@@ -39,7 +41,7 @@ def _stdin() -> str:
         return sys.stdin.read(LARGEST_INPUT + 1)
     except UnicodeDecodeError:
         raise ArgumentError(
-            "standard input is no text", expected="index notation as UTF-8"
+            "standard input is not text", expected="index notation as UTF-8"
         ) from None
 
 
@@ -59,7 +61,7 @@ def _file(path: Path) -> str:
             hint='index notation has an equals sign, e.g. "Y[n,m] = sum(d) X[n,d]*W[d,m]"',
         ) from None
     except UnicodeDecodeError:
-        raise ArgumentError(f"{path} is no text", expected="index notation as UTF-8") from None
+        raise ArgumentError(f"{path} is not text", expected="index notation as UTF-8") from None
     return _limited(text, str(path))
 
 
@@ -95,10 +97,12 @@ def function(path: Path, name: str) -> Callable[..., Any]:
             for key, value in vars(module).items()
             if isinstance(value, types.FunctionType) and value.__module__ == module.__name__
         ]
+        close = nearest(name, known)
         raise ArgumentError(
             f"{path} has no function {name}",
             expected=f"one of {', '.join(known)}" if known else "a function defined by def",
             found=name if found is None else f"{name}, a {type(found).__name__}",
+            hint=f"did you mean {' or '.join(close)}?" if close else "",
         )
     return cast(Callable[..., Any], found)
 

@@ -230,7 +230,7 @@ class Derivation:
         seed = self.seed if seed is None else seed
         if not isinstance(seed, int):
             raise ArgumentError(
-                "the seed is no whole number", expected="e.g. 0", found=repr(seed)[:80]
+                "the seed is not a whole number", expected="e.g. 0", found=repr(seed)[:80]
             )
         steps = self.steps if seed == self.seed else self._folded(self._step_checks(seed))
         whole = service("check")(self, seed)

@@ -100,7 +100,7 @@ class Float:
 
     def whole(self, value: Value) -> int:
         if isinstance(value, float) and not math.isfinite(value):
-            raise CheckError("a value that is no number is cast to an integer", found=str(value))
+            raise CheckError("a value that is not a number is cast to an integer", found=str(value))
         return int(value)
 
 

@@ -80,7 +80,7 @@ class SizeCondition:
 
 @dataclass(frozen=True)
 class Choice:
-    """A condition on sizes that a function was seen to turn on, as it came out, and the line."""
+    """A condition on sizes that decides what a function computes, as it came out; and its line."""
 
     condition: SizeCondition
     source: Source

@@ -35,7 +35,7 @@ class Network:
         for name, layer in layers.items():
             if not isinstance(layer, Layer):
                 raise ArgumentError(
-                    f"{name} is no layer",
+                    f"{name} is not a layer",
                     expected=f"e.g. {name}=layers.relu()",
                     found=f"a {type(layer).__name__}",
                     hint="call a kind of layer to give it its options" if callable(layer) else "",

@@ -248,7 +248,7 @@ def roll(rank: int, shift: int = 1, axis: int = -1) -> Definition:
     own = axis_letter(rank, axis)
     if type(shift) is not int:
         raise ArgumentError(
-            "shift is no number of places",
+            "shift is not a number of places",
             where="option shift",
             expected="a whole number, negative to move back",
             found=repr(shift),

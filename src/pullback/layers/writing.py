@@ -56,7 +56,7 @@ def literal(option: str, value: Any, above: float = float("-inf"), most: float =
     if type(value) not in (int, float) or not above < value <= most:
         bounds = (above > float("-inf")) * f" > {above}" + (most < 1e300) * f", at most {most}"
         raise ArgumentError(
-            f"{option} is no number that it can be",
+            f"{option} is not a number that is allowed here",
             where=f"option {option}",
             expected=f"a number{bounds}",
             found=repr(value),

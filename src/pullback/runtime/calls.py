@@ -262,7 +262,7 @@ class Call:
         """The position of the one leaf of a slot that is an array or a number."""
         if not isinstance(self.structures[slot], Leaf):
             raise ArgumentError(
-                f"{self.labels[slot]} is no array",
+                f"{self.labels[slot]} is not an array",
                 where=f"argument {self.labels[slot]}",
                 expected="an array or a float",
                 hint="np.asarray makes an array of a list; a single number is written 3.0",
@@ -449,7 +449,7 @@ def plain_array(value: Any, name: str) -> np.ndarray[Any, Any]:
         return as_array(value)
     except ValueError as error:
         raise ArgumentError(
-            f"{name} is no array", where=f"argument {name}", found=str(error)
+            f"{name} is not an array", where=f"argument {name}", found=str(error)
         ) from None
 
 

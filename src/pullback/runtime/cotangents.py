@@ -77,7 +77,7 @@ def as_given(value: Any, place: str) -> Array:
     try:
         return np.asarray(value)
     except (ValueError, TypeError) as error:
-        raise ArgumentError(f"{place} is no array", found=str(error)) from None
+        raise ArgumentError(f"{place} is not an array", found=str(error)) from None
 
 
 def check_nothing(value: Any, place: str, like: str) -> None:

@@ -239,7 +239,7 @@ class Forward:
         for choice in self.asserted:
             if not choice.condition.holds(sizes):
                 raise ShapeError(
-                    f"the function turns on its sizes, and was derived for {choice.condition}",
+                    f"the function branches here: it was derived for {choice.condition}",
                     where=line_of(choice.source),
                     expected=str(choice.condition),
                     found=at,

@@ -149,7 +149,7 @@ def _check_whole(sizes: Mapping[str, Any]) -> None:
     for name, value in sizes.items():
         if isinstance(value, bool) or not _is_whole(value) or value < 0:
             raise ArgumentError(
-                f"the size {name} is no size",
+                f"the size {name} is not a whole number",
                 expected="a whole number >= 0",
                 found=repr(value)[:60],
             )

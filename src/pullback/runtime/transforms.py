@@ -112,7 +112,7 @@ def _one(dtype: np.dtype[Any]) -> Any:
 def _check_scalar(forward: Forward) -> None:
     """Refuses a result that has no gradient: not a single float."""
     if isinstance(forward.structure, Static):
-        found = f"{forward.structure.value.value!r}, which is no array"[:80]
+        found = f"{forward.structure.value.value!r}, which is not an array"[:80]
         hint = "return a float that is computed from the arguments"
     elif not isinstance(forward.structure, Leaf):
         n = forward.results
@@ -139,7 +139,7 @@ def _check_result(forward: Forward, name: str) -> None:
         return
     found = "an empty container"
     if isinstance(forward.structure, Static):
-        found = f"{forward.structure.value.value!r}, which is no array"[:80]
+        found = f"{forward.structure.value.value!r}, which is not an array"[:80]
     raise ArgumentError(
         f"{name} needs a function that returns arrays",
         expected="an array, or a tree with some",

@@ -108,7 +108,7 @@ def spec(value: SpecLike, where: str = "") -> Spec:
     if isinstance(value, Sequence):
         return Spec(tuple(_axis(part, where) for part in value))
     raise TraceError(
-        "this is no shape",
+        "this is not a shape",
         where=where,
         expected='a text such as "N D", or a tuple of ints and names',
         found=f"{type(value).__name__} {value!r}"[:80],
@@ -125,7 +125,7 @@ def _axis(part: object, where: str) -> Size:
     elif hasattr(part, "__index__") and not isinstance(part, bool):
         return _literal(part.__index__(), where)
     raise TraceError(
-        "this is no size",
+        "this is not a size",
         where=where,
         expected='an int, a name, or a text such as "2*N"',
         found=repr(part)[:80],
@@ -136,7 +136,7 @@ def _literal(value: int, where: str) -> Size:
     if 0 <= value <= GREATEST:
         return size(value)
     raise TraceError(
-        "this is no size", where=where, expected="a whole number >= 0", found=str(value)
+        "this is not a size", where=where, expected="a whole number >= 0", found=str(value)
     )
 
 

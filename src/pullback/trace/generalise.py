@@ -939,9 +939,9 @@ def _said(error: BaseException) -> str:
 
 def _failed(error: Exception, sizes: Mapping[str, int]) -> PullbackError:
     """The error of a function that fails wherever it's tried."""
-    tried = f"tried at {show_sizes(sizes)}"
+    tried = f"tried at {show_sizes(sizes)}" if sizes else ""
     if isinstance(error, PullbackError):
-        found = f"{error.found} ({tried})" if error.found else tried
+        found = f"{error.found} ({tried})" if error.found and tried else error.found or tried
         return type(error)(
             error.message, where=error.where, expected=error.expected, found=found, hint=error.hint
         )

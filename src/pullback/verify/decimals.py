@@ -76,7 +76,7 @@ class Decimals:
 
     def whole(self, value: Value) -> int:
         if isinstance(value, self.context.mpf) and not self.context.isfinite(value):
-            raise CheckError("a value that is no number is cast to an integer", found=str(value))
+            raise CheckError("a value that is not a number is cast to an integer", found=str(value))
         return int(value)
 
 

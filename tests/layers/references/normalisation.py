@@ -174,6 +174,6 @@ REFERENCES = {
         " - 3e-5*X[n,c,h,w]*sum(m:5) pad(u, 0)[n,c-m+2,h,w]",
         torch=_local,
         at=[({}, {"X": np.zeros((1, 2, 2, 2))})],
-        refused=[({"size": 0}, "size"), ({"k": 0}, "k is no number")],
+        refused=[({"size": 0}, "size"), ({"k": 0}, "k is not a number")],
     ),
 }

@@ -65,7 +65,7 @@ REFERENCES = {
             ({"amount": -1}, "whole number >= 0"),
             ({"amount": (1, 2, 3)}, "2 of them"),
             ({"mode": "nearest"}, "one of 4 words"),
-            ({"value": "x"}, "value is no number"),
+            ({"value": "x"}, "value is not a number"),
         ],
         refused_at=[
             (
@@ -107,7 +107,7 @@ REFERENCES = {
     "roll": Reference(
         "dX[i,j,k:K] = dY[i,j,(k+1)%K]",
         numpy=lambda o, a: np.roll(a["X"], o["shift"], o["axis"]),
-        refused=[({"shift": 0.5}, "shift is no number"), ({"shift": 0.5}, "found:    0.5")],
+        refused=[({"shift": 0.5}, "shift is not a number"), ({"shift": 0.5}, "found:    0.5")],
     ),
     "nearest": Reference(
         "dX[n,c,h:H,w:W] = sum(p:2,q:2) dY[n,c,2*h+p,2*w+q]",

@@ -3,6 +3,12 @@
 The value of a node is an array with one axis for each index that is free in the node. As equal
 nodes are the same object, a formula that differs from another in one place costs only the nodes
 that lead to that place. A read outside an array's extent is NaN, which no guard lets through.
+
+This is the third evaluator, beside :mod:`pullback.ir.interpret` (one point after the other, in any
+arithmetic: what everything is checked against) and :mod:`pullback.trace.points` (conditions and
+subscripts over one grid, without recurrences). Thousands of formulas that differ in one place are
+tried here, so it alone keeps the values of nodes between formulas and counts its work.
+tests/verify/test_redpen_grid.py compares it with the interpreter.
 """
 
 from __future__ import annotations
