@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -12,7 +12,8 @@ from hypothesis import HealthCheck, settings
 for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(name, "1")
 
-CASES = 2  # of each parametrized test, in a quick run
+# Tests whose first case takes more than about a second; a quick run leaves them out.
+SLOW = frozenset((Path(__file__).parent / "tests" / "slow.txt").read_text("utf-8").split())
 
 # The same examples in every run, and no verdict that depends on how busy the machine is.
 settings.register_profile(
@@ -26,11 +27,11 @@ settings.load_profile("pullback")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """``--quick``: a few cases of every test, in under a minute."""
+    """``--quick``: one case of every test that isn't slow, in under a minute."""
     parser.addoption(
         "--quick",
         action="store_true",
-        help=f"the first {CASES} cases of every test, few random examples, nothing marked slow",
+        help="the first case of every test, few random examples, nothing of tests/slow.txt",
     )
 
 
@@ -44,13 +45,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Leaves out, in a quick run, further cases of a test and what is slow."""
     if not config.getoption("--quick"):
         return
-    seen: Counter[str] = Counter()
+    seen: set[str] = set()
     kept, left = [], []
     for item in items:
         test = item.nodeid.partition("[")[0]
-        seen[test] += 1
-        slow = item.get_closest_marker("slow") is not None
-        (left if slow or seen[test] > CASES else kept).append(item)
+        (left if test in seen or test in SLOW else kept).append(item)
+        seen.add(test)
     config.hook.pytest_deselected(items=left)
     items[:] = kept
 

@@ -145,7 +145,6 @@ def test_a_page_is_whole(
     assert wrong_with(browser, site / f"{name}.html", size, scheme) == []
 
 
-@pytest.mark.slow
 def test_every_page_of_the_book_is_whole(browser: Browser, tmp_path: Path) -> None:
     """One test, so that one process builds the book."""
     pages = write_book(tmp_path)
