@@ -308,7 +308,7 @@ def test_a_written_backward_of_a_formula(run: Any, model: str) -> None:
         (("code", "Y[i] = X[i]", "--convention", "maximum=2"), "no choice '2'"),
         (("code", "Y[i] = X[i]", "--convention", "maximum"), "NAME=CHOICE"),
         (("code", "Y[i] = X[i]", "--out", "/nowhere/at/all.py"), "can't be written"),
-        (("check", "Y[i] = X[i]", "--tol", "0"), "no tolerance"),
+        (("check", "Y[i] = X[i]", "--tol", "0"), "tol is not a tolerance"),
         (("check", "Y[i] = X[i]", "--backward", "model"), "FILE.py:FUNCTION"),
         (("check", "X[N]; Y[i:N-50] = X[i]", "--size", "N=5"), "no small sizes"),
         (("derive", "Y[i] = y[i]", "--shape", "y=N", "--wrt", "y,y"), "twice"),
