@@ -12,7 +12,7 @@ RUN = $(VENV)/bin/python
 help:
 	@echo "make demo    derive, check and train the digits model; writes out/digits.html"
 	@echo "make book    write the reference of all layers to out/book"
-	@echo "make check   one case of every test that is not slow: an answer in under a minute"
+	@echo "make check   one case of every test that is not slow: an answer in about a minute"
 	@echo "make test    run the tests, doctests and documentation snippets"
 	@echo "make test-browser   the book's tests in a browser (needs Chromium and chromedriver)"
 	@echo "make hunt SECONDS=600   random programs, names, sizes and state against independent oracles"
