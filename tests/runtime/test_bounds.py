@@ -188,6 +188,45 @@ def test_powers_of_sizes_overflow_as_floats() -> None:
     assert pb.define("Y[i] = X[i]*prod(k:1000000000000) 2")(np.ones(1)).tolist() == [np.inf]
 
 
+@pytest.mark.parametrize(
+    ("text", "exact"),
+    [
+        ("X[70]\nY[i] = X[i]*2**i", [2.0**i for i in range(70)]),
+        ("X[70]\nY[i] = X[i]*3**(i-5)", [3.0 ** (i - 5) for i in range(70)]),
+        ("X[3]\nY[i] = X[i]*3**(i-1)", [3.0 ** (i - 1) for i in range(3)]),
+        ("X[2]\nY[i] = X[i]*sum(k:50) (k+1)**k", [sum((k + 1) ** k for k in range(50))] * 2),
+        ("Y[i] = X[i]*2**(I-i)", [2.0 ** (9 - i) for i in range(9)]),
+        ("X[7]\nY[i] = X[i]*[2**i > 5]", [0, 0, 0, 1, 1, 1, 1]),
+        ("X[9]\nY[i] = X[i]*mod((i+3)**17, 7)", [(i + 3) ** 17 % 7 for i in range(9)]),
+    ],
+)
+def test_powers_of_whole_numbers_by_whole_numbers(text: str, exact: list[float]) -> None:
+    ones = np.ones(len(exact))
+    np.testing.assert_allclose(pb.define(text)(ones), np.array(exact, float), rtol=1e-14)
+    forward, backward = pb.derive(text).compile()
+    value, cache = forward(ones)
+    np.testing.assert_allclose(value, np.array(exact, float), rtol=1e-14)
+    np.testing.assert_allclose(backward(ones, cache), np.array(exact, float), rtol=1e-14)
+
+
+def test_exponents_that_are_data_may_be_below_0() -> None:
+    power = pb.define("y: int[N]\nX[N]\nY[i] = X[i]*2**y[i]")
+    assert power(np.array([-1, 3, 70]), np.ones(3)).tolist() == [0.5, 8, 2.0**70]
+
+
+def test_remainders_are_exact_or_refused() -> None:
+    text = "Y[i] = X[i]*mod((i+3)**3, 7)"
+    ones, exact = np.ones(300_000), [(i + 3) ** 3 % 7 for i in range(300_000)]
+    assert np.array_equal(pb.define(text)(ones), exact)
+    forward, backward = pb.derive(text).compile()
+    value, cache = forward(ones)
+    assert np.array_equal(value, exact)
+    assert np.array_equal(backward(ones, cache), exact)
+    for beyond in ("X[i]*mod((i+3)**40, 7)", "X[i]*((i+3)**40 % 7)", "X[i]*mod(2**(9*i), 7)"):
+        with pytest.raises(LimitError, match="may not fit into 64 bits"):
+            pb.define(f"X[9]\nY[i] = {beyond}")(np.ones(9))
+
+
 def test_constants_count_where_they_meet_whole_numbers() -> None:
     y = np.array([2, 3])
     found = pb.define("y: int[N]\nX[N]\nY[i] = X[i]*(y[i]*7**300)")(y, np.ones(2))

@@ -43,7 +43,7 @@ from ..ir.expr import (
     Truth,
     Zero,
 )
-from ..ir.magnitudes import is_beyond, is_whole
+from ..ir.magnitudes import is_beyond, is_remainder, is_whole
 from ..ir.program import Define, Program, Source, reads
 from ..ir.recurrence import in_order, recurrent
 from ..ir.sizes import Size, size
@@ -162,7 +162,8 @@ class _Flattener:
                 with self._under(*conds):
                     return Arg(op, indices, which, conds, self._atom(inner))
             case Apply(function, args):
-                return Apply(function, tuple(map(self._atom, args)))
+                with self._exactly(self.exact or is_remainder(body)):
+                    return Apply(function, tuple(map(self._atom, args)))
             case Opaque():
                 return self._operation(body)
             case _:

@@ -24,7 +24,8 @@ from .expr import (
 )
 from .intern import kept
 from .sizes import Size
-from .subscripts import Index, Lookup, Quotient, Remainder, Subscript
+from .subscripts import Index, Lookup, Quotient, Remainder, Subscript, bounds
+from .walk import Tree
 
 INT64 = 2**63
 """Whole numbers of 64 bits are below this in magnitude."""
@@ -85,6 +86,9 @@ class Magnitudes:
                     if others > 1
                     else 1
                 )
+            case Apply("pow", (base, exponent)) if is_whole(node):
+                natural = _is_natural(exponent)
+                return _power(self.of(base), self.of(exponent)) if natural else ENDLESS
             case Apply(_, parts):
                 return max(map(self.of, parts), default=1) if is_whole(node) else 1
             case Power(Number() | SizeOf() as constant, exponent):
@@ -160,6 +164,34 @@ def _power(base: int, exponent: int) -> int:
     if base <= 1 or exponent * base.bit_length() <= ENDLESS.bit_length():
         return base**exponent if base > 1 else 1
     return ENDLESS
+
+
+def is_remainder(node: Tree) -> bool:
+    """Whether a value is the remainder of whole numbers, of which no digit may be lost."""
+    return isinstance(node, Apply) and node.function in ("mod", "fmod") and is_whole(node)
+
+
+def is_arithmetic(node: Tree) -> bool:
+    """Whether whole numbers become larger ones in a node, or fractions."""
+    return isinstance(node, Add | Mul | Power | Reduce) or (
+        isinstance(node, Apply) and node.function == "pow"
+    )
+
+
+def _is_natural(exponent: Expr) -> bool:
+    """Whether a whole number is seen to be at least 0."""
+    match exponent:
+        case Number(value, _):
+            return value >= 0
+        case SizeOf(form):
+            return form.at_least(0)
+        case IndexOf(sub):
+            known = bounds(sub)
+            return known is not None and known[0].at_least(0)
+        case Add(parts) | Mul(parts):
+            return all(map(_is_natural, parts))
+        case _:
+            return False
 
 
 def is_whole(node: Expr) -> bool:

@@ -15,7 +15,6 @@ import numpy as np
 from ..errors import LimitError, ShapeError
 from ..ir.expr import (
     Access,
-    Add,
     Apply,
     Arg,
     Compare,
@@ -24,12 +23,19 @@ from ..ir.expr import (
     Guard,
     IndexOf,
     Mul,
-    Power,
     Reduce,
     Select,
     Tensor,
 )
-from ..ir.magnitudes import ENDLESS, INT64, Magnitudes, is_beyond, is_whole
+from ..ir.magnitudes import (
+    ENDLESS,
+    INT64,
+    Magnitudes,
+    is_arithmetic,
+    is_beyond,
+    is_remainder,
+    is_whole,
+)
 from ..ir.program import Define, Program, solve_sizes
 from ..ir.recurrence import groups, is_recurrent
 from ..ir.walk import Tree, children, free_indices
@@ -228,7 +234,7 @@ def _kept_whole(statement: Define, every: bool) -> Iterator[Expr]:
 
 
 def _whole_parts(node: Tree, whole: bool) -> Iterator[Expr]:
-    arithmetic = isinstance(node, Add | Mul | Power | Reduce)
+    arithmetic = is_arithmetic(node)
     if whole or not (arithmetic and is_beyond(node)):  # type: ignore[arg-type]
         if arithmetic or isinstance(node, Apply | IndexOf):
             yield node  # type: ignore[misc]
@@ -241,7 +247,11 @@ def _whole_parts(node: Tree, whole: bool) -> Iterator[Expr]:
 
 
 def _in_conditions(node: Tree) -> Iterator[Expr]:
-    """The same of the comparisons inside."""
+    """The same of the comparisons and remainders inside."""
+    if is_remainder(node):
+        for argument in children(node):
+            yield from _whole_parts(argument, True)
+        return
     if isinstance(node, Compare):
         whole = is_whole(node.left) and is_whole(node.right)
         for side in (node.left, node.right):

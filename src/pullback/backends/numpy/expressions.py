@@ -39,7 +39,7 @@ from ...ir.expr import (
     Truth,
     Zero,
 )
-from ...ir.magnitudes import is_beyond, is_whole
+from ...ir.magnitudes import is_arithmetic, is_beyond, is_whole
 from ...ir.program import Define
 from ...ir.sizes import Size, size
 from ...ir.subscripts import (
@@ -114,7 +114,7 @@ class Speller:
     def value(self, expr: Expr, context: Context) -> Array:
         """The array that holds an expression, over the indices it depends on; shared ones get a
         name."""
-        if self.may_float and isinstance(expr, ARITHMETIC) and is_beyond(expr):
+        if self.may_float and is_arithmetic(expr) and is_beyond(expr):
             with self.set(floating=True):
                 return self._value(expr, context)
         shares = self.common and not self.floating and not self.scope.indent
@@ -884,8 +884,6 @@ class Speller:
             code = binary("%", code, self.extent(bound[which]))
         return flat if code is flat.code else flat.with_code(code, view=False)
 
-
-ARITHMETIC = (Add, Mul, Power, Reduce)
 
 TURNED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "==": "==", "!=": "!="}
 

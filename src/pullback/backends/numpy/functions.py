@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from ...errors import PullbackError
 from ...functions import TABLE
 from ...ir.arithmetic import SINC_ORDERS, sinc_series
-from ...ir.expr import Expr
+from ...ir.expr import Apply, Expr
+from ...ir.magnitudes import is_remainder
 from .arrays import Array, broadcast_axes
 from .code import POWER, Code, binary, elementwise, minus
 from .dtypes import floated, promoted
@@ -97,7 +99,9 @@ SPELLINGS: dict[str, Callable[[Speller, Array], Code]] = {
 
 def spell(speller: Speller, name: str, args: Sequence[Expr], context: Context) -> Array:
     """A scalar function applied to arrays."""
-    arrays = [speller.value(arg, context) for arg in args]
+    exact = is_remainder(Apply(name, tuple(args)))
+    with speller.set(floating=False, whole=True) if exact else nullcontext():
+        arrays = [speller.value(arg, context) for arg in args]
     if name not in WHOLE:  # NumPy makes 16-bit floats of bools
         arrays = [speller.cast(a, "float") if a.dtype == "bool" else a for a in arrays]
     arrays = speller.compatible(arrays)
