@@ -304,9 +304,10 @@ class Definitions:
         # What is 0 without the names of means that are rounded was centred a second time.
         every = dict.fromkeys(p.target for patterns in self.sums.values() for p in patterns)
         self._hidden = frozenset(t for t in every if t in self._terms and not self._is_zero(t))
-        kept = [_general(x)[0] for x in sums if self._search(collect([x])) != ()]
-        self._hidden = frozenset()
-        return kept
+        try:
+            return [_general(x)[0] for x in sums if self._search(collect([x])) != ()]
+        finally:
+            self._hidden = frozenset()
 
     def _sums_of(self, tensor: Tensor) -> tuple[Pattern, ...]:
         """The named sums over a tensor."""
