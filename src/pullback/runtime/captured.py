@@ -180,7 +180,7 @@ class _Walk:
             n = free.index(names[0])
             content = seen.content((value.__closure__ or ())[n])
             node.cells.append((n, self.chain(names, content)))
-        builtins = value.__builtins__  # type: ignore[attr-defined]
+        builtins = seen.builtins_of(value)
         for names in reads.globals:
             found = seen.looked_up(names[0], value.__globals__, builtins)
             if found is seen.MISSING and names[0] in reads.locals:

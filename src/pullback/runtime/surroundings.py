@@ -224,7 +224,7 @@ class Function(Node):
         given = defaults_of(value)
         if len(given) != len(self.defaults) or not all(map(now.holds, self.defaults, given)):
             return False
-        space, builtins = value.__globals__, value.__builtins__  # type: ignore[attr-defined]
+        space, builtins = value.__globals__, builtins_of(value)
         for chain in self.chains:
             if not chain.holds(looked_up(chain.names[0], space, builtins), now):
                 return False
@@ -380,6 +380,12 @@ def looked_up(name: str, space: dict[str, Any], builtins: dict[str, Any]) -> Any
     """A global variable, or what is built in."""
     found = space.get(name, MISSING)
     return builtins.get(name, MISSING) if found is MISSING else found
+
+
+def builtins_of(function: Any) -> dict[str, Any]:
+    """What a function finds where its module has no variable of a name."""
+    builtins: dict[str, Any] = function.__builtins__
+    return builtins
 
 
 def title_of(value: Any) -> tuple[str, str]:
