@@ -6,7 +6,7 @@ run a program (generated source of all backends) and every rewriting of one is c
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import product
@@ -45,7 +45,7 @@ from .matrices import opaque
 from .program import Define, Program, show_shape, solve_sizes
 from .recurrence import Group, groups, is_recurrent
 from .sizes import Size
-from .subscripts import Index, Lookup, Quotient, Remainder, Subscript
+from .subscripts import Index, Lookup, Quotient, Remainder, Subscript, at, indices_of
 from .walk import Tree, accesses, free_indices
 
 __all__ = [
@@ -113,10 +113,10 @@ class Array:
 
     def __getitem__(self, place: tuple[int, ...]) -> Any:
         k = 0
-        for n, at in zip(self.shape, place, strict=True):
-            if not 0 <= at < n:
+        for n, where in zip(self.shape, place, strict=True):
+            if not 0 <= where < n:
                 raise IndexError(place)
-            k = k * n + at
+            k = k * n + where
         return self.flat[k]
 
 
@@ -407,6 +407,8 @@ class Scope:
                 return self.product(factors)
             case Power(base, exponent):
                 inner, power = self.value(base), arithmetic.power
+                if isinstance(base, SizeOf | Number):
+                    return _constant_later(lambda: power(inner([]), exponent))
                 return lambda p: power(inner(p), exponent)
             case Reduce():
                 return self.reduction(node)
@@ -517,6 +519,9 @@ class Scope:
             if n == 1 and const == 0:
                 return read
             return lambda p: const + n * read(p)
+        if len(parts) == 2:
+            (left, m), (right, n) = parts
+            return lambda p: const + m * left(p) + n * right(p)
         return lambda p: const + sum(n * read(p) for read, n in parts)
 
     def atom(self, atom: Index | Quotient | Remainder | Lookup) -> Reader:
@@ -651,20 +656,53 @@ class Scope:
             bound = [k for k, i in enumerate(indices, 1) if i in free_indices(cond)]
             last = len(indices) if reads_arrays(cond) else max(bound, default=0)
             levels[last].append(cond)
-        tests = [inner.all_of(conds) for conds in levels]
+        first, *tests = (inner.all_of(conds) if conds else None for conds in levels)
+        choices = [
+            inner.choices(i, n, conds)
+            for i, n, conds in zip(indices, extents, levels[1:], strict=True)
+        ]
+        last = len(indices) - 1
 
-        def walk(p: Point, level: int) -> Any:
-            if not tests[level](p):
-                return
-            if level == len(indices):
-                yield
-                return
-            slot = depth + level
-            for k in range(extents[level]):
+        def walk(p: Point, level: int) -> Iterator[None]:
+            slot, test = depth + level, tests[level]
+            for k in choices[level](p):
                 p[slot] = k
-                yield from walk(p, level + 1)
+                if test is not None and not test(p):
+                    continue
+                if level == last:
+                    yield
+                else:
+                    yield from walk(p, level + 1)
 
-        return lambda p: walk(p, 0), inner
+        def start(p: Point) -> Iterable[None]:
+            if first is not None and not first(p):
+                return ()
+            return walk(p, 0) if indices else (None,)
+
+        return start, inner
+
+    def choices(
+        self, index: Index, extent: int, conds: Sequence[Cond]
+    ) -> Callable[[Point], Iterable[int]]:
+        """The values of an index that have to be tested: one where [i = ...], otherwise all."""
+        every = range(extent)
+        for cond in conds:
+            if not isinstance(cond, Zero) or reads_arrays(cond):
+                continue
+            for atom, n in cond.sub.terms:
+                factor = value_of(n, self.context.sizes)
+                rest = cond.sub - at(atom) * n
+                if atom is index and abs(factor) == 1 and index not in indices_of(rest):
+                    where = self.sub(rest)
+
+                    def solved(
+                        p: Point, factor: int = factor, where: Reader = where
+                    ) -> Iterable[int]:
+                        k = -factor * where(p)  # factor * k + where(p) = 0, and factor is 1 or -1
+                        return (k,) if 0 <= k < extent else ()
+
+                    return solved
+        return lambda p: every
 
     def context_depth(self) -> int:
         """Slots in use anywhere: the value of one reduction is never disturbed by another."""

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import lru_cache
+from itertools import islice
 from math import inf, prod
 from random import Random
 from typing import Any, TypeGuard
@@ -59,6 +60,7 @@ DRAWS = sum(count for count, _, _ in LADDER)
 ACCURATE = 1e-8  # of a sample: float64 against 50 digits, relative to an array's greatest element
 ZERO = 1e-6  # an array whose elements are all smaller may be 0 but for rounding
 SAME = 1e-20  # 50 digits against 100
+ROOTS = 12  # so many draws modulo the prime, of which half the numbers have no square root
 UNSOUND = 6  # so many draws may be nothing but rounding errors; then there are no others
 PART = 4  # so many samples, at least, are affordable at sizes that are chosen
 SIZES = 12  # so many sizes are looked at, to find a few at which the forward pass is defined
@@ -394,13 +396,14 @@ def draw(
     fine = is_number if any(map(is_infinite, users)) else is_finite
     spare: Sample | None = None
     unsound = 0
-    for how, scale in rungs(style):
+    modular = isinstance(arithmetic, Modular)
+    for how, scale in islice(rungs(style), ROOTS if modular else None):
         exact = draw_exact(inputs, users, sizes, rng, arithmetic, how, scale)
         exact |= {
             t: a for t, a in (known or {}).items() if t in exact and a.shape == exact[t].shape
         }
         sample = Sample(sizes, arithmetic, {}, {}, exact).given(arithmetic)
-        if isinstance(arithmetic, Modular):
+        if modular:
             found = computed(sample, statements, rng, fine, loosen)
             if found is not None:
                 return found
