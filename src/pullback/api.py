@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from .errors import ArgumentError, PullbackError
 from .runtime.calls import Argnums, Call, check_argnums, check_floats, parameters, slots
 from .runtime.forward import forward_of
+from .runtime.hidden import Around
 from .runtime.nested import refuse_around
 from .runtime.notated import Formula, text_formula
 from .runtime.plans import Plans
@@ -76,13 +77,13 @@ def _gradient_function(
     wanted, single = check_argnums(argnums)
     kind = ("grad", wanted, has_aux)
 
-    def make(call: Call, repeatable: Callable[[], bool]) -> Gradient:
+    def make(call: Call, around: Around | None) -> Gradient:
         chosen = slots(wanted, about, call)
         for slot in chosen:
             check_floats(call, slot)
         by = {n for slot in chosen for n in call.leaves_of(slot)}
         steering = [n for n in range(len(call.leaves)) if n not in by]
-        return Gradient(call, forward_of(fun, call, has_aux, steering, repeatable), chosen)
+        return Gradient(call, forward_of(fun, call, has_aux, steering, around), chosen)
 
     @functools.wraps(fun, assigned=("__module__", "__name__", "__qualname__", "__doc__"))
     def gradient_function(*args: Any, **kwargs: Any) -> Any:
@@ -114,8 +115,8 @@ def vjp(fun: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
     about = parameters(fun)
     call = Call(about, primals, {})
 
-    def make(call: Call, repeatable: Callable[[], bool]) -> Pullback:
-        return Pullback(call, forward_of(fun, call, has_aux, (), repeatable))
+    def make(call: Call, around: Around | None) -> Pullback:
+        return Pullback(call, forward_of(fun, call, has_aux, (), around))
 
     try:
         plan = _PLANS.get(fun, call, ("vjp", has_aux), make)
@@ -149,8 +150,8 @@ def jvp(
     about = parameters(fun)
     call = Call(about, primals, {})
 
-    def make(call: Call, repeatable: Callable[[], bool]) -> Pushforward:
-        return Pushforward(call, forward_of(fun, call, has_aux, (), repeatable))
+    def make(call: Call, around: Around | None) -> Pushforward:
+        return Pushforward(call, forward_of(fun, call, has_aux, (), around))
 
     try:
         plan = _PLANS.get(fun, call, ("jvp", has_aux), make)

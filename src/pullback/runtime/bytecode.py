@@ -30,8 +30,9 @@ class Reads:
 
     ``attributes`` are names that are looked up on any object, ``defined`` those that the code
     itself gives to attributes. ``locals`` are names that the body of a class may have set itself.
-    ``matches`` is set where ``match`` asks whether an object is registered as a mapping or a
-    sequence. ``listed`` is False where the code changes a global or an outer variable, or does
+    ``stored`` are those that the code sets. ``matches`` is set where ``match`` asks whether an
+    object is registered as a mapping or a sequence, ``handles`` where the code goes on after an
+    exception. ``listed`` is False where the code changes a global or an outer variable, or does
     something else of which nothing can be said.
     """
 
@@ -46,6 +47,8 @@ class Reads:
     formats: bool = False
     catches: bool = False
     matches: bool = False
+    handles: bool = False
+    stored: dict[str, None] = field(default_factory=dict)
 
 
 @lru_cache(maxsize=4096)
@@ -82,12 +85,14 @@ def _read(code: CodeType, outer: frozenset[str], found: Reads) -> None:
         ):
             found.attributes[str(value)] = None
             if name == "STORE_ATTR":
-                found.defined[str(value)] = None
+                found.defined[str(value)] = found.stored[str(value)] = None
             found.stores |= name in ("STORE_ATTR", "DELETE_ATTR")
         elif name in _FORMATS or (name == "BINARY_OP" and "%" in step.argrepr):
             found.formats = True
         elif name in ("PUSH_EXC_INFO", "WITH_EXCEPT_START"):
             found.catches = True
+            leaves = steps[n + 1 : n + 2] and steps[n + 1].opname == "WITH_EXCEPT_START"
+            found.handles |= name == "PUSH_EXC_INFO" and not leaves
         elif name in ("MATCH_MAPPING", "MATCH_SEQUENCE"):
             found.matches = True
     for inner in code.co_consts:

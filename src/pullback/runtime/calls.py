@@ -185,13 +185,15 @@ def _is_parameter(name: str) -> bool:
 
 class Call:
     """The arguments of one call: ``structures`` and ``leaves`` a slot, positional arguments
-    first. ``closes_over`` is set where the function was seen to read traced arrays besides.
+    first. ``closes_over`` is set where the function was seen to read traced arrays besides,
+    ``hidden`` are the captured arrays that are inputs of the plan, too.
     """
 
     __slots__ = (
         "__dict__",
         "closes_over",
         "counts",
+        "hidden",
         "key",
         "keywords",
         "labels",
@@ -202,6 +204,7 @@ class Call:
 
     def __init__(self, about: Parameters, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
         self.closes_over = False
+        self.hidden: Sequence[Any] = ()
         self.positional = len(args)
         self.keywords = tuple(kwargs)  # in the order in which a function with **kwargs meets them
         values = [*args, *(kwargs[name] for name in self.keywords)]

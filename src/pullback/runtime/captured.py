@@ -29,6 +29,7 @@ from typing import Any
 import numpy as np
 
 from ..ir.program import Program
+from ..trace.operations import Tracer
 from . import surroundings as seen
 from .bytecode import Chain, Reads, reads_of
 from .pure import HIDDEN, LAYOUT, PACKAGE, is_abstract, is_ours, is_pure, known_attributes
@@ -41,11 +42,31 @@ class _Unlisted(Exception):
     """The function may read something that can't be compared; the text says what."""
 
 
+@dataclasses.dataclass(frozen=True)
+class Look:
+    """All that a function reads, and the ``objects`` that its nodes stand for, while it is traced.
+
+    ``by_type`` is set where the function may tell an array from a traced one, ``ours`` where
+    functions and objects of this package are among what it reads.
+    """
+
+    surroundings: seen.Surroundings
+    objects: dict[seen.Node, Any]
+    by_type: bool
+    ours: bool
+
+
 def captured(function: Callable[..., Any], also: Sequence[Any] = ()) -> seen.Surroundings | None:
     """All that ``function`` reads besides its arguments, or None where that can't be compared.
 
     ``also`` are the classes and functions among the arguments, which it may call.
     """
+    found = look(function, also)
+    return None if found is None else found.surroundings
+
+
+def look(function: Callable[..., Any], also: Sequence[Any] = ()) -> Look | None:
+    """Like :func:`captured`, with the objects that were found."""
     try:
         return _listed(function, also)
     except Exception:  # an attribute of the user's that fails while being listed
@@ -67,11 +88,13 @@ def reason(function: Callable[..., Any], also: Sequence[Any] = ()) -> str:
     return ""
 
 
-def _listed(function: Callable[..., Any], also: Sequence[Any]) -> seen.Surroundings:
+def _listed(function: Callable[..., Any], also: Sequence[Any]) -> Look:
     walk = _Walk()
     roots = [walk.visit(item) for item in (function, *also)]
     walk.finish()
-    return seen.Surroundings(roots, seen.World(walk.settings))
+    objects = dict(walk.nodes.values())
+    surroundings = seen.Surroundings(roots, seen.World(walk.settings))
+    return Look(surroundings, objects, walk.by_type or walk.asks_for_type(), walk.ours)
 
 
 def _filters() -> Any:
@@ -96,6 +119,9 @@ class _Walk:
         self.count = 0
         self.constructs = False
         self.stores = False  # whether some code sets attributes
+        self.stored: dict[str, None] = {}
+        self.by_type = False  # whether some code may tell an array from a traced one
+        self.ours = False  # whether code of this package is reached
         self.arrays: list[tuple[seen.Content, np.ndarray[Any, Any]]] = []
         self.open: list[Callable[[frozenset[str]], None]] = []
 
@@ -122,6 +148,21 @@ class _Walk:
         sizes = len(self.names), len(self.open), len(self.settings)
         return (*sizes, self.constructs, self.stores)
 
+    def asks_for_type(self) -> bool:
+        """Whether an attribute is read or set that tells an array from a traced one."""
+        special = [name for name in self.asked if name.startswith("__")]
+        return (
+            any(name.startswith("__array") for name in special)
+            or any(hasattr(np.ndarray, name) > hasattr(Tracer, name) for name in special)
+            or any(hasattr(np.ndarray, name) for name in self.stored)
+            or "__exit__" in self.defined
+        )
+
+    def same(self, value: Any) -> seen.Node:
+        """The node of something that depends on its arguments only."""
+        self.by_type |= any(value is one for one in _BY_TYPE)
+        return seen.Same(value)
+
     def visit(self, value: Any) -> seen.Node:
         kind = type(value)
         self.count += 1
@@ -145,7 +186,7 @@ class _Walk:
     def visit_array(self, value: Any) -> seen.Node:
         if value.dtype.hasobject or value.dtype.metadata or value.nbytes > MAX_BYTES:
             raise _Unlisted(f"it reads an array of dtype {value.dtype}, {value.nbytes} bytes")
-        node: seen.Content = self.enter(value, seen.Content(type(value)))
+        node: seen.Content = self.enter(value, seen.Content(value))
         self.arrays.append((node, value))
         return node
 
@@ -166,14 +207,17 @@ class _Walk:
 
     def visit_function(self, value: types.FunctionType) -> seen.Node:
         if is_pure(value) or value.__code__.co_filename == enum.__file__:
-            return seen.Same(value)
+            return self.same(value)
         node = self.enter(value, seen.Function(value.__code__))
         ours = is_ours(value)
+        self.ours |= ours
         if ours:
             reads = Reads(cells={(name,): None for name in value.__code__.co_freevars})
         else:
             reads = reads_of(value.__code__)
             self.read(reads)
+            asks = "__class__" in reads.attributes and not _compares_fields(value.__code__, reads)
+            self.by_type |= asks or reads.handles
         node.defaults = [self.visit(part) for part in seen.defaults_of(value)]
         free = value.__code__.co_freevars
         for names in reads.cells:
@@ -208,6 +252,7 @@ class _Walk:
         self.ask(reads.attributes)
         self.defined.update(reads.defined)
         self.stores |= reads.stores
+        self.stored.update(reads.stored)
         if reads.formats:
             self.settings[np.get_printoptions] = None
         if reads.catches:
@@ -334,7 +379,7 @@ class _Walk:
                 self.settings[abc.get_cache_token] = None
             elif any(value is one for one in _FORMATTING):
                 self.settings[np.get_printoptions] = None
-            return seen.Same(value)
+            return self.same(value)
         if isinstance(value, np.generic) and not value.dtype.hasobject:
             return seen.Atom(value)
         if isinstance(value, np.dtype) and not value.metadata and not value.hasobject:
@@ -342,9 +387,11 @@ class _Walk:
         if isinstance(value, enum.Enum):
             return self.visit_member(value)
         if isinstance(value, type):
+            self.ours |= _is_ours(value)
             return seen.Same(value) if _is_ours(value) else self.visit_class(value, True)
         parts = vars(kind).get("_pullback_reads")
         if parts is not None and _is_ours(kind):
+            self.ours = True
             return self.visit_parts(value, lambda one: [getattr(one, name) for name in parts])
         if kind is types.BuiltinMethodType and not isinstance(value.__self__, types.ModuleType):
             self.ask((value.__name__,))
@@ -376,6 +423,8 @@ _DESCRIPTORS: dict[type, Callable[[Any], Sequence[Any]]] = {
 }
 _ARRAYS = (np.ndarray, np.memmap)
 _FORMATTING = (str, bytes, format)
+_BY_TYPE = (isinstance, issubclass, type, callable, round, np.isscalar)
+_COMPARING = ("__eq__", "__lt__", "__le__", "__gt__", "__ge__")
 _METACLASSES = (type, abc.ABCMeta, enum.EnumMeta, type(typing.Protocol))
 _BASES = (
     *(object, tuple, typing.Generic, typing.Protocol, abc.ABC),
@@ -438,6 +487,14 @@ _HANDLERS: dict[type, Callable[[_Walk, Any], seen.Node]] = {
         value, lambda one: (one.func, one.args, one.keywords)
     ),
 }
+
+
+def _compares_fields(code: types.CodeType, reads: Reads) -> bool:
+    """Whether this is a comparison that ``dataclass`` wrote: it asks whether both are of one class,
+    which neither an array nor a traced one is.
+    """
+    made = code.co_filename == "<string>" and code.co_name in _COMPARING
+    return made and {*reads.globals} <= {("NotImplemented",)} and not reads.cells
 
 
 def _only_python(kind: type) -> bool:

@@ -14,14 +14,26 @@ import numpy as np
 from ..errors import ArgumentError
 from ..ir.expr import Tensor
 from ..ir.program import Program, solve_sizes
+from ..trace.constants import is_pattern
 from ..trace.record import running
 from ..trace.steering import UNKNOWN, number, use_numbers
 from ..trace.tracer import Spec, Traced, trace
-from ..trees import Branch, Leaf, Structure, count, paths, show_path, statics, unflatten
+from ..trees import (
+    Branch,
+    Leaf,
+    Structure,
+    count,
+    distinct,
+    paths,
+    show_path,
+    statics,
+    unflatten,
+)
 from .bounds import check_integers, is_watched
 from .calls import Call, as_array, identity
 from .general import Generals, Shapes
-from .lookups import Positions, check_lookups, positions
+from .hidden import Around, Candidate
+from .lookups import Positions, check_lookups, positions, unchecked
 from .nested import is_traced
 from .notated import Formula
 
@@ -29,16 +41,18 @@ Array = np.ndarray[Any, Any]
 
 _PLAIN = (int, bool, str, bytes, type(None), type(Ellipsis), range)
 _GENERALS = Generals()
+ATTEMPTS = 6  # to find the captured arrays whose values are not asked for
 
 
 @dataclass(frozen=True)
 class Forward:
     """What a function does with arguments of one signature.
 
-    The program's inputs are the ``given`` leaves of the arguments, by position, then
-    ``constants``. Its outputs are the leaves of the result (``structure``), then those of the
-    auxiliary result (``more``, where asked for). ``steered``: values of Python floats decided
-    something, so the program is that of these values only.
+    The program's inputs are the ``given`` leaves of the arguments, by position, then the captured
+    arrays that are inputs (:attr:`Call.hidden`), then ``constants``. Its outputs are the leaves of
+    the result (``structure``), then those of the auxiliary result (``more``, where asked for).
+    ``steered``: values of Python floats decided something, so the program is that of these values
+    only.
     """
 
     program: Program
@@ -65,9 +79,13 @@ class Forward:
         """The outputs that take a cotangent: the floats of the result proper."""
         return tuple(t for t in self.program.outputs[: self.results] if t.kind == "float")
 
+    def leaves(self, call: Call) -> list[Any]:
+        """A call's leaves and the captured arrays, as they are."""
+        return [*map(call.leaves.__getitem__, self.given), *call.hidden]
+
     def arrays(self, call: Call) -> list[Array]:
-        """A call's leaves and the constants: what the program is run on."""
-        found = [*(as_array(call.leaves[n]) for n in self.given), *self.constants]
+        """A call's leaves, the captured arrays and the constants: what the program is run on."""
+        found = [*map(as_array, self.leaves(call)), *self.constants]
         if self.positions:
             check_lookups(self.positions, self.program, found)
         if self.notated and self.watched:
@@ -117,44 +135,98 @@ def forward_of(
     call: Call,
     has_aux: bool,
     steering: Collection[int] = (),
-    repeatable: Callable[[], bool] = lambda: False,
+    around: Around | None = None,
 ) -> Forward:
     """What ``function`` does with a call's arguments.
 
     The values of those Python floats that are among the leaves ``steering`` may decide what the
-    function does. The function runs once, and again at other shapes only where ``repeatable`` says
-    afterwards that nobody can tell. Raises TraceError for what can't be traced, ArgumentError where
-    ``has_aux`` doesn't fit the result.
+    function does. The function runs once, and again, with captured arrays as inputs and at other
+    shapes, only where nothing that is ``around`` it changed, so that nobody can tell. Raises
+    TraceError for what can't be traced, ArgumentError where ``has_aux`` doesn't fit the result.
     """
     if isinstance(function, Formula):
         return Forward(*function.bound(call), structure=function.structure, notated=True)
     given = tuple(range(len(call.leaves)))
-
-    def flat(*__traced: Any) -> Any:
-        positional, keywords = call.rebuilt(__traced)
-        return function(*positional, **keywords)
-
     known = {call.names[n]: number(call.leaves[n]) for n in steering}
     known = {name: value for name, value in known.items() if value is not UNKNOWN}
     nested = running() is not None
 
-    def at(shapes: Shapes) -> Traced:
-        specs = map(_spec, call.leaves, shapes)
-        arguments = dict(zip(call.names, specs, strict=True))
-        return trace(flat, arguments, closes_over=nested, known=known)
+    def at(
+        shapes: Shapes, chosen: Sequence[Candidate] = (), asked: dict[str, bool] | None = None
+    ) -> Traced:
+        def flat(*__traced: Any) -> Any:
+            positional, keywords = call.rebuilt(__traced[: len(given)])
+            run = function
+            if chosen and around is not None:
+                nodes = [one.node for one in chosen]
+                run = around.with_arrays(dict(zip(nodes, __traced[len(given) :], strict=True)))
+            return run(*positional, **keywords)
+
+        leaves = [*call.leaves, *(one.array for one in chosen)]
+        names = [*call.names, *_names(call, chosen)]
+        arguments = dict(zip(names, map(_spec, leaves, shapes), strict=True))
+        return trace(flat, arguments, closes_over=nested, known=known, asked=asked)
 
     shapes = tuple(() if isinstance(leaf, float) else tuple(leaf.shape) for leaf in call.leaves)
     traced = at(shapes)
     steered = traced.steered
+    chosen: Sequence[Candidate] = ()
+    if around is not None and not call.traced and not nested and around.same():
+        chosen, traced = _with_captured(around, call, traced, shapes, at)
+        around.hide(chosen)
+        call.hidden = [one.array for one in chosen]
+        shapes += tuple(tuple(one.array.shape) for one in chosen)
+        steered |= traced.steered
+        if not steered:
+            own = tuple((one.name, one.array.ndim, one.array.dtype) for one in chosen)
+            form = (identity(function), has_aux, call.form, own)
+            names = [*call.names, *_names(call, chosen)]
+            traced = _GENERALS.best(form, shapes, names, traced, lambda s: at(s, chosen))
     if steered:
         use_numbers([call.leaves[n] for n in steering])
-    elif not call.traced and not nested and repeatable():
-        form = (identity(function), has_aux, call.form)
-        traced = _GENERALS.best(form, shapes, call.names, traced, at)
-    constants = tuple(traced.constants[t.name] for t in traced.program.inputs[len(given) :])
+    constants = tuple(traced.constants[t.name] for t in traced.program.inputs[len(shapes) :])
     call.closes_over = any(map(is_traced, constants))
     structure, more = _split(traced.structure, has_aux)
     return Forward(traced.program, given, constants, structure, more, steered)
+
+
+def _names(call: Call, chosen: Sequence[Candidate]) -> list[str]:
+    """Names for captured arrays beside those of a call's leaves."""
+    return distinct([*call.names, *(one.name for one in chosen)])[len(call.names) :]
+
+
+def _with_captured(
+    around: Around, call: Call, plain: Traced, shapes: Shapes, at: Callable[..., Traced]
+) -> tuple[Sequence[Candidate], Traced]:
+    """The captured arrays that are inputs, and the trace with these; ``plain`` has none.
+
+    Where the values of some are asked for, these are left as they are.
+    """
+    chosen = [one for one in around.candidates() if not is_pattern(one.array)]
+    for _ in range(ATTEMPTS):
+        if not chosen:
+            break
+        names = _names(call, chosen)
+        asked = dict.fromkeys(names, False)
+        try:
+            found = at((*shapes, *(tuple(one.array.shape) for one in chosen)), chosen, asked)
+        except Exception:
+            if not any(asked.values()):
+                break
+        else:
+            start = len(call.leaves)
+            inputs = found.program.inputs[start : start + len(chosen)]
+            asked |= dict.fromkeys((t.name for t in unchecked(found.program, inputs)), True)
+            if not any(asked.values()):
+                return (chosen, found) if _is_like(found, plain) else ((), plain)
+        chosen = [one for one, name in zip(chosen, names, strict=True) if not asked[name]]
+    return (), plain
+
+
+def _is_like(one: Traced, other: Traced) -> bool:
+    """Whether two traces return the same tree of arrays of the same shapes and dtypes."""
+    first, second = ([(t.shape, t.dtype) for t in x.program.outputs] for x in (one, other))
+    return one.structure == other.structure and first == second
 
 
 def _spec(leaf: Any, shape: tuple[int, ...]) -> Any:

@@ -17,7 +17,7 @@ from ..ir.expr import ZERO, Access, Add, Compare, Expr, Guard, Mul, Number, Sele
 from ..ir.program import Define, Program, solve_sizes
 from ..ir.sizes import Size, size
 from ..ir.subscripts import Lookup
-from ..ir.walk import Tree, children, lookups, subscripts
+from ..ir.walk import Tree, children, lookups, nodes, subscripts, tensors
 
 
 @dataclass(frozen=True)
@@ -63,6 +63,36 @@ def positions(program: Program) -> tuple[Positions, ...]:
             if normal is not None and normal[0] in places and normal[1] is not None:
                 found[Positions(places[normal[0]], normal[0].name, normal[1])] = None
     return tuple(found)
+
+
+def unchecked(program: Program, inputs: Sequence[Tensor]) -> list[Tensor]:
+    """Those of some integer inputs that are looked up in another way than :func:`positions` finds:
+    a part of them, what is computed of them, unsigned ones.
+    """
+    wanted = [tensor for tensor in inputs if tensor.kind == "int"]
+    bodies = {s.target: s for s in program.statements}
+    found: dict[Tensor, None] = {}
+    left = [
+        access.tensor
+        for statement in program.statements if wanted
+        for node in nodes(statement.body)
+        for sub in subscripts(node)
+        for access in lookups(sub)
+    ]  # fmt: skip
+    known: set[Tensor] = set()
+    while left:
+        tensor = left.pop()
+        if tensor in known:
+            continue
+        known.add(tensor)
+        source = bodies.get(tensor)
+        if source is None:
+            found[tensor] = None
+        elif (normal := _wrapped_input(source)) is None or normal[1] is None:
+            left += tensors(source.body)
+        elif normal[0] not in wanted:
+            left.append(normal[0])
+    return [tensor for tensor in wanted if tensor in found]
 
 
 def _unguarded(node: Tree) -> Iterator[Tensor]:

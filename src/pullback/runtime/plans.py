@@ -8,8 +8,8 @@ from threading import RLock
 from typing import Any, Generic, Protocol, TypeVar
 
 from .calls import Call, identity
-from .captured import captured
 from .forward import Forward
+from .hidden import Around
 from .surroundings import Surroundings
 
 MOST_SIGNATURES = 1024
@@ -25,8 +25,8 @@ class Made(Protocol):
 
 
 Plan = TypeVar("Plan", bound=Made)
-# From a call, and whether the function may be run again at other shapes, asked after its first run.
-Make = Callable[[Call, Callable[[], bool]], Plan]
+# From a call, and what surrounds the function where that can be compared.
+Make = Callable[[Call, Around | None], Plan]
 
 
 class Plans(Generic[Plan]):
@@ -43,32 +43,36 @@ class Plans(Generic[Plan]):
         """The plan for a call of a function; made anew where anything that it depends on changed.
 
         A plan is kept for as long as all that the function reads besides its arguments stays the
-        same. Where that can't be known, or where the call itself changes it, the plan is made anew
-        at each call, and the function runs once for it.
+        same, up to the content of the captured arrays that are inputs of the plan. Where that can't
+        be known, or where the call itself changes it, the plan is made anew at each call, and the
+        function runs once for it.
         """
         if call.traced:
-            return make(call, lambda: False)
+            return make(call, None)
         also = call.also
         key: tuple[Hashable, ...] = (identity(function), kind, call.key)
-        plan = self._kept(key, function, also)
+        plan = self._kept(key, function, call)
         if plan is _STEERED:
-            plan = self._kept((*key, call.floats), function, also)
+            plan = self._kept((*key, call.floats), function, call)
         if plan is not None:
             return plan  # type: ignore[return-value]
-        before = captured(function, also)
-        if before is None:
-            return make(call, lambda: False)
-        made = make(call, lambda: before.hold(function, also))
-        if made.forward.is_data and not call.closes_over and before.hold(function, also):
+        around = Around.of(function, also)
+        if around is None:
+            return make(call, None)
+        made = make(call, around)
+        if made.forward.is_data and not call.closes_over and around.same():
+            before = around.found.surroundings
             if made.forward.steered:
                 self._keep(key, before, _STEERED)
                 key = (*key, call.floats)
             self._keep(key, before, made)
         return made
 
-    def _kept(self, key: Hashable, function: Callable[..., Any], also: tuple[Any, ...]) -> object:
+    def _kept(self, key: Hashable, function: Callable[..., Any], call: Call) -> object:
         for then, plan in tuple(self.found.get(key, ())):
-            if then.hold(function, also):
+            hidden = then.held(function, call.also)
+            if hidden is not None:
+                call.hidden = hidden
                 return plan
         return None
 

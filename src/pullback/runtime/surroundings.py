@@ -23,21 +23,36 @@ _ERRORS = vars(sys.modules.get("numpy._core.umath", np)).get("_extobj_contextvar
 
 
 class Surroundings:
-    """All that a function reads besides its arguments, as it was."""
+    """All that a function reads besides its arguments, as it was.
+
+    ``hidden`` is the number of arrays that are inputs: their content may be another one.
+    """
 
     def __init__(self, roots: Sequence[Node], world: World) -> None:
         self.roots = roots
         self.world = world
+        self.hidden = 0
 
     def hold(self, function: Callable[..., Any], also: Sequence[Any] = ()) -> bool:
         """Whether all of it is the same for this function now."""
+        return self.held(function, also) is not None
+
+    def held(self, function: Callable[..., Any], also: Sequence[Any] = ()) -> list[Any] | None:
+        """The hidden inputs as they are now; None where anything else isn't the same."""
         if len(also) + 1 != len(self.roots) or not self.world.holds():
-            return False
-        now = Now()
+            return None
+        now = Now(self.hidden)
         try:
-            return all(map(now.holds, self.roots, (function, *also)))
+            same = all(map(now.holds, self.roots, (function, *also)))
         except Exception:  # whatever can't be read now was read before
-            return False
+            return None
+        return now.hidden if same else None
+
+    def hide(self, arrays: Sequence[Content]) -> None:
+        """Makes inputs of these arrays, in this order: their content is no longer compared."""
+        self.hidden = len(arrays)
+        for place, node in enumerate(arrays):
+            node.hide(place)
 
 
 # --------------------------------------------------------------------------------------------------
@@ -47,11 +62,12 @@ class Surroundings:
 class Now:
     """A comparison under way: which object stands for which one that was seen before."""
 
-    __slots__ = ("by_node", "nodes")
+    __slots__ = ("by_node", "hidden", "nodes")
 
-    def __init__(self) -> None:
+    def __init__(self, hidden: int) -> None:
         self.nodes: dict[int, Node] = {}
         self.by_node: set[Node] = set()
+        self.hidden: list[Any] = [None] * hidden  # what stands for the hidden inputs
 
     def holds(self, node: Node, value: Any) -> bool:
         """Whether a value is what it was; the same object wherever it was the same one."""
@@ -132,24 +148,39 @@ def _exact(value: Any) -> Any:
 
 
 class Content(Node):
-    """A copy of an array, to see later whether its content changed."""
+    """An array: a copy, to see later whether its content changed, or a hidden input.
 
-    __slots__ = ("array", "bits", "kind", "layout")
+    Where it is an input, ``place`` says which one, and no copy is kept.
+    """
 
-    def __init__(self, kind: Any) -> None:
-        self.kind = kind
+    __slots__ = ("array", "bits", "dtype", "kind", "layout", "place", "shape", "strides")
+
+    def __init__(self, given: np.ndarray[Any, Any]) -> None:
+        self.kind = type(given)
+        self.shape, self.dtype, self.strides = given.shape, given.dtype, given.strides
         self.layout: tuple[Any, ...] | None = None
+        self.place = -1
 
     def keep(self, given: np.ndarray[Any, Any]) -> None:
         """Copies the array, once all that the function reads is known to be comparable."""
-        self.array = np.array(given, order="C", copy=True, subok=False)
+        self.array: Any = np.array(given, order="C", copy=True, subok=False)
         self.bits = self.array.view(_bits(self.array.dtype)) if self.array.shape else None
 
+    def hide(self, place: int) -> None:
+        """Makes an input of it."""
+        self.place = place
+        self.array = self.bits = None
+
     def test(self, value: Any, now: Now) -> bool:
-        mine = self.array
-        if type(value) is not self.kind or value.shape != mine.shape or value.dtype != mine.dtype:
+        if type(value) is not self.kind or value.shape != self.shape or value.dtype != self.dtype:
             return False
         if self.layout is not None and self.layout != layout_of(value):
+            return False
+        if self.place >= 0:
+            now.hidden[self.place] = value
+            return True
+        mine = self.array
+        if value.strides != self.strides:  # what order="K" goes by
             return False
         if self.bits is not None and value.flags.c_contiguous:
             return bool((value.view(self.bits.dtype) == self.bits).all())

@@ -40,7 +40,7 @@ class Backward:
     def run(self, call: Call) -> tuple[Sequence[Any], Any, Sequence[Any]]:
         """The outputs, what the backward pass needs, and the arrays that went in."""
         if call.traced:
-            return self.run_traced([*map(call.leaves.__getitem__, self.forward.given)])
+            return self.run_traced(self.forward.leaves(call))
         inputs = self.forward.arrays(call)
         outputs, cache = self.pair.forward(*inputs)
         return outputs, cache, inputs
@@ -202,7 +202,7 @@ class Pushforward:
     def __call__(self, call: Call, given: Sequence[Any]) -> tuple[Any, Any, Any]:
         along = self.along(call, given)
         if call.traced or any(map(is_traced, along)):
-            results = self.run_traced([*map(call.leaves.__getitem__, self.forward.given)], along)
+            results = self.run_traced(self.forward.leaves(call), along)
         else:
             results = self.evaluate(*self.forward.arrays(call), *along)
         value, more = self.forward.built(results[: len(self.forward.program.outputs)])

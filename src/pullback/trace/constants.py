@@ -45,6 +45,20 @@ def recognised(array: np.ndarray[Any, Any]) -> Value | None:
     return Value(array.shape, array.dtype, found, plain, nonnegative=nonnegative)
 
 
+def is_pattern(array: np.ndarray[Any, Any]) -> bool:
+    """Whether whole numbers or bools are a progression, a diagonal or a triangle.
+
+    Such arrays are positions and masks. What is computed with them is shorter, and quicker, once
+    they are known to be that.
+
+    >>> is_pattern(np.arange(5)), is_pattern(np.array([3, 1, 4])), is_pattern(np.zeros(5, int))
+    (True, False, False)
+    """
+    if array.dtype.kind not in "iub" or _alike(array):
+        return False
+    return (_affine(array) or _two_valued(array)) is not None
+
+
 def _alike(array: np.ndarray[Any, Any]) -> bool:
     if not array.size:
         return True

@@ -128,6 +128,8 @@ class Tracer(np.lib.mixins.NDArrayOperatorsMixin):
     def __repr__(self) -> str:
         if number(self) is not UNKNOWN:
             return repr(used(self))
+        if self._pullback_sheet.behind([self]):
+            raise self._refused("the text of a captured array")
         wish = self._pullback_sheet.wish_of(self._pullback_value)
         return f"<traced array{' ' + wish if wish else ''} {self.dtype}{list(self.shape)}>"
 
@@ -205,6 +207,7 @@ class Tracer(np.lib.mixins.NDArrayOperatorsMixin):
         hints = {"BINARY_SUBSCR": NO_TABLE, "STORE_SUBSCR": NO_STORE}
         hint = hints.get(instruction(place.frame), hint)
         name = called_name()
+        self._pullback_sheet.ask([self])
         shown = f"`{place.text}`" if 0 < len(place.text) < 60 else what or "this"
         return self._pullback_sheet.refusal(
             f"{name or shown} needs a traced array's values, which can't be traced",
@@ -227,6 +230,7 @@ class Tracer(np.lib.mixins.NDArrayOperatorsMixin):
         raise AttributeError(f"a traced array has no attribute {name!r}")
 
     def _refused(self, what: str, hint: str = "") -> TraceError:
+        self._pullback_sheet.ask([self])
         return self._pullback_sheet.refusal(f"{what} can't be traced", hint=hint)
 
     # Methods of arrays
@@ -427,9 +431,11 @@ def _built(sheet: Sheet, row: Row, args: Sequence[Any], options: dict[str, Any])
         found = row.build(sheet, *args, **options)
         return _kept(sheet, row, found, args, place.name)
     except PullbackError as error:
+        sheet.ask((args, tuple(options.values())))
         sheet.refuse(error)
         raise
     except tuple(_AS_NUMPY) as error:
+        sheet.ask((args, tuple(options.values())))
         kind = next(own for base, own in _AS_NUMPY.items() if isinstance(error, base))
         raise sheet.refusal(
             f"{row.name}: {error}",

@@ -15,7 +15,7 @@ from ..ir.expr import ZERO, Access, Expr, Guard, Tensor, Zero
 from ..ir.program import Source
 from ..ir.sizes import Size, size
 from ..ir.subscripts import Index, at, constant
-from ..ir.walk import rename_tensors
+from ..ir.walk import rename_tensors, tensors
 from ..text import PRIVATE
 from .constants import recognised
 from .extents import Extents
@@ -75,6 +75,8 @@ class Sheet:
         self.refused: PullbackError | None = None
         self.numbers: dict[Tensor | None, Any] = {}  # tensors whose value is known
         self.steered = False  # whether a known value decided something
+        self.watched: dict[Tensor | None, str] = {}  # inputs whose values may be asked for, and
+        self.asked: dict[str, bool] = {}  # whether they were
         self.place: Place = NOWHERE
         self.frames: dict[int, Any] = {}
         self._known: dict[tuple[Any, ...], Line] = {}
@@ -258,6 +260,22 @@ class Sheet:
         self.refuse(error)
         return error
 
+    def behind(self, given: Iterable[Any]) -> list[str]:
+        """The names of the watched inputs that some values are computed from."""
+        bodies = {line.tensor: line.body for line in self.lines} if self.watched else {}
+        left = [value.tensor for value in _values(given, self)] if self.watched else []
+        known: dict[Tensor | None, None] = {}
+        while left:
+            tensor = left.pop()
+            if tensor not in known:
+                known[tensor] = None
+                left += tensors(bodies[tensor]) if tensor in bodies else ()
+        return [name for tensor, name in self.watched.items() if tensor in known]
+
+    def ask(self, given: Iterable[Any]) -> None:
+        """Takes note of the watched inputs that are behind what is refused."""
+        self.asked.update(dict.fromkeys(self.behind(given), True))
+
     def refuse(self, error: PullbackError) -> None:
         """The first refusal fails the trace even if the user's function catches it.
 
@@ -291,6 +309,14 @@ def _sheets(given: Iterable[Any]) -> Iterator[Sheet]:
             yield sheet
         elif isinstance(value, list | tuple):
             yield from _sheets(value)
+
+
+def _values(given: Iterable[Any], sheet: Sheet) -> Iterator[Value]:
+    for one in given:
+        if isinstance(one, list | tuple):
+            yield from _values(one, sheet)
+        elif getattr(one, "_pullback_sheet", None) is sheet:
+            yield one._pullback_value
 
 
 def _body(value: Value, indices: Sequence[Index]) -> Expr:

@@ -64,6 +64,7 @@ def trace(
     *,
     closes_over: bool = False,
     known: Mapping[str, Any] | None = None,
+    asked: dict[str, bool] | None = None,
 ) -> Traced:
     """The program that a plain NumPy function computes, for arguments of these shapes.
 
@@ -74,7 +75,8 @@ def trace(
     constants. Raises TraceError, naming the source line, for what can't be traced.
     ``extents`` tell the forms of extents in named sizes, and take note of what they are compared
     with. ``known`` are values of numbers among the arguments, which the function may ask for
-    (``if rate > 0``). The function runs once.
+    (``if rate > 0``). ``asked`` holds names of arguments; where the values of one are asked for,
+    which is refused, it is set to True. The function runs once.
 
     >>> traced = trace(lambda X, w: X @ w, {"X": Spec((3, 2)), "w": Spec((2,))})
     >>> [tensor.name for tensor in traced.program.inputs], len(traced.program.statements)
@@ -82,6 +84,7 @@ def trace(
     """
     sheet = Sheet(extents)
     sheet.closes_over = closes_over
+    sheet.asked = {} if asked is None else asked
     try:
         with sheet.running():
             return _traced(sheet, function, arguments, known or {})
@@ -103,6 +106,8 @@ def _traced(
     for name, handle in zip(names, inputs, strict=True):
         if name in known:
             sheet.numbers[handle._pullback_value.tensor] = known[name]
+    tensors = [handle._pullback_value.tensor for handle in inputs]
+    sheet.watched = {t: name for name, t in zip(names, tensors, strict=True) if name in sheet.asked}
     handles = iter(inputs)
     given = {
         name: trees.unflatten(structure, [next(handles) for _ in range(trees.count(structure))])
@@ -116,7 +121,6 @@ def _traced(
         raise sheet.refused from error
     if sheet.refused is not None:
         raise sheet.refused
-    tensors = [handle._pullback_value.tensor for handle in inputs]
     return _finished(sheet, [t for t in tensors if t is not None], plain(result))
 
 
