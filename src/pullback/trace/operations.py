@@ -174,6 +174,21 @@ class Tracer(np.lib.mixins.NDArrayOperatorsMixin):
     def __contains__(self, item: Any) -> NoReturn:
         raise self._refused("`in` with a traced array", hint="write np.any(x == item)")
 
+    def __mul__(self, other: Any) -> Any:
+        self._refuse_repetition(other)
+        return super().__mul__(other)
+
+    def __rmul__(self, other: Any) -> Any:
+        self._refuse_repetition(other)
+        return super().__rmul__(other)
+
+    def _refuse_repetition(self, other: Any) -> None:
+        """A NumPy integer repeats a list, an array of no axes multiplies it: which one this is
+        isn't known.
+        """
+        if not self.ndim and self.dtype.kind in "iub" and isinstance(other, list | tuple):
+            raise self._refused("a list times a traced integer", hint=NO_NUMBER)
+
     # What would need the values
 
     def __bool__(self) -> bool:

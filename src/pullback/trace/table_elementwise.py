@@ -219,6 +219,8 @@ def _widened(
     """
     strong = [v for v in values if v.literal is not None and v.weak is None and not v.is_bool]
     wide = results[0]
+    if wide.kind == "f" and ufunc is not np.true_divide and _only_integral(values):
+        return [sheet.keep(cast(v, wide)) if v.literal is None else v for v in values]
     if not strong or len(strong) == len(values) or wide == BOOL:
         return values
     kinds = {"f": float, "i": int, "u": int}
@@ -232,6 +234,17 @@ def _widened(
     kinds_of = {"i": "iu", "u": "iu"}.get(wide.kind, wide.kind)
     same = [v.dtype.kind in kinds_of and v.literal is None for v in values]
     return [sheet.keep(cast(v, wide)) if s else v for v, s in zip(values, same, strict=True)]
+
+
+def _only_integral(values: Sequence[Value]) -> bool:
+    """Whether integers meet no floats but constants such as 2.0, which are printed as integers."""
+    known = [v.literal for v in values if v.literal is not None and v.dtype.kind == "f"]
+    rest = [v for v in values if v.literal is None]
+    return (
+        any(float(one).is_integer() for one in known)
+        and bool(rest)
+        and all(v.dtype.kind in "iu" for v in rest)
+    )
 
 
 def elementwise(lowered: Numbers, values: Sequence[Value], dtype: DType) -> Value:

@@ -157,8 +157,8 @@ def reshape(
     copy: Any = None,
 ) -> Value:
     """The same elements in row-major order."""
-    _row_major(sheet, order, "np.reshape")
     value = sheet.value(a)
+    _row_major(sheet, value, order, "np.reshape")
     wanted = list(integers(newshape if shape is None else shape))
     if wanted.count(-1) > 1:
         raise ValueError("only one extent can be -1")
@@ -172,20 +172,24 @@ def reshape(
     return reshaped(value, wanted)
 
 
-def _row_major(sheet: Sheet, order: str, name: str) -> None:
-    if order not in ("C", "K", "A"):
+def _row_major(sheet: Sheet, value: Value, order: str, name: str) -> None:
+    """Refuses an order of the elements other than row by row, or the one in memory."""
+    wide = sum(n > 1 for n in value.shape)
+    if order != "C" and (wide > 1 or order not in ("K", "A")):
         raise sheet.refusal(
             f"{name} with order={order!r} can't be traced",
             expected="order='C'",
-            hint="transpose first: x.T.reshape(...) holds the elements in column-major order",
+            hint="transpose first: x.T.reshape(...) holds the elements in column-major order"
+            if order == "F"
+            else "a traced array has no order in memory: write order='C'",
         )
 
 
 @row(np.ravel, view=True)
 def ravel(sheet: Sheet, a: Any, order: str = "C") -> Value:
     """One axis of all elements, row by row."""
-    _row_major(sheet, order, "np.ravel")
     value = sheet.value(a)
+    _row_major(sheet, value, order, "np.ravel")
     return reshaped(value, (value.size,))
 
 
