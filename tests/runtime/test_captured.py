@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import pullback
-from pullback.runtime.captured import MAX_BYTES, MAX_NODES, captured, reason
+from pullback.runtime.captured import MAX_NODES, captured, reason
 
 SCALE = 2.0
 TABLE = {"w": np.ones(3), "names": ["a", "b"]}
@@ -120,7 +120,6 @@ NOT_LISTED: list[Callable[..., Any]] = [
     RNG.normal,
     closure_of(np.array([None])),
     closure_of([0.5] * MAX_NODES),
-    closure_of(np.empty(MAX_BYTES // 8 + 1)),
 ]
 
 

@@ -35,7 +35,8 @@ from .bytecode import Chain, Reads, reads_of
 from .pure import HIDDEN, LAYOUT, PACKAGE, is_abstract, is_ours, is_pure, known_attributes
 
 MAX_NODES = 2_000
-MAX_BYTES = 1 << 26  # larger arrays are not copied and compared; the function is traced anew
+ENDLESS = float("inf")
+MAX_BYTES = 1 << 26  # of larger arrays no copy is kept: they are inputs, or it is traced anew
 
 
 class _Unlisted(Exception):
@@ -65,10 +66,12 @@ def captured(function: Callable[..., Any], also: Sequence[Any] = ()) -> seen.Sur
     return None if found is None else found.surroundings
 
 
-def look(function: Callable[..., Any], also: Sequence[Any] = ()) -> Look | None:
-    """Like :func:`captured`, with the objects that were found."""
+def look(
+    function: Callable[..., Any], also: Sequence[Any] = (), most_bytes: float = ENDLESS
+) -> Look | None:
+    """Like :func:`captured`, with the objects that were found; None at larger arrays, too."""
     try:
-        return _listed(function, also)
+        return _listed(function, also, most_bytes)
     except Exception:  # an attribute of the user's that fails while being listed
         return None
 
@@ -88,8 +91,9 @@ def reason(function: Callable[..., Any], also: Sequence[Any] = ()) -> str:
     return ""
 
 
-def _listed(function: Callable[..., Any], also: Sequence[Any]) -> Look:
+def _listed(function: Callable[..., Any], also: Sequence[Any], most_bytes: float = ENDLESS) -> Look:
     walk = _Walk()
+    walk.most_bytes = most_bytes
     roots = [walk.visit(item) for item in (function, *also)]
     walk.finish()
     objects = dict(walk.nodes.values())
@@ -117,6 +121,7 @@ class _Walk:
         self.defined: dict[str, None] = {}
         self.settings: dict[Callable[[], Any], None] = {}
         self.count = 0
+        self.most_bytes: float = ENDLESS  # of an array
         self.constructs = False
         self.stores = False  # whether some code sets attributes
         self.stored: dict[str, None] = {}
@@ -184,7 +189,7 @@ class _Walk:
         return node
 
     def visit_array(self, value: Any) -> seen.Node:
-        if value.dtype.hasobject or value.dtype.metadata or value.nbytes > MAX_BYTES:
+        if value.dtype.hasobject or value.dtype.metadata or value.nbytes > self.most_bytes:
             raise _Unlisted(f"it reads an array of dtype {value.dtype}, {value.nbytes} bytes")
         node: seen.Content = self.enter(value, seen.Content(value))
         self.arrays.append((node, value))
@@ -211,13 +216,14 @@ class _Walk:
         node = self.enter(value, seen.Function(value.__code__))
         ours = is_ours(value)
         self.ours |= ours
+        made = False
         if ours:
             reads = Reads(cells={(name,): None for name in value.__code__.co_freevars})
         else:
             reads = reads_of(value.__code__)
             self.read(reads)
-            asks = "__class__" in reads.attributes and not _compares_fields(value.__code__, reads)
-            self.by_type |= asks or reads.handles
+            made = _made_by_dataclass(value.__code__)
+            self.by_type |= ("__class__" in reads.attributes and not made) or reads.handles
         node.defaults = [self.visit(part) for part in seen.defaults_of(value)]
         free = value.__code__.co_freevars
         for names in reads.cells:
@@ -229,7 +235,11 @@ class _Walk:
             found = seen.looked_up(names[0], value.__globals__, builtins)
             if found is seen.MISSING and names[0] in reads.locals:
                 continue
-            node.chains.append(self.chain(names, found))
+            if found is type and made:  # asks for the class of the object itself
+                self.constructs = True
+                node.chains.append(seen.Chain(names, [], seen.Same(type)))
+            else:
+                node.chains.append(self.chain(names, found))
         for module, names in reads.imports:
             if module not in sys.modules:
                 raise _Unlisted(f"it imports {module}")
@@ -337,6 +347,8 @@ class _Walk:
     def visit_item(self, item: Any) -> seen.Node:
         """An attribute of a class."""
         kind = type(item)
+        if id(item) in self.nodes:  # two classes hold it, as those of slots=True
+            return self.nodes[id(item)][0]
         self.constructs |= kind is classmethod
         if kind is types.FunctionType and item.__code__ in _REPRS:
             return self.visit_parts(item, lambda one: (one.__wrapped__,))
@@ -424,7 +436,6 @@ _DESCRIPTORS: dict[type, Callable[[Any], Sequence[Any]]] = {
 _ARRAYS = (np.ndarray, np.memmap)
 _FORMATTING = (str, bytes, format)
 _BY_TYPE = (isinstance, issubclass, type, callable, round, np.isscalar)
-_COMPARING = ("__eq__", "__lt__", "__le__", "__gt__", "__ge__")
 _METACLASSES = (type, abc.ABCMeta, enum.EnumMeta, type(typing.Protocol))
 _BASES = (
     *(object, tuple, typing.Generic, typing.Protocol, abc.ABC),
@@ -489,12 +500,9 @@ _HANDLERS: dict[type, Callable[[_Walk, Any], seen.Node]] = {
 }
 
 
-def _compares_fields(code: types.CodeType, reads: Reads) -> bool:
-    """Whether this is a comparison that ``dataclass`` wrote: it asks whether both are of one class,
-    which neither an array nor a traced one is.
-    """
-    made = code.co_filename == "<string>" and code.co_name in _COMPARING
-    return made and {*reads.globals} <= {("NotImplemented",)} and not reads.cells
+def _made_by_dataclass(code: types.CodeType) -> bool:
+    """Whether ``dataclass`` wrote this: it asks for the classes of its own objects only."""
+    return code.co_filename == "<string>" and code.co_qualname.startswith("__create_fn__.")
 
 
 def _only_python(kind: type) -> bool:

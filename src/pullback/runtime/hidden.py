@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from . import surroundings as seen
-from .captured import Look, look
+from .captured import ENDLESS, MAX_BYTES, Look, look
 from .pure import is_ours
 
 Part = tuple[seen.Node, str, bool]  # what is held, a name for it, whether its holder can be copied
@@ -33,14 +33,24 @@ class Around:
         self.found = found
 
     @classmethod
-    def of(cls, function: Callable[..., Any], also: Sequence[Any]) -> Around | None:
-        """What surrounds a function, None where that can't be compared."""
-        found = look(function, also)
+    def of(
+        cls, function: Callable[..., Any], also: Sequence[Any], most_bytes: float = ENDLESS
+    ) -> Around | None:
+        """What surrounds a function, None where that can't be compared, or has larger arrays."""
+        found = look(function, also, most_bytes)
         return None if found is None else cls(function, also, found)
 
     def same(self) -> bool:
         """Whether nothing changed: the function may be run again, and nobody can tell."""
         return self.found.surroundings.hold(self.function, self.also)
+
+    def is_small(self) -> bool:
+        """Whether a copy may be kept of all arrays that are not inputs."""
+        return all(
+            node.place >= 0 or array.nbytes <= MAX_BYTES
+            for node, array in self.found.objects.items()
+            if isinstance(node, seen.Content)
+        )
 
     def candidates(self) -> list[Candidate]:
         """The arrays that may be inputs."""

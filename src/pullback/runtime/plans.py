@@ -8,6 +8,7 @@ from threading import RLock
 from typing import Any, Generic, Protocol, TypeVar
 
 from .calls import Call, identity
+from .captured import ENDLESS, MAX_BYTES
 from .forward import Forward
 from .hidden import Around
 from .surroundings import Surroundings
@@ -35,6 +36,7 @@ class Plans(Generic[Plan]):
     def __init__(self, most: int = MOST_SIGNATURES) -> None:
         self.most = most
         self.found: OrderedDict[Hashable, list[tuple[Surroundings, object]]] = OrderedDict()
+        self.large: set[Hashable] = set()  # calls that ask for the values of large arrays
         self.lock = RLock()  # for the dict; plans are made outside, several at a time
 
     def get(
@@ -56,17 +58,26 @@ class Plans(Generic[Plan]):
             plan = self._kept((*key, call.floats), function, call)
         if plan is not None:
             return plan  # type: ignore[return-value]
-        around = Around.of(function, also)
+        around = Around.of(function, also, MAX_BYTES if key in self.large else ENDLESS)
         if around is None:
             return make(call, None)
         made = make(call, around)
-        if made.forward.is_data and not call.closes_over and around.same():
+        if not around.is_small():
+            self._remember_large(key)
+        elif made.forward.is_data and not call.closes_over and around.same():
             before = around.found.surroundings
             if made.forward.steered:
                 self._keep(key, before, _STEERED)
                 key = (*key, call.floats)
             self._keep(key, before, made)
         return made
+
+    def _remember_large(self, key: Hashable) -> None:
+        """The values of a large array were asked for: it isn't copied and compared next time."""
+        with self.lock:
+            if len(self.large) >= self.most:
+                self.large.clear()
+            self.large.add(key)
 
     def _kept(self, key: Hashable, function: Callable[..., Any], call: Call) -> object:
         for then, plan in tuple(self.found.get(key, ())):
