@@ -16,6 +16,7 @@ import numpy as np
 import pullback
 from tests.handwritten import Form
 
+from .captured import captured
 from .forms import CONTESTS, Contest
 from .measure import Thunk, Timing, in_turns
 from .tables import Result, plain
@@ -257,4 +258,5 @@ SUITES: dict[str, Callable[[int], Result]] = {
     "forms": forms,
     "handwritten": handwritten,
     "calls": calls,
+    "captured": captured,
 }

@@ -389,6 +389,7 @@ ASKING: dict[str, Callable[..., Any]] = {
     "a mask": lambda x, w: x[w > 2.0].sum(),
     "the type": lambda x, w: (x * w * (2.0 if isinstance(w, np.ndarray) else 3.0)).sum(),
     "the type of an element": lambda x, w: (x * w * (2 if isinstance(w[0], float) else 3)).sum(),
+    "the one True": lambda x, w: (x * w * (2.0 if (w > 1)[0] is np.True_ else 3.0)).sum(),
     "the class": lambda x, w: (x * w * (2.0 if w.__class__ is np.ndarray else 3.0)).sum(),
     "whether it is a scalar": lambda x, w: (x * w * (2.0 if np.isscalar(w[0]) else 3.0)).sum(),
     "a list times an integer": lambda x, w: (x * len([1, 2] * w.astype(int)[0])).sum(),

@@ -393,6 +393,7 @@ class _Walk:
                 self.settings[np.get_printoptions] = None
             return self.same(value)
         if isinstance(value, np.generic) and not value.dtype.hasobject:
+            self.by_type |= kind is np.bool_  # there are two of them: `mask[0] is np.True_`
             return seen.Atom(value)
         if isinstance(value, np.dtype) and not value.metadata and not value.hasobject:
             return seen.Atom(value)
