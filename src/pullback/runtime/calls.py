@@ -193,6 +193,7 @@ class Call:
         "__dict__",
         "closes_over",
         "counts",
+        "given_traced",
         "hidden",
         "key",
         "keywords",
@@ -208,11 +209,9 @@ class Call:
         self.positional = len(args)
         self.keywords = tuple(kwargs)  # in the order in which a function with **kwargs meets them
         values = [*args, *(kwargs[name] for name in self.keywords)]
-        names = about.names
-        labels = [
-            *(names[n] if n < len(names) else about.label(n) for n in range(len(args))),
-            *self.keywords,
-        ]
+        known = about.names[: len(args)]
+        more = [about.label(n) for n in range(len(known), len(args))]
+        labels = [*known, *more, *self.keywords]
         self.labels = labels
         leaves: list[Any] = []
         structures: list[Structure] = []
@@ -225,17 +224,25 @@ class Call:
         self.leaves = leaves
         self.structures = structures
         self.counts = counts
-        self.key: Hashable = (
-            self.positional,
-            self.keywords,
-            *structures,
-            *[(leaf.shape, leaf.dtype) if type(leaf) is not float else float for leaf in leaves],
-        )
+        kinds: list[Hashable] = []
+        self.given_traced = False
+        for leaf in leaves:
+            kind = type(leaf)
+            if kind is float:
+                kinds.append(float)
+                continue
+            kinds.append((leaf.shape, leaf.dtype))
+            if kind is not np.ndarray and hasattr(leaf, "_pullback_value"):
+                self.given_traced = True
+        self.key: Hashable = (self.positional, self.keywords, *structures, *kinds)
 
     @property
     def also(self) -> tuple[Any, ...]:
         """The classes and functions among the arguments: a trace depends on what they are."""
-        if all(isinstance(structure, Leaf) or _is_data(structure) for structure in self.structures):
+        for structure in self.structures:
+            if type(structure) is not Leaf and not _is_data(structure):
+                break
+        else:
             return ()
         return tuple(item for structure in self.structures for item in _objects_in(structure))
 
@@ -255,11 +262,7 @@ class Call:
     @property
     def traced(self) -> bool:
         """Whether an array that the function is given, or closes over, is being traced."""
-        return self.closes_over or self._given_traced
-
-    @cached_property
-    def _given_traced(self) -> bool:
-        return any(hasattr(leaf, "_pullback_value") for leaf in self.leaves)
+        return self.closes_over or self.given_traced
 
     def only_leaf(self, slot: int) -> int:
         """The position of the one leaf of a slot that is an array or a number."""

@@ -43,7 +43,9 @@ class Surroundings:
             return None
         now = Now(self.hidden)
         try:
-            same = all(map(now.holds, self.roots, (function, *also)))
+            same = now.holds(self.roots[0], function) and all(
+                map(now.holds, self.roots[1:], also) if also else ()
+            )
         except Exception:  # whatever can't be read now was read before
             return None
         return now.hidden if same else None
@@ -253,7 +255,9 @@ class Function(Node):
         if type(value) is not types.FunctionType or value.__code__ is not self.code:
             return False
         given = defaults_of(value)
-        if len(given) != len(self.defaults) or not all(map(now.holds, self.defaults, given)):
+        if len(given) != len(self.defaults):
+            return False
+        if given and not all(map(now.holds, self.defaults, given)):
             return False
         space, builtins = value.__globals__, builtins_of(value)
         for chain in self.chains:
@@ -280,6 +284,8 @@ class Chain:
 
     def holds(self, value: Any, now: Now) -> bool:
         """Whether the chain leads through the same modules to the same value."""
+        if not self.modules:
+            return now.holds(self.last, value)
         for module, name in zip(self.modules, self.names[1:], strict=False):
             if value is not module:
                 return False
