@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pullback.calculus.pushforward import pushforward
+from pullback.calculus.pushforward import compact_pushforward, pushforward
 from pullback.ir.interpret import run
 from pullback.ir.program import Program
 from pullback.notation.parse import parse
@@ -42,10 +42,11 @@ def at_step(program: Program, values: dict[str, Any], step: float) -> dict[str, 
     return point
 
 
+@pytest.mark.parametrize("make", (pushforward, compact_pushforward))
 @pytest.mark.parametrize("name", TEXTS)
-def test_tangents_agree_with_differences(name: str) -> None:
+def test_tangents_agree_with_differences(name: str, make: Any) -> None:
     program = parse(TEXTS[name])
-    forward = pushforward(program)
+    forward = make(program)
     for seed, sizes in enumerate(SIZES):
         values = draw(forward.inputs, sizes, seed)
 

@@ -3,15 +3,23 @@ outputs out."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 
-from ..ir.expr import Access, Tensor, number
+from ..ir.expr import Access, Expr, Tensor, number
 from ..ir.program import Define, Program, live
 from ..ir.recurrence import in_order, recurrent, unpinned
-from .eliminate import eliminate
+from .definitions import Definitions
+from .differentiate import Occurrence
+from .eliminate import cancel, eliminate
 from .linear import Linear
-from .normal import Term, collect, expression, term
+from .normal import Poly, Term, apart, collect, expression, indices_in, replaced, term
+from .present import Names, complements, factored
+
+READS = 3
+TERMS = 4
+FACTORS = 12
 
 
 def pushforward(
@@ -19,46 +27,130 @@ def pushforward(
     wrt: Sequence[Tensor] | None = None,
     conventions: Mapping[str, str] = {},
 ) -> Program:
-    """The program of the outputs' tangents.
+    """The program of the outputs' tangents: the chain rule, statement by statement.
 
     Inputs: the program's, then one tangent ``t_X`` per tensor X of ``wrt`` (default: all float
-    inputs), of X's shape and dtype. Outputs: one tangent per float output, of its shape.
+    inputs), of X's shape and dtype. Outputs: one tangent per float output, of its shape. Nothing is
+    simplified on the way, so that checks of the backward pass have something to be compared with.
     """
-    lin = Linear(program, wrt, conventions)
-    tangents = {t: Tensor(lin.name(f"t_{t.name}"), t.shape, t.dtype) for t in lin.wrt}
-    active = [s for s in lin.chain if s.target in lin.active]
-    for s in active:  # a recurrence reads the tangents of later statements
-        tangents[s.target] = Tensor(lin.name(f"t_{s.target.name}"), s.target.shape, s.target.dtype)
-    statements = [*lin.flat, *lin.later]
-    steps = {tangents[t] for t in recurrent(lin.flat) if t in tangents}
-    for statement in active:
-        target = statement.target
-        terms: list[Term | None] = []
-        for found in lin.occurrences(statement):
-            access = Access(tangents[found.access.tensor], found.access.subs)
-            terms.append(
-                term(
-                    found.partial.coef,
-                    found.partial.bound,
-                    found.partial.guards,
-                    (*found.partial.factors, (access, Fraction(1))),
-                )
-            )
-        body = expression(collect(eliminate(t) for t in terms if t is not None))
-        made = unpinned(Define(tangents[target], statement.indices, body, statement.source), steps)
-        statements.extend(lin.extra.get(target, []))
-        statements.append(lin.lettered(made, target))
-    outputs = []
-    for out in program.outputs:
-        if out.kind != "float":
-            continue
-        if out not in tangents:
-            zero = Tensor(lin.name(f"t_{out.name}"), out.shape, out.dtype)
-            statements.append(lin.lettered(Define(zero, lin.axes(out), number(0)), out))
-            tangents[out] = zero
-        outputs.append(tangents[out])
-    inputs = (*program.inputs, *(tangents[t] for t in lin.wrt))
-    lettered = tuple(
-        lin.lettered(s, s.target) if s.target in lin.letters else s for s in in_order(statements)
+    return _Pushforward(Linear(program, wrt, conventions)).run()
+
+
+def compact_pushforward(
+    program: Program,
+    wrt: Sequence[Tensor] | None = None,
+    conventions: Mapping[str, str] = {},
+) -> Program:
+    """:func:`pushforward` by the rules of the backward pass.
+
+    A tangent that is read element by element is put in place there, where factors may cancel and
+    quotients that over- or underflow are written in another way. At sums, and where that would
+    make terms grow, tangents have names.
+    """
+    return _Compact(Linear(program, wrt, conventions)).run()
+
+
+class _Pushforward:
+    def __init__(self, linear: Linear) -> None:
+        self.lin = lin = linear
+        self.active = [s for s in lin.chain if s.target in lin.active]
+        self.tangents: dict[Tensor, Tensor] = {}
+        for of in (*lin.wrt, *(s.target for s in self.active)):  # a recurrence reads later ones
+            self.tangents[of] = Tensor(lin.name(f"t_{of.name}"), of.shape, of.dtype)
+
+    def run(self) -> Program:
+        lin, tangents = self.lin, self.tangents
+        statements = [*lin.flat, *lin.later]
+        steps = {tangents[t] for t in recurrent(lin.flat) if t in tangents}
+        for statement in self.active:
+            target = statement.target
+            body = self.body(statement)
+            made = Define(tangents[target], statement.indices, body, statement.source)
+            statements.extend(lin.extra.get(target, []))
+            statements.append(lin.lettered(unpinned(made, steps), target))
+        outputs = []
+        for out in lin.program.outputs:
+            if out.kind != "float":
+                continue
+            if out not in tangents:
+                zero = Tensor(lin.name(f"t_{out.name}"), out.shape, out.dtype)
+                statements.append(lin.lettered(Define(zero, lin.axes(out), number(0)), out))
+                tangents[out] = zero
+            outputs.append(tangents[out])
+        inputs = (*lin.program.inputs, *(tangents[t] for t in lin.wrt))
+        lettered = tuple(
+            lin.lettered(s, s.target) if s.target in lin.letters else s
+            for s in in_order(statements)
+        )
+        return live(Program(inputs, lettered, tuple(outputs), lin.program.sizes))
+
+    def body(self, statement: Define) -> Expr:
+        """The tangent of a statement's value."""
+        found = self.lin.occurrences(statement)
+        return expression(self.chain(found, [self.named(o) for o in found]))
+
+    def named(self, found: Occurrence) -> Poly:
+        """The tangent of what is read there, by its name."""
+        access = Access(self.tangents[found.access.tensor], found.access.subs)
+        return collect([term(Fraction(1), (), (), ((access, Fraction(1)),))])
+
+    def chain(self, found: Sequence[Occurrence], inner: Sequence[Poly]) -> Poly:
+        """The partial derivatives times the tangents of what is read."""
+        pairs = zip(found, inner, strict=True)
+        terms = (_times(o.partial, part) for o, tangent in pairs for part in tangent)
+        return collect(eliminate(t) for t in terms if t is not None)
+
+
+class _Compact(_Pushforward):
+    def __init__(self, linear: Linear) -> None:
+        super().__init__(linear)
+        self.defs = Definitions(linear.flat)
+        self.names = Names(self.defs)
+        self.steps = recurrent(linear.flat)
+        self.reads = Counter(t for s in self.active for t in linear.origins_of(s))
+        self.inner: dict[Tensor, Poly] = {}  # the tangents that are put in place
+
+    def body(self, statement: Define) -> Expr:
+        found = self.lin.occurrences(statement)
+        value = collect(
+            t if t is None else self.defs.expanded(t)
+            for t in self.chain(found, [self.placed(o) for o in found])
+        )
+        value = collect(map(cancel, value))
+        if self.is_short(statement.target, value):
+            self.inner[statement.target] = value
+        compact = complements(value, self.defs, self.names)
+        return factored(collect(map(self.names.fold, compact)), self.is_finite)
+
+    def placed(self, found: Occurrence) -> Poly:
+        """The tangent of what is read there: what it is made of, or its name."""
+        inner = self.inner.get(found.access.tensor)
+        if inner is None or found.partial.bound:
+            return self.named(found)
+        axes = self.lin.axes(found.access.tensor)
+        place = dict(zip(axes, found.access.subs, strict=True))
+        return collect(replaced(part, place) for part in inner)
+
+    def is_short(self, target: Tensor, value: Poly) -> bool:
+        """Whether a tangent is put in place where it is read."""
+        if target in self.steps or any(t.bound or len(t.factors) > FACTORS for t in value):
+            return False
+        match value:
+            case () | (Term(_, _, (), (_,)),):
+                return True
+        reads = self.reads[target]
+        return reads <= READS if len(value) == 1 else reads * len(value) <= TERMS
+
+    def is_finite(self, tensor: Tensor) -> bool:
+        """Inputs and tangents are taken for finite, as in the backward pass."""
+        return tensor not in self.lin.definitions
+
+
+def _times(partial: Term, tangent: Term) -> Term | None:
+    tangent = apart(tangent, [index.name for index in indices_in(partial)])
+    return term(
+        partial.coef * tangent.coef,
+        (*partial.bound, *tangent.bound),
+        (*partial.guards, *tangent.guards),
+        (*partial.factors, *tangent.factors),
     )
-    return live(Program(inputs, lettered, tuple(outputs), program.sizes))

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..backends.numpy import spell, spell_pair
 from ..backends.numpy.module import residuals_of
-from ..calculus.pushforward import pushforward
+from ..calculus.pushforward import compact_pushforward
 from ..calculus.reverse import reverse
 from ..calculus.step import Backward
 from ..ir.expr import Tensor
@@ -102,7 +102,7 @@ def tangents(program: Program, wrt: tuple[Tensor, ...], conventions: Conventions
     """From the inputs, then the tangents of ``wrt``, to the outputs, then the float outputs'
     tangents.
     """
-    pushed = pushforward(program, wrt, dict(conventions))
+    pushed = compact_pushforward(program, wrt, dict(conventions))
     statements = (*pushed.statements, *missing(pushed.statements, program))
     outputs = (*program.outputs, *pushed.outputs)
     return live(Program(pushed.inputs, statements, outputs, pushed.sizes))
