@@ -15,7 +15,8 @@ from ..calculus.pushforward import compact_pushforward
 from ..calculus.reverse import reverse
 from ..calculus.step import Backward
 from ..ir.expr import Tensor
-from ..ir.program import Define, Program, computing, live
+from ..ir.program import Define, Program, computing, live, reads
+from ..ir.recurrence import groups
 from .load import load, load_module
 
 Array = np.ndarray[Any, Any]
@@ -106,6 +107,45 @@ def tangents(program: Program, wrt: tuple[Tensor, ...], conventions: Conventions
     statements = (*pushed.statements, *missing(pushed.statements, program))
     outputs = (*program.outputs, *pushed.outputs)
     return live(Program(pushed.inputs, statements, outputs, pushed.sizes))
+
+
+@lru_cache(maxsize=512)
+def moved(
+    program: Program, wrt: tuple[Tensor, ...], conventions: Conventions = ()
+) -> Callable[..., tuple[Any, ...]]:
+    """:func:`tangents` as a function.
+
+    It is a forward pass and, as a function of the tangents and what it left, a pass of its own: the
+    order in which that multiplies is not the user's, so it is chosen as in a backward pass.
+    """
+    whole = tangents(program, wrt, conventions)
+    along = whole.inputs[len(program.inputs) :]
+    moving = set(along)
+    first: list[Define] = []
+    second: list[Define] = []
+    for group in groups(whole.statements):
+        moves = any(not moving.isdisjoint(reads(s)) for s in group)
+        (second if moves else first).extend(group)
+        moving.update(s.target for s in group if moves)
+    passes = Backward(
+        program,
+        Program(program.inputs, tuple(first), program.outputs, program.sizes),
+        wrt,
+        along,
+        tuple(second),
+        whole.outputs[len(program.outputs) :],
+        (),
+        (),
+    )
+    module = load_module(spell_pair(passes), "tangent")
+    forward = forward_of(module.forward, len(program.outputs))
+    onwards = backward_of(module.backward, len(along), len(passes.gradients))
+
+    def evaluate(*arrays: Array) -> tuple[Any, ...]:
+        out, cache = forward(*arrays[: len(program.inputs)])
+        return (*out, *onwards(arrays[len(program.inputs) :], cache))
+
+    return evaluate
 
 
 def missing(statements: Iterable[Define], program: Program) -> tuple[Define, ...]:

@@ -14,7 +14,7 @@ from ..errors import ArgumentError
 from ..ir.program import show_shape
 from ..trees import Leaf, Static, matched, unflatten
 from .calls import Call, kinds
-from .compiled import apart, evaluation, pair, tangents
+from .compiled import apart, moved, pair, tangents
 from .cotangents import FINISH, check_nothing, dtype_of, like_primal, shape_of
 from .forward import Forward, sizes_of
 from .nested import inlined, is_traced
@@ -193,8 +193,9 @@ class Pushforward:
         _check_result(forward, "jvp")
         inputs = [forward.input(n) for n in range(len(call.leaves))]
         self.floats = [n for n, tensor in enumerate(inputs) if tensor.kind == "float"]
-        self.program = tangents(forward.program, tuple(inputs[n] for n in self.floats))
-        self.evaluate = evaluation(self.program)
+        wrt = tuple(inputs[n] for n in self.floats)
+        self.program = tangents(forward.program, wrt)
+        self.evaluate = moved(forward.program, wrt)
         outputs = forward.program.outputs
         floats = [n for n, tensor in enumerate(outputs) if tensor.kind == "float"]
         self.position = {n: len(outputs) + k for k, n in enumerate(floats)}

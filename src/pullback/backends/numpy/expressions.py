@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from itertools import zip_longest
 
 from ...ir.expr import (
     ZERO,
@@ -374,7 +375,14 @@ class Speller:
         above: list[Array] = []
         below: list[Array] = []
         last: list[Array] = []
-        for factor in _powers_together(factors):
+        factors = _powers_together(factors)
+        steep = self.steep(factors)
+        if steep:
+            first, *others = _in_turns(steep)
+            calm = [f for f in factors if f not in steep]
+            total = self.plain_product([*calm, first], context)
+            return replace(self.one_by_one(total, others, context), factors=None)
+        for factor in factors:
             match factor:
                 case Number(value, ""):
                     coefficient *= value
@@ -389,6 +397,28 @@ class Speller:
         total = self.quotient(coefficient, above, below, context)
         for array in last:
             total = self.divided(total, array, context)
+        return total
+
+    def steep(self, factors: Sequence[Expr]) -> list[Expr]:
+        """The factors that may over- or underflow, if that makes the order matter: of two that are
+        multiplied, or one that is divided by two, no product may get in the way of the rest."""
+        found = [f for f in factors if self.scope.facts.wildness(_base(f)) and free_indices(f)]
+        turns = _in_turns(found)
+        above = sum(not _is_divisor(f) for f in turns)
+        ranks = {len(free_indices(f)) for f in found}
+        if not above or len(turns) < 3 - (above == len(turns)) or len(ranks) > 1:
+            return []
+        most = max(len(free_indices(f)) for f in factors)
+        return found if ranks == {most} and len(found) > 1 else []
+
+    def one_by_one(self, total: Array, factors: Sequence[Expr], context: Context) -> Array:
+        """What is multiplied with, and divided by, factors one after the other."""
+        for factor in factors:
+            match factor:
+                case Power(_, exponent) if exponent < 0:
+                    total = self.divided(total, self.inverse(factor, context), context)
+                case _:
+                    total = self.operation("*", total, self.value(factor, context), context)
         return total
 
     def as_it_stands(self, factors: Sequence[Expr], context: Context) -> Array:
@@ -916,6 +946,35 @@ def _in_steps(base: Expr, exponent: Fraction) -> tuple[Power, list[Power]]:
     whole, rest = divmod(-exponent, 1)
     first = Power(base, -(rest or Fraction(1)))
     return first, [Power(base, Fraction(-1))] * (int(whole) - (not rest))
+
+
+def _base(factor: Expr) -> Expr:
+    return factor.base if isinstance(factor, Power) else factor
+
+
+def _is_divisor(factor: Expr) -> bool:
+    return isinstance(factor, Power) and factor.exponent < 0
+
+
+def _in_turns(factors: Sequence[Expr]) -> list[Expr]:
+    """The factors in an order in which one that is large meets one that is small early: squares
+    apart, multiplications and divisions in turn, a multiplication first."""
+    above: list[list[Expr]] = []
+    below: list[Expr] = []
+    for factor in factors:
+        match factor:
+            case Power(base, exponent) if exponent < -1:
+                first, others = _in_steps(base, exponent)
+                below += [first, *others]
+            case Power(_, exponent) if exponent < 0:
+                below.append(factor)
+            case Power(base, exponent) if exponent in (2, 3):
+                above.append([base] * int(exponent))
+            case _:
+                above.append([factor])
+    rounds = [f for row in zip_longest(*above) for f in row if f is not None]
+    pairs = zip_longest(rounds, below)
+    return [f for pair in pairs for f in pair if f is not None]
 
 
 def _is_narrow(dtype: str) -> bool:
