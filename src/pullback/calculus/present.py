@@ -350,8 +350,9 @@ def _grouped(value: Poly, finite: Finite) -> Expr:
     """Terms in groups that share a factor, positive ones first."""
     best = _best_group(value, finite)
     if best:
-        rest = factored(tuple(t for t in value if t not in best), finite)
-        others = rest.terms if isinstance(rest, Add) else (rest,)
+        left = tuple(t for t in value if t not in best)
+        rest = factored(left, finite)  # one that is a sum itself, 1 - y^2, is not taken apart
+        others = rest.terms if isinstance(rest, Add) and len(left) > 1 else (rest,)
         parts = [factored(tuple(best), finite), *others]
     else:
         parts = [nested(t) for t in value]

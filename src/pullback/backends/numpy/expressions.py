@@ -7,7 +7,7 @@ and selected.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
@@ -74,6 +74,7 @@ from .code import (
 )
 from .dtypes import floated, is_float, is_integer, promoted
 from .extents import LOCAL
+from .facts import is_product_of
 from .literals import in_range, is_safe, number_array, numpy_scalar, split_number, split_sign
 from .reducing import NEUTRAL, axis_argument, reduce_axes
 from .scope import Scope
@@ -376,12 +377,13 @@ class Speller:
         below: list[Array] = []
         last: list[Array] = []
         factors = _powers_together(factors)
-        steep = self.steep(factors)
-        if steep:
-            first, *others = _in_turns(steep)
-            calm = [f for f in factors if f not in steep]
+        first, *others = self.in_turns(factors) or (None,)
+        if first is not None:
+            bases = {_base(f) for f in (first, *others)}
+            calm = [f for f in factors if _base(f) not in bases]
             total = self.plain_product([*calm, first], context)
             return replace(self.one_by_one(total, others, context), factors=None)
+        extents = self.scope.facts.over(Mul(tuple(factors)))
         for factor in factors:
             match factor:
                 case Number(value, ""):
@@ -390,6 +392,8 @@ class Speller:
                     first, others = _in_steps(base, exponent)
                     below.append(self.inverse(first, context))
                     last += [self.inverse(other, context) for other in others]
+                case Power(SizeOf(count), exponent) if exponent < 0 and is_product_of(count, extents):
+                    below.append(self.number_of_terms(factor, context))
                 case Power(_, exponent) if exponent < 0:
                     below.append(self.inverse(factor, context))
                 case _:
@@ -399,17 +403,25 @@ class Speller:
             total = self.divided(total, array, context)
         return total
 
-    def steep(self, factors: Sequence[Expr]) -> list[Expr]:
-        """The factors that may over- or underflow, if that makes the order matter: of two that are
-        multiplied, or one that is divided by two, no product may get in the way of the rest."""
-        found = [f for f in factors if self.scope.facts.wildness(_base(f)) and free_indices(f)]
-        turns = _in_turns(found)
-        above = sum(not _is_divisor(f) for f in turns)
-        ranks = {len(free_indices(f)) for f in found}
-        if not above or len(turns) < 3 - (above == len(turns)) or len(ranks) > 1:
+    def in_turns(self, factors: Sequence[Expr]) -> list[Expr]:
+        """The factors that may over- or underflow, in an order in which one that is large meets
+        one that is small early; none where the order makes no difference.
+
+        Of two that are multiplied, or one that is divided by two, no product may get in the way of
+        the rest. Squares are taken apart, and a multiplication comes first.
+        """
+        facts = self.scope.facts
+        found = [f for f in factors if facts.wildness(_base(f)) and free_indices(f)]
+        most = max((len(free_indices(f)) for f in factors), default=0)
+        if len(found) < 2 or any(len(free_indices(f)) < most for f in found):
             return []
-        most = max(len(free_indices(f)) for f in factors)
-        return found if ranks == {most} and len(found) > 1 else []
+        single = _round_robin(map(_taken_apart, found))
+        above = sum(not _is_divisor(f) for f in single)
+        if not above or len(single) < (2 if above == len(single) else 3):
+            return []
+        small = [f for f in single if facts.is_quotient(f)]
+        large = [f for f in single if f not in small]
+        return _round_robin((large, small))
 
     def one_by_one(self, total: Array, factors: Sequence[Expr], context: Context) -> Array:
         """What is multiplied with, and divided by, factors one after the other."""
@@ -512,6 +524,15 @@ class Speller:
             return result
         dtype = "weak float" if left.weak and right.weak else "float64"
         return result.with_code(result.code, dtype=dtype)
+
+    def number_of_terms(self, power: Power, context: Context) -> Array:
+        """A size to divide by which is 0 where what is divided is a sum over nothing: that is 0,
+        so it is divided by 1."""
+        array = self.inverse(power, context)
+        count = array.count
+        if count is not None and (count.at_least(1) or count in self.scope.facts.means):
+            return array
+        return array.with_code(call("max", array.code, 1), count=None)
 
     def inverse(self, power: Power, context: Context) -> Array:
         """What to divide by instead of multiplying by a power with a negative exponent."""
@@ -956,25 +977,21 @@ def _is_divisor(factor: Expr) -> bool:
     return isinstance(factor, Power) and factor.exponent < 0
 
 
-def _in_turns(factors: Sequence[Expr]) -> list[Expr]:
-    """The factors in an order in which one that is large meets one that is small early: squares
-    apart, multiplications and divisions in turn, a multiplication first."""
-    above: list[list[Expr]] = []
-    below: list[Expr] = []
-    for factor in factors:
-        match factor:
-            case Power(base, exponent) if exponent < -1:
-                first, others = _in_steps(base, exponent)
-                below += [first, *others]
-            case Power(_, exponent) if exponent < 0:
-                below.append(factor)
-            case Power(base, exponent) if exponent in (2, 3):
-                above.append([base] * int(exponent))
-            case _:
-                above.append([factor])
-    rounds = [f for row in zip_longest(*above) for f in row if f is not None]
-    pairs = zip_longest(rounds, below)
-    return [f for pair in pairs for f in pair if f is not None]
+def _taken_apart(factor: Expr) -> list[Expr]:
+    """A factor as factors to be multiplied with, or divided by, one after the other."""
+    match factor:
+        case Power(base, exponent) if exponent < -1:
+            first, others = _in_steps(base, exponent)
+            return [first, *others]
+        case Power(base, exponent) if exponent in (2, 3):
+            return [base] * int(exponent)
+        case _:
+            return [factor]
+
+
+def _round_robin(rows: Iterable[Sequence[Expr]]) -> list[Expr]:
+    """The first of each row, then the second of each, and so on."""
+    return [f for column in zip_longest(*rows) for f in column if f is not None]
 
 
 def _is_narrow(dtype: str) -> bool:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import combinations_with_replacement
+from math import gcd, prod
 
 from ...functions import FINITE, STEEP, TABLE
 from ...ir.expr import (
@@ -27,10 +29,13 @@ from ...ir.expr import (
 )
 from ...ir.program import Define
 from ...ir.recurrence import groups, is_recurrent
-from ...ir.sizes import Size
+from ...ir.sizes import Size, size
 from ...ir.subscripts import Index, Lookup, Subscript, at, constant, inside
 from ...ir.walk import accesses, nodes, tensors
 from ...text import PRIVATE
+
+
+FACTORS = 3  # of a number of terms
 
 
 @dataclass
@@ -49,6 +54,9 @@ class Facts:
     above: set[Tensor] = field(default_factory=set)  # greater than 0 everywhere
     below: dict[Tensor, Size] = field(default_factory=dict)
     reached: dict[Size, None] = field(default_factory=dict)  # extents, first places of reads: >= 0
+    quotients: set[Tensor] = field(default_factory=set)  # small where something is large
+    sums: dict[Tensor, frozenset[Size]] = field(default_factory=dict)  # 0 where such a size is 0
+    means: set[Size] = field(default_factory=set)  # what forward passes divide such sums by
 
     def learn(self, statements: Iterable[Define]) -> None:
         """Takes in what statements imply."""
@@ -64,6 +72,9 @@ class Facts:
         before = dict(self.wild)
         for define in statements:
             self.wild[define.target] = self._named_wildness(define.body)
+            self.sums[define.target] = self.over(define.body)
+            if self.is_quotient(define.body):
+                self.quotients.add(define.target)
             if self.positive(define.body):
                 self.above.add(define.target)
             if isinstance(define.body, Arg):
@@ -88,10 +99,52 @@ class Facts:
             self.wild[other] = self.wild[tensor]
         if tensor in self.above:
             self.above.add(other)
+        if tensor in self.quotients:
+            self.quotients.add(other)
+        if tensor in self.sums:
+            self.sums[other] = self.sums[tensor]
         if tensor in self.below:
             self.below[other] = self.below[tensor]
         for known in (self.read, self.doubted):
             known.update([(other, n) for t, n in known if t is tensor])
+
+    def learn_means(self, forward: Iterable[Define]) -> None:
+        """Takes in which sums over nothing a forward pass divides by the number of their terms:
+        that is NaN, and so may be what follows from it."""
+        for define in forward:
+            for node in nodes(define.body):
+                if isinstance(node, Mul):
+                    over = self.over(node)
+                    self.means.update(n for n in divisors(node.factors) if is_product_of(n, over))
+
+    def is_quotient(self, value: Expr) -> bool:
+        """Whether a value is divided by something that isn't a size."""
+        match value:
+            case Access(tensor, _):
+                return tensor in self.quotients
+            case Mul(factors):
+                return any(self.is_quotient(f) for f in factors if tensors(f))
+            case Power(base, exponent):
+                inner = isinstance(base, SizeOf) or self.is_quotient(base)
+                return inner if exponent > 0 else not inner
+            case _:
+                return False
+
+    def over(self, value: Expr) -> frozenset[Size]:
+        """The sizes of which a value is known to be a sum over nothing where one is 0."""
+        match value:
+            case Reduce("sum", indices):
+                return frozenset(i.extent for i in indices)
+            case Access(tensor, _):
+                return self.sums.get(tensor, frozenset())
+            case Mul(factors):
+                return frozenset().union(*map(self.over, factors))
+            case Add(terms):
+                return frozenset.intersection(*map(self.over, terms))
+            case Power(base, exponent) if exponent > 0:
+                return self.over(base)
+            case _:
+                return frozenset()
 
     def at_least_zero(self, value: Size) -> bool:
         """Whether a size is known not to be below 0 wherever there is something to compute."""
@@ -201,6 +254,30 @@ class Facts:
                 return self.nonnegative(body)
             case _:
                 return self.positive(expr)
+
+
+def is_product_of(count: Size, extents: Iterable[Size]) -> bool:
+    """Whether a size is a number times a product of these, so that it is 0 only where one is."""
+    sorts = [e for e in extents if e.literal is None]
+    return any(
+        _primitive(prod(chosen, start=size(1))) is _primitive(count)
+        for n in range(1, FACTORS + 1)
+        for chosen in combinations_with_replacement(sorts, n)
+    )
+
+
+def _primitive(value: Size) -> Size:
+    """The size over the greatest number that divides it."""
+    over = value.exactly_over(size(gcd(*(n for _, n in value.terms)) or 1))
+    return value if over is None else over
+
+
+def divisors(factors: Iterable[Expr]) -> Iterator[Size]:
+    """The sizes that a product is divided by."""
+    for factor in factors:
+        match factor:
+            case Power(SizeOf(count), exponent) if exponent < 0:
+                yield count
 
 
 def _first_places(term: Expr) -> list[Size]:

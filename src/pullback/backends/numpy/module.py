@@ -83,6 +83,7 @@ def _emitted(backward: Backward, comments: bool) -> tuple[Scope, Scope, list[Ten
     statements = live_statements(backward.statements, backward.gradients)
     residuals = residuals_of(statements, backward)
     facts = _facts([*backward.forward.statements, *statements])
+    facts.learn_means(backward.forward.statements)
     back = Scope([*backward.cotangents, *residuals], facts)
     body(back, statements, backward.gradients, comments)
 

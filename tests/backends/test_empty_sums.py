@@ -1,0 +1,52 @@
+"""A sum over nothing is 0, also where it is divided by the number of its terms."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import pullback
+
+# A function of a scalar and a vector of length N, and the lengths at which its sum has no terms.
+SUMS: dict[str, tuple[Callable[..., Any], int]] = {
+    "over what follows the first": (lambda a, X: (a * X[1:] / (len(X) - 1)).sum(), 1),
+    "over all": (lambda a, X: (a * X / len(X)).sum(), 0),
+    "of squared differences": (
+        lambda a, X: (a * (X[1:] - X[:-1]) ** 2 / (len(X) - 1)).sum(),
+        1,
+    ),
+    "under a root": (lambda a, X: (a * X[2:] / np.sqrt(len(X) - 2)).sum(), 2),
+    "over the square": (lambda a, X: (a * X[1:] / (len(X) - 1) ** 2).sum(), 1),
+    "of products": (lambda a, X: (a * X[1:] * X[:-1] / (len(X) - 1)).sum(), 1),
+    "twice": (lambda a, X: (a**2 * X[1:] / (len(X) - 1)).sum() + a * X[1:].sum(), 1),
+}
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("name", SUMS)
+def test_sums_over_nothing(name: str) -> None:
+    """The compiled pair at sizes with terms and without, beside a derivation for just these."""
+    function, none = SUMS[name]
+    forward, backward = pullback.derive(function, a="", X="N").compile()
+    for length in (none, none + 1, none + 2, 7):
+        arguments = np.float64(2.0), np.linspace(0.5, 1.5, length)
+        value, cache = forward(*arguments)
+        found = backward(1.0, cache)
+        np.testing.assert_allclose(value, function(*arguments), rtol=1e-15)
+        assert length > none or value == found[0] == 0
+        step = 1e-6
+        up, down = (function(arguments[0] + s, arguments[1]) for s in (step, -step))
+        np.testing.assert_allclose(found[0], (up - down) / (2 * step), rtol=1e-7, atol=1e-9)
+        _, tangents = pullback.jvp(function, arguments, (1.0, np.zeros(length)))
+        np.testing.assert_allclose(tangents, found[0], rtol=1e-12)
+
+
+def test_a_mean_over_nothing_stays_numpys() -> None:
+    """The function itself is NaN there, and the gradient is written as for any mean."""
+    derivation = pullback.derive(lambda a, X: (a * X).mean(), a="", X="N")
+    assert "max(" not in derivation.source()
+    with np.errstate(all="ignore"), pytest.warns(RuntimeWarning, match="empty"):
+        assert np.isnan(derivation.compile()[0](2.0, np.zeros(0))[0])
