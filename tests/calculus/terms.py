@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from itertools import product
 from random import Random
@@ -11,6 +11,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from pullback.calculus.normal import Poly, Term, term
+from pullback.calculus.present import Known
 from pullback.ir.expr import (
     Access,
     Add,
@@ -185,3 +186,8 @@ def terms(draw: st.DrawFn, guarded: bool = True) -> Term:
     guards = draw(st.lists(guard, max_size=2)) if guarded else []
     coef = Fraction(draw(st.sampled_from(("1", "2", "-1", "1/2", "-3/2"))))
     return term(coef, bound, guards, factors) or made(bound, (), *factors, coef=coef)
+
+
+def known(finite: Callable[[Tensor], bool]) -> Known:
+    """What is known where these tensors are finite and none is the value of a function."""
+    return Known(lambda question, tensor: finite(tensor) if question == "finite" else "")

@@ -25,7 +25,22 @@ from pullback.notation.parse import parse
 
 from .oracle import draw, gradients, worst_difference
 from .programs import PROGRAMS, SIZES
-from .terms import I, J, M, N, X, Y, Z, literal, literals, made, points, read, values
+from .terms import (
+    I,
+    J,
+    M,
+    N,
+    X,
+    Y,
+    Z,
+    known,
+    literal,
+    literals,
+    made,
+    points,
+    read,
+    values,
+)
 
 LOSS = PROGRAMS["softmax loss"]
 
@@ -160,10 +175,10 @@ D3 = Tensor("d3", (N, M))
 
 def test_worth_a_name_makes_all_forms_cheaper_and_keeps_them():
     pattern, before = forms()
-    chosen, after = worth_a_name([pattern], before, nothing(), lambda t: True)
+    chosen, after = worth_a_name([pattern], before, nothing(), known(lambda t: True))
     assert chosen == [pattern]
     total = [
-        sum(expression_cost(factored(v, lambda t: True)) for v in x.values())
+        sum(expression_cost(factored(v, known(lambda t: True))) for v in x.values())
         for x in (before, after)
     ]
     assert total[1] < total[0]
@@ -183,7 +198,7 @@ def test_worth_a_name_makes_all_forms_cheaper_and_keeps_them():
 def test_a_name_that_one_form_reads_is_not_worth_it():
     pattern, before = forms()
     only = {t: v for t, v in before.items() if t.name == "d2"}
-    chosen, after = worth_a_name([pattern], only, nothing(), lambda t: True)
+    chosen, after = worth_a_name([pattern], only, nothing(), known(lambda t: True))
     assert chosen == [] and after == only
 
 
@@ -201,7 +216,7 @@ def test_a_name_that_is_small_beside_what_it_stands_in_is_not_worth_it(rows, wor
         for k in range(2)
         for table in [Tensor(f"A{k}", (size(rows), size(8)))]
     }
-    chosen, _ = worth_a_name([pattern], before, nothing(), lambda t: True)
+    chosen, _ = worth_a_name([pattern], before, nothing(), known(lambda t: True))
     assert bool(chosen) is worth
 
 
@@ -220,7 +235,7 @@ def test_a_name_that_costs_as_much_as_it_saves_is_not_worth_it(places, worth):
         )
         for k, table in enumerate(tables)
     }
-    chosen, _ = worth_a_name([pattern], before, nothing(), lambda t: True)
+    chosen, _ = worth_a_name([pattern], before, nothing(), known(lambda t: True))
     assert bool(chosen) is worth
 
 
@@ -238,10 +253,10 @@ def test_a_name_is_worth_it_beside_those_that_there_are(readers, count):
         )
         for k, table in enumerate(tables)
     }
-    chosen, after = worth_a_name([first, second], before, nothing(), lambda t: True)
+    chosen, after = worth_a_name([first, second], before, nothing(), known(lambda t: True))
     assert [p.target.name for p in chosen] == ["dG", "dH"][:count]
-    assert sum(expression_cost(factored(v, lambda t: True)) for v in after.values()) < sum(
-        expression_cost(factored(v, lambda t: True)) for v in before.values()
+    assert sum(expression_cost(factored(v, known(lambda t: True))) for v in after.values()) < sum(
+        expression_cost(factored(v, known(lambda t: True))) for v in before.values()
     )
 
 
@@ -260,7 +275,9 @@ def relu():
 
 def test_an_idle_guard_is_left_out_beside_finite_factors():
     lin, _, _, guard, pattern = relu()
-    found = put_in(pattern, made((), (guard,), read(D, I, J), read(X, I)), lin, lambda t: t is X)
+    found = put_in(
+        pattern, made((), (guard,), read(D, I, J), read(X, I)), lin, known(lambda t: t is X)
+    )
     assert found.guards == () and {a.tensor for a, _ in found.factors} == {G, X}
 
 
@@ -268,7 +285,7 @@ def test_an_idle_guard_is_left_out_beside_finite_factors():
 def test_a_guard_stays_beside_what_may_not_be_finite(exponent):
     lin, _, q, guard, pattern = relu()
     value = made((), (guard,), read(D, I, J), (read(q, I, J), exponent))
-    found = put_in(pattern, value, lin, lambda t: False)
+    found = put_in(pattern, value, lin, known(lambda t: False))
     sizes = {"N": 1, "M": 2}
     bad = inf if exponent > 0 else 0.0
     given = {
@@ -328,7 +345,7 @@ def test_which_guards_are_idle(factors, finite, idle, op):
         (), (guard,), read(D, I, J), (SizeOf(N), -1), *((READS[name], e) for name, e in factors)
     )
     pattern = Pattern(G, (I, J), made((), (guard,), read(D, I, J)))
-    found = put_in(pattern, value, lin, lambda t: t.name in finite)
+    found = put_in(pattern, value, lin, known(lambda t: t.name in finite))
     assert found.guards == (() if idle else (guard,))
     assert found.factors == made((), (), read(G, I, J), *value.factors, (read(D, I, J), -1)).factors
 
@@ -346,20 +363,20 @@ def test_which_guards_are_not_idle_beside_a_quotient(guard):
     lin = nothing("T[i:N,j:M] = X[i]/Z[j]/N\nQ[i:N,j:M] = exp(T[i,j])*Y[i,j]")
     value = made((), (guard,), read(D, I, J), (read(Z, J), -1))
     pattern = Pattern(G, (I, J), made((), (guard,), read(D, I, J)))
-    assert put_in(pattern, value, lin, lambda t: True).guards == (guard,)
+    assert put_in(pattern, value, lin, known(lambda t: True)).guards == (guard,)
 
 
 def test_guards_that_the_name_does_not_have_stay():
     lin, _, _, guard, pattern = relu()
     other = Compare("<", number(0), read(X, I))
-    found = put_in(pattern, made((), (guard, other), read(D, I, J)), lin, lambda t: True)
+    found = put_in(pattern, made((), (guard, other), read(D, I, J)), lin, known(lambda t: True))
     assert found.guards == (other,)
 
 
 def test_a_guard_stays_beside_a_function():
     lin, _, _, guard, pattern = relu()
     wave = Apply("sin", (read(X, I),))
-    found = put_in(pattern, made((), (guard,), read(D, I, J), wave), lin, lambda t: True)
+    found = put_in(pattern, made((), (guard,), read(D, I, J), wave), lin, known(lambda t: True))
     assert found.guards == (guard,)
 
 
@@ -414,12 +431,12 @@ def test_what_a_norm_s_guard_is_idle_beside(factor, exponent, finite, idle):
         guard = Compare("!=", t, other)
         value = made((), (guard,), Access(grad, (sub,)), (beside, exponent))
         pattern = Pattern(target, (sub.index,), made((), (guard,), Access(grad, (sub,))))
-        found = put_in(pattern, value, lin, lambda t: t.name in finite)
+        found = put_in(pattern, value, lin, known(lambda t: t.name in finite))
         assert found.guards == (() if fine else (guard,))
     guard = Compare("!=", Add((t, t)), number(0))
     value = made((), (guard,), Access(grad, (sub,)), (beside, exponent))
     pattern = Pattern(target, (sub.index,), made((), (guard,), Access(grad, (sub,))))
-    assert put_in(pattern, value, lin, lambda t: True).guards == (guard,)
+    assert put_in(pattern, value, lin, known(lambda t: True)).guards == (guard,)
 
 
 def test_the_share_of_a_norm_is_computed_once_and_0_where_it_is_0():

@@ -15,7 +15,7 @@ from .flatten import dtype_of
 from .linear import Linear
 from .match import Pattern, find
 from .normal import Poly, Term, collect, expression, free_of, poly, term
-from .present import Finite, factored
+from .present import Known, factored
 
 ONE = Fraction(1)
 SMALLER = 0.5  # of what it would stand in, a value gets no name for less than this part
@@ -61,26 +61,26 @@ def _ratio(total: Tensor, value: Term, linear: Linear) -> Pattern | None:
 
 
 def worth_a_name(
-    patterns: Sequence[Pattern], forms: Mapping[Tensor, Poly], linear: Linear, finite: Finite
+    patterns: Sequence[Pattern], forms: Mapping[Tensor, Poly], linear: Linear, known: Known
 ) -> tuple[list[Pattern], dict[Tensor, Poly]]:
     """The inlined gradients whose names make all forms together cheaper, and the forms with
     them."""
     chosen: list[Pattern] = []
     now = dict(forms)
     reads = {target: reads_of(value) for target, value in now.items()}
-    costs = {target: expression_cost(factored(value, finite)) for target, value in now.items()}
+    costs = {target: expression_cost(factored(value, known)) for target, value in now.items()}
     for pattern in patterns:
         if pattern.target in now:
             continue
-        for known in chosen:
-            pattern = replace(pattern, body=put_in(known, pattern.body, linear, finite))
+        for other in chosen:
+            pattern = replace(pattern, body=put_in(other, pattern.body, linear, known))
         needed = reads_of((pattern.body,))
         touched = [t for t in now if needed <= reads[t]]
-        folded = {t: collect(put_in(pattern, x, linear, finite) for x in now[t]) for t in touched}
+        folded = {t: collect(put_in(pattern, x, linear, known) for x in now[t]) for t in touched}
         changed = {t: value for t, value in folded.items() if value != now[t]}
         if _share(pattern, changed.values()) < SMALLER:
             continue
-        after = {t: expression_cost(factored(value, finite)) for t, value in changed.items()}
+        after = {t: expression_cost(factored(value, known)) for t, value in changed.items()}
         own = expression_cost(expression((pattern.body,)))
         if own + sum(after.values()) < sum(costs[t] for t in changed):
             chosen.append(pattern)
@@ -114,7 +114,7 @@ def reads_of(value: Iterable[Term]) -> set[Tensor]:
     return {a.tensor for t in value for a, _ in t.factors if isinstance(a, Access)}
 
 
-def put_in(pattern: Pattern, value: Term, linear: Linear, finite: Finite) -> Term:
+def put_in(pattern: Pattern, value: Term, linear: Linear, known: Known) -> Term:
     """The term with a gradient's name put in, without the guards that the name makes idle."""
     while True:
         found = next(find(pattern, value), None)
@@ -124,7 +124,7 @@ def put_in(pattern: Pattern, value: Term, linear: Linear, finite: Finite) -> Ter
             c
             for c in found.guards
             if c not in _guards_of(pattern, found)
-            or not _idle(c, pattern.target, found, linear, finite)
+            or not _idle(c, pattern.target, found, linear, known)
         ]
         left = term(found.coef, found.bound, kept, found.factors)
         assert left is not None
@@ -141,7 +141,7 @@ def _guards_of(pattern: Pattern, found: Term) -> list[Cond]:
     return out
 
 
-def _idle(cond: Cond, name: Tensor, value: Term, linear: Linear, finite: Finite) -> bool:
+def _idle(cond: Cond, name: Tensor, value: Term, linear: Linear, known: Known) -> bool:
     """Whether a guard may be left out beside a name that is 0 where it fails.
 
     It may where every other factor is taken for finite, or is what the condition was computed from
@@ -174,7 +174,7 @@ def _idle(cond: Cond, name: Tensor, value: Term, linear: Linear, finite: Finite)
             return False
 
     def harmless(read: Access, multiplied: bool) -> bool:
-        return (multiplied and finite(read.tensor)) or excused(read, multiplied)
+        return (multiplied and known.finite(read.tensor)) or excused(read, multiplied)
 
     return all(
         isinstance(a, SizeOf)

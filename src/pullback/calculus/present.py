@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 from math import gcd, lcm
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from ..functions import STEEP
 from ..ir.expr import (
     ONE,
     Access,
     Add,
+    Apply,
     Cond,
     Expr,
     Mul,
@@ -176,9 +179,6 @@ def _negative(value: Term) -> Term:
     return Term(-value.coef, value.bound, value.guards, value.factors)
 
 
-OVERFLOWING = ("exp", "exp2", "expm1", "cosh", "sinh")
-
-
 def complements(value: Poly, definitions: Definitions, names: Names) -> Poly:
     """``u/(c + u)`` is ``1/(1 + c/u)``, where u may overflow.
 
@@ -240,31 +240,50 @@ def _two_terms(atom: Expr, definitions: Definitions) -> tuple[Fraction, Term] | 
 
 
 def _may_overflow(atom: Expr, definitions: Definitions) -> bool:
-    """Whether an atom is the value of a function that overflows for large arguments."""
-    if not isinstance(atom, Access):
-        return False
-    return definitions.regions.ask("function", atom.tensor) in OVERFLOWING
+    return Known(definitions.regions.ask).overflows(atom)
 
 
 # Factoring.
 
 
-Finite = Callable[[Tensor], bool]
+@dataclass(frozen=True)
+class Known:
+    """What is known of the values of tensors, by the questions of a derivation's regions."""
+
+    ask: Callable[[str, Tensor], Any]
+
+    def finite(self, tensor: Tensor) -> bool:
+        """Whether a tensor is taken for finite wherever it is read: inputs, gradients."""
+        return bool(self.ask("finite", tensor))
+
+    def overflows(self, atom: Expr) -> bool:
+        """Whether an atom is the value of a function that overflows for large arguments."""
+        match atom:
+            case Access(tensor, _):
+                return self.ask("function", tensor) in STEEP
+            case Apply(function, _):
+                return function in STEEP
+            case _:
+                return False
+
+    def crowded(self, value: Term) -> bool:
+        """Whether a product may overflow where each of its factors does not."""
+        return sum(e for a, e in value.factors if e > 0 and self.overflows(a)) > 1
 
 
-def factored(value: Poly, finite: Finite) -> Expr:
+def factored(value: Poly, known: Known) -> Expr:
     """One expression for a sum of terms: common factors outside, shared ones in groups.
 
-    ``finite`` tells the tensors that are finite wherever they are read (inputs, gradients): only
-    those may leave a guard that other terms don't share. Elsewhere a guard may be what keeps an
+    Only what is finite (inputs, gradients) may leave a guard that other terms don't share, or a
+    product that may overflow. Elsewhere a guard, or a factor that is small, may be what keeps an
     overflow out.
     """
     if not value:
         return number(0)
     if len(value) == 1:
         return nested(value[0])
-    coef, guards, factors, rest = _common(value, finite)
-    return _product(coef, guards, factors, [_grouped(rest, finite)])
+    coef, guards, factors, rest = _common(value, known)
+    return _product(coef, guards, factors, [_grouped(rest, known)])
 
 
 def _product(
@@ -274,7 +293,7 @@ def _product(
     return joined([part for part in parts if part is not ONE])
 
 
-def _common(value: Poly, finite: Finite) -> tuple[Fraction, Sequence[Cond], Sequence[Factor], Poly]:
+def _common(value: Poly, known: Known) -> tuple[Fraction, Sequence[Cond], Sequence[Factor], Poly]:
     """What all terms share outside their sums, and the terms without it."""
     outers = [components_of(t)[0] for t in value]
     guards = _shared_guards([guards for guards, _ in outers], value)
@@ -282,7 +301,7 @@ def _common(value: Poly, finite: Finite) -> tuple[Fraction, Sequence[Cond], Sequ
     factors: list[Factor] = []
     for atom in dict.fromkeys(atom for given in exponents for atom in given):
         least = _shared_exponent([e.get(atom, Fraction(0)) for e in exponents])
-        if least and _may_leave(atom, least, value, guards, finite):
+        if least and _may_leave(atom, least, value, guards, known):
             factors.append((atom, least))
     factors.extend(_scalar_factors(exponents, dict(factors)))
     coef = _shared_coefficient([t.coef for t in value])
@@ -308,12 +327,15 @@ def _shared_guards(outers: Sequence[Sequence[Cond]], terms: Sequence[Term]) -> l
 
 
 def _may_leave(
-    part: Tree, exponent: Fraction, terms: Sequence[Term], shared: Sequence[Cond], finite: Finite
+    part: Tree, exponent: Fraction, terms: Sequence[Term], shared: Sequence[Cond], known: Known
 ) -> bool:
-    """Whether a factor of all terms may be evaluated where some of their guards fail."""
-    if all(c in shared for t in terms for c in t.guards) or isinstance(part, SizeOf):
+    """Whether a factor of all terms may be evaluated where some of their guards fail, or after
+    what it is multiplied with."""
+    if isinstance(part, SizeOf):
         return True
-    return isinstance(part, Access) and finite(part.tensor) and safe_alone(part, exponent)
+    if all(c in shared for t in terms for c in t.guards) and not any(map(known.crowded, terms)):
+        return True
+    return isinstance(part, Access) and known.finite(part.tensor) and safe_alone(part, exponent)
 
 
 def _shared_exponent(exponents: Sequence[Fraction]) -> Fraction:
@@ -346,14 +368,14 @@ def _shared_coefficient(coefs: Sequence[Fraction]) -> Fraction:
     return sign * shared
 
 
-def _grouped(value: Poly, finite: Finite) -> Expr:
+def _grouped(value: Poly, known: Known) -> Expr:
     """Terms in groups that share a factor, positive ones first."""
-    best = _best_group(value, finite)
+    best = _best_group(value, known)
     if best:
         left = tuple(t for t in value if t not in best)
-        rest = factored(left, finite)  # one that is a sum itself, 1 - y^2, is not taken apart
+        rest = factored(left, known)  # one that is a sum itself, 1 - y^2, is not taken apart
         others = rest.terms if isinstance(rest, Add) and len(left) > 1 else (rest,)
-        parts = [factored(tuple(best), finite), *others]
+        parts = [factored(tuple(best), known), *others]
     else:
         parts = [nested(t) for t in value]
     return Add(tuple(sorted(parts, key=_is_negative)))
@@ -367,7 +389,7 @@ def _is_negative(value: Expr) -> bool:
             return False
 
 
-def _best_group(value: Poly, finite: Finite) -> Sequence[Term]:
+def _best_group(value: Poly, known: Known) -> Sequence[Term]:
     """The terms sharing the factor whose sharing saves most, none if nothing is worth it."""
     holders: dict[tuple[Tree, Fraction], list[Term]] = {}
     for t in value:
@@ -380,7 +402,7 @@ def _best_group(value: Poly, finite: Finite) -> Sequence[Term]:
     found: dict[tuple[float, str, Fraction], list[Term]] = {}
     for (part, sign), terms in holders.items():
         shared = _shared_guards([t.guards for t in terms], terms)
-        leaves = any(c is part for c in shared) or _may_leave(part, sign, terms, shared, finite)
+        leaves = any(c is part for c in shared) or _may_leave(part, sign, terms, shared, known)
         if leaves and 2 <= len(terms) < len(value):
             scope = dict.fromkeys(i for t in terms for i in free_of(t))
             saved = (len(terms) - 1) * (volume(scope) + volume(free_indices(part)))

@@ -15,7 +15,7 @@ from .differentiate import Occurrence
 from .eliminate import cancel, eliminate
 from .linear import Linear
 from .normal import Poly, Term, apart, collect, expression, indices_in, replaced, term
-from .present import Names, complements, factored
+from .present import Known, Names, complements, factored
 
 READS = 3
 TERMS = 4
@@ -105,6 +105,8 @@ class _Compact(_Pushforward):
     def __init__(self, linear: Linear) -> None:
         super().__init__(linear)
         self.defs = Definitions(linear.flat)
+        self.defs.regions.questions["finite"] = self.is_finite
+        self.known = Known(self.defs.regions.ask)
         self.names = Names(self.defs)
         self.steps = recurrent(linear.flat)
         self.reads = Counter(t for s in self.active for t in linear.origins_of(s))
@@ -120,7 +122,7 @@ class _Compact(_Pushforward):
         if self.is_short(statement.target, value):
             self.inner[statement.target] = value
         compact = complements(value, self.defs, self.names)
-        return factored(collect(map(self.names.fold, compact)), self.is_finite)
+        return factored(collect(map(self.names.fold, compact)), self.known)
 
     def placed(self, found: Occurrence) -> Poly:
         """The tangent of what is read there: what it is made of, or its name."""

@@ -44,7 +44,7 @@ from .normal import (
     renamed,
     term,
 )
-from .present import Names, complements, factored, fold_sums
+from .present import Known, Names, complements, factored, fold_sums
 from .residuals import fewer_residuals
 from .residues import joined
 from .share import share
@@ -92,6 +92,7 @@ class _Reverse:
         self.names = Names(self.defs)
         self.regions = self.defs.regions
         self.regions.questions["finite"] = self._finite
+        self.known = Known(self.regions.ask)
         self.reads: dict[Tensor, list[tuple[Tensor, Occurrence]]] = {}
         self.pending: dict[Tensor, list[Term | None]] = {}
         self.adjoint: dict[Tensor, Tensor] = {}
@@ -482,7 +483,7 @@ class _Reverse:
 
     def _bodies(self) -> list[Define]:
         """The statements with their bodies, those of introduced names among them."""
-        chosen, forms = worth_a_name(tuple(self.inlined), self.forms, self.lin, self._finite)
+        chosen, forms = worth_a_name(tuple(self.inlined), self.forms, self.lin, self.known)
         of = {pattern.target: t for pattern, t in self.inlined.items()}
         for pattern in chosen:
             form = collect(self.names.fold(x) for x in forms[pattern.target])
@@ -498,7 +499,7 @@ class _Reverse:
             made = Define(pattern.target, pattern.axes, ZERO, about.source, user=False, of=about.of)
             self.statements.insert(0, made)
         self.forms = forms
-        out = [replace(s, body=factored(forms[s.target], self._finite)) for s in self.statements]
+        out = [replace(s, body=factored(forms[s.target], self.known)) for s in self.statements]
         return [unpinned(s, forms) for s in out] if self.steps else out
 
     def _compact(self, value: Poly) -> Poly:
@@ -532,7 +533,7 @@ class _Reverse:
 
     def _weight(self, value: Poly) -> tuple[float, int, int]:
         """Cost first, then made-up names, then length."""
-        body = factored(value, lambda tensor: bool(self.regions.ask("finite", tensor)))
+        body = factored(value, self.known)
         made_up = sum(self.regions.ask("made up", tensor) for tensor in tensors(body))
         return expression_cost(body), made_up, sum(1 for _ in nodes(body))
 
@@ -560,7 +561,7 @@ class _Reverse:
             after = (
                 expression(value)
                 if isinstance(value, tuple)
-                else factored(self.forms[value], self._finite)
+                else factored(self.forms[value], self.known)
             )
             if after is not before:
                 reason = REASONS[name] + (NORM if norm else "")

@@ -392,7 +392,9 @@ class Speller:
                     first, others = _in_steps(base, exponent)
                     below.append(self.inverse(first, context))
                     last += [self.inverse(other, context) for other in others]
-                case Power(SizeOf(count), exponent) if exponent < 0 and is_product_of(count, extents):
+                case Power(SizeOf(count), exponent) if exponent < 0 and is_product_of(
+                    count, extents
+                ):
                     below.append(self.number_of_terms(factor, context))
                 case Power(_, exponent) if exponent < 0:
                     below.append(self.inverse(factor, context))

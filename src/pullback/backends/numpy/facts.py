@@ -34,7 +34,6 @@ from ...ir.subscripts import Index, Lookup, Subscript, at, constant, inside
 from ...ir.walk import accesses, nodes, tensors
 from ...text import PRIVATE
 
-
 FACTORS = 3  # of a number of terms
 
 
