@@ -16,11 +16,11 @@ from pullback.calculus.flatten import flatten
 from pullback.calculus.normal import canonical, collect, indices_in, poly, term
 from pullback.calculus.present import (
     Names,
-    complements,
     factored,
     fold_sums,
     nested,
 )
+from pullback.calculus.saturated import complements
 from pullback.ir.expr import (
     ZERO,
     Access,

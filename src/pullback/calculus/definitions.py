@@ -57,6 +57,7 @@ class Definitions:
         self.contractions: dict[Tensor, Pattern] = {}  # gradients that are sums of products
         self._outer: dict[Tensor, tuple[Factor, ...]] = {}
         self._terms: dict[Tensor, Poly] = {}
+        self._axes: dict[Tensor, tuple[Index, ...]] = {}
         self._signs: dict[Tensor, bool] = {}
         self.found: list[tuple[Term, Poly]] = []
         self._readers: dict[Tensor, dict[Tensor, int]] = {}
@@ -69,6 +70,7 @@ class Definitions:
             "additive in": self._additive_in,
             "nonnegative": self.nonnegative,
             "function": self.function_of,
+            "exponent": self.exponent_of,
         }
         for statement in statements:
             self.learn(statement)
@@ -78,6 +80,7 @@ class Definitions:
         target, axes, user = statement.target, statement.indices, statement.user
         terms = poly(statement.body) if target.kind == "float" else ()
         self._terms[target] = terms
+        self._axes[target] = axes
         match terms:
             case (only,) if only.bound:
                 self._learn_sum(target, axes, only, user)
@@ -127,6 +130,14 @@ class Definitions:
             case (Term(factors=((Apply(function), 1),)),):
                 return function
         return ""
+
+    def exponent_of(self, tensor: Tensor) -> tuple[tuple[Index, ...], Poly] | None:
+        """The axes of an exponential and the terms of what it is taken of, None of anything
+        else."""
+        match self._terms.get(tensor):
+            case (Term(1, (), (), ((Apply("exp", (argument,)), 1),)),):
+                return self._axes[tensor], poly(argument)
+        return None
 
     def _nonnegative(self, atom: Expr, exponent: Fraction) -> bool:
         if exponent % 2 != 1:

@@ -28,7 +28,7 @@ from ..ir.subscripts import Index
 from ..ir.walk import Tree, free_indices
 from .cost import expression_cost, volume
 from .definitions import Definitions
-from .match import Pattern, covers, find, places
+from .match import Pattern, find, places
 from .normal import (
     Component,
     Factor,
@@ -43,7 +43,6 @@ from .normal import (
     is_exposed,
     joined,
     nonnegative_atom,
-    poly,
     replaced,
     safe_alone,
     spelled,
@@ -177,70 +176,6 @@ def _spelled_out(value: Term, access: Access, part: Term | None) -> Term | None:
 
 def _negative(value: Term) -> Term:
     return Term(-value.coef, value.bound, value.guards, value.factors)
-
-
-def complements(value: Poly, definitions: Definitions, names: Names) -> Poly:
-    """``u/(c + u)`` is ``1/(1 + c/u)``, where u may overflow.
-
-    There the quotient would be inf/inf, and 1/(1 + c/u) is 1/(1 + 0). It is as accurate for small u
-    as the quotient is; ``1 - c/(c + u)`` would lose what u is beside c.
-    """
-    return collect(_complement(t, definitions, names) for t in value)
-
-
-def _complement(value: Term, definitions: Definitions, names: Names) -> Term | None:
-    for atom, exponent in value.factors:
-        if exponent > -1:
-            continue
-        parts = _two_terms(atom, definitions)
-        if parts is None:
-            continue
-        constant, tau = parts
-        have = dict(value.factors)
-        if not all(covers(have.get(a, Fraction(0)), e) for a, e in tau.factors):
-            continue
-        plain = Term(UNIT, (), (), ((atom, -UNIT),))
-        named = exponent <= -2 and names.fold(plain) is not plain
-        overflows = any(_may_overflow(a, definitions) for a, _ in tau.factors)
-        if not overflows and not (named and _is_power(tau)):
-            continue
-        for a, e in tau.factors:
-            have[a] -= e
-        have[atom] += 1
-        over = [(a, -e) for a, e in tau.factors]
-        one_plus = Add((ONE, _product(constant / tau.coef, (), over, ())))
-        made = term(
-            value.coef / tau.coef, value.bound, value.guards, [*have.items(), (one_plus, -UNIT)]
-        )
-        return None if made is None else _complement(made, definitions, names)
-    return value
-
-
-def _is_power(value: Term) -> bool:
-    """Whether a product may overflow where what it is made of does not."""
-    return sum(e for _, e in value.factors) > 1 or any(e < 0 for _, e in value.factors)
-
-
-def _two_terms(atom: Expr, definitions: Definitions) -> tuple[Fraction, Term] | None:
-    """The constant and the other term of a sum of two."""
-    if isinstance(atom, Add):
-        terms: Iterable[Term | None] = poly(atom)
-    elif isinstance(atom, Access) and (known := definitions.regions.ask("additive", atom.tensor)):
-        axes, defined = known
-        binding = dict(zip(axes, atom.subs, strict=True))
-        terms = [replaced(t, binding) for t in defined]
-    else:
-        return None
-    based = collect(map(definitions.expanded, collect(terms)))
-    match sorted(based, key=lambda t: len(t.factors)):
-        case [Term(constant, (), (), ()), Term(_, (), (), _) as other]:
-            return constant, other
-        case _:
-            return None
-
-
-def _may_overflow(atom: Expr, definitions: Definitions) -> bool:
-    return Known(definitions.regions.ask).overflows(atom)
 
 
 # Factoring.

@@ -15,7 +15,8 @@ from .differentiate import Occurrence
 from .eliminate import cancel, eliminate
 from .linear import Linear
 from .normal import Poly, Term, apart, collect, expression, indices_in, replaced, term
-from .present import Known, Names, complements, factored
+from .present import Known, Names, factored, fold_sums
+from .saturated import complements
 
 READS = 3
 TERMS = 4
@@ -121,7 +122,7 @@ class _Compact(_Pushforward):
         value = collect(map(cancel, value))
         if self.is_short(statement.target, value):
             self.inner[statement.target] = value
-        compact = complements(value, self.defs, self.names)
+        compact = complements(fold_sums(value, self.defs), self.defs, self.names)
         return factored(collect(map(self.names.fold, compact)), self.known)
 
     def placed(self, found: Occurrence) -> Poly:

@@ -44,9 +44,10 @@ from .normal import (
     renamed,
     term,
 )
-from .present import Known, Names, complements, factored, fold_sums
+from .present import Known, Names, factored, fold_sums
 from .residuals import fewer_residuals
 from .residues import joined
+from .saturated import complements
 from .share import share
 from .solves import solved
 from .step import Backward, Later, Step
