@@ -79,14 +79,21 @@ def _terms(atom: Expr, definitions: Definitions) -> Poly:
         terms = _at(atom, known)
     else:
         return ()
+    return _spread(terms, definitions)
+
+
+def _spread(terms: Poly, definitions: Definitions) -> Poly:
+    """Terms in base form, those that are sums themselves spelled out."""
     out: list[Term | None] = []
     for part in terms:
         match part:
-            case Term(1, (), (), ((Access() as inner, 1),)):
-                out.extend(_terms(inner, definitions) or (part,))
+            case Term(coef, (), (), ((Access() as inner, 1),)):
+                parts = _terms(inner, definitions)
+                out += [Term(coef * t.coef, t.bound, t.guards, t.factors) for t in parts]
+                out += [] if parts else [definitions.expanded(part)]
             case _:
                 out.append(definitions.expanded(part))
-    return collect(t if t is None else definitions.expanded(t) for t in out)
+    return collect(out)
 
 
 def _at(read: Access, known: tuple[tuple[Index, ...], Poly]) -> Poly:
@@ -195,7 +202,7 @@ def _argument(atom: Expr, definitions: Definitions) -> Poly:
     known = definitions.regions.ask("exponent", atom.tensor)
     if known is None:
         return ()
-    based = collect(map(definitions.expanded, _at(atom, known)))
+    based = _spread(_at(atom, known), definitions)
     return tuple(sorted(based, key=lambda t: Term(UNIT, t.bound, t.guards, t.factors).key))
 
 

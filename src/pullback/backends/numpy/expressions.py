@@ -413,9 +413,10 @@ class Speller:
         the rest. Squares are taken apart, and a multiplication comes first.
         """
         facts = self.scope.facts
-        found = [f for f in factors if facts.wildness(_base(f)) and free_indices(f)]
         most = max((len(free_indices(f)) for f in factors), default=0)
-        if len(found) < 2 or any(len(free_indices(f)) < most for f in found):
+        wild = [f for f in factors if facts.wildness(_base(f))]
+        found = [f for f in wild if len(free_indices(f)) == most]  # small arrays come first anyway
+        if len(found) < 2:
             return []
         single = _round_robin(map(_taken_apart, found))
         above = sum(not _is_divisor(f) for f in single)
