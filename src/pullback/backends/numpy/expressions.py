@@ -377,12 +377,12 @@ class Speller:
         below: list[Array] = []
         last: list[Array] = []
         factors = _powers_together(factors)
-        first, *others = self.in_turns(factors) or (None,)
-        if first is not None:
-            bases = {_base(f) for f in (first, *others)}
+        turns = self.in_turns(factors)
+        if turns:
+            bases = set(map(_base, turns))
             calm = [f for f in factors if _base(f) not in bases]
-            total = self.plain_product([*calm, first], context)
-            return replace(self.one_by_one(total, others, context), factors=None)
+            total = self.plain_product([*calm, turns[0]], context)
+            return replace(self.one_by_one(total, turns[1:], context), factors=None)
         extents = self.scope.facts.over(Mul(tuple(factors)))
         for factor in factors:
             match factor:
