@@ -409,8 +409,8 @@ class Speller:
         """The factors that may over- or underflow, in an order in which one that is large meets
         one that is small early; none where the order makes no difference.
 
-        Of two that are multiplied, or one that is divided by two, no product may get in the way of
-        the rest. Squares are taken apart, and a multiplication comes first.
+        Of three, the product of two may get in the way of the third. Squares are taken apart, and
+        a multiplication comes first.
         """
         facts = self.scope.facts
         most = max((len(free_indices(f)) for f in factors), default=0)
@@ -419,8 +419,7 @@ class Speller:
         if len(found) < 2:
             return []
         single = _round_robin(map(_taken_apart, found))
-        above = sum(not _is_divisor(f) for f in single)
-        if not above or len(single) < (2 if above == len(single) else 3):
+        if len(single) < 3 or all(map(_is_divisor, single)):
             return []
         small = [f for f in single if facts.is_quotient(f)]
         large = [f for f in single if f not in small]
