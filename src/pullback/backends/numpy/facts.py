@@ -55,7 +55,7 @@ class Facts:
     reached: dict[Size, None] = field(default_factory=dict)  # extents, first places of reads: >= 0
     quotients: set[Tensor] = field(default_factory=set)  # small where something is large
     sums: dict[Tensor, frozenset[Size]] = field(default_factory=dict)  # 0 where such a size is 0
-    means: set[Size] = field(default_factory=set)  # what forward passes divide such sums by
+    means: set[Size] | None = None  # what the forward pass, if known, divides such sums by
 
     def learn(self, statements: Iterable[Define]) -> None:
         """Takes in what statements imply."""
@@ -110,11 +110,14 @@ class Facts:
     def learn_means(self, forward: Iterable[Define]) -> None:
         """Takes in which sums over nothing a forward pass divides by the number of their terms:
         that is NaN, and so may be what follows from it."""
-        for define in forward:
-            for node in nodes(define.body):
-                if isinstance(node, Mul):
-                    over = self.over(node)
-                    self.means.update(n for n in divisors(node.factors) if is_product_of(n, over))
+        self.means = {
+            count
+            for define in forward
+            for node in nodes(define.body)
+            if isinstance(node, Mul)
+            for count in divisors(node.factors)
+            if is_product_of(count, self.over(node))
+        }
 
     def is_quotient(self, value: Expr) -> bool:
         """Whether a value is divided by something that isn't a size."""
