@@ -121,6 +121,7 @@ def test_right_where_something_overflows(source: str, notation: bool) -> None:
         ("sinh(log(sinh(w)))", 400.0, np.cosh(400.0) / 2),
         ("(1 + exp(w))*arctan(sinh(w))", 400.0, np.exp(400.0) * np.pi / 2),
         ("tanh(1 + exp(w) + sinh(w)**2)", 400.0, 0.0),
+        ("tanh((expm1(w)*w)**2)", 400.0, 0.0),
         ("1/sinh(w)", 400.0, -2 * np.exp(-400.0)),
         ("1/expm1(w)*(1 + 2*w)", 400.0, -799 * np.exp(-400.0)),
         ("1/sinh(exp(w))", -400.0, -np.exp(400.0)),

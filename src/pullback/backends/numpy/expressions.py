@@ -419,9 +419,10 @@ class Speller:
         if len(found) < 2:
             return []
         single = _round_robin(map(_taken_apart, found))
-        if len(single) < 3 or all(map(_is_divisor, single)):
+        calm = [f for f in factors if f not in found and not isinstance(f, Number | SizeOf)]
+        if len(single) + len(calm) < 3 or all(map(_is_divisor, single)):
             return []
-        small = [f for f in single if facts.is_quotient(f)]
+        small = [f for f in single if facts.is_small(f)]
         large = [f for f in single if f not in small]
         return _round_robin((large, small))
 

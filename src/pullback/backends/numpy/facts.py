@@ -53,7 +53,7 @@ class Facts:
     above: set[Tensor] = field(default_factory=set)  # greater than 0 everywhere
     below: dict[Tensor, Size] = field(default_factory=dict)
     reached: dict[Size, None] = field(default_factory=dict)  # extents, first places of reads: >= 0
-    quotients: set[Tensor] = field(default_factory=set)  # small where something is large
+    small: set[Tensor] = field(default_factory=set)  # see :meth:`is_small`
     sums: dict[Tensor, frozenset[Size]] = field(default_factory=dict)  # 0 where such a size is 0
     means: set[Size] | None = None  # what the forward pass, if known, divides such sums by
 
@@ -72,8 +72,8 @@ class Facts:
         for define in statements:
             self.wild[define.target] = self._named_wildness(define.body)
             self.sums[define.target] = self.over(define.body)
-            if self.is_quotient(define.body):
-                self.quotients.add(define.target)
+            if self.is_small(define.body):
+                self.small.add(define.target)
             if self.positive(define.body):
                 self.above.add(define.target)
             if isinstance(define.body, Arg):
@@ -98,8 +98,8 @@ class Facts:
             self.wild[other] = self.wild[tensor]
         if tensor in self.above:
             self.above.add(other)
-        if tensor in self.quotients:
-            self.quotients.add(other)
+        if tensor in self.small:
+            self.small.add(other)
         if tensor in self.sums:
             self.sums[other] = self.sums[tensor]
         if tensor in self.below:
@@ -119,16 +119,21 @@ class Facts:
             if is_product_of(count, self.over(node))
         }
 
-    def is_quotient(self, value: Expr) -> bool:
-        """Whether a value is divided by something that isn't a size."""
+    def is_small(self, value: Expr) -> bool:
+        """Whether a value may be small where something is large: it is divided by something that
+        isn't a size, or bounded."""
         match value:
             case Access(tensor, _):
-                return tensor in self.quotients
+                return tensor in self.small
             case Mul(factors):
-                return any(self.is_quotient(f) for f in factors if tensors(f))
+                return any(self.is_small(f) for f in factors if tensors(f))
             case Power(base, exponent):
-                inner = isinstance(base, SizeOf) or self.is_quotient(base)
+                inner = isinstance(base, SizeOf) or self.is_small(base)
                 return inner if exponent > 0 else not inner
+            case Apply(function, _):
+                return max(-TABLE[function].low, TABLE[function].high) < float("inf")
+            case Add(terms):
+                return all(self.is_small(t) for t in terms if tensors(t))
             case _:
                 return False
 
