@@ -83,7 +83,7 @@ def pick(_: Reduce, k: int) -> Access:
 
 
 NO_ROOTS = Roots({}, lambda t: t.kind == "float", {})
-NO_KINKS = Kinks({}, lambda t: t.kind == "float", {}, NO_ROOTS)
+NO_KINKS = Kinks({}, lambda t: t.kind == "float", {}, NO_ROOTS, ())
 ALL = Context(lambda t: t.kind == "float", pick, {}, NO_KINKS, NO_ROOTS)
 QUICK = settings(max_examples=30, deadline=None)
 

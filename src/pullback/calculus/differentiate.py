@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from ..errors import DerivationError
-from ..functions import ROOTS, TABLE
+from ..functions import ROOTS, STEEP, TABLE
 from ..ir.expr import (
     ZERO,
     Access,
@@ -41,8 +41,20 @@ from ..ir.program import Define
 from ..ir.subscripts import Index, Lookup, Subscript, at, isolated
 from ..ir.walk import bound_indices, free_indices, fresh, substitute, tensors
 from .conventions import partial_at_kink
-from .kinks import Kinks
-from .normal import UNIT, Poly, Term, apart, collect, indices_in, poly, renamed, term, undistributed
+from .kinks import SMOOTH, Kinks
+from .normal import (
+    UNIT,
+    Poly,
+    Term,
+    apart,
+    collect,
+    expression,
+    indices_in,
+    poly,
+    renamed,
+    term,
+    undistributed,
+)
 from .roots import Roots
 
 HALF = Fraction(1, 2)
@@ -95,9 +107,12 @@ def _under(part: Term, guards: Sequence[Cond]) -> Term | None:
 
 def _occurrences(statement: Define, context: Context) -> list[Occurrence]:
     body = statement.body
+    terms = poly(body)
+    found = _resolved(terms, context)
+    if found is not None:
+        return found
     if isinstance(body, Apply):  # the function's own value has a name: the target's
         return _settled(_of_apply(body, statement.access, context), context)
-    terms = poly(body)
     root = None
     match terms:
         case (Term(1, (), _, (_,)),):
@@ -107,7 +122,56 @@ def _occurrences(statement: Define, context: Context) -> list[Occurrence]:
     return [found for part in terms for found in _of_part(part, terms, context, root)]
 
 
+def _resolved(value: Poly, context: Context) -> list[Occurrence] | None:
+    """The occurrences in a sum that is the same formula on both sides of its kinks, or has kinks in
+    kinks, None for any other sum."""
+    bounds = dict.fromkeys(part.bound for part in value)
+    if len(bounds) != 1:
+        return None
+    (bound,) = bounds
+    if bound:
+        inner = _resolved(tuple(replace(t, bound=()) for t in value), context)
+        return None if inner is None else [_summed(o, bound) for o in inner]
+    for found in context.kinks.resolved(expression(value)):
+        above, below = (_calmly(parts, context) for parts in (found.above, found.below))
+        if above is not None and found.above == found.below:
+            return above
+        if above is None or below is None:
+            continue
+        reads = dict.fromkeys(o.access for o in (*above, *below))
+        return [
+            Occurrence(read, part)
+            for read in reads
+            for part in context.kinks.stepped(
+                found.argument, _partials(above, read), _partials(below, read)
+            )
+        ]
+    return None
+
+
+def _summed(found: Occurrence, bound: Sequence[Index]) -> Occurrence:
+    """An occurrence under a sum over these indices."""
+    inner = found.partial
+    return Occurrence(found.access, replace(inner, bound=(*bound, *inner.bound)))
+
+
+def _calmly(value: Poly, context: Context) -> list[Occurrence] | None:
+    """The occurrences in a sum, None where a partial derivative may be without a value."""
+    found = _resolved(value, context)
+    if found is None:
+        found = [o for part in value for o in _of_part(part, value, context, None)]
+    calm = all(context.kinks.calm(o.partial.factors, SMOOTH | STEEP) for o in found)
+    return found if calm else None
+
+
+def _partials(found: Sequence[Occurrence], read: Access) -> Poly:
+    return collect(o.partial for o in found if o.access is read)
+
+
 def _of_part(part: Term, whole: Poly, context: Context, root: Access | None) -> list[Occurrence]:
+    resolved = _resolved((part,), context) if len(whole) > 1 else None
+    if resolved is not None:
+        return resolved
     opened = context.kinks.opened(part, whole)
     if opened is None:
         found = _of_poly((part,), context, root)

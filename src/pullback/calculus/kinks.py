@@ -46,7 +46,7 @@ from ..ir.expr import (
 )
 from ..ir.program import Define
 from ..ir.recurrence import recurrent
-from ..ir.subscripts import Index, Subscript, bounds
+from ..ir.subscripts import Index, Subscript, at, bounds
 from ..ir.walk import accesses, map_tensors, substitute, tensors
 from .conventions import sides_at_kink
 from .guards import negation
@@ -64,9 +64,11 @@ from .normal import (
     term,
 )
 from .roots import Roots
+from .sides import Sides
 
 UNITY = Fraction(1)
 HALF = Fraction(1, 2)
+UNSEEN: Factor = ZERO, UNITY
 DEPTH = 8
 TERMS = 16
 
@@ -89,6 +91,15 @@ class _Kink:
     reads: tuple[Access, ...]
     scale: tuple[str, ...]
     shift: Fraction | None
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """A value above and below 0 of an argument of its kinks and steps, which are resolved there."""
+
+    argument: Expr
+    above: Poly
+    below: Poly
 
 
 @dataclass(frozen=True)
@@ -118,6 +129,7 @@ class Kinks:
         active: Callable[[Tensor], bool],
         conventions: Mapping[str, str],
         roots: Roots,
+        outputs: Sequence[Tensor],
     ) -> None:
         self.definitions = dict(definitions)
         self.active = active
@@ -127,23 +139,110 @@ class Kinks:
         self._arguments: dict[Expr, tuple[Poly, int]] = {}
         self._calm: dict[tuple[Tensor, frozenset[str]], bool] = {}
         self.levels = Levels(lambda value: self.argument(value)[0], self._spelled_out)
+        self.sides = Sides(
+            self.argument,
+            self._definition,
+            _at,
+            self._spelled,
+            lambda value: self._depends(value),
+            SIGNED,
+            roots,
+        )
         self._continuous: dict[tuple[Poly, Poly], bool] = {}
         self._inner: dict[Tensor, tuple[_Kink, ...]] = {}
-        found = [kink for s in self.definitions.values() for kink in self._of(s)]
-        self.lone = len(found) < 2
-        self.found = () if self.lone else tuple(self._kink(*kink) for kink in found)
+        reached = self._reaching(outputs)
+        made = [
+            (s, kink) for t, s in self.definitions.items() if t in reached for kink in self._of(s)
+        ]
+        self.lone = len(made) < 2
+        self.found = () if self.lone else tuple(self._kink(*kink) for _, kink in made)
+        self.near = {} if self.lone else self._near([(s, value) for s, (value, _) in made])
+
+    def _reaching(self, outputs: Sequence[Tensor]) -> set[Tensor]:
+        """The values that outputs are computed from, but for what they only compare."""
+        found: set[Tensor] = set()
+        left = [*outputs]
+        while left:
+            tensor = left.pop()
+            define = self.definitions.get(tensor)
+            if tensor in found or define is None:
+                continue
+            found.add(tensor)
+            if isinstance(define.body, Opaque):
+                left += tensors(define.body)
+            else:
+                left += [
+                    t for part in poly(define.body) for a, _ in part.factors for t in tensors(a)
+                ]
+        return found
 
     def mixed(self, value: Expr) -> bool:
         """Whether kinks of this argument are taken from different sides."""
-        if self.lone:
-            return False
+        return not self.lone and len(self._taken(value)) > 1
+
+    def _near(self, kinks: Sequence[tuple[Define, Expr]]) -> dict[Form, set[Form]]:
+        """For each argument those others that are 0 where it is 0, or it where they are, and that
+        have no kink of it: ``sin(x)`` and ``x``."""
+        near: dict[Form, set[Form]] = {}
+        places: dict[tuple[Form, Define], Expr] = {
+            (form, s): value for s, value in kinks if (form := self._kink(value, 0).form)
+        }
+        support = {key: self._support(value) for key, value in places.items()}
+        forms: dict[Tensor, set[Form]] = {}
+        for form, s in places:
+            forms.setdefault(s.target, set()).add(form)
+        behind = {
+            key: {form for t in found for form in forms.get(t, ())}
+            for key, found in support.items()
+        }
+        for (form, here), value in places.items():
+            argument = self.argument(value)[0]
+            read = {a.tensor for t in argument for f, _ in t.factors for a in accesses(f)}
+            for (other, there), theirs in places.items():
+                if other == form or not read <= support[other, there]:
+                    continue
+                if form in behind[other, there]:
+                    continue
+                if [i.extent for i in here.indices] != [i.extent for i in there.indices]:
+                    continue
+                moved = {i: at(j) for i, j in zip(there.indices, here.indices, strict=True)}
+                placed: Expr = substitute(theirs, moved)  # type: ignore[assignment]
+                if not self.levels.at_zero(placed, argument):
+                    near.setdefault(form, set()).add(other)
+                    near.setdefault(other, set()).add(form)
+        return near
+
+    def _support(self, value: Expr) -> set[Tensor]:
+        """What a value is computed from, element by element."""
+        found: set[Tensor] = set()
+        left = [*accesses(value)]
+        while left:
+            access = left.pop()
+            if access.tensor in found:
+                continue
+            found.add(access.tensor)
+            define = self._definition(access)
+            if define is not None and not isinstance(define.body, Opaque | Reduce):
+                left += accesses(define.body)
+        return found
+
+    def _taken(self, value: Expr) -> set[tuple[int, tuple[str, ...]]]:
+        """The sides from which the kinks of an argument are taken, and what multiplies it there;
+        both, where others are 0 there, too."""
         seen, new = [], [self._kink(value, 0)]
+        if new[0].form in self.near:
+            return {(-1, ()), (1, ())}
         left = [k for k in self.found if k.form == new[0].form]
         while new:
             seen += new
             new = [k for k in left if any(_meet(k, other) for other in new)]
             left = [k for k in left if k not in new]
-        return len({(k.side, k.scale) for k in seen[1:]}) > 1
+        return {(k.side, k.scale) for k in seen[1:]}
+
+    def _sides(self, argument: Expr) -> set[int]:
+        """The sides of an argument's zero from which its kinks are taken."""
+        own = self._kink(argument, 1).side
+        return {own * side for side, _ in self._taken(argument)}
 
     def is_mixed(self, value: Apply) -> bool:
         """Whether a function has a kink of which others are taken from another side."""
@@ -176,8 +275,11 @@ class Kinks:
 
     def _of_product(self, part: Term, whole: Poly) -> Iterator[tuple[Expr, int]]:
         for step in self._jumps(part, whole):
-            if not isinstance(step.part, tuple):
+            if step.level in (step.above, step.below):
                 yield step.value, 1 if step.level == step.above else -1
+        for atom, _ in part.factors:
+            if isinstance(atom, Apply):
+                yield from self.of_function(atom)
 
     def _jumps(self, part: Term, whole: Poly) -> Iterator[_Step]:
         """The steps in one product of a sum that are kinks: what the sum jumps by where their
@@ -231,7 +333,7 @@ class Kinks:
             case _:
                 return None
         value = difference(right, left)
-        if not self._depends(value):
+        if left is right or not self._depends(value):
             return None
         above, below, level = map(Fraction, values)
         return _Step(value, above, below, level, Compare("==", left, right), cond)
@@ -363,11 +465,83 @@ class Kinks:
             case _:
                 return all(self.calm(part.factors, functions) for part in poly(atom))
 
+    # Both sides of a zero.
+
+    def resolved(self, value: Expr) -> Iterator[Resolved]:
+        """A value on both sides of the zeros of its kinks and steps, where it has no jump there:
+        first of all those where it is the same on both, and for others only where several of its
+        kinks are mixed."""
+        own = self.sides.own(value)
+        if not own:
+            return
+        knots = self.sides.within(value)
+        kinked = []
+        for zero in dict.fromkeys(self.argument(knot)[0] for knot in knots):
+            if not zero or not any(self.sides.is_known(k, zero) for k in own):
+                continue
+            above, at, below = (poly(self.sides.on(value, zero, side), True) for side in (1, 0, -1))
+            if self.roots.is_nonnegative(expression(zero)):
+                below = above
+            jump = expression(collect([*above, *(_scaled(t, -UNITY) for t in at)]))
+            gap = expression(collect([*above, *(_scaled(t, -UNITY) for t in below)]))
+            if self.levels.at_zero(jump, zero) or self.levels.at_zero(gap, zero):
+                continue
+            found = Resolved(next(k for k in knots if self.argument(k)[0] == zero), above, below)
+            left = (*above, *below)
+            if len(left) > TERMS or any(
+                self.argument(k)[0] == zero for k in self.sides.within(expression(left))
+            ):
+                continue
+            if above == below:
+                yield found
+            elif self.sides.meet(value, zero) and (
+                at not in (above, below) or self._sides(found.argument) not in _HARMLESS
+            ):
+                kinked.append(found)
+        yield from kinked
+
+    def stepped(self, argument: Expr, above: Poly, below: Poly) -> Poly:
+        """A derivative that is one on one side of a zero, and another one on the other side: the
+        mean of both at the zero."""
+        signs: dict[Term, list[Fraction]] = {}
+        for parts, side in (above, 0), (below, 1):
+            for part in parts:
+                signs.setdefault(canonical(part), [Fraction(0)] * 2)[side] += part.coef
+        turned = self.argument(argument)[1]
+        tie = Compare("==", argument, ZERO)
+        sides = self._sides(argument)
+        made: list[Term | None] = []
+        for rest, (right, left) in signs.items():
+            values = (right, left) if turned > 0 else (left, right)
+            if sides in _ONE_SIDED and right != left:
+                made += self._one_sided(rest, argument, *values, *sides)
+                continue
+            if right and left and right != -left:  # what both sides have, and what one has more
+                made.append(_times(rest, values[1]))
+                values = values[0] - values[1], Fraction(0)
+            step = _Step(argument, *values, Fraction(0), tie, UNSEEN)
+            made += self._mean(rest, [step], None, False) or ()
+        return collect(made)
+
+    def _one_sided(
+        self, rest: Term, argument: Expr, above: Fraction, below: Fraction, side: int
+    ) -> list[Term | None]:
+        """``rest`` times what it is multiplied with on each side, and at 0 on one of the sides."""
+        upper, lower = ("<=", "<") if side > 0 else ("<", "<=")
+        return [
+            _times(rest, above, [Compare(upper, ZERO, argument)]),
+            _times(rest, below, [Compare(lower, argument, ZERO)]),
+        ]
+
     # Products of steps.
 
     def kinked(self, part: Term, whole: Poly) -> tuple[Poly, ...]:
         """The arguments of the steps in one product of a sum that are kinks."""
-        return tuple(dict.fromkeys(self.argument(s.value)[0] for s in self._jumps(part, whole)))
+        functions = [
+            k for a, _ in part.factors if isinstance(a, Apply) for k in self.of_function(a)
+        ]
+        found = [*(s.value for s in self._jumps(part, whole)), *(value for value, _ in functions)]
+        return tuple(dict.fromkeys(self.argument(value)[0] for value in found))
 
     def opened(self, part: Term, whole: Poly) -> Term | None:
         """One product of a sum in which a step meets kinks of its argument, with the names of these
@@ -449,7 +623,7 @@ class Kinks:
         return groups
 
     def _mean(
-        self, rest: Term | None, steps: Sequence[_Step], read: Access, cautious: bool
+        self, rest: Term | None, steps: Sequence[_Step], read: Access | None, cautious: bool
     ) -> Poly | None:
         """``rest`` times the product of steps, which takes its mean where their argument is 0."""
         above, below = _above(steps), _below(steps)
@@ -459,7 +633,7 @@ class Kinks:
         if above == -below:
             return collect([_times(rest, above, factors=[(Apply("sign", (value,)), UNITY)])])
         coef = above + below
-        factors = (*rest.factors, (read, UNITY))
+        factors = rest.factors if read is None else (*rest.factors, (read, UNITY))
         if Number in map(type, (tie.left, tie.right)) and self.calm(factors, SMOOTH):
             upwards = value if above else expression(poly(neg(value)))
             made = Apply("heaviside", (upwards, number(HALF)))
@@ -501,8 +675,9 @@ class Kinks:
         return value
 
 
-# The sides of kinks that are one and the same.
+# The sides of kinks that are one and the same; those of no kinks, too.
 _ONE_SIDED = ({-1}, {1})
+_HARMLESS = (*_ONE_SIDED, set[int]())
 
 
 def difference(left: Expr, right: Expr) -> Expr:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from fractions import Fraction
 
 from ..ir.expr import Access, Apply, Expr, IndexOf, Number, Opaque, Reduce, SizeOf, number
+from ..ir.walk import accesses
 from .normal import Factor, Poly, Term, collect, expression, multiply, poly, rational_power, term
 
 ONE = Fraction(1)
@@ -57,6 +58,9 @@ class Levels:
             spread = self.argument(value)
             zero = spread == argument or not self._sum(spread, argument)
             self._known[key] = () if zero else self._of(value, argument)
+            solved = _solved(argument)
+            if solved is not None and value is solved[0]:
+                self._known[key] = solved[1]
         return self._known[key]
 
     def _of(self, value: Expr, argument: Poly) -> Poly:
@@ -85,6 +89,18 @@ class Levels:
         for level, factor in factors:
             out = multiply(out, _powered(level, factor))
         return out
+
+
+def _solved(argument: Poly) -> tuple[Expr, Poly] | None:
+    """A value that is in one term of an argument, and the rest of it where the argument is 0."""
+    for part in argument:
+        match part:
+            case Term(coef, (), (), ((Access() as atom, 1),)):
+                rest = [t for t in argument if t is not part]
+                if all(atom not in accesses(a) for t in rest for a, _ in t.factors):
+                    scale = collect([term(-1 / coef, (), (), ())])
+                    return atom, multiply(scale, tuple(rest))
+    return None
 
 
 def _powered(level: Poly, factor: Factor) -> Poly:

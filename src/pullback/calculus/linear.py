@@ -54,7 +54,13 @@ class Linear:
         self.groups = self._linearised()
         self.chain = [s for group in self.groups for s in group]
         self.roots = Roots(self.definitions, self.active.__contains__, self.conventions)
-        self.kinks = Kinks(self.definitions, self.active.__contains__, self.conventions, self.roots)
+        self.kinks = Kinks(
+            self.definitions,
+            self.active.__contains__,
+            self.conventions,
+            self.roots,
+            program.outputs,
+        )
 
     def _linearised(self) -> list[Group]:
         """The flat statements as they are differentiated, those that need each other together.

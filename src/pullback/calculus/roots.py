@@ -145,8 +145,10 @@ class Roots:
     def is_positive(self, atom: Expr) -> bool:
         """Whether a value is seen to be greater than 0."""
         match atom:
-            case SizeOf() | Number():
+            case SizeOf():
                 return True
+            case Number(value, special):
+                return value > 0 or special == "inf"
             case Apply(function, _):
                 return TABLE[function].positive
             case Access(tensor, _):
