@@ -60,6 +60,32 @@ SMOOTH_IN_THE_END: dict[str, tuple[Callable[[Array], Array], float]] = {
     ),
     "a signed logarithm": (lambda x: np.sign(x) * np.log1p(np.abs(x)), 1),
     "a signed root": (lambda x: np.sign(x) * (np.sqrt(np.abs(x) + 1) - 1), 0.5),
+    "kinks in kinks": (lambda x: np.maximum(np.maximum(x, 0), 0) + np.minimum(x, 0), 1),
+    "three in each other": (
+        lambda x: np.maximum(np.maximum(np.maximum(x, 0), 0), 0) + np.minimum(x, 0),
+        1,
+    ),
+    "a sign of its own": (lambda x: np.copysign(x, x), 1),
+    "a turned sign of its own": (lambda x: np.copysign(x, -2 * x), -1),
+    "a sign put back twice": (lambda x: np.abs(np.abs(x)) * np.sign(x), 1),
+    "a sign put back to a root": (lambda x: np.sqrt(x**2) * np.sign(x), 1),
+    "a sign put back to a hypotenuse": (lambda x: np.hypot(x, 0) * np.sign(x), 1),
+    "a sign put back by a selection": (lambda x: np.abs(x) * np.where(x > 0, 1, -1), 1),
+    "a sign put back to a bound": (
+        lambda x: np.tanh(np.maximum(np.abs(x), 0)) * np.sign(x),
+        1,
+    ),
+    "one side by a step": (lambda x: np.abs(x) * np.heaviside(x, 1) + np.minimum(x, 0), 1),
+    "without NaN": (lambda x: np.fmax(x, 0) + np.fmin(x, 0), 1),
+    "absent at one point": (lambda x: np.where(x != 0, x, 0), 1),
+    "absent but at one point": (lambda x: np.where(x == 0, 2 * x, 3 * x), 3),
+    "three masks": (lambda x: x * (x > 0) + x * (x == 0) + x * (x < 0), 1),
+    "the size of a sign": (lambda x: x * np.abs(np.sign(x)), 1),
+    "a leaky kink in a kink": (
+        lambda x: np.maximum(np.where(x > 0, x, 0.1 * x), 0) + np.minimum(x, 0),
+        1,
+    ),
+    "0 at the same point": (lambda x: np.maximum(np.sin(x), 0) + np.minimum(x, 0), 1),
     "against data": (lambda x: np.maximum(x, np.zeros(2)) + np.minimum(x, 0), 1),
 }
 
@@ -187,6 +213,104 @@ def test_a_variance_of_too_few_values_has_no_slope_of_0(ddof: int) -> None:
             value, gradient = pb.value_and_grad(lambda x: np.var(x, ddof=ddof))(x)
             assert np.array_equal(value, np.var(x, ddof=ddof), equal_nan=True)
         assert np.isfinite(gradient).all() == (len(x) > ddof)
+
+
+@pytest.mark.parametrize("name", [n for n in SMOOTH_IN_THE_END if n != "cross-entropy of a label"])
+def test_it_has_that_slope_elsewhere_and_in_single_precision(name: str) -> None:
+    """At -0.0, away from 0 (by differences), and as float32."""
+    f, slope = SMOOTH_IN_THE_END[name]
+    gradient = pb.grad(lambda x: f(x).sum())
+    assert np.allclose(gradient(np.array([-0.0, 0.0])), slope)
+    assert np.allclose(gradient(np.zeros(2, np.float32)), slope)
+    x = np.array([0.75, -0.5])
+    away = (f(x + STEP) - f(x - STEP)) / (2 * STEP)
+    assert np.allclose(gradient(x), away, atol=1e-5)
+
+
+def test_what_is_defined_apart_at_one_point_stays_protected() -> None:
+    """A branch that is taken at a single point, because the other one has no value there."""
+    protected: list[Callable[[Array], Array]] = [
+        lambda x: np.where(x == 0, 1, np.sin(x) / np.where(x == 0, 1, x)),
+        lambda x: np.where(x == 0, 0, x * np.log(np.abs(x))),
+        lambda x: np.where(x == 0, 0, np.sqrt(np.abs(x))),
+        lambda x: np.where(x != 0, x / np.abs(x), 0),
+        lambda x: np.where(np.abs(x) > 0, np.abs(x) ** 0.5, 0),
+    ]
+    with np.errstate(all="ignore"):
+        for f in protected:
+            assert np.array_equal(pb.grad(lambda x, f=f: f(x).sum())(np.zeros(2)), [0, 0])
+
+
+def test_forms_that_are_the_same_on_both_sides_are_one() -> None:
+    texts = ("sqrt(abs(X[i])**2)", "abs(abs(X[i]))", "maximum(abs(X[i]), 0)")
+    bodies = {str(reverse(parse(f"Y[i] = {text}")).statements[0].body) for text in texts}
+    assert bodies == {str(reverse(parse("Y[i] = abs(X[i])")).statements[0].body)}
+
+
+def test_kinks_in_kinks_are_no_longer_than_the_chain_rule() -> None:
+    lines = ["H0[i] = relu(X[i])"]
+    lines += [f"H{k}[i] = abs(H{k - 1}[i]*a{k}[i] + tanh(H{k - 1}[i]))" for k in range(1, 8)]
+    statements = reverse(parse("\n".join(lines))).statements
+    assert sum(len(str(s.body)) for s in statements) < 10_000
+
+
+# Programs of one argument that is 0 at the point where they are looked at: kinks and steps of it in
+# each other. Their slopes on both sides are differences in extended precision.
+KNOTS = (
+    "np.maximum(E, 0)",
+    "np.minimum(0, E)",
+    "np.abs(E)",
+    "np.maximum(E, F)",
+    "np.minimum(E, F)",
+    "np.clip(E, 0, np.inf)",
+    "np.clip(E, -np.inf, 0)",
+    "E*np.sign(U)",
+    "E*(U > 0)",
+    "E*(U != 0)",
+    "np.where(0 >= U, E, F)",
+    "np.where(U == 0, E, F)",
+    "np.copysign(E, U)",
+    "E*np.heaviside(U, 1)",
+    "np.fmax(E, 0)",
+    "np.sqrt(E**2)",
+    "np.hypot(E, 0)",
+    "E*np.abs(np.sign(U))",
+    "np.tanh(E)",
+    "E + F",
+    "E - F",
+)
+FINE = np.longdouble(2.0**-28)
+
+
+def random_nest(rng: Random, u: str, depth: int) -> str:
+    if depth == 0:
+        return f"({rng.choice([1, -1, 2, -0.5])}*{u})"
+    text = rng.choice(KNOTS)
+    for letter in "EFU":
+        inner = random_nest(rng, u, 0 if letter == "U" else depth - 1)
+        text = text.replace(letter, inner)
+    return f"({text})"
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_random_nests_have_the_slope_that_both_sides_have(seed: int) -> None:
+    rng = Random(seed)
+    u = rng.choice(["x", "x", "(x - 1)", "(x - y)"])
+    text = " + ".join(random_nest(rng, u, rng.randint(1, 2)) for _ in range(rng.randint(1, 3)))
+    f = eval(f"lambda x, y: {text}", {"np": np})
+    start = {"x": 0.0, "(x - 1)": 1.0, "(x - y)": 0.25}[u]
+    x, y = np.array([start, 0.75]), np.array([0.25, -0.5])
+    gradient = pb.grad(lambda x, y: f(x, y).sum(), argnums=(0, 1))(x, y)
+    tangent = pb.jvp(f, (x, y), (np.ones(2), np.zeros(2)))[1]
+    assert np.allclose(tangent, gradient[0]), text
+    for k, found in enumerate(gradient):
+        at = [x.astype(FINE.dtype), y.astype(FINE.dtype)]
+        right, left = (
+            (f(*at[:k], at[k] + step, *at[k + 1 :]) - f(*at)) / step for step in (FINE, -FINE)
+        )
+        settled = np.abs(right) + np.abs(left) < 1e6  # it is continuous there
+        low, high = np.minimum(left, right) - 1e-5, np.maximum(left, right) + 1e-5
+        assert np.all((low <= found) & (found <= high) | ~settled), text
 
 
 PIECES = (
