@@ -17,6 +17,7 @@ from ..ir.subscripts import Index
 from ..ir.walk import free_indices, substitute
 from ..text import PRIVATE
 from .cost import volume
+from .effort import Effort
 from .match import Pattern, places
 from .normal import (
     Component,
@@ -42,12 +43,14 @@ from .regions import Regions
 ONE = Fraction(1)
 DEPTH = 4
 TERMS = 200
+FACTORS = 24  # a term of more is not spelled out any further
+BITS = 128  # nor is one whose coefficient needs more: a float has 53
 
 
 class Definitions:
     """The flat statements as rewriting needs them: products, sums, and sums of products."""
 
-    def __init__(self, statements: Sequence[Define]) -> None:
+    def __init__(self, statements: Sequence[Define], effort: Effort | None = None) -> None:
         self.products: dict[Tensor, Pattern] = {}
         self.sums: dict[Tensor, tuple[Pattern, ...]] = {}
         self.additive: dict[Tensor, tuple[tuple[Index, ...], Poly]] = {}
@@ -61,7 +64,7 @@ class Definitions:
         self._signs: dict[Tensor, bool] = {}
         self.found: list[tuple[Term, Poly]] = []
         self._readers: dict[Tensor, dict[Tensor, int]] = {}
-        self.regions = Regions()
+        self.regions = Regions(effort)
         self.regions.questions |= {
             "product": self.products.get,
             "sums": self._sums_of,
@@ -181,7 +184,7 @@ class Definitions:
 
     def expanded(self, value: Term) -> Term | None:
         """The term with defined products spelled out."""
-        while True:
+        while len(value.factors) <= FACTORS and _is_short(value.coef):
             product = next((f for f in value.factors if self._spells(*f)), None)
             if product is None:
                 return value
@@ -192,6 +195,7 @@ class Definitions:
             if made is None:
                 return None
             value = made
+        return value
 
     def _spells(self, atom: Expr, exponent: Fraction) -> bool:
         """Whether a factor is a product that can be spelled out."""
@@ -213,6 +217,7 @@ class Definitions:
         tensors = dict.fromkeys(a.tensor for a, _ in value.factors if isinstance(a, Access))
         for tensor in tensors:
             for pattern in self.regions.ask("sums", tensor):
+                self.regions.effort.spend()
                 for found, name in places(pattern, value):
                     made = self._divided(pattern, found, name)
                     if made is not None:
@@ -254,6 +259,7 @@ class Definitions:
             for pattern in self.sums.get(tensor, ()):
                 if pattern.target not in self._terms:
                     continue
+                self.regions.effort.spend()
                 for found, name in places(pattern, spread):
                     made = self._divided(pattern, found, name)
                     if made is not None:
@@ -363,6 +369,7 @@ class Definitions:
 
     def _search(self, value: Poly) -> Poly | None:
         for _ in range(DEPTH):
+            self.regions.effort.spend(len(value))
             value = collect(part for t in value for part in self._distributed(t))
             if value[TERMS:]:
                 return None
@@ -383,6 +390,11 @@ class Definitions:
                 parts = collect(_opened(value, atom, axes, part) for part in terms)
                 return map(self._base_term, parts)
         return iter([value])
+
+
+def _is_short(coef: Fraction) -> bool:
+    """Whether a number is not the product of a long chain of factors."""
+    return max(coef.numerator.bit_length(), coef.denominator.bit_length()) <= BITS
 
 
 def _general(inner: Term) -> tuple[Term, Term, dict[Index, Index]]:

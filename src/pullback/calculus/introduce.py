@@ -11,6 +11,7 @@ from ..ir.subscripts import Index, at, indices_of
 from ..ir.walk import substitute, tensors
 from ..text import PRIVATE
 from .cost import expression_cost, volume
+from .effort import Effort
 from .flatten import dtype_of
 from .linear import Linear
 from .match import Pattern, find
@@ -61,10 +62,14 @@ def _ratio(total: Tensor, value: Term, linear: Linear) -> Pattern | None:
 
 
 def worth_a_name(
-    patterns: Sequence[Pattern], forms: Mapping[Tensor, Poly], linear: Linear, known: Known
+    patterns: Sequence[Pattern],
+    forms: Mapping[Tensor, Poly],
+    linear: Linear,
+    known: Known,
+    effort: Effort | None = None,
 ) -> tuple[list[Pattern], dict[Tensor, Poly]]:
-    """The inlined gradients whose names make all forms together cheaper, and the forms with
-    them."""
+    """The inlined gradients whose names make all forms together cheaper, and the forms with them,
+    as far as the effort goes."""
     chosen: list[Pattern] = []
     now = dict(forms)
     reads = {target: reads_of(value) for target, value in now.items()}
@@ -76,6 +81,8 @@ def worth_a_name(
             pattern = replace(pattern, body=put_in(other, pattern.body, linear, known))
         needed = reads_of((pattern.body,))
         touched = [t for t in now if needed <= reads[t]]
+        if effort is not None and not effort.take(2 * sum(len(now[t]) for t in touched)):
+            break
         folded = {t: collect(put_in(pattern, x, linear, known) for x in now[t]) for t in touched}
         changed = {t: value for t, value in folded.items() if value != now[t]}
         if _share(pattern, changed.values()) < SMALLER:

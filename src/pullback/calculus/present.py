@@ -51,6 +51,7 @@ from .normal import (
 
 UNIT = Fraction(1)
 STATES = 40
+MANY = 40  # of more terms no common factors are looked for
 
 
 # Names put back.
@@ -64,6 +65,7 @@ class Names:
         self.patterns: dict[Tensor, tuple[Pattern, ...]] = {}
         self.user: dict[Tensor, bool] = {}
         self.ask = definitions.regions.ask
+        self.effort = definitions.regions.effort
         definitions.regions.questions |= {
             "names": lambda tensor: self.patterns.get(tensor, ()),
             "made up": lambda tensor: not self.user.get(tensor, True),
@@ -131,6 +133,7 @@ class Names:
                 if not self._may_root(pattern, rooted):
                     continue
                 for exponent in (UNIT, -UNIT):
+                    self.effort.spend()
                     yield from find(pattern, value, exponent)
 
 
@@ -144,7 +147,9 @@ def fold_sums(value: Poly, definitions: Definitions) -> Poly:
         based = collect(map(definitions.expanded, terms))
         if any(t.guards for t in based):
             continue
+        definitions.regions.effort.spend(len(value) * len(based))
         for folded in _with_sum(value, tensor, axes, based):
+            definitions.regions.effort.spend(len(value))
             if len(folded) < len(value):
                 return fold_sums(folded, definitions)
     return value
@@ -217,6 +222,8 @@ def factored(value: Poly, known: Known) -> Expr:
         return number(0)
     if len(value) == 1:
         return nested(value[0])
+    if len(value) > MANY:
+        return Add(tuple(sorted(map(nested, value), key=_is_negative)))
     coef, guards, factors, rest = _common(value, known)
     return _product(coef, guards, factors, [_grouped(rest, known)])
 

@@ -26,6 +26,7 @@ from ..ir.subscripts import Index
 from ..ir.walk import accesses, bound_indices, free_indices
 from ..ir.walk import renamed as renamed_tree
 from ..text import PRIVATE
+from .effort import Effort
 from .match import Pattern
 from .normal import Poly, Term, indices_in
 
@@ -65,7 +66,8 @@ class _Region:
 class Regions:
     """The results of one derivation, by what they depend on."""
 
-    def __init__(self) -> None:
+    def __init__(self, effort: Effort | None = None) -> None:
+        self.effort = effort or Effort()
         self.questions: dict[str, Question] = {}
         self.computed: Counter[str] = Counter()
         self.reused: Counter[str] = Counter()

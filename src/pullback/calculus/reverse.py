@@ -26,6 +26,7 @@ from ..ir.walk import accesses, free_indices, nodes, rename_tensors, substitute,
 from .cost import expression_cost
 from .definitions import Definitions
 from .differentiate import Occurrence, adjoint_terms, sifted_terms
+from .effort import FORMULAS, Effort, Limit
 from .eliminate import cancel, eliminate, sift
 from .flatten import is_split
 from .introduce import ratio_to_sum, reads_of, worth_a_name
@@ -63,14 +64,19 @@ def reverse(
     program: Program,
     wrt: Sequence[Tensor] | None = None,
     conventions: Mapping[str, str] = {},
+    limit: Limit = FORMULAS,
 ) -> Backward:
     """The backward pass of a program.
 
     ``wrt`` are the inputs whose gradients are wanted (default: every float input). The cotangent
     of a float output Y is a tensor named dY of Y's shape and dtype; the gradient of X is named dX.
+
+    ``limit`` bounds the search for compact forms. Once no work is left, every adjoint gets a name
+    and stands as the chain rule gives it.
     """
     with _collector_paused():
-        return _Reverse(Linear(program, wrt, conventions)).run()
+        linear = Linear(program, wrt, conventions)
+        return _Reverse(linear, limit.of(len(linear.flat))).run()
 
 
 @contextmanager
@@ -87,9 +93,10 @@ def _collector_paused() -> Iterator[None]:
 
 
 class _Reverse:
-    def __init__(self, linear: Linear) -> None:
+    def __init__(self, linear: Linear, effort: Effort) -> None:
         self.lin = linear
-        self.defs = Definitions(linear.flat)
+        self.effort = effort
+        self.defs = Definitions(linear.flat, effort)
         self.names = Names(self.defs)
         self.regions = self.defs.regions
         self.regions.questions["finite"] = self._finite
@@ -109,6 +116,7 @@ class _Reverse:
         self.cotangents: dict[Tensor, list[Tensor]] = {}
         self.inlined: dict[Pattern, Tensor] = {}
         self.ratios: set[Tensor] = set()
+        self.unsearched = 0
         self.steps = recurrent(linear.flat)
         self.uses = Counter(access.tensor for s in linear.flat for access in accesses(s.body))
 
@@ -164,6 +172,7 @@ class _Reverse:
             Later(lambda: tuple(step for d in self.drafts for step in self._written(d))),
             tuple(lin.lettered(s, s.target) for s in lin.later),
             lin.differentials(),
+            self.unsearched,
         )
 
     def _uncopied(self, statements: Sequence[Define]) -> list[Define]:
@@ -226,7 +235,7 @@ class _Reverse:
         sifted = collect([*self._given(t), *self.pending.pop(t, ())])
         eliminated = collect(map(eliminate, sifted))
         mark = len(self.defs.found)
-        value = self.defs.base(eliminated)
+        value = self.effort.tried(lambda: self.defs.base(eliminated), eliminated)
         self._write(t, self.adjoint[t], value, sifted, eliminated, define, steps=True)
         stages: list[tuple[str, Poly | Tensor]] = [
             ("eliminate", eliminated),
@@ -252,10 +261,7 @@ class _Reverse:
         self.adjoint[t] = target
         eliminated = lin.kinks.joined(joined(collect(map(eliminate, sifted))))
         mark = len(self.defs.found)
-        if define is None:
-            based = self.defs.base(eliminated)
-        else:
-            based = self.defs.base_of_mean(eliminated, t, lin.origins)
+        based = self.effort.tried(lambda: self._based(eliminated, t, define), eliminated)
         value = collect(map(cancel, based))
         facts = self.defs.found[mark:]
         found = [] if define is None else lin.occurrences(define)
@@ -281,6 +287,12 @@ class _Reverse:
             self.gradients[t] = target
         for occurrence in found:
             self._push(t, target, seed, occurrence)
+
+    def _based(self, value: Poly, t: Tensor, define: Define | None) -> Poly:
+        """The base form of a tensor's adjoint."""
+        if define is None:
+            return self.defs.base(value)
+        return self.defs.base_of_mean(value, t, self.lin.origins)
 
     def _push(self, t: Tensor, target: Tensor, seed: Poly, found: Occurrence) -> None:
         x = found.access.tensor
@@ -380,6 +392,8 @@ class _Reverse:
     ) -> bool:
         if len(value) < 2 and all(map(is_alias, value)):
             return False
+        if self.effort.over:
+            return True
         if any(is_contraction(x) or is_scatter(x) for x in value):
             return True
         if is_product_of_matrices(define) or is_split(define):
@@ -389,7 +403,7 @@ class _Reverse:
         if len(value) > 1 and any(self._scatters(t, o) for o in found):
             return True
         if len(value) == 1:
-            return False
+            return len(value[0].factors) > MANY
         return self._fan_out(define) > READS or len(value) * len(found) > GROWTH
 
     def _fan_out(self, define: Define) -> int:
@@ -439,20 +453,23 @@ class _Reverse:
         define: Define | None,
         steps: bool = False,
     ) -> None:
-        compact = self._compact(value)
+        compact = self.effort.tried(lambda: self._compact(value), value)
+        self.unsearched += self.effort.over
         source = define.source if define is not None else Source()
-        while (ratio := ratio_to_sum(compact, self.lin, self.ratios)) is not None:
+        while (ratio := self._ratio_in(compact)) is not None:
             self._statement(ratio.target, ratio.axes, (ratio.body,), source, user=False)
             self.names.add(ratio)
             self.ratios.update(a.tensor for a, e in ratio.body.factors if e < 0)  # type: ignore[union-attr]
-            compact = collect(self.names.fold(x) for x in compact)
+            compact = self._folded(compact)
         scatter = None
         if set(map(canonical, sifted)) != set(map(canonical, eliminated)):
-            scatter = expression(collect(self.names.fold(x) for x in sifted))
+            scatter = expression(self._folded(sifted))
         axes = self.lin.axes(t)
         of = "" if self.lin.origin.get(t) is t else t.name
         self._statement(target, axes, compact, source, scatter=scatter, of=of)
         if steps:  # a name to be spelled out, or found again, at other steps: a circle
+            return
+        if self.effort.over:
             return
         match value:
             case (only,) if not is_alias(only):
@@ -479,15 +496,17 @@ class _Reverse:
             target = Tensor(self.lin.name("shared"), t.shape, t.dtype)
             self.lin.letters[target] = self.lin.letters[t]
             value = Term(ONE, value.bound, value.guards, value.factors)
-        for body in dict.fromkeys((value, self.names.fold(value))):
+        for body in dict.fromkeys((value, *self._folded((value,)))):
             self.inlined[Pattern(target, self.lin.axes(t), body, False)] = t
 
     def _bodies(self) -> list[Define]:
         """The statements with their bodies, those of introduced names among them."""
-        chosen, forms = worth_a_name(tuple(self.inlined), self.forms, self.lin, self.known)
+        chosen, forms = worth_a_name(
+            tuple(self.inlined), self.forms, self.lin, self.known, self.effort
+        )
         of = {pattern.target: t for pattern, t in self.inlined.items()}
         for pattern in chosen:
-            form = collect(self.names.fold(x) for x in forms[pattern.target])
+            form = self._folded(forms[pattern.target])
             if forms.keys().isdisjoint(reads_of(form)):  # a gradient may itself read this name
                 forms[pattern.target] = form
             t = of[pattern.target]
@@ -503,6 +522,14 @@ class _Reverse:
         out = [replace(s, body=factored(forms[s.target], self.known)) for s in self.statements]
         return [unpinned(s, forms) for s in out] if self.steps else out
 
+    def _ratio_in(self, value: Poly) -> Pattern | None:
+        """A value over the sum of such values that is to get a name."""
+        return None if self.effort.over else ratio_to_sum(value, self.lin, self.ratios)
+
+    def _folded(self, value: Poly) -> Poly:
+        """Terms with names put back, each by itself."""
+        return self.effort.tried(lambda: collect(self.names.fold(x) for x in value), value)
+
     def _compact(self, value: Poly) -> Poly:
         found = self.regions.result("compact form", self._compacted, value)
         assert found is not None
@@ -511,6 +538,7 @@ class _Reverse:
     def _compacted(self, value: Poly) -> Poly:
         out = fold_sums(value, self.defs)
         out = complements(out, self.defs, self.names)
+        self.effort.spend(len(out) ** 2 / 4)
         return merge_sums(self._named(out))
 
     def _named(self, value: Poly) -> Poly:
@@ -534,6 +562,7 @@ class _Reverse:
 
     def _weight(self, value: Poly) -> tuple[float, int, int]:
         """Cost first, then made-up names, then length."""
+        self.effort.spend(len(value))
         body = factored(value, self.known)
         made_up = sum(self.regions.ask("made up", tensor) for tensor in tensors(body))
         return expression_cost(body), made_up, sum(1 for _ in nodes(body))

@@ -77,6 +77,8 @@ class Backward:
     that
                    the backward pass needs are among its statements, too
     ``differentials`` of opaque operations, as their rows say them: δX is the differential of X
+    ``unsearched`` gradients, this many, stand as the chain rule gives them: the search for compact
+    forms was over before their turn
     ``adjoints``   the same gradients, underived: one un-eliminated, un-simplified statement per
     tensor
                    of ``forward`` on the way back (the slow truth that steps are checked against)
@@ -92,3 +94,4 @@ class Backward:
     steps: Sequence[Step]
     values: tuple[Define, ...] = ()
     differentials: tuple[Define, ...] = ()
+    unsearched: int = 0

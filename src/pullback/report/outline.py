@@ -182,6 +182,12 @@ def _backward(derivation: Derivation) -> Iterator[Block]:
     cotangents = derivation.backward.cotangents
     given = ", ".join(_named(t) for t in cotangents)
     yield Prose(f"Given the upstream gradient{'s' * (len(cotangents) != 1)} {given}:")
+    if derivation.backward.unsearched:
+        yield Prose(
+            f"The search for compact forms took as much work as it may for a program of this "
+            f"length; {derivation.backward.unsearched} gradients stand as the chain rule gives "
+            "them."
+        )
     forms: list[str] = []
     for s in derivation.backward.statements:
         label = f"gradient of {s.of}" if s.of else "shared"

@@ -11,6 +11,7 @@ import numpy as np
 
 from ..backends.numpy import spell, spell_pair
 from ..backends.numpy.module import residuals_of
+from ..calculus.effort import NUMBERS
 from ..calculus.pushforward import compact_pushforward
 from ..calculus.reverse import reverse
 from ..calculus.step import Backward
@@ -66,7 +67,7 @@ def pair(
     The other outputs are values that come along (integers, auxiliary ones); they take no cotangent.
     """
     loss = Program(program.inputs, program.statements, through, program.sizes)
-    derived = reverse(loss, wrt, dict(conventions))
+    derived = reverse(loss, wrt, dict(conventions), NUMBERS)
     whole = replace(
         derived,
         program=program,
