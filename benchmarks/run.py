@@ -22,7 +22,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Runs the suites that are named, all of them by default."""
     parser = argparse.ArgumentParser(description="Runs the benchmarks and writes their results.")
     parser.add_argument(
-        "suites", nargs="*", metavar="suite", help="derive, forms, handwritten, calls, captured"
+        "suites", nargs="*", metavar="suite", help="derive, forms, calls, growth, ..."
     )
     parser.add_argument("--threads", type=int, default=1, help="of BLAS (default: 1)")
     parser.add_argument("--rounds", type=int, default=9)

@@ -18,6 +18,7 @@ from tests.handwritten import Form
 
 from .captured import captured
 from .forms import CONTESTS, Contest
+from .growth import growth
 from .measure import Thunk, Timing, in_turns
 from .tables import Result, plain
 
@@ -259,4 +260,5 @@ SUITES: dict[str, Callable[[int], Result]] = {
     "handwritten": handwritten,
     "calls": calls,
     "captured": captured,
+    "growth": growth,
 }
