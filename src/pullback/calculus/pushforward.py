@@ -12,6 +12,7 @@ from ..ir.program import Define, Program, live
 from ..ir.recurrence import in_order, recurrent, unpinned
 from .definitions import Definitions
 from .differentiate import Occurrence
+from .effort import NUMBERS, Effort
 from .eliminate import cancel, eliminate
 from .linear import Linear
 from .normal import Poly, Term, apart, collect, expression, indices_in, replaced, term
@@ -46,9 +47,11 @@ def compact_pushforward(
 
     A tangent that is read element by element is put in place there, where factors may cancel and
     quotients that over- or underflow are written in another way. At sums, and where that would
-    make terms grow, tangents have names.
+    make terms grow, tangents have names. As in the backward pass, the search for compact forms ends
+    after some work.
     """
-    return _Compact(Linear(program, wrt, conventions)).run()
+    linear = Linear(program, wrt, conventions)
+    return _Compact(linear, NUMBERS.of(len(linear.flat))).run()
 
 
 class _Pushforward:
@@ -103,9 +106,10 @@ class _Pushforward:
 
 
 class _Compact(_Pushforward):
-    def __init__(self, linear: Linear) -> None:
+    def __init__(self, linear: Linear, effort: Effort) -> None:
         super().__init__(linear)
-        self.defs = Definitions(linear.flat)
+        self.effort = effort
+        self.defs = Definitions(linear.flat, effort)
         self.defs.regions.questions["finite"] = self.is_finite
         self.known = Known(self.defs.regions.ask)
         self.names = Names(self.defs)
@@ -122,8 +126,13 @@ class _Compact(_Pushforward):
         value = collect(map(cancel, value))
         if self.is_short(statement.target, value):
             self.inner[statement.target] = value
+        compact = self.effort.tried(lambda: self.compacted(value), value)
+        return factored(compact, self.known)
+
+    def compacted(self, value: Poly) -> Poly:
+        """A tangent in the program's own names."""
         compact = complements(fold_sums(value, self.defs), self.defs, self.names)
-        return factored(collect(map(self.names.fold, compact)), self.known)
+        return collect(map(self.names.fold, compact))
 
     def placed(self, found: Occurrence) -> Poly:
         """The tangent of what is read there: what it is made of, or its name."""
