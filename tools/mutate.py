@@ -66,6 +66,7 @@ CALCULUS = (
     "tests/properties/test_programs.py",
     "tests/test_forms.py",
     "tests/properties/test_sound_powers.py",
+    "tests/accuracy/test_saturated.py",
 )
 TARGETS: dict[str, tuple[str, ...]] = {
     "functions.py": ("tests/test_functions.py", *CALCULUS),
@@ -77,11 +78,13 @@ TARGETS: dict[str, tuple[str, ...]] = {
             "definitions",
             "differential",
             "differentiate",
+            "effort",
             "eliminate",
             "flatten",
             "guards",
             "introduce",
             "kinks",
+            "levels",
             "linear",
             "match",
             "merge",
@@ -92,7 +95,9 @@ TARGETS: dict[str, tuple[str, ...]] = {
             "residues",
             "reverse",
             "roots",
+            "saturated",
             "share",
+            "sides",
             "solves",
         )
     },
