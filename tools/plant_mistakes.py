@@ -44,7 +44,7 @@ from pullback.ir.interpret import run  # noqa: E402
 from pullback.ir.program import Program, solve_sizes  # noqa: E402
 from pullback.layers import LAYERS  # noqa: E402
 from pullback.layers.draw import draw  # noqa: E402
-from pullback.verify import check_backward  # noqa: E402
+from pullback.verify.written import check_backward  # noqa: E402
 from tests.handwritten import FORMS  # noqa: E402
 from tests.layers.checks import published_program  # noqa: E402
 from tests.layers.test_layers import REFERENCES  # noqa: E402

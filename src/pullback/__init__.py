@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from .errors import TraceError as TraceError
     from .errors import UnsupportedError as UnsupportedError
     from .runtime.bounds import limits as limits
-    from .verify import check_backward as check_backward
-    from .verify import check_grads as check_grads
+    from .verify.gradients import check_grads as check_grads
+    from .verify.written import check_backward as check_backward
 
 __version__ = "0.1.0"
 
@@ -45,7 +45,8 @@ _HOMES: dict[str, str | None] = {
     **dict.fromkeys(("define", "derive", "grad", "jvp", "value_and_grad", "vjp"), "api"),
     "Derivation": "derivation",
     "limits": "runtime.bounds",
-    **dict.fromkeys(("check_backward", "check_grads"), "verify"),
+    "check_backward": "verify.written",
+    "check_grads": "verify.gradients",
     **dict.fromkeys(
         (
             *("ArgumentError", "CheckError", "DerivationError", "LimitError", "NotationError"),

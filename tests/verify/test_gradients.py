@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from pullback.errors import ArgumentError, CheckError
-from pullback.verify import check_grads
 from pullback.verify.dot import dot_test
+from pullback.verify.gradients import check_grads
 
 RNG = np.random.default_rng(1)
 X, W, B = RNG.normal(size=(3, 4)), RNG.normal(size=(4, 2)), RNG.normal(size=2)

@@ -10,8 +10,8 @@ import pytest
 
 import pullback
 from pullback.ir.interpret import run
-from pullback.verify import check_backward
 from pullback.verify.redpen.mistake import Mistake
+from pullback.verify.written import check_backward
 
 RNG = np.random.default_rng(11)
 X, G, B = RNG.normal(size=(4, 6)), RNG.normal(size=6), RNG.normal(size=6)

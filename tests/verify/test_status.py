@@ -12,7 +12,7 @@ from pullback.cli import main
 from pullback.derivation import Check, Verification
 from pullback.derivation.status import MARKS, Status, overall
 from pullback.report.page import page
-from pullback.verify import Comparison, Report
+from pullback.verify.report import Comparison, Report
 
 
 def comparison(what: str, status: Status, unchecked: int = 0) -> Comparison:

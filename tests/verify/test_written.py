@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from pullback.errors import ArgumentError
-from pullback.verify import check_backward
 from pullback.verify.report import Comparison
+from pullback.verify.written import check_backward
 
 RNG = np.random.default_rng(3)
 X, W, B = RNG.normal(size=(6, 4)), RNG.normal(size=(4, 3)), RNG.normal(size=3)

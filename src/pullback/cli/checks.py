@@ -24,9 +24,10 @@ from ..runtime.notated import Formula, text_formula
 from ..text import json_text
 from ..trace.calling import bound
 from ..trees import Structure, count, unflatten
-from ..verify import Comparison, check_backward, check_grads
-from ..verify.report import compared
+from ..verify.gradients import check_grads
+from ..verify.report import Comparison, compared
 from ..verify.samples import STYLES, draw_exact, draw_sizes, rungs
+from ..verify.written import check_backward
 from .inputs import FUNCTION, function, names, pairs, shapes, sizes, source
 
 Array = np.ndarray[Any, Any]

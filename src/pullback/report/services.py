@@ -1,23 +1,41 @@
-"""Registers what a derivation can do in the layers above it: source, running, checks, views."""
+"""Registers what a derivation can do in the layers above it: source, running, checks, views.
+
+What a view or a check needs is imported when the first one is asked for.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-from ..backends.flat import spell_flat
 from ..backends.numpy import spell_pair
 from ..backends.numpy.preface import Preface
 from ..calculus.step import Backward
 from ..derivation import Check, Derivation, Pair, register_backend, register_service
 from ..runtime.derived import Gradients
 from ..runtime.load import load_module
-from ..verify import steps
-from ..verify.programs import check_backward_program
-from ..verify.report import Comparison
-from .html import fragment
-from .terminal import Terminal, show
-from .text import markdown, text
+
+if TYPE_CHECKING:
+    from ..verify.report import Comparison
+
+
+VIEWS = {
+    "text": (".text", "text"),
+    "markdown": (".text", "markdown"),
+    "terminal": (".terminal", "Terminal"),
+    "show": (".terminal", "show"),
+    "html": (".html", "fragment"),
+}
+
+
+def _at_use(module: str, name: str) -> Callable[..., Any]:
+    """A function of this folder, imported when it is called."""
+
+    def view(*args: Any, **options: Any) -> Any:
+        return getattr(import_module(module, __package__), name)(*args, **options)
+
+    return view
 
 
 def compile_pair(derivation: Derivation) -> Pair:
@@ -36,6 +54,8 @@ def compile_pair(derivation: Derivation) -> Pair:
 
 
 def _flat(derivation: Derivation) -> str:
+    from ..backends.flat import spell_flat
+
     preface = Preface(derivation.said, derivation.asserted)
     return spell_flat(derivation.backward, conventions=derivation.conventions, preface=preface)
 
@@ -46,11 +66,15 @@ def _compact(derivation: Derivation) -> str:
 
 def check_steps(backward: Backward, seed: int) -> tuple[Check, ...]:
     """The steps' checks: exactly modulo a prime, and in 50-digit decimals."""
+    from ..verify import steps
+
     return steps.check_steps(backward, seed)
 
 
 def check(derivation: Derivation, seed: int) -> tuple[tuple[str, Check], ...]:
     """The gradients at small sizes, against the raw sums and against differences."""
+    from ..verify.programs import check_backward_program
+
     report = check_backward_program(derivation.backward, seed, known=derivation.known)
     return tuple((f"{c.what} against {c.against}", _result(c)) for c in report.comparisons)
 
@@ -72,11 +96,8 @@ def _register() -> None:
     register_service("compile", compile_pair)
     register_service("check_steps", check_steps)
     register_service("check", check)
-    register_service("text", text)
-    register_service("markdown", markdown)
-    register_service("terminal", Terminal)
-    register_service("show", show)
-    register_service("html", fragment)
+    for name, (module, function) in VIEWS.items():
+        register_service(name, _at_use(module, function))
 
 
 _register()
