@@ -219,10 +219,11 @@ def _never_both(base: Expr, rest: Term, definitions: Definitions) -> bool:
 
 def _joined(value: Term, definitions: Definitions) -> Term:
     """The term with ``exp(-u)*u``, u an exponential itself, as one exponential: where u overflows
-    the product would be 0*inf."""
+    the product would be 0*inf. What u is divided by (``exp(u/v)``, v a sum of such values) may keep
+    it small."""
     for outer, exponent in value.factors:
         terms = _argument(outer, definitions) if exponent == 1 else ()
-        read = {a for t in terms for a, _ in t.factors}
+        read = {a for t in terms if all(e > 0 for _, e in t.factors) for a, _ in t.factors}
         for inner, power in value.factors:
             added = _argument(inner, definitions) if inner in read else ()
             if not added or power.denominator != 1:
