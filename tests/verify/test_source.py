@@ -34,3 +34,18 @@ def test_source_that_is_wrong_fails(monkeypatch, line, wrong):
     report = check_backward_program(reverse(parse(BACKWARD)))
     assert not report.passed
     assert any("source" in c.what for c in report.failures)
+
+
+CONVOLUTION = "X[N,C,H,W]; K[O,C,2,3]; Y[n,o,i:H-1,j:W-2] = sum(c,p,q) X[n,c,i+p,j+q]*K[o,c,p,q]"
+
+
+@pytest.mark.parametrize("width", [2, 3])
+def test_numpy_has_no_windows_that_are_longer_than_their_array(width):
+    made = source.Source(reverse(parse(CONVOLUTION)))
+    assert made.has_windows({"N": 1, "C": 1, "O": 1, "H": 4, "W": width}) == (width > 2)
+
+
+@pytest.mark.parametrize("seed", [9, 12])
+def test_sizes_without_a_window_fail_no_source(seed):
+    report = check_backward_program(reverse(parse(CONVOLUTION)), seed)
+    assert report.status == "passed", report

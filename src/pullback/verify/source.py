@@ -13,7 +13,9 @@ from ..backends.numpy import spell_pair
 from ..backends.numpy.module import size_keywords
 from ..calculus.step import Backward
 from ..ir.expr import Tensor
-from ..ir.interpret import Array
+from ..ir.interpret import Array, value_of
+from ..ir.subscripts import indices_of
+from ..ir.walk import accesses
 from ..runtime.load import load_module
 from .samples import Sample
 
@@ -28,6 +30,14 @@ class Source:
         self.module = load_module(spell_pair(backward), "checked")
         parameters = inspect.signature(self.module.forward).parameters.values()
         self.keywords = size_keywords(backward, parameters)
+
+    def has_windows(self, sizes: Mapping[str, int]) -> bool:
+        """Whether there is a window wherever one is read: NumPy refuses to make none of those that
+        are longer than their array."""
+        statements = (*self.backward.forward.statements, *self.backward.statements)
+        reads = (a for s in statements for a in accesses(s.body))
+        several = (indices_of(sub) for a in reads for sub in a.subs if len(sub.terms) > 1)
+        return all(value_of(i.extent, sizes) > 0 for indices in several for i in indices)
 
     def values(self, sample: Sample) -> dict[str, Array]:
         """The outputs and the gradients at a sample, by name, computed in float64."""

@@ -39,7 +39,7 @@ from .samples import (
     work_of,
 )
 
-WORK = 600_000  # about a second of the interpreter's decimals
+WORK = 450_000  # less than a second of the interpreter's decimals
 SAMPLES = 6  # so many are enough where they have many points
 POINTS = 60
 USED = 4  # so many sizes
