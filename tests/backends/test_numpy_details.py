@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import pullback
 from pullback.backends.numpy import spell, spell_pair
 from pullback.backends.numpy.code import Code, binary, minus
 from pullback.backends.numpy.names import Names, identifier
@@ -317,3 +318,21 @@ def test_the_gradient_of_a_depthwise_kernel_is_a_loop_over_its_taps() -> None:
     source = spell_pair(reverse(program))
     assert source.count("for p, q in np.ndindex(3, 3):") == 3
     assert source.count("for ") == 3
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("factors", [(1e-200, 1e200), (1e-50, 1e50), (1e300, 1e300), (1e39,)])
+def test_literals_beyond_the_range_of_a_dtype_are_what_numpy_makes_of_them(dtype, factors):
+    x = np.array([-1.5, 0.0, 2.0], dtype)
+
+    def scaled(x):
+        for factor in factors:
+            x = x * factor
+        return x
+
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        found, _ = pullback.vjp(scaled, x)
+        expected = scaled(x)
+    assert found.dtype == expected.dtype
+    np.testing.assert_array_equal(found, expected)

@@ -466,7 +466,10 @@ class Speller:
         """``coefficient * Π above / Π below``."""
         sign, coefficient = (-1 if coefficient < 0 else 1), abs(coefficient)
         negated = sign < 0
-        coefficient, steps = in_range(coefficient, promoted([a.dtype for a in (*above, *below)]))
+        steps: list[str] = []
+        if not self.scope.facts.strict:  # the forward pass multiplies by what was written
+            dtype = promoted([a.dtype for a in (*above, *below)])
+            coefficient, steps = in_range(coefficient, dtype)
         over, under = split_number(coefficient)
         if over != "1":
             weak = "weak float" if "." in over or "e" in over else "weak int"
