@@ -47,7 +47,7 @@ from .samples import (
 from .source import Source
 from .steps import difference
 
-WORK = 600_000  # about a second of the interpreter's decimals
+WORK = 800_000  # about a second and a half of the interpreter's decimals
 WORK_BEYOND = 20_000  # at sizes beyond the numbers in the statements
 ROUNDED = 1e-6  # float64 against 50 digits
 EXACT = 1e-30  # two ways to compute the same, in 50 digits
