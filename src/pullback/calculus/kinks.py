@@ -26,7 +26,6 @@ from ..functions import FINITE, STEEP
 from ..ir.expr import (
     ZERO,
     Access,
-    Add,
     Apply,
     Compare,
     Cond,
@@ -64,7 +63,7 @@ from .normal import (
     term,
 )
 from .roots import Roots
-from .sides import Sides
+from .sides import Sides, difference
 
 UNITY = Fraction(1)
 HALF = Fraction(1, 2)
@@ -678,13 +677,6 @@ class Kinks:
 # The sides of kinks that are one and the same; those of no kinks, too.
 _ONE_SIDED = ({-1}, {1})
 _HARMLESS = (*_ONE_SIDED, set[int]())
-
-
-def difference(left: Expr, right: Expr) -> Expr:
-    """``left - right``."""
-    if right is ZERO:
-        return left
-    return neg(right) if left is ZERO else Add((left, neg(right)))
 
 
 def _of_sign(factor: Factor) -> _Step | None:

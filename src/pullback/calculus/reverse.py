@@ -57,6 +57,7 @@ ONE = Fraction(1)
 GROWTH = 24
 READS = 3
 MANY = 12
+FACTORS = 12
 FORMS = 5
 
 
@@ -403,7 +404,7 @@ class _Reverse:
         if len(value) > 1 and any(self._scatters(t, o) for o in found):
             return True
         if len(value) == 1:
-            return len(value[0].factors) > MANY
+            return len(value[0].factors) > FACTORS
         return self._fan_out(define) > READS or len(value) * len(found) > GROWTH
 
     def _fan_out(self, define: Define) -> int:

@@ -138,7 +138,7 @@ class Sides:
     def _of_condition(self, cond: Cond) -> list[Expr]:
         match self.spelled(cond):
             case Compare(_, left, right) | Not(Compare(_, left, right)) if left is not right:
-                return [_difference(right, left)]
+                return [difference(right, left)]
         return []
 
     def within(self, value: Expr) -> list[Expr]:
@@ -209,7 +209,7 @@ class Sides:
             case Not(Compare() as inner):
                 return self._chosen(inner, other, then, zero, side)
             case Compare(op, left, right) if left is not right:
-                signs = self.signs(_difference(right, left), zero, side)
+                signs = self.signs(difference(right, left), zero, side)
                 holds = {
                     "<": {1},
                     "<=": {0, 1},
@@ -229,21 +229,21 @@ class Sides:
             case "hypot", (x, y) if self.roots.guarded and ZERO in (x, y):
                 return self._abs(x if y is ZERO else y, zero, side)
             case "maximum" | "minimum", (x, y):
-                signs = self.signs(_difference(x, y), zero, side)
+                signs = self.signs(difference(x, y), zero, side)
                 first, second = (x, y) if function == "maximum" else (y, x)
                 if signs <= NONNEGATIVE:
                     return first
                 if signs <= NONPOSITIVE:
                     return second
             case "clip", (x, low, high):
-                if self.signs(_difference(x, high), zero, side) <= NONNEGATIVE:
+                if self.signs(difference(x, high), zero, side) <= NONNEGATIVE:
                     return high
-                signs = self.signs(_difference(x, low), zero, side)
+                signs = self.signs(difference(x, low), zero, side)
                 if signs <= NONPOSITIVE:
                     return self._applied("minimum", (low, high), zero, side)
                 if signs <= NONNEGATIVE:
                     return self._applied("minimum", (x, high), zero, side)
-                if self.signs(_difference(x, high), zero, side) <= NONPOSITIVE:
+                if self.signs(difference(x, high), zero, side) <= NONPOSITIVE:
                     return Apply("maximum", (x, low))
             case "copysign", (x, y):
                 if self.signs(x, zero, side) == {0}:
@@ -356,14 +356,14 @@ def _arguments(function: str, args: tuple[Expr, ...]) -> list[Expr]:
         case "heaviside", (x, _):
             return [x]
         case "maximum" | "minimum", (x, y):
-            return [_difference(x, y)]
+            return [difference(x, y)]
         case "copysign", (x, y):
             return [x, y]
         case "hypot", (x, y) if ZERO in (x, y):
             return [x if y is ZERO else y]
         case "clip", (x, low, high):
             bounds = [b for b in (low, high) if not isinstance(b, Number) or not b.special]
-            return [_difference(x, bound) for bound in bounds]
+            return [difference(x, bound) for bound in bounds]
         case _:
             return []
 
@@ -401,7 +401,7 @@ def _if_no_nan(part: Term) -> Term | None:
     return term(part.coef, part.bound, guards, part.factors)
 
 
-def _difference(left: Expr, right: Expr) -> Expr:
+def difference(left: Expr, right: Expr) -> Expr:
     """``left - right``."""
     if right is ZERO:
         return left
