@@ -36,8 +36,13 @@ K = Index("k", N)
 MOST = Index("h", N - 1)
 
 
+def free(value):
+    """Merging is never too dear here."""
+    return 0.0
+
+
 def assert_kept(value, seed=0):
-    found = merge_sums(value)
+    found = merge_sums(value, free)
     for k, sizes in enumerate(SIZES):
         given = arrays(sizes, seed + k)
         assert_equal(literals(found), literals(value), (I, J), given, sizes)

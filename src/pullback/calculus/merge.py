@@ -1,9 +1,9 @@
 """Sums merged: ``Σ_k f·a + Σ_k f·b`` is ``Σ_k f·(a + b)``, whatever the summation indices are
-called."""
+called, where one sum costs no more than two."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from itertools import product
 
@@ -25,22 +25,29 @@ from .normal import (
 UNIT = Fraction(1)
 
 
-def merge_sums(value: Poly) -> Poly:
-    """The sum of terms with pairs of sums over a common factor merged, as long as there are any."""
+def merge_sums(value: Poly, cost: Callable[[Poly], float]) -> Poly:
+    """The sum of terms with pairs of sums over a common factor merged, as long as there are any
+    that make the sum no costlier.
+
+    ``Σ_d dY[n,d]·Y[n,e,d] - Σ_d dY[n,d]·O[n,d]`` stays: a difference of all elements would cost
+    more than the second sum.
+    """
     terms = list(value)
     while True:
-        found = next(_pairs(terms), None)
+        found = next(_pairs(terms, cost), None)
         if found is None:
             return tuple(terms)
         i, j, made = found
         terms = [*terms[:i], made, *(t for k, t in enumerate(terms) if k > i and k != j)]
 
 
-def _pairs(terms: list[Term]) -> Iterator[tuple[int, int, Term]]:
+def _pairs(
+    terms: list[Term], cost: Callable[[Poly], float]
+) -> Iterator[tuple[int, int, Term]]:
     for i, left in enumerate(terms):
         for j in range(i + 1, len(terms)):
             made = _merged(left, terms[j])
-            if made is not None:
+            if made is not None and cost((made,)) <= cost((left, terms[j])):
                 yield i, j, made
 
 
