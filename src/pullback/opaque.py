@@ -22,7 +22,8 @@ class Operation:
     ``operands`` and ``result`` are names with one letter per core axis: equal letters, equal
     extents. ``triangle`` says that only the "lower" or "upper" triangle of the first operand is
     read, as NumPy does: ``dT`` is then the differential of the symmetric matrix with that triangle;
-    ``positive`` that this matrix is positive definite. In ``latex`` and ``unicode`` an operand
+    ``positive`` that this matrix is positive definite; ``keeps_symmetry`` that the result is symmetric
+    where the operand is. In ``latex`` and ``unicode`` an operand
     stands as ``@A``.
     """
 
@@ -35,6 +36,7 @@ class Operation:
     positive: bool = False
     turned: str = ""
     beside: str = ""
+    keeps_symmetry: bool = False
     latex: str = ""
     unicode: str = ""
 
@@ -64,7 +66,7 @@ ROWS = (
     Operation(
         "inverse", ("A[n,n]",), "B[n,n]",
         "dB[i,j] = -sum(k,l) B[i,k]*dA[k,l]*B[l,j]",
-        latex=r"{@A}^{-1}", unicode="@A⁻¹",
+        keeps_symmetry=True, latex=r"{@A}^{-1}", unicode="@A⁻¹",
     ),
     Operation(
         "solve", ("A[n,n]", "b[n]"), "x[n]",
@@ -119,7 +121,7 @@ ROWS = (
         dt[] = sum(i,j) M[j,i]*dA[i,j]
         dC[i,j] = C[i,j]*dt[] - sum(k,l) C[k,j]*M[l,i]*dA[k,l]
         """,
-        latex=r"\operatorname{cof} @A", unicode="cof @A",
+        keeps_symmetry=True, latex=r"\operatorname{cof} @A", unicode="cof @A",
     ),
     Operation(
         "logdet", ("A[n,n]",), "L[]",  # the logarithm of the determinant's absolute value

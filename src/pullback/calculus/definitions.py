@@ -9,6 +9,7 @@ definitions meet there.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import replace
 from fractions import Fraction
 
 from ..ir.expr import Access, Apply, Expr, SizeOf, Tensor
@@ -39,6 +40,7 @@ from .normal import (
     term,
 )
 from .regions import Regions
+from .symmetry import Symmetries
 
 ONE = Fraction(1)
 DEPTH = 4
@@ -64,6 +66,7 @@ class Definitions:
         self._signs: dict[Tensor, bool] = {}
         self.found: list[tuple[Term, Poly]] = []
         self._readers: dict[Tensor, dict[Tensor, int]] = {}
+        self.symmetries = Symmetries()
         self.regions = Regions(effort)
         self.regions.questions |= {
             "product": self.products.get,
@@ -84,6 +87,8 @@ class Definitions:
         terms = poly(statement.body) if target.kind == "float" else ()
         self._terms[target] = terms
         self._axes[target] = axes
+        self.symmetries.learn(target, axes, terms)
+        self.symmetries.learn_operation(statement)
         match terms:
             case (only,) if only.bound:
                 self._learn_sum(target, axes, only, user)
@@ -94,6 +99,7 @@ class Definitions:
 
     def learn_gradient(self, target: Tensor, axes: tuple[Index, ...], value: Poly) -> None:
         """Add a gradient that got a name: what sums of it are may follow from what it is."""
+        self.symmetries.learn(target, axes, value)
         match value:
             case (only,) if only.bound:
                 self._learn_sum(target, axes, only, True)
@@ -170,13 +176,17 @@ class Definitions:
 
     def base(self, value: Poly) -> Poly:
         """The base form of a sum of terms."""
-        terms = collect(self._base_term(t) for t in value)
+        terms = collect(map(self.symmetries.oriented, self._based(value)))
         for _ in range(DEPTH):
             changed = self._with_facts(terms)
             if changed == terms:
                 break
             terms = changed
-        return collect(map(self._without_gradients, terms)) if self.contractions else terms
+        return self._moved(terms) if self.contractions else terms
+
+    def _based(self, value: Poly) -> Iterator[Term]:
+        """The terms with products spelled out and sums called by name."""
+        return filter(None, map(self._base_term, value))
 
     def _base_term(self, value: Term) -> Term | None:
         out = self.expanded(value)
@@ -233,19 +243,42 @@ class Definitions:
 
     # Sums over gradients that are sums themselves.
 
-    def _without_gradients(self, value: Term) -> Term:
-        """The term with a sum over a gradient taken of what that is a sum of, where a forward value
-        holds the rest: after ``Y = P V``, ``Σ P·dP`` is ``Σ dY·Y``.
+    def _moved(self, terms: Poly) -> Poly:
+        """The terms with sums over gradients taken of what those are sums of, where that costs no
+        more, or where equal terms meet."""
+        totals: dict[Term, Fraction] = {}
+        kept: dict[Term, tuple[Term, Fraction]] = {}
+        for value in terms:
+            far = self._without_gradients(value, dearer=True)
+            key = canonical(far)
+            totals[key] = totals.get(key, Fraction(0)) + far.coef
+            kept.setdefault(key, (value, far.coef))
+        return collect(
+            self._without_gradients(replace(value, coef=value.coef * total / first))
+            for key, total in totals.items()
+            for value, first in [kept[key]]
+            if total
+        )
 
-        It is where that costs no more: it needs one sum after another no longer.
+    def _without_gradients(self, value: Term, dearer: bool = False) -> Term:
+        """The term with a sum over a gradient taken of what that is a sum of, where a forward value
+        holds the rest, as long as there is one: after ``Y = P V``, ``Σ P·dP`` is ``Σ dY·Y``.
+
+        Unless ``dearer``, it is where that costs no more: it needs one sum after another no longer.
         """
+        while True:
+            made = next(self._steps_before(value, dearer), None)
+            if made is None:
+                return value
+            value = made
+
+    def _steps_before(self, value: Term, dearer: bool) -> Iterator[Term]:
         for _, _, factors in components_of(value)[1]:
             for atom in (a for a, _ in factors if isinstance(a, Access)):
                 for made, name in self._summed_before(value, atom):
                     size = volume(dict.fromkeys(i for a, _ in factors for i in free_indices(a)))
-                    if _volume_with(made, name) <= size:
-                        return made
-        return value
+                    if dearer or _volume_with(made, name) <= size:
+                        yield made
 
     def _summed_before(self, value: Term, atom: Access) -> Iterator[tuple[Term, Access]]:
         """The term with a gradient spelled out, and a forward value's name put for a sum in

@@ -185,6 +185,8 @@ def _oriented(cond: Cond) -> Cond:
             return Zero(-sub)
         case Compare("==" | "!=" as op, left, right):
             return Compare(op, *sorted((left, right), key=lambda side: side.key))
+        case Not(inner):
+            return Not(_oriented(inner))
         case _:
             return cond
 
