@@ -19,7 +19,8 @@ from .normal import Poly, Term, collect, expression, free_of, poly, term
 from .present import Known, factored
 
 ONE = Fraction(1)
-SMALLER = 0.5  # of what it would stand in, a value gets no name for less than this part
+SMALLER = 0.5  # a value of less than this part of what it would stand in gets a name only
+GAIN = 0.1  # where that saves this part of the cost
 
 
 def ratio_to_sum(value: Poly, linear: Linear, known: Collection[Tensor] = ()) -> Pattern | None:
@@ -85,11 +86,11 @@ def worth_a_name(
             break
         folded = {t: collect(put_in(pattern, x, linear, known) for x in now[t]) for t in touched}
         changed = {t: value for t, value in folded.items() if value != now[t]}
-        if _share(pattern, changed.values()) < SMALLER:
-            continue
         after = {t: expression_cost(factored(value, known)) for t, value in changed.items()}
         own = expression_cost(expression((pattern.body,)))
-        if own + sum(after.values()) < sum(costs[t] for t in changed):
+        before = sum(costs[t] for t in changed)
+        gain = GAIN if _share(pattern, changed.values()) < SMALLER else 0.0
+        if own + sum(after.values()) < (1 - gain) * before:
             chosen.append(pattern)
             now |= changed
             now[pattern.target] = (pattern.body,)

@@ -28,6 +28,7 @@ from ..ir.subscripts import Index
 from ..ir.walk import Tree, free_indices
 from .cost import expression_cost, volume
 from .definitions import Definitions
+from .flatten import has_lookup_node
 from .match import Pattern, find, places
 from .normal import (
     Component,
@@ -35,6 +36,7 @@ from .normal import (
     Poly,
     Term,
     apart,
+    canonical,
     collect,
     components_of,
     free_of,
@@ -79,7 +81,9 @@ class Names:
         """A name for a product or a sum; later ones are preferred."""
         body = pattern.body
         match body:
-            case Term(_, (), (_, *_), _) | Term(1, (), (), ((_, 1),)):  # guarded, or a view
+            case Term(_, (), (_, *_), _):  # guarded
+                return
+            case Term(1, (), (), ((atom, 1),)) if not has_lookup_node(atom):  # a view
                 return
         first = next((a.tensor for a, _ in body.factors if isinstance(a, Access)), None)
         if first is not None:
@@ -224,8 +228,32 @@ def factored(value: Poly, known: Known) -> Expr:
         return nested(value[0])
     if len(value) > MANY:
         return Add(tuple(sorted(map(nested, value), key=_is_negative)))
-    coef, guards, factors, rest = _common(value, known)
+    coef, guards, factors, rest = _common(_with_sums_as_factors(value), known)
     return _product(coef, guards, factors, [_grouped(rest, known)])
+
+
+def _with_sums_as_factors(value: Poly) -> Poly:
+    """Terms with each sum over indices that several of them hold as one factor."""
+    found = [[(part, _key(part)) for part in components_of(t)[1]] for t in value]
+    counts = Counter(key for parts in found for key in {key for _, key in parts})
+    if not any(count > 1 for count in counts.values()):
+        return value
+    atoms: dict[Term, Expr] = {}
+    out = []
+    for t, parts in zip(value, found, strict=True):
+        bound, guards, factors = list(t.bound), list(t.guards), list(t.factors)
+        for part, key in parts:
+            if counts[key] > 1:
+                bound = [i for i in bound if i not in part[0]]
+                guards = [c for c in guards if c not in part[1]]
+                factors = [f for f in factors if f not in part[2]]
+                factors.append((atoms.setdefault(key, _nested_sum(*part)), UNIT))
+        out.append(term(t.coef, bound, guards, factors))
+    return collect(out)
+
+
+def _key(part: Component) -> Term:
+    return canonical(Term(UNIT, *part))
 
 
 def _product(

@@ -16,14 +16,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import combinations
+from math import isfinite
 
-from ..functions import FINITE
-from ..ir.expr import ZERO, Access, Cond, Expr, Opaque, SizeOf, Tensor, Zero
+from ..functions import FINITE, TABLE
+from ..ir.expr import ZERO, Access, Apply, Cond, Expr, Opaque, SizeOf, Tensor, Zero
 from ..ir.program import Define, Program, Source, computing
 from ..ir.recurrence import direction, groups, in_order, is_recurrent, offsets, recurrent, unpinned
 from ..ir.subscripts import Index, Subscript, at
 from ..ir.walk import accesses, free_indices, nodes, rename_tensors, substitute, tensors
-from .cost import expression_cost
+from .cost import expression_cost, volume
 from .definitions import Definitions
 from .differentiate import Occurrence, adjoint_terms, sifted_terms
 from .effort import FORMULAS, Effort, Limit
@@ -56,6 +57,7 @@ from .step import Backward, Later, Step
 ONE = Fraction(1)
 GROWTH = 24
 READS = 3
+SPREAD = 8
 MANY = 12
 FACTORS = 12
 FORMS = 5
@@ -116,6 +118,7 @@ class _Reverse:
         self.final: dict[Tensor, Define] = {}
         self.cotangents: dict[Tensor, list[Tensor]] = {}
         self.inlined: dict[Pattern, Tensor] = {}
+        self.parts: dict[Tensor, Term] = {}  # inlined adjoints, up to numbers
         self.ratios: set[Tensor] = set()
         self.unsearched = 0
         self.steps = recurrent(linear.flat)
@@ -383,7 +386,10 @@ class _Reverse:
 
     def _finite(self, tensor: Tensor) -> bool:
         """Inputs, cotangents and gradients are taken for finite; what the forward pass computes
-        may overflow."""
+        may overflow, and so may a name for a part of a gradient that reads such a value."""
+        if tensor in self.parts:
+            open_ended = [f for f in self.parts[tensor].factors if not is_bounded(*f)]
+            return self.lin.kinks.calm(open_ended, FINITE)
         return tensor not in self.lin.definitions
 
     # Borders.
@@ -405,7 +411,26 @@ class _Reverse:
             return True
         if len(value) == 1:
             return len(value[0].factors) > FACTORS
+        if self._spreads(define, volume(self.lin.axes(t)), ahead=define.user):
+            return True
         return self._fan_out(define) > READS or len(value) * len(found) > GROWTH
+
+    def _spreads(self, define: Define, size: float, ahead: bool) -> bool:
+        """Whether a value of this size is made of one with far more elements: all terms of its
+        adjoint would be multiplied with each of them.
+
+        ``ahead``: or of one that only it is made of, and that in turn is.
+        """
+        for read in dict.fromkeys(a.tensor for a in accesses(define.body)):
+            if read not in self.lin.active:
+                continue
+            if volume(self.lin.axes(read)) > SPREAD * size:
+                return True
+            inner = self.lin.definitions.get(read)
+            if ahead and inner is not None and self.uses[read] == 1 and not inner.user:
+                if self._spreads(inner, size, ahead):
+                    return True
+        return False
 
     def _fan_out(self, define: Define) -> int:
         """How many products an adjoint goes into: through a plain sum into all that its terms go
@@ -497,6 +522,7 @@ class _Reverse:
             target = Tensor(self.lin.name("shared"), t.shape, t.dtype)
             self.lin.letters[target] = self.lin.letters[t]
             value = Term(ONE, value.bound, value.guards, value.factors)
+        self.parts[target] = value
         for body in dict.fromkeys((value, *self._folded((value,)))):
             self.inlined[Pattern(target, self.lin.axes(t), body, False)] = t
 
@@ -540,7 +566,7 @@ class _Reverse:
         out = fold_sums(value, self.defs)
         out = complements(out, self.defs, self.names)
         self.effort.spend(len(out) ** 2 / 4)
-        return merge_sums(self._named(out))
+        return merge_sums(self._named(out), lambda terms: self._weight(terms)[0])
 
     def _named(self, value: Poly) -> Poly:
         """The terms with names put back: each as cheap as can be, or all together if that is
@@ -658,6 +684,14 @@ def is_alias(value: Term) -> bool:
     if value.bound or not all(map(_is_plain_equality, value.guards)):
         return False
     return [e for a, e in value.factors if not _is_scalar(a)] in ([], [1])
+
+
+def is_bounded(atom: Expr, exponent: Fraction) -> bool:
+    """Whether a factor is a value of a function between two numbers."""
+    match atom:
+        case Apply(function):
+            return exponent > 0 and isfinite(TABLE[function].low) and isfinite(TABLE[function].high)
+    return False
 
 
 def is_multiple(value: Term) -> bool:
