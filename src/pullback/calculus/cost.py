@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
+from itertools import combinations
 
 from ..ir.expr import (
     Access,
@@ -117,13 +118,16 @@ def _own(node: Tree) -> float:
 
 
 def _least(parts: Sequence[Expr | Cond], free: Sequence[Index]) -> float:
-    """The cost per operation of combining parts, small ones first."""
+    """The cost per operation of combining parts, the two of the smallest result first."""
     if len(parts) < 2:
         return 0.0
-    ordered = sorted(parts, key=lambda p: volume(free_indices(p)))
-    have: dict[Index, None] = dict.fromkeys(free_indices(ordered[0]))
+    left = sorted((dict.fromkeys(free_indices(p)) for p in parts), key=volume)
     total = 0.0
-    for part in ordered[1:]:
-        have.update(dict.fromkeys(free_indices(part)))
-        total += volume(have)
+    while len(left) > 1:
+        first, second = left[:2]
+        if not second.keys() >= first.keys():
+            first, second = min(combinations(left, 2), key=lambda pair: volume(pair[0] | pair[1]))
+        both = first | second
+        total += volume(both)
+        left = sorted([*(p for p in left if p is not first and p is not second), both], key=volume)
     return total / (len(parts) - 1)

@@ -12,13 +12,14 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 from fractions import Fraction
 
-from ..ir.expr import Access, Apply, Expr, SizeOf, Tensor
+from ..ir.expr import Access, Apply, Cond, Expr, SizeOf, Tensor
 from ..ir.program import Define
 from ..ir.subscripts import Index
 from ..ir.walk import free_indices, substitute
 from ..text import PRIVATE
 from .cost import volume
 from .effort import Effort
+from .guards import settle
 from .match import Pattern, places
 from .normal import (
     Component,
@@ -54,6 +55,8 @@ class Definitions:
 
     def __init__(self, statements: Sequence[Define], effort: Effort | None = None) -> None:
         self.products: dict[Tensor, Pattern] = {}
+        self.guarded: dict[Tensor, Pattern] = {}  # products that are absent where a guard fails
+        self.held: dict[Tensor, tuple[tuple[Index, ...], tuple[Cond, ...]]] = {}
         self.sums: dict[Tensor, tuple[Pattern, ...]] = {}
         self.additive: dict[Tensor, tuple[tuple[Index, ...], Poly]] = {}
         self.facts: dict[Term, Poly | None] = {}
@@ -77,6 +80,7 @@ class Definitions:
             "nonnegative": self.nonnegative,
             "function": self.function_of,
             "exponent": self.exponent_of,
+            "held": self.held.get,
         }
         for statement in statements:
             self.learn(statement)
@@ -89,17 +93,21 @@ class Definitions:
         self._axes[target] = axes
         self.symmetries.learn(target, axes, terms)
         self.symmetries.learn_operation(statement)
+        self._learn_guards(target, axes, terms)
         match terms:
             case (only,) if only.bound:
                 self._learn_sum(target, axes, only, user)
             case (only,) if _is_product(only):
                 self.products[target] = Pattern(target, axes, only, user)
+            case (only,) if only.guards:
+                self.guarded[target] = Pattern(target, axes, only, user)
             case (_, _, *_) if not any(t.bound for t in terms):
                 self._learn_additive(target, axes, terms)
 
     def learn_gradient(self, target: Tensor, axes: tuple[Index, ...], value: Poly) -> None:
         """Add a gradient that got a name: what sums of it are may follow from what it is."""
         self.symmetries.learn(target, axes, value)
+        self._learn_guards(target, axes, value)
         match value:
             case (only,) if only.bound:
                 self._learn_sum(target, axes, only, True)
@@ -107,6 +115,34 @@ class Definitions:
                     self.contractions[target] = Pattern(target, axes, only)
             case (_, _, *_):
                 self._learn_additive(target, axes, value)
+
+    def _learn_guards(self, target: Tensor, axes: tuple[Index, ...], terms: Poly) -> None:
+        """Note the guards under which all terms of a value stand: it is 0 where they fail."""
+        if not terms:
+            return
+        first, *others = [dict.fromkeys(self.guards_of(part)) for part in terms]
+        free = set(axes)
+        found = [c for c in first if free.issuperset(free_indices(c))]
+        shared = tuple(c for c in found if all(c in other for other in others))
+        if shared:
+            self.held[target] = axes, shared
+
+    def guards_of(self, value: Term) -> Iterator[Cond]:
+        """The guards without which a term is 0: its own, and those of the values that it reads."""
+        yield from value.guards
+        for atom, exponent in value.factors:
+            if isinstance(atom, Access) and exponent >= 1:
+                yield from self.guards_at(atom)
+
+    def guards_at(self, access: Access) -> Iterator[Cond]:
+        """The guards without which a value is 0 where it is read."""
+        known = self.regions.ask("held", access.tensor)
+        if known is not None:
+            axes, guards = known
+            place = dict(zip(axes, access.subs, strict=True))
+            for cond in guards:
+                held = settle((substitute(cond, place),), ())
+                yield from held or ()
 
     def _learn_additive(self, target: Tensor, axes: tuple[Index, ...], terms: Poly) -> None:
         self.additive[target] = (axes, terms)
@@ -202,6 +238,23 @@ class Definitions:
             assert isinstance(atom, Access)
             pattern = self.regions.ask("product", atom.tensor)
             made = _opened(value, atom, pattern.axes, pattern.body, exponent)
+            if made is None:
+                return None
+            value = made
+        return value
+
+    def unguarded(self, value: Term) -> Term | None:
+        """The term with defined products spelled out, guarded ones too."""
+        while len(value.factors) <= FACTORS and _is_short(value.coef):
+            out = self.expanded(value)
+            if out is None:
+                return None
+            found = [a for a, e in out.factors if e == 1 and isinstance(a, Access)]
+            atom = next((a for a in found if a.tensor in self.guarded), None)
+            if atom is None:
+                return out
+            pattern = self.guarded[atom.tensor]
+            made = _opened(out, atom, pattern.axes, pattern.body)
             if made is None:
                 return None
             value = made
@@ -409,6 +462,21 @@ class Definitions:
             if len(value) <= 1 and not any(t.bound for t in value):
                 return value
         return None
+
+    def taken_apart(self, value: Term) -> Iterator[Poly]:
+        """The term with a factor under its sum spelled out that is a sum of smaller values:
+        ``Σ_j W[i,j]·(X[i,d] - Z[j,d])`` is ``X[i,d]·Σ_j W[i,j] - Σ_j W[i,j]·Z[j,d]``."""
+        for atom, exponent in value.factors:
+            if isinstance(atom, Access) and exponent == 1 and set(value.bound) & set(free_indices(atom)):
+                known = self.regions.ask("additive", atom.tensor)
+                if known is not None and all(self._is_smaller(part, known[0]) for part in known[1]):
+                    axes, terms = known
+                    yield collect(_opened(value, atom, axes, part) for part in terms)
+
+    def _is_smaller(self, part: Term, axes: Sequence[Index]) -> bool:
+        """Whether each factor of a part of a sum has fewer elements than the sum."""
+        size = volume(axes)
+        return not part.bound and all(volume(free_indices(a)) < size for a, _ in part.factors)
 
     def _distributed(self, value: Term) -> Iterator[Term | None]:
         """The term with a factor under its sum spelled out that is defined as a sum of terms."""

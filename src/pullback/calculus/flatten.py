@@ -203,6 +203,9 @@ class _Flattener:
                 conds = self._conds([f.cond for f in flat if isinstance(f, Guard)])
                 held = iter(conds)
                 with self._under(*conds):
+                    match [f for f in flat if not isinstance(f, Guard)]:
+                        case [Apply() as only] if top and conds:
+                            return Mul((*map(Guard, conds), self._top(only)))
                     return Mul(
                         tuple(
                             Guard(next(held)) if isinstance(f, Guard) else self._product(f)
@@ -291,6 +294,8 @@ class _Flattener:
                 return body
         free = self._axes(body)
         guards = tuple(c for c in self.guards if set(free_indices(c)) <= set(free))
+        if self._is_total(body):
+            guards = ()
         exposed = has_lookup_node(body) or not in_bounds(body)
         before, self.guards = self.guards, (guards if exposed else ())
         simple = self._top(body)
@@ -298,6 +303,21 @@ class _Flattener:
         if guards:
             simple = Mul((*map(Guard, guards), simple))
         return self._name(tidy(simple), free)
+
+    def _is_total(self, body: Expr) -> bool:
+        """Whether a value is a sum of products of inputs, which has a value everywhere."""
+        match body:
+            case Number(_, special):
+                return not special
+            case Access(tensor):
+                return tensor in self.program.inputs and in_bounds(body)
+            case SizeOf() | IndexOf():
+                return True
+            case Add() | Mul() | Reduce("sum", _, (), _) | Power(_, Fraction(denominator=1)):
+                if isinstance(body, Power) and body.exponent < 0:
+                    return False
+                return all(self._is_total(part) for part in children(body))  # type: ignore[arg-type]
+        return False
 
     def _name(self, simple: Expr, free: tuple[Index, ...]) -> Access:
         dtype = dtype_of(simple)

@@ -20,7 +20,8 @@ from .present import Known, factored
 
 ONE = Fraction(1)
 SMALLER = 0.5  # a value of less than this part of what it would stand in gets a name only
-GAIN = 0.1  # where that saves this part of the cost
+GAIN = 0.1  # where that saves this part of the cost,
+OFTEN = 3  # or the value is read so often
 
 
 def ratio_to_sum(value: Poly, linear: Linear, known: Collection[Tensor] = ()) -> Pattern | None:
@@ -89,7 +90,9 @@ def worth_a_name(
         after = {t: expression_cost(factored(value, known)) for t, value in changed.items()}
         own = expression_cost(expression((pattern.body,)))
         before = sum(costs[t] for t in changed)
-        gain = GAIN if _share(pattern, changed.values()) < SMALLER else 0.0
+        uses = sum(reads_in(part, pattern.target) for form in changed.values() for part in form)
+        small = uses < OFTEN and _share(pattern, changed.values()) < SMALLER
+        gain = GAIN if small else 0.0
         if own + sum(after.values()) < (1 - gain) * before:
             chosen.append(pattern)
             now |= changed
@@ -120,6 +123,11 @@ def _share(pattern: Pattern, forms: Iterable[Poly]) -> float:
 def reads_of(value: Iterable[Term]) -> set[Tensor]:
     """The tensors that terms read as factors."""
     return {a.tensor for t in value for a, _ in t.factors if isinstance(a, Access)}
+
+
+def reads_in(value: Term, tensor: Tensor) -> int:
+    """How many factors of a term are elements of a tensor."""
+    return sum(isinstance(a, Access) and a.tensor is tensor for a, _ in value.factors)
 
 
 def put_in(pattern: Pattern, value: Term, linear: Linear, known: Known) -> Term:

@@ -10,8 +10,8 @@ from fractions import Fraction
 from ..ir.expr import Access, Apply, Cond, Expr, Tensor
 from ..ir.sizes import Size
 from ..ir.subscripts import Index, Subscript, at, constant, inside
-from ..ir.walk import Tree, free_indices, substitute
-from .guards import tidy
+from ..ir.walk import free_indices, substitute
+from .guards import settle, tidy
 from .normal import Factor, Term, apart, indices_in, rational_power, term
 
 
@@ -154,8 +154,8 @@ def _replace(
     if any(axis not in binding for axis in (*pattern.axes, *body.bound)):
         return None
     used = [binding[i].index for i in body.bound]
-    needed = {_moved(c, binding) for c in body.guards}
-    if not all(c in within.guards for c in needed):
+    needed = settle((substitute(c, binding) for c in body.guards), ())  # type: ignore[misc]
+    if needed is None or not all(c in within.guards for c in needed):
         return None
     kept: list[Cond] = []
     for cond in within.guards:
@@ -180,7 +180,3 @@ def _replace(
         [*rest.items(), (name, exponent)],
     )
     return None if made is None else (made, name)
-
-
-def _moved(cond: Tree, binding: Binding) -> Tree:
-    return tidy(substitute(cond, binding))  # type: ignore[arg-type]

@@ -81,9 +81,11 @@ def _joined(left: Term, right: Term) -> Term | None:
         return None
     shared: list[Factor] = [f for f in left.factors if f in right.factors]
     held = {i for a, _ in shared for i in free_indices(a)}
+    scale = left.coef if abs(left.coef) == abs(right.coef) else UNIT
     parts = [
-        Term(t.coef, (), (), tuple(f for f in t.factors if f not in shared)) for t in (left, right)
+        Term(t.coef / scale, (), (), tuple(f for f in t.factors if f not in shared))
+        for t in (left, right)
     ]
     if held.isdisjoint(left.bound) or not all(p.factors for p in parts):
         return None
-    return term(UNIT, left.bound, left.guards, [*shared, (expression(tuple(parts)), UNIT)])
+    return term(scale, left.bound, left.guards, [*shared, (expression(tuple(parts)), UNIT)])

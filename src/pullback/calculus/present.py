@@ -25,7 +25,7 @@ from ..ir.expr import (
     number,
 )
 from ..ir.subscripts import Index
-from ..ir.walk import Tree, free_indices
+from ..ir.walk import Tree, free_indices, tensors
 from .cost import expression_cost, volume
 from .definitions import Definitions
 from .flatten import has_lookup_node
@@ -66,6 +66,7 @@ class Names:
     def __init__(self, definitions: Definitions) -> None:
         self.patterns: dict[Tensor, tuple[Pattern, ...]] = {}
         self.user: dict[Tensor, bool] = {}
+        self.definitions = definitions
         self.ask = definitions.regions.ask
         self.effort = definitions.regions.effort
         definitions.regions.questions |= {
@@ -76,16 +77,18 @@ class Names:
             body = definitions.expanded(pattern.body)
             if body is not None:
                 self.add(Pattern(tensor, pattern.axes, body, pattern.user))
+        for tensor, pattern in (definitions.products | definitions.guarded).items():
+            body = definitions.unguarded(pattern.body)
+            if body is not None and body.guards:
+                self.add(Pattern(tensor, pattern.axes, body, pattern.user))
 
     def add(self, pattern: Pattern) -> None:
         """A name for a product or a sum; later ones are preferred."""
         body = pattern.body
         match body:
-            case Term(_, (), (_, *_), _):  # guarded
+            case Term(1, (), (), ((Access() as atom, 1),)) if not has_lookup_node(atom):  # a view
                 return
-            case Term(1, (), (), ((atom, 1),)) if not has_lookup_node(atom):  # a view
-                return
-        first = next((a.tensor for a, _ in body.factors if isinstance(a, Access)), None)
+        first = next(iter(_read(body)), None)
         if first is not None:
             self.user[pattern.target] = pattern.user
             self.patterns[first] = (*self.patterns.get(first, ()), pattern)
@@ -98,6 +101,7 @@ class Names:
         """Ways to write a term in names, the cheapest first: a small search, best first."""
         roots = (a for a, e in value.factors if e.denominator != 1)
         rooted = {a.tensor for a in roots if isinstance(a, Access)}
+        value = self._freed(value)
         found = {value: self._rank(value)}
         frontier = [value]
         for _ in range(STATES):
@@ -131,14 +135,59 @@ class Names:
         )
 
     def _options(self, value: Term, rooted: set[Tensor]) -> Iterable[Term]:
-        tensors = dict.fromkeys(a.tensor for a, _ in value.factors if isinstance(a, Access))
-        for tensor in tensors:
+        for tensor in _read(value):
             for pattern in self.ask("names", tensor):
                 if not self._may_root(pattern, rooted):
                     continue
-                for exponent in (UNIT, -UNIT):
+                for exponent in (UNIT,) if pattern.body.guards else (UNIT, -UNIT):
                     self.effort.spend()
-                    yield from find(pattern, value, exponent)
+                    yield from map(self._freed, find(pattern, value, exponent))
+
+    def _freed(self, value: Term) -> Term:
+        """The term without the guards beside a factor that is 0 where they fail."""
+        for cond in value.guards:
+            kept = [c for c in value.guards if c is not cond]
+            if all(safe_alone(*f, kept) for f in value.factors) and self._is_idle(cond, value):
+                made = term(value.coef, value.bound, kept, value.factors)
+                assert made is not None
+                return self._freed(made)
+        return value
+
+    def _is_idle(self, cond: Cond, value: Term) -> bool:
+        """Whether a factor is 0 where a guard fails, and what it is multiplied with is finite.
+
+        A value that lacks an index of the guard counts as finite: where it isn't, the gradient is
+        not finite where the guard holds, either.
+        """
+        beside = next((f for _, g, f in components_of(value)[1] if cond in g), value.factors)
+        needed = set(free_indices(cond))
+        for holder, exponent in beside:
+            if (
+                isinstance(holder, Access)
+                and exponent >= 1
+                and cond in self.definitions.guards_at(holder)
+                and all(
+                    atom is holder
+                    or self._is_finite(atom)
+                    or (e > 0 and not needed.issubset(free_indices(atom)))
+                    for atom, e in beside
+                )
+            ):
+                return True
+        return False
+
+    def _is_finite(self, atom: Expr) -> bool:
+        match atom:
+            case Access(tensor):
+                return bool(self.ask("finite", tensor))
+        return isinstance(atom, SizeOf)
+
+
+def _read(value: Term) -> dict[Tensor, None]:
+    """The tensors that a term reads as factors, and in functions that are factors."""
+    return dict.fromkeys(
+        t for a, _ in value.factors if isinstance(a, Access | Apply) for t in tensors(a)
+    )
 
 
 # Sums of terms that have a name.

@@ -566,7 +566,19 @@ class _Reverse:
         out = fold_sums(value, self.defs)
         out = complements(out, self.defs, self.names)
         self.effort.spend(len(out) ** 2 / 4)
-        return merge_sums(self._named(out), lambda terms: self._weight(terms)[0])
+        out = self._taken_apart(self._named(out))
+        return merge_sums(out, lambda terms: self._weight(terms)[0])
+
+    def _taken_apart(self, value: Poly) -> Poly:
+        """The terms with sums over differences, and the like, as differences of sums, where that is
+        cheaper."""
+        out = list(value)
+        for k, part in enumerate(value):
+            for spread in self.defs.taken_apart(part):
+                if self._weight(spread)[0] < self._weight((part,))[0]:
+                    out[k : k + 1] = [*spread]
+                    return self._taken_apart(collect(out))
+        return value
 
     def _named(self, value: Poly) -> Poly:
         """The terms with names put back: each as cheap as can be, or all together if that is
