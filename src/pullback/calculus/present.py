@@ -22,6 +22,7 @@ from ..ir.expr import (
     Reduce,
     SizeOf,
     Tensor,
+    Zero,
     number,
 )
 from ..ir.subscripts import Index
@@ -40,6 +41,7 @@ from .normal import (
     collect,
     components_of,
     free_of,
+    has_lookup,
     in_bounds,
     indices_in,
     is_exposed,
@@ -277,8 +279,22 @@ def factored(value: Poly, known: Known) -> Expr:
         return nested(value[0])
     if len(value) > MANY:
         return Add(tuple(sorted(map(nested, value), key=_is_negative)))
+    scattered = [t for t in value if is_gathered(t)]
+    if scattered:  # each is added up by itself, and a factor of all would be one of the whole array
+        rest = tuple(t for t in value if t not in scattered)
+        others = [] if not rest else [factored(rest, known)]
+        return Add(tuple(sorted([*others, *map(nested, scattered)], key=_is_negative)))
     coef, guards, factors, rest = _common(_with_sums_as_factors(value), known)
     return _product(coef, guards, factors, [_grouped(rest, known)])
+
+
+def is_gathered(value: Term) -> bool:
+    """Whether a term is the adjoint of a gather: a sum of what goes to a place that is read from
+    data."""
+    return any(
+        isinstance(c, Zero) and has_lookup(c.sub) and not set(value.bound).isdisjoint(free_indices(c))
+        for c in value.guards
+    )
 
 
 def _with_sums_as_factors(value: Poly) -> Poly:

@@ -57,6 +57,7 @@ from .step import Backward, Later, Step
 ONE = Fraction(1)
 GROWTH = 24
 READS = 3
+FEW = 1  # of an adjoint of more than two terms
 SPREAD = 8
 MANY = 12
 FACTORS = 12
@@ -413,7 +414,8 @@ class _Reverse:
             return len(value[0].factors) > FACTORS
         if self._spreads(define, volume(self.lin.axes(t)), ahead=define.user):
             return True
-        return self._fan_out(define) > READS or len(value) * len(found) > GROWTH
+        most = FEW if len(value) > 2 and define.user else READS
+        return self._fan_out(define) > most or len(value) * len(found) > GROWTH
 
     def _spreads(self, define: Define, size: float, ahead: bool) -> bool:
         """Whether a value of this size is made of one with far more elements: all terms of its

@@ -1,17 +1,19 @@
-"""Sharing across the backward pass: a sum that is needed more than once is computed once and gets
-a name."""
+"""Sharing across the backward pass: a sum, or a function of an array, that is needed more than once
+is computed once and gets a name."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeGuard
 
-from ..ir.expr import Access, Expr, Reduce, Tensor
+from ..ir.expr import Access, Apply, Expr, Reduce, Tensor
 from ..ir.program import Define
 from ..ir.recurrence import groups, in_order, is_recurrent, recurrent
 from ..ir.subscripts import Index, at
 from ..ir.walk import Tree, bottom_up, free_indices, nodes, substitute, tensors
 from ..text import PRIVATE
+from .cost import FUNCTION, expression_cost, volume
 from .flatten import alpha
 from .linear import Linear
 from .normal import in_bounds
@@ -34,7 +36,7 @@ def share(statements: Sequence[Define], linear: Linear) -> list[Define]:
             users = [p.statement.target for p in places if p.statement is not whole]
             if not any(user in origins[whole.target] for user in users):
                 names[key] = whole
-        elif len(places) > 1:
+        elif len({p.statement.target for p in places} if _is_function(places[0]) else places) > 1:
             names[key] = _named(places[0], linear)
     if not names:
         return in_order(statements)
@@ -56,8 +58,13 @@ def _origins(statements: Sequence[Define]) -> dict[Tensor, set[Tensor]]:
 
 @dataclass(frozen=True)
 class _Place:
-    node: Reduce
+    node: Reduce | Apply
     statement: Define
+
+
+def _is_function(place: _Place) -> bool:
+    """Whether a value is a function's: within one statement, equal ones are computed once anyway."""
+    return isinstance(place.node, Apply)
 
 
 def _occurrences(statements: Sequence[Define]) -> dict[Tree, list[_Place]]:
@@ -65,7 +72,7 @@ def _occurrences(statements: Sequence[Define]) -> dict[Tree, list[_Place]]:
     steps = recurrent(statements)
     for statement in statements:
         for node in nodes(statement.body):
-            if not isinstance(node, Reduce) or _inside_binder(node, statement.body):
+            if not _is_dear(node) or _inside_binder(node, statement.body):
                 continue
             if statement.target in steps and statement.indices[0] in free_indices(node)[1:]:
                 continue  # its value would not have the steps on its first axis
@@ -74,7 +81,16 @@ def _occurrences(statements: Sequence[Define]) -> dict[Tree, list[_Place]]:
     return found
 
 
-def _inside_binder(node: Reduce, body: Expr) -> bool:
+def _is_dear(node: Tree) -> TypeGuard[Reduce | Apply]:
+    """Whether a value is a sum, or a function of an array that is dearer than a product."""
+    return isinstance(node, Reduce) or (
+        isinstance(node, Apply)
+        and bool(free_indices(node))
+        and expression_cost(node) > FUNCTION * volume(free_indices(node))
+    )
+
+
+def _inside_binder(node: Reduce | Apply, body: Expr) -> bool:
     """Whether a sum depends on another sum's index (then it is no value of its own here)."""
     bound = {i for tree in nodes(body) if isinstance(tree, Reduce) for i in tree.indices}
     return any(i in bound for i in free_indices(node))
@@ -89,7 +105,8 @@ def _named(place: _Place, linear: Linear) -> Define:
     node, statement = place.node, place.statement
     free = free_indices(node)
     shape = tuple(i.extent for i in free)
-    target = Tensor(linear.name("sum1"), shape, statement.target.dtype)
+    word = node.function if isinstance(node, Apply) else "sum"
+    target = Tensor(linear.name(f"{word}1"), shape, statement.target.dtype)
     letters = linear.letters.get(statement.target)
     if letters is not None:
         names = dict(zip(statement.indices, letters, strict=True))
@@ -99,7 +116,7 @@ def _named(place: _Place, linear: Linear) -> Define:
 
 def _with_names(statement: Define, names: Mapping[Tree, Define]) -> Define:
     def change(tree: Tree) -> Tree:
-        if not isinstance(tree, Reduce):
+        if not _is_dear(tree):
             return tree
         free = free_indices(tree)
         known = names.get(_key(tree, free))
