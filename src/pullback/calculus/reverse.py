@@ -402,6 +402,8 @@ class _Reverse:
             return False
         if self.effort.over:
             return True
+        if len(value) == 1 and is_rank_one(value[0]):
+            return False
         if any(is_contraction(x) or is_scatter(x) for x in value):
             return True
         if is_product_of_matrices(define) or is_split(define):
@@ -411,7 +413,8 @@ class _Reverse:
         if len(value) > 1 and any(self._scatters(t, o) for o in found):
             return True
         if len(value) == 1:
-            return len(value[0].factors) > FACTORS
+            products = any(len(factors) > 1 for _, _, factors in components_of(value[0])[1])
+            return (products and self._fan_out(define) > 1) or len(value[0].factors) > FACTORS
         if self._spreads(define, volume(self.lin.axes(t)), ahead=define.user):
             return True
         most = FEW if len(value) > 2 and define.user else READS
@@ -750,6 +753,21 @@ def _frees(bound: Sequence[Index], factors: Sequence[Factor]) -> list[set[Index]
     """The free indices of each factor that is summed over."""
     found = [set(free_indices(atom)) for atom, _ in factors]
     return [indices.difference(bound) for indices in found if not indices.isdisjoint(bound)]
+
+
+def is_rank_one(value: Term) -> bool:
+    """Whether a term is an outer product: of two parts that have no index in common. What it is
+    multiplied with is better multiplied with the parts."""
+    if value.guards or value.bound:
+        return False
+    sets = [set(free_indices(a)) for a, _ in value.factors]
+    sets = [indices for indices in sets if indices]
+    first = set(sets[0]) if sets else set()
+    for _ in sets:
+        for other in sets:
+            if not first.isdisjoint(other):
+                first |= other
+    return any(first.isdisjoint(other) for other in sets)
 
 
 def is_scatter(value: Term) -> bool:

@@ -47,17 +47,18 @@ def _without(
     inverse: Tensor, matrix: Tensor, statements: list[Define], linear: Linear
 ) -> list[Define]:
     """The statements with systems in place of an inverse; as they are where one needs it."""
+    given = statements
+    statements = [_one_form(s, inverse) for s in given]
     found: dict[Tree, _System] = {}
     for s in statements:
         for node in nodes(s.body):
             system = _system(node, inverse, matrix)
             if system is not None:
                 found[node] = system
-        left = [_replaced(s.body, dict.fromkeys(found, ZERO)), s.scatter or ZERO]
-        if any(inverse in tensors(tree) for tree in left):
-            return statements
+        if inverse in tensors(_replaced(s.body, dict.fromkeys(found, ZERO))):
+            return given
     if len({system.key for system in found.values()}) > MOST:
-        return statements
+        return given
     made: dict[tuple[str, tuple[Tensor, Tensor]], Tensor] = {}
     out: list[Define] = []
     for s in statements:  # a statement that is nothing else gives the system its name
@@ -78,6 +79,13 @@ def _without(
         else:
             out.append(replace(s, body=_replaced(s.body, reads)))
     return out
+
+
+def _one_form(statement: Define, inverse: Tensor) -> Define:
+    """The statement without its form as a scatter, where that multiplies with an inverse."""
+    if statement.scatter is not None and inverse in tensors(statement.scatter):
+        return replace(statement, scatter=None)
+    return statement
 
 
 def _named(system: _System, linear: Linear, out: list[Define]) -> Tensor:
