@@ -22,9 +22,8 @@ class Operation:
     ``operands`` and ``result`` are names with one letter per core axis: equal letters, equal
     extents. ``triangle`` says that only the "lower" or "upper" triangle of the first operand is
     read, as NumPy does: ``dT`` is then the differential of the symmetric matrix with that triangle;
-    ``positive`` that this matrix is positive definite; ``keeps_symmetry`` that the result is symmetric
-    where the operand is. In ``latex`` and ``unicode`` an operand
-    stands as ``@A``.
+    ``positive`` that this matrix is positive definite; ``keeps_symmetry`` that the result is
+    symmetric where the operand is. In ``latex`` and ``unicode`` an operand stands as ``@A``.
     """
 
     name: str

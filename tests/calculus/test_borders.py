@@ -213,7 +213,7 @@ FANS = [
     ("U[i] = A[i]*B[i] + C[i]; T[i] = U[i] + D[i]", "ABCD", True),
     ("U[i] = A[i] + B[i] + C[i]; T[i] = U[i]*D[i]", "ABCD", False),
     ("U[i] = A[i] + B[i] + C[i]; T[i] = U[i]*[1 <= i] + D[i]", "ABCD", False),
-    ("A[I,I]; U[j,i] = A[j,i] + B[j,i] + C[j,i]; T[i] = (sum(j) U[j,i]) + D[i]", "ABCD", False),
+    ("A[I,I]; U[j,i] = A[j,i] + B[j,i] + C[j,i]; T[i] = (sum(j) U[j,i]) + D[i]", "ABCD", True),
 ]
 
 

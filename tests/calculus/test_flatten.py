@@ -223,12 +223,11 @@ FORMS = {
     ),
     "a maximum of products": (
         "Y[n] = max(k if exp(W[k]) < 2) X[n,k]*W[k]",
-        "t1[k] = exp(W[k])\nt2[n,k] = [t1[k] < 2]*X[n,k]*W[k]\nY[n] = max(k if t1[k] < 2) t2[n,k]",
+        "t1[k] = exp(W[k])\nt2[n,k] = X[n,k]*W[k]\nY[n] = max(k if t1[k] < 2) t2[n,k]",
     ),
     "where the greatest product is": (
         "Y[n] = argmax(k if exp(W[k]) < 2) X[n,k]*W[k]",
-        "t1[k] = exp(W[k])\nt2[n,k] = [t1[k] < 2]*X[n,k]*W[k]\n"
-        "Y[n] = argmax(k if t1[k] < 2) t2[n,k]",
+        "t1[k] = exp(W[k])\nt2[n,k] = X[n,k]*W[k]\nY[n] = argmax(k if t1[k] < 2) t2[n,k]",
     ),
     "a sum of guarded values": (
         "Y[n] = sum(k if W[k] < 2) X[n,k]*exp(W[k])",

@@ -160,7 +160,15 @@ def test_a_sum_in_a_recurrence_is_named_where_its_steps_come_first(product, coun
     assert len(program.statements) == 2 and len(found.statements) == count
 
 
-@pytest.mark.parametrize("text", ["Y[n] = exp(X[n])*w[n]; Z[n] = exp(X[n])*v[n]"])
-def test_what_is_no_sum_gets_no_name(text):
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("Y[n] = exp(X[n])*w[n]; Z[n] = exp(X[n])*v[n]", True),
+        ("Y[n] = exp(X[n])*w[n] + exp(X[n])*v[n]", False),
+        ("Y[n] = X[n]*u[n]*w[n]; Z[n] = X[n]*u[n]*v[n]", False),
+    ],
+)
+def test_a_function_gets_a_name_where_two_statements_need_it(text, named):
     program, found = shared(text)
-    assert found.statements == program.statements
+    assert (len(found.statements) > len(program.statements)) is named
+    assert ("exp1" in {s.target.name for s in found.statements}) is named

@@ -30,7 +30,7 @@ from ..ir.expr import (
 from ..ir.program import Define
 from ..ir.sizes import Size
 from ..ir.subscripts import Index
-from ..ir.walk import Tree, children, free_indices
+from ..ir.walk import Tree, children, free_indices, lookups
 
 TYPICAL = 64
 FUNCTION = 8.0
@@ -95,8 +95,8 @@ def expression_cost(value: Expr) -> float:
 
 def _own(node: Tree) -> float:
     match node:
-        case Access():
-            return READ * volume(free_indices(node))
+        case Access(_, subs):  # what is read at places from data is gathered first
+            return READ * volume(free_indices(node)) * (2 if any(map(lookups, subs)) else 1)
         case Number() | SizeOf() | IndexOf():
             return 0.0
         case Mul((Number(value, ""), *parts)) if value == -1:  # a sign: plus becomes minus

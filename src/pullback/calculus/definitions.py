@@ -59,6 +59,7 @@ class Definitions:
         self.held: dict[Tensor, tuple[tuple[Index, ...], tuple[Cond, ...]]] = {}
         self.sums: dict[Tensor, tuple[Pattern, ...]] = {}
         self.additive: dict[Tensor, tuple[tuple[Index, ...], Poly]] = {}
+        self._as_sums: dict[Tensor, tuple[tuple[Index, ...], Poly]] = {}
         self.facts: dict[Term, Poly | None] = {}
         self._hidden: frozenset[Tensor] = frozenset()  # named sums that aren't looked for just now
         self.roundings: set[Term] = set()  # sums that would be 0 if a mean were not rounded
@@ -76,6 +77,7 @@ class Definitions:
             "sums": self._sums_of,
             "outer": self._outer.__getitem__,
             "additive": self.additive.get,
+            "smaller parts": self._smaller_parts,
             "additive in": self._additive_in,
             "nonnegative": self.nonnegative,
             "function": self.function_of,
@@ -141,15 +143,20 @@ class Definitions:
             axes, guards = known
             place = dict(zip(axes, access.subs, strict=True))
             for cond in guards:
-                held = settle((substitute(cond, place),), ())
+                held = settle((substitute(cond, place),), ())  # type: ignore[arg-type]
                 yield from held or ()
 
     def _learn_additive(self, target: Tensor, axes: tuple[Index, ...], terms: Poly) -> None:
         self.additive[target] = (axes, terms)
+        self.note_sum(target, axes, terms)
+
+    def note_sum(self, target: Tensor, axes: tuple[Index, ...], terms: Poly) -> None:
+        """Note that these terms together are a value, so that its name can be put for them."""
+        self._as_sums[target] = (axes, terms)
         for part in terms:
             for atom, _ in part.factors:
                 if isinstance(atom, Access):
-                    self._readers.setdefault(atom.tensor, {})[target] = len(self.additive)
+                    self._readers.setdefault(atom.tensor, {})[target] = len(self._as_sums)
 
     def _additive_in(
         self, present: tuple[Tensor, ...]
@@ -157,7 +164,7 @@ class Definitions:
         """The sums of terms that read one of these tensors, last defined first."""
         places = {t: k for tensor in present for t, k in self._readers.get(tensor, {}).items()}
         last_first = sorted(places, key=places.__getitem__, reverse=True)
-        return tuple((target, *self.additive[target]) for target in last_first)
+        return tuple((target, *self._as_sums[target]) for target in last_first)
 
     def nonnegative(self, tensor: Tensor) -> bool:
         """Whether a tensor's elements are >= 0 by what defines them."""
@@ -429,7 +436,7 @@ class Definitions:
 
     def _centres(self, mean: Tensor, origins: Collection[Tensor]) -> bool:
         """Whether a value is taken away from something that it is made of."""
-        for target in self._readers.get(mean, {}):
+        for target in self._readers.get(mean, {}).keys() & self.additive.keys():
             atoms = (atom for part in self.additive[target][1] for atom, _ in part.factors)
             if any(isinstance(a, Access) and a.tensor in origins for a in atoms):
                 return True
@@ -466,17 +473,26 @@ class Definitions:
     def taken_apart(self, value: Term) -> Iterator[Poly]:
         """The term with a factor under its sum spelled out that is a sum of smaller values:
         ``Σ_j W[i,j]·(X[i,d] - Z[j,d])`` is ``X[i,d]·Σ_j W[i,j] - Σ_j W[i,j]·Z[j,d]``."""
+        bound = set(value.bound)
         for atom, exponent in value.factors:
-            if isinstance(atom, Access) and exponent == 1 and set(value.bound) & set(free_indices(atom)):
-                known = self.regions.ask("additive", atom.tensor)
-                if known is not None and all(self._is_smaller(part, known[0]) for part in known[1]):
+            if isinstance(atom, Access) and exponent == 1 and bound & set(free_indices(atom)):
+                known = self.regions.ask("smaller parts", atom.tensor)
+                if known is not None:
                     axes, terms = known
                     yield collect(_opened(value, atom, axes, part) for part in terms)
 
-    def _is_smaller(self, part: Term, axes: Sequence[Index]) -> bool:
-        """Whether each factor of a part of a sum has fewer elements than the sum."""
+    def _smaller_parts(self, tensor: Tensor) -> tuple[tuple[Index, ...], Poly] | None:
+        """The axes and terms of a sum of values that have fewer elements than the sum."""
+        known = self.additive.get(tensor)
+        if known is None:
+            return None
+        axes, terms = known
         size = volume(axes)
-        return not part.bound and all(volume(free_indices(a)) < size for a, _ in part.factors)
+        small = (
+            not part.bound and all(volume(free_indices(a)) < size for a, _ in part.factors)
+            for part in terms
+        )
+        return known if all(small) else None
 
     def _distributed(self, value: Term) -> Iterator[Term | None]:
         """The term with a factor under its sum spelled out that is defined as a sum of terms."""

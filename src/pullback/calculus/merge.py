@@ -41,9 +41,7 @@ def merge_sums(value: Poly, cost: Callable[[Poly], float]) -> Poly:
         terms = [*terms[:i], made, *(t for k, t in enumerate(terms) if k > i and k != j)]
 
 
-def _pairs(
-    terms: list[Term], cost: Callable[[Poly], float]
-) -> Iterator[tuple[int, int, Term]]:
+def _pairs(terms: list[Term], cost: Callable[[Poly], float]) -> Iterator[tuple[int, int, Term]]:
     for i, left in enumerate(terms):
         for j in range(i + 1, len(terms)):
             made = _merged(left, terms[j])

@@ -25,8 +25,8 @@ from ..ir.expr import (
     Zero,
     number,
 )
-from ..ir.subscripts import Index
-from ..ir.walk import Tree, free_indices, tensors
+from ..ir.subscripts import Index, indices_of, isolated
+from ..ir.walk import Tree, free_indices, substitute, tensors
 from .cost import expression_cost, volume
 from .definitions import Definitions
 from .flatten import has_lookup_node
@@ -137,6 +137,7 @@ class Names:
         )
 
     def _options(self, value: Term, rooted: set[Tensor]) -> Iterable[Term]:
+        yield from _at_places(value)
         for tensor in _read(value):
             for pattern in self.ask("names", tensor):
                 if not self._may_root(pattern, rooted):
@@ -183,6 +184,22 @@ class Names:
             case Access(tensor):
                 return bool(self.ask("finite", tensor))
         return isinstance(atom, SizeOf)
+
+
+def _at_places(value: Term) -> Iterator[Term]:
+    """The term read where an equality with data says: under ``[y[n] = c]``, ``p[n,c]`` is
+    ``p[n,y[n]]``, which may have a name."""
+    for cond in value.guards:
+        if not isinstance(cond, Zero) or not has_lookup(cond.sub):
+            continue
+        for index in indices_of(cond.sub):
+            place = isolated(cond.sub, index)
+            if place is None or index in value.bound or index in indices_of(place):
+                continue
+            factors = [(substitute(a, {index: place}), e) for a, e in value.factors]
+            made = term(value.coef, value.bound, value.guards, factors)  # type: ignore[arg-type]
+            if made is not None and made is not value:
+                yield made
 
 
 def _read(value: Term) -> dict[Tensor, None]:
@@ -292,7 +309,9 @@ def is_gathered(value: Term) -> bool:
     """Whether a term is the adjoint of a gather: a sum of what goes to a place that is read from
     data."""
     return any(
-        isinstance(c, Zero) and has_lookup(c.sub) and not set(value.bound).isdisjoint(free_indices(c))
+        isinstance(c, Zero)
+        and has_lookup(c.sub)
+        and not set(value.bound).isdisjoint(free_indices(c))
         for c in value.guards
     )
 

@@ -47,6 +47,7 @@ from .normal import (
     term,
 )
 from .present import Known, Names, factored, fold_sums
+from .quotients import multiplied_out
 from .residuals import fewer_residuals
 from .residues import joined
 from .saturated import complements
@@ -102,6 +103,10 @@ class _Reverse:
         self.effort = effort
         self.defs = Definitions(linear.flat, effort)
         self.names = Names(self.defs)
+        for tensor, pattern in self.defs.products.items():
+            parts = multiplied_out(collect([self.defs.expanded(pattern.body)]), self.defs)
+            if parts is not None and len(parts) > 1:
+                self.defs.note_sum(tensor, pattern.axes, parts)
         self.regions = self.defs.regions
         self.regions.questions["finite"] = self._finite
         self.known = Known(self.regions.ask)
@@ -424,17 +429,19 @@ class _Reverse:
         """Whether a value of this size is made of one with far more elements: all terms of its
         adjoint would be multiplied with each of them.
 
-        ``ahead``: or of one that only it is made of, and that in turn is.
+        ``ahead``: or of one that only it is made of, and that in turn is. The adjoint of a product
+        of matrices gets a name anyway.
         """
+        if is_product_of_matrices(define):
+            return False
         for read in dict.fromkeys(a.tensor for a in accesses(define.body)):
             if read not in self.lin.active:
                 continue
             if volume(self.lin.axes(read)) > SPREAD * size:
                 return True
-            inner = self.lin.definitions.get(read)
-            if ahead and inner is not None and self.uses[read] == 1 and not inner.user:
-                if self._spreads(inner, size, ahead):
-                    return True
+            inner = self.lin.definitions.get(read) if ahead and self.uses[read] == 1 else None
+            if inner is not None and not inner.user and self._spreads(inner, size, ahead):
+                return True
         return False
 
     def _fan_out(self, define: Define) -> int:
@@ -568,11 +575,20 @@ class _Reverse:
         return found
 
     def _compacted(self, value: Poly) -> Poly:
+        out = self._put_back(value)
+        divided = multiplied_out(value, self.defs)
+        if divided is not None:
+            other = self._put_back(divided)
+            out = min(out, other, key=self._weight)
+        out = self._taken_apart(out)
+        return merge_sums(out, lambda terms: self._weight(terms)[0])
+
+    def _put_back(self, value: Poly) -> Poly:
+        """The terms with the names of sums and products put back."""
         out = fold_sums(value, self.defs)
         out = complements(out, self.defs, self.names)
         self.effort.spend(len(out) ** 2 / 4)
-        out = self._taken_apart(self._named(out))
-        return merge_sums(out, lambda terms: self._weight(terms)[0])
+        return self._named(out)
 
     def _taken_apart(self, value: Poly) -> Poly:
         """The terms with sums over differences, and the like, as differences of sums, where that is

@@ -64,14 +64,14 @@ def _is_power(value: Term) -> bool:
 
 def _two_terms(atom: Expr, definitions: Definitions) -> tuple[Fraction, Term] | None:
     """The constant and the other term of a sum of two."""
-    match sorted(_terms(atom, definitions), key=lambda t: len(t.factors)):
+    match sorted(terms_of(atom, definitions), key=lambda t: len(t.factors)):
         case [Term(constant, (), (), ()), Term(_, (), (), _) as other]:
             return constant, other
         case _:
             return None
 
 
-def _terms(atom: Expr, definitions: Definitions) -> Poly:
+def terms_of(atom: Expr, definitions: Definitions) -> Poly:
     """The terms of a sum, in base form, sums in it spelled out; none of what is no sum."""
     if isinstance(atom, Add):
         terms = poly(atom)
@@ -88,7 +88,7 @@ def _spread(terms: Poly, definitions: Definitions) -> Poly:
     for part in terms:
         match part:
             case Term(coef, (), (), ((Access() as inner, 1),)):
-                parts = _terms(inner, definitions)
+                parts = terms_of(inner, definitions)
                 out += [Term(coef * t.coef, t.bound, t.guards, t.factors) for t in parts]
                 out += [] if parts else [definitions.expanded(part)]
             case _:
@@ -110,7 +110,7 @@ def _balanced(value: Term, definitions: Definitions, known: Known) -> Term:
     """The term with sums over powers of what it multiplies them with: ``u/(1 + u^2)`` is
     ``1/(1/u + u)``, which is neither inf/inf nor 0*inf."""
     for atom, exponent in value.factors:
-        terms = _terms(atom, definitions) if exponent <= -1 else ()
+        terms = terms_of(atom, definitions) if exponent <= -1 else ()
         if not 1 < len(terms) <= TERMS:
             continue
         for base in _bases(value, terms, known):

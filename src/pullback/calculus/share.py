@@ -63,7 +63,7 @@ class _Place:
 
 
 def _is_function(place: _Place) -> bool:
-    """Whether a value is a function's: within one statement, equal ones are computed once anyway."""
+    """Whether a value is a function's: equal ones in one statement are computed once anyway."""
     return isinstance(place.node, Apply)
 
 

@@ -1,9 +1,9 @@
 """Symmetry by construction: a value that stays the same, or changes its sign, when two of its axes
 are swapped.
 
-``R = X.T @ X - I`` is symmetric, ``d[i,j] = x[i] - x[j]`` antisymmetric. Nothing is declared: a definition
-whose axes are swapped is compared with the definition. Reads of such a value are then written in
-one *orientation*, so that ``R[i,j] + R[j,i]`` is ``2*R[i,j]``.
+``R = X.T @ X - I`` is symmetric, ``d[i,j] = x[i] - x[j]`` antisymmetric. Nothing is declared: a
+definition whose axes are swapped is compared with the definition. Reads of such a value are then
+written in one *orientation*, so that ``R[i,j] + R[j,i]`` is ``2*R[i,j]``.
 """
 
 from __future__ import annotations

@@ -1,0 +1,90 @@
+"""Quotients over sums, and products with sums, multiplied out: ``u/(1 + u)`` as ``1 - 1/(1 + u)``.
+
+What is divided by a sum often holds a part of this sum: the derivative of ``y = 1/(1 + u)`` is
+``-u/(1 + u)^2``, which is ``y^2 - y``, and a gradient of a cross-entropy holds ``p/(1 - p)`` times
+``1 - p``. In place of the part stands the sum less its other parts; then the powers meet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+
+from ..ir.expr import Access, Add, Expr
+from .definitions import Definitions
+from .match import covers
+from .normal import Poly, Term, collect, multiply, term
+from .saturated import terms_of
+
+UNIT = Fraction(1)
+PARTS = 2  # of the sums that are looked at
+TERMS = 24
+STEPS = 40
+
+
+def multiplied_out(value: Poly, definitions: Definitions) -> Poly | None:
+    """The terms with sums in them multiplied out, and divided by where they can be.
+
+    None where there is no quotient to be divided, or too much would come of it.
+    """
+    if not any(_is_divisor(*f) and _parts(f[0], definitions) for t in value for f in t.factors):
+        return None
+    divided = False
+    for _ in range(STEPS):
+        found = next(_steps(value, definitions), None)
+        if found is None:
+            return value if divided else None
+        value, by_division = found
+        divided = divided or by_division
+        if len(value) > TERMS:
+            return None
+    return None
+
+
+def _is_divisor(atom: Expr, exponent: Fraction) -> bool:
+    """Whether a factor is divided by, and not its root."""
+    return exponent < 0 and exponent.denominator == 1 and isinstance(atom, Access | Add)
+
+
+def _steps(value: Poly, definitions: Definitions) -> Iterator[tuple[Poly, bool]]:
+    """The terms with one of them multiplied out, or divided."""
+    for k, part in enumerate(value):
+        for made, by_division in _ways(part, definitions):
+            yield collect([*value[:k], *made, *value[k + 1 :]]), by_division
+
+
+def _ways(value: Term, definitions: Definitions) -> Iterator[tuple[Poly, bool]]:
+    have = dict(value.factors)
+    for atom, exponent in value.factors:
+        parts = _parts(atom, definitions)
+        if not parts or exponent.denominator != 1:
+            continue
+        match multiplied_out(parts, definitions):
+            case (Term(coef, (), (), factors),):  # 1 - u/(1 + u) is 1/(1 + u)
+                powers = [
+                    *have.items(),
+                    (atom, -exponent),
+                    *((a, e * exponent) for a, e in factors),
+                ]
+                scale = value.coef * coef**exponent.numerator
+                yield collect([term(scale, value.bound, value.guards, powers)]), True
+                continue
+        if exponent > 0:
+            rest = term(value.coef, value.bound, value.guards, [*have.items(), (atom, -UNIT)])
+            yield multiply(collect([rest]), parts), False
+            continue
+        for part in parts:
+            if part.factors and all(covers(have.get(a, Fraction(0)), e) for a, e in part.factors):
+                without = [*have.items(), *((a, -e) for a, e in part.factors)]
+                rest = term(value.coef / part.coef, value.bound, value.guards, without)
+                others = collect(t for t in parts if t is not part)
+                whole = collect([term(UNIT, (), (), [(atom, UNIT)])])
+                negative = tuple(Term(-t.coef, t.bound, t.guards, t.factors) for t in others)
+                yield multiply(collect([rest]), (*whole, *negative)), True
+
+
+def _parts(atom: Expr, definitions: Definitions) -> Poly:
+    """The parts of a sum of a few products; nothing of any other value."""
+    parts = terms_of(atom, definitions)
+    small = 1 < len(parts) <= PARTS and not any(t.bound or t.guards for t in parts)
+    return parts if small else ()
