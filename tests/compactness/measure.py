@@ -1,0 +1,154 @@
+"""Measures forms: what ours and the published backward pass take, and whether both are right."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+import pullback
+from tests.compactness.counter import Count, count_generator, count_source, largest_forward
+from tests.compactness.forms.form import Array, Form
+
+NOTATIONS = ("NumPy", "index")
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One derivation beside the published pass."""
+
+    form: Form
+    notation: str
+    ours: Count
+    theirs: Count
+    bound: int
+    seconds: float
+    source: str
+    wrong: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """Form and notation, as tests and exceptions call it."""
+        return f"{self.form} {self.notation}"
+
+    @property
+    def ratio(self) -> float:
+        return self.ours.work / self.theirs.work
+
+    @property
+    def too_large(self) -> float:
+        """The largest temporary as a multiple of what may be made."""
+        return self.ours.largest / max(self.bound, self.theirs.largest)
+
+
+@dataclass(frozen=True)
+class Published:
+    """The published pass at the sizes of the measurement."""
+
+    arrays: dict[str, Array]
+    upstream: Any
+    value: Any
+    gradients: dict[str, Array]
+    count: Count
+    bound: int
+
+
+@cache
+def measured_published(name: str) -> Published:
+    """The published pass of a form, run once."""
+    from tests.compactness.forms import FORMS
+
+    form = FORMS[name]
+    assert form.published is not None, f"{name} has no published pass"
+    arrays = form.arrays()
+    kept: list[Any] = []
+
+    def cotangents(outputs: Any) -> Any:
+        kept.append(upstream_of(outputs))
+        return kept[0]
+
+    count, value, gradients = count_generator(form.published, list(arrays.values()), cotangents)
+    bound = largest_forward(form.forward, list(arrays.values()))
+    return Published(arrays, kept[0], value, gradients, count, bound)
+
+
+def upstream_of(outputs: Any) -> Any:
+    """An upstream gradient."""
+    rng = np.random.default_rng(7)
+    if isinstance(outputs, tuple):
+        return tuple(rng.normal(size=np.shape(o)) for o in outputs)
+    return np.asarray(rng.normal(size=np.shape(outputs)) if np.ndim(outputs) else 1.5)
+
+
+def derive(form: Form, notation: str, wrt: Sequence[str]) -> Any:
+    """The derivation of a form."""
+    if notation == "NumPy":
+        return pullback.derive(form.forward, wrt=tuple(wrt), **form.shapes())
+    return pullback.derive(form.program, wrt=tuple(wrt))
+
+
+def measure(form: Form, notation: str) -> Measured:
+    """Derives a form, runs its source, and counts."""
+    known = measured_published(form.forward.__name__)
+    start = time.process_time()
+    derivation = derive(form, notation, list(known.gradients))
+    source = derivation.source()
+    seconds = time.process_time() - start
+    names = [t.name for t in derivation.backward.wrt]
+    inputs = {t.name: known.arrays[t.name] for t in derivation.backward.program.inputs}
+    ours, value, found = count_source(source, inputs, lambda _: known.upstream)
+    gradients = dict(zip(names, found if len(names) > 1 else (found,), strict=True))
+    wrong = [name for name in names if not agree(gradients[name], known.gradients[name])]
+    wrong += [] if agree(value, known.value) else ["the value"]
+    return Measured(form, notation, ours, known.count, known.bound, seconds, source, tuple(wrong))
+
+
+def agree(a: Any, b: Any) -> bool:
+    """Whether values or tuples of values are the same up to rounding."""
+    if isinstance(a, tuple):
+        return len(a) == len(b) and all(agree(x, y) for x, y in zip(a, b, strict=True))
+    a, b = np.asarray(a), np.asarray(b)
+    scale = max(1.0, float(np.max(np.abs(b), initial=0.0)))
+    return a.shape == b.shape and bool(np.all(np.abs(a - b) <= 1e-8 * scale))
+
+
+def slope_errors(form: Form, seed: int = 3, step: float = 1e-6) -> dict[str, float]:
+    """How far the published gradients are from central differences of the plain forward pass,
+    along a random direction of each input."""
+    known = measured_published(form.forward.__name__)
+    rng = np.random.default_rng(seed)
+    return {
+        name: _slope_error(form.forward, known, name, rng.normal(size=np.shape(gradient)), step)
+        for name, gradient in known.gradients.items()
+    }
+
+
+def _slope_error(
+    forward: Callable[..., Any], known: Published, name: str, direction: Array, step: float
+) -> float:
+    def paired(steps: float) -> float:
+        moved = {**known.arrays, name: known.arrays[name] + steps * step * direction}
+        value = forward(*moved.values())
+        return _pairing(value, known.upstream)
+
+    slope = (8 * (paired(1) - paired(-1)) - (paired(2) - paired(-2))) / (12 * step)
+    expected = float(np.sum(known.gradients[name] * direction))
+    scale = float(np.sqrt(np.sum(np.square(known.gradients[name]))))
+    return abs(slope - expected) / max(scale, 1e-3)
+
+
+def _pairing(value: Any, upstream: Any) -> float:
+    if isinstance(value, tuple):
+        return sum(_pairing(v, u) for v, u in zip(value, upstream, strict=True))
+    return float(np.sum(np.asarray(value) * upstream))
+
+
+def cases() -> list[tuple[Form, str]]:
+    """All forms in all notations."""
+    from tests.compactness.forms import FORMS
+
+    return [(f, n) for f in FORMS.values() for n in NOTATIONS if n == "NumPy" or f.text]
