@@ -180,7 +180,7 @@ def experts_published(X: Any, W: Any, Y: Any) -> Passes:
     P = G / G.sum(axis=1, keepdims=True)
     O = (P[:, :, None] * Y).sum(axis=1)  # noqa: E741
     dO = yield O
-    dP = np.einsum("nem,nm->ne", Y, dO)
+    dP = (Y @ dO[:, :, None])[:, :, 0]
     dS = P * (dP - (O * dO).sum(axis=1)[:, None])
     return {"X": dS @ W.T, "W": X.T @ dS, "Y": P[:, :, None] * dO[:, None]}
 
@@ -410,7 +410,7 @@ def response_norm_published(X: Any, a: Any, b: Any) -> Passes:
     m = 1e-6 + g.mean(axis=2, keepdims=True)
     s = g / m
     dY = yield a * (X * s) + b + X
-    q = np.einsum("nlc,nlc->nc", dY, X)[:, None]  # all that the two sums over the image need
+    q = (dY * X).sum(axis=1, keepdims=True)  # all that the two sums over the image need
     ds = a * q
     dg = ds / m - (ds * s).sum(axis=2, keepdims=True) / (m * X.shape[2])
     return {
