@@ -7,7 +7,7 @@ SEEDS ?= 20
 
 RUN = $(VENV)/bin/python
 
-.PHONY: help demo book check test test-browser hunt mutation mistakes verify lint format bench clean
+.PHONY: help demo book check compact test test-browser hunt mutation mistakes verify lint format bench clean
 
 help:
 	@echo "make demo    derive, check and train the digits model; writes out/digits.html"
@@ -19,6 +19,7 @@ help:
 	@echo "make mutation   break the rules in a hundred places, one at a time, and see whether the tests notice"
 	@echo "make mistakes   plant mistakes in published backward passes; counts what check_backward names"
 	@echo "make verify SEEDS=20   verify() over every form of the tests, the examples and the layers"
+	@echo "make compact   what every backward pass takes beside the published one, counted by running both"
 	@echo "make lint    ruff check, ruff format --check, mypy --strict"
 	@echo "make bench   run the benchmarks; writes benchmarks/results/"
 	@echo "make format  rewrite the sources with ruff"
@@ -51,6 +52,9 @@ mutation: $(VENV)/.ready-test,mutation
 
 check: $(VENV)/.ready-test
 	$(RUN) -m pytest -q -n $(JOBS) --quick tests
+
+compact: $(VENV)/.ready-test
+	$(RUN) -m tests.compactness --check
 
 mistakes: $(VENV)/.ready-test
 	$(RUN) tools/plant_mistakes.py --most 5

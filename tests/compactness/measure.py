@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -19,21 +20,19 @@ NOTATIONS = ("NumPy", "index")
 
 @dataclass(frozen=True)
 class Measured:
-    """One derivation beside the published pass."""
+    """One derivation beside the published pass: what both took, the elements of the largest of
+    inputs, outputs and forward values, CPU seconds of deriving, and the gradients that differ."""
 
-    form: Form
+    name: str
+    title: str
     notation: str
     ours: Count
     theirs: Count
     bound: int
     seconds: float
     source: str
+    published: str
     wrong: tuple[str, ...]
-
-    @property
-    def name(self) -> str:
-        """Form and notation, as tests and exceptions call it."""
-        return f"{self.form} {self.notation}"
 
     @property
     def ratio(self) -> float:
@@ -104,7 +103,19 @@ def measure(form: Form, notation: str) -> Measured:
     gradients = dict(zip(names, found if len(names) > 1 else (found,), strict=True))
     wrong = [name for name in names if not agree(gradients[name], known.gradients[name])]
     wrong += [] if agree(value, known.value) else ["the value"]
-    return Measured(form, notation, ours, known.count, known.bound, seconds, source, tuple(wrong))
+    assert form.published is not None
+    return Measured(
+        f"{form} {notation}",
+        f"{form.title} ({form.source})",
+        notation,
+        ours,
+        known.count,
+        known.bound,
+        seconds,
+        source,
+        inspect.getsource(form.published),
+        tuple(wrong),
+    )
 
 
 def agree(a: Any, b: Any) -> bool:
@@ -152,3 +163,11 @@ def cases() -> list[tuple[Form, str]]:
     from tests.compactness.forms import FORMS
 
     return [(f, n) for f in FORMS.values() for n in NOTATIONS if n == "NumPy" or f.text]
+
+
+def sample() -> list[tuple[Form, str]]:
+    """All forms in one notation each, in turns: what every run of the tests has time for."""
+    from tests.compactness.forms import FORMS
+
+    turns = [(f, NOTATIONS[k % 2]) for k, f in enumerate(FORMS.values())]
+    return [(f, n if f.text else "NumPy") for f, n in turns]

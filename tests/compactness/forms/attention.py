@@ -87,16 +87,14 @@ def grouped_query_published(Q: Any, K: Any, V: Any) -> Passes:
     B[t,s] = F[t,s]/sum(u) F[t,u]
     Y[t,m] = sum(s) (A[t,s] - l[]*B[t,s])*V[s,m]""",
 )
-def differential_attention(Q: Any, K: Any, R: Any, J: Any, V: Any, l: Any) -> Any:  # noqa: E741
+def differential_attention(Q: Any, K: Any, R: Any, J: Any, V: Any, l: Any) -> Any:
     E, F = np.exp(Q @ K.T), np.exp(R @ J.T)
     A, B = E / E.sum(axis=1, keepdims=True), F / F.sum(axis=1, keepdims=True)
     return (A - l * B) @ V
 
 
 @published(differential_attention)
-def differential_attention_published(  # noqa: E741
-    Q: Any, K: Any, R: Any, J: Any, V: Any, l: Any
-) -> Passes:
+def differential_attention_published(Q: Any, K: Any, R: Any, J: Any, V: Any, l: Any) -> Passes:
     E, F = np.exp(Q @ K.T), np.exp(R @ J.T)
     A, B = E / E.sum(axis=1, keepdims=True), F / F.sum(axis=1, keepdims=True)
     D = A - l * B

@@ -256,12 +256,12 @@ def geglu_published(A: Any, B: Any) -> Passes:
     "X[N D] W[D D]small l[D]",
     "Y[n,d] = X[n,d] + l[d]*tanh(sum(k) X[n,k]*W[k,d])",
 )
-def layer_scale(X: Any, W: Any, l: Any) -> Any:  # noqa: E741
+def layer_scale(X: Any, W: Any, l: Any) -> Any:
     return X + l * np.tanh(X @ W)
 
 
 @published(layer_scale)
-def layer_scale_published(X: Any, W: Any, l: Any) -> Passes:  # noqa: E741
+def layer_scale_published(X: Any, W: Any, l: Any) -> Passes:
     t = np.tanh(X @ W)
     dY = yield X + l * t
     da = dY * l * (1 - t**2)

@@ -217,14 +217,14 @@ def arc_face_published(S: Any, y: Any) -> Passes:
     P[n,c] = E[n,c]/sum(k) E[n,k]
     L[] = -mean(n) (sum(c) t[n,c]*log(P[n,c]))""",
 )
-def mixup(S: Any, a: Any, b: Any, l: Any) -> Any:  # noqa: E741
+def mixup(S: Any, a: Any, b: Any, l: Any) -> Any:
     t = l[:, None] * a + (1 - l[:, None]) * b
     E = np.exp(S)
     return -(t * np.log(E / E.sum(axis=1, keepdims=True))).sum(axis=1).mean()
 
 
 @published(mixup)
-def mixup_published(S: Any, a: Any, b: Any, l: Any) -> Passes:  # noqa: E741
+def mixup_published(S: Any, a: Any, b: Any, l: Any) -> Passes:
     t = l[:, None] * a + (1 - l[:, None]) * b
     E = np.exp(S)
     P = E / E.sum(axis=1, keepdims=True)
@@ -439,13 +439,13 @@ def dpo_published(a: Any, b: Any, p: Any, q: Any) -> Passes:
     L[] = -mean(n) minimum(r[n]*A[n], clip(r[n], 0.8, 1.2)*A[n])""",
     N=500,
 )
-def ppo(l: Any, o: Any, A: Any) -> Any:  # noqa: E741
+def ppo(l: Any, o: Any, A: Any) -> Any:
     r = np.exp(l - o)
     return -np.minimum(r * A, np.clip(r, 0.8, 1.2) * A).mean()
 
 
 @published(ppo)
-def ppo_published(l: Any, o: Any, A: Any) -> Passes:  # noqa: E741
+def ppo_published(l: Any, o: Any, A: Any) -> Passes:
     r = np.exp(l - o)
     rA, cA = r * A, np.clip(r, 0.8, 1.2) * A
     dL = yield -np.minimum(rA, cA).mean()

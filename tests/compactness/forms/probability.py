@@ -443,13 +443,13 @@ def quantile_published(X: Any, w: Any, y: Any) -> Passes:
     "X[N D] w[D] y[N] l[]+",
     "L[] = 1/2*(sum(n) ((sum(d) X[n,d]*w[d]) - y[n])**2) + l[]/2*sum(d) w[d]**2",
 )
-def ridge(X: Any, w: Any, y: Any, l: Any) -> Any:  # noqa: E741
+def ridge(X: Any, w: Any, y: Any, l: Any) -> Any:
     r = X @ w - y
     return 0.5 * (r @ r) + l / 2 * (w @ w)
 
 
 @published(ridge)
-def ridge_published(X: Any, w: Any, y: Any, l: Any) -> Passes:  # noqa: E741
+def ridge_published(X: Any, w: Any, y: Any, l: Any) -> Passes:
     r = X @ w - y
     dL = yield 0.5 * (r @ r) + l / 2 * (w @ w)
     return {"w": dL * (r @ X) + dL * l * w}
@@ -737,13 +737,13 @@ def whitening_published(X: Any) -> Passes:
     return L""",
     N=50,
 )
-def kernel_ridge(K: Any, y: Any, l: Any) -> Any:  # noqa: E741
+def kernel_ridge(K: Any, y: Any, l: Any) -> Any:
     a = np.linalg.solve(K + l * np.eye(len(K)), y)
     return 0.5 * ((K @ a - y) ** 2).sum()
 
 
 @published(kernel_ridge)
-def kernel_ridge_published(K: Any, y: Any, l: Any) -> Passes:  # noqa: E741
+def kernel_ridge_published(K: Any, y: Any, l: Any) -> Passes:
     A = K + l * np.eye(len(K))
     a = np.linalg.solve(A, y)
     r = K @ a - y

@@ -83,14 +83,14 @@ def batch_hard_published(X: Any, y: Any) -> Passes:
     return L""",
     D=8,
 )
-def gaussian_process(X: Any, y: Any, l: Any, s: Any, v: Any) -> Any:  # noqa: E741
+def gaussian_process(X: Any, y: Any, l: Any, s: Any, v: Any) -> Any:
     R = ((X[:, None] - X[None]) ** 2).sum(axis=-1)
     K = s**2 * np.exp(-R / (2 * l**2)) + v * np.eye(len(X))
     return 0.5 * y @ np.linalg.solve(K, y) + 0.5 * np.linalg.slogdet(K)[1]
 
 
 @published(gaussian_process)
-def gaussian_process_published(X: Any, y: Any, l: Any, s: Any, v: Any) -> Passes:  # noqa: E741
+def gaussian_process_published(X: Any, y: Any, l: Any, s: Any, v: Any) -> Passes:
     R = ((X[:, None] - X[None]) ** 2).sum(axis=-1)
     Kf = s**2 * np.exp(-R / (2 * l**2))
     K = Kf + v * np.eye(len(X))
@@ -178,7 +178,7 @@ def experts(X: Any, W: Any, Y: Any) -> Any:
 def experts_published(X: Any, W: Any, Y: Any) -> Passes:
     G = np.exp(X @ W)
     P = G / G.sum(axis=1, keepdims=True)
-    O = (P[:, :, None] * Y).sum(axis=1)  # noqa: E741
+    O = (P[:, :, None] * Y).sum(axis=1)
     dO = yield O
     dP = (Y @ dO[:, :, None])[:, :, 0]
     dS = P * (dP - (O * dO).sum(axis=1)[:, None])
@@ -352,7 +352,7 @@ def multi_head_published(Q: Any, K: Any, V: Any, W: Any) -> Passes:
     S = Q @ K.transpose(0, 2, 1)
     E = np.exp(S - S.max(axis=-1, keepdims=True))
     P = E / E.sum(axis=-1, keepdims=True)
-    O = P @ V  # noqa: E741
+    O = P @ V
     dY = yield (O @ W).sum(axis=0)
     dO = dY @ W.transpose(0, 2, 1)
     dS = P * (dO @ V.transpose(0, 2, 1) - (dO * O).sum(axis=-1, keepdims=True))

@@ -26,24 +26,24 @@ Passes = Generator[Any, Any, dict[str, Any]]
     return S2, I2""",
     N=500,
 )
-def sir(S: Any, I: Any, b: Any, g: Any) -> Any:  # noqa: E741
+def sir(S: Any, I: Any, b: Any, g: Any) -> Any:
     for _ in range(2):
         f = b * S * I
-        S, I = S - f, I + f - g * I  # noqa: E741
+        S, I = S - f, I + f - g * I
     return S, I
 
 
 @published(sir)
-def sir_published(S: Any, I: Any, b: Any, g: Any) -> Passes:  # noqa: E741
+def sir_published(S: Any, I: Any, b: Any, g: Any) -> Passes:
     kept = []
     for _ in range(2):
         u = b * S
         f = u * I
         kept.append((S, I, u))
-        S, I = S - f, I + f - g * I  # noqa: E741
+        S, I = S - f, I + f - g * I
     s, i = yield S, I
     db, dg = 0.0, 0.0
-    for S, I, u in reversed(kept):  # noqa: E741
+    for S, I, u in reversed(kept):
         df = i - s
         t = df * I
         db = t * S + db
@@ -278,7 +278,8 @@ def smooth_variation_published(u: Any) -> Passes:
     v[n] = mean(d) (X[n,d] - a[n])**2
     w[n] = mean(d) (Z[n,d] - b[n])**2
     c[n] = mean(d) (X[n,d] - a[n])*(Z[n,d] - b[n])
-    S[n] = (2*a[n]*b[n] + 0.01)*(2*c[n] + 0.03)/((a[n]**2 + b[n]**2 + 0.01)*(v[n] + w[n] + 0.03))""",
+    S[n] = (2*a[n]*b[n] + 0.01)*(2*c[n] + 0.03)/(
+        (a[n]**2 + b[n]**2 + 0.01)*(v[n] + w[n] + 0.03))""",
 )
 def ssim(X: Any, Z: Any) -> Any:
     a, b = X.mean(axis=1), Z.mean(axis=1)
