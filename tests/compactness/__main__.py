@@ -154,7 +154,7 @@ def main(options: Sequence[str]) -> None:
         case ["--allow"]:
             allow(found)
         case ["--check"]:
-            sys.exit(check(found))
+            sys.exit(check(found) or 0)
         case ["--times"]:
             print(times(found))
         case ["--long"]:

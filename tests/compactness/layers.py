@@ -14,7 +14,7 @@ import numpy as np
 
 from pullback.backends.numpy.module import spell
 from pullback.ir.program import Program
-from pullback.layers import Kind
+from pullback.layers import Example, Kind
 from tests.compactness.counter import (
     Count,
     Meter,
@@ -32,12 +32,9 @@ from tests.layers.test_layers import REFERENCES
 EXTENTS = {1: (60,), 2: (60, 40), 3: (24, 20, 16), 4: (12, 10, 14, 16)}
 
 
-def larger(kind: Kind) -> dict[str, Array]:
-    """Inputs of a layer's first example, at extents that the example's are too small for."""
-    example = kind.examples[0]
-    layer = kind(**example.options)
-    form = kind.form(example.shapes[layer.inputs[0]])
-    shapes = {t.name: t.shape for t in layer.derive(form).backward.program.inputs}
+def larger(example: Example, program: Program) -> dict[str, Array]:
+    """Inputs of a layer's example, at extents that the example's are too small for."""
+    shapes = {t.name: t.shape for t in program.inputs}
     names = list(dict.fromkeys(n for shape in shapes.values() for s in shape for n in s.names()))
     extents = EXTENTS[min(len(names), 4)] if names else ()
     sizes = {n: extents[k % len(extents)] for k, n in enumerate(names)}
@@ -71,7 +68,7 @@ def measure_layer(kind: Kind) -> Measured:
     derivation = layer.derive(form)
     source = derivation.source()
     seconds = time.process_time() - start
-    arrays = larger(kind)
+    arrays = larger(example, derivation.backward.program)
     outputs = derivation.backward.program.outputs
     wrt = [t.name for t in derivation.backward.wrt]
     upstream: dict[str, Any] = {}
