@@ -4,6 +4,7 @@ python -m tests.compactness > docs/papers.md
 python -m tests.compactness --allow   # states what is measured now in exceptions.txt
 python -m tests.compactness --check   # fails where exceptions.txt allows less than was measured
 python -m tests.compactness --times   # CPU seconds of deriving, the longest first
+python -m tests.compactness --plain   # what the search makes longer than the plain chain rule
 python -m tests.compactness --long    # generated and published source of all that is longer
 """
 
@@ -18,7 +19,7 @@ from pullback.layers import LAYERS
 from tests.compactness import exceptions
 from tests.compactness.exceptions import BOUND, Allowed
 from tests.compactness.layers import measure_layer
-from tests.compactness.measure import Measured, cases, measure
+from tests.compactness.measure import Measured, cases, measure, plain_work
 
 HEAD = """# Forms from papers: ours beside the published backward pass
 
@@ -132,6 +133,16 @@ def times(found: Sequence[Measured]) -> str:
     return f"CPU s, and times the fixed workload of {unit:.3f} s\n" + "\n".join(lines)
 
 
+def plain(found: Sequence[Measured]) -> str:
+    """Ours as a multiple of the plain chain rule, where it takes more."""
+    rows = [
+        (m.ours.work / plain_work(form, notation), m.name)
+        for m, (form, notation) in zip(found, cases(), strict=True)
+    ]
+    longer = sorted((r for r in rows if r[0] > 1.005), reverse=True)
+    return "\n".join(f"{ratio:7.2f} {name}" for ratio, name in longer)
+
+
 def long(found: Sequence[Measured]) -> str:
     """Generated source beside the published one, the longest first."""
     rows = sorted((m for m in found if m.ratio > BOUND), key=lambda m: -m.ratio)
@@ -157,6 +168,8 @@ def main(options: Sequence[str]) -> None:
             sys.exit(check(found) or 0)
         case ["--times"]:
             print(times(found))
+        case ["--plain"]:
+            print(plain(forms))
         case ["--long"]:
             print(long(found))
         case _:

@@ -12,6 +12,9 @@ from typing import Any
 import numpy as np
 
 import pullback
+from pullback.backends.numpy.module import spell_pair
+from pullback.calculus.effort import Limit
+from pullback.calculus.reverse import reverse
 from tests.compactness.counter import Count, count_generator, count_source, largest_forward
 from tests.compactness.forms.form import Array, Form
 
@@ -116,6 +119,15 @@ def measure(form: Form, notation: str) -> Measured:
         inspect.getsource(form.published),
         tuple(wrong),
     )
+
+
+def plain_work(form: Form, notation: str) -> float:
+    """The work of the chain rule, statement by statement, without a search for a compact form."""
+    known = measured_published(form.forward.__name__)
+    backward = derive(form, notation, list(known.gradients)).backward
+    plain = reverse(backward.program, backward.wrt, limit=Limit(0, 0))
+    inputs = {t.name: known.arrays[t.name] for t in plain.program.inputs}
+    return count_source(spell_pair(plain), inputs, lambda _: known.upstream)[0].work
 
 
 def agree(a: Any, b: Any) -> bool:

@@ -506,7 +506,9 @@ def linear_attention_published(Q: Any, K: Any, V: Any) -> Passes:
     "group centring by reshape",
     HAND,
     "x[N 8*C L]",
-    "",
+    """m[n,g:8] = mean(c:C, l) x[n,(g,c),l]
+    z[n,g,c:C,l] = x[n,(g,c),l] - m[n,g]
+    Y[n,(g,c),l] = z[n,g,c,l]""",
     N=6,
     C=3,
 )
@@ -655,3 +657,159 @@ def label_smoothing_published(S: Any, y: Any) -> Passes:
     dS = g * P - 0.1 * g / S.shape[1]
     dS[n, y] -= 0.9 * g
     return {"S": dS}
+
+
+@form(
+    "softmax focal loss by a mask of labels",
+    "Lin et al. 2017, eq. 4; backward " + HAND,
+    "S[N C] y[N]:C",
+    """E[n,c] = exp(S[n,c])
+    P[n,c] = E[n,c]/sum(k) E[n,k]
+    L[] = -sum(n,c) [y[n] = c]*(1 - P[n,c])**2*log(P[n,c])""",
+)
+def masked_focal(S: Any, y: Any) -> Any:
+    E = np.exp(S)
+    P = E / E.sum(axis=1, keepdims=True)
+    mask = y[:, None] == np.arange(S.shape[1])
+    return -(mask * (1 - P) ** 2 * np.log(P)).sum()
+
+
+@published(masked_focal)
+def masked_focal_published(S: Any, y: Any) -> Passes:
+    E = np.exp(S)
+    P = E / E.sum(axis=1, keepdims=True)
+    mask = y[:, None] == np.arange(S.shape[1])
+    q, log = 1 - P, np.log(P)
+    dL = yield -(mask * q**2 * log).sum()
+    n = np.arange(len(S))
+    p, q, log = P[n, y], q[n, y], log[n, y]
+    c = dL * q * (q - 2 * p * log)
+    dS = c[:, None] * P
+    dS[n, y] -= c
+    return {"S": dS}
+
+
+@form(
+    "an elementwise function of a symmetric matrix",
+    HAND,
+    "X[N D]small",
+    """T[i,j] = tanh(sum(n) X[n,i]*X[n,j])
+    L[] = sum(i,j) T[i,j]**2""",
+)
+def symmetric_tanh(X: Any) -> Any:
+    return (np.tanh(X.T @ X) ** 2).sum()
+
+
+@published(symmetric_tanh)
+def symmetric_tanh_published(X: Any) -> Passes:
+    T = np.tanh(X.T @ X)
+    dL = yield (T**2).sum()
+    return {"X": X @ (4 * dL * T * (1 - T**2))}
+
+
+@form(
+    "attention with a row maximum and an output projection",
+    "Vaswani et al. 2017, eq. 1; backward " + HAND,
+    "Q[T K] K[T K] V[T M] W[M L]",
+    """S[t,s] = sum(k) Q[t,k]*K[s,k]
+    r[t] = max(s) S[t,s]
+    E[t,s] = exp(S[t,s] - r[t])
+    z[t] = sum(s) E[t,s]
+    Y[t,l] = sum(m) (sum(s) E[t,s]/z[t]*V[s,m])*W[m,l]""",
+)
+def projected_attention(Q: Any, K: Any, V: Any, W: Any) -> Any:
+    S = Q @ K.T
+    E = np.exp(S - S.max(axis=1)[:, None])
+    return E / E.sum(axis=1)[:, None] @ V @ W
+
+
+@published(projected_attention)
+def projected_attention_published(Q: Any, K: Any, V: Any, W: Any) -> Passes:
+    S = Q @ K.T
+    E = np.exp(S - S.max(axis=1)[:, None])
+    P = E / E.sum(axis=1)[:, None]
+    O = P @ V
+    dY = yield O @ W
+    dO = dY @ W.T
+    dS = P * (dO @ V.T - (dO * O).sum(axis=1, keepdims=True))
+    return {"Q": dS @ K, "K": dS.T @ Q, "V": P.T @ dO, "W": O.T @ dY}
+
+
+@form(
+    "group normalisation by reshape and var",
+    "Wu & He 2018, eq. 1 and 2; backward " + HAND,
+    "x[N 4*C L] g[4*C] b[4*C]",
+    """m[n,k:4] = mean(c:C, l) x[n,(k,c),l]
+    z[n,k,c:C,l] = x[n,(k,c),l] - m[n,k]
+    r[n,k] = sqrt((mean(c,l) z[n,k,c,l]**2) + 1e-5)
+    u[n,(k,c),l] = z[n,k,c,l]/r[n,k]
+    Y[n,d,l] = u[n,d,l]*g[d] + b[d]""",
+    N=6,
+    C=5,
+)
+def group_norm_var(x: Any, g: Any, b: Any) -> Any:
+    z = x.reshape(x.shape[0], 4, -1)
+    m, v = z.mean(axis=2, keepdims=True), z.var(axis=2, keepdims=True)
+    z = (z - m) / np.sqrt(v + 1e-5)
+    return z.reshape(x.shape) * g[:, None] + b[:, None]
+
+
+@published(group_norm_var)
+def group_norm_var_published(x: Any, g: Any, b: Any) -> Passes:
+    z = x.reshape(x.shape[0], 4, -1)
+    m, v = z.mean(axis=2, keepdims=True), z.var(axis=2, keepdims=True)
+    r = np.sqrt(v + 1e-5)
+    y = (z - m) / r
+    u = y.reshape(x.shape)
+    dY = yield u * g[:, None] + b[:, None]
+    d = (dY * g[:, None]).reshape(y.shape)
+    n = y.shape[2]
+    a, c = d.sum(axis=2, keepdims=True) / n, (d * y).sum(axis=2, keepdims=True) / n
+    return {
+        "x": ((d - a - y * c) / r).reshape(x.shape),
+        "g": (dY * u).sum(axis=(0, 2)),
+        "b": dY.sum(axis=(0, 2)),
+    }
+
+
+@form(
+    "logistic regression by exp(z)/(1 + exp(z))",
+    "Bishop 2006, eq. 4.90 and 4.91",
+    "X[N D]small w[D] t[N]unit",
+    """E[n] = exp(sum(d) X[n,d]*w[d])
+    p[n] = E[n]/(1 + E[n])
+    L[] = -mean(n) (t[n]*log(p[n]) + (1 - t[n])*log(1 - p[n]))""",
+)
+def logistic_quotient(X: Any, w: Any, t: Any) -> Any:
+    E = np.exp(X @ w)
+    p = E / (1 + E)
+    return -(t * np.log(p) + (1 - t) * np.log(1 - p)).mean()
+
+
+@published(logistic_quotient)
+def logistic_quotient_published(X: Any, w: Any, t: Any) -> Passes:
+    E = np.exp(X @ w)
+    p = E / (1 + E)
+    dL = yield -(t * np.log(p) + (1 - t) * np.log(1 - p)).mean()
+    return {"w": X.T @ (dL / len(X) * (p - t))}
+
+
+@form(
+    "exact Gaussian error linear unit",
+    "Hendrycks & Gimpel 2016, section 2; slope " + HAND,
+    "X[N D]",
+    "Y[n,d] = X[n,d]*1/2*(1 + erf(X[n,d]/sqrt(2)))",
+)
+def exact_gelu(X: Any) -> Any:
+    from scipy.special import erf
+
+    return X * 0.5 * (1 + erf(X / np.sqrt(2)))
+
+
+@published(exact_gelu)
+def exact_gelu_published(X: Any) -> Passes:
+    from scipy.special import erf
+
+    u = 1 + erf(X / np.sqrt(2))
+    dY = yield X * 0.5 * u
+    return {"X": dY * (0.5 * u + X * (0.3989422804014327 * np.exp(-0.5 * X**2)))}
