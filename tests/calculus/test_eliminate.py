@@ -184,6 +184,33 @@ RULES = {
         "",
         (),
     ),
+    "h = (M·r + s + 1) % N·M": (
+        made((R, S), [Zero(at(NM) - (at(R) * M + at(S) + 1) % (N * M))], read(V, R, S)),
+        "",
+        (),
+    ),
+    "h = (1 - M·r - s) % N·M": (
+        made((R, S), [Zero(at(NM) - (constant(1) - at(R) * M - at(S)) % (N * M))], read(V, R, S)),
+        "",
+        (),
+    ),
+    "i = (r + s) % N": (
+        made((R, S), [Zero(at(I) - (at(R) + at(S)) % N)], read(V, R, S)),
+        "s",
+        (),
+    ),
+    "i, j the digits of (M·r + s + 1) % N·M": (
+        made(
+            (R, S),
+            [
+                Zero(at(I) - (at(R) * M + at(S) + 1) % (N * M) // M),
+                Zero(at(J) - (at(S) + 1) % M),
+            ],
+            read(V, R, S),
+        ),
+        "",
+        (),
+    ),
     "two equalities": (
         made(
             (R, Index("t", N)),
@@ -311,7 +338,7 @@ def equalities(draw):
     mine = draw(st.lists(st.sampled_from(BOUND), min_size=1, max_size=3, unique=True))
     for index in mine:
         sub = sub + at(index) * draw(st.sampled_from((1, 1, 1, -1, 2, 3)))
-    wrap = draw(st.sampled_from(("", "", "//2", "//3", "%2", "%3", "%N", "digits")))
+    wrap = draw(st.sampled_from(("", "", "//2", "//3", "%2", "%3", "%N", "%N·M", "digits")))
     match wrap:
         case "//2" | "//3":
             sub = sub // int(wrap[2:])
@@ -319,6 +346,8 @@ def equalities(draw):
             sub = sub % int(wrap[1:])
         case "%N":
             sub = (at(R) * draw(st.sampled_from((1, -1))) + sub.const) % N
+        case "%N·M":
+            sub = (at(R) * M + at(S) + sub.const) % (N * M)
         case "digits":
             sub = at(R) * 6 + at(P) * 2 + at(Q)
     other = constant(0)

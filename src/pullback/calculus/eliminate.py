@@ -9,12 +9,13 @@ rewriting is the statement of one equation about integers:
 * ``[Σ c_k·r_k = e]``    with mixed-radix digits r_k: r_k := (e // c_k) % extent_k
 * ``[h = e // D]``       e = D·h + r with a new bound index r < D
 * ``[d = e % D]``        e = D·q + d with a new bound index q
-* ``[a = (i + c) % N]``  i := (a - c) % N where i and a both run over N values
+* ``[a = (i + c) % N]``  i := (a - c) % N where i runs over N values, or over digits of a number
+                         that does
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
 
 from ..ir.expr import Cond, Divides, Expr, Inside, Zero
@@ -34,6 +35,9 @@ from ..ir.subscripts import (
 from ..ir.walk import Tree, fresh, map_subscripts, substitute
 from .cost import TYPICAL, extent_cost
 from .normal import Term, indices_in, term
+
+Chain = list[tuple[Index, Size]]  # the digits of a number, lowest first, and what each counts
+_Rotation = tuple[Zero, Inside, Chain, Subscript]  # the range of a, the digits of i, ±(a - c)
 
 
 def sift(value: Term) -> Term | None:
@@ -106,6 +110,10 @@ def _once(value: Term, plain: bool) -> Term | None:
         merged = _mixed_radix(value, cond)
         if merged is not None:
             return merged
+    rotations = [way for cond in equalities for way in _rotations(cond, value.bound)]
+    if rotations:
+        rotated = max(rotations, key=lambda way: len(way[2]))
+        return _rotated(value, *rotated)
     options = [
         (cond, index)
         for index in reversed(value.bound)
@@ -217,19 +225,18 @@ def _mixed_radix(value: Term, cond: Zero) -> Term | None:
             whole = whole + at(index) * n
         if any(index in indices_of(whole) for index, _ in chain):
             continue
-        moved = {index: reduced(whole // n % index.extent) for index, n in chain}
-        top, n = chain[-1]
-        moved[top] = reduced(whole // n)
+        moved = _digits(whole, chain)
+        top, _ = chain[-1]
         return _moved(value, [*_without(value, cond), Inside(moved[top], top.extent)], moved)
     return None
 
 
-def _radix_chain(sub: Subscript, bound: Sequence[Index]) -> list[tuple[Index, Size]]:
+def _radix_chain(sub: Subscript, bound: Sequence[Index]) -> Chain:
     """The bound indices that are added up, from the lowest digit to the highest: each coefficient
     is the one before times its extent. Empty if they aren't digits."""
     coefficients = [(index, sub.coefficient(index)) for index in bound]
     left = [(index, n) for index, n in coefficients if n.terms and not _positive(-n)]
-    chain: list[tuple[Index, Size]] = []
+    chain: Chain = []
     need = size(1)
     while left:
         digit = next((d for d in left if d[1] is need), None)
@@ -257,9 +264,6 @@ def _split_digits(value: Term, cond: Zero, kind: type[Quotient | Remainder]) -> 
             guards.append(Zero(atom.value - rest * atom.divisor - at(r)))
             return term(value.coef, (*value.bound, r), guards, value.factors)
         guards.append(Inside(rest, atom.divisor))
-        rotated = _rotation(value, guards, atom, rest)
-        if rotated is not None:
-            return rotated
         known = bounds(atom.value)
         if known is None:
             continue
@@ -270,11 +274,40 @@ def _split_digits(value: Term, cond: Zero, kind: type[Quotient | Remainder]) -> 
     return None
 
 
-def _rotation(value: Term, guards: Sequence[Cond], atom: Remainder, rest: Subscript) -> Term | None:
-    """``[a = (±i + c) % N]`` with i over N values: i := (±(a - c)) % N."""
-    for part in value.bound:
-        solved = isolated(atom.value - rest, part)
-        if solved is None or part in indices_of(solved) or part.extent is not atom.divisor:
+def _rotations(cond: Zero, bound: Sequence[Index]) -> Iterator[_Rotation]:
+    """Ways to read an equality as ``[a = (±i + c) % N]``, i over N values."""
+    for atom, _ in cond.sub.terms:
+        rest = isolated(cond.sub, atom)
+        if not isinstance(atom, Remainder) or rest is None:
             continue
-        return _moved(value, guards, {part: reduced(solved % atom.divisor)})
-    return None
+        free = [i for i in bound if i not in indices_of(rest)]
+        for sign in (1, -1):
+            for chain in _turned(atom.value * sign, atom.divisor, free):
+                left = atom.value * sign
+                for index, n in chain:
+                    left = left - at(index) * n
+                if not any(index in indices_of(left) for index, _ in chain):
+                    yield cond, Inside(rest, atom.divisor), chain, rest * sign - left
+
+
+def _rotated(value: Term, cond: Zero, held: Inside, chain: Chain, place: Subscript) -> Term | None:
+    """i := (±(a - c)) % N."""
+    guards = [*_without(value, cond), held]
+    return _moved(value, guards, _digits(place % held.extent, chain))
+
+
+def _turned(sub: Subscript, extent: Size, bound: Sequence[Index]) -> Iterator[Chain]:
+    """The digits in a subscript, or the one index, that take each value below an extent once."""
+    chain = _radix_chain(sub, bound)
+    if chain and chain[-1][1] * chain[-1][0].extent is extent:
+        yield chain
+    for index in bound:
+        if index.extent is extent and sub.coefficient(index).literal == 1:
+            yield [(index, size(1))]
+
+
+def _digits(place: Subscript, chain: Chain) -> dict[Index, Subscript]:
+    """The digits of a number, the highest of which is not bounded."""
+    moved = {index: reduced(place // n % index.extent) for index, n in chain}
+    top, n = chain[-1]
+    return {**moved, top: reduced(place // n)}

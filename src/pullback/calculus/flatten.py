@@ -33,6 +33,7 @@ from ..ir.expr import (
     IndexOf,
     Inside,
     Mul,
+    Not,
     Number,
     Opaque,
     Power,
@@ -42,6 +43,8 @@ from ..ir.expr import (
     Tensor,
     Truth,
     Zero,
+    add,
+    mul,
 )
 from ..ir.magnitudes import is_beyond, is_remainder, is_whole
 from ..ir.program import Define, Program, Source, reads
@@ -54,6 +57,9 @@ from ..ir.subscripts import (
     Subscript,
     at,
     indices_of,
+    isolated,
+    map_indices,
+    reduced,
 )
 from ..ir.walk import (
     Tree,
@@ -71,7 +77,7 @@ from ..ir.walk import (
 )
 from ..opaque import TABLE
 from ..text import PRIVATE
-from .guards import decide, negation, tidy
+from .guards import decide, negation, positive_names, tidy
 from .normal import canonical, has_lookup, in_bounds, nonnegative_atom, poly
 
 
@@ -86,6 +92,7 @@ class _Flattener:
         self.program = program
         self.statements: list[Define] = []
         self.views: dict[Tensor, Define] = {}
+        self.pieces: dict[Tensor, Define] = {}  # what is made of parts of other tensors
         self.known: dict[object, Access] = {}
         self.taken = {t.name for t in program.inputs} | {s.target.name for s in program.statements}
         self.source = Source()
@@ -104,7 +111,7 @@ class _Flattener:
         return Program(self.program.inputs, statements, self.program.outputs, self.program.sizes)
 
     def _statement(self, statement: Define) -> None:
-        body = split_digits(self._read(statement.body), statement.indices)
+        body = split_digits(turned(self._read(statement.body)), statement.indices)
         if self.recurrent:
             body = _decided(body)
         self.indices = statement.indices
@@ -123,18 +130,21 @@ class _Flattener:
             return
         if is_view(made) or (made.target.kind == "bool" and not made.user):
             self.views[made.target] = made
+        elif isinstance(made.body, Add) and all(map(_is_piece, made.body.terms)):
+            self.pieces[made.target] = made
 
     def _read(self, body: Expr) -> Expr:
         """The body with views read through and made-up masks spelled out."""
-        if not self.views:
+        if not self.views and not self.pieces:
             return body
 
         def through(access: Access) -> Expr:
-            view = self.views.get(access.tensor)
+            view = self.views.get(access.tensor) or self.pieces.get(access.tensor)
             if view is None:
                 return access
             out = substitute(view.body, dict(zip(view.indices, access.subs, strict=True)))
-            return tidy(out)  # type: ignore[arg-type]
+            body = tidy(out)  # type: ignore[arg-type]
+            return body if access.tensor in self.views else one_piece(body) or access
 
         inlined: Expr = map_tensors(body, through)  # type: ignore[assignment]
         return _plain_truths(inlined)
@@ -554,6 +564,90 @@ def _plain_truths(node: Expr) -> Expr:
                 return tree
 
     return bottom_up(node, change)  # type: ignore[return-value]
+
+
+def turned(body: Expr) -> Expr:
+    """The end of an axis and what stands before it, side by side, are the axis moved on:
+    ``[i < s]·X[i + N - s] + [s <= i]·X[i - s]`` is ``X[(i - s) % N]``."""
+    match body:
+        case Select(cond, Access() as then, Access() as other):
+            parts = [(cond, then), (negation(cond), other)]
+        case Add((Mul((Guard(a), Access() as one)), Mul((Guard(b), Access() as two)))):
+            parts = [(a, one), (b, two)]
+        case _:
+            return body
+    for (before, first), (behind, second) in (parts, parts[::-1]):
+        start, rest = _start(before), _start(negation(behind))
+        if start is not None and start == rest:
+            return _moved_on(*start, first, second) or body
+    return body
+
+
+def _is_piece(term: Expr) -> bool:
+    """Whether a term is what one tensor holds somewhere, absent elsewhere."""
+    parts = term.factors if isinstance(term, Mul) else (term,)
+    others = [part for part in parts if not isinstance(part, Guard)]
+    return len(others) == 1 and isinstance(others[0], Access)
+
+
+def one_piece(pieces: Expr) -> Access | None:
+    """What pieces are where they are read: one of them, or two that are one axis moved on."""
+    assert isinstance(pieces, Add)
+    names = positive_names(free_indices(pieces))
+    there: list[Expr] = []
+    for piece in pieces.terms:
+        parts = piece.factors if isinstance(piece, Mul) else (piece,)
+        verdicts = {part: decide(part.cond, names) for part in parts if isinstance(part, Guard)}
+        if False not in verdicts.values():
+            there.append(mul(*(part for part in parts if not verdicts.get(part))))  # type: ignore[arg-type]
+    whole = turned(add(*there)) if there else ZERO
+    return whole if isinstance(whole, Access) else None
+
+
+def _start(cond: Cond) -> tuple[Index, Size] | None:
+    """The index i and the size s for which a condition says ``i < s``."""
+    positive = cond.cond if isinstance(cond, Not) else cond
+    if not isinstance(positive, Inside | Zero) or len(positive.sub.terms) != 1:
+        return None
+    index = positive.sub.terms[0][0]
+    first = isolated(positive.sub, index)
+    if not isinstance(index, Index) or first is None or first.terms:
+        return None
+    low, extent = first.const, index.extent
+    if isinstance(positive, Inside) and positive.sub.coefficient(index).literal == -1:
+        return None
+    high = low + (positive.extent if isinstance(positive, Inside) else 1)
+    if positive is cond:
+        return (index, high) if (-low).at_least(0) else None
+    return (index, low) if (high - extent).at_least(0) else None
+
+
+def _moved_on(index: Index, start: Size, first: Access, second: Access) -> Access | None:
+    """The one read that is ``first`` for ``i < start`` and ``second`` behind, if it is one."""
+    extent = index.extent
+    if first.tensor is not second.tensor or not _fits(start, index):
+        return None
+    places = []
+    lower, upper = Index(index.name, start), Index(index.name, extent - start)
+    for axis, (one, two) in enumerate(zip(first.subs, second.subs, strict=True)):
+        if one is two and index not in indices_of(one):
+            places.append(one)
+            continue
+        if (
+            first.tensor.shape[axis] is not extent
+            or reduced(map_indices(one, {index: at(lower)}))
+            is not reduced(at(lower) + extent - start)
+            or reduced(map_indices(two, {index: at(upper) + start})) is not reduced(at(upper))
+        ):
+            return None
+        places.append((at(index) - start) % extent)
+    return Access(first.tensor, tuple(places))
+
+
+def _fits(start: Size, index: Index) -> bool:
+    """Whether ``0 <= start <= extent`` wherever the index has a value."""
+    positive = positive_names([index])
+    return start.at_least(0, positive) and (index.extent - start).at_least(0, positive)
 
 
 def split_digits(body: Expr, free: Sequence[Index]) -> Expr:

@@ -262,23 +262,37 @@ def reduced(sub: Subscript, positive: Collection[str] | None = None) -> Subscrip
 
 
 def _rejoined(sub: Subscript) -> Subscript:
-    """``D*(e // D) + e % D`` is ``e``."""
+    """``D*(e // D) + e % D`` is ``e``, and ``D*(e // (c*D)) + e // c % D`` is ``e // c``."""
     for atom, n in sub.terms:
-        if isinstance(atom, Remainder):
-            quotient = Quotient(atom.value, atom.divisor)
-            if sub.coefficient(quotient) is n * atom.divisor:
-                whole = sub - at(atom) * n - at(quotient) * (n * atom.divisor) + atom.value * n
-                return _rejoined(whole)
+        if not isinstance(atom, Remainder):
+            continue
+        for other, factor in sub.terms:
+            if isinstance(other, Quotient) and factor is n * atom.divisor:
+                whole = _of_digits(other, atom)
+                if whole is not None:
+                    return _rejoined(sub - at(atom) * n - at(other) * factor + whole * n)
     return sub
 
 
+def _of_digits(high: Quotient, low: Remainder) -> Subscript | None:
+    """The number of which these are the digits, None if they aren't."""
+    below = high.divisor.exactly_over(low.divisor)
+    if below is None:
+        return None
+    value = high.value if below is ONE else reduced(high.value // below)
+    rest = _divided(_modulo(value, low.divisor), low.divisor, None)[1]
+    return value if rest.atom is low else None
+
+
 def _modulo(value: Subscript, divisor: Size) -> Subscript:
-    """A value that differs from this one by a multiple of ``divisor``: inner remainders by it are
-    dropped."""
+    """A value that differs from this one by a multiple of ``divisor``: inner remainders by its
+    multiples are dropped."""
     out = constant(value.const)
     for atom, n in value.terms:
-        same = isinstance(atom, Remainder) and atom.divisor is divisor
-        out = out + (atom.value if same else at(atom)) * n  # type: ignore[union-attr]
+        if isinstance(atom, Remainder) and atom.divisor.exactly_over(divisor) is not None:
+            out = out + _modulo(atom.value, divisor) * n
+        else:
+            out = out + at(atom) * n
     return out
 
 
@@ -303,6 +317,8 @@ def _divided(
         return whole, rest
     if inside(rest, divisor, positive):
         return whole, rest
+    turns = _turns(rest.const, divisor)
+    whole, rest = whole + turns, rest - turns * divisor
     if len(rest.terms) == 1 and rest.const.literal == 0:
         inner = rest.atom
         if isinstance(inner, Quotient):  # (e // a) // b = e // (a*b)
@@ -311,3 +327,13 @@ def _divided(
         if isinstance(inner, Remainder) and inner.divisor.exactly_over(divisor) is not None:
             return whole + rest // divisor, inner.value % divisor
     return whole + rest // divisor, rest % divisor
+
+
+def _turns(value: Size, divisor: Size) -> int:
+    """How often a divisor with names goes into a size: once into ``N - 1``, so that -1 is left.
+
+    Nothing of the divisor's leading product of names is left, so that values which differ by
+    multiples of the divisor become one.
+    """
+    leading, factor = divisor.terms[0]
+    return dict(value.terms).get(leading, 0) // factor if leading else 0

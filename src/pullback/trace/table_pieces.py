@@ -28,6 +28,7 @@ from .values import (
     broadcast,
     cast,
     expanded,
+    remapped,
     reshaped,
     squeezed,
 )
@@ -366,23 +367,13 @@ def _runs(places: Sequence[int]) -> list[Run]:
 def rolled(value: Value, axis: int, shift: int) -> Value:
     """Moved on along an axis, what falls off comes back at the start."""
     extent = value.shape[axis]
-    by = shift % extent if extent else 0
-    if not by:
+    if not extent or not shift:
         return value
-
-    def pieces(subs: Subs) -> list[Piece]:
-        sub = subs[axis]
-        parts = [(sub, by, extent - by), (sub - by, extent - by, 0)]
-        return [
-            (
-                Inside(start, size(length)),
-                value.at(_moved(subs, axis, start + first)),
-            )
-            for start, length, first in parts
-        ]
-
-    return replace(
-        pieced(value.shape, value.dtype, value.axes, pieces), nonnegative=value.nonnegative
+    return remapped(
+        value,
+        value.shape,
+        value.axes,
+        lambda subs: _moved(subs, axis, (subs[axis] - shift) % extent),
     )
 
 

@@ -56,7 +56,7 @@ from ...ir.subscripts import (
 )
 from ...ir.walk import Tree, accesses, free_indices
 from ...text import PRIVATE
-from . import functions, matrices, padding, products, sharing, taps, views
+from . import functions, matrices, padding, products, rotations, sharing, taps, views
 from .arrays import Array, Axes, aligned, broadcast_axes, frame_of, renamed, squeezed, transposed
 from .choices import chosen, either_or
 from .code import (
@@ -119,6 +119,9 @@ class Speller:
         if self.may_float and is_arithmetic(expr) and is_beyond(expr):
             with self.set(floating=True):
                 return self._value(expr, context)
+        rolled = rotations.spelled(self, expr, context)
+        if rolled is not None:
+            return rolled
         shares = self.common and not self.floating and not self.scope.indent
         if not shares or not isinstance(expr, sharing.COSTLY):
             return self._value(expr, context)

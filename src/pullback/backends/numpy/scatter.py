@@ -96,7 +96,7 @@ def reads_quotients(define: Define) -> bool:
     return define.scatter is not None and any(
         isinstance(atom, Quotient)
         for access in accesses(define.body)
-        for sub in access.subs
+        for sub in views.joined(access.tensor.shape, access.subs)[1]
         for atom, _ in sub.terms
     )
 

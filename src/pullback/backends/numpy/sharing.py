@@ -9,6 +9,7 @@ from ...ir.expr import Access, Add, Apply, Arg, Expr, Guard, Mul, Power, Reduce,
 from ...ir.subscripts import Index, at
 from ...ir.walk import Tree, accesses, children, free_indices, nodes, substitute
 from ...text import PRIVATE
+from .rotations import unturned
 
 Form = tuple[Tree, tuple[Index, ...]]
 
@@ -40,7 +41,7 @@ def repeated(bodies: Iterable[Expr]) -> frozenset[Tree]:
         if isinstance(tree, Power) and tree.exponent < 0:
             tree = tree.base if tree.exponent == -1 else Power(tree.base, -tree.exponent)
         if isinstance(tree, COSTLY) and _costs(tree) and accesses(tree):
-            form, _ = canonical(tree)
+            form, _ = canonical(unturned(tree))
             found[form] = found.get(form, 0) + 1
             if found[form] > 1:
                 return

@@ -15,6 +15,7 @@ from .assign import assign, finished, is_a
 from .code import method
 from .expressions import Context, Speller
 from .grouping import grouped
+from .rotations import together
 from .scatter import reads_quotients, scattered, ties
 from .scope import Pending, Scope
 from .splitting import Split, split
@@ -69,6 +70,8 @@ def _spell(speller: Speller, define: Define, final: bool, wait: bool) -> None:
     hidden = bound_indices(define.scatter) if define.scatter is not None else ()
     for index in (*define.indices, *bound_indices(define.body), *hidden):
         scope.sizes.alias(index.extent, index.name.upper())
+    if not scope.facts.strict:
+        define = replace(define, body=together(define.body, scope.facts))
     speller.whole = define.target.kind != "float"
     speller.share(define.body)
     if wait and _waits(speller, define):

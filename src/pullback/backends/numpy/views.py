@@ -20,6 +20,7 @@ from ...ir.subscripts import (
 )
 from .arrays import Array, Axes, aligned, frame_of
 from .code import Code, call, item, leaf, method
+from .rotations import rolled
 from .scope import Scope
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def read(speller: Speller, access: Access, context: Context) -> Array | None:
         if not all(inside(sub, n, ()) or speller.scope.is_step(sub, n) for sub, n in places):
             return None
     source = Source(held.code, access.tensor.shape, subs, held.view)
-    source = merged(speller.scope, _repeated(speller.scope, source))
+    source = _turned(speller.scope, merged(speller.scope, _repeated(speller.scope, source)))
     if all(_is_slice(sub) for sub in source.subs):
         return _diagonals(_sliced(speller.scope, source, access.tensor.dtype))
     if all(_is_affine(sub) and (len(sub.terms) > 1 or _is_slice(sub)) for sub in source.subs):
@@ -114,8 +115,18 @@ def _repeated(scope: Scope, source: Source) -> Source:
 
 def merged(scope: Scope, source: Source) -> Source:
     """Adjacent axes read at ``v // D`` and ``v % D`` become one axis read at ``v``."""
-    shape, subs = list(source.shape), list(source.subs)
-    changed = False
+    shape, subs = joined(source.shape, source.subs)
+    if len(shape) == len(source.shape):
+        return source
+    return Source(reshape(scope, source.code, shape), shape, subs, source.view)
+
+
+def joined(
+    extents: Sequence[Size], places: Sequence[Subscript]
+) -> tuple[tuple[Size, ...], tuple[Subscript, ...]]:
+    """The extents and subscripts with those of adjacent axes that are read at the digits of one
+    number as one."""
+    shape, subs = list(extents), list(places)
     last = len(subs) - 1
     while last > 0:
         found = _digits(shape, subs, last)
@@ -128,27 +139,42 @@ def merged(scope: Scope, source: Source) -> Source:
             total = total * n
         shape[first : last + 1] = [total]
         subs[first : last + 1] = [value]
-        changed = True
         last = first - 1
-    if not changed:
-        return source
-    code = reshape(scope, source.code, shape)
-    return Source(code, tuple(shape), tuple(subs), source.view)
+    return tuple(shape), tuple(subs)
 
 
 def _digits(shape: list[Size], subs: list[Subscript], last: int) -> tuple[int, Subscript] | None:
-    lowest = subs[last].atom
-    if not isinstance(lowest, Remainder) or lowest.divisor is not shape[last]:
-        return None
-    base = shape[last]
-    for axis in range(last - 1, -1, -1):
-        digit = subs[axis].atom
-        if isinstance(digit, Quotient) and digit == Quotient(lowest.value, base):
-            return axis, lowest.value
-        if digit != Remainder(lowest.value // base, shape[axis]):
-            return None
-        base = base * shape[axis]
+    """The first of the axes up to ``last`` that are read at the digits of a number, and it."""
+    bases = [size(1)]
+    for axis in range(last, 0, -1):
+        bases.insert(0, bases[0] * shape[axis])
+        highest = subs[axis - 1].atom
+        if not isinstance(highest, Quotient) or highest.divisor is not bases[0]:
+            continue
+        value = highest.value
+        places = zip(subs[axis : last + 1], bases[1:], shape[axis : last + 1], strict=True)
+        if all(sub is reduced(value // base % n, ()) for sub, base, n in places):
+            return axis - 1, value
     return None
+
+
+# one axis read at (D*h + d + c) % N: its elements moved on
+
+
+def _turned(scope: Scope, source: Source) -> Source:
+    """Axes read at ``(D*h + d + c) % N``, all of N places, become axes read at ``D*h + d``."""
+    code, subs = source.code, list(source.subs)
+    for axis, (sub, extent) in enumerate(zip(source.subs, source.shape, strict=True)):
+        if not isinstance(atom := sub.atom, Remainder) or atom.divisor is not extent:
+            continue
+        place = atom.value - atom.value.const
+        total = size(1)
+        for index in radix(place) or ():
+            total = total * index.extent
+        shared = {i for n, other in enumerate(subs) if n != axis for i in indices_of(other)}
+        if total is extent and shared.isdisjoint(indices_of(place)):
+            code, subs[axis] = rolled(scope, code, {axis: atom}, len(subs)), place
+    return source if code is source.code else Source(code, source.shape, tuple(subs), view=False)
 
 
 def reshape(scope: Scope, code: Code, shape: Sequence[Size]) -> Code:
