@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pullback.calculus.flatten import alpha, flatten, is_split, is_view, split_digits
+from pullback.calculus.flatten import alpha, flatten, is_reshape, is_view, split_digits
 from pullback.calculus.normal import canonical, poly
 from pullback.calculus.reverse import reverse
 from pullback.ir.arithmetic import FLOAT
@@ -608,6 +608,7 @@ def test_other_made_up_names_stay() -> None:
 
 A, B, C, D = (Index(name, size(n)) for name, n in zip("abcd", (2, 3, 4, 6), strict=True))
 SIX = Tensor("S", (N, size(6)))
+E = Index("e", size(24))
 PIECES = [
     ((at(I), at(A) * 3 + at(B)), (I, A, B), True),
     ((at(I), at(B) * 2 + at(A)), (A, B, I), True),
@@ -618,6 +619,17 @@ PIECES = [
     ((at(I), at(D)), (I, D), False),  # nothing is split
     ((at(I), at(A) * 3 + at(D) // 2), (I, A, D), False),
 ]
+MERGED = Tensor("M", (size(4), size(6)))
+MERGES = [
+    ((at(E) // 6, at(E) % 6), (E,), True),
+    ((at(E) % 4, at(E) // 4), (E,), True),
+    ((at(E) // 3 % 4, at(E) // 12 * 3 + at(E) % 3), (E,), True),  # split, transposed, merged
+    ((at(Index("g", size(8))) // 2, at(A) * 3 + at(B)), (A, B, Index("g", size(8))), False),
+    ((at(C), at(D)), (D, C), False),  # only transposed
+    ((at(E) // 6, at(E) // 6), (E,), False),
+    ((at(E) // 6, at(E) // 4), (E,), False),
+    ((at(C), at(Index("g", size(12))) % 6), (C, Index("g", size(12))), False),
+]
 
 
 @pytest.mark.parametrize(("subs", "indices", "split"), PIECES)
@@ -625,16 +637,24 @@ def test_reshapes_that_split_axes(
     subs: tuple[Subscript, ...], indices: tuple[Index, ...], split: bool
 ) -> None:
     target = Tensor("T", tuple(i.extent for i in indices))
-    assert is_split(Define(target, indices, Access(SIX, subs))) is split
+    assert is_reshape(Define(target, indices, Access(SIX, subs))) is split
     wide = Tensor("T", target.shape, "float64")
-    assert not is_split(Define(wide, indices, Access(SIX, subs)))
-    assert not is_split(Define(target, indices, Mul((number(2), Access(SIX, subs)))))
+    assert not is_reshape(Define(wide, indices, Access(SIX, subs)))
+    assert not is_reshape(Define(target, indices, Mul((number(2), Access(SIX, subs)))))
+
+
+@pytest.mark.parametrize(("subs", "indices", "merged"), MERGES)
+def test_reshapes_that_merge_axes(
+    subs: tuple[Subscript, ...], indices: tuple[Index, ...], merged: bool
+) -> None:
+    target = Tensor("T", tuple(i.extent for i in indices))
+    assert is_reshape(Define(target, indices, Access(MERGED, subs))) is merged
 
 
 def test_a_diagonal_is_no_reshape() -> None:
     square = Tensor("S", (size(6), size(2)))
     target = Tensor("T", (size(2), size(3)))
-    assert not is_split(Define(target, (A, B), Access(square, (at(A) * 3 + at(B), at(A)))))
+    assert not is_reshape(Define(target, (A, B), Access(square, (at(A) * 3 + at(B), at(A)))))
 
 
 NAMES = {

@@ -19,6 +19,7 @@ from ..ir.walk import free_indices, substitute
 from ..text import PRIVATE
 from .cost import volume
 from .effort import Effort
+from .flatten import is_reshape
 from .guards import settle
 from .match import Pattern, places
 from .normal import (
@@ -99,7 +100,7 @@ class Definitions:
         match terms:
             case (only,) if only.bound:
                 self._learn_sum(target, axes, only, user)
-            case (only,) if _is_product(only):
+            case (only,) if _is_product(only) and not is_reshape(statement):
                 self.products[target] = Pattern(target, axes, only, user)
             case (only,) if only.guards:
                 self.guarded[target] = Pattern(target, axes, only, user)

@@ -18,7 +18,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
 
-from ..ir.expr import Cond, Divides, Expr, Inside, Zero
+from ..ir.digits import composed, read_as
+from ..ir.expr import Access, Cond, Divides, Expr, Inside, Zero
 from ..ir.sizes import Size, size
 from ..ir.subscripts import (
     Index,
@@ -32,7 +33,7 @@ from ..ir.subscripts import (
     isolated,
     reduced,
 )
-from ..ir.walk import Tree, fresh, map_subscripts, substitute
+from ..ir.walk import Tree, fresh, map_subscripts, nodes, subscripts, substitute
 from .cost import TYPICAL, extent_cost
 from .normal import Term, indices_in, term
 
@@ -102,6 +103,10 @@ def _once(value: Term, plain: bool) -> Term | None:
         return _substituted(value, *best)
     if plain:
         return value
+    for index in value.bound:
+        apart = _in_digits(value, index)
+        if apart is not None:
+            return apart
     for cond in equalities:
         split = _split_digits(value, cond, Quotient)
         if split is not None:
@@ -246,6 +251,43 @@ def _radix_chain(sub: Subscript, bound: Sequence[Index]) -> Chain:
         chain.append(digit)
         need = need * digit[0].extent
     return chain
+
+
+def _in_digits(value: Term, index: Index) -> Term | None:
+    """The term with a bound index that is read as digits, ``k // D`` and ``k % D``, as those, where
+    one stands beside something else."""
+    trees = (*value.guards, *(atom for atom, _ in value.factors))
+    if not any(_stands_beside(index, tree, value.bound) for tree in trees):
+        return None
+    places = read_as(index, trees)
+    if not places:
+        return None
+    taken = {i.name for i in indices_in(value)}
+    names = ["q"] * (len(places) - 1) + ["r"]
+    digits = [fresh(Index(name, n), taken) for name, (_, n) in zip(names, places, strict=True)]
+    moved = {index: composed(digits, places)}
+    return term(
+        value.coef,
+        [*(i for i in value.bound if i is not index), *digits],
+        [substitute(c, moved) for c in value.guards],  # type: ignore[misc]
+        [(substitute(a, moved), e) for a, e in value.factors],  # type: ignore[misc]
+    )
+
+
+def _stands_beside(index: Index, tree: Tree, bound: Sequence[Index]) -> bool:
+    """Whether a digit of an index is added to another part of a place: in an equality to one of
+    bound indices, other than ``[r = k // D]``, which is solved for r."""
+    for node in nodes(tree):
+        for sub in subscripts(node) if isinstance(node, Access | Zero) else ():
+            for atom, n in sub.terms:
+                if isinstance(atom, Index) or index not in indices_of(at(atom)):
+                    continue
+                rest = sub - at(atom) * n
+                own = [i for i in indices_of(rest) if i in bound]
+                alone = n.literal in (1, -1) and any(isolated(rest, i) is not None for i in own)
+                if (own and not alone) if isinstance(node, Zero) else rest.terms:
+                    return True
+    return False
 
 
 def _split_digits(value: Term, cond: Zero, kind: type[Quotient | Remainder]) -> Term | None:

@@ -19,6 +19,7 @@ from dataclasses import replace
 from fractions import Fraction
 from itertools import count
 
+from ..ir.digits import Digit, chain, number
 from ..ir.expr import (
     ONE,
     ZERO,
@@ -101,7 +102,7 @@ class _Flattener:
         self.indices: tuple[Index, ...] = ()
         self.recurrent = recurrent(program.statements)
         counts = Counter(t for s in program.statements for t in reads(s))
-        self.kept = {s.target for s in program.statements if counts[s.target] > 1 and is_split(s)}
+        self.kept = {s.target for s in program.statements if counts[s.target] > 1 and is_reshape(s)}
 
     def run(self) -> Program:
         for statement in self.program.statements:
@@ -453,32 +454,35 @@ def is_view(statement: Define) -> bool:
     return False
 
 
-def is_split(statement: Define) -> bool:
-    """Whether a statement is a reshape of a tensor that splits axes: each of its indices is a digit
-    of one of the tensor's.
+def is_reshape(statement: Define) -> bool:
+    """Whether a statement is a reshape of a tensor that splits or merges axes, perhaps transposed:
+    its indices and the tensor's subscripts are made up of the same digits.
 
-    Where several statements read one (the groups of a group norm), it is not read through: their
-    gradients add up on its own axes.
+    Where several statements read one (the groups of a group norm, the patches of an image), it is
+    not read through: their gradients add up on its own axes.
     """
     read = statement.body
     if not isinstance(read, Access) or read.tensor.dtype != statement.target.dtype:
         return False
-    digits = [index for sub in read.subs for index in indices_of(sub)]
-    whole = len(digits) == len(set(digits)) and set(digits) == set(statement.indices)
-    sizes = zip(read.subs, read.tensor.shape, strict=True)
-    return whole and len(digits) > len(read.subs) and all(_counts(sub, n) for sub, n in sizes)
-
-
-def _counts(sub: Subscript, extent: Size) -> bool:
-    """Whether a subscript takes each value below an extent once: its indices are digits."""
-    digits = {n: atom for atom, n in sub.terms}
-    weight = size(1)
-    while digits:
-        digit = digits.pop(weight, None)
-        if not isinstance(digit, Index):
+    found: dict[Index, list[Digit]] = {i: [] for i in statement.indices if i.extent is not size(1)}
+    for sub, extent in zip(read.subs, read.tensor.shape, strict=True):
+        digits = number(sub, extent)
+        if not digits and not (extent is size(1) and not sub.terms):
             return False
-        weight = weight * digit.extent
-    return sub.const.literal == 0 and weight is extent
+        for part, _ in digits:
+            found.setdefault(part.index, []).append(part)
+    if set(found) - set(statement.indices):
+        return False
+    if all(len(sub.terms) < 2 for sub in read.subs) and all(len(own) < 2 for own in found.values()):
+        return False
+    return all(map(_makes_up, found, found.values()))
+
+
+def _makes_up(index: Index, digits: Sequence[Digit]) -> bool:
+    """Whether digits are all those of an index, each once."""
+    places = chain({n for part in digits for n in part.bounds}, index.extent) or []
+    own = sorted(((part.weight, part.extent) for part in digits), key=str)
+    return own == sorted(places, key=str)
 
 
 def _is_scalar(factor: Expr) -> bool:

@@ -29,7 +29,7 @@ from .definitions import Definitions
 from .differentiate import Occurrence, adjoint_terms, sifted_terms
 from .effort import FORMULAS, Effort, Limit
 from .eliminate import cancel, eliminate, sift
-from .flatten import is_split
+from .flatten import is_reshape
 from .introduce import ratio_to_sum, reads_of, worth_a_name
 from .linear import Linear
 from .match import Pattern
@@ -48,6 +48,7 @@ from .normal import (
 )
 from .present import Known, Names, factored, fold_sums
 from .quotients import multiplied_out
+from .refine import refined
 from .residuals import fewer_residuals
 from .residues import joined
 from .saturated import complements
@@ -80,7 +81,7 @@ def reverse(
     and stands as the chain rule gives it.
     """
     with _collector_paused():
-        linear = Linear(program, wrt, conventions)
+        linear = Linear(refined(program), wrt, conventions)
         return _Reverse(linear, limit.of(len(linear.flat))).run()
 
 
@@ -411,7 +412,7 @@ class _Reverse:
             return False
         if any(is_contraction(x) or is_scatter(x) for x in value):
             return True
-        if is_product_of_matrices(define) or is_split(define):
+        if is_product_of_matrices(define) or is_reshape(define):
             return True
         if any(is_multiple(o.partial) and self._feeds(o.access.tensor) for o in found):
             return True

@@ -326,7 +326,30 @@ def _divided(
             return whole + merged, rest % divisor
         if isinstance(inner, Remainder) and inner.divisor.exactly_over(divisor) is not None:
             return whole + rest // divisor, inner.value % divisor
+    for factor in {n: None for _, n in rest.terms if n is not ONE}:  # D | E: (D*a + d) // (D*E)
+        over = divisor.exactly_over(factor) if factor.at_least(0) else None
+        high, low = _divided_terms(rest, factor)
+        if (
+            over is not None
+            and over is not divisor
+            and high.terms
+            and inside(low, factor, positive)
+        ):
+            times, left_over = _divided(high, over, positive)
+            return whole + times, left_over * factor + low
     return whole + rest // divisor, rest % divisor
+
+
+def _divided_terms(sub: Subscript, factor: Size) -> tuple[Subscript, Subscript]:
+    """What is multiplied by a factor, and the rest."""
+    high, low = constant(0), constant(sub.const)
+    for atom, n in sub.terms:
+        over = n.exactly_over(factor)
+        if over is None:
+            low = low + at(atom) * n
+        else:
+            high = high + at(atom) * over
+    return high, low
 
 
 def _turns(value: Size, divisor: Size) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import prod
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,7 @@ from .views import radix
 if TYPE_CHECKING:
     from .expressions import Context, Speller
 
-FEW = 16  # turns of a loop, where an axis could be split instead
+FEW = 16  # turns of a loop, where an axis could be split instead and nothing else is reduced
 MOST = 64**3  # turns of a loop
 
 START = {
@@ -87,13 +88,14 @@ def _each(
 
 def _others(taps: tuple[Index, ...], expr: Reduce) -> tuple[Index, ...]:
     """The indices from outside that taps stand beside."""
+    outside = free_indices(expr)
     found = {
         i: None
         for node in nodes(expr.body)
         for sub in subscripts(node)
         if any(i in taps for i in indices_of(sub))
         for i in indices_of(sub)
-        if i not in expr.indices
+        if i in outside
     }
     return tuple(found)
 
@@ -148,11 +150,13 @@ def arg(speller: Speller, expr: Arg, context: Context) -> Array | None:
 def _taps(indices: tuple[Index, ...], body: Expr) -> tuple[Index, ...]:
     """The indices that stand beside an index from outside in some subscript, if they are few."""
     found: list[Index] = []
+    outside = [i for i in free_indices(body) if i not in indices]
     for index in indices:
-        if any(_beside(index, indices, node) for node in nodes(body)):
+        if any(_beside(index, outside, node) for node in nodes(body)):
             found.append(index)
     count = _count(tuple(found))
-    if count > FEW and all(_is_split(index, body) for index in found):
+    long = count > FEW or len(found) < len(indices)
+    if long and all(_is_split(index, body) for index in found):
         return ()
     return tuple(found) if 0 < count <= MOST else ()
 
@@ -168,11 +172,11 @@ def _is_split(index: Index, body: Expr) -> bool:
     )
 
 
-def _beside(index: Index, indices: tuple[Index, ...], node: Tree) -> bool:
+def _beside(index: Index, outside: Sequence[Index], node: Tree) -> bool:
     if not isinstance(node, Access):
         return False
     return any(
-        index in (own := indices_of(sub)) and any(i not in indices for i in own)
+        index in (own := indices_of(sub)) and any(i in outside for i in own)
         for sub in subscripts(node)
     )
 
