@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from pullback import derive, grad
-from pullback.calculus.refine import refined
+from pullback.calculus.refine import refined, thinned
 from pullback.ir.interpret import run
 from pullback.ir.program import Program
 from pullback.ir.subscripts import Quotient, Remainder
@@ -195,3 +195,45 @@ def test_what_has_no_merged_axis_stays_as_it_is() -> None:
     ):
         program = parse(text)
         assert refined(program) is program
+
+
+def kept_axes(X: Any) -> Any:
+    z = X - X.max(axis=1, keepdims=True)
+    return (z - z.mean(axis=1, keepdims=True)) / np.sqrt(z.var(axis=1, keepdims=True) + 1e-5)
+
+
+def test_axes_of_one_place_leave_formulas() -> None:
+    derivation = derive(kept_axes, X="N D")
+    text = str(derivation)
+    assert ":1" not in text and ",0]" not in text and "(1×1)" not in text
+    X = np.random.default_rng(0).normal(size=(3, 4))
+    seeded = np.cos(np.arange(X.size)).reshape(X.shape)
+    found = grad(lambda X: (kept_axes(X) * seeded).sum())(X)
+    assert close(found, differences(kept_axes, (X,), seeded, 0))
+
+
+THIN = {
+    "inputs and outputs": "X[N,1]\nY[n,k:1] = exp(X[n,k])",
+    "operands": "A[1,1]\nB[i,j] = exp(A[i,j])\nC[i,j] = inverse(B)[i,j]\nY[i,j] = C[i,j]",
+    "a recurrence": "X[N,1]\nH[t:N,k:1] = X[t,k] + where(t >= 1, H[t-1,k], 0)\nY[] = sum(t) H[t,0]",
+}
+
+
+@pytest.mark.parametrize("name", THIN)
+def test_what_keeps_its_axes_of_one_place(name: str) -> None:
+    program = parse(THIN[name])
+    assert thinned(program) is program
+
+
+def test_values_without_axes_of_one_place_are_the_same() -> None:
+    program = parse(
+        "X[N,M]\nm[n,k:1] = max(i) X[n,i]\na[k:1,n] = argmax(i) X[n,i]\n"
+        "e[n,i] = exp(X[n,i] - m[n,0])\nY[n,i,k:1] = e[n,i]*X[n,a[k,n]] + m[n,k]"
+    )
+    apart = thinned(program)
+    assert [len(s.target.shape) for s in apart.statements] == [1, 1, 2, 3]
+    X = np.random.default_rng(0).normal(size=(3, 4))
+    before, after = (run(p, {"X": X}) for p in (program, apart))
+    for statement in program.statements:
+        name = statement.target.name
+        assert after[name].flat == pytest.approx(before[name].flat)

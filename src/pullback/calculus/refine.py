@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import TypeVar
 
 from ..ir.digits import Digit, Places, chain, composed, digit, number
 from ..ir.expr import Access, Arg, Opaque, Reduce, Tensor
@@ -39,6 +40,7 @@ from ..ir.walk import (
     rebuild,
     subscripts,
     substitute,
+    tensors,
 )
 from .guards import tidy
 
@@ -47,6 +49,52 @@ Place = tuple[Tensor, int] | tuple[Tensor, Index]
 
 
 def refined(program: Program) -> Program:
+    """The program with merged axes kept apart and without axes of one place; itself where it has
+    neither."""
+    return _apart(thinned(program))
+
+
+def thinned(program: Program) -> Program:
+    """The program without the axes of one place that its values have (``keepdims=True``); inputs
+    and outputs keep theirs, as do operands and results of opaque operations."""
+    rigid = {*program.inputs, *program.outputs}
+    for group in groups(program.statements):
+        for s in group:
+            if is_recurrent(group) or isinstance(s.body, Opaque):
+                rigid.update((s.target, *(tensors(s.body) if isinstance(s.body, Opaque) else ())))
+    thin = {
+        s.target: Tensor(s.target.name, _kept(s.target.shape, s.target.shape), s.target.dtype)
+        for s in program.statements
+        if s.target not in rigid and any(n is ONE for n in s.target.shape)
+    }
+    if not thin:
+        return program
+
+    def read(access: Access) -> Access:
+        tensor = thin.get(access.tensor)
+        return Access(tensor, _kept(access.subs, access.tensor.shape)) if tensor else access
+
+    made = []
+    for s in program.statements:
+        body = map_tensors(s.body, read)
+        if s.target in thin:
+            places = {i: constant(0) for i in s.indices if i.extent is ONE}
+            indices = _kept(s.indices, s.target.shape)
+            s = replace(s, target=thin[s.target], indices=indices)
+            body = substitute(body, places)
+        made.append(replace(s, body=body))  # type: ignore[arg-type]
+    return Program(program.inputs, tuple(made), program.outputs, program.sizes)
+
+
+T = TypeVar("T")
+
+
+def _kept(parts: Sequence[T], shape: Sequence[Size]) -> tuple[T, ...]:
+    """What stands at the axes of more than one place."""
+    return tuple(part for part, n in zip(parts, shape, strict=True) if n is not ONE)
+
+
+def _apart(program: Program) -> Program:
     """The program with merged axes kept apart; itself where it has none."""
     if not any(_reads_digits(statement.body) for statement in program.statements):
         return program
