@@ -43,6 +43,7 @@ from ..ir.subscripts import Index, Lookup, Quotient, Remainder, Subscript, Subsc
 from ..opaque import TABLE, Operation
 from .bounds import one_sided
 from .levels import AND, ATOM, COMPARE, LOOSEST, NOT, OR, POWER, PRODUCT, SUM, UNARY
+from .readable import PI, readable
 from .spell import sides
 
 Displayed = Define | Expr | Cond | Subscript | Size
@@ -92,6 +93,8 @@ class Display(ABC):
 
     def show(self, what: Displayed) -> str:
         """The text of a statement, expression, condition, subscript or size."""
+        if not isinstance(what, Size | Subscript):
+            what = readable(what)
         match what:
             case Define():
                 return self.define(what)
@@ -189,7 +192,7 @@ class Display(ABC):
             case Number(value, special):
                 if special:
                     return self.special(special), UNARY if special[0] == "-" else ATOM
-                text, own = self.ratio(abs(value))
+                text, own = (self.word("pi"), ATOM) if node is PI else self.ratio(abs(value))
                 return (f"{self.minus}{text}", min(own, UNARY)) if value < 0 else (text, own)
             case SizeOf(form):
                 return self.size(form), _size_level(form)

@@ -28,6 +28,7 @@ from .levels import LOOSEST
 from .parse import default_outputs
 from .printer import Printer, needs_extent, unshadowed
 from .program_sizes import free_sizes, program_sizes
+from .readable import readable
 from .spell import Spelling
 from .tokens import quoted
 
@@ -38,13 +39,16 @@ def show(what: Shown, *, exact: bool = False) -> str:
     """Index notation of anything.
 
     A program parses back to the same program. Of a single statement or expression the text is what
-    the program would hold; ``exact`` marks lookups that are not known to be >= 0.
+    the program would hold, for people (:func:`readable`). ``exact`` leaves it as it is, and marks
+    lookups that are not known to be >= 0.
 
     >>> from .parse import parse
     >>> print(show(parse("Y[n,m] = sum(d) X[n,d]*W[d,m] + b[m]")))
     X[N,D]; W[D,M]; b[M]
     Y[n,m] = sum(d) X[n,d]*W[d,m] + b[m]
     """
+    if not (exact or isinstance(what, Program | Size | Subscript | Tensor)):
+        what = readable(what)
     match what:
         case Program():
             return show_program(what)

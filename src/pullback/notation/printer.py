@@ -58,6 +58,7 @@ from .dtypes import natural_dtype
 from .levels import AND, ATOM, COMPARE, LOOSEST, NOT, OR, POWER, PRODUCT, SUM, UNARY
 from .program_sizes import tree_sizes
 from .purity import IMPURE, INDEX, LOOKUP, NUMBER, SIZE
+from .readable import PI
 from .spell import Spelling, is_fraction, is_plain_integer, show_magnitude, sides
 from .tokens import quoted
 from .words import ALSO_FUNCTIONS
@@ -114,6 +115,7 @@ class Printer:
         self.bracketed = bracketed
         self.ahead = ahead
         self.breaking = False
+        self.readable = False
 
     @classmethod
     def of(cls, trees: tuple[Tree, ...], scope: tuple[Index, ...], *, exact: bool) -> Printer:
@@ -125,14 +127,17 @@ class Printer:
         }  # fmt: skip
         sizes = {name for tree in trees for form in tree_sizes(tree) for name in form.names()}
         spelling = Spelling(frozenset(letters | scalars), () if exact else None)
-        return cls(spelling, frozenset(letters | sizes))
+        printer = cls(spelling, frozenset(letters | sizes))
+        printer.readable = not exact
+        return printer
 
     def define(self, statement: Define) -> str:
         """A statement."""
         target = statement.target
         body = unshadowed(statement.body, statement.indices)
         natural = "float" if target in self.ahead else natural_dtype(body)
-        kind = "" if target.dtype == natural else f": {target.dtype}"
+        plain = self.readable and isinstance(body, Number)
+        kind = "" if target.dtype == natural or plain else f": {target.dtype}"
         left = ",".join(self.binder(i, (body,), self.ahead) for i in statement.indices)
         brackets = f"[{left}]" if statement.indices else ""
         return f"{quoted(target.name)}{kind}{brackets} = {self.whole(body)}"
@@ -249,6 +254,8 @@ class Printer:
     def number(self, node: Number) -> tuple[str, int]:
         if node.special:
             return node.special, UNARY if node.special.startswith("-") else ATOM
+        if node is PI:
+            return "pi", ATOM
         text = show_magnitude(abs(node.value))
         if is_fraction(node):
             return ("-" if node.value < 0 else "") + text, PRODUCT
@@ -359,7 +366,7 @@ class Printer:
         self, node: Power, factors: tuple[Expr, ...], after_literal: bool, follows: bool
     ) -> str:
         """A factor with a negative exponent, as a division where that reads back the same."""
-        literal = isinstance(node.base, Number)
+        literal = isinstance(node.base, Number) and not self.readable
         one = after_literal and factors[0] is ONE
         if node.base is ZERO or (literal and (after_literal or not follows)) or one:
             return self.raised(node)
@@ -381,7 +388,7 @@ class Printer:
         node = Power(base, exponent)
         if exponent == Fraction(1, 2):
             return f"sqrt({self.whole(base)})", ATOM
-        if exponent < 0 and not isinstance(base, Number):
+        if exponent < 0 and (self.readable or not isinstance(base, Number)):
             return f"1/{self.under(node)}", PRODUCT
         return self.raised(node), POWER
 

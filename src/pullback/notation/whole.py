@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from fractions import Fraction
 
-from ..ir.expr import Expr
+from ..ir.expr import Expr, number
 from ..ir.subscripts import Index
 from ..opaque import TABLE
 from .arrays import (
@@ -30,6 +30,7 @@ from .arrays import (
 from .display import Display
 from .latex import Latex
 from .levels import PRODUCT, UNARY
+from .readable import readable
 from .spell import show_dimensions
 from .terminal import Terminal
 
@@ -105,6 +106,8 @@ class ArraysText(ABC):
         return self.text(node, ATOM if isinstance(node, Product | Hadamard | Plus) else TIMES)
 
     def product(self, factors: tuple[Matrix, ...]) -> str:
+        if len(factors) > 1 and factors[0] == Scalar(number(-1)):
+            return f"{self.display.minus}{self.product(factors[1:])}"
         return self.dot.join(
             self.text(f, ATOM if isinstance(f, Hadamard | Product) else TIMES) for f in factors
         )
@@ -113,7 +116,7 @@ class ArraysText(ABC):
         return self.display.summed([(sign, self.text(term, TIMES)) for sign, term in terms])
 
     def scalar(self, value: Expr) -> tuple[str, int]:
-        text, own = self.display.leveled(value)
+        text, own = self.display.leveled(readable(value))
         return text, ATOM if own >= UNARY else TIMES if own >= PRODUCT else SUM
 
     def shaped(self, node: Matrix, text: str) -> str:

@@ -50,6 +50,7 @@ from ..ir.subscripts import (
 from ..ir.walk import Tree
 from ..notation.bounds import one_sided
 from ..notation.letters import GREEK, Letter, letter
+from ..notation.readable import PI, readable
 from ..notation.spell import show_magnitude, sides
 from ..opaque import TABLE, name_of
 
@@ -100,11 +101,11 @@ def math(
     '<math><mn>2</mn></math>'
     """
     if isinstance(content, Define):
-        inner = MathML(roles).statement(content)
+        inner = MathML(roles).statement(readable(content))
     elif isinstance(content, list | tuple):
         inner = "".join(content)
     else:
-        inner = MathML(roles).tree(content)  # type: ignore[arg-type]
+        inner = MathML(roles).tree(readable(content))  # type: ignore[arg-type]
     display = ' display="block"' if block else ""
     spoken = f' alttext="{text(alt)}"' if alt else ""
     return f"<math{display}{spoken}>{inner}</math>"
@@ -648,6 +649,8 @@ def _flat(value: Fraction) -> str:
 
 
 def _number(node: Number) -> tuple[int, str]:
+    if node is PI:
+        return ATOM, "<mi>π</mi>"
     if node.special == "-inf" or node.value < 0:
         positive = Number(-node.value, node.special.lstrip("-"))
         return SUM, row(prefix("−"), _number(positive)[1])

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import assert_never
 
-from ..ir.expr import Access
+from ..ir.expr import Access, number
 from ..ir.subscripts import at
 from ..notation.arrays import (
     Diagonal,
@@ -27,6 +27,7 @@ from ..notation.arrays import (
     Whole,
 )
 from ..notation.matrix import MatrixForm
+from ..notation.readable import readable
 from .mathml import (
     ATOM,
     COMPARISONS,
@@ -69,12 +70,15 @@ class Matrices:
             case Identity():
                 return ATOM, "<mi>I</mi>"
             case Scalar(value):
-                return ATOM, self.elements.expr(value, ATOM)
+                return ATOM, self.elements.expr(readable(value), ATOM)
             case Transposed(inner):
                 return (
                     ATOM,
                     f'<msup>{self.draw(inner, ATOM)}<mi mathvariant="normal">&#x22a4;</mi></msup>',
                 )
+            case Product((Scalar(value), first, *others)) if value is number(-1):
+                drawn = [self._factor(f) for f in (first, *others)]
+                return PRODUCT, row(prefix("−"), joined(drawn, _THIN))
             case Product(factors):
                 return PRODUCT, joined([self._factor(f) for f in factors], _THIN)
             case Hadamard(factors):
