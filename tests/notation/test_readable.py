@@ -11,7 +11,7 @@ from pullback import derive
 from pullback.ir.expr import Add, Expr, Guard, Inside, Mul, Number, Power, number
 from pullback.ir.interpret import evaluate
 from pullback.ir.sizes import size
-from pullback.ir.subscripts import Index, at
+from pullback.ir.subscripts import Index, at, constant
 from pullback.notation.latex import latex
 from pullback.notation.parse import parse
 from pullback.notation.plain import show
@@ -56,6 +56,7 @@ def test_no_constant_is_taken_for_a_root_of_pi() -> None:
         assert "pi" not in show(number(near))
 
 
+N = Index("n", size("N"))
 I = Index("i", size("N"))  # noqa: E741
 X = parse("Y[n] = X[n]").inputs[0]
 READ = parse("Y[n] = X[n]").statements[0].body
@@ -97,3 +98,20 @@ def test_derivations_have_no_long_numbers() -> None:
 def test_a_minus_sign_is_no_factor() -> None:
     derivation = derive("Y[n,k] = sigmoid(-(sum(d) X[n,d]*W[d,k]))")
     assert "−1 " not in str(derivation)
+
+
+RANGES = {
+    "[1 <= n]": at(N) - 1,
+    "[n+1 < N]": at(N) + 1,
+    "[0 <= 2*n-1 < N]": at(N) * 2 - 1,
+    "[n < N-1]": constant(size("N") - 2) - at(N),
+}
+
+
+@pytest.mark.parametrize("text", RANGES)
+def test_a_range_is_open_on_the_side_that_always_holds(text: str) -> None:
+    wide = Guard(Inside(RANGES[text], size("N")))
+    assert show(wide) == text
+    for n in range(4):
+        shown, meant = (evaluate(node, {N: n}, {}, {"N": 4}) for node in (readable(wide), wide))
+        assert shown == meant

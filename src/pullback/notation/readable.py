@@ -13,11 +13,28 @@ from functools import lru_cache
 from math import isqrt
 from typing import overload
 
-from ..ir.expr import ONE, ZERO, Add, Expr, Guard, Mul, Number, Power, add, mul, number
+from ..ir.expr import (
+    ONE,
+    ZERO,
+    Add,
+    Cond,
+    Expr,
+    Guard,
+    Inside,
+    Mul,
+    Number,
+    Power,
+    add,
+    mul,
+    number,
+)
 from ..ir.program import Define
+from ..ir.sizes import Size
+from ..ir.subscripts import Subscript, constant, within
 from ..ir.walk import Tree, bottom_up
+from .bounds import one_sided
 from .names import CONSTANTS
-from .spell import FLOAT_DIGITS, show_magnitude
+from .spell import FLOAT_DIGITS, show_magnitude, sides
 
 PI = CONSTANTS["pi"]
 DIGITS = 44  # in which a constant has to agree
@@ -53,8 +70,21 @@ def _plain(node: Tree) -> Tree:
         case Add(terms) if len(terms) > 1:
             left = [term for term in terms if not _is_zero(term)]
             return add(*left) if left else ZERO
+        case Inside(sub, extent):
+            return _open(sub, extent) or node
         case _:
             return node
+
+
+def _open(sub: Subscript, extent: Size) -> Cond | None:
+    """``[0 <= t - 1 < T]`` as ``[1 <= t]``: a range without the side that always holds."""
+    above, below = within(sub, extent)
+    if above == below:
+        return None
+    least, most = sides(sub)
+    if most.terms:
+        least, most = least - most.const, most - most.const
+    return one_sided(sub, constant(extent)) if above else one_sided(most, least + 1)
 
 
 def _constants(factor: Expr) -> tuple[Expr, ...]:
