@@ -482,6 +482,19 @@ class Definitions:
                     axes, terms = known
                     yield collect(_opened(value, atom, axes, part) for part in terms)
 
+    def distributed(self, value: Term) -> Iterator[Poly]:
+        """The term with a factor under its sum spelled out that is a sum of terms, in base form."""
+        for atom, exponent in value.factors:
+            known = self.additive.get(atom.tensor) if isinstance(atom, Access) else None
+            if known is None or exponent != 1 or set(value.bound).isdisjoint(free_indices(atom)):
+                continue
+            axes, terms = known
+            yield collect(
+                self.expanded(made)
+                for part in terms
+                if (made := _opened(value, atom, axes, part)) is not None  # type: ignore[arg-type]
+            )
+
     def _smaller_parts(self, tensor: Tensor) -> tuple[tuple[Index, ...], Poly] | None:
         """The axes and terms of a sum of values that have fewer elements than the sum."""
         known = self.additive.get(tensor)

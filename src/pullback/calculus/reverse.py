@@ -24,6 +24,7 @@ from ..ir.program import Define, Program, Source, computing
 from ..ir.recurrence import direction, groups, in_order, is_recurrent, offsets, recurrent, unpinned
 from ..ir.subscripts import Index, Subscript, at
 from ..ir.walk import accesses, free_indices, nodes, rename_tensors, substitute, tensors
+from .contained import contained_sums
 from .cost import expression_cost, volume
 from .definitions import Definitions
 from .differentiate import Occurrence, adjoint_terms, sifted_terms
@@ -558,6 +559,11 @@ class _Reverse:
                 about = replace(next(readers, about), of="")
             made = Define(pattern.target, pattern.axes, ZERO, about.source, user=False, of=about.of)
             self.statements.insert(0, made)
+        if not self.steps and not self.effort.over:
+            sums, forms = contained_sums(forms, self.defs, self.names, self.lin, self.known)
+            for pattern in sums:
+                forms[pattern.target] = (pattern.body,)
+                self.statements.insert(0, Define(pattern.target, pattern.axes, ZERO, user=False))
         self.forms = forms
         out = [replace(s, body=factored(forms[s.target], self.known)) for s in self.statements]
         return [unpinned(s, forms) for s in out] if self.steps else out
