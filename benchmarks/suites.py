@@ -20,6 +20,7 @@ from .captured import captured
 from .forms import CONTESTS, Contest
 from .growth import growth
 from .measure import Thunk, Timing, in_turns
+from .overhead import batches, overhead
 from .tables import Result, plain
 
 
@@ -260,5 +261,7 @@ SUITES: dict[str, Callable[[int], Result]] = {
     "handwritten": handwritten,
     "calls": calls,
     "captured": captured,
+    "overhead": overhead,
+    "batches": batches,
     "growth": growth,
 }
