@@ -531,7 +531,7 @@ def test_free_sizes_are_keywords_of_forward() -> None:
 def test_the_source_shown_is_the_source_that_runs() -> None:
     derivation = derive(affine, X="N D", W="D M", b="M")
     forward, backward = derivation.compile()
-    assert inspect.getsource(forward.module) == derivation.source()  # type: ignore[attr-defined]
+    assert inspect.getsource(forward.of.module) == derivation.source()  # type: ignore[attr-defined]
     assert callable(backward)
 
 

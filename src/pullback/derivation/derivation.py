@@ -19,7 +19,7 @@ from ..notation.matrix import MatrixForm, matrix_form
 from ..notation.plain import show
 from .assumptions import Assumption
 from .memory import Jacobian, Stored, itemsize
-from .registry import service, spelling
+from .registry import Spelling, service, spelling
 from .status import Tally
 from .steps import Check, ShownStep, Verification, fold, shown
 from .written import written
@@ -297,7 +297,15 @@ class Derivation:
         ``style="flat"`` writes one line a gate, with every intermediate value named. Raises
         ArgumentError for a backend or a style that there is none of.
         """
-        return spelling(backend, style)(self)
+        spell = spelling(backend, style)
+        if spell not in self._sources:
+            self._sources[spell] = spell(self)
+        return self._sources[spell]
+
+    @cached_property
+    def _sources(self) -> dict[Spelling, str]:
+        """The source that was written: the same is read and run."""
+        return {}
 
     def compile(self) -> Pair:
         """The pair ``forward(...) -> (Y, cache)`` and ``backward(dY, cache) -> gradients``.

@@ -187,46 +187,41 @@ class Call:
     """The arguments of one call: ``structures`` and ``leaves`` a slot, positional arguments
     first. ``closes_over`` is set where the function was seen to read traced arrays besides,
     ``hidden`` are the captured arrays that are inputs of the plan, too.
+
+    Where the arguments are nothing but arrays and Python floats (``is_plain``), only ``key`` and
+    ``leaves`` are made at once: a known call needs no more.
     """
 
-    __slots__ = (
-        "__dict__",
-        "closes_over",
-        "counts",
-        "given_traced",
-        "hidden",
-        "key",
-        "keywords",
-        "labels",
-        "leaves",
-        "positional",
-        "structures",
-    )
+    closes_over = given_traced = False
+    is_plain = True
+    hidden: Sequence[Any] = ()
+    keywords: tuple[str, ...] = ()  # in the order in which a function with **kwargs meets them
 
     def __init__(self, about: Parameters, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
-        self.closes_over = False
-        self.hidden: Sequence[Any] = ()
+        self.about = about
         self.positional = len(args)
-        self.keywords = tuple(kwargs)  # in the order in which a function with **kwargs meets them
-        values = [*args, *(kwargs[name] for name in self.keywords)]
-        known = about.names[: len(args)]
-        more = [about.label(n) for n in range(len(known), len(args))]
-        labels = [*known, *more, *self.keywords]
-        self.labels = labels
-        leaves: list[Any] = []
-        structures: list[Structure] = []
-        counts: list[int] = []
-        for label, value in zip(labels, values, strict=True):
-            found, structure = flatten(value, label)
-            leaves += found
-            structures.append(structure)
-            counts.append(len(found))
-        self.leaves = leaves
-        self.structures = structures
-        self.counts = counts
+        if kwargs:
+            self.keywords = tuple(kwargs)
+            args = (*args, *kwargs.values())
+        self.values = args
+        self.leaves = args
         kinds: list[Hashable] = []
-        self.given_traced = False
-        for leaf in leaves:
+        for value in args:
+            if type(value) is np.ndarray:
+                kinds += value.shape, value.dtype
+            elif type(value) is float:
+                kinds.append(float)
+            else:
+                self.is_plain = False
+                kinds = self._kinds()
+                break
+        self.key: Hashable = (self.keywords, *kinds)
+
+    def _kinds(self) -> list[Hashable]:
+        """What tells calls apart whose arguments are taken apart."""
+        self.leaves = [leaf for found, _ in self.flat for leaf in found]
+        kinds: list[Hashable] = [self.positional, *self.structures]
+        for leaf in self.leaves:
             kind = type(leaf)
             if kind is float:
                 kinds.append(float)
@@ -234,11 +229,36 @@ class Call:
             kinds.append((leaf.shape, leaf.dtype))
             if kind is not np.ndarray and hasattr(leaf, "_pullback_value"):
                 self.given_traced = True
-        self.key: Hashable = (self.positional, self.keywords, *structures, *kinds)
+        return kinds
+
+    @cached_property
+    def labels(self) -> list[str]:
+        """A name for each slot."""
+        known = self.about.names[: self.positional]
+        more = [self.about.label(n) for n in range(len(known), self.positional)]
+        return [*known, *more, *self.keywords]
+
+    @cached_property
+    def flat(self) -> list[tuple[list[Any], Structure]]:
+        """The leaves and the structure of each slot."""
+        return [
+            flatten(value, label) for label, value in zip(self.labels, self.values, strict=True)
+        ]
+
+    @cached_property
+    def structures(self) -> list[Structure]:
+        return [structure for _, structure in self.flat]
+
+    @cached_property
+    def counts(self) -> list[int]:
+        """The number of leaves of each slot."""
+        return [len(found) for found, _ in self.flat]
 
     @property
     def also(self) -> tuple[Any, ...]:
         """The classes and functions among the arguments: a trace depends on what they are."""
+        if self.is_plain:
+            return ()
         for structure in self.structures:
             if type(structure) is not Leaf and not _is_data(structure):
                 break
@@ -323,7 +343,7 @@ def identity(function: Callable[..., Any]) -> Hashable:
 
     Other objects are told by where they are, not by an equality of their own.
     """
-    if isinstance(function, types.FunctionType):
+    if type(function) is types.FunctionType:
         return function.__code__
     if isinstance(function, types.MethodType) and isinstance(function.__func__, types.FunctionType):
         return function.__func__.__code__

@@ -166,12 +166,12 @@ def _tupled(function: Callable[..., Any], outputs: int) -> Callable[..., tuple[A
 def forward_of(
     function: Callable[..., Any], outputs: int
 ) -> Callable[..., tuple[tuple[Any, ...], Cache]]:
-    """A generated forward pass with its outputs as a tuple."""
+    """A generated forward pass with its outputs as a tuple; it takes no sizes."""
     if outputs != 1:
         return function
 
-    def forward(*arrays: Array, **sizes: int) -> tuple[tuple[Any, ...], Cache]:
-        out, cache = function(*arrays, **sizes)
+    def forward(*arrays: Array) -> tuple[tuple[Any, ...], Cache]:
+        out, cache = function(*arrays)
         return (out,), cache
 
     return forward
@@ -190,11 +190,20 @@ def backward_of(
 
 
 def apart(values: Iterable[Any], others: Sequence[Any]) -> tuple[Any, ...]:
-    """The values, copied where they share memory with one of ``others``."""
-    return tuple(
-        value.copy()
-        if isinstance(value, np.ndarray)
-        and any(isinstance(o, np.ndarray) and np.may_share_memory(value, o) for o in others)
-        else value
-        for value in values
-    )
+    """The values, copied where they share memory with one of ``others``.
+
+    Arrays that are no views share memory only with themselves and with views.
+    """
+    found = []
+    for value in values:
+        if isinstance(value, np.ndarray):
+            for other in others:
+                if value is other or (
+                    isinstance(other, np.ndarray)
+                    and (value.base is not None or other.base is not None)
+                    and np.may_share_memory(value, other)
+                ):
+                    value = value.copy()
+                    break
+        found.append(value)
+    return tuple(found)

@@ -12,6 +12,7 @@ from ..trees import Leaf
 from .nested import is_traced
 
 Array = np.ndarray[Any, Any]
+_DOUBLE = np.dtype(np.float64)
 
 
 def shape_of(leaf: Any) -> tuple[int, ...]:
@@ -21,7 +22,10 @@ def shape_of(leaf: Any) -> tuple[int, ...]:
 
 def dtype_of(leaf: Any) -> np.dtype[Any]:
     """A leaf's dtype, in native byte order; a Python float is a float64."""
-    return np.dtype(np.float64) if isinstance(leaf, float) else leaf.dtype.newbyteorder("=")
+    if isinstance(leaf, float):
+        return np.dtype(np.float64)
+    dtype: np.dtype[Any] = leaf.dtype
+    return dtype if dtype.isnative else dtype.newbyteorder("=")
 
 
 def _array(value: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Any:
@@ -43,6 +47,7 @@ def _number(value: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Any:
     return found if is_traced(found) else found[()]
 
 
+ARRAY = _array
 FINISH: dict[Leaf, Callable[..., Any]] = {
     Leaf.ARRAY: _array,
     Leaf.SCALAR: _number,
@@ -55,6 +60,10 @@ def like_primal(
     value: Any, shape: tuple[int, ...], dtype: np.dtype[Any], place: str, like: str
 ) -> Array:
     """A cotangent or tangent as an array; None is zeros. It has the shape of what it belongs to."""
+    if type(value) is np.ndarray and value.dtype is dtype and value.shape == shape:
+        return value  # the common cases, at no cost
+    if type(value) is float and dtype is _DOUBLE and not shape:
+        return np.asarray(value)
     if value is None:
         return np.zeros(shape, dtype)
     array = value if is_traced(value) else as_given(value, place)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from functools import lru_cache
+from operator import is_
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -17,9 +20,10 @@ from ..derivation.assumptions import at_each, line_of
 from ..errors import ArgumentError, ShapeError, UnsupportedError
 from ..ir.program import Program, check_extents, solve_sizes
 from ..trees import Leaf, Structure, count, matched, paths, show_path, unflatten
+from . import quick
 from .bounds import check_integers, check_work, is_watched
 from .calls import Arguments, plain_array
-from .compiled import backward_of, forward_of
+from .compiled import backward_of
 from .cotangents import check_nothing, like_primal
 from .load import load_module
 from .lookups import check_lookups, positions
@@ -62,10 +66,10 @@ class Gradients(tuple[Any, ...]):
     names: tuple[str, ...]
 
     @classmethod
-    def of(cls, names: Sequence[str], values: Sequence[Any]) -> Gradients:
+    def of(cls, names: tuple[str, ...], values: Sequence[Any]) -> Gradients:
         """Values by their names."""
         made = cls(values)
-        made.names = tuple(names)
+        made.names = names
         return made
 
     def keys(self) -> tuple[str, ...]:
@@ -80,19 +84,33 @@ class Gradients(tuple[Any, ...]):
         return super().__getitem__(key)
 
 
+Like = tuple[tuple[int, ...], "np.dtype[Any]"]  # a shape and a dtype
+
+
 class Cache(tuple[Any, ...]):
-    """What a backward pass needs of its forward pass."""
+    """What a backward pass needs of its forward pass.
 
-    like: tuple[tuple[tuple[int, ...], np.dtype[Any]], ...]
-    dtypes: tuple[np.dtype[Any], ...]
+    What is known of a call by the shapes and dtypes of its arguments is known of a class of caches:
+    the shapes and dtypes of the ``outputs``, and the dtypes of the ``gradients``.
+    """
 
-    @classmethod
-    def of(cls, values: Sequence[Any], outputs: Sequence[Any], asked: Sequence[Any]) -> Cache:
-        """The cache of a forward pass with these outputs, whose gradients are ``asked`` for."""
-        made = cls(values)
-        made.like = tuple((np.shape(out), out.dtype) for out in outputs)
-        made.dtypes = tuple(array.dtype for array in asked)
-        return made
+    outputs: ClassVar[tuple[Like, ...]] = ()
+    gradients: ClassVar[tuple[np.dtype[Any], ...]] = ()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _cache, (self.outputs, self.gradients, tuple(self))
+
+
+@lru_cache(maxsize=1024)
+def _caches(outputs: tuple[Like, ...], gradients: tuple[np.dtype[Any], ...]) -> type[Cache]:
+    """The class of caches of which this is known."""
+    return type("Cache", (Cache,), {"outputs": outputs, "gradients": gradients})
+
+
+def _cache(
+    outputs: tuple[Like, ...], gradients: tuple[np.dtype[Any], ...], values: tuple[Any, ...]
+) -> Cache:
+    return _caches(outputs, gradients)(values)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -128,7 +146,7 @@ class Derived(Derivation):
         copies: change none of them in between.
         """
         forward = Forward(self)
-        return Pair(forward, Backward(self, forward))
+        return Pair(Compiled(forward), Compiled(Backward(self, forward)))
 
 
 def _beyond(compared: Sequence[tuple[Mapping[str, int], bool | None, str]]) -> Check:
@@ -144,8 +162,30 @@ def _beyond(compared: Sequence[tuple[Mapping[str, int], bool | None, str]]) -> C
     return Check("failed" if wrong else "not checked", how, len(same) + len(wrong))
 
 
+class Compiled(functools.partial[Any]):
+    """What a forward or a backward pass is called by: Python calls it without a frame of its own,
+    which an object with a method ``__call__`` needs. It is pickled as the pass.
+    """
+
+    of: Forward | Backward
+    __name__: str
+    __signature__: inspect.Signature
+
+    def __new__(cls, of: Forward | Backward) -> Compiled:
+        made = super().__new__(cls, of.function)
+        made.of = of
+        made.__name__, made.__doc__ = of.name, of.doc
+        made.__signature__ = of.signature
+        return made
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Compiled, (self.of,)
+
+
 class Forward:
     """The forward pass of a derivation, running its generated source."""
+
+    name = "forward"
 
     def __init__(self, derived: Derived) -> None:
         self.derived = derived
@@ -155,29 +195,41 @@ class Forward:
         self.asserted = derived.asserted
         self.asked = [self.program.inputs.index(tensor) for tensor in derived.backward.wrt]
         self.module = load_module(derived.source("numpy"), "derivation")
-        self.run = forward_of(self.module.forward, len(self.program.outputs))
         self.names = tuple(name for name, _ in self.origin.parameters)
-        self.plain = all(isinstance(structure, Leaf) for _, structure in self.origin.parameters)
         wanted = inspect.signature(self.module.forward).parameters.values()
         preface = Preface(derived.said, derived.asserted)
         self.keywords = size_keywords(derived.backward, wanted, preface)
         self.positions = positions(self.program)
         self.seen: set[Any] = set()
         self.watched: set[Any] = set()  # those of the seen whose integers are looked at each time
-        self.__name__ = "forward"
-        self.__doc__ = inspect.getdoc(Derived.compile)
+        self.doc = inspect.getdoc(Derived.compile)
         self.arguments = Arguments(self.names, self.sizes)
-        self.__signature__ = self.arguments.signature
+        self.signature = self.arguments.signature
+        self.known: dict[Hashable, type[Cache]] = {}  # what is called the short way
+        self.is_simple = (
+            isinstance(self.origin.structure, Leaf)
+            and all(isinstance(structure, Leaf) for _, structure in self.origin.parameters)
+            and not (self.sizes or self.origin.variadic)
+        )
+        self.function: Callable[..., Any] = self
+        if self.is_simple:
+            run = self.checked if self.positions or self.origin.constants else self.module.forward
+            self.function = quick.forward_of(len(self.names), run, self.known, self)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Forward, (self.derived,)
 
     def __call__(self, *args: Any, **kwargs: Any) -> tuple[Any, Cache]:
-        if kwargs or self.sizes or self.origin.variadic or len(args) != len(self.names):
+        """The result for any arguments, which are bound and checked; where they are nothing but
+        arrays, the next ones of their shapes and dtypes go the short way.
+        """
+        plain = not (kwargs or self.sizes or self.origin.variadic or len(args) != len(self.names))
+        sizes: Mapping[str, Any] = {}
+        if plain:
+            values = list(args)
+        else:
             args, kwargs = self.gathered(args, kwargs)
             values, sizes = self.arguments.bind(args, kwargs, "the forward pass")
-        else:
-            values, sizes = list(args), {}
         given = [
             leaf
             for value, (name, structure) in zip(values, self.origin.parameters, strict=True)
@@ -198,9 +250,21 @@ class Forward:
         named = {word: sizes[name] for word, name in self.keywords.items()}
         if key in self.watched:
             check_integers(self.program, every)
-        outputs, cache = self.run(*every, **named)
-        value = unflatten(self.origin.structure, map(_scalar, outputs))
-        return value, Cache.of(cache, outputs, [every[n] for n in self.asked])
+        found, saved = self.module.forward(*every, **named)
+        outputs = found if len(self.program.outputs) != 1 else (found,)
+        like = tuple((np.shape(out), out.dtype) for out in outputs)
+        make = _caches(like, tuple(every[n].dtype for n in self.asked))
+        if self.is_simple and plain and key not in self.watched and all(map(is_, arrays, args)):
+            self.known[tuple(itertools.chain(*key))] = make
+        return unflatten(self.origin.structure, map(_scalar, outputs)), make(saved)
+
+    def checked(self, *arrays: Any) -> Any:
+        """What the generated function gives for arrays of known shapes: positions are looked at in
+        each call."""
+        every = (*arrays, *self.origin.constants)
+        if self.positions:
+            check_lookups(self.positions, self.program, every)
+        return self.module.forward(*every)
 
     def gathered(
         self, args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -258,6 +322,8 @@ class Forward:
 class Backward:
     """The backward pass of a derivation, running its generated source."""
 
+    name = "backward"
+
     def __init__(self, derived: Derived, forward: Forward) -> None:
         self.forward = forward
         self.origin = derived.origin
@@ -266,8 +332,13 @@ class Backward:
         self.run = backward_of(forward.module.backward, len(self.floats), len(derived.backward.wrt))
         self.names = tuple(name for name, _ in self.origin.asked)
         self.places = [show_path("dY", path) for path in paths(self.origin.structure)]
-        self.__name__ = "backward"
-        self.__doc__ = f"The gradients of {', '.join(self.names)}."
+        self.doc = f"The gradients of {', '.join(self.names)}."
+        self.signature = inspect.signature(self)
+        self.function: Callable[..., Any] = self
+        flat = all(isinstance(structure, Leaf) for _, structure in self.origin.asked)
+        if flat and self.floats == [0] and isinstance(self.origin.structure, Leaf):
+            run = forward.module.backward
+            self.function = quick.backward_of(len(self.names), run, self.arranged, self, Cache)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Backward, (self.forward.derived, self.forward)
@@ -279,15 +350,19 @@ class Backward:
                 expected="backward(dY, cache)",
                 found=f"a {type(cache).__name__} for the cache",
             )
-        gradients = self.run(self.seeds(dY, cache.like), tuple(cache))
-        found = iter(
-            [g.astype(d, copy=False) for g, d in zip(gradients, cache.dtypes, strict=True)]
+        gradients = self.run(self.seeds(dY, cache.outputs), cache)
+        flat = zip(gradients, cache.gradients, strict=True)
+        found = iter([gradient.astype(dtype, copy=False) for gradient, dtype in flat])
+        return self.arranged(
+            [
+                unflatten(structure, [next(found) for _ in range(count(structure))], static=False)
+                for _, structure in self.origin.asked
+            ]
         )
-        values = [
-            unflatten(structure, [next(found) for _ in range(count(structure))], static=False)
-            for _, structure in self.origin.asked
-        ]
-        return values[0] if len(values) == 1 else Gradients.of(self.names, values)
+
+    def arranged(self, gradients: Sequence[Any]) -> Any:
+        """A single gradient comes bare, several come by name, too."""
+        return gradients[0] if len(gradients) == 1 else Gradients.of(self.names, gradients)
 
     def seeds(self, dY: Any, like: Sequence[Any]) -> tuple[Any, ...]:
         """The cotangents as arrays."""

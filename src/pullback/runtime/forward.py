@@ -81,16 +81,24 @@ class Forward:
 
     def leaves(self, call: Call) -> list[Any]:
         """A call's leaves and the captured arrays, as they are."""
-        return [*map(call.leaves.__getitem__, self.given), *call.hidden]
+        if self.notated:
+            return list(map(call.leaves.__getitem__, self.given))
+        return [*call.leaves, *call.hidden]
 
     def arrays(self, call: Call) -> list[Array]:
         """A call's leaves, the captured arrays and the constants: what the program is run on."""
-        found = [*map(as_array, self.leaves(call)), *self.constants]
+        found = list(map(as_array, self.leaves(call)))
+        found += self.constants
         if self.positions:
             check_lookups(self.positions, self.program, found)
         if self.notated and self.watched:
             check_integers(self.program, found)
         return found
+
+    @cached_property
+    def is_free(self) -> bool:
+        """Whether nothing is asked of the values of its arguments."""
+        return not self.notated and not self.positions
 
     @cached_property
     def watched(self) -> bool:

@@ -36,10 +36,11 @@ def check_lookups(found: Sequence[Positions], program: Program, arrays: Sequence
     """
     sizes: dict[str, int] | None = None
     for one in found:
-        if one.extent.literal is None and sizes is None:
+        if sizes is None and one.extent.literal is None:
             shapes = {t: np.shape(a) for t, a in zip(program.inputs, arrays, strict=True)}
             sizes = solve_sizes(shapes)
-        extent = one.extent.value(sizes or {})
+        literal = one.extent.literal
+        extent = one.extent.value(sizes or {}) if literal is None else literal
         array = np.asarray(arrays[one.input])
         if array.size and (array.min() < -extent or array.max() >= extent):
             wrong = array[(array < -extent) | (array >= extent)]

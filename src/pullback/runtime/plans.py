@@ -49,16 +49,15 @@ class Plans(Generic[Plan]):
         be known, or where the call itself changes it, the plan is made anew at each call, and the
         function runs once for it.
         """
-        if call.traced:
+        if call.closes_over or call.given_traced:
             return make(call, None)
-        also = call.also
         key: tuple[Hashable, ...] = (identity(function), kind, call.key)
         plan = self._kept(key, function, call)
         if plan is _STEERED:
             plan = self._kept((*key, call.floats), function, call)
         if plan is not None:
             return plan  # type: ignore[return-value]
-        around = Around.of(function, also, MAX_BYTES if key in self.large else ENDLESS)
+        around = Around.of(function, call.also, MAX_BYTES if key in self.large else ENDLESS)
         if around is None:
             return make(call, None)
         made = make(call, around)
@@ -80,8 +79,9 @@ class Plans(Generic[Plan]):
             self.large.add(key)
 
     def _kept(self, key: Hashable, function: Callable[..., Any], call: Call) -> object:
-        for then, plan in tuple(self.found.get(key, ())):
-            hidden = then.held(function, call.also)
+        kept = self.found.get(key)  # never changed in place
+        for then, plan in kept or ():
+            hidden = then.held(function, () if call.is_plain else call.also)
             if hidden is not None:
                 call.hidden = hidden
                 return plan

@@ -43,12 +43,13 @@ class Surroundings:
             return None
         now = Now(self.hidden)
         try:
-            same = now.holds(self.roots[0], function) and all(
-                map(now.holds, self.roots[1:], also) if also else ()
-            )
+            if not now.holds(self.roots[0], function):
+                return None
+            if also and not all(map(now.holds, self.roots[1:], also)):
+                return None
         except Exception:  # whatever can't be read now was read before
             return None
-        return now.hidden if same else None
+        return now.hidden
 
     def hide(self, arrays: Sequence[Content]) -> None:
         """Makes inputs of these arrays, in this order: their content is no longer compared."""
@@ -64,24 +65,23 @@ class Surroundings:
 class Now:
     """A comparison under way: which object stands for which one that was seen before."""
 
-    __slots__ = ("by_node", "hidden", "nodes")
+    __slots__ = ("hidden", "known")
 
     def __init__(self, hidden: int) -> None:
-        self.nodes: dict[int, Node] = {}
-        self.by_node: set[Node] = set()
+        self.known: dict[int | Node, Node] = {}  # by the object's id, and the nodes themselves
         self.hidden: list[Any] = [None] * hidden  # what stands for the hidden inputs
 
     def holds(self, node: Node, value: Any) -> bool:
         """Whether a value is what it was; the same object wherever it was the same one."""
         if not node.tracked:
             return node.test(value, self)
-        known = self.nodes.get(id(value))
-        if known is not None:
-            return known is node
-        if node in self.by_node:
+        known = self.known
+        found = known.get(id(value))
+        if found is not None:
+            return found is node
+        if node in known:
             return False
-        self.nodes[id(value)] = node
-        self.by_node.add(node)
+        known[id(value)] = known[node] = node
         return node.test(value, self)
 
 
@@ -241,10 +241,11 @@ class Items(Node):
 class Function(Node):
     """A Python function: code, defaults, the closure, the globals that it reads by name."""
 
-    __slots__ = ("cells", "chains", "code", "defaults", "entries", "title")
+    __slots__ = ("cells", "chains", "code", "defaults", "direct", "entries", "title")
 
     def __init__(self, code: types.CodeType) -> None:
         self.code = code
+        self.direct: tuple[list[_Direct], list[Chain]] | None = None
         self.title: tuple[str, str] | None = None
         self.defaults: list[Node] = []
         self.cells: list[tuple[int, Chain]] = []
@@ -254,22 +255,37 @@ class Function(Node):
     def test(self, value: Any, now: Now) -> bool:
         if type(value) is not types.FunctionType or value.__code__ is not self.code:
             return False
-        given = defaults_of(value)
-        if len(given) != len(self.defaults):
-            return False
-        if given and not all(map(now.holds, self.defaults, given)):
-            return False
-        space, builtins = value.__globals__, builtins_of(value)
-        for chain in self.chains:
-            if not chain.holds(looked_up(chain.names[0], space, builtins), now):
+        if self.defaults or value.__defaults__ or value.__kwdefaults__:
+            given = defaults_of(value)
+            if len(given) != len(self.defaults) or not all(map(now.holds, self.defaults, given)):
                 return False
-        closure = value.__closure__ or ()
-        for n, chain in self.cells:
-            if not chain.holds(content(closure[n]), now):
-                return False
+        if self.chains and not self.reads_same(value, now):
+            return False
+        if self.cells:
+            closure = value.__closure__ or ()
+            for n, chain in self.cells:
+                found = content(closure[n])
+                held = chain.holds(found, now) if chain.modules else now.holds(chain.last, found)
+                if not held:
+                    return False
         if self.title is not None and self.title != title_of(value):
             return False
-        return self.entries.hold(value.__dict__, now)
+        own = value.__dict__
+        return not (own or self.entries.parts) or self.entries.hold(own, now)
+
+    def reads_same(self, value: types.FunctionType, now: Now) -> bool:
+        """Whether the globals that the function names are the same."""
+        space = value.__globals__
+        if self.direct is None:
+            self.direct = _split(self.chains)
+        direct, left = self.direct
+        for name, module, attribute, expected, chain in direct:
+            if space.get(name) is not module or module.__dict__.get(attribute) is not expected:
+                left = [*left, chain]
+        if not left:
+            return True
+        builtins = builtins_of(value)
+        return all(chain.holds(looked_up(chain.names[0], space, builtins), now) for chain in left)
 
 
 class Chain:
@@ -293,6 +309,24 @@ class Chain:
         return now.holds(self.last, value)
 
 
+# A global that is a module, an attribute of it and what that is, to be compared without a call.
+_Direct = tuple[str, types.ModuleType, str, Any, Chain]
+
+
+def _split(chains: Sequence[Chain]) -> tuple[list[_Direct], list[Chain]]:
+    """The chains such as ``np.exp``, from one module to one object that is known by identity; and
+    the others."""
+    direct: list[_Direct] = []
+    others: list[Chain] = []
+    for chain in chains:
+        if type(chain) is Chain and len(chain.modules) == 1 and type(chain.last) is Same:
+            name, attribute, *_ = chain.names
+            direct.append((name, chain.modules[0], attribute, chain.last.expected, chain))
+        else:
+            others.append(chain)
+    return direct, others
+
+
 class Names:
     """The entries of a namespace that the function may read by name."""
 
@@ -304,8 +338,8 @@ class Names:
 
     def hold(self, space: dict[str, Any], now: Now) -> bool:
         """Whether the entries are the same, and no others are read."""
-        if not space and not self.parts:
-            return True
+        if not space:
+            return not self.parts
         if len([name for name in space if name in self.names]) != len(self.parts):
             return False
         return all(
@@ -330,9 +364,9 @@ class Class(Node):
     def test(self, value: Any, now: Now) -> bool:
         if value is not self.expected or value.__mro__ is not self.mro:
             return False
-        if self in now.by_node:
+        if self in now.known:
             return True
-        now.by_node.add(self)
+        now.known[self] = self
         if self.title is not None and self.title != title_of(value):
             return False
         for base, names, parts in self.bases:
@@ -388,7 +422,7 @@ class World:
         """Whether the settings are the same."""
         if self.state is not _state() and self.errors != (np.geterr(), np.geterrcall()):
             return False
-        return all(read() == then for read, then in self.read)
+        return not self.read or all(read() == then for read, then in self.read)
 
 
 def _state() -> Any:

@@ -15,7 +15,7 @@ from ..ir.program import show_shape
 from ..trees import Leaf, Static, matched, unflatten
 from .calls import Call, kinds
 from .compiled import apart, moved, pair, tangents
-from .cotangents import FINISH, check_nothing, dtype_of, like_primal, shape_of
+from .cotangents import ARRAY, FINISH, check_nothing, dtype_of, like_primal, shape_of
 from .forward import Forward, sizes_of
 from .nested import inlined, is_traced
 
@@ -35,13 +35,26 @@ class Backward:
             for n in floats
         ]
         self.pair = pair(forward.program, tuple(inputs[n] for n in floats), forward.through)
-        self.plain = all(isinstance(structure, Leaf) for structure, _ in self.trees)
+        plain = all(isinstance(structure, Leaf) for structure, _ in self.trees)
+        self.flat = plain and len(floats) == len(self.trees)
+        self.arrays = self.flat and all(finish is ARRAY for finish, _, _ in self.finish)
+        # Whether what goes in are arrays as they are, in every call of this plan.
+        self.direct = (
+            forward.is_free
+            and call.is_plain
+            and all(
+                type(leaf) is np.ndarray and leaf.dtype.isnative for leaf in forward.leaves(call)
+            )
+        )
 
     def run(self, call: Call) -> tuple[Sequence[Any], Any, Sequence[Any]]:
         """The outputs, what the backward pass needs, and the arrays that went in."""
-        if call.traced:
+        if call.closes_over or call.given_traced:
             return self.run_traced(self.forward.leaves(call))
-        inputs = self.forward.arrays(call)
+        if self.direct:
+            inputs: Sequence[Any] = (*call.leaves, *call.hidden, *self.forward.constants)
+        else:
+            inputs = self.forward.arrays(call)
         outputs, cache = self.pair.forward(*inputs)
         return outputs, cache, inputs
 
@@ -62,11 +75,21 @@ class Backward:
             found = self.gradients_traced(seeds, cache, inputs)
         else:
             found = self.pair.backward(seeds, cache)
+        if self.arrays:
+            for gradient, (_, shape, dtype) in zip(found, self.finish, strict=True):
+                if (
+                    type(gradient) is not np.ndarray
+                    or gradient.dtype is not dtype
+                    or gradient.shape != shape
+                ):
+                    break
+            else:
+                return tuple(found)
         flat = [
             finish(gradient, shape, dtype)
             for (finish, shape, dtype), gradient in zip(self.finish, found, strict=True)
         ]
-        if self.plain and len(flat) == len(self.trees):
+        if self.flat:
             return tuple(flat)
         return tuple(
             unflatten(
@@ -93,12 +116,18 @@ class Gradient:
         self.forward = forward
         _check_scalar(forward)
         self.backward = Backward(forward, call, chosen)
+        self.seeds: tuple[Any, ...] | None = None
 
     def __call__(self, call: Call) -> tuple[Any, Any, tuple[Any, ...]]:
-        outputs, cache, inputs = self.backward.run(call)
-        seeds = tuple([_one(outputs[n].dtype) for n in self.backward.pair.cotangents])
-        gradients = self.backward.gradients(seeds, cache, inputs, call.traced)
-        return (*self.forward.built(outputs), gradients)
+        backward = self.backward
+        outputs, cache, inputs = backward.run(call)
+        seeds = self.seeds
+        if seeds is None:
+            seeds = self.seeds = tuple(_one(outputs[n].dtype) for n in backward.pair.cotangents)
+        traced = call.closes_over or call.given_traced
+        gradients = backward.gradients(seeds, cache, inputs, traced)
+        value, more = self.forward.built(outputs)
+        return value, more, gradients
 
 
 @cache
@@ -155,6 +184,8 @@ class Pullback:
         self.forward = forward
         _check_result(forward, "vjp")
         self.backward = Backward(forward, call, range(len(call.structures)))
+        self.places = forward.places("the cotangent")
+        self.single = isinstance(forward.structure, Leaf) and self.backward.pair.cotangents == (0,)
 
     def __call__(self, call: Call) -> tuple[Any, Any, Callable[[Any], tuple[Any, ...]]]:
         backward = self.backward
@@ -162,21 +193,26 @@ class Pullback:
         # The caller may change its own arrays, and the result, before the pullback runs.
         cache = apart(cache, (*inputs, *outputs))
         like = [(out.shape, out.dtype) for out in outputs]
+        enclosed = call.closes_over or call.given_traced
 
         def vjp_fn(cotangent: Any) -> tuple[Any, ...]:
-            seeds = self.seeds(cotangent, like)
-            traced = call.traced or any(map(is_traced, seeds))
+            if self.single:
+                shape, dtype = like[0]
+                seeds = (like_primal(cotangent, shape, dtype, self.places[0], "the result"),)
+                traced = enclosed or is_traced(seeds[0])
+            else:
+                seeds = self.seeds(cotangent, like)
+                traced = enclosed or any(map(is_traced, seeds))
             return backward.gradients(seeds, cache, inputs, traced)
 
-        return (*self.forward.built(outputs), vjp_fn)
+        value, more = self.forward.built(outputs)
+        return value, more, vjp_fn
 
     def seeds(self, cotangent: Any, like: Sequence[Any]) -> tuple[Any, ...]:
         """The outputs' cotangents."""
         given = matched(cotangent, self.forward.structure, "the cotangent", "the result")
         found: dict[int, Any] = {}
-        for n, (value, place) in enumerate(
-            zip(given, self.forward.places("the cotangent"), strict=True)
-        ):
+        for n, (value, place) in enumerate(zip(given, self.places, strict=True)):
             if n in self.backward.pair.cotangents:
                 shape, dtype = like[n]
                 found[n] = like_primal(value, shape, dtype, place, "the result")
