@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from threading import local
 from typing import Any
 
@@ -21,7 +22,7 @@ from .constants import recognised
 from .extents import Extents
 from .places import NOWHERE, Place, here, show_place, variable_holding
 from .refusals import REAL_ONLY
-from .values import BOOL, FLOAT, INT, DType, Subs, Value, of_number, of_tensor
+from .values import BOOL, FLOAT, INT, DType, Subs, Value, dtype_name, of_number, of_tensor
 
 Data = np.ndarray[Any, Any]
 PLAIN_ARRAYS = (np.ndarray, np.memmap)  # matrices, masked arrays, ... compute by rules of their own
@@ -192,13 +193,13 @@ class Sheet:
 
     def keep(self, value: Value, wish: str = "") -> Value:
         """``value`` as a statement of its own (or as it is, where it already is a tensor)."""
-        indices = tuple(Index(f"#{PRIVATE}{k}", size(n)) for k, n in enumerate(value.shape))
+        indices = tuple(_own_index(k, n) for k, n in enumerate(value.shape))
         self._labels = dict(zip(indices, value.axes, strict=True))
         body = _body(value, indices)
         same = _same_tensor(body, indices, value.dtype)
         if same is not None:
             return replace(of_tensor(same, value.axes), nonnegative=value.nonnegative)
-        key = (value.shape, value.dtype.name, body)
+        key = (value.shape, dtype_name(value.dtype), body)
         line = self._known.get(key)
         if line is None:
             line = self._known[key] = self._written(value, indices, body, wish)
@@ -207,13 +208,15 @@ class Sheet:
 
     def copied(self, value: Value) -> Tensor:
         """A statement that holds ``value``, even where that is a tensor already."""
-        indices = tuple(Index(f"#{PRIVATE}{k}", size(n)) for k, n in enumerate(value.shape))
+        indices = tuple(_own_index(k, n) for k, n in enumerate(value.shape))
         self._labels = dict(zip(indices, value.axes, strict=True))
         return self._written(value, indices, _body(value, indices), "").tensor
 
     def _written(self, value: Value, indices: tuple[Index, ...], body: Expr, wish: str) -> Line:
         tensor = Tensor(
-            f"%{PRIVATE}{len(self.lines)}", tuple(i.extent for i in indices), value.dtype.name
+            f"%{PRIVATE}{len(self.lines)}",
+            tuple(i.extent for i in indices),
+            dtype_name(value.dtype),
         )
         line = Line(tensor, indices, body, self._labels, self.place.source, wish)
         self.lines.append(line)
@@ -287,6 +290,12 @@ class Sheet:
                 sheet.refused = sheet.refused or error
 
 
+@lru_cache(maxsize=4096)
+def _own_index(place: int, extent: int) -> Index:
+    """The index of an axis of what is written down."""
+    return Index(f"#{PRIVATE}{place}", size(extent))
+
+
 def innermost(given: Iterable[Any]) -> Sheet:
     """The sheet to write on what is computed of these values: that of the innermost trace.
 
@@ -338,6 +347,6 @@ def _same_tensor(body: Expr, indices: Sequence[Index], dtype: DType) -> Tensor |
     if isinstance(body, Guard):
         with suppress(AttributeError):
             body = body.cond.value  # type: ignore[union-attr]
-    if isinstance(body, Access) and body.subs == plain and body.tensor.dtype == dtype.name:
+    if isinstance(body, Access) and body.subs == plain and body.tensor.dtype == dtype_name(dtype):
         return body.tensor if body.tensor.shape == tuple(i.extent for i in indices) else None
     return None

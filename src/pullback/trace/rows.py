@@ -10,7 +10,8 @@ import inspect
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import lru_cache
+from types import CellType, CodeType, FunctionType
 from typing import Any, TypeVar
 
 import numpy as np
@@ -29,10 +30,23 @@ class Row:
     build: Builder
     view: bool = False
 
-    @cached_property
+    @property
     def signature(self) -> inspect.Signature:
         """What the builder takes."""
-        return inspect.signature(self.build)
+        if type(self.build) is not FunctionType:
+            return inspect.signature(self.build)
+        named = tuple(self.build.__kwdefaults__ or ())
+        return _signature(self.build.__code__, len(self.build.__defaults__ or ()), named)
+
+
+@lru_cache(maxsize=1024)
+def _signature(code: CodeType, defaults: int, named: tuple[str, ...]) -> inspect.Signature:
+    """The signature of all builders of some code: which parameters have a default, not which one.
+    Builders are defined inside functions, anew for each operation."""
+    build = FunctionType(code, {}, closure=tuple(CellType() for _ in code.co_freevars))
+    build.__defaults__ = (None,) * defaults
+    build.__kwdefaults__ = dict.fromkeys(named)
+    return inspect.signature(build)
 
 
 @dataclass(frozen=True)

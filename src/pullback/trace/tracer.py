@@ -21,7 +21,7 @@ from .operations import Memory, Tracer
 from .places import NOWHERE, own_variables
 from .record import PLAIN_ARRAYS, Sheet
 from .refusals import REAL_ONLY
-from .values import FLOAT, of_tensor
+from .values import FLOAT, dtype_name, of_tensor
 
 __all__ = ["Spec", "Traced", "Tracer", "trace"]
 
@@ -175,7 +175,7 @@ def _input(sheet: Sheet, name: str, leaf: Any, letters: Letters) -> Tracer:
             else "convert it to a float array with .astype(float)",
         )
     axes = leaf.axes if isinstance(leaf, Spec) and leaf.axes else letters.axes(shape)
-    tensor = Tensor(name, tuple(map(size, shape)), dtype.name)
+    tensor = Tensor(name, tuple(map(size, shape)), dtype_name(dtype))
     return Tracer(
         sheet,
         replace(of_tensor(tensor, axes), weak=weak),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import lru_cache
 from itertools import pairwise
 from math import prod
 from typing import Any
@@ -33,6 +34,12 @@ DType = np.dtype[Any]
 INT = np.dtype(np.int64)
 FLOAT = np.dtype(np.float64)
 BOOL = np.dtype(bool)
+
+
+@lru_cache(maxsize=256)
+def dtype_name(dtype: DType) -> str:
+    """A dtype's name, which NumPy spells anew at each request."""
+    return str(dtype.name)
 
 
 @dataclass(frozen=True)
