@@ -526,13 +526,13 @@ def test_read_only_arguments() -> None:
 def traces(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """Every trace that is made."""
     made: list[Any] = []
-    real = pullback.api.forward_of
+    real = pullback.gradients.forward_of
 
     def counting(function: Any, *rest: Any) -> Any:
         made.append(function)
         return real(function, *rest)
 
-    monkeypatch.setattr(pullback.api, "forward_of", counting)
+    monkeypatch.setattr(pullback.gradients, "forward_of", counting)
     return made
 
 

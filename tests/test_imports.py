@@ -30,6 +30,7 @@ LAYERS = (
     "layers",
     "report",
     "api",
+    "gradients",
     "book",
     "cli",
     "__init__",
@@ -124,3 +125,27 @@ assert "numpy" not in sys.modules
     )
     assert done.returncode == 0, done.stderr
     assert "dX[n,d] = sum(m) " in done.stdout
+
+
+# Layers that a line of index notation is derived and shown without, and packages.
+UNUSED = ("pullback.trace", "pullback.layers", "pullback.book", "pullback.backends.numpy.module")
+UNUSED += ("pullback.runtime.forward", "pullback.runtime.pairs", "mpmath", "rich")
+MOST_MODULES = 115  # of this package
+
+
+def test_a_line_is_derived_with_the_modules_that_it_needs() -> None:
+    code = """
+import sys
+from pullback.cli import main
+assert main(["derive", "Y[n,m] = sum(d) X[n,d]*W[d,m] + b[m]"]) == 0
+print(*sorted(sys.modules), file=sys.stderr)
+"""
+    environment = {"PYTHONPATH": str(SOURCE.parent), "PYTHONIOENCODING": "utf-8"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True
+    )
+    assert "dX = dY Wᵀ" in done.stdout
+    loaded = done.stderr.split()
+    assert not [name for name in loaded if name.startswith(UNUSED)]
+    own = [name for name in loaded if name.split(".")[0] == "pullback"]
+    assert len(own) <= MOST_MODULES

@@ -18,10 +18,6 @@ if TYPE_CHECKING:
     from . import layers as layers
     from .api import define as define
     from .api import derive as derive
-    from .api import grad as grad
-    from .api import jvp as jvp
-    from .api import value_and_grad as value_and_grad
-    from .api import vjp as vjp
     from .derivation import Derivation as Derivation
     from .errors import ArgumentError as ArgumentError
     from .errors import CheckError as CheckError
@@ -33,6 +29,10 @@ if TYPE_CHECKING:
     from .errors import ShapeError as ShapeError
     from .errors import TraceError as TraceError
     from .errors import UnsupportedError as UnsupportedError
+    from .gradients import grad as grad
+    from .gradients import jvp as jvp
+    from .gradients import value_and_grad as value_and_grad
+    from .gradients import vjp as vjp
     from .runtime.bounds import limits as limits
     from .verify.gradients import check_grads as check_grads
     from .verify.written import check_backward as check_backward
@@ -42,7 +42,8 @@ __version__ = "0.1.0"
 # Where each public name lives, None for a module. Nothing is imported before it is asked for.
 _HOMES: dict[str, str | None] = {
     "layers": None,
-    **dict.fromkeys(("define", "derive", "grad", "jvp", "value_and_grad", "vjp"), "api"),
+    **dict.fromkeys(("define", "derive"), "api"),
+    **dict.fromkeys(("grad", "jvp", "value_and_grad", "vjp"), "gradients"),
     "Derivation": "derivation",
     "limits": "runtime.bounds",
     "check_backward": "verify.written",

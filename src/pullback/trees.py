@@ -107,6 +107,11 @@ def unflatten(structure: Structure, leaves: Iterable[Any], static: bool = True) 
     return _unflatten(structure, iter(leaves), static)
 
 
+def is_traced(value: Any) -> bool:
+    """Whether a value is an array that is being traced."""
+    return hasattr(type(value), "_pullback_value")
+
+
 def count(structure: Structure) -> int:
     """The number of leaves."""
     if isinstance(structure, Branch):

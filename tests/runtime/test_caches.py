@@ -101,13 +101,13 @@ def test_changes_are_seen(source: str, change: str) -> None:
 def traces(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """Every trace that is made."""
     made: list[Any] = []
-    real = pullback.api.forward_of
+    real = pullback.gradients.forward_of
 
     def counting(function: Any, *rest: Any) -> Any:
         made.append(function)
         return real(function, *rest)
 
-    monkeypatch.setattr(pullback.api, "forward_of", counting)
+    monkeypatch.setattr(pullback.gradients, "forward_of", counting)
     return made
 
 
@@ -558,7 +558,7 @@ def test_random_changes_are_seen(seed: int) -> None:
 
 def test_threads_share_the_plans(monkeypatch: pytest.MonkeyPatch) -> None:
     """Also while plans are evicted all the time."""
-    monkeypatch.setattr(pullback.api._PLANS, "most", 2)
+    monkeypatch.setattr(pullback.gradients._PLANS, "most", 2)
     monkeypatch.setattr(pullback.runtime.forward._GENERALS, "most", 2)
     functions = [closure(np.full(1, float(n)), np.positive) for n in range(4)]
     functions += [lambda x: (x**2).sum(), lambda x: (x**3).sum(), lambda x: x.sum()]
@@ -585,4 +585,4 @@ def test_threads_share_the_plans(monkeypatch: pytest.MonkeyPatch) -> None:
     finally:
         sys.setswitchinterval(interval)
     assert not wrong
-    assert len(pullback.api._PLANS.found) <= 2
+    assert len(pullback.gradients._PLANS.found) <= 2

@@ -20,7 +20,7 @@ import numpy as np
 import pytest
 
 import pullback
-from pullback import api
+from pullback import gradients
 from pullback.runtime import hidden, plans
 from pullback.runtime.captured import captured
 
@@ -31,14 +31,14 @@ X = np.array([2.0, 3.0, 5.0])
 def traces(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """Every trace that is made; no plan is known before."""
     made: list[Any] = []
-    monkeypatch.setattr(api, "_PLANS", plans.Plans())
-    real = api.forward_of
+    monkeypatch.setattr(gradients, "_PLANS", plans.Plans())
+    real = gradients.forward_of
 
     def counting(function: Any, *rest: Any) -> Any:
         made.append(function)
         return real(function, *rest)
 
-    monkeypatch.setattr(api, "forward_of", counting)
+    monkeypatch.setattr(gradients, "forward_of", counting)
     return made
 
 
@@ -266,7 +266,7 @@ def test_no_copy_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     pullback.grad(f)(X)
     (kept,) = [
         surroundings
-        for key, entries in api._PLANS.found.items()
+        for key, entries in gradients._PLANS.found.items()
         for surroundings, _ in entries
         if key[0] is f.__code__  # type: ignore[index]
     ]

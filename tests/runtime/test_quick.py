@@ -184,11 +184,11 @@ def test_only_a_cache_is_a_cache() -> None:
 
 
 def test_sources_are_written_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    from pullback.report import services
+    from pullback.backends import numpy as backend
 
     written = []
-    spell = services.spell_pair
-    monkeypatch.setattr(services, "spell_pair", lambda *a, **k: written.append(1) or spell(*a, **k))
+    spell = backend.spell_pair
+    monkeypatch.setattr(backend, "spell_pair", lambda *a, **k: written.append(1) or spell(*a, **k))
     derivation = pullback.derive(scaled, x="N D", w="D")
     derivation.source()
     derivation.compile()

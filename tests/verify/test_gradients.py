@@ -24,7 +24,7 @@ def affine(X: Any, W: Any, b: Any) -> Any:
 
 def spoiled(change: Callable[[Any], Any], which: int = 0) -> Callable[..., Any]:
     """This package's vjp with one gradient changed."""
-    from pullback.api import vjp
+    from pullback.gradients import vjp
 
     def made(f: Any, *args: Any) -> Any:
         out, pull = vjp(f, *args)
@@ -95,7 +95,7 @@ def test_a_wrong_shape_is_told() -> None:
 
 
 def test_a_wrong_pushforward_fails() -> None:
-    from pullback.api import jvp
+    from pullback.gradients import jvp
 
     def wrong(f: Any, primals: Any, tangents: Any) -> Any:
         out, moved = jvp(f, primals, tangents)
@@ -196,7 +196,7 @@ def test_a_cotangent_is_not_the_callers_own_random_array() -> None:
         seen: list[Any] = []
 
         def kept(f: Any, *args: Any, seen: list[Any] = seen) -> Any:
-            from pullback.api import vjp
+            from pullback.gradients import vjp
 
             out, pull = vjp(f, *args)
             return out, lambda u: (seen.append(u), pull(u))[1]

@@ -331,7 +331,7 @@ def test_functions_that_do_not_fit_are_refused() -> None:
 
 def test_a_fault_of_the_derived_gradient_would_be_told() -> None:
     """The two oracles check each other."""
-    from pullback.api import vjp
+    from pullback.gradients import vjp
 
     def wrong(f: Any, *args: Any) -> Any:
         out, pull = vjp(f, *args)

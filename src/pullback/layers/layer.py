@@ -16,9 +16,9 @@ from ..ir.expr import Tensor
 from ..ir.program import Program, solve_sizes
 from ..runtime.cotangents import as_given
 from ..runtime.derived import Derived
-from ..runtime.deriving import derive_formula
-from ..runtime.nested import is_traced
+from ..runtime.formulas import derive_formula
 from ..runtime.notated import Formula, text_formula
+from ..trees import is_traced
 from .draw import draw
 
 Array = np.ndarray[Any, Any]

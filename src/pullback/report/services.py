@@ -1,6 +1,6 @@
 """Registers what a derivation can do in the layers above it: source, running, checks, views.
 
-What a view or a check needs is imported when the first one is asked for.
+What source, a view or a check needs is imported when the first one is asked for.
 """
 
 from __future__ import annotations
@@ -9,12 +9,9 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from ..backends.numpy import spell_pair
-from ..backends.numpy.preface import Preface
 from ..calculus.step import Backward
 from ..derivation import Check, Derivation, Pair, register_backend, register_service
 from ..runtime.derived import Gradients
-from ..runtime.load import load_module
 
 if TYPE_CHECKING:
     from ..verify.report import Comparison
@@ -40,6 +37,8 @@ def _at_use(module: str, name: str) -> Callable[..., Any]:
 
 def compile_pair(derivation: Derivation) -> Pair:
     """The functions of the generated source."""
+    from ..runtime.load import load_module
+
     module = load_module(derivation.source("numpy"), "derivation")
     names = tuple(t.name for t in derivation.backward.wrt)
     backward: Callable[..., Any] = module.backward
@@ -55,12 +54,16 @@ def compile_pair(derivation: Derivation) -> Pair:
 
 def _flat(derivation: Derivation) -> str:
     from ..backends.flat import spell_flat
+    from ..backends.numpy.preface import Preface
 
     preface = Preface(derivation.said, derivation.asserted)
     return spell_flat(derivation.backward, conventions=derivation.conventions, preface=preface)
 
 
 def _compact(derivation: Derivation) -> str:
+    from ..backends.numpy import spell_pair
+    from ..backends.numpy.preface import Preface
+
     return spell_pair(derivation.backward, preface=Preface(derivation.said, derivation.asserted))
 
 

@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import ArgumentError, CheckError, ShapeError
-from ..trees import Leaf
-from .nested import is_traced
+from ..trees import Leaf, is_traced
 
 Array = np.ndarray[Any, Any]
 _DOUBLE = np.dtype(np.float64)

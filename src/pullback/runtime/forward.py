@@ -24,6 +24,7 @@ from ..trees import (
     Structure,
     count,
     distinct,
+    is_traced,
     paths,
     show_path,
     statics,
@@ -34,7 +35,6 @@ from .calls import Call, as_array, identity
 from .general import Generals, Shapes
 from .hidden import Around, Candidate
 from .lookups import Positions, check_lookups, positions, unchecked
-from .nested import is_traced
 from .notated import Formula
 
 Array = np.ndarray[Any, Any]

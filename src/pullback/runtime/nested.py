@@ -22,11 +22,6 @@ from ..trace.tracer import Tracer
 from ..trace.values import Subs, Value
 
 
-def is_traced(value: Any) -> bool:
-    """Whether a value is a traced array."""
-    return isinstance(value, Tracer)
-
-
 def refuse_around(error: PullbackError) -> None:
     """Where a refusal leaves one of pullback's own functions inside a traced function, the trace
     fails with it, whoever catches it: with arrays instead of traced ones it may not come up.

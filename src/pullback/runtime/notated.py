@@ -10,17 +10,15 @@ import numpy as np
 from ..errors import ArgumentError, NotationError
 from ..ir.expr import Tensor
 from ..ir.program import Program, check_extents, solve_sizes
-from ..trees import Branch, Leaf, Structure
+from ..trees import Branch, Leaf, Structure, is_traced
 from .bounds import check_as_traced, check_integers, check_work, is_watched
 from .calls import Arguments, Call, plain_array
-from .compiled import apart, evaluation
 from .lookups import Positions, check_lookups, positions
-from .nested import inlined, is_traced
 
 Array = np.ndarray[Any, Any]
 
 
-_Compiled = tuple[Callable[..., tuple[Any, ...]], tuple[Positions, ...], Program, bool]
+_Compiled = tuple[Callable[..., Sequence[Any]], tuple[Positions, ...], Program, bool]
 MOST = 1024  # shapes that are remembered
 
 
@@ -61,7 +59,7 @@ class Formula:
             if watched:
                 check_integers(program, arrays)
             outputs = run(*arrays)
-            outputs = [_scalar(out) for out in apart(outputs, arrays)]
+            outputs = list(map(_scalar, outputs))
         return outputs[0] if len(outputs) == 1 else tuple(outputs)
 
     def _compiled(self, arrays: Sequence[Array], sizes: Mapping[str, int]) -> _Compiled:
@@ -71,7 +69,7 @@ class Formula:
         if found is None:
             program = self._sized(arrays, sizes)
             watched = is_watched(program, _sizes(program, arrays))
-            found = evaluation(program), positions(program), program, watched
+            found = _evaluation(program), positions(program), program, watched
             if len(self._made) >= MOST:
                 self._made.clear()
             self._made[key] = found
@@ -133,7 +131,17 @@ class Formula:
         program = self._sized(values, sizes)
         known = _sizes(program, values)
         check_as_traced(program, values, known)
+        from .nested import inlined  # loaded with what traces
+
         return inlined(program.with_sizes(known), values, self._name)
+
+
+def _evaluation(program: Program) -> Callable[..., Sequence[Any]]:
+    """The program on arrays; its results share no memory with these."""
+    from .compiled import apart, evaluation  # what runs is not loaded to derive
+
+    run = evaluation(program)
+    return lambda *arrays: apart(run(*arrays), arrays)
 
 
 def _sizes(program: Program, arrays: Sequence[Any]) -> dict[str, int]:

@@ -12,12 +12,12 @@ import numpy as np
 
 from ..errors import ArgumentError
 from ..ir.program import show_shape
-from ..trees import Leaf, Static, matched, unflatten
+from ..trees import Leaf, Static, is_traced, matched, unflatten
 from .calls import Call, kinds
 from .compiled import apart, moved, pair, tangents
 from .cotangents import ARRAY, FINISH, check_nothing, dtype_of, like_primal, shape_of
 from .forward import Forward, sizes_of
-from .nested import inlined, is_traced
+from .nested import inlined
 
 
 class Backward:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from fractions import Fraction
+from functools import cached_property
 from typing import Any
-
-from mpmath.ctx_mp import MPContext
 
 from ..errors import CheckError
 from ..ir.arithmetic import COMPARISONS, SINC_ORDERS, WHOLE, Value
@@ -23,11 +22,29 @@ class Decimals:
     """
 
     def __init__(self, digits: int = DIGITS) -> None:
-        self.context = MPContext()  # of its own: nobody's global precision is changed
-        self.context.dps = self.digits = digits
-        self.values = _functions(self.context)
-        self.nan = self.context.nan
-        self.inf = self.context.inf
+        self.digits = digits
+
+    @cached_property
+    def context(self) -> Any:
+        """A context of its own: nobody's global precision is changed."""
+        from mpmath.ctx_mp import MPContext  # what is checked modulo a prime doesn't need it
+
+        made = MPContext()
+        made.dps = self.digits
+        return made
+
+    @cached_property
+    def values(self) -> dict[str, Callable[..., Any]]:
+        """The scalar functions."""
+        return _functions(self.context)
+
+    @cached_property
+    def nan(self) -> Value:
+        return self.context.nan
+
+    @cached_property
+    def inf(self) -> Value:
+        return self.context.inf
 
     def element(self, value: Any) -> Value:
         if isinstance(value, Fraction):
