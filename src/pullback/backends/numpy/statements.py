@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from ...ir.expr import Tensor
@@ -22,6 +23,7 @@ from .splitting import Split, split
 
 WIDTH = 88  # of a line with values in it that could have had names of their own
 SHORT = 80  # of such a value
+PARENTHESES = 2
 
 
 def statement(speller: Speller, define: Define, *, final: bool, waits: bool) -> None:
@@ -37,17 +39,32 @@ def statement(speller: Speller, define: Define, *, final: bool, waits: bool) -> 
         _spell(speller, define, final, waits)
         inlined = scope.inlined
         lines = scope.lines[start:]
+        counts = Counter(inlined)
         # read twice, or once as it is and once by a name
-        repeated = [t for t in inlined if inlined.count(t) > 1 or t not in scope.pending]
-        if not repeated and (not inlined or all(len(line) <= WIDTH for line in lines)):
+        repeated = [t for t in inlined if counts[t] > 1 or t not in scope.pending]
+        excess = max((len(line) for line in lines), default=0) - WIDTH
+        if not repeated and (not inlined or excess <= 0):
             for tensor in inlined:
                 scope.pending.pop(tensor, None)
             speller.remember(define)
             return
-        long = [*repeated, *sorted(inlined, key=lambda t: _length(scope, t), reverse=True)]
+        named = repeated[:1] or _to_be_named(scope, inlined, excess)
         scope.restore(before)
-        scope.held(long[0])
+        for tensor in named:
+            scope.held(tensor)
         before, start = scope.kept(), len(scope.lines)
+
+
+def _to_be_named(scope: Scope, inlined: Sequence[Tensor], excess: int) -> list[Tensor]:
+    """The longest values that wait, so many that a line which is too long may become short enough
+    without them: with one less it would not."""
+    found: list[Tensor] = []
+    for tensor in sorted(inlined, key=lambda t: _length(scope, t), reverse=True):
+        if found and excess <= 0:
+            break
+        found.append(tensor)
+        excess -= _length(scope, tensor) + PARENTHESES
+    return found
 
 
 def _length(scope: Scope, tensor: Tensor) -> int:
