@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
+import pullback
 from pullback.calculus.reverse import reverse
 from pullback.ir.expr import Add
 from pullback.ir.walk import nodes
@@ -31,3 +33,13 @@ def test_no_region_has_more_than_200_terms(name):
             assert max((len(n.terms) for n in nodes(side) if isinstance(n, Add)), default=0) <= 200
     depth = DEEP[name].count("\n") + 1
     assert len(backward.statements) <= 4 * depth + 30
+
+
+def test_chains_may_be_longer_than_calls_nest():
+    def chain(x):
+        y, slope = x, 1.0
+        for _ in range(400):
+            y, slope = np.sin(y), slope * np.cos(y)
+        return y, slope
+
+    assert pullback.grad(lambda x: chain(x)[0])(0.9) == pytest.approx(chain(0.9)[1], rel=1e-12)

@@ -33,6 +33,7 @@ from ..ir.expr import (
     neg,
 )
 from ..ir.program import Define
+from ..ir.walk import accesses
 from .normal import Factor, Poly, Term, collect, expression, poly, rational_power, term
 from .roots import Roots
 
@@ -118,13 +119,8 @@ class Sides:
             case Number() | SizeOf() | IndexOf() | Guard() | Apply("sign" | "heaviside", _):
                 return True
             case Access(tensor, _):
-                define = self.definition(value)
                 if tensor not in self._jumping:
-                    self._jumping[tensor] = False  # while it is being looked at
-                    whole = tensor.kind != "float" or not self.depends(value)
-                    self._jumping[tensor] = whole or (
-                        define is not None and self._is_step(define.body)
-                    )
+                    self._look_at(value)
                 return self._jumping[tensor]
             case Apply(_, args) | Add(args) | Mul(args):
                 return all(map(self._is_step, args))
@@ -134,6 +130,23 @@ class Sides:
                 return self._is_step(then) and self._is_step(other)
             case _:
                 return False
+
+    def _look_at(self, value: Access) -> None:
+        """Finds out whether a value changes by jumps alone, after the values that it is made of:
+        one after the other, since they may be hundreds, each made of the one before."""
+        left = [(value, False)]
+        while left:
+            access, ready = left.pop()
+            define = self.definition(access)
+            if ready:
+                assert define is not None
+                self._jumping[access.tensor] = self._is_step(define.body)
+            elif access.tensor not in self._jumping:
+                whole = access.tensor.kind != "float" or not self.depends(access)
+                self._jumping[access.tensor] = whole  # False while it is being looked at
+                if not whole and define is not None:
+                    left.append((access, True))
+                    left += [(inner, False) for inner in accesses(define.body)]
 
     def _of_condition(self, cond: Cond) -> list[Expr]:
         match self.spelled(cond):
