@@ -169,14 +169,14 @@ CASES: dict[str, Case] = {
     "SIR, Euler": Case(euler, 10),
     "SIR, Runge-Kutta": Case(runge_kutta, 3),
     "conditional random field": Case(random_field, 5),
-    "compositing": Case(compositing, 10),
+    "compositing": Case(compositing, 20),
     "Sinkhorn, log domain": Case(sinkhorn, 2),
     "recurrent network": Case(recurrent, 10),
     "sin(sin(...))": Case(_repeated(lambda y, x: np.sin(y)), 100),
     "y*y": Case(_repeated(lambda y, x: y * y), 10),
     "Newton's square root": Case(_repeated(lambda y, x: 0.5 * (y + x / y), 1.0), 25),
     "y/3.7*3.6999": Case(_repeated(lambda y, x: y / 3.7 * 3.6999), 50),
-    "np.concatenate": Case(pieces, 20),
+    "np.concatenate": Case(pieces, 40),
     "layers": Case(layers, 10),
 }
 

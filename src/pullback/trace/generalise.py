@@ -37,10 +37,11 @@ from ..ir.expr import (
     number,
 )
 from ..ir.interpret import Array, run
-from ..ir.program import Program, Source, live, reads, solve_sizes
+from ..ir.program import Define, Program, Source, live, reads, solve_sizes
 from ..ir.size_conditions import Choice, SizeCondition
 from ..ir.sizes import FloorQuotient, Size
-from ..ir.walk import Tree, bound_indices, nodes
+from ..ir.subscripts import Subscript, constant, indices_of, map_indices
+from ..ir.walk import Tree, bound_indices, map_subscripts, nodes
 from .families import Data, Family, family, fits
 from .forms import DOUBLE, SINGLE, Forms, is_single
 from .inlining import inlined
@@ -204,7 +205,9 @@ class Found:
         """Whether this is the very program of a trace, which may be that of another function."""
         try:
             other = _sample(lambda _: traced, dict(sizes))
-            return _same_skeleton(self.sample, other) and self.holds_literally(other)
+            if _same_skeleton(self.sample, other):
+                return self.holds_literally(other)
+            return 1 in sizes.values() and self.holds_at_one(other)
         except Exception:
             return False
 
@@ -220,10 +223,29 @@ class Found:
 
     def holds_literally(self, other: Sample) -> bool:
         """Whether the numbers and constants of a sample of the same skeleton are what was found."""
-        for part, fillings in zip(other.parts, self.fillings, strict=True):
-            for leaf, filling in zip(part.leaves, fillings, strict=True):
-                if not _is(leaf, filling, other.sizes, part.single):
+        filled = zip(other.parts, self.fillings, strict=True)
+        return all(_fills(*one, other.sizes) for one in filled) and self.has_constants(other)
+
+    def holds_at_one(self, other: Sample) -> bool:
+        """Whether a sample is what was found, where an index that takes one value is that value:
+        at N = 1 an axis is read at 0 as well as at n."""
+        mine, theirs = self.sample, other
+        if mine.traced.structure != theirs.traced.structure or len(mine.parts) != len(theirs.parts):
+            return False
+        if self.families or mine.traced.constants.keys() != theirs.traced.constants.keys():
+            return False
+        found = self.named().program.with_sizes(other.sizes).statements
+        traced = other.traced.program.statements
+        for k, (part, fillings) in enumerate(zip(theirs.parts, self.fillings, strict=True)):
+            if part.skeleton == mine.parts[k].skeleton:
+                if not _fills(part, fillings, other.sizes):
                     return False
+            elif not 0 < k <= len(traced) or _at_zero(found[k - 1]) != _at_zero(traced[k - 1]):
+                return False
+        return self.has_constants(other)
+
+    def has_constants(self, other: Sample) -> bool:
+        """Whether the constant arrays of a sample are what was found."""
         constants = self.sample.traced.constants
         return all(
             fits(self.families[name], other.constant(name), other.sizes)
@@ -753,6 +775,24 @@ def _same_skeleton(one: Sample, other: Sample) -> bool:
     return one.traced.structure == other.traced.structure and [p.skeleton for p in one.parts] == [
         p.skeleton for p in other.parts
     ]
+
+
+def _fills(part: Part, fillings: Sequence[Filling], sizes: Mapping[str, int]) -> bool:
+    """Whether the numbers of a part of a trace are what the forms say."""
+    pairs = zip(part.leaves, fillings, strict=True)
+    return all(_is(leaf, filling, sizes, part.single) for leaf, filling in pairs)
+
+
+def _at_zero(statement: Define) -> Part:
+    """A statement by itself, read at 0 wherever an index takes no other value."""
+
+    def change(sub: Subscript) -> Subscript:
+        ones = {i: constant(0) for i in indices_of(sub) if i.extent.literal == 1}
+        return map_indices(sub, ones)
+
+    body = map_subscripts(statement.body, change)
+    alone = replace(statement, body=body, scatter=None, source=Source())  # type: ignore[arg-type]
+    return take_apart(Program((), (alone,), ()))[1]
 
 
 def _is(leaf: Leaf, filling: Filling, sizes: Mapping[str, int], single: bool) -> bool:
