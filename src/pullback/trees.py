@@ -214,6 +214,8 @@ def matched(
     static, ``tree`` holds the same if ``static`` says so, else anything. Raises ArgumentError
     naming the place that differs.
     """
+    if isinstance(structure, Leaf):
+        return [tree]
     found: list[Any] = []
     _Match(found, name, like, static).visit(tree, structure, ())
     return found

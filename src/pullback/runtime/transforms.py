@@ -186,20 +186,24 @@ class Pullback:
         self.backward = Backward(forward, call, range(len(call.structures)))
         self.places = forward.places("the cotangent")
         self.single = isinstance(forward.structure, Leaf) and self.backward.pair.cotangents == (0,)
+        self.like: list[tuple[Any, Any]] | None = None  # shapes and dtypes of the outputs
 
     def __call__(self, call: Call) -> tuple[Any, Any, Callable[[Any], tuple[Any, ...]]]:
         backward = self.backward
         outputs, cache, inputs = backward.run(call)
         # The caller may change its own arrays, and the result, before the pullback runs.
         cache = apart(cache, (*inputs, *outputs))
-        like = [(out.shape, out.dtype) for out in outputs]
+        like = self.like
+        if like is None:
+            like = self.like = [(out.shape, out.dtype) for out in outputs]
         enclosed = call.closes_over or call.given_traced
 
         def vjp_fn(cotangent: Any) -> tuple[Any, ...]:
             if self.single:
                 shape, dtype = like[0]
-                seeds = (like_primal(cotangent, shape, dtype, self.places[0], "the result"),)
-                traced = enclosed or is_traced(seeds[0])
+                seed = like_primal(cotangent, shape, dtype, self.places[0], "the result")
+                seeds: tuple[Any, ...] = (seed,)
+                traced = enclosed or (type(seed) is not np.ndarray and is_traced(seed))
             else:
                 seeds = self.seeds(cotangent, like)
                 traced = enclosed or any(map(is_traced, seeds))
@@ -235,6 +239,7 @@ class Pushforward:
         outputs = forward.program.outputs
         floats = [n for n, tensor in enumerate(outputs) if tensor.kind == "float"]
         self.position = {n: len(outputs) + k for k, n in enumerate(floats)}
+        self.labels, self.structures, self.places = call.labels, call.structures, call.places
 
     def __call__(self, call: Call, given: Sequence[Any]) -> tuple[Any, Any, Any]:
         along = self.along(call, given)
@@ -257,19 +262,19 @@ class Pushforward:
 
     def along(self, call: Call, given: Sequence[Any]) -> list[Any]:
         """The tangents of the float leaves of the arguments."""
-        if len(given) != len(call.structures):
+        if len(given) != len(self.structures):
             raise ArgumentError(
                 "jvp takes one tangent an argument",
-                expected=f"{len(call.structures)} tangents",
+                expected=f"{len(self.structures)} tangents",
                 found=str(len(given)),
             )
         flat = [
             value
-            for label, structure, tangent in zip(call.labels, call.structures, given, strict=True)
+            for label, structure, tangent in zip(self.labels, self.structures, given, strict=True)
             for value in matched(tangent, structure, f"the tangent of {label}", label)
         ]
         found = []
-        for n, (value, leaf, place) in enumerate(zip(flat, call.leaves, call.places, strict=True)):
+        for n, (value, leaf, place) in enumerate(zip(flat, call.leaves, self.places, strict=True)):
             if n in self.floats:
                 like = shape_of(leaf), dtype_of(leaf)
                 found.append(like_primal(value, *like, f"the tangent of {place}", place))
