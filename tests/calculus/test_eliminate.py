@@ -74,6 +74,16 @@ RULES = {
         "",
         (Divides(TWO, at(LONG) - 1),),
     ),
+    "2r - q + 1 = l": (
+        made((R, Q), [Zero(at(R) * 2 - at(Q) + 1 - at(LONG))], read(X, R), read(Q2, Q)),
+        "",
+        (),
+    ),
+    "M·(n-1-r) + s = h": (
+        made((R, S), [Zero(constant((N - 1) * M) - at(R) * M + at(S) - at(NM))], read(V, R, S)),
+        "",
+        (),
+    ),
     "2r + q = l": (
         made((R, Q), [Zero(at(R) * 2 + at(Q) - at(LONG))], read(X, R), read(Q2, Q)),
         "",

@@ -29,8 +29,10 @@ from ..ir.subscripts import (
     Subscript,
     at,
     bounds,
+    constant,
     indices_of,
     isolated,
+    map_indices,
     reduced,
 )
 from ..ir.walk import Tree, fresh, map_subscripts, nodes, subscripts, substitute
@@ -112,7 +114,7 @@ def _once(value: Term, plain: bool) -> Term | None:
         if split is not None:
             return split
     for cond in equalities:
-        merged = _mixed_radix(value, cond)
+        merged = _mixed_radix(value, cond) or _turned_round(value, cond)
         if merged is not None:
             return merged
     rotations = [way for cond in equalities for way in _rotations(cond, value.bound)]
@@ -233,6 +235,18 @@ def _mixed_radix(value: Term, cond: Zero) -> Term | None:
         moved = _digits(whole, chain)
         top, _ = chain[-1]
         return _moved(value, [*_without(value, cond), Inside(moved[top], top.extent)], moved)
+    return None
+
+
+def _turned_round(value: Term, cond: Zero) -> Term | None:
+    """``[D*q - r + c = e]``: with D - 1 - r for the digit r, both are digits of a number."""
+    for sub in (cond.sub, -cond.sub):
+        back = [i for i in value.bound if (n := sub.coefficient(i)).terms and _positive(-n)]
+        turned = {i: constant(i.extent - 1) - at(i) for i in back}
+        chain = _radix_chain(map_indices(sub, turned), value.bound)
+        if back and chain and chain[-1][0] not in back and set(back) <= set(dict(chain)):
+            moved = _moved(value, value.guards, turned)
+            return moved and term(moved.coef, value.bound, moved.guards, moved.factors)
     return None
 
 

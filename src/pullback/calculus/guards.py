@@ -21,6 +21,7 @@ from ..ir.intern import kept
 from ..ir.sizes import Size
 from ..ir.subscripts import (
     Index,
+    Remainder,
     Subscript,
     bounds,
     inside,
@@ -50,11 +51,35 @@ def _tidy_node(node: Tree) -> Tree:
         case Inside(sub, extent):
             return Inside(reduced(sub), extent)
         case Divides(divisor, sub):
-            return Divides(divisor, reduced(sub))
+            return _divisible(divisor, reduced(sub))
+        case Not(Divides(divisor, sub)) if divisor.literal == 2:
+            return _divisible(divisor, reduced(sub + 1))
+        case Not(Zero(sub)):
+            return _other_place(sub) or node
         case Not(Inside(sub, extent)):
             return _only_place(sub, extent) or node
         case _:
             return node
+
+
+def _divisible(divisor: Size, sub: Subscript) -> Cond:
+    """``[D | D*q + r]`` is ``[r = 0]`` for a digit r, and ``[D | r]`` else."""
+    rest = reduced(sub % divisor)
+    match rest.atom:
+        case Remainder(value, same) if same is divisor:
+            return Divides(divisor, sub if value.terms == sub.terms else value)
+    return Zero(rest)
+
+
+def _other_place(sub: Subscript) -> Cond | None:
+    """``[not r = 0]`` as ``[r = 1]`` where r has two values."""
+    known = bounds(sub)
+    if known is None:
+        return None
+    low, high = known
+    if low.literal == 0 and high.literal == 1:
+        return Zero(reduced(sub - 1))
+    return Zero(reduced(sub + 1)) if low.literal == -1 and high.literal == 0 else None
 
 
 def _only_place(sub: Subscript, extent: Size) -> Cond | None:

@@ -258,7 +258,18 @@ def reduced(sub: Subscript, positive: Collection[str] | None = None) -> Subscrip
             case _:
                 part = at(atom)
         total = total + part * n
-    return _rejoined(total)
+    return _in_digits(_rejoined(total))
+
+
+def _in_digits(sub: Subscript) -> Subscript:
+    """``i + c*(i % D)`` is ``D*(i // D) + (1 + c)*(i % D)``, whose range is seen."""
+    for atom, _ in sub.terms:
+        if isinstance(atom, Remainder) and (index := atom.value.index) is not None:
+            whole = sub.coefficient(index)
+            if whole.terms:
+                high = at(Quotient(at(index), atom.divisor)) * atom.divisor
+                return sub + (high + at(atom) - at(index)) * whole
+    return sub
 
 
 def _rejoined(sub: Subscript) -> Subscript:

@@ -14,8 +14,11 @@ from ...ir.subscripts import (
     Quotient,
     Remainder,
     Subscript,
+    at,
+    constant,
     indices_of,
     inside,
+    map_indices,
     reduced,
 )
 from .arrays import Array, Axes, aligned, frame_of
@@ -192,7 +195,8 @@ def _split(scope: Scope, source: Source) -> Source:
     subs: list[Subscript] = []
     cuts: list[str] = []
     for n, sub in zip(source.shape, source.subs, strict=True):
-        digits = radix(sub) if len(sub.terms) > 1 else None
+        back = _backwards(sub) if len(sub.terms) > 1 else {}
+        digits = radix(map_indices(sub, back)) if len(sub.terms) > 1 else None
         total = size(1)
         for index in digits or ():
             total = total * index.extent
@@ -203,13 +207,19 @@ def _split(scope: Scope, source: Source) -> Source:
             continue
         cuts.append(":" if total is n else f":{scope.size(total)}")
         shape.extend(index.extent for index in digits)
-        subs.extend(Subscript(((index, size(1)),), size(0)) for index in digits)
+        subs.extend(back.get(index, at(index)) for index in digits)
     if len(shape) == len(source.shape):
         return source
     while cuts and cuts[-1] == ":":
         cuts.pop()
     code = item(source.code, cuts) if cuts else source.code
     return Source(reshape(scope, code, shape), tuple(shape), tuple(subs), source.view)
+
+
+def _backwards(sub: Subscript) -> dict[Index, Subscript]:
+    """The indices that are subtracted, each counted from its end: ``D*q - r`` has the digit r."""
+    indices = [(atom, n) for atom, n in sub.terms if isinstance(atom, Index)]
+    return {i: constant(i.extent - 1) - at(i) for i, n in indices if (-n).at_least(1)}
 
 
 def radix(sub: Subscript) -> list[Index] | None:
