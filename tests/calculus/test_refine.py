@@ -262,3 +262,10 @@ def test_values_without_axes_of_one_place_are_the_same() -> None:
     for statement in program.statements:
         name = statement.target.name
         assert after[name].flat == pytest.approx(before[name].flat)
+
+
+def test_an_array_with_a_new_axis_is_the_array() -> None:
+    """Two views of one array differ in axes of one place only: both are read through."""
+    derivation = derive(lambda X: ((X[:, None] - X[None]) ** 2).sum(axis=2), X="N D")
+    read = {a.tensor.name for s in derivation.backward.statements for a in accesses(s.body)}
+    assert read <= {"X", "dY"}

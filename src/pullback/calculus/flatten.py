@@ -121,7 +121,7 @@ class _Flattener:
         made = replace(statement, body=simple)
         key = _key(made)
         known = self.known.setdefault(key, made.access)
-        if known is not made.access:  # the same value again: another name for it
+        if known is not made.access and known.tensor not in self.views:  # another name for it
             moved = dict(zip(indices_in(known), map(at, made.indices), strict=True))
             made = replace(made, body=substitute(known, moved))  # type: ignore[arg-type]
         self.statements.append(made)
