@@ -23,6 +23,7 @@ from pullback.ir.sizes import size
 from pullback.ir.subscripts import Index, at
 from pullback.notation.parse import parse
 from pullback.runtime.load import load, load_module
+from tests.differences import differences
 
 N = size("N")
 
@@ -336,3 +337,20 @@ def test_literals_beyond_the_range_of_a_dtype_are_what_numpy_makes_of_them(dtype
         expected = scaled(x)
     assert found.dtype == expected.dtype
     np.testing.assert_array_equal(found, expected)
+
+
+def test_ends_that_the_forward_pass_reads_are_there() -> None:
+    """Where it has an interior of N - 2 places, the first and the last place exist: no mask."""
+
+    def fixed(u):
+        inner = u[1:-1] + 0.2 * (u[:-2] - 2 * u[1:-1] + u[2:])
+        return np.concatenate([u[:1], inner, u[-1:]])
+
+    source = pullback.derive(fixed, u="N").source()
+    backward = source[source.index("def backward") :]
+    assert "np.pad" not in backward and "arange" not in backward
+    module = load_module(source, "fixed")
+    for n in (2, 3, 6):
+        u, seed = np.random.default_rng(n).normal(size=(2, n))
+        found = module.backward(seed, module.forward(u)[1])
+        np.testing.assert_allclose(found, differences(fixed, (u,), seed, 0), rtol=1e-6, atol=1e-8)

@@ -163,6 +163,8 @@ class Facts:
             pair = (sub.atom.access.tensor, extent)
             if pair in self.read and pair not in self.doubted:
                 return True
+        if not sub.terms and self.at_least_zero(sub.const):
+            return self.at_least_zero(extent - 1 - sub.const)
         return inside(self.bounded(sub), extent, ())
 
     def bounded(self, sub: Subscript) -> Subscript:
