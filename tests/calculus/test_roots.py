@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 
 import pullback as pb
+from pullback.backends.numpy import spell_pair
 from pullback.calculus.reverse import reverse
-from pullback.ir.expr import Guard
+from pullback.ir.expr import Add, Compare, Guard
 from pullback.ir.walk import nodes
 from pullback.notation.parse import parse
+from pullback.runtime.load import load_module
 
 Array = Any
 
@@ -85,3 +87,32 @@ def test_what_is_never_0_needs_no_condition() -> None:
     for text in ("sqrt(X[i]**2*Z[i]**2 + 1)", "sqrt(exp(X[i])*exp(Z[i]))", "(X[i]*Z[i])**-0.5"):
         found = reverse(parse(f"Y[i] = {text}"))
         assert not any(isinstance(n, Guard) for s in found.statements for n in nodes(s.body))
+
+
+def test_the_diagonal_of_a_product_with_its_transpose_is_a_sum_of_squares() -> None:
+    for diagonal, guarded in (("G[i,i]", False), ("G[i,j]", True)):
+        text = f"G[i,j] = sum(n) X[n,i]*X[n,j]\nY[i,j] = sqrt({diagonal} + 1) + 0*G[i,j]"
+        found = reverse(parse(text))
+        guards = [n for s in found.statements for n in nodes(s.body) if isinstance(n, Guard)]
+        assert any(isinstance(g.cond, Compare) for g in guards) is guarded
+
+
+def test_what_stands_on_a_diagonal_is_symmetric() -> None:
+    text = "G[i,j] = sum(n) X[n,i]*X[n,j]\nL[] = (sum(i) exp(G[i,i])*s[i]) + sum(i,j) G[i,j]**3"
+    program = parse(text)
+    (gradient,) = reverse(program, program.inputs[:1]).statements[-1:]
+    assert not any(isinstance(n, Add) for n in nodes(gradient.body)), gradient.body
+    rng = np.random.default_rng(0)
+    X, s = rng.normal(size=(5, 3)), rng.normal(size=3)
+
+    def loss(X: Array) -> Array:
+        G = X.T @ X
+        return (np.exp(np.diag(G)) * s).sum() + (G**3).sum()
+
+    module = load_module(spell_pair(reverse(program)), "pair")
+    dX, _ = module.backward(1.0, module.forward(X, s)[1])
+    for place in np.ndindex(X.shape):
+        step = np.zeros_like(X)
+        step[place] = 1e-6
+        slope = (loss(X + step) - loss(X - step)) / 2e-6
+        assert np.isclose(dX[place], slope, rtol=1e-5)

@@ -17,6 +17,8 @@ from fractions import Fraction
 from ..functions import ROOTS, TABLE
 from ..ir.expr import ZERO, Access, Add, Apply, Compare, Cond, Expr, Number, Opaque, SizeOf, Tensor
 from ..ir.program import Define
+from ..ir.subscripts import at
+from ..ir.walk import substitute
 from .conventions import chosen
 from .normal import Factor, Poly, Term, nonnegative_atom, poly
 
@@ -37,7 +39,7 @@ class Roots:
         self.definitions = dict(definitions)
         self.active = active
         self.guarded = chosen(conventions, "norm") == "zero"
-        self._degrees: dict[Tensor, Fraction | None] = {}
+        self._degrees: dict[tuple[Tensor, tuple[int, ...]], Fraction | None] = {}
         floats = [s for s in self.definitions.values() if s.target.kind == "float"]
         self.divisors = {
             a.tensor
@@ -66,12 +68,15 @@ class Roots:
         isn't seen to be at least 0, or to get there."""
         if not isinstance(value, Access):
             return self._degree_of(value)
-        if value.tensor not in self._degrees:
-            self._degrees[value.tensor] = None  # while it is being looked at
+        first = tuple(map(value.subs.index, value.subs))  # a diagonal has a subscript twice
+        key = value.tensor, first
+        if key not in self._degrees:
+            self._degrees[key] = None  # while it is being looked at
             define = self.definitions.get(value.tensor)
             if define is not None:
-                self._degrees[value.tensor] = self._degree_of(define.body)
-        return self._degrees[value.tensor]
+                own = {i: at(define.indices[n]) for i, n in zip(define.indices, first, strict=True)}
+                self._degrees[key] = self._degree_of(substitute(define.body, own))  # type: ignore[arg-type]
+        return self._degrees[key]
 
     def _degree_of(self, body: Expr) -> Fraction | None:
         match body:

@@ -13,10 +13,10 @@ from dataclasses import replace
 from fractions import Fraction
 from itertools import combinations, product
 
-from ..ir.expr import Access, Opaque, Tensor
+from ..ir.expr import Access, Opaque, Tensor, Zero
 from ..ir.program import Define
-from ..ir.subscripts import Index, Subscript
-from ..ir.walk import accesses, free_indices, map_tensors
+from ..ir.subscripts import Index, Subscript, at
+from ..ir.walk import accesses, free_indices, map_tensors, substitute
 from ..opaque import TABLE
 from .normal import Poly, Term, canonical, collect, renamed, term
 
@@ -41,7 +41,7 @@ class Symmetries:
             (a, b, sign)
             for a, b in combinations(range(len(axes)), 2)
             if axes[a].extent is axes[b].extent and terms
-            for sign in self._signs(terms, {axes[a]: axes[b], axes[b]: axes[a]})
+            for sign in self._signs(terms, axes[a], axes[b])
         )
         swaps = tuple(found)
         if swaps:
@@ -55,11 +55,13 @@ class Symmetries:
                 if last in self.swaps.get(matrix, ()):
                     self.swaps[statement.target] = (last,)
 
-    def _signs(self, terms: Poly, swapped: Mapping[Index, Index]) -> Iterator[int]:
+    def _signs(self, terms: Poly, one: Index, two: Index) -> Iterator[int]:
         """The sign that swapping two axes of a definition gives, if it gives the same definition
-        up to one."""
-        moved = (renamed(part, swapped) for part in terms)
-        there = collect(self.oriented(part) for part in moved if part is not None)
+        up to one. Where a term is asked to be on the diagonal, the axes are one."""
+        terms = collect(_on_diagonal(part, one, two) for part in terms)
+        moved = (renamed(part, {one: two, two: one}) for part in terms)
+        turned = (_on_diagonal(part, one, two) for part in moved if part is not None)
+        there = collect(self.oriented(part) for part in turned if part is not None)
         for sign in (1, -1):
             if not collect([*terms, *(replace(t, coef=-sign * t.coef) for t in there)]):
                 yield sign
@@ -101,6 +103,21 @@ class Symmetries:
                     found[tuple(swapped)] = found[subs] * sign
                     left.append(tuple(swapped))
         return [(access, Access(access.tensor, subs), sign) for subs, sign in found.items()]
+
+
+def _on_diagonal(value: Term, one: Index, two: Index) -> Term | None:
+    """The term with the first index for the second, where a guard says that they are equal."""
+    equal = Zero(at(one) - at(two)), Zero(at(two) - at(one))
+    found = [c for c in value.guards if c in equal]
+    if not found:
+        return value
+    moved = {two: at(one)}
+    return term(
+        value.coef,
+        value.bound,
+        [c if c in found else substitute(c, moved) for c in value.guards],  # type: ignore[misc]
+        [(substitute(a, moved), e) for a, e in value.factors],  # type: ignore[misc]
+    )
 
 
 def _turned(value: Term, choice: Sequence[Turn]) -> Term:
