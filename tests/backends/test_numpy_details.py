@@ -354,3 +354,33 @@ def test_ends_that_the_forward_pass_reads_are_there() -> None:
         u, seed = np.random.default_rng(n).normal(size=(2, n))
         found = module.backward(seed, module.forward(u)[1])
         np.testing.assert_allclose(found, differences(fixed, (u,), seed, 0), rtol=1e-6, atol=1e-8)
+
+
+@pytest.mark.parametrize("valid", [True, False])
+def test_the_adjoint_of_a_gather_under_a_condition_is_scattered(valid: bool) -> None:
+    """Where the condition fails a place may be anywhere, unless it is read there, too."""
+    condition = "x[t[n]] > 0" if valid else "m[n] > 0"
+    text = f"t: int[L]\nx[N]\nm[L]\nY[n] = where({condition}, m[n]*x[t[n]], 0)"
+    source, module = pair(text)
+    rng = np.random.default_rng(3)
+    x, m, t = rng.normal(size=4), rng.normal(size=9), rng.integers(0, 4, 9)
+    kept = x[t] > 0 if valid else m > 0
+    if not valid:
+        t[~kept] = 99
+    _, cache = module.forward(t, x, m)
+    dx, dm = module.backward(np.ones(9), cache)
+    expected = np.zeros(4)
+    np.add.at(expected, t[kept], m[kept])
+    np.testing.assert_allclose(dx, expected)
+    np.testing.assert_allclose(dm, [x[t[n]] if kept[n] else 0 for n in range(9)])
+    assert "np.add.at(dx, " in source and "[:, None]" not in source
+    assert ("place = " in source) is not valid
+
+
+def test_the_adjoint_of_a_gather_is_scattered_where_another_gradient_reads_it() -> None:
+    def loss(x: Any, t: Any, g: Any, order: Any) -> Any:
+        return (np.maximum((1 - x * t)[order], 0) * g).sum()
+
+    shapes = {"x": "N", "t": "N", "g": "N", "order": "N: int64"}
+    source = pullback.derive(loss, wrt="x", **shapes).source()
+    assert "np.add.at(" in source and "np.arange" not in source

@@ -163,7 +163,7 @@ class _Assembly:
         """Emits one piece."""
         sign, body = split_sign(piece.body)
         conds = [f.cond for f in flat_factors(body) if isinstance(f, Guard)]
-        subs = sheltered(self.speller, piece.subs, conds)
+        subs = sheltered(self.speller, piece.subs, self.define.target.shape, conds)
         alone = subs == piece.subs or not self.filled
         if (self.apart and alone) or (sign > 0 and not self.filled):
             op, body = "=", piece.body

@@ -51,7 +51,6 @@ from ...ir.subscripts import (
     Subscript,
     at,
     constant,
-    inside,
     within,
 )
 from ...ir.walk import Tree, accesses, free_indices
@@ -778,7 +777,7 @@ class Speller:
         padding: list[str] = []
         for sub, extent in zip(access.subs, access.tensor.shape, strict=True):
             place = self.subscript(sub, context)
-            doubtful = bool(context.conds) and not inside(sub, extent, ())
+            doubtful = bool(context.conds) and not self.scope.facts.surely_inside(sub, extent)
             padding.append("(0, 1)" if doubtful else "(0, 0)")
             if doubtful:
                 place = self.clipped(place, extent, context)

@@ -11,6 +11,7 @@ from ...functions import FINITE, STEEP, TABLE
 from ...ir.expr import (
     Access,
     Add,
+    And,
     Apply,
     Arg,
     Cond,
@@ -21,6 +22,7 @@ from ...ir.expr import (
     Mul,
     Number,
     Opaque,
+    Or,
     Power,
     Reduce,
     Select,
@@ -31,7 +33,7 @@ from ...ir.program import Define
 from ...ir.recurrence import groups, is_recurrent
 from ...ir.sizes import Size, size
 from ...ir.subscripts import Index, Lookup, Subscript, at, constant, inside
-from ...ir.walk import accesses, nodes, tensors
+from ...ir.walk import Tree, accesses, children, nodes, tensors
 from ...text import PRIVATE
 
 FACTORS = 3  # of a number of terms
@@ -40,11 +42,12 @@ FACTORS = 3  # of a number of terms
 @dataclass
 class Facts:
     """``read`` holds the integer tensors that index an axis of that extent somewhere, so that
-    their values are inside it, unless a guard asks whether they are (``doubted``); ``below`` an
-    upper bound of the values of args."""
+    their values are inside it, unless a guard asks whether they are (``doubted``); ``sure`` those
+    of which every value is read, whatever holds; ``below`` an upper bound of the values of args."""
 
     read: set[tuple[Tensor, Size]] = field(default_factory=set)
     doubted: set[tuple[Tensor, Size]] = field(default_factory=set)
+    sure: set[tuple[Tensor, Size]] = field(default_factory=set)
     wraps: bool = False  # whether integers are a NumPy function's, and wrap as there
     strict: bool = False  # whether inputs may be infinite: in a forward pass NumPy's values count
     wild: dict[Tensor, int] = field(
@@ -90,6 +93,7 @@ class Facts:
                 for sub, extent in zip(access.subs, access.tensor.shape, strict=True):
                     if isinstance(sub.atom, Lookup):
                         self.read.add((sub.atom.access.tensor, extent))
+            self.sure.update(_sure_places(define.body))
         return self.wild != before
 
     def alias(self, other: Tensor, tensor: Tensor) -> None:
@@ -104,7 +108,7 @@ class Facts:
             self.sums[other] = self.sums[tensor]
         if tensor in self.below:
             self.below[other] = self.below[tensor]
-        for known in (self.read, self.doubted):
+        for known in (self.read, self.doubted, self.sure):
             known.update([(other, n) for t, n in known if t is tensor])
 
     def learn_means(self, forward: Iterable[Define]) -> None:
@@ -166,6 +170,12 @@ class Facts:
         if not sub.terms and self.at_least_zero(sub.const):
             return self.at_least_zero(extent - 1 - sub.const)
         return inside(self.bounded(sub), extent, ())
+
+    def surely_inside(self, sub: Subscript, extent: Size) -> bool:
+        """Whether ``0 <= sub < extent`` is known, also where the conditions around are false."""
+        if isinstance(sub.atom, Lookup) and (sub.atom.access.tensor, extent) not in self.sure:
+            return inside(self.bounded(sub), extent, ())
+        return self.inside(sub, extent)
 
     def bounded(self, sub: Subscript) -> Subscript:
         """The subscript with args as indices of their range, for proofs about bounds."""
@@ -287,6 +297,33 @@ def divisors(factors: Iterable[Expr]) -> Iterator[Size]:
         match factor:
             case Power(SizeOf(count), exponent) if exponent < 0:
                 yield count
+
+
+def _sure_places(expr: Tree) -> Iterator[tuple[Tensor, Size]]:
+    """The integer tensors all of whose values index an axis of some extent under no condition."""
+    match expr:
+        case Access(tensor, subs):
+            for sub, extent in zip(subs, tensor.shape, strict=True):
+                if isinstance(sub.atom, Lookup) and _is_full(sub.atom.access):
+                    yield sub.atom.access.tensor, extent
+        case Mul(factors) if any(isinstance(f, Guard) for f in factors):
+            return
+        case Select(cond, _, _):
+            yield from _sure_places(cond)
+        case Reduce(_, _, domain, _) | Arg(_, _, _, domain, _) if domain:
+            return
+        case And() | Or():
+            return
+        case _:
+            for part in children(expr):
+                yield from _sure_places(part)
+
+
+def _is_full(access: Access) -> bool:
+    """Whether every element of a tensor is read, an index an axis."""
+    own = [sub.index for sub in access.subs]
+    pairs = zip(own, access.tensor.shape, strict=True)
+    return len(set(own)) == len(own) and all(i is not None and i.extent is n for i, n in pairs)
 
 
 def _first_places(term: Expr) -> list[Size]:

@@ -280,7 +280,7 @@ class Places:
         """Emits an assignment, or ``np.add.at``, of single elements on the flattened array."""
         speller, spread = work.speller, self.spread
         body = total(self.rest, mul(*map(Guard, spread.conds), *spread.factors))
-        own = sheltered(speller, spread.subs, spread.conds)
+        own = sheltered(speller, spread.subs, spread.shape, spread.conds)
         subs = tuple(sub + m.low for sub, m in zip(own, work.low, strict=True))
         target = Access(work.buffer, subs)
         if self.once:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ...ir.expr import Access, Cond
+from ...ir.sizes import Size
 from ...ir.subscripts import Lookup, Subscript, at, indices_of
 from ...ir.walk import free_indices
 from .arrays import Array
@@ -13,15 +14,22 @@ from .expressions import Context, Speller
 
 
 def sheltered(
-    speller: Speller, subs: Sequence[Subscript], conds: Sequence[Cond]
+    speller: Speller, subs: Sequence[Subscript], shape: Sequence[Size], conds: Sequence[Cond]
 ) -> tuple[Subscript, ...]:
-    """The places that something is added to where ``conds`` hold.
+    """The places in an array of a shape that something is added to where ``conds`` hold.
 
-    One that is looked up is 0 where they fail, and what is added there is 0, too.
+    One that is looked up, and may be outside where they fail, is 0 there; what is added there is 0,
+    too.
     """
     own = {i for sub in subs for i in indices_of(sub)}
     known = [cond for cond in conds if own.issuperset(free_indices(cond))]
-    return tuple(_kept(speller, sub, known) if known and looked_up(sub) else sub for sub in subs)
+    if not known:
+        return tuple(subs)
+    sure = speller.scope.facts.surely_inside
+    return tuple(
+        _kept(speller, sub, known) if looked_up(sub) and not sure(sub, extent) else sub
+        for sub, extent in zip(subs, shape, strict=True)
+    )
 
 
 def looked_up(sub: Subscript) -> bool:

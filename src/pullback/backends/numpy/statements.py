@@ -91,7 +91,7 @@ def _spell(speller: Speller, define: Define, final: bool, wait: bool) -> None:
         define = replace(define, body=together(define.body, scope.facts))
     speller.whole = define.target.kind != "float"
     speller.share(define.body)
-    if wait and _waits(speller, define):
+    if wait and not _is_scattered(speller, define) and _waits(speller, define):
         return
     name = scope.bind(define.target)
     speller.claim(name)
@@ -122,6 +122,17 @@ def _reshaped(speller: Speller, define: Define, digits: Split) -> Array:
         value = value.with_code(method(value.code, "copy"))
     shape = speller.scope.extents(define.indices)
     return Array(method(value.code, "reshape", *shape), define.indices, value.dtype)
+
+
+def _is_scattered(speller: Speller, define: Define) -> bool:
+    """Whether the values of a statement are put in their places one by one: where the statement is
+    read, each place would be compared with each."""
+    if not ties(define):
+        return False
+    with speller.trial():
+        found = scattered(speller, define, speller.scope.bind(define.target))
+    speller.share(define.body)
+    return found
 
 
 def _waits(speller: Speller, define: Define) -> bool:
