@@ -1,8 +1,8 @@
 """Sums that contain a sum that another gradient needs: the large arrays are summed once.
 
-``Σ_hwc g[c]·dY[h,w,c]·X[h,w,c]`` beside ``Σ_hw dY[h,w,c]·X[h,w,c]`` takes that sum, times g, over c. A
-sum's *core* is the sum over those of its indices that only its largest factors have, after names
-were spelled out.
+``Σ_hwc g[c]·dY[h,w,c]·X[h,w,c]`` beside ``Σ_hw dY[h,w,c]·X[h,w,c]`` takes that sum, times g, over
+c. A sum's *core* is the sum over those of its indices that only its largest factors have, after
+names were spelled out.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 
-from ..ir.expr import Access, SizeOf, Tensor
+from ..ir.expr import Access, Tensor
 from ..ir.subscripts import Index
 from ..ir.walk import free_indices
 from .cost import expression_cost, volume
