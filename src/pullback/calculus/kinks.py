@@ -35,6 +35,7 @@ from ..ir.expr import (
     Not,
     Number,
     Opaque,
+    Power,
     Reduce,
     Select,
     SizeOf,
@@ -72,8 +73,9 @@ DEPTH = 8
 TERMS = 16
 
 # Functions that have the sign of their argument, and those that have where 1 is subtracted.
-SIGNED = frozenset(["expm1", "log1p", "tanh", "sinh", "arctan", "arcsinh", "erf", "cbrt"])
+SIGNED = frozenset(["expm1", "log1p", "tanh", "sinh", "arctan", "arcsinh", "erf", "cbrt", "sign"])
 RISING = frozenset(["exp", "exp2"])
+LOGARITHMS = frozenset(["log", "log2", "log10"])
 SMOOTH = FINITE - {"cbrt"}  # finite for finite arguments, and so are their slopes
 
 Form = tuple[tuple[str, Fraction], ...]
@@ -136,6 +138,7 @@ class Kinks:
         self.conventions = conventions
         self.steps = recurrent(list(self.definitions.values()))
         self._arguments: dict[Expr, tuple[Poly, int]] = {}
+        self._nested = 0
         self._calm: dict[tuple[Tensor, frozenset[str]], bool] = {}
         self.levels = Levels(lambda value: self.argument(value)[0], self._spelled_out)
         self.sides = Sides(
@@ -319,7 +322,8 @@ class Kinks:
         step = _of_sign((define.body, factor[1])) if define is not None else None
         if step is None or not self._depends(step.value):
             return None
-        return replace(step, value=_at(define, factor[0], step.value), part=factor)  # type: ignore[arg-type]
+        value = _at(define, factor[0], step.value)  # type: ignore[arg-type]
+        return self._of_root(replace(step, value=value, part=factor))
 
     def _as_step(self, cond: Cond) -> _Step | None:
         match self._spelled(cond):
@@ -335,7 +339,15 @@ class Kinks:
         if left is right or not self._depends(value):
             return None
         above, below, level = map(Fraction, values)
-        return _Step(value, above, below, level, Compare("==", left, right), cond)
+        return self._of_root(_Step(value, above, below, level, Compare("==", left, right), cond))
+
+    def _of_root(self, step: _Step) -> _Step:
+        """The step of a square, on both sides of the zero of its root."""
+        argument, sign = self.argument(step.value)
+        if not _is_square(argument):
+            return step
+        value, both = argument[0].factors[0][0], step.above if sign > 0 else step.below
+        return replace(step, value=value, above=both, below=both)
 
     def _spelled(self, cond: Cond) -> Cond:
         """A condition that has a name by what it says."""
@@ -366,6 +378,16 @@ class Kinks:
             self._arguments[value] = scaled, 1 if scale > 0 else -1
         return self._arguments[value]
 
+    def zero(self, value: Expr) -> Poly:
+        """A sum that is 0 where a value is, and has both signs there if any does: ``u`` for
+        ``u**2``."""
+        return self._radical(self.argument(value)[0])
+
+    def _radical(self, argument: Poly) -> Poly:
+        if _is_square(argument):
+            return self.argument(argument[0].factors[0][0])[0]
+        return argument
+
     def _spread(self, part: Term) -> Poly:
         """A term with one value spelled out that is a sum of products."""
         for atom, exponent in part.factors:
@@ -390,25 +412,89 @@ class Kinks:
         return None if define is None else _at(define, atom, define.body)  # type: ignore[arg-type]
 
     def _same_sign(self, value: Poly) -> Poly:
-        """A simpler sum with the sign of this one: ``u`` for ``tanh(u)`` and ``exp(u) - 1``."""
-        function = next((t for t in value if t.factors), None)
-        if function is None or function.bound or function.guards:
+        """A simpler sum with the sign of this one: ``u`` for ``tanh(u)``, ``u**3`` and ``exp(u) -
+        1``, ``u**2`` for ``abs(u)``."""
+        if self._nested >= DEPTH or any(part.bound or part.guards for part in value):
             return value
-        rest = [t for t in value if t is not function]
-        if rest and (len(rest) > 1 or rest[0] is not _scaled(UNIT, -function.coef)):
-            return value
-        names = RISING if rest else SIGNED
-        match function.factors:
-            case ((Access() as atom, 1),) if (define := self._definition(atom)) is not None:
-                body = _at(define, atom, define.body)
-            case ((Apply() as body, 1),):
-                pass
-            case _:
-                return value
-        match body:
-            case Apply(name, (inner,)) if name in names:
-                return collect(_scaled(t, function.coef) for t in poly(inner, True))
-        return value
+        self._nested += 1
+        try:
+            match sorted(value, key=lambda t: len(t.factors)):
+                case [Term(_, (), (), (_, *_)) as only]:
+                    return self._of_factors(only) or value
+                case [Term(lower, (), (), ()), Term(coef, (), (), (factor,))]:
+                    found = self._less_one(factor) if lower == -coef else None
+                    return value if found is None else _scaled_all(found, coef)
+                case [Term(_, (), (), (_, *_)), *_]:
+                    return self._of_terms(value) or value
+                case _:
+                    return value
+        finally:
+            self._nested -= 1
+
+    def _of_factors(self, part: Term) -> Poly | None:
+        """A sum with the sign of a product whose factors are 0 where one argument is."""
+        left = [f for f in part.factors if not self.roots.is_positive(f[0])]
+        if not left:
+            return _scaled_all((UNIT,), part.coef)
+        if [e for _, e in left] == [UNITY]:
+            found = self._of_function(left[0][0])
+            if found is None and len(left) < len(part.factors):
+                found = poly(left[0][0])
+            return None if found is None else _scaled_all(found, part.coef)
+        zeros: dict[Poly, None] = {}
+        sign, power = 1 if part.coef > 0 else -1, 0
+        for atom, exponent in left:
+            if exponent < 0:
+                return None
+            times = exponent.numerator if exponent.denominator == 1 else 1  # a root has the sign
+            argument, turned = self.argument(atom)
+            zeros[self._radical(argument)] = None
+            sign *= turned**times
+            power += times * (2 if _is_square(argument) else 1)
+        if len(zeros) > 1:
+            return None
+        (zero,) = zeros
+        return _scaled_all(zero if power % 2 else _squared(zero), Fraction(sign))
+
+    def _of_terms(self, value: Poly) -> Poly | None:
+        """A sum with the sign of one whose terms all have the sign of one argument."""
+        first: tuple[Poly, int] | None = None
+        for part in value:
+            found = self.argument(expression((part,)))
+            if first not in (None, found):
+                return None
+            first = found
+        return None if first is None else _scaled_all(first[0], Fraction(first[1]))
+
+    def _of_function(self, atom: Expr) -> Poly | None:
+        """A sum with the sign of a function, None where there is none."""
+        match self._spelled_out(atom) or atom:
+            case Apply(name, (inner,)) if name in SIGNED:
+                return poly(inner, True)
+            case Apply(name, (inner,)) if name in LOGARITHMS:
+                return collect([*poly(inner, True), _scaled(UNIT, -UNITY)])
+            case Apply("abs", (inner,)):
+                return _squared(self.zero(inner))
+        return None
+
+    def _less_one(self, factor: Factor) -> Poly | None:
+        """A sum with the sign of a factor less 1, None where there is none."""
+        atom, exponent = factor
+        if exponent == 1:
+            match self._spelled_out(atom) or atom:
+                case Apply(name, (inner,)) if name in RISING:
+                    return poly(inner, True)
+                case Apply("cosh", (inner,)):
+                    return _squared(self.zero(inner))
+                case Power(base, power):
+                    atom, exponent = base, power
+                case _:
+                    return None
+        odd = exponent.numerator % 2 == 1 and exponent.denominator == 1
+        if not (odd and exponent > 0) and not self.roots.is_nonnegative(atom):
+            return None
+        less = collect([*poly(atom, True), _scaled(UNIT, -UNITY)])
+        return _scaled_all(less, UNITY if exponent > 0 else -UNITY)
 
     def _kink(self, value: Expr, side: int) -> _Kink:
         spread, sign = self.argument(value)
@@ -475,7 +561,7 @@ class Kinks:
             return
         knots = self.sides.within(value)
         kinked = []
-        for zero in dict.fromkeys(self.argument(knot)[0] for knot in knots):
+        for zero in dict.fromkeys(map(self.zero, knots)):
             if not zero or not any(self.sides.is_known(k, zero) for k in own):
                 continue
             above, at, below = (poly(self.sides.on(value, zero, side), True) for side in (1, 0, -1))
@@ -485,10 +571,11 @@ class Kinks:
             gap = expression(collect([*above, *(_scaled(t, -UNITY) for t in below)]))
             if self.levels.at_zero(jump, zero) or self.levels.at_zero(gap, zero):
                 continue
-            found = Resolved(next(k for k in knots if self.argument(k)[0] == zero), above, below)
+            named = (k for k in knots if self.argument(k)[0] == zero)
+            found = Resolved(next(named, expression(zero)), above, below)
             left = (*above, *below)
             if len(left) > TERMS or any(
-                self.argument(k)[0] == zero for k in self.sides.within(expression(left))
+                self.zero(k) == zero for k in self.sides.within(expression(left))
             ):
                 continue
             if above == below:
@@ -616,7 +703,8 @@ class Kinks:
     def _groups(self, part: Term) -> dict[Poly, list[_Step]]:
         """The steps in a term by their arguments, which are up to a positive number."""
         groups: dict[Poly, list[_Step]] = {}
-        for step in filter(None, (*map(self._as_step, part.guards), *map(_of_sign, part.factors))):
+        signs = map(self._of_root, filter(None, map(_of_sign, part.factors)))
+        for step in (*filter(None, map(self._as_step, part.guards)), *signs):
             argument, sign = self.argument(step.value)
             groups.setdefault(argument, []).append(step if sign > 0 else step.turned())
         return groups
@@ -699,8 +787,23 @@ def _at(define: Define, read: Access, body: Expr) -> Expr:
 
 def _is_product(value: Term) -> bool:
     return not value.guards and all(
-        isinstance(a, Access | SizeOf) and e.denominator == 1 for a, e in value.factors
+        isinstance(a, Access | SizeOf) and (e.denominator == 1 or e > 0) for a, e in value.factors
     )
+
+
+def _is_square(value: Poly) -> bool:
+    match value:
+        case (Term(_, (), (), ((_, exponent),)),):
+            return exponent == 2
+    return False
+
+
+def _squared(value: Poly) -> Poly:
+    return collect([term(UNITY, (), (), [(expression(value), 2 * UNITY)])])
+
+
+def _scaled_all(value: Poly, coef: Fraction) -> Poly:
+    return collect(_scaled(t, coef) for t in value)
 
 
 def _scaled(value: Term, coef: Fraction) -> Term:
