@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from fractions import Fraction
 
 from ..errors import ArgumentError
-from ..ir.expr import ZERO, Add, Apply, Compare, Expr, Guard, Mul, Power, neg
+from ..ir.expr import ZERO, Add, Apply, Compare, Expr, Guard, Mul, Number, Power, neg
 from ..text import nearest
 
 CONVENTIONS: dict[str, dict[str, str]] = {
@@ -113,11 +113,17 @@ def sides_at_kink(
             return [(_minus(first, second), side)]
         case "clip", (x, low, high):
             inside = chosen(conventions, "clip") == "inclusive" or k != 0
-            above = (_minus(x, low), 1 if inside else -1)
-            below = (_minus(x, high), -1 if inside else 1)
-            return [[above, below], [above], [below]][k]
+            above = [(_minus(x, low), 1 if inside else -1)] * is_finite(low)
+            below = [(_minus(x, high), -1 if inside else 1)] * is_finite(high)
+            return [[*above, *below], above, below][k]
+        case "hypot", (x, y) if ZERO in (x, y) and chosen(conventions, "norm") == "zero":
+            return [(x if y is ZERO else y, 0)]
         case _:
             return []
+
+
+def is_finite(bound: Expr) -> bool:
+    return not isinstance(bound, Number) or not bound.special
 
 
 def _minus(left: Expr, right: Expr) -> Expr:

@@ -48,7 +48,7 @@ from ..ir.program import Define
 from ..ir.recurrence import recurrent
 from ..ir.subscripts import Index, Subscript, at, bounds
 from ..ir.walk import accesses, map_tensors, substitute, tensors
-from .conventions import sides_at_kink
+from .conventions import is_finite, sides_at_kink
 from .guards import negation
 from .levels import Levels
 from .normal import (
@@ -186,24 +186,21 @@ class Kinks:
         """For each argument those others that are 0 where it is 0, or it where they are, and that
         have no kink of it: ``sin(x)`` and ``x``."""
         near: dict[Form, set[Form]] = {}
-        places: dict[tuple[Form, Define], Expr] = {
-            (form, s): value for s, value in kinks if (form := self._kink(value, 0).form)
-        }
-        support = {key: self._support(value) for key, value in places.items()}
-        forms: dict[Tensor, set[Form]] = {}
-        for form, s in places:
-            forms.setdefault(s.target, set()).add(form)
+        forms = {(s, value): form for s, value in kinks if (form := self._kink(value, 0).form)}
+        support = {key: self._support(key[1]) for key in forms}
+        own: dict[Tensor, set[Form]] = {}
+        for (s, _), form in forms.items():
+            own.setdefault(s.target, set()).add(form)
         behind = {
-            key: {form for t in found for form in forms.get(t, ())}
-            for key, found in support.items()
+            key: {form for t in found for form in own.get(t, ())} for key, found in support.items()
         }
-        for (form, here), value in places.items():
+        for (here, value), form in forms.items():
             argument = self.argument(value)[0]
             read = {a.tensor for t in argument for f, _ in t.factors for a in accesses(f)}
-            for (other, there), theirs in places.items():
-                if other == form or not read <= support[other, there]:
+            for (there, theirs), other in forms.items():
+                if other == form or not read <= support[there, theirs]:
                     continue
-                if form in behind[other, there]:
+                if form in behind[there, theirs]:
                     continue
                 if [i.extent for i in here.indices] != [i.extent for i in there.indices]:
                     continue
@@ -279,8 +276,11 @@ class Kinks:
         for step in self._jumps(part, whole):
             if step.level in (step.above, step.below):
                 yield step.value, 1 if step.level == step.above else -1
-        for atom, _ in part.factors:
-            if isinstance(atom, Apply):
+        for atom, exponent in part.factors:
+            root = self.sides.root(atom, exponent)
+            if root is not None and self._depends(root):
+                yield root, 0
+            elif isinstance(atom, Apply):
                 yield from self.of_function(atom)
 
     def _jumps(self, part: Term, whole: Poly) -> Iterator[_Step]:
@@ -336,7 +336,7 @@ class Kinks:
             case _:
                 return None
         value = difference(right, left)
-        if left is right or not self._depends(value):
+        if left is right or not (is_finite(left) and is_finite(right) and self._depends(value)):
             return None
         above, below, level = map(Fraction, values)
         return self._of_root(_Step(value, above, below, level, Compare("==", left, right), cond))
@@ -580,11 +580,35 @@ class Kinks:
                 continue
             if above == below:
                 yield found
-            elif self.sides.meet(value, zero) and (
-                at not in (above, below) or self._sides(found.argument) not in _HARMLESS
-            ):
+            elif self.sides.meet(value, zero) and not self._is_harmless(value, found, zero):
                 kinked.append(found)
         yield from kinked
+
+    def _is_harmless(self, value: Expr, found: Resolved, zero: Poly) -> bool:
+        """Whether the kinks in a value take one side of a zero, as written, and all others of this
+        argument the same."""
+        turned = self.argument(found.argument)[1]
+        taken = {turned * side for side in self._sides(found.argument)}
+        sides: dict[Poly, list[int]] = {}
+        for knot, side in self._within(value):
+            argument, sign = self.argument(knot)
+            sides.setdefault(argument, []).append(sign * side)
+        for knot in self.sides.own(value):
+            if self.sides.is_known(knot, zero):
+                argument, sign = self.argument(knot)
+                for side in sides.get(argument, [0]):
+                    signs = ({sign * s for s in self.sides.signs(knot, zero, w)} for w in (1, -1))
+                    taken |= {w for w, s in zip((1, -1), signs, strict=True) if s == {side}} or {0}
+        return len(taken) < 2 and 0 not in taken
+
+    def _within(self, value: Expr) -> Iterator[tuple[Expr, int]]:
+        """The arguments of the kinks and steps in a formula, and the sides they are taken from."""
+        if isinstance(value, Apply):
+            yield from self.of_function(value)
+            return
+        whole = poly(value)
+        for part in whole:
+            yield from self._of_product(part, whole)
 
     def stepped(self, argument: Expr, above: Poly, below: Poly) -> Poly:
         """A derivative that is one on one side of a zero, and another one on the other side: the
@@ -762,9 +786,8 @@ class Kinks:
         return value
 
 
-# The sides of kinks that are one and the same; those of no kinks, too.
+# The sides of kinks that are one and the same.
 _ONE_SIDED = ({-1}, {1})
-_HARMLESS = (*_ONE_SIDED, set[int]())
 
 
 def _of_sign(factor: Factor) -> _Step | None:

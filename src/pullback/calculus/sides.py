@@ -106,7 +106,7 @@ class Sides:
             case Add(parts) | Mul(parts):
                 return [k for part in parts for k in self._own(part)]
             case Power(base, exponent):
-                root = self._root(base, exponent)
+                root = self.root(base, exponent)
                 return [*self._own(base), *([] if root is None else [root])]
             case Access() if self._is_step(value):
                 return self.behind(value)
@@ -206,7 +206,7 @@ class Sides:
                 return Mul(tuple(map(there, parts)))
             case Power(base, exponent):
                 base = there(base)
-                root = self._root(base, exponent)
+                root = self.root(base, exponent)
                 return Power(base, exponent) if root is None else self._abs(root, zero, side)
             case _:
                 return value
@@ -280,7 +280,7 @@ class Sides:
             return x
         return neg(x) if signs <= NONPOSITIVE else Apply("abs", (x,))
 
-    def _root(self, base: Expr, exponent: Fraction) -> Expr | None:
+    def root(self, base: Expr, exponent: Fraction) -> Expr | None:
         """What a root is the absolute value of: the root of a square."""
         if exponent != HALF or not self.roots.guarded:
             return None
