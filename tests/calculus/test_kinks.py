@@ -86,6 +86,22 @@ SMOOTH_IN_THE_END: dict[str, tuple[Callable[[Array], Array], float]] = {
         1,
     ),
     "0 at the same point": (lambda x: np.maximum(np.sin(x), 0) + np.minimum(x, 0), 1),
+    "not at the zero of a square": (lambda x: x * (x**2 > 0), 1),
+    "not where a logarithm is 0": (lambda x: x * (np.log(1 + x**2) ** 3 > 0), 1),
+    "not where a root is 1": (lambda x: np.where(np.sqrt(1 + x**2) - 1 > 0, x, 0), 1),
+    "not where a cosine is 1": (lambda x: np.where(np.cosh(x) == 1, 0, x), 1),
+    "a sign of a sum": (lambda x: np.abs(x) * np.sign(x + np.tanh(x) + x**3), 1),
+    "a sign of a product": (lambda x: np.where(x * np.abs(x) > 0, x, 0) + np.minimum(x, 0), 1),
+    "in a value without a kink": (
+        lambda x: np.maximum(np.where(x != 0, x, 0), 0) + np.minimum(x * np.abs(np.sign(x)), 0),
+        1,
+    ),
+    "a mask beside a root": (lambda x: x * (x > 0) - np.sqrt(x**2) / 2, 0.5),
+    "a mask beside a sign": (lambda x: x * (x > 0) - np.copysign(x, 1 + x**2) / 2, 0.5),
+    "a clip in a selection": (
+        lambda x: np.where(x >= 0, np.clip(-x, 0, np.inf), 2 * x) + 2 * np.maximum(x, 0),
+        2,
+    ),
     "against data": (lambda x: np.maximum(x, np.zeros(2)) + np.minimum(x, 0), 1),
 }
 
@@ -121,6 +137,8 @@ UNCHANGED: dict[str, tuple[Callable[[Array], Array], float]] = {
     "one maximum": (lambda x: np.maximum(x, 0), 0),
     "two from one side": (lambda x: np.maximum(x, 0) + np.maximum(3 * x, 0), 0),
     "as written": (lambda x: x * (x >= 0) + x, 2),
+    "a clip that is bounded on one side": (lambda x: np.clip(x, 0, np.inf), 1),
+    "a clip that is bounded on the other": (lambda x: np.clip(x, -np.inf, 0), 1),
     "of other elements": (
         lambda x: np.concatenate([np.maximum(x[:1], 0), np.minimum(x[1:], 0)]),
         0,
@@ -276,8 +294,17 @@ KNOTS = (
     "np.hypot(E, 0)",
     "E*np.abs(np.sign(U))",
     "np.tanh(E)",
+    "np.where(V > 0, E, F)",
+    "E*(V != 0)",
+    "np.copysign(E, V)",
+    "E*np.heaviside(V, 1)",
     "E + F",
     "E - F",
+)
+# Values that have the sign of their argument, and values that have one sign.
+SIGNS = (
+    *("U**3", "np.expm1(U)", "(np.exp(U) - 1)", "np.arctan(U)**3", "U*np.abs(U)", "(U + U**3)"),
+    *("U**2", "np.log(1 + U**2)**3", "(np.cosh(U) - 1)", "(np.sqrt(1 + U**2) - 1)"),
 )
 FINE = np.longdouble(2.0**-28)
 
@@ -285,7 +312,7 @@ FINE = np.longdouble(2.0**-28)
 def random_nest(rng: Random, u: str, depth: int) -> str:
     if depth == 0:
         return f"({rng.choice([1, -1, 2, -0.5])}*{u})"
-    text = rng.choice(KNOTS)
+    text = rng.choice(KNOTS).replace("V", rng.choice(SIGNS))
     for letter in "EFU":
         inner = random_nest(rng, u, 0 if letter == "U" else depth - 1)
         text = text.replace(letter, inner)

@@ -101,7 +101,7 @@ def sides_at_kink(
     ``lone`` tells whether argument ``k`` is the only differentiated one.
     """
     match value.function, value.args:
-        case "abs" | "sign", (x,):
+        case ("abs" | "sign", (x,)) | ("copysign", (x, _)) if k == 0:
             return [(x, 0)]
         case "maximum" | "minimum", (first, second):
             least = value.function == "minimum"

@@ -138,6 +138,7 @@ class Kinks:
         self.conventions = conventions
         self.steps = recurrent(list(self.definitions.values()))
         self._arguments: dict[Expr, tuple[Poly, int]] = {}
+        self._bodies: dict[Tensor, Expr] = {}
         self._nested = 0
         self._calm: dict[tuple[Tensor, frozenset[str]], bool] = {}
         self.levels = Levels(lambda value: self.argument(value)[0], self._spelled_out)
@@ -157,7 +158,7 @@ class Kinks:
             (s, kink) for t, s in self.definitions.items() if t in reached for kink in self._of(s)
         ]
         self.lone = len(made) < 2
-        self.found = () if self.lone else tuple(self._kink(*kink) for _, kink in made)
+        self.found = tuple(self._kink(*kink) for _, kink in made)
         self.near = {} if self.lone else self._near([(s, value) for s, (value, _) in made])
 
     def _reaching(self, outputs: Sequence[Tensor]) -> set[Tensor]:
@@ -276,6 +277,9 @@ class Kinks:
         for step in self._jumps(part, whole):
             if step.level in (step.above, step.below):
                 yield step.value, 1 if step.level == step.above else -1
+        yield from self._of_functions(part)
+
+    def _of_functions(self, part: Term) -> Iterator[tuple[Expr, int]]:
         for atom, exponent in part.factors:
             root = self.sides.root(atom, exponent)
             if root is not None and self._depends(root):
@@ -392,13 +396,26 @@ class Kinks:
         """A term with one value spelled out that is a sum of products."""
         for atom, exponent in part.factors:
             define = self._definition(atom)
-            if define is None or exponent != 1 or not all(map(_is_product, poly(define.body))):
+            body = self._without_kinks(define) if define is not None and exponent == 1 else None
+            if body is None or not all(map(_is_product, poly(body))):
                 continue
-            assert isinstance(atom, Access)
-            inner = poly(_at(define, atom, define.body))
+            inner = poly(_at(define, atom, body))  # type: ignore[arg-type]
             rest = term(part.coef, part.bound, part.guards, (*part.factors, (atom, -UNITY)), False)
             return multiply(collect([rest]), inner)
         return (part,)
+
+    def _without_kinks(self, define: Define) -> Expr:
+        """What defines a value, as one formula where that is the same on both sides of a kink."""
+        match define.body:
+            case Apply("maximum" | "minimum", (one, other)) if one is other:
+                return one
+        if define.target not in self._bodies:
+            self._bodies[define.target] = define.body  # while it is being looked at
+            for _, found in self._on_both_sides(define.body):
+                if found.above == found.below:
+                    self._bodies[define.target] = expression(found.above)
+                    break
+        return self._bodies[define.target]
 
     def _definition(self, atom: Expr) -> Define | None:
         """What defines an element, where that is no step of a recurrence."""
@@ -539,6 +556,8 @@ class Kinks:
                 return self._calm[key]
             case Apply("log1p", (x,)) if self.roots.is_nonnegative(x):
                 return self._is_calm(x, functions)
+            case Apply(name, (x,)) if name in LOGARITHMS and self._is_away(x):
+                return self._is_calm(x, functions)
             case Apply(function, args):
                 return function in functions and all(self._is_calm(a, functions) for a in args)
             case Select(_, then, other):
@@ -550,17 +569,31 @@ class Kinks:
             case _:
                 return all(self.calm(part.factors, functions) for part in poly(atom))
 
+    def _is_away(self, value: Expr) -> bool:
+        """Whether a value is seen to be greater than some constant that is greater than 0."""
+        parts = poly(self._spelled_out(value) or value)
+        constant = any(t.coef > 0 and not (t.guards or t.factors) for t in parts)
+        return constant and self.roots.is_positive(expression(parts))
+
     # Both sides of a zero.
 
     def resolved(self, value: Expr) -> Iterator[Resolved]:
         """A value on both sides of the zeros of its kinks and steps, where it has no jump there:
         first of all those where it is the same on both, and for others only where several of its
         kinks are mixed."""
+        kinked = []
+        for zero, found in self._on_both_sides(value):
+            if found.above == found.below:
+                yield found
+            elif self.sides.meet(value, zero) and not self._is_harmless(value, found, zero):
+                kinked.append(found)
+        yield from kinked
+
+    def _on_both_sides(self, value: Expr) -> Iterator[tuple[Poly, Resolved]]:
         own = self.sides.own(value)
         if not own:
             return
         knots = self.sides.within(value)
-        kinked = []
         for zero in dict.fromkeys(map(self.zero, knots)):
             if not zero or not any(self.sides.is_known(k, zero) for k in own):
                 continue
@@ -571,18 +604,13 @@ class Kinks:
             gap = expression(collect([*above, *(_scaled(t, -UNITY) for t in below)]))
             if self.levels.at_zero(jump, zero) or self.levels.at_zero(gap, zero):
                 continue
-            named = (k for k in knots if self.argument(k)[0] == zero)
-            found = Resolved(next(named, expression(zero)), above, below)
             left = (*above, *below)
             if len(left) > TERMS or any(
                 self.zero(k) == zero for k in self.sides.within(expression(left))
             ):
                 continue
-            if above == below:
-                yield found
-            elif self.sides.meet(value, zero) and not self._is_harmless(value, found, zero):
-                kinked.append(found)
-        yield from kinked
+            named = (k for k in knots if self.argument(k)[0] == zero)
+            yield zero, Resolved(next(named, expression(zero)), above, below)
 
     def _is_harmless(self, value: Expr, found: Resolved, zero: Poly) -> bool:
         """Whether the kinks in a value take one side of a zero, as written, and all others of this
@@ -597,18 +625,23 @@ class Kinks:
             if self.sides.is_known(knot, zero):
                 argument, sign = self.argument(knot)
                 for side in sides.get(argument, [0]):
-                    signs = ({sign * s for s in self.sides.signs(knot, zero, w)} for w in (1, -1))
-                    taken |= {w for w, s in zip((1, -1), signs, strict=True) if s == {side}} or {0}
-        return len(taken) < 2 and 0 not in taken
+                    taken |= self._side_of(zero, knot, sign * side)
+        return taken in _ONE_SIDED
+
+    def _side_of(self, zero: Poly, knot: Expr, side: int) -> set[int]:
+        """The sides of a zero on which an argument has this sign; 0 for neither."""
+        return {w for w in (1, -1) if self.sides.signs(knot, zero, w) == {side}} or {0}
 
     def _within(self, value: Expr) -> Iterator[tuple[Expr, int]]:
         """The arguments of the kinks and steps in a formula, and the sides they are taken from."""
         if isinstance(value, Apply):
             yield from self.of_function(value)
             return
-        whole = poly(value)
-        for part in whole:
-            yield from self._of_product(part, whole)
+        for part in poly(value):
+            for step in self._steps(part):
+                if step.level in (step.above, step.below) and step.above != step.below:
+                    yield step.value, 1 if step.level == step.above else -1
+            yield from self._of_functions(part)
 
     def stepped(self, argument: Expr, above: Poly, below: Poly) -> Poly:
         """A derivative that is one on one side of a zero, and another one on the other side: the

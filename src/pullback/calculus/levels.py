@@ -67,7 +67,8 @@ class Levels:
         body = self.definition(value) or value
         match body:
             case Apply(function, args):
-                exact = _exact(function, [_number(self.at_zero(a, argument)) for a in args])
+                known = [_number(self.at_zero(a, argument)) for a in args if not _is_endless(a)]
+                exact = _exact(function if len(known) == len(args) else _bound(args), known)
                 return poly(value) if exact is None else poly(number(exact))
             case Access() | Number() | SizeOf() | IndexOf() | Opaque():
                 return poly(value) if body is value else self.at_zero(body, argument)
@@ -122,9 +123,23 @@ def _number(value: Poly) -> Fraction | None:
     return only.value if isinstance(only, Number) and not only.special else None
 
 
+def _is_endless(value: Expr) -> bool:
+    return isinstance(value, Number) and value.special in ("inf", "-inf")
+
+
+def _bound(args: Sequence[Expr]) -> str:
+    """What ``clip(x, low, high)`` is where one of its bounds bounds nothing."""
+    match args:
+        case [_, _, Number(_, "inf")]:
+            return "maximum"
+        case [_, Number(_, "-inf"), _]:
+            return "minimum"
+    return ""
+
+
 def _exact(function: str, values: Sequence[Fraction | None]) -> Fraction | None:
     known = [value for value in values if value is not None]
-    if len(known) < len(values):
+    if len(known) < len(values) or not known:
         return None
     if function in EXACT:
         return EXACT[function](*known)
