@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import functools
+import sys
+import types
 from collections.abc import Callable, Sequence
+from operator import attrgetter
 from typing import Any
 
 from .errors import ArgumentError, PullbackError
@@ -34,13 +37,7 @@ def grad(
     Raises TraceError for what can't be traced, ArgumentError for arguments that are no floats and
     for a result that is no scalar.
     """
-    return _gradient_function(
-        fun,
-        argnums,
-        has_aux,
-        lambda value, more, gradient: (gradient, more) if has_aux else gradient,
-        "grad",
-    )
+    return GradientFunction(fun, argnums, has_aux)
 
 
 def value_and_grad(
@@ -53,47 +50,84 @@ def value_and_grad(
     >>> value_and_grad(lambda x: x ** 3)(2.0)
     (np.float64(8.0), np.float64(12.0))
     """
-    return _gradient_function(
-        fun,
-        argnums,
-        has_aux,
-        lambda value, more, gradient: ((value, more) if has_aux else value, gradient),
-        "value_and_grad",
+    return ValueAndGradientFunction(fun, argnums, has_aux)
+
+
+class GradientFunction:
+    """The gradient of a function, as a function of the same arguments.
+
+    It has the function's name and signature, is a method where the function would be one, and
+    pickles and copies where the function does; what was derived is derived again.
+    """
+
+    __slots__ = (
+        "__dict__",
+        "__weakref__",
+        "about",
+        "argnums",
+        "fun",
+        "has_aux",
+        "single",
+        "wanted",
     )
+    _pullback_reads = ("fun", "wanted", "has_aux")  # what it depends on, see runtime.captured
+    _pullback_of = attrgetter("fun")
+    _transform = "grad"
 
+    def __init__(self, fun: Callable[..., Any], argnums: Argnums, has_aux: bool) -> None:
+        self.about = parameters(fun)
+        self.wanted, self.single = check_argnums(argnums)
+        self.fun, self.argnums, self.has_aux = fun, argnums, has_aux
+        named = ("__module__", "__name__", "__qualname__", "__doc__")
+        functools.update_wrapper(self, fun, assigned=named)
 
-def _gradient_function(
-    fun: Callable[..., Any],
-    argnums: Argnums,
-    has_aux: bool,
-    arrange: Callable[[Any, Any, Any], Any],
-    name: str,
-) -> Callable[..., Any]:
-    about = parameters(fun)
-    wanted, single = check_argnums(argnums)
-    kind = ("grad", wanted, has_aux)
-
-    def make(call: Call, around: Around | None) -> Gradient:
-        chosen = slots(wanted, about, call)
-        for slot in chosen:
-            check_floats(call, slot)
-        by = {n for slot in chosen for n in call.leaves_of(slot)}
-        steering = [n for n in range(len(call.leaves)) if n not in by]
-        return Gradient(call, forward_of(fun, call, has_aux, steering, around), chosen)
-
-    @functools.wraps(fun, assigned=("__module__", "__name__", "__qualname__", "__doc__"))
-    def gradient_function(*args: Any, **kwargs: Any) -> Any:
-        call = Call(about, args, kwargs)
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        call = Call(self.about, args, kwargs)
         try:
-            plan = _PLANS.get(fun, call, kind, make)
+            plan = _PLANS.get(self.fun, call, ("grad", self.wanted, self.has_aux), self._make)
             value, more, gradients = plan(call)
         except PullbackError as error:
             refuse_around(error)
             raise
-        return arrange(value, more, gradients[0] if single else gradients)
+        return self.arranged(value, more, gradients[0] if self.single else gradients)
 
-    gradient_function.__pullback__ = (name, wanted, has_aux)  # type: ignore[attr-defined]
-    return gradient_function
+    def arranged(self, value: Any, more: Any, gradient: Any) -> Any:
+        """What is returned, of the function's value and its gradient."""
+        return (gradient, more) if self.has_aux else gradient
+
+    def _make(self, call: Call, around: Around | None) -> Gradient:
+        chosen = slots(self.wanted, self.about, call)
+        for slot in chosen:
+            check_floats(call, slot)
+        by = {n for slot in chosen for n in call.leaves_of(slot)}
+        steering = [n for n in range(len(call.leaves)) if n not in by]
+        return Gradient(call, forward_of(self.fun, call, self.has_aux, steering, around), chosen)
+
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
+        return self if instance is None else types.MethodType(self, instance)
+
+    def __repr__(self) -> str:
+        of = getattr(self.fun, "__qualname__", None) or repr(self.fun)
+        return f"<{self._transform} of {of}>"
+
+    def __reduce__(self) -> str | tuple[Any, ...]:
+        try:  # what decorates a function has its name
+            if attrgetter(self.__qualname__)(sys.modules[self.__module__]) is self:  # type: ignore[attr-defined]
+                return self.__qualname__  # type: ignore[no-any-return]
+        except (AttributeError, KeyError):
+            pass
+        return type(self), (self.fun, self.argnums, self.has_aux)
+
+
+class ValueAndGradientFunction(GradientFunction):
+    """The value of a function and its gradient, as a function of the same arguments."""
+
+    __slots__ = ()
+    _transform = "value_and_grad"
+
+    def arranged(self, value: Any, more: Any, gradient: Any) -> Any:
+        """The value and the gradient."""
+        return (value, more) if self.has_aux else value, gradient
 
 
 def vjp(fun: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
