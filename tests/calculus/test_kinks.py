@@ -340,6 +340,39 @@ def test_random_nests_have_the_slope_that_both_sides_have(seed: int) -> None:
         assert np.all((low <= found) & (found <= high) | ~settled), text
 
 
+# Elements that are read at two places which are one on the diagonal.
+PAIRS: dict[str, Callable[[Array], Array]] = {
+    "a maximum in a minimum": lambda x: np.minimum(x[:, None], np.maximum(0, x)),
+    "a sign put back": lambda x: np.abs(x[:, None]) * np.sign(x),
+    "a mask": lambda x: x[:, None] * (x != 0),
+    "two masks": lambda x: np.maximum(x[:, None], 0) * (x > 0),
+    "a selection": lambda x: np.where(x > 0, x[:, None], np.minimum(x, 0)),
+    "a sum": lambda x: np.maximum(x[:, None], 0) + np.minimum(x, 0),
+    "a difference": lambda x: np.abs(x[:, None] - x) * np.sign(x[:, None]),
+    "by lookups": lambda x: np.minimum(x[[0, 1, 2]], np.maximum(0, x[[0, 2, 2]]))[:, None],
+    "beside one element": lambda x: np.minimum(x, np.maximum(0, x[0]))[:, None],
+}
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_elements_that_are_one_at_some_places_are_one_there(name: str) -> None:
+    f, x = PAIRS[name], np.array([0.0, 0.0, 1.0])
+    weights = np.diag([1.5, -0.5, 2.0]) if f(x).shape == (3, 3) else np.array([[2.0], [0], [-1]])
+    gradient = pb.grad(lambda x: (f(x) * weights).sum())(x)
+    for k in range(3):
+        step = FINE * (np.arange(3) == k)
+        slopes = [((f(x + s) - f(x)) * weights).sum() / s[k] for s in (step, -step)]
+        assert min(slopes) - 1e-6 <= gradient[k] <= max(slopes) + 1e-6
+
+
+def test_elsewhere_such_elements_are_two() -> None:
+    f = lambda x: np.minimum(x[:, None], np.maximum(0, x))  # noqa: E731
+    x = np.array([0.5, -1.0, 2.0])
+    gradient = pb.grad(lambda x: f(x).sum())(x)
+    away = [(f(x + s).sum() - f(x - s).sum()) / (2 * STEP) for s in STEP * np.eye(3)]
+    assert np.allclose(gradient, away)
+
+
 PIECES = (
     "np.maximum(U, 0)",
     "np.minimum(0, U)",

@@ -111,6 +111,22 @@ def _occurrences(statement: Define, context: Context) -> list[Occurrence]:
     found = _resolved(terms, context)
     if found is not None:
         return found
+    met = context.kinks.coinciding(body)
+    if met is None:
+        return _as_written(statement, terms, context)
+    conds, there = met
+    same = _resolved(poly(there), context)
+    if same is None:
+        return _as_written(statement, terms, context)
+    other = [Not(conds[0] if len(conds) == 1 else And(tuple(conds)))]
+    both = [(o, other) for o in _as_written(statement, terms, context)]
+    both += [(o, conds) for o in same]
+    made = [(o.access, _under(o.partial, guards)) for o, guards in both]
+    return [Occurrence(access, part) for access, part in made if part is not None]
+
+
+def _as_written(statement: Define, terms: Poly, context: Context) -> list[Occurrence]:
+    body = statement.body
     if isinstance(body, Apply):  # the function's own value has a name: the target's
         return _settled(_of_apply(body, statement.access, context), context)
     root = None

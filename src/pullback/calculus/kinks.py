@@ -41,6 +41,7 @@ from ..ir.expr import (
     SizeOf,
     Tensor,
     Truth,
+    Zero,
     neg,
     number,
 )
@@ -71,6 +72,7 @@ HALF = Fraction(1, 2)
 UNSEEN: Factor = ZERO, UNITY
 DEPTH = 8
 TERMS = 16
+READS = 24  # values that are looked at to find elements that may be one
 
 # Functions that have the sign of their argument, and those that have where 1 is subtracted.
 SIGNED = frozenset(["expm1", "log1p", "tanh", "sinh", "arctan", "arcsinh", "erf", "cbrt", "sign"])
@@ -611,6 +613,52 @@ class Kinks:
                 continue
             named = (k for k in knots if self.argument(k)[0] == zero)
             yield zero, Resolved(next(named, expression(zero)), above, below)
+
+    def coinciding(self, value: Expr) -> tuple[list[Cond], Expr] | None:
+        """A value in which kinks are resolved where two elements of a tensor are one: at i = j in
+        ``min(X[i], max(X[j], 0))``. The condition for that, and the value there."""
+        if not self.sides.own(value):
+            return None
+        reads = self._reads(value)
+        knotted = [read for knot in self.sides.within(value) for read in self._reads(knot)]
+        for one in dict.fromkeys(knotted):
+            for other in reads:
+                if one is other or one.tensor is not other.tensor or _apart(one, other):
+                    continue
+                there = self._with(value, other, one)
+                if next(self.resolved(there), None) is not None:
+                    pairs = zip(one.subs, other.subs, strict=True)
+                    return [Zero(a - b) for a, b in pairs if a != b], there
+        return None
+
+    def _reads(self, value: Expr) -> list[Access]:
+        """The elements of inputs that a value is made of, element by element, where these are
+        few."""
+        found: dict[Access, bool] = {}
+        left = [*accesses(value)]
+        while left and len(found) <= READS:
+            access = left.pop()
+            if access in found or not self._depends(access):
+                continue
+            define = self._definition(access)
+            found[access] = define is None or isinstance(define.body, Opaque | Reduce)
+            if define is not None and not found[access]:
+                left += accesses(_at(define, access, define.body))
+        return [] if left else [access for access, is_input in found.items() if is_input]
+
+    def _with(self, value: Expr, old: Access, new: Access) -> Expr:
+        """A value with one element in the place of another, also in what it is made of."""
+
+        def changed(access: Access) -> Expr:
+            if access is old:
+                return new
+            define = self._definition(access)
+            if define is None or access.tensor.kind != "float":
+                return access
+            body = _at(define, access, define.body)
+            return self._with(body, old, new) if old in self._reads(body) else access
+
+        return map_tensors(value, changed)
 
     def _is_harmless(self, value: Expr, found: Resolved, zero: Poly) -> bool:
         """Whether the kinks in a value take one side of a zero, as written, and all others of this
