@@ -118,7 +118,7 @@ def _occurrences(statement: Define, context: Context) -> list[Occurrence]:
     same = _resolved(poly(there), context)
     if same is None:
         return _as_written(statement, terms, context)
-    other = [Not(conds[0] if len(conds) == 1 else And(tuple(conds)))]
+    other: list[Cond] = [Not(conds[0] if len(conds) == 1 else And(tuple(conds)))]
     both = [(o, other) for o in _as_written(statement, terms, context)]
     both += [(o, conds) for o in same]
     made = [(o.access, _under(o.partial, guards)) for o, guards in both]

@@ -31,13 +31,10 @@ from ..ir.expr import (
     Cond,
     Expr,
     Guard,
-    IndexOf,
     Not,
     Number,
     Opaque,
-    Power,
     Reduce,
-    Select,
     SizeOf,
     Tensor,
     Truth,
@@ -49,35 +46,27 @@ from ..ir.program import Define
 from ..ir.recurrence import recurrent
 from ..ir.subscripts import Index, Subscript, at, bounds
 from ..ir.walk import accesses, map_tensors, substitute, tensors
+from .arguments import SIGNED, TERMS, UNITY, Arguments, is_square, scaled
+from .calm import Calm
 from .conventions import is_finite, sides_at_kink
 from .guards import negation
 from .levels import Levels
 from .normal import (
-    UNIT,
     Factor,
     Poly,
     Term,
     canonical,
     collect,
     expression,
-    multiply,
     poly,
     term,
 )
 from .roots import Roots
 from .sides import Sides, difference
 
-UNITY = Fraction(1)
 HALF = Fraction(1, 2)
 UNSEEN: Factor = ZERO, UNITY
-DEPTH = 8
-TERMS = 16
 READS = 24  # values that are looked at to find elements that may be one
-
-# Functions that have the sign of their argument, and those that have where 1 is subtracted.
-SIGNED = frozenset(["expm1", "log1p", "tanh", "sinh", "arctan", "arcsinh", "erf", "cbrt", "sign"])
-RISING = frozenset(["exp", "exp2"])
-LOGARITHMS = frozenset(["log", "log2", "log10"])
 SMOOTH = FINITE - {"cbrt"}  # finite for finite arguments, and so are their slopes
 
 Form = tuple[tuple[str, Fraction], ...]
@@ -139,11 +128,13 @@ class Kinks:
         self.roots = roots
         self.conventions = conventions
         self.steps = recurrent(list(self.definitions.values()))
-        self._arguments: dict[Expr, tuple[Poly, int]] = {}
         self._bodies: dict[Tensor, Expr] = {}
-        self._nested = 0
-        self._calm: dict[tuple[Tensor, frozenset[str]], bool] = {}
-        self.levels = Levels(lambda value: self.argument(value)[0], self._spelled_out)
+        self.arguments = Arguments(
+            self._definition, _at, lambda define: self._without_kinks(define), roots
+        )
+        self.argument, self.zero = self.arguments.argument, self.arguments.zero
+        self.calm = Calm(self.definitions, self.arguments.spelled_out, roots).product
+        self.levels = Levels(lambda value: self.argument(value)[0], self.arguments.spelled_out)
         self.sides = Sides(
             self.argument,
             self._definition,
@@ -350,7 +341,7 @@ class Kinks:
     def _of_root(self, step: _Step) -> _Step:
         """The step of a square, on both sides of the zero of its root."""
         argument, sign = self.argument(step.value)
-        if not _is_square(argument):
+        if not is_square(argument):
             return step
         value, both = argument[0].factors[0][0], step.above if sign > 0 else step.below
         return replace(step, value=value, above=both, below=both)
@@ -368,43 +359,6 @@ class Kinks:
         return cond
 
     # Arguments.
-
-    def argument(self, value: Expr) -> tuple[Poly, int]:
-        """An argument as a sum of terms, up to a positive number, and the sign it is taken with."""
-        if value not in self._arguments:
-            spread = poly(value, True)
-            for _ in range(DEPTH):
-                more = self._same_sign(collect(t for part in spread for t in self._spread(part)))
-                if more == spread or len(more) > TERMS:
-                    break
-                spread = more
-            ordered = sorted(spread, key=lambda t: _scaled(t, 1 / t.coef).key)
-            scale = ordered[0].coef if ordered else UNITY
-            scaled = tuple(_scaled(t, 1 / scale) for t in ordered)
-            self._arguments[value] = scaled, 1 if scale > 0 else -1
-        return self._arguments[value]
-
-    def zero(self, value: Expr) -> Poly:
-        """A sum that is 0 where a value is, and has both signs there if any does: ``u`` for
-        ``u**2``."""
-        return self._radical(self.argument(value)[0])
-
-    def _radical(self, argument: Poly) -> Poly:
-        if _is_square(argument):
-            return self.argument(argument[0].factors[0][0])[0]
-        return argument
-
-    def _spread(self, part: Term) -> Poly:
-        """A term with one value spelled out that is a sum of products."""
-        for atom, exponent in part.factors:
-            define = self._definition(atom)
-            body = self._without_kinks(define) if define is not None and exponent == 1 else None
-            if body is None or not all(map(_is_product, poly(body))):
-                continue
-            inner = poly(_at(define, atom, body))  # type: ignore[arg-type]
-            rest = term(part.coef, part.bound, part.guards, (*part.factors, (atom, -UNITY)), False)
-            return multiply(collect([rest]), inner)
-        return (part,)
 
     def _without_kinks(self, define: Define) -> Expr:
         """What defines a value, as one formula where that is the same on both sides of a kink."""
@@ -425,96 +379,6 @@ class Kinks:
             return None
         return self.definitions.get(atom.tensor)
 
-    def _spelled_out(self, atom: Expr) -> Expr | None:
-        """What defines an element, at its places."""
-        define = self._definition(atom)
-        return None if define is None else _at(define, atom, define.body)  # type: ignore[arg-type]
-
-    def _same_sign(self, value: Poly) -> Poly:
-        """A simpler sum with the sign of this one: ``u`` for ``tanh(u)``, ``u**3`` and ``exp(u) -
-        1``, ``u**2`` for ``abs(u)``."""
-        if self._nested >= DEPTH or any(part.bound or part.guards for part in value):
-            return value
-        self._nested += 1
-        try:
-            match sorted(value, key=lambda t: len(t.factors)):
-                case [Term(_, (), (), (_, *_)) as only]:
-                    return self._of_factors(only) or value
-                case [Term(lower, (), (), ()), Term(coef, (), (), (factor,))]:
-                    found = self._less_one(factor) if lower == -coef else None
-                    return value if found is None else _scaled_all(found, coef)
-                case [Term(_, (), (), (_, *_)), *_]:
-                    return self._of_terms(value) or value
-                case _:
-                    return value
-        finally:
-            self._nested -= 1
-
-    def _of_factors(self, part: Term) -> Poly | None:
-        """A sum with the sign of a product whose factors are 0 where one argument is."""
-        left = [f for f in part.factors if not self.roots.is_positive(f[0])]
-        if not left:
-            return _scaled_all((UNIT,), part.coef)
-        if [e for _, e in left] == [UNITY]:
-            found = self._of_function(left[0][0])
-            if found is None and len(left) < len(part.factors):
-                found = poly(left[0][0])
-            return None if found is None else _scaled_all(found, part.coef)
-        zeros: dict[Poly, None] = {}
-        sign, power = 1 if part.coef > 0 else -1, 0
-        for atom, exponent in left:
-            if exponent < 0:
-                return None
-            times = exponent.numerator if exponent.denominator == 1 else 1  # a root has the sign
-            argument, turned = self.argument(atom)
-            zeros[self._radical(argument)] = None
-            sign *= turned**times
-            power += times * (2 if _is_square(argument) else 1)
-        if len(zeros) > 1:
-            return None
-        (zero,) = zeros
-        return _scaled_all(zero if power % 2 else _squared(zero), Fraction(sign))
-
-    def _of_terms(self, value: Poly) -> Poly | None:
-        """A sum with the sign of one whose terms all have the sign of one argument."""
-        first: tuple[Poly, int] | None = None
-        for part in value:
-            found = self.argument(expression((part,)))
-            if first not in (None, found):
-                return None
-            first = found
-        return None if first is None else _scaled_all(first[0], Fraction(first[1]))
-
-    def _of_function(self, atom: Expr) -> Poly | None:
-        """A sum with the sign of a function, None where there is none."""
-        match self._spelled_out(atom) or atom:
-            case Apply(name, (inner,)) if name in SIGNED:
-                return poly(inner, True)
-            case Apply(name, (inner,)) if name in LOGARITHMS:
-                return collect([*poly(inner, True), _scaled(UNIT, -UNITY)])
-            case Apply("abs", (inner,)):
-                return _squared(self.zero(inner))
-        return None
-
-    def _less_one(self, factor: Factor) -> Poly | None:
-        """A sum with the sign of a factor less 1, None where there is none."""
-        atom, exponent = factor
-        if exponent == 1:
-            match self._spelled_out(atom) or atom:
-                case Apply(name, (inner,)) if name in RISING:
-                    return poly(inner, True)
-                case Apply("cosh", (inner,)):
-                    return _squared(self.zero(inner))
-                case Power(base, power):
-                    atom, exponent = base, power
-                case _:
-                    return None
-        odd = exponent.numerator % 2 == 1 and exponent.denominator == 1
-        if not (odd and exponent > 0) and not self.roots.is_nonnegative(atom):
-            return None
-        less = collect([*poly(atom, True), _scaled(UNIT, -UNITY)])
-        return _scaled_all(less, UNITY if exponent > 0 else -UNITY)
-
     def _kink(self, value: Expr, side: int) -> _Kink:
         spread, sign = self.argument(value)
         moving = [t for t in spread if self._depends(*(a for a, _ in t.factors))]
@@ -531,51 +395,6 @@ class Kinks:
         shift = sum((t.coef for t in fixed), Fraction(0)) * turned / most
         known = not scale and not any(t.factors for t in fixed)
         return _Kink(form, turned * sign * side, reads, scale, shift if known else None)
-
-    # What is finite where two values are equal.
-
-    def calm(self, factors: Sequence[Factor], functions: frozenset[str]) -> bool:
-        """Whether a product is finite wherever its inputs are, short of an overflow, given that
-        these functions are."""
-        return all(
-            self._is_calm(atom, functions)
-            and ((e > 0 and e.denominator == 1) or self.roots.is_positive(atom))
-            for atom, e in factors
-        )
-
-    def _is_calm(self, atom: Expr, functions: frozenset[str]) -> bool:
-        match atom:
-            case Number(_, special):
-                return not special
-            case SizeOf() | IndexOf() | Guard():
-                return True
-            case Access(tensor, _):
-                key = tensor, functions
-                if key not in self._calm:
-                    self._calm[key] = False  # a recurrence may grow without end
-                    define = self.definitions.get(tensor)
-                    self._calm[key] = define is None or self._is_calm(define.body, functions)
-                return self._calm[key]
-            case Apply("log1p", (x,)) if self.roots.is_nonnegative(x):
-                return self._is_calm(x, functions)
-            case Apply(name, (x,)) if name in LOGARITHMS and self._is_away(x):
-                return self._is_calm(x, functions)
-            case Apply(function, args):
-                return function in functions and all(self._is_calm(a, functions) for a in args)
-            case Select(_, then, other):
-                return self._is_calm(then, functions) and self._is_calm(other, functions)
-            case Reduce(_, _, _, body):
-                return self._is_calm(body, functions)
-            case Opaque():
-                return False
-            case _:
-                return all(self.calm(part.factors, functions) for part in poly(atom))
-
-    def _is_away(self, value: Expr) -> bool:
-        """Whether a value is seen to be greater than some constant that is greater than 0."""
-        parts = poly(self._spelled_out(value) or value)
-        constant = any(t.coef > 0 and not (t.guards or t.factors) for t in parts)
-        return constant and self.roots.is_positive(expression(parts))
 
     # Both sides of a zero.
 
@@ -602,8 +421,8 @@ class Kinks:
             above, at, below = (poly(self.sides.on(value, zero, side), True) for side in (1, 0, -1))
             if self.roots.is_nonnegative(expression(zero)):
                 below = above
-            jump = expression(collect([*above, *(_scaled(t, -UNITY) for t in at)]))
-            gap = expression(collect([*above, *(_scaled(t, -UNITY) for t in below)]))
+            jump = expression(collect([*above, *(scaled(t, -UNITY) for t in at)]))
+            gap = expression(collect([*above, *(scaled(t, -UNITY) for t in below)]))
             if self.levels.at_zero(jump, zero) or self.levels.at_zero(gap, zero):
                 continue
             left = (*above, *below)
@@ -658,7 +477,7 @@ class Kinks:
             body = _at(define, access, define.body)
             return self._with(body, old, new) if old in self._reads(body) else access
 
-        return map_tensors(value, changed)
+        return map_tensors(value, changed)  # type: ignore[return-value]
 
     def _is_harmless(self, value: Expr, found: Resolved, zero: Poly) -> bool:
         """Whether the kinks in a value take one side of a zero, as written, and all others of this
@@ -887,31 +706,6 @@ def _at(define: Define, read: Access, body: Expr) -> Expr:
     """A body of a statement at the places where its target is read."""
     place = dict(zip(define.indices, read.subs, strict=True))
     return substitute(body, place)  # type: ignore[return-value]
-
-
-def _is_product(value: Term) -> bool:
-    return not value.guards and all(
-        isinstance(a, Access | SizeOf) and (e.denominator == 1 or e > 0) for a, e in value.factors
-    )
-
-
-def _is_square(value: Poly) -> bool:
-    match value:
-        case (Term(_, (), (), ((_, exponent),)),):
-            return exponent == 2
-    return False
-
-
-def _squared(value: Poly) -> Poly:
-    return collect([term(UNITY, (), (), [(expression(value), 2 * UNITY)])])
-
-
-def _scaled_all(value: Poly, coef: Fraction) -> Poly:
-    return collect(_scaled(t, coef) for t in value)
-
-
-def _scaled(value: Term, coef: Fraction) -> Term:
-    return Term(value.coef * coef, value.bound, value.guards, value.factors)
 
 
 def _times(
