@@ -102,6 +102,11 @@ SMOOTH_IN_THE_END: dict[str, tuple[Callable[[Array], Array], float]] = {
         lambda x: np.where(x >= 0, np.clip(-x, 0, np.inf), 2 * x) + 2 * np.maximum(x, 0),
         2,
     ),
+    "a sign put back to a sine": (lambda x: np.abs(np.sin(x)) * np.sign(x), 1),
+    "a sign by a sine": (lambda x: np.abs(x) * np.sign(np.sin(x)), 1),
+    "not where a sine is 0": (lambda x: np.where(np.sin(x) != 0, x, 0), 1),
+    "not where a cosine is greatest": (lambda x: np.where(1 - np.cos(x) > 0, x, 0), 1),
+    "a mask by a tangent": (lambda x: x * (np.tan(x) > 0) + np.minimum(x, 0), 1),
     "against data": (lambda x: np.maximum(x, np.zeros(2)) + np.minimum(x, 0), 1),
 }
 
@@ -131,6 +136,13 @@ def test_a_maximum_and_a_minimum_of_two_are_their_sum() -> None:
     one, two = np.ones(2), np.ones(2)
     assert np.array_equal(pb.grad(f)(one, two), [1, 1])
     assert np.array_equal(pb.grad(f, argnums=(0, 1))(one, two), np.ones((2, 2)))
+
+
+def test_what_is_known_close_to_0_says_nothing_of_elsewhere() -> None:
+    f = lambda x: np.abs(np.sin(x)) * np.sign(x)  # noqa: E731
+    x = np.array([-5.0, -4.0, -1.0, 0.0, 1.0, 4.0, 5.0])
+    expected = np.cos(x) * np.sign(np.sin(x)) * np.sign(x) + (x == 0)
+    assert np.allclose(pb.grad(lambda x: f(x).sum())(x), expected)
 
 
 UNCHANGED: dict[str, tuple[Callable[[Array], Array], float]] = {

@@ -20,6 +20,7 @@ TERMS = 16
 
 # Functions that have the sign of their argument, and those that have where 1 is subtracted.
 SIGNED = frozenset(["expm1", "log1p", "tanh", "sinh", "arctan", "arcsinh", "erf", "cbrt", "sign"])
+NEARBY = SIGNED | {"sin", "tan", "arcsin", "arctanh"}  # where the argument is small
 RISING = frozenset(["exp", "exp2"])
 LOGARITHMS = frozenset(["log", "log2", "log10"])
 
@@ -27,7 +28,7 @@ LOGARITHMS = frozenset(["log", "log2", "log10"])
 class Arguments:
     """``definition`` gives what defines an element, ``placed`` a body of a statement where its
     target is read, ``without_kinks`` what defines a value, as one formula where it is the same on
-    both sides of its kinks."""
+    both sides of its kinks, ``signed`` the functions that have the sign of their argument."""
 
     def __init__(
         self,
@@ -35,11 +36,13 @@ class Arguments:
         placed: Callable[[Define, Access, Expr], Expr],
         without_kinks: Callable[[Define], Expr],
         roots: Roots,
+        signed: frozenset[str] = SIGNED,
     ) -> None:
         self.definition = definition
         self.placed = placed
         self.without_kinks = without_kinks
         self.roots = roots
+        self.signed = signed
         self._known: dict[Expr, tuple[Poly, int]] = {}
         self._nested = 0
 
@@ -143,7 +146,7 @@ class Arguments:
     def _of_function(self, atom: Expr) -> Poly | None:
         """A sum with the sign of a function, None where there is none."""
         match self.spelled_out(atom) or atom:
-            case Apply(name, (inner,)) if name in SIGNED:
+            case Apply(name, (inner,)) if name in self.signed:
                 return poly(inner, True)
             case Apply(name, (inner,)) if name in LOGARITHMS:
                 return collect([*poly(inner, True), scaled(UNIT, -UNITY)])
@@ -160,6 +163,8 @@ class Arguments:
                     return poly(inner, True)
                 case Apply("cosh", (inner,)):
                     return _squared(self.zero(inner))
+                case Apply("cos", (inner,)) if self.signed is NEARBY:
+                    return _scaled_all(_squared(self.zero(inner)), -UNITY)
                 case Power(base, power):
                     atom, exponent = base, power
                 case _:

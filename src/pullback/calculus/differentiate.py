@@ -106,22 +106,36 @@ def _under(part: Term, guards: Sequence[Cond]) -> Term | None:
 
 
 def _occurrences(statement: Define, context: Context) -> list[Occurrence]:
-    body = statement.body
-    terms = poly(body)
+    close = context.kinks.close(statement.body)
+    away = _away(statement, context)
+    if close is None:
+        return away
+    tie, value = close
+    return _apart_where(tie, _calmly(value, context), away)
+
+
+def _away(statement: Define, context: Context) -> list[Occurrence]:
+    """The occurrences away from where two functions of one argument are 0 together."""
+    terms = poly(statement.body)
     found = _resolved(terms, context)
     if found is not None:
         return found
-    met = context.kinks.coinciding(body)
+    written = _as_written(statement, terms, context)
+    met = context.kinks.coinciding(statement.body)
     if met is None:
-        return _as_written(statement, terms, context)
-    conds, there = met
-    same = _resolved(poly(there), context)
-    if same is None:
-        return _as_written(statement, terms, context)
-    other: list[Cond] = [Not(conds[0] if len(conds) == 1 else And(tuple(conds)))]
-    both = [(o, other) for o in _as_written(statement, terms, context)]
-    both += [(o, conds) for o in same]
-    made = [(o.access, _under(o.partial, guards)) for o, guards in both]
+        return written
+    equal, there = met
+    return _apart_where(equal, _resolved(poly(there), context), written)
+
+
+def _apart_where(
+    cond: Cond, there: Sequence[Occurrence] | None, elsewhere: list[Occurrence]
+) -> list[Occurrence]:
+    """The occurrences where a condition holds, and those where it doesn't."""
+    if there is None:
+        return elsewhere
+    both = [*((o, cond) for o in there), *((o, Not(cond)) for o in elsewhere)]
+    made = [(o.access, _under(o.partial, [guard])) for o, guard in both]
     return [Occurrence(access, part) for access, part in made if part is not None]
 
 

@@ -26,6 +26,7 @@ from ..functions import FINITE, STEEP
 from ..ir.expr import (
     ZERO,
     Access,
+    And,
     Apply,
     Compare,
     Cond,
@@ -46,7 +47,7 @@ from ..ir.program import Define
 from ..ir.recurrence import recurrent
 from ..ir.subscripts import Index, Subscript, at, bounds
 from ..ir.walk import accesses, map_tensors, substitute, tensors
-from .arguments import SIGNED, TERMS, UNITY, Arguments, is_square, scaled
+from .arguments import NEARBY, SIGNED, TERMS, UNITY, Arguments, is_square, scaled
 from .calm import Calm
 from .conventions import is_finite, sides_at_kink
 from .guards import negation
@@ -122,6 +123,7 @@ class Kinks:
         conventions: Mapping[str, str],
         roots: Roots,
         outputs: Sequence[Tensor],
+        signed: frozenset[str] = SIGNED,
     ) -> None:
         self.definitions = dict(definitions)
         self.active = active
@@ -130,7 +132,7 @@ class Kinks:
         self.steps = recurrent(list(self.definitions.values()))
         self._bodies: dict[Tensor, Expr] = {}
         self.arguments = Arguments(
-            self._definition, _at, lambda define: self._without_kinks(define), roots
+            self._definition, _at, lambda define: self._without_kinks(define), roots, signed
         )
         self.argument, self.zero = self.arguments.argument, self.arguments.zero
         self.calm = Calm(self.definitions, self.arguments.spelled_out, roots).product
@@ -141,11 +143,17 @@ class Kinks:
             _at,
             self._spelled,
             lambda value: self._depends(value),
-            SIGNED,
+            signed,
             roots,
         )
         self._continuous: dict[tuple[Poly, Poly], bool] = {}
         self._inner: dict[Tensor, tuple[_Kink, ...]] = {}
+        self._nearby: Kinks | None = None
+        if signed is SIGNED and any(
+            isinstance(s.body, Apply) and s.body.function in ("cos", *(NEARBY - SIGNED))
+            for s in self.definitions.values()
+        ):
+            self._nearby = Kinks(definitions, active, conventions, roots, outputs, NEARBY)
         reached = self._reaching(outputs)
         made = [
             (s, kink) for t, s in self.definitions.items() if t in reached for kink in self._of(s)
@@ -284,7 +292,11 @@ class Kinks:
         """The steps in one product of a sum that are kinks: what the sum jumps by where their
         argument is 0, is 0 there, too."""
         for step in self._steps(part):
-            if step.above != step.below and self._is_kink(self.argument(step.value)[0], whole):
+            if step.above != step.below and any(
+                kinks._is_kink(kinks.argument(step.value)[0], whole)
+                for kinks in (self, self._nearby)
+                if kinks is not None
+            ):
                 yield step
 
     def _steps(self, part: Term) -> Iterator[_Step]:
@@ -433,7 +445,20 @@ class Kinks:
             named = (k for k in knots if self.argument(k)[0] == zero)
             yield zero, Resolved(next(named, expression(zero)), above, below)
 
-    def coinciding(self, value: Expr) -> tuple[list[Cond], Expr] | None:
+    def close(self, value: Expr) -> tuple[Cond, Poly] | None:
+        """The condition under which an argument of kinks in a value is 0, and the one formula that
+        the value is on both sides, where that is seen close to the zero only: ``x`` for
+        ``abs(x)*sign(sin(x))``."""
+        if self._nearby is None or not self.sides.own(value):
+            return None
+        if any(found.above == found.below for _, found in self._on_both_sides(value)):
+            return None  # it is that everywhere
+        for zero, found in self._nearby._on_both_sides(value):
+            if found.above == found.below:
+                return Compare("==", expression(zero), ZERO), found.above
+        return None
+
+    def coinciding(self, value: Expr) -> tuple[Cond, Expr] | None:
         """A value in which kinks are resolved where two elements of a tensor are one: at i = j in
         ``min(X[i], max(X[j], 0))``. The condition for that, and the value there."""
         if not self.sides.own(value):
@@ -447,7 +472,8 @@ class Kinks:
                 there = self._with(value, other, one)
                 if next(self.resolved(there), None) is not None:
                     pairs = zip(one.subs, other.subs, strict=True)
-                    return [Zero(a - b) for a, b in pairs if a != b], there
+                    equal: list[Cond] = [Zero(a - b) for a, b in pairs if a != b]
+                    return equal[0] if len(equal) == 1 else And(tuple(equal)), there
         return None
 
     def _reads(self, value: Expr) -> list[Access]:
