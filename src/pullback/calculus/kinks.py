@@ -67,7 +67,7 @@ from .sides import Sides, difference
 
 HALF = Fraction(1, 2)
 UNSEEN: Factor = ZERO, UNITY
-READS = 24  # values that are looked at to find elements that may be one
+READS = 8  # values that are looked at to find elements that may be one
 SMOOTH = FINITE - {"cbrt"}  # finite for finite arguments, and so are their slopes
 
 Form = tuple[tuple[str, Fraction], ...]
