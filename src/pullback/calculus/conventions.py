@@ -123,6 +123,7 @@ def sides_at_kink(
 
 
 def is_finite(bound: Expr) -> bool:
+    """Whether a value isn't written as an infinity, which bounds nothing."""
     return not isinstance(bound, Number) or not bound.special
 
 

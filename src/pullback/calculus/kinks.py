@@ -423,6 +423,7 @@ class Kinks:
         yield from kinked
 
     def _on_both_sides(self, value: Expr) -> Iterator[tuple[Poly, Resolved]]:
+        """The zeros where a value with kinks and steps has no jump, and the value on both sides."""
         own = self.sides.own(value)
         if not own:
             return
