@@ -107,6 +107,8 @@ SMOOTH_IN_THE_END: dict[str, tuple[Callable[[Array], Array], float]] = {
     "not where a sine is 0": (lambda x: np.where(np.sin(x) != 0, x, 0), 1),
     "not where a cosine is greatest": (lambda x: np.where(1 - np.cos(x) > 0, x, 0), 1),
     "a mask by a tangent": (lambda x: x * (np.tan(x) > 0) + np.minimum(x, 0), 1),
+    "of two equal values": (lambda x: np.maximum(-x, -x) - np.clip(x - x, 0, 1), -1),
+    "a root of what has no sign": (lambda x: np.sqrt(np.abs(x) ** 2) * np.sign(x), 1),
     "against data": (lambda x: np.maximum(x, np.zeros(2)) + np.minimum(x, 0), 1),
 }
 

@@ -182,7 +182,7 @@ class Kinks:
 
     def mixed(self, value: Expr) -> bool:
         """Whether kinks of this argument are taken from different sides."""
-        return not self.lone and len(self._taken(value)) > 1
+        return not self.lone and self.argument(value)[0] != () and len(self._taken(value)) > 1
 
     def _near(self, kinks: Sequence[tuple[Define, Expr]]) -> dict[Form, set[Form]]:
         """For each argument those others that are 0 where it is 0, or it where they are, and that
@@ -428,8 +428,10 @@ class Kinks:
         if not own:
             return
         knots = self.sides.within(value)
-        for zero in dict.fromkeys(map(self.zero, knots)):
-            if not zero or not any(self.sides.is_known(k, zero) for k in own):
+        nonnegative = [poly(k) for k in own if self.roots.is_nonnegative(k)]
+        for zero in dict.fromkeys((*nonnegative, *map(self.zero, knots))):
+            known = zero in nonnegative or any(self.sides.is_known(k, zero) for k in own)
+            if not zero or not known:
                 continue
             above, at, below = (poly(self.sides.on(value, zero, side), True) for side in (1, 0, -1))
             if self.roots.is_nonnegative(expression(zero)):
@@ -440,7 +442,7 @@ class Kinks:
                 continue
             left = (*above, *below)
             if len(left) > TERMS or any(
-                self.zero(k) == zero for k in self.sides.within(expression(left))
+                zero in (self.zero(k), poly(k)) for k in self.sides.within(expression(left))
             ):
                 continue
             named = (k for k in knots if self.argument(k)[0] == zero)
