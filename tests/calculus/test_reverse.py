@@ -10,6 +10,7 @@ from pullback.calculus.reverse import reverse
 from pullback.ir.program import Define
 from pullback.ir.walk import tensors
 from pullback.notation.parse import parse
+from pullback.notation.plain import show
 
 from .oracle import directional, dot_test, draw, gradients, worst_difference
 from .programs import PROGRAMS, PUBLISHED, SIZES
@@ -147,3 +148,15 @@ def test_a_sum_over_a_gradient_is_taken_before_it_where_that_is_no_longer(text, 
     compact = gradients(backward, backward.statements, values, SIZES[0])
     raw = gradients(backward, backward.adjoints, values, SIZES[0])
     assert worst_difference(compact, raw) < 1e-12
+
+
+@pytest.mark.parametrize(
+    ("text", "last"),
+    [
+        ("Y[n] = log(sigmoid(0.1*(a[n] - b[n])))", "db[n] = -da[n]"),
+        ("Y[n] = (a[n] + b[n] - c[n])**2*exp(a[n] + b[n])", "db[n] = da[n]"),
+        ("Y[n] = (2*a[n] - 6*b[n])*exp(2*a[n] - 6*b[n])", "db[n] = -3*da[n]"),
+    ],
+)
+def test_a_gradient_that_is_a_multiple_of_another_is_written_as_that(text: str, last: str) -> None:
+    assert last in [show(s) for s in reverse(parse(text)).statements]

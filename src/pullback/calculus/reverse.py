@@ -17,13 +17,27 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import combinations
 from math import isfinite
+from typing import Any
 
 from ..functions import FINITE, TABLE
-from ..ir.expr import ZERO, Access, Apply, Cond, Expr, Opaque, SizeOf, Tensor, Zero
+from ..ir.expr import (
+    ZERO,
+    Access,
+    Apply,
+    Cond,
+    Expr,
+    Opaque,
+    SizeOf,
+    Tensor,
+    Zero,
+    mul,
+    number,
+)
 from ..ir.program import Define, Program, Source, computing
 from ..ir.recurrence import direction, groups, in_order, is_recurrent, offsets, recurrent, unpinned
 from ..ir.subscripts import Index, Subscript, at
 from ..ir.walk import accesses, free_indices, nodes, rename_tensors, substitute, tensors
+from ..text import PRIVATE
 from .contained import contained_sums
 from .cost import expression_cost, volume
 from .definitions import Definitions
@@ -45,6 +59,7 @@ from .normal import (
     expression,
     poly,
     renamed,
+    replaced,
     term,
 )
 from .present import Known, Names, factored, fold_sums
@@ -565,8 +580,27 @@ class _Reverse:
                 forms[pattern.target] = (pattern.body,)
                 self.statements.insert(0, Define(pattern.target, pattern.axes, ZERO, user=False))
         self.forms = forms
+        self._repeated()
         out = [replace(s, body=factored(forms[s.target], self.known)) for s in self.statements]
         return [unpinned(s, forms) for s in out] if self.steps else out
+
+    def _repeated(self) -> None:
+        """A gradient that is a multiple of another is written as that."""
+        found: dict[tuple[Any, ...], tuple[Tensor, Fraction]] = {}
+        for n, s in enumerate(() if self.steps else self.statements):
+            value = self.forms[s.target]
+            if not value or (len(value) == 1 and is_read(value[0])):
+                continue
+            marks = {i: at(Index(f"#{PRIVATE}{k}", i.extent)) for k, i in enumerate(s.indices)}
+            moved = collect(replaced(part, marks) for part in value)
+            terms = sorted(((canonical(t).key, t.coef) for t in moved), key=lambda pair: pair[0])
+            unit = terms[0][1]
+            key = (s.target.shape, s.target.dtype, *((k, coef / unit) for k, coef in terms))
+            other, coef = found.setdefault(key, (s.target, unit))
+            if other is not s.target:
+                same = Access(other, tuple(map(at, s.indices)))
+                self.forms[s.target] = poly(mul(number(unit / coef), same))
+                self.statements[n] = replace(s, scatter=None)
 
     def _ratio_in(self, value: Poly) -> Pattern | None:
         """A value over the sum of such values that is to get a name."""
@@ -724,6 +758,11 @@ def is_alias(value: Term) -> bool:
     if value.bound or not all(map(_is_plain_equality, value.guards)):
         return False
     return [e for a, e in value.factors if not _is_scalar(a)] in ([], [1])
+
+
+def is_read(value: Term) -> bool:
+    """Whether a term is a scalar multiple of an element that is read."""
+    return is_alias(value) and all(isinstance(a, Access | SizeOf) for a, _ in value.factors)
 
 
 def is_bounded(atom: Expr, exponent: Fraction) -> bool:
