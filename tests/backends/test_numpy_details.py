@@ -384,3 +384,18 @@ def test_the_adjoint_of_a_gather_is_scattered_where_another_gradient_reads_it() 
     shapes = {"x": "N", "t": "N", "g": "N", "order": "N: int64"}
     source = pullback.derive(loss, wrt="x", **shapes).source()
     assert "np.add.at(" in source and "np.arange" not in source
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_mask_of_rows_meets_what_has_an_element_a_row_first(dtype: str) -> None:
+    text = "L[] = sum(n) s[n]*relu((sum(d) X[n,d]*Z[n,d]) + 1)"
+    source, module = pair(text)
+    assert "dX = (dL * s * (t3 > 0))[:, None] * Z" in source
+    rng = np.random.default_rng(5)
+    s, X, Z = (rng.normal(size=k).astype(dtype) for k in (6, (6, 3), (6, 3)))
+    _, cache = module.forward(s, X, Z)
+    ds, dX, dZ = module.backward(np.dtype(dtype).type(1.5), cache)
+    kept = ((X * Z).sum(axis=1) + 1 > 0)[:, None]
+    np.testing.assert_allclose(dX, 1.5 * s[:, None] * Z * kept, rtol=1e-5)
+    np.testing.assert_allclose(dZ, 1.5 * s[:, None] * X * kept, rtol=1e-5)
+    assert {a.dtype for a in (ds, dX, dZ)} == {np.dtype(dtype)}

@@ -53,7 +53,7 @@ from ...ir.subscripts import (
     constant,
     within,
 )
-from ...ir.walk import Tree, accesses, free_indices
+from ...ir.walk import Tree, accesses, free_indices, tensors
 from ...text import PRIVATE
 from . import functions, matrices, padding, products, rotations, sharing, taps, views
 from .arrays import Array, Axes, aligned, broadcast_axes, frame_of, renamed, squeezed, transposed
@@ -315,11 +315,30 @@ class Speller:
             if half is not None:
                 return half
             self.scope.restore(before)
+        if self.is_factor(guards, others):
+            asked = Guard(guards[0] if len(guards) == 1 else And(tuple(guards)))
+            return self.plain_product([*others, asked], context.under(*guards))
         mask = self.all_conditions(guards, context)
         if not others:
             return mask
         value = self.plain_product(others, context.under(*guards))
         return self.selected(mask, value, guards, others, context)
+
+    def is_factor(self, guards: Sequence[Cond], others: Sequence[Expr]) -> bool:
+        """Whether a mask of fewer axes than a product meets the factors of few axes first, since
+        the product is finite anyway; one of them is a float, so that the mask becomes floats of
+        that width."""
+        facts = self.scope.facts
+        axes = [set(free_indices(f)) for f in others]
+        own = {i for cond in guards for i in free_indices(cond)}
+        if facts.strict or not own or own.issuperset(set().union(*axes)):
+            return False
+        first = any(len(a) < len(own) or a == own for a in axes)
+        floats = any(
+            len(a) <= len(own) and any(is_float(t.dtype) for t in tensors(f))
+            for f, a in zip(others, axes, strict=True)
+        )
+        return first and floats and facts.tame(others, guards)
 
     def kinked(
         self, guards: Sequence[Cond], factors: Sequence[Expr], context: Context
