@@ -55,7 +55,7 @@ from ...ir.subscripts import (
 )
 from ...ir.walk import Tree, accesses, free_indices, tensors
 from ...text import PRIVATE
-from . import functions, matrices, padding, products, rotations, sharing, taps, views
+from . import functions, matrices, padding, products, rotations, running, sharing, taps, views
 from .arrays import Array, Axes, aligned, broadcast_axes, frame_of, renamed, squeezed, transposed
 from .choices import chosen, either_or
 from .code import (
@@ -895,7 +895,7 @@ class Speller:
         """A reduction over whole axes, after selecting what its domain admits."""
         if expr in self.done and self.done[expr].tensor in self.scope.arrays:
             return self.access(self.done[expr], context)
-        for special in (taps.reduced, products.contract):
+        for special in (running.summed, taps.reduced, products.contract):
             found = special(self, expr, context)
             if found is not None:
                 return found

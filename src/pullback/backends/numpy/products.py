@@ -69,14 +69,14 @@ def contract(speller: Speller, expr: Reduce, context: Context) -> Array | None:
     rest = [f for f in outside if not isinstance(f, Guard)]
     rest += [SizeOf(i.extent) for i in absent if i.extent.literal != 1]
     if rest:
-        total = _times(speller, rest, total, context)
+        total = times(speller, rest, total, context)
     if guards:
         mask = speller.all_conditions(guards, context)
         total = speller.selected(mask, total, guards, [*rest, *factors], context)
     return total
 
 
-def _times(speller: Speller, factors: Sequence[Expr], total: Array, context: Context) -> Array:
+def times(speller: Speller, factors: Sequence[Expr], total: Array, context: Context) -> Array:
     """``total`` times what doesn't depend on the summed indices."""
     coefficient = Fraction(1)
     above, below = [], []

@@ -10,10 +10,10 @@ from .code import call, leaf
 
 def is_triangle(cond: Cond) -> bool:
     """Whether a condition is ``i - j + c >= 0`` for two indices and a literal c."""
-    return _ends(cond) is not None
+    return ends(cond) is not None
 
 
-def _ends(cond: Cond) -> tuple[Index, Index, int] | None:
+def ends(cond: Cond) -> tuple[Index, Index, int] | None:
     """i, j and c where a condition is no more than ``i - j + c >= 0``."""
     if not isinstance(cond, Inside) or len(cond.sub.terms) != 2:
         return None
@@ -27,10 +27,10 @@ def _ends(cond: Cond) -> tuple[Index, Index, int] | None:
 
 def triangle(value: Array, cond: Cond) -> Array | None:
     """The value where such a condition holds, else 0; None where it is over other axes."""
-    ends = _ends(cond)
-    if ends is None or len(value.axes) < 2 or value.weak:
+    found = ends(cond)
+    if found is None or len(value.axes) < 2 or value.weak:
         return None
-    plus, minus, c = ends
+    plus, minus, c = found
     for axes, name, k in (((plus, minus), "np.tril", c), ((minus, plus), "np.triu", -c)):
         if value.axes[-2:] == axes:
             code = leaf(call(name, value.code, *([k] if k else [])))

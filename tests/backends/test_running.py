@@ -1,0 +1,92 @@
+"""Sums under a condition on two indices: running sums, without an array over all pairs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import pullback
+from pullback.backends.numpy import spell_pair
+from pullback.calculus.reverse import reverse
+from pullback.notation.parse import parse
+from pullback.runtime.load import load_module
+
+CONDITIONS = {
+    "j <= i": np.less_equal,
+    "j < i": np.less,
+    "j >= i": np.greater_equal,
+    "j > i": np.greater,
+    "j <= i - 2": lambda j, i: j <= i - 2,
+    "j >= i + 3": lambda j, i: j >= i + 3,
+}
+ROWS = "X[N,M]\nZ[N,M]\nY[n,i:M] = sum(j if {}) X[n,j]*Z[n,j]"
+OTHERS = (
+    "X[N,M]\nZ[N,M]\nY[i:M,n] = sum(j if {}) X[n,j]*Z[n,i]",
+    "X[N,M]\nZ[N,M]\nY[i:M] = sum(n, j if {}) X[n,j]*Z[n,j]",
+)
+
+
+def module_of(text: str) -> tuple[str, Any]:
+    source = spell_pair(reverse(parse(text)))
+    return source, load_module(source, "pair")
+
+
+@pytest.mark.parametrize("condition", CONDITIONS)
+@pytest.mark.parametrize("sizes", [(2, 5), (3, 1), (2, 0)])
+def test_values_and_gradients_are_those_of_the_masked_sum(
+    condition: str, sizes: tuple[int, int]
+) -> None:
+    rng = np.random.default_rng(1)
+    X, Z = rng.normal(size=sizes), rng.normal(size=sizes)
+    places = np.arange(sizes[1])
+    mask = CONDITIONS[condition](places, places[:, None]).astype(float)  # over i, j
+    text = ROWS.format(condition)
+    source, module = module_of(text)
+    assert "np.cumsum(" in source and "np.arange" not in source
+    value, cache = module.forward(X, Z)
+    np.testing.assert_allclose(value, (X * Z) @ mask.T, atol=1e-14)
+    dY = rng.normal(size=sizes)
+    dX, dZ = module.backward(dY, cache)
+    np.testing.assert_allclose(dX, (dY @ mask) * Z, atol=1e-14)
+    np.testing.assert_allclose(dZ, (dY @ mask) * X, atol=1e-14)
+
+
+@pytest.mark.parametrize("text", OTHERS)
+@pytest.mark.parametrize("condition", CONDITIONS)
+def test_other_factors_and_other_sums_stand_outside(text: str, condition: str) -> None:
+    rng = np.random.default_rng(2)
+    X, Z = rng.normal(size=(2, 6)), rng.normal(size=(2, 6))
+    places = np.arange(6)
+    mask = CONDITIONS[condition](places, places[:, None]).astype(float)
+    _, module = module_of(text.format(condition))
+    value, cache = module.forward(X, Z)
+    dY = rng.normal(size=value.shape)
+    found = module.backward(dY, cache)
+    if value.ndim == 1:
+        expected = mask @ (X * Z).sum(axis=0), (dY @ mask) * Z, (dY @ mask) * X
+    else:
+        expected = (X @ mask.T * Z).T, (dY.T * Z) @ mask, X @ mask.T * dY.T
+    for one, other in zip((value, *found), expected, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-13)
+
+
+def test_what_is_infinite_counts_only_where_it_is_summed() -> None:
+    _, module = module_of("X[N]\nY[i:N] = sum(j if j < i) exp(X[j])")
+    with np.errstate(over="ignore"):
+        value, _ = module.forward(np.array([0.0, 1000.0, 0.0, 0.0]))
+    np.testing.assert_array_equal(value, [0, 1, np.inf, np.inf])
+
+
+def test_a_product_with_a_triangle_of_ones_is_a_running_sum() -> None:
+    def total(x: Any) -> Any:
+        return np.log(np.exp(x) @ np.triu(np.ones((len(x), len(x))))).sum()
+
+    source = pullback.derive(total, x="N").source()
+    assert source.count("np.cumsum(") == 2 and "np.arange" not in source
+    x = np.random.default_rng(3).normal(size=7)
+    value, gradient = pullback.value_and_grad(total)(x)
+    e = np.exp(x)
+    assert np.isclose(value, np.log(np.cumsum(e)).sum())
+    np.testing.assert_allclose(gradient, e * np.cumsum((1 / np.cumsum(e))[::-1])[::-1])
