@@ -54,7 +54,7 @@ def test_a_gradient_of_the_state_is_the_textbook_recurrence() -> None:
     assert [show(s) for s in backward.statements] == [
         "dH2[t,n,j] = dH[t,n,j] + [t+1 < T]*sum(j2) W[j,j2]*dA[t+1,n,j2]",
         "dA[t,n,j] = dH2[t,n,j]*(1 - H[t,n,j]**2)",
-        "dW[k,j] = sum(t, n) H[t-1,n,k]*dA[t,n,j]*[0 <= t-1 < T]",
+        "dW[k,j] = sum(t, n) H[t-1,n,k]*dA[t,n,j]*[1 <= t]",
         "dX[t,n,d] = sum(j) U[d,j]*dA[t,n,j]",
         "dU[d,j] = sum(t, n) X[t,n,d]*dA[t,n,j]",
     ]

@@ -483,12 +483,17 @@ class Definitions:
                     yield collect(_opened(value, atom, axes, part) for part in terms)
 
     def distributed(self, value: Term) -> Iterator[Poly]:
-        """The term with a factor under its sum spelled out that is a sum of terms, in base form."""
+        """The term with a factor under its sum spelled out that is a sum of terms, in base form.
+
+        No difference is spelled out: that of a value and its mean would lose what the two share.
+        """
         for atom, exponent in value.factors:
             known = self.additive.get(atom.tensor) if isinstance(atom, Access) else None
             if known is None or exponent != 1 or set(value.bound).isdisjoint(free_indices(atom)):
                 continue
             axes, terms = known
+            if any(part.coef < 0 for part in terms):
+                continue
             yield collect(
                 self.expanded(made)
                 for part in terms

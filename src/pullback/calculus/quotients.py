@@ -13,7 +13,7 @@ from fractions import Fraction
 from ..ir.expr import Access, Add, Expr
 from .definitions import Definitions
 from .match import covers
-from .normal import Poly, Term, collect, multiply, term
+from .normal import Poly, Term, canonical, collect, multiply, term
 from .saturated import terms_of
 
 UNIT = Fraction(1)
@@ -39,6 +39,24 @@ def multiplied_out(value: Poly, definitions: Definitions) -> Poly | None:
         if len(value) > TERMS:
             return None
     return None
+
+
+def loses(value: Poly, definitions: Definitions) -> bool:
+    """Whether ``1 - 1/(1 + u)`` or the like stands in terms: where u is small, that loses what
+    ``u/(1 + u)`` keeps."""
+    spelled = collect(map(definitions.expanded, value))
+    keys = {canonical(t): t.coef for t in spelled}
+    found = [
+        (part, atom)
+        for part in spelled
+        for atom, exponent in part.factors
+        if _is_divisor(atom, exponent) and _parts(atom, definitions)
+    ]
+    for part, atom in found:
+        whole = term(part.coef, part.bound, part.guards, [*part.factors, (atom, UNIT)])
+        if whole is not None and keys.get(canonical(whole)) == -whole.coef:
+            return True
+    return len(found) > 1
 
 
 def _is_divisor(atom: Expr, exponent: Fraction) -> bool:

@@ -63,7 +63,7 @@ from .normal import (
     term,
 )
 from .present import Known, Names, factored, fold_sums
-from .quotients import multiplied_out
+from .quotients import loses, multiplied_out
 from .refine import refined
 from .residuals import fewer_residuals
 from .residues import joined
@@ -620,7 +620,8 @@ class _Reverse:
         divided = multiplied_out(value, self.defs)
         if divided is not None:
             other = self._put_back(divided)
-            out = min(out, other, key=self._weight)
+            if not loses(other, self.defs):
+                out = min(out, other, key=self._weight)
         out = self._taken_apart(out)
         return merge_sums(out, lambda terms: self._weight(terms)[0])
 
