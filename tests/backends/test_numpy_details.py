@@ -399,3 +399,31 @@ def test_a_mask_of_rows_meets_what_has_an_element_a_row_first(dtype: str) -> Non
     np.testing.assert_allclose(dX, 1.5 * s[:, None] * Z * kept, rtol=1e-5)
     np.testing.assert_allclose(dZ, 1.5 * s[:, None] * X * kept, rtol=1e-5)
     assert {a.dtype for a in (ds, dX, dZ)} == {np.dtype(dtype)}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "X[N]\nw[K]\nY[i:N-K+1] = sum(j) w[j]*X[i+j]",
+        "X[N]\nw[K]\nY[i:N-2*K+2] = sum(j) w[j]*X[i+2*j]",
+        "X[B,N]\nw[K]\nY[b,i:N-K+1] = sum(j) w[j]*exp(X[b,i+j])",
+    ],
+)
+def test_a_loop_runs_over_the_window_not_over_its_places(text: str) -> None:
+    source, module = pair(text)
+    loops = re.findall(r"for \w+ in (.*):", source)
+    assert loops and set(loops) == {"range(K)"}
+    rng = np.random.default_rng(4)
+    X, w = rng.normal(size=(2, 9) if "b" in text else 9), rng.normal(size=3)
+    step, f = (2, np.asarray) if "2*j" in text else (1, np.exp if "exp" in text else np.asarray)
+    count = 9 - step * 2
+    windows = [f(X)[..., step * j : step * j + count] for j in range(3)]
+    value, cache = module.forward(X, w)
+    np.testing.assert_allclose(value, sum(a * b for a, b in zip(windows, w, strict=True)))
+    dY = rng.normal(size=value.shape)
+    dX, dw = module.backward(dY, cache)
+    np.testing.assert_allclose(dw, [(dY * part).sum() for part in windows])
+    expected = np.zeros_like(X)
+    for j in range(3):
+        expected[..., step * j : step * j + count] += dY * w[j]
+    np.testing.assert_allclose(dX, expected * (np.exp(X) if "exp" in text else 1))

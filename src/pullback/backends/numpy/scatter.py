@@ -248,6 +248,7 @@ def _at(sub: Subscript, here: dict[Index, Subscript]) -> Subscript:
 def _taps(spread: Spread) -> Taps | None:
     used: set[Index] = set()
     loops: dict[Index, None] = {}
+    among = [i for sub in spread.subs for i in indices_of(sub)]
     for sub in spread.subs:
         own = [(i, n) for i, n in sub.terms if isinstance(i, Index)]
         if any(i in used for i, _ in own):
@@ -257,7 +258,7 @@ def _taps(spread: Spread) -> Taps | None:
             if own:
                 return None
             continue
-        position = max(candidates, key=lambda pair: (weight(pair[0]), pair[1].literal or 0))[0]
+        position = max(candidates, key=lambda p: (weight(p[0], among), p[1].literal or 0))[0]
         used.add(position)
         for i, _ in own:
             if i is not position:

@@ -56,7 +56,7 @@ def reduced(speller: Speller, expr: Reduce, context: Context) -> Array | None:
     shape = tuple_of([_extent(speller, index.extent) for index in frame])
     scope.emit(f"{name} = {call(function, shape, *fill, **named)}")
     beside = _others(taps, expr)
-    if _count(beside) < _count(taps):
+    if _count(beside, taps) < _count(taps, beside):
         _each(speller, Reduce(expr.op, expr.indices, (), inner), name, (frame, beside), context)
         return Array(leaf(Code(name)), frame, kind)
     with loop(speller, taps) as places:
@@ -100,9 +100,9 @@ def _others(taps: tuple[Index, ...], expr: Reduce) -> tuple[Index, ...]:
     return tuple(found)
 
 
-def _count(indices: tuple[Index, ...]) -> int:
+def _count(indices: tuple[Index, ...], beside: Sequence[Index] = ()) -> int:
     """About how many turns a loop over indices has."""
-    return prod(map(weight, indices))
+    return prod(weight(i, (*indices, *beside)) for i in indices)
 
 
 def _extent(speller: Speller, extent: Size) -> str:
