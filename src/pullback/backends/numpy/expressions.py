@@ -122,10 +122,11 @@ class Speller:
         if rolled is not None:
             return rolled
         shares = self.common and not self.floating and not self.scope.indent
-        if not shares or not isinstance(expr, sharing.COSTLY):
+        if not shares or not sharing.is_costly(expr):
             return self._value(expr, context)
         form, own = sharing.canonical(expr)
-        if form not in self.common or not all(map(padding.in_bounds, accesses(expr))):
+        anywhere = sharing.is_gather(expr) or all(map(padding.in_bounds, accesses(expr)))
+        if form not in self.common or not anywhere:
             return self._value(expr, context)
         if form not in self.scope.shared:
             # The target's name is given another value before what is shared is read again.

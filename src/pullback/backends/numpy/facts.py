@@ -33,7 +33,7 @@ from ...ir.program import Define
 from ...ir.recurrence import groups, is_recurrent
 from ...ir.sizes import Size, size
 from ...ir.subscripts import Index, Lookup, Subscript, at, constant, inside
-from ...ir.walk import Tree, accesses, children, nodes, tensors
+from ...ir.walk import Tree, accesses, children, free_indices, nodes, substitute, tensors
 from ...text import PRIVATE
 
 FACTORS = 3  # of a number of terms
@@ -43,11 +43,12 @@ FACTORS = 3  # of a number of terms
 class Facts:
     """``read`` holds the integer tensors that index an axis of that extent somewhere, so that
     their values are inside it, unless a guard asks whether they are (``doubted``); ``sure`` those
-    of which every value is read, whatever holds; ``below`` an upper bound of the values of args."""
+    of which every value is read, whatever holds, and such reads; ``below`` an upper bound of the
+    values of args."""
 
     read: set[tuple[Tensor, Size]] = field(default_factory=set)
     doubted: set[tuple[Tensor, Size]] = field(default_factory=set)
-    sure: set[tuple[Tensor, Size]] = field(default_factory=set)
+    sure: set[tuple[Tensor | Tree, Size]] = field(default_factory=set)
     wraps: bool = False  # whether integers are a NumPy function's, and wrap as there
     strict: bool = False  # whether inputs may be infinite: in a forward pass NumPy's values count
     wild: dict[Tensor, int] = field(
@@ -108,8 +109,9 @@ class Facts:
             self.sums[other] = self.sums[tensor]
         if tensor in self.below:
             self.below[other] = self.below[tensor]
-        for known in (self.read, self.doubted, self.sure):
+        for known in (self.read, self.doubted):
             known.update([(other, n) for t, n in known if t is tensor])
+        self.sure.update([(other, n) for t, n in self.sure if t is tensor])
 
     def learn_means(self, forward: Iterable[Define]) -> None:
         """Takes in which sums over nothing a forward pass divides by the number of their terms:
@@ -173,8 +175,10 @@ class Facts:
 
     def surely_inside(self, sub: Subscript, extent: Size) -> bool:
         """Whether ``0 <= sub < extent`` is known, also where the conditions around are false."""
-        if isinstance(sub.atom, Lookup) and (sub.atom.access.tensor, extent) not in self.sure:
-            return inside(self.bounded(sub), extent, ())
+        if isinstance(sub.atom, Lookup):
+            access = sub.atom.access
+            if self.sure.isdisjoint([(access.tensor, extent), (_canonical(access), extent)]):
+                return inside(self.bounded(sub), extent, ())
         return self.inside(sub, extent)
 
     def bounded(self, sub: Subscript) -> Subscript:
@@ -299,13 +303,16 @@ def divisors(factors: Iterable[Expr]) -> Iterator[Size]:
                 yield count
 
 
-def _sure_places(expr: Tree) -> Iterator[tuple[Tensor, Size]]:
-    """The integer tensors all of whose values index an axis of some extent under no condition."""
+def _sure_places(expr: Tree) -> Iterator[tuple[Tensor | Tree, Size]]:
+    """The reads of integers that index an axis of some extent under no condition, and the tensors
+    that are read so as a whole."""
     match expr:
         case Access(tensor, subs):
             for sub, extent in zip(subs, tensor.shape, strict=True):
-                if isinstance(sub.atom, Lookup) and _is_full(sub.atom.access):
-                    yield sub.atom.access.tensor, extent
+                if isinstance(sub.atom, Lookup):
+                    yield _canonical(sub.atom.access), extent
+                    if _is_full(sub.atom.access):
+                        yield sub.atom.access.tensor, extent
         case Mul(factors) if any(isinstance(f, Guard) for f in factors):
             return
         case Select(cond, _, _):
@@ -317,6 +324,12 @@ def _sure_places(expr: Tree) -> Iterator[tuple[Tensor, Size]]:
         case _:
             for part in children(expr):
                 yield from _sure_places(part)
+
+
+def _canonical(access: Access) -> Tree:
+    """The read with its indices numbered."""
+    own = free_indices(access)
+    return substitute(access, {i: at(Index(f"#{PRIVATE}{n}", i.extent)) for n, i in enumerate(own)})
 
 
 def _is_full(access: Access) -> bool:

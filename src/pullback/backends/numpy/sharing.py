@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from typing import TypeGuard
 
 from ...ir.expr import Access, Add, Apply, Arg, Expr, Guard, Mul, Power, Reduce, Select
-from ...ir.subscripts import Index, at
+from ...ir.subscripts import Index, Lookup, at
 from ...ir.walk import Tree, accesses, children, free_indices, nodes, substitute
 from ...text import PRIVATE
 from .rotations import unturned
@@ -30,17 +31,14 @@ def repeated(bodies: Iterable[Expr]) -> frozenset[Tree]:
     bodies = tuple(bodies)
     outlines: dict[Tree, str] = {}
     likely = Counter(
-        _outline(tree, outlines)
-        for body in bodies
-        for tree in nodes(body)
-        if isinstance(tree, COSTLY)
+        _outline(tree, outlines) for body in bodies for tree in nodes(body) if is_costly(tree)
     )
     found: dict[Tree, int] = {}
 
     def visit(tree: Tree) -> None:
         if isinstance(tree, Power) and tree.exponent < 0:
             tree = tree.base if tree.exponent == -1 else Power(tree.base, -tree.exponent)
-        if isinstance(tree, COSTLY) and _costs(tree) and accesses(tree):
+        if is_costly(tree) and _costs(tree) and accesses(tree):
             form, _ = canonical(unturned(tree))
             found[form] = found.get(form, 0) + 1
             if found[form] > 1:
@@ -60,7 +58,7 @@ def _stands_twice(bodies: Sequence[Expr]) -> bool:
     stack: list[Tree] = list(bodies)
     while stack:
         tree = stack.pop()
-        if isinstance(tree, COSTLY):
+        if is_costly(tree):
             if tree in seen:
                 return True
             seen.add(tree)
@@ -84,6 +82,18 @@ def _outline(tree: Tree, known: dict[Tree, str]) -> str:
 COSTLY = (Add, Apply, Arg, Mul, Power, Reduce, Select)
 
 
+def is_costly(tree: Tree) -> TypeGuard[Expr]:
+    """Whether a value is computed, or gathered from places that are looked up."""
+    return isinstance(tree, COSTLY) or is_gather(tree)
+
+
+def is_gather(tree: Tree) -> bool:
+    """Whether a value is a read at places that are looked up."""
+    return isinstance(tree, Access) and any(
+        isinstance(atom, Lookup) for sub in tree.subs for atom, _ in sub.terms
+    )
+
+
 def _costs(tree: Tree) -> bool:
     """Whether a node is more than a negation."""
     return not isinstance(tree, Mul) or sum(bool(free_indices(f)) for f in tree.factors) > 1
@@ -96,6 +106,8 @@ def wanted_name(expr: Expr) -> str:
             return function.rstrip("0123456789")
         case Mul(factors) if any(isinstance(f, Guard) for f in factors):
             return "masked"
+        case Access():
+            return "gathered"
         case Power():
             return "root" if expr.exponent.denominator == 2 else "power"
         case Reduce(op, _, _, _):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ...ir.expr import Access, Cond
+from ...ir.expr import Access, Cond, Inside
 from ...ir.sizes import Size
 from ...ir.subscripts import Lookup, Subscript, at, indices_of
 from ...ir.walk import free_indices
@@ -19,15 +19,16 @@ def sheltered(
     """The places in an array of a shape that something is added to where ``conds`` hold.
 
     One that is looked up, and may be outside where they fail, is 0 there; what is added there is 0,
-    too.
+    too. A value may be 0 by its own definition where a condition fails: then no condition stands
+    beside the place, and one outside is 0.
     """
     own = {i for sub in subs for i in indices_of(sub)}
     known = [cond for cond in conds if own.issuperset(free_indices(cond))]
-    if not known:
-        return tuple(subs)
     sure = speller.scope.facts.surely_inside
     return tuple(
-        _kept(speller, sub, known) if looked_up(sub) and not sure(sub, extent) else sub
+        _kept(speller, sub, known or [Inside(sub, extent)])
+        if looked_up(sub) and not sure(sub, extent)
+        else sub
         for sub, extent in zip(subs, shape, strict=True)
     )
 
