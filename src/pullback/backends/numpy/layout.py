@@ -34,7 +34,7 @@ def broken(line: str, width: int = WIDTH) -> list[str]:
             return _packed(space, before, parts[-1][3:-1], ")", width)
         return _packed(space, "return ", text.removeprefix("return "), ")", width)
     if text.endswith(" = cache"):
-        return _packed(space, "", text.removesuffix(" = cache"), ") = cache", width)
+        return _packed(space, "", text.removesuffix(" = cache").rstrip(","), ") = cache", width)
     found = next((m for m in ASSIGNMENT.finditer(text) if _depth(text, m.start()) == 0), None)
     start = found.end() if found is not None else 7 if text.startswith("return ") else 0
     head, value = text[:start], text[start:]
