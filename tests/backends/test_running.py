@@ -90,3 +90,21 @@ def test_a_product_with_a_triangle_of_ones_is_a_running_sum() -> None:
     e = np.exp(x)
     assert np.isclose(value, np.log(np.cumsum(e)).sum())
     np.testing.assert_allclose(gradient, e * np.cumsum((1 / np.cumsum(e))[::-1])[::-1])
+
+
+@pytest.mark.parametrize("condition", ["t[j] >= t[i]", "t[j] = t[i]", "t[i] < t[j]"])
+def test_a_sum_under_a_condition_on_data_is_a_product_with_the_mask(condition: str) -> None:
+    text = f"t[N]\nX[N,D]\nw[N]\nY[i,d] = sum(j) [{condition}]*X[j,d]*w[j]"
+    source, module = module_of(text.replace("t[N]", "t: int[N]"))
+    backward = source[source.index("def backward") :]
+    assert " @ " in backward and "[:, :, None]" not in backward and "None, :]" not in backward
+    rng = np.random.default_rng(4)
+    t, X, w = rng.integers(0, 3, 7), rng.normal(size=(7, 2)), rng.normal(size=7)
+    one, two = t[:, None], t[None]
+    mask = {"t[j] >= t[i]": two >= one, "t[j] = t[i]": two == one, "t[i] < t[j]": one < two}
+    value, cache = module.forward(t, X, w)
+    np.testing.assert_allclose(value, mask[condition] @ (X * w[:, None]))
+    dY = rng.normal(size=(7, 2))
+    dX, dw = module.backward(dY, cache)
+    np.testing.assert_allclose(dX, mask[condition].T @ dY * w[:, None])
+    np.testing.assert_allclose(dw, (mask[condition].T @ dY * X).sum(axis=1))

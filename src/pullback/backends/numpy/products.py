@@ -17,7 +17,7 @@ from ...ir.walk import free_indices
 from . import padding
 from .arrays import Array, squeezed, transposed
 from .code import LEAF, PRODUCT, Code, call, leaf, method
-from .dtypes import promoted
+from .dtypes import is_float, promoted
 
 if TYPE_CHECKING:
     from .expressions import Context, Speller
@@ -126,6 +126,8 @@ def _masked(speller: Speller, factors: Sequence[Expr], context: Context) -> list
     tame = speller.scope.facts.tame
     risky = [n for n, f in enumerate(others) if not tame([f], conds)]
     fits = [n for n, p in enumerate(parts) if set(mask.indices) <= set(p.array.indices)]
+    if not fits and not risky and any(is_float(p.array.dtype) for p in parts):
+        return [*parts, Factor(mask)]  # a product with the mask
     if not fits or not set(risky) <= set(fits):
         return None
     for n in dict.fromkeys([*risky, *([] if risky else fits[:1])]):
