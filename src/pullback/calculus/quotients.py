@@ -7,13 +7,14 @@ What is divided by a sum often holds a part of this sum: the derivative of ``y =
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from fractions import Fraction
 
 from ..ir.expr import Access, Add, Expr
 from .definitions import Definitions
 from .match import covers
-from .normal import Poly, Term, canonical, collect, multiply, term
+from .normal import Factor, Poly, Term, canonical, collect, term
 from .saturated import terms_of
 
 UNIT = Fraction(1)
@@ -88,17 +89,27 @@ def _ways(value: Term, definitions: Definitions) -> Iterator[tuple[Poly, bool]]:
                 yield collect([term(scale, value.bound, value.guards, powers)]), True
                 continue
         if exponent > 0:
-            rest = term(value.coef, value.bound, value.guards, [*have.items(), (atom, -UNIT)])
-            yield multiply(collect([rest]), parts), False
+            yield _times(value, [(atom, -UNIT)], parts), False
             continue
         for part in parts:
             if part.factors and all(covers(have.get(a, Fraction(0)), e) for a, e in part.factors):
-                without = [*have.items(), *((a, -e) for a, e in part.factors)]
-                rest = term(value.coef / part.coef, value.bound, value.guards, without)
-                others = collect(t for t in parts if t is not part)
-                whole = collect([term(UNIT, (), (), [(atom, UNIT)])])
-                negative = tuple(Term(-t.coef, t.bound, t.guards, t.factors) for t in others)
-                yield multiply(collect([rest]), (*whole, *negative)), True
+                whole = collect([term(UNIT / part.coef, (), (), [(atom, UNIT)])])
+                others = (replace(t, coef=-t.coef / part.coef) for t in parts if t is not part)
+                over = [(a, -e) for a, e in part.factors]
+                yield _times(value, over, (*whole, *others)), True
+
+
+def _times(value: Term, factors: Sequence[Factor], parts: Poly) -> Poly:
+    """The term times factors and times each of the parts, which may read what it sums over."""
+    return collect(
+        term(
+            value.coef * part.coef,
+            value.bound,
+            value.guards,
+            [*value.factors, *factors, *part.factors],
+        )
+        for part in parts
+    )
 
 
 def _parts(atom: Expr, definitions: Definitions) -> Poly:
