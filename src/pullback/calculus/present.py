@@ -358,6 +358,8 @@ def _common(value: Poly, known: Known) -> tuple[Fraction, Sequence[Cond], Sequen
         if least and _may_leave(atom, least, value, guards, known):
             factors.append((atom, least))
     factors.extend(_scalar_factors(exponents, dict(factors)))
+    if len(dict(factors)) == max(map(len, exponents)) and all(map(_is_masked, value)):
+        factors = []  # nothing but masks would be left: a triangle of a matrix is a value
     coef = _shared_coefficient([t.coef for t in value])
     rest = collect(
         term(
@@ -378,6 +380,11 @@ def _shared_guards(outers: Sequence[Sequence[Cond]], terms: Sequence[Term]) -> l
     if all(c in shared for t in terms for c in t.guards):
         return shared
     return [c for c in shared if in_bounds(c, [other for other in shared if other is not c])]
+
+
+def _is_masked(value: Term) -> bool:
+    """Whether a term stands under guards on indices alone."""
+    return bool(value.guards) and not value.bound and not any(map(tensors, value.guards))
 
 
 def _may_leave(

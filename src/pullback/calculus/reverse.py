@@ -141,6 +141,7 @@ class _Reverse:
         self.final: dict[Tensor, Define] = {}
         self.cotangents: dict[Tensor, list[Tensor]] = {}
         self.inlined: dict[Pattern, Tensor] = {}
+        self.few: set[Tensor] = set()  # values whose adjoints have names that a gradient may take
         self.parts: dict[Tensor, Term] = {}  # inlined adjoints, up to numbers
         self.ratios: set[Tensor] = set()
         self.unsearched = 0
@@ -205,7 +206,8 @@ class _Reverse:
     def _uncopied(self, statements: Sequence[Define]) -> list[Define]:
         """The statements, those left out that only copy the adjoint of a value without a name: it
         takes the copy's name."""
-        inner = {target for t, target in self.adjoint.items() if self.lin.origin.get(t) is t}
+        own = {t for t in self.adjoint if self.lin.origin.get(t) is t} | self.few
+        inner = {target for t, target in self.adjoint.items() if t in own}
         copies: dict[Tensor, Define] = {}
         for s in statements:
             if s.copied in inner:
@@ -439,8 +441,13 @@ class _Reverse:
             return (products and self._fan_out(define) > 1) or len(value[0].factors) > FACTORS
         if self._spreads(define, volume(self.lin.axes(t)), ahead=define.user):
             return True
-        most = FEW if len(value) > 2 and define.user else READS
-        return self._fan_out(define) > most or len(value) * len(found) > GROWTH
+        fan_out = self._fan_out(define)
+        if fan_out > READS or len(value) * len(found) > GROWTH:
+            return True
+        if fan_out > FEW and len(value) > 2 and define.user:
+            self.few.add(t)
+            return True
+        return False
 
     def _spreads(self, define: Define, size: float, ahead: bool) -> bool:
         """Whether a value of this size is made of one with far more elements: all terms of its

@@ -14,7 +14,9 @@ from ...calculus.step import Backward
 from ...errors import PullbackError
 from ...ir.expr import ONE, ZERO, Access, Add, Expr, Mul, Number, Power, SizeOf, Tensor, number
 from ...ir.program import Define, Program, reads
-from ...ir.walk import bottom_up, bound_indices, nodes, substitute
+from ...ir.sizes import ONE as SINGLE
+from ...ir.subscripts import constant
+from ...ir.walk import bottom_up, bound_indices, map_tensors, nodes, substitute
 from ...notation.plain import show
 from .changes import scaled
 from .fit import PART, Fit, inlined, programs, unnamed
@@ -86,7 +88,7 @@ def told(fit: Fit, trials: Trials) -> Mistake:
         found,
         right,
         *lines,
-        numpy_line(fit.right),
+        numpy_line(_on_own_axes(fit.right, trials.program)),
         _names(fit, trials, lines),
         fit.smallest,
         correct,
@@ -186,6 +188,23 @@ def _rounded(value: Expr, digits: int) -> Expr:
 def _text(value: Expr) -> str:
     """A formula as it stands in a sentence."""
     return show(_rounded(value, 6))
+
+
+def _on_own_axes(statement: Define, program: Program) -> Define:
+    """The statement with a program's values read as the program makes them, axes of one place
+    (``keepdims=True``) included."""
+    own = {s.target.name: s.target for s in program.statements}
+
+    def read(access: Access) -> Access:
+        tensor = own.get(access.tensor.name, access.tensor)
+        if [n for n in tensor.shape if n is not SINGLE] != list(access.tensor.shape):
+            return access
+        subs = iter(access.subs)
+        places = tuple(constant(0) if n is SINGLE else next(subs) for n in tensor.shape)
+        return Access(tensor, places)
+
+    body: Expr = map_tensors(statement.body, read)  # type: ignore[assignment]
+    return replace(statement, body=body)
 
 
 def numpy_line(statement: Define) -> str:
