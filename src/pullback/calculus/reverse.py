@@ -444,7 +444,7 @@ class _Reverse:
         fan_out = self._fan_out(define)
         if fan_out > READS or len(value) * len(found) > GROWTH:
             return True
-        if fan_out > FEW and len(value) > 2 and define.user:
+        if fan_out > FEW and len(value) > 2 and define.user and define.indices:
             self.few.add(t)
             return True
         return False
@@ -458,10 +458,11 @@ class _Reverse:
         """
         if is_product_of_matrices(define):
             return False
-        for read in dict.fromkeys(a.tensor for a in accesses(define.body)):
+        for access in accesses(define.body):
+            read = access.tensor
             if read not in self.lin.active:
                 continue
-            if volume(self.lin.axes(read)) > SPREAD * size:
+            if volume(free_indices(access)) > SPREAD * size:
                 return True
             inner = self.lin.definitions.get(read) if ahead and self.uses[read] == 1 else None
             if inner is not None and not inner.user and self._spreads(inner, size, ahead):
