@@ -11,14 +11,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 
 from ..ir.expr import Access, Tensor
-from ..ir.subscripts import Index
 from ..ir.walk import free_indices
 from .cost import expression_cost, volume
-from .definitions import Definitions
+from .definitions import Definitions, general_form
 from .flatten import dtype_of
 from .linear import Linear
 from .match import Pattern, find
-from .normal import Poly, Term, canonical, collect, components_of, expression, free_of, renamed
+from .normal import Poly, Term, collect, components_of, expression, free_of
 from .present import Known, Names, factored
 
 UNIT = Fraction(1)
@@ -46,7 +45,7 @@ def contained_sums(
                 for core, larger in (found for x in way for found in _cores(x)):
                     cores.setdefault(core, larger or n > 0)
             for core, more in cores.items():
-                places.setdefault(_key(core), []).append((target, core, more))
+                places.setdefault(general_form(core)[0], []).append((target, core, more))
     chosen: list[Pattern] = []
     for found in places.values():
         if len(found) < 2 or not any(larger for _, _, larger in found):
@@ -115,14 +114,6 @@ def _cores(part: Term) -> Iterator[tuple[Term, bool]]:
         inner = tuple(i for i in bound if i not in held and i in largest)
         if len(heavy) > 1 and inner:
             yield Term(UNIT, inner, (), tuple(heavy)), bool(others) or len(inner) < len(bound)
-
-
-def _key(core: Term) -> Term:
-    """A core whatever its indices are called."""
-    names = {i: Index(f"?{k}", i.extent) for k, i in enumerate(free_of(core))}
-    out = renamed(core, names)
-    assert out is not None
-    return canonical(out)
 
 
 def _pattern(core: Term, linear: Linear) -> Pattern:

@@ -416,7 +416,7 @@ class Definitions:
         every = dict.fromkeys(p.target for patterns in self.sums.values() for p in patterns)
         self._hidden = frozenset(t for t in every if t in self._terms and not self._is_zero(t))
         try:
-            return [_general(x)[0] for x in sums if self._search(collect([x])) != ()]
+            return [general_form(x)[0] for x in sums if self._search(collect([x])) != ()]
         finally:
             self._hidden = frozenset()
 
@@ -428,7 +428,7 @@ class Definitions:
     def _is_rounding(self, value: Term) -> bool:
         """Whether a term has a sum that is 0 but for the rounding of a mean."""
         closed = (term(ONE, *part) for part in components_of(value)[1] if self.roundings)
-        return any(x is not None and _general(x)[0] in self.roundings for x in closed)
+        return any(x is not None and general_form(x)[0] in self.roundings for x in closed)
 
     def _is_zero(self, mean: Tensor) -> bool:
         """Whether a mean is one of values that are centred already."""
@@ -448,7 +448,7 @@ class Definitions:
         reads = [a.tensor for a, _ in inner.factors if isinstance(a, Access)]
         if len(reads) > 1 and any(t not in self._terms for t in reads):
             return None  # a gradient beside other factors: what it is made of can't make it known
-        key, general, names = _general(inner)
+        key, general, names = general_form(inner)
         if key in self.roundings:
             return None
         if key not in self.facts:
@@ -533,7 +533,7 @@ def _is_short(coef: Fraction) -> bool:
     return max(coef.numerator.bit_length(), coef.denominator.bit_length()) <= BITS
 
 
-def _general(inner: Term) -> tuple[Term, Term, dict[Index, Index]]:
+def general_form(inner: Term) -> tuple[Term, Term, dict[Index, Index]]:
     """A sum whatever its free indices are called, up to the names of bound ones; the same as it
     stands; and the names that were given."""
     names = {index: Index(f"?{PRIVATE}{k}", index.extent) for k, index in enumerate(free_of(inner))}

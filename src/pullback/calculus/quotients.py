@@ -1,8 +1,9 @@
-"""Quotients over sums, and products with sums, multiplied out: ``u/(1 + u)`` as ``1 - 1/(1 + u)``.
+"""Quotients over sums, and products with sums, multiplied out.
 
-What is divided by a sum often holds a part of this sum: the derivative of ``y = 1/(1 + u)`` is
-``-u/(1 + u)^2``, which is ``y^2 - y``, and a gradient of a cross-entropy holds ``p/(1 - p)`` times
-``1 - p``. In place of the part stands the sum less its other parts; then the powers meet.
+What is divided by a sum often holds a part of this sum: a gradient of a cross-entropy holds
+``p/(1 - p)`` times ``1 - p``. In place of the part stands the sum less its other parts, and then
+the powers meet: with ``p = 1/(1 + u)``, all that is left is ``p - t``. Where a quotient stays, as
+in ``1 - 1/(1 + u)`` for ``u/(1 + u)``, the form is not taken (:func:`loses`).
 """
 
 from __future__ import annotations
