@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from pullback.calculus.effort import Effort
+from pullback.calculus.linear import Linear
 from pullback.calculus.reverse import (
+    Naming,
+    _Reverse,
     is_alias,
     is_contraction,
     is_product,
@@ -220,7 +224,8 @@ FANS = [
 @pytest.mark.parametrize(("text", "wrt", "named"), FANS)
 def test_an_adjoint_that_goes_into_many_products_is_named(text: str, wrt: str, named: bool) -> None:
     program = parse(text + WAVES)
-    backward = reverse(program, [t for t in program.inputs if t.name in wrt])
+    linear = Linear(program, [t for t in program.inputs if t.name in wrt], {})
+    backward = _Reverse(linear, Effort(), Naming.FEW).run()
     assert ("dT" in {s.target.name for s in backward.statements}) is named
     right(backward, {"I": 3})
 

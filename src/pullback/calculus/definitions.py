@@ -54,7 +54,12 @@ BITS = 128  # nor is one whose coefficient needs more: a float has 53
 class Definitions:
     """The flat statements as rewriting needs them: products, sums, and sums of products."""
 
-    def __init__(self, statements: Sequence[Define], effort: Effort | None = None) -> None:
+    def __init__(
+        self,
+        statements: Sequence[Define],
+        effort: Effort | None = None,
+        before: Regions | None = None,
+    ) -> None:
         self.products: dict[Tensor, Pattern] = {}
         self.guarded: dict[Tensor, Pattern] = {}  # products that are absent where a guard fails
         self.held: dict[Tensor, tuple[tuple[Index, ...], tuple[Cond, ...]]] = {}
@@ -72,7 +77,7 @@ class Definitions:
         self.found: list[tuple[Term, Poly]] = []
         self._readers: dict[Tensor, dict[Tensor, int]] = {}
         self.symmetries = Symmetries()
-        self.regions = Regions(effort)
+        self.regions = Regions(effort, before)
         self.regions.questions |= {
             "product": self.products.get,
             "sums": self._sums_of,

@@ -15,13 +15,14 @@ from .effort import Effort
 from .flatten import dtype_of
 from .linear import Linear
 from .match import Pattern, find
-from .normal import Poly, Term, collect, expression, free_of, poly, term
+from .normal import Factor, Poly, Term, collect, expression, free_of, poly, term
 from .present import Known, factored
 
 ONE = Fraction(1)
 SMALLER = 0.5  # a value of less than this part of what it would stand in gets a name only
 GAIN = 0.1  # where that saves this part of the cost,
 OFTEN = 3  # or the value is read so often
+IDLE = 0.07  # the part of the cost of all forms for which a ratio, which readers know, is given up
 
 
 def ratio_to_sum(value: Poly, linear: Linear, known: Collection[Tensor] = ()) -> Pattern | None:
@@ -36,6 +37,40 @@ def ratio_to_sum(value: Poly, linear: Linear, known: Collection[Tensor] = ()) ->
                 if found is not None:
                     return found
     return None
+
+
+def without_idle_ratios(
+    ratios: Sequence[Pattern], forms: Mapping[Tensor, Poly], known: Known
+) -> dict[Tensor, Poly]:
+    """The forms, those ratios spelled out without whose names all forms together are far cheaper.
+
+    >>> without_idle_ratios((), {}, Known(lambda question, about: None))
+    {}
+    """
+    now = dict(forms)
+    for ratio in ratios:
+        users = [t for t, form in now.items() if ratio.target in reads_of(form)]
+        spelled = {t: collect(_spelled(ratio, x) for x in now[t]) for t in users}
+        costs = {t: expression_cost(factored(form, known)) for t, form in now.items()}
+        saved = sum(costs[t] for t in (*users, ratio.target))
+        saved -= sum(expression_cost(factored(f, known)) for f in spelled.values())
+        if saved > IDLE * sum(costs.values()):
+            now |= spelled
+            del now[ratio.target]
+    return now
+
+
+def _spelled(pattern: Pattern, value: Term) -> Term | None:
+    """A term with a pattern's name spelled out."""
+    factors: list[Factor] = []
+    for atom, exponent in value.factors:
+        if not (isinstance(atom, Access) and atom.tensor is pattern.target):
+            factors.append((atom, exponent))
+            continue
+        place = dict(zip(pattern.axes, atom.subs, strict=True))
+        for inner, power in pattern.body.factors:
+            factors.append((substitute(inner, place), power * exponent))  # type: ignore[arg-type]
+    return term(value.coef, value.bound, value.guards, factors)
 
 
 def _ratio(total: Tensor, value: Term, linear: Linear) -> Pattern | None:

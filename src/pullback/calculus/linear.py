@@ -4,6 +4,7 @@ names."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from copy import copy
 from dataclasses import replace
 
 from ..errors import DerivationError
@@ -61,6 +62,14 @@ class Linear:
             self.roots,
             program.outputs,
         )
+
+    def copy(self) -> Linear:
+        """The same program, to be differentiated once more under the same names."""
+        other = copy(self)
+        other.taken = set(self.taken)
+        other.letters = dict(self.letters)
+        other.extra = {target: list(made) for target, made in self.extra.items()}
+        return other
 
     def _linearised(self) -> list[Group]:
         """The flat statements as they are differentiated, those that need each other together.

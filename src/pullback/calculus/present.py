@@ -55,6 +55,7 @@ from .normal import (
 
 UNIT = Fraction(1)
 STATES = 40
+SPREAD = 0.95  # of the cost with common factors outside, for them to stand in each term
 MANY = 40  # of more terms no common factors are looked for
 
 
@@ -301,8 +302,35 @@ def factored(value: Poly, known: Known) -> Expr:
         rest = tuple(t for t in value if t not in scattered)
         others = [] if not rest else [factored(rest, known)]
         return Add(tuple(sorted([*others, *map(nested, scattered)], key=_is_negative)))
-    coef, guards, factors, rest = _common(_with_sums_as_factors(value), known)
-    return _product(coef, guards, factors, [_grouped(rest, known)])
+    terms = _with_sums_as_factors(value)
+    coef, guards, factors, rest = _common(terms, known)
+    out = _product(coef, guards, factors, [_grouped(rest, known)])
+    spread = _spread(coef, factors, rest, known)
+    if spread is not None:
+        other = _product(coef, guards, [f for f in factors if f not in spread[0]], [spread[1]])
+        if expression_cost(other) < SPREAD * expression_cost(out):
+            return other
+    return out
+
+
+def _spread(
+    coef: Fraction, factors: Sequence[Factor], rest: Poly, known: Known
+) -> tuple[list[Factor], Expr] | None:
+    """The common factors that have fewer axes than the terms, and the sum of the terms with these
+    factors in each: outer products are smaller before they are added than after.
+    """
+    free = dict.fromkeys(i for t in rest for i in free_of(t))
+    small = [f for f in factors if 0 < len(set(free_indices(f[0])).intersection(free)) < len(free)]
+    if not small or not any(map(_is_outer, rest)):
+        return None
+    inside = collect(term(t.coef, t.bound, t.guards, [*t.factors, *small]) for t in rest)
+    return small, _grouped(inside, known)
+
+
+def _is_outer(value: Term) -> bool:
+    """Whether a term is a product of factors of which each lacks some of its indices."""
+    free = set(free_of(value))
+    return len(free) > 1 and not any(free.issubset(free_indices(a)) for a, _ in value.factors)
 
 
 def is_gathered(value: Term) -> bool:

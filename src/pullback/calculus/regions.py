@@ -64,15 +64,15 @@ class _Region:
 
 
 class Regions:
-    """The results of one derivation, by what they depend on."""
+    """The results of one derivation, by what they depend on, and those of one ``before``."""
 
-    def __init__(self, effort: Effort | None = None) -> None:
+    def __init__(self, effort: Effort | None = None, before: Regions | None = None) -> None:
         self.effort = effort or Effort()
         self.questions: dict[str, Question] = {}
         self.computed: Counter[str] = Counter()
         self.reused: Counter[str] = Counter()
         self._asked: dict[tuple[str, About], Answer] | None = None
-        self._regions: dict[tuple[str, Shape], list[_Region]] = {}
+        self._regions: dict[tuple[str, Shape], list[_Region]] = before._regions if before else {}
         self._texts: dict[tuple[str, About], tuple[Answer, Shape, Sequence[str]]] = {}
 
     def ask(self, question: str, about: About) -> Answer:

@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from enum import Enum, auto
 from fractions import Fraction
 from itertools import combinations
 from math import isfinite
@@ -39,13 +40,13 @@ from ..ir.subscripts import Index, Subscript, at
 from ..ir.walk import accesses, free_indices, nodes, rename_tensors, substitute, tensors
 from ..text import PRIVATE
 from .contained import contained_sums
-from .cost import expression_cost, volume
+from .cost import cost, expression_cost, volume
 from .definitions import Definitions
 from .differentiate import Occurrence, adjoint_terms, sifted_terms
 from .effort import FORMULAS, Effort, Limit
 from .eliminate import cancel, eliminate, sift
 from .flatten import is_reshape
-from .introduce import ratio_to_sum, reads_of, worth_a_name
+from .introduce import ratio_to_sum, reads_of, without_idle_ratios, worth_a_name
 from .linear import Linear
 from .match import Pattern
 from .merge import merge_sums
@@ -65,6 +66,8 @@ from .normal import (
 from .present import Known, Names, factored, fold_sums
 from .quotients import loses, multiplied_out
 from .refine import refined
+from .regions import Regions
+from .repeated import repeated
 from .residuals import fewer_residuals
 from .residues import joined
 from .saturated import complements
@@ -73,6 +76,8 @@ from .solves import solved
 from .step import Backward, Later, Step
 
 ONE = Fraction(1)
+CHEAPER = 0.98  # of the cost with fewer names, for more names to be worth reading
+SHORT = 64
 GROWTH = 24
 READS = 3
 FEW = 1  # of an adjoint of more than two terms
@@ -95,10 +100,36 @@ def reverse(
 
     ``limit`` bounds the search for compact forms. Once no work is left, every adjoint gets a name
     and stands as the chain rule gives it.
+
+    Of programs of at most ``SHORT`` flat statements, as long as there is work left, passes with
+    more and with fewer named adjoints are derived, too (:class:`Naming`); the cheapest is chosen.
     """
     with _collector_paused():
         linear = Linear(refined(program), wrt, conventions)
-        return _Reverse(linear, limit.of(len(linear.flat))).run()
+        effort = limit.of(len(linear.flat))
+        start = effort.left
+        search = _Reverse(linear.copy(), effort)
+        best = search.run()
+        taken = start - effort.left
+        left = search.others if len(linear.flat) <= SHORT else []
+        while left and effort.left > 2 * taken:
+            naming = left.pop(0)
+            search = _Reverse(linear.copy(), effort, naming, search.regions)
+            other = search.run()
+            left = [n for n in left if n in search.others]
+            cheaper = cost(other.statements) < CHEAPER * cost(best.statements)
+            if cheaper and other.unsearched <= best.unsearched:
+                best = other
+        return best
+
+
+class Naming(Enum):
+    """Which adjoints get names besides those at contractions, scatters and reshapes."""
+
+    FEW = auto()  # those read so often that a closed form without them would be long
+    PARTS = auto()  # those of several terms, and those with fewer axes than what reads them
+    SMALL = auto()  # those with fewer axes than what reads them
+    ALL = auto()  # all but copies, multiples and outer products
 
 
 @contextmanager
@@ -115,10 +146,18 @@ def _collector_paused() -> Iterator[None]:
 
 
 class _Reverse:
-    def __init__(self, linear: Linear, effort: Effort) -> None:
+    def __init__(
+        self,
+        linear: Linear,
+        effort: Effort,
+        naming: Naming = Naming.FEW,
+        before: Regions | None = None,
+    ) -> None:
         self.lin = linear
         self.effort = effort
-        self.defs = Definitions(linear.flat, effort)
+        self.naming = naming
+        self.others: list[Naming] = []  # that would have named other adjoints
+        self.defs = Definitions(linear.flat, effort, before)
         self.names = Names(self.defs)
         for tensor, pattern in self.defs.products.items():
             parts = multiplied_out(collect([self.defs.expanded(pattern.body)]), self.defs)
@@ -143,7 +182,7 @@ class _Reverse:
         self.inlined: dict[Pattern, Tensor] = {}
         self.few: set[Tensor] = set()  # values whose adjoints have names that a gradient may take
         self.parts: dict[Tensor, Term] = {}  # inlined adjoints, up to numbers
-        self.ratios: set[Tensor] = set()
+        self.ratios: list[Pattern] = []
         self.unsearched = 0
         self.steps = recurrent(linear.flat)
         self.uses = Counter(access.tensor for s in linear.flat for access in accesses(s.body))
@@ -177,7 +216,8 @@ class _Reverse:
     def _result(self, cotangents: Sequence[Tensor]) -> Backward:
         lin = self.lin
         forward = in_order([s for f in lin.flat for s in (f, *lin.extra.get(f.target, ()))])
-        statements = fewer_residuals(share(self._bodies(), lin), lin.definitions)
+        statements = repeated(share(self._bodies(), lin), lin)
+        statements = fewer_residuals(statements, lin.definitions)
         statements = in_order([*lin.later, *solved(self._uncopied(statements), lin)])
         statements = computing(statements, self.gradients.values())
         self.final = {s.target: s for s in statements}
@@ -428,10 +468,29 @@ class _Reverse:
             return True
         if len(value) == 1 and is_rank_one(value[0]):
             return False
-        if any(is_contraction(x) or is_scatter(x) for x in value):
+        if self._needs_a_name(value, define):
             return True
-        if is_product_of_matrices(define) or is_reshape(define):
-            return True
+        small = any(len(self.lin.axes(t)) < len(self.lin.axes(o.access.tensor)) for o in found)
+        few = self._is_dear(t, value, define, found)
+        choice = {
+            Naming.FEW: few,
+            Naming.PARTS: few or small or len(value) > 1,
+            Naming.SMALL: small or len(value) * len(found) > GROWTH,
+            Naming.ALL: True,
+        }
+        own = choice[self.naming]
+        self.others = [n for n in Naming if n in self.others or choice[n] is not own]
+        return own
+
+    def _needs_a_name(self, value: Poly, define: Define) -> bool:
+        return (
+            any(is_contraction(x) or is_scatter(x) for x in value)
+            or is_product_of_matrices(define)
+            or is_reshape(define)
+        )
+
+    def _is_dear(self, t: Tensor, value: Poly, define: Define, found: Sequence[Occurrence]) -> bool:
+        """Whether an adjoint is read so often, or grows so much, that it is better named."""
         if any(is_multiple(o.partial) and self._feeds(o.access.tensor) for o in found):
             return True
         if len(value) > 1 and any(self._scatters(t, o) for o in found):
@@ -522,7 +581,7 @@ class _Reverse:
         while (ratio := self._ratio_in(compact)) is not None:
             self._statement(ratio.target, ratio.axes, (ratio.body,), source, user=False)
             self.names.add(ratio)
-            self.ratios.update(a.tensor for a, e in ratio.body.factors if e < 0)  # type: ignore[union-attr]
+            self.ratios.append(ratio)
             compact = self._folded(compact)
         scatter = None
         if set(map(canonical, sifted)) != set(map(canonical, eliminated)):
@@ -587,6 +646,8 @@ class _Reverse:
             for pattern in sums:
                 forms[pattern.target] = (pattern.body,)
                 self.statements.insert(0, Define(pattern.target, pattern.axes, ZERO, user=False))
+        forms = without_idle_ratios(self.ratios, forms, self.known)
+        self.statements = [s for s in self.statements if s.target in forms]
         self.forms = forms
         self._repeated()
         out = [replace(s, body=factored(forms[s.target], self.known)) for s in self.statements]
@@ -612,7 +673,8 @@ class _Reverse:
 
     def _ratio_in(self, value: Poly) -> Pattern | None:
         """A value over the sum of such values that is to get a name."""
-        return None if self.effort.over else ratio_to_sum(value, self.lin, self.ratios)
+        divided = {a.tensor for r in self.ratios for a, e in r.body.factors if e < 0}  # type: ignore[union-attr]
+        return None if self.effort.over else ratio_to_sum(value, self.lin, divided)
 
     def _folded(self, value: Poly) -> Poly:
         """Terms with names put back, each by itself."""

@@ -504,8 +504,10 @@ class Speller:
         if not self.scope.facts.strict:
             above = [part for a in whole for part in (a.factors[0] if a.factors else (a,))]
             below = [*below, *(part for a in whole for part in (a.factors[1] if a.factors else ()))]
-        parts = [(len(a.indices), 0, n, a) for n, a in enumerate(above)]
-        parts += [(len(a.indices), 1, n, a) for n, a in enumerate(below)]
+        over_all = frozenset(i for a in (*above, *below) for i in a.indices)
+        over_each, under_each = self._apart(above, below, over_all, context)
+        parts = [(len(a.indices), 0, n, a) for n, a in enumerate(over_each)]
+        parts += [(len(a.indices), 1, n, a) for n, a in enumerate(under_each)]
         parts_rank = max((rank for rank, *_ in parts), default=0)
         total: Array | None = None
         waiting: list[Array] = []  # what to divide by as soon as there is something to divide
@@ -533,6 +535,27 @@ class Speller:
         if negated or steps or _is_narrow(total.dtype):
             return total
         return replace(total, factors=(tuple(above), tuple(below)))
+
+    def _apart(
+        self, above: list[Array], below: list[Array], indices: frozenset[Index], context: Context
+    ) -> tuple[list[Array], list[Array]]:
+        """What is multiplied and what is divided by, of an outer product: what the second and later
+        parts are divided by, and further factors over the same axes, are put together first."""
+        axes = [*dict.fromkeys(frozenset(a.indices) for a in above if a.indices)]
+        if self.scope.facts.strict or len(axes) < 2 or indices in axes:
+            return above, below
+        least = min(axes, key=len)
+        for group in axes:
+            over = [a for a in above if frozenset(a.indices) == group]
+            under = [a for a in below if frozenset(a.indices) == group]
+            if group == least or len(over) + len(under) < 2:
+                continue
+            total = self.multiplied(over, context)
+            if under:
+                total = self.divided(total, self.multiplied(under, context), context)
+            above = [total if a is over[0] else a for a in above if a not in over[1:]]
+            below = [a for a in below if a not in under]
+        return above, below
 
     def multiplied(self, arrays: Sequence[Array], context: Context) -> Array:
         """The product of arrays, as it stands."""
@@ -584,6 +607,10 @@ class Speller:
             return Array(Code("1"), (), "weak int")
         if base.weak and (self.floating or not is_safe(base)):
             base = numpy_scalar(base)
+        if exponent in (4, 6, 8) and not self.scope.facts.strict and is_float(base.dtype):
+            # NumPy squares by a product, and takes other powers a hundred times as long
+            half = self.power(base, exponent / 2, context)
+            return half.with_code(binary("**", half.code, Code("2")), view=False)
         if rest == 0 and (exponent == 2 or exponent > 3 or not base.code.is_name):
             return base.with_code(binary("**", base.code, Code(str(exponent))), view=False)
         if rest == 0:

@@ -196,17 +196,25 @@ class _Contraction:
         """The product of two factors, summed over some of the indices that both have."""
         if not summed:
             return Factor(self._quotient([left, right]))
-        both = left.axes & right.axes
         whole = not left.inverse and not right.inverse and summed == left.axes == right.axes
         if whole and (dot := _dot(left.array, right.array)) is not None:
             return Factor(dot)
         if left.axes == right.axes or left.inverse or right.inverse:
-            if left.axes == right.axes or not left.axes - both or not right.axes - both:
+            if left.axes == right.axes or _divided_whole(left, right):
                 product = self._quotient([left, right])
                 order = [i for i in product.indices if i in summed]
                 return Factor(self.speller.reduced("sum", order, product, self.context))
             left, right = Factor(self._real(left)), Factor(self._real(right))
         return Factor(matrix_product(self.speller, left.array, right.array, summed, self.context))
+
+
+def _divided_whole(left: Factor, right: Factor) -> bool:
+    """Whether factors are divided element by element, then summed: where what is divided by has no
+    fewer elements. A vector that divides a matrix is inverted before both are multiplied."""
+    if left.inverse and right.inverse:
+        return left.axes <= right.axes or right.axes <= left.axes
+    below, above = (left, right) if left.inverse else (right, left)
+    return above.axes <= below.axes
 
 
 def matrix_product(

@@ -1,0 +1,205 @@
+"""Products, sums of terms and powers of arrays that stand more than once in a backward pass are
+computed once and get a name.
+
+``Σ_j T[i,j]/D[i,j]`` beside ``Σ_i T[i,j]/D[i,j]`` takes the array ``T/D``. A factor of a product
+under a sum counts, too: of ``Σ_j Y[j,k]·T[i,j]/D[i,j]`` the factors over i and j are such an array.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from ..ir.expr import (
+    Access,
+    Add,
+    Apply,
+    Arg,
+    Cond,
+    Expr,
+    Guard,
+    Mul,
+    Power,
+    Reduce,
+    Select,
+    Tensor,
+    mul,
+)
+from ..ir.program import Define
+from ..ir.recurrence import in_order, recurrent
+from ..ir.subscripts import Index, at
+from ..ir.walk import Tree, accesses, children, free_indices, rebuild, substitute, tensors
+from ..text import PRIVATE
+from .cost import expression_cost, volume
+from .flatten import alpha
+from .linear import Linear
+from .normal import in_bounds
+
+LEAST = 1.5  # operations an element, for a name to be worth writing and reading an array
+ROUNDS = 8
+MOST = 400  # of more statements, none is looked at
+
+
+@dataclass(frozen=True)
+class _Found:
+    """An array's value as it stands in a statement."""
+
+    value: Expr
+    statement: Define
+    held: bool  # whether only where conditions hold
+
+
+def repeated(statements: Sequence[Define], linear: Linear) -> list[Define]:
+    """The statements, arrays that stand more than once named, in an order in which they can run."""
+    out = list(statements)
+    if len(out) > MOST:
+        return out
+    for _ in range(ROUNDS):
+        found = _most(out)
+        if found is None:
+            break
+        made = _named(found, linear)
+        key = _key(found.value)
+        out = [made, *(_put_in(s, key, made.target) for s in out)]
+    return in_order(out)
+
+
+def _most(statements: Sequence[Define]) -> _Found | None:
+    """The array that costs most of those that stand more than once.
+
+    Where the same value stands twice in one statement, at the same indices, no name is needed: what
+    computes a statement computes equal values once. One that stands under conditions only isn't
+    computed elsewhere.
+    """
+    alike: dict[Tree, dict[tuple[Tensor, Expr], _Found]] = {}
+    for places in _candidates(statements):
+        for place in places:
+            alike.setdefault(_key(place.value), {})[place.statement.target, place.value] = place
+    free = [[f for f in found.values() if not f.held] for found in alike.values() if len(found) > 1]
+    often = sorted((f[0] for f in free if f), key=lambda f: -expression_cost(f.value))
+    return next((f for f in often if _is_dear(f.value) and in_bounds(f.value)), None)
+
+
+def _candidates(statements: Sequence[Define]) -> Iterator[Sequence[_Found]]:
+    """The arrays in statements, together those that read the same tensors, where there are several
+    of them."""
+    found: dict[tuple[type, tuple[Tensor, ...]], dict[tuple[Tensor, Expr], _Found]] = {}
+    steps = recurrent(statements)
+    for s in statements:
+        if s.target not in steps:
+            for value, held in _arrays(s.body):
+                names = tuple(sorted(tensors(value), key=lambda t: t.name))
+                places = found.setdefault((type(value), names), {})
+                if not held or (s.target, value) not in places:
+                    places[s.target, value] = _Found(value, s, held)
+    yield from (tuple(places.values()) for places in found.values() if len(places) > 1)
+
+
+def _arrays(node: Tree, held: bool = False) -> Iterator[tuple[Expr, bool]]:
+    """The values in an expression that are arrays of their own, and whether conditions hold
+    wherever they are computed."""
+    for value in _parts(node):
+        if _is_array(value):
+            yield value, held
+    held = held or _holds(node)
+    for child in children(node):
+        if not isinstance(child, Cond):
+            yield from _arrays(child, held)
+
+
+def _parts(node: Tree) -> Iterator[Expr]:
+    match node:
+        case Mul(factors) if not _holds(node):
+            yield from _products(factors)
+        case Add() | Power() | Apply():
+            yield node
+
+
+def _holds(node: Tree) -> bool:
+    """Whether there are conditions without which parts of a node aren't computed."""
+    match node:
+        case Mul(factors):
+            return any(isinstance(f, Guard) for f in factors)
+        case Reduce(_, _, domain, _) | Arg(_, _, _, domain, _):
+            return bool(domain)
+    return isinstance(node, Select)
+
+
+def _products(factors: Sequence[Expr]) -> Iterator[Mul]:
+    """The parts of a product that are arrays: factors over the same indices, and with those that
+    have none."""
+    groups: dict[frozenset[Index], list[Expr]] = {}
+    for factor in factors:
+        groups.setdefault(frozenset(free_indices(factor)), []).append(factor)
+    scalars = groups.pop(frozenset(), [])
+    for group in groups.values():
+        if len(groups) == 1 and scalars:
+            yield Mul((*scalars, *_sorted(group)))
+        if len(group) > 1:
+            yield Mul(_sorted(group))
+
+
+def _sorted(factors: Sequence[Expr]) -> tuple[Expr, ...]:
+    """Factors in an order that their indices have no part in."""
+
+    def key(factor: Expr) -> str:
+        mark = {i: at(Index(f"${PRIVATE}", i.extent)) for i in free_indices(factor)}
+        return substitute(factor, mark).key
+
+    return tuple(sorted(factors, key=key))
+
+
+def _is_array(value: Expr) -> bool:
+    """Whether a value is no larger than one that is read."""
+    free = set(free_indices(value))
+    return bool(free) and any(free.issubset(free_indices(a)) for a in accesses(value))
+
+
+def _is_dear(value: Expr) -> bool:
+    """Whether a value takes enough operations for a name."""
+    reads = sum(expression_cost(a) for a in accesses(value))
+    return expression_cost(value) - reads >= LEAST * volume(free_indices(value))
+
+
+def _key(value: Expr) -> Tree:
+    marks = {i: at(Index(f"${PRIVATE}{k}", i.extent)) for k, i in enumerate(free_indices(value))}
+    return alpha(substitute(value, marks))
+
+
+def _named(found: _Found, linear: Linear) -> Define:
+    free = free_indices(found.value)
+    shape = tuple(i.extent for i in free)
+    about = found.statement
+    target = Tensor(linear.name("shared"), shape, about.target.dtype)
+    letters = linear.letters.get(about.target)
+    names = dict(zip(about.indices, letters or (), strict=False))
+    if all(i in names for i in free):
+        linear.letters[target] = tuple(names[i] for i in free)
+    return Define(target, free, found.value, about.source, False, None, "")
+
+
+def _put_in(statement: Define, key: Tree, name: Tensor) -> Define:
+    """The statement with the array's name in place of its value."""
+
+    def read(value: Expr) -> Access:
+        return Access(name, tuple(map(at, free_indices(value))))
+
+    def change(node: Tree) -> Tree:
+        for part in _parts(node):
+            if _is_array(part) and _key(part) is key:
+                rest = list(node.factors) if isinstance(node, Mul) else []
+                for factor in part.factors if isinstance(part, Mul) and rest else ():
+                    rest.remove(factor)
+                return mul(*rest, read(part))
+        return node
+
+    body: Expr = _changed(statement.body, change)  # type: ignore[assignment]
+    return statement if body is statement.body else replace(statement, body=body)
+
+
+def _changed(node: Tree, change: Callable[[Tree], Tree]) -> Tree:
+    """A node with the arrays that :func:`_arrays` finds in it changed, the largest first."""
+    if isinstance(node, Cond):
+        return node
+    node = change(node)
+    return rebuild(node, tuple(_changed(c, change) for c in children(node)))
