@@ -74,15 +74,13 @@ def _two_terms(atom: Expr, definitions: Definitions) -> tuple[Fraction, Term] | 
 def terms_of(atom: Expr, definitions: Definitions) -> Poly:
     """The terms of a sum, in base form, sums in it spelled out; none of what is no sum."""
     if isinstance(atom, Add):
-        terms = poly(atom)
-    elif isinstance(atom, Access) and (known := definitions.regions.ask("additive", atom.tensor)):
-        terms = _at(atom, known)
-    else:
-        return ()
-    return _spread(terms, definitions)
+        return spread(poly(atom), definitions)
+    if isinstance(atom, Access) and (known := definitions.regions.ask("spread", atom.tensor)):
+        return _at(atom, known)
+    return ()
 
 
-def _spread(terms: Poly, definitions: Definitions) -> Poly:
+def spread(terms: Poly, definitions: Definitions) -> Poly:
     """Terms in base form, those that are sums themselves spelled out."""
     out: list[Term | None] = []
     for part in terms:
@@ -202,7 +200,7 @@ def _argument(atom: Expr, definitions: Definitions) -> Poly:
     known = definitions.regions.ask("exponent", atom.tensor)
     if known is None:
         return ()
-    based = _spread(_at(atom, known), definitions)
+    based = spread(_at(atom, known), definitions)
     return tuple(sorted(based, key=lambda t: Term(UNIT, t.bound, t.guards, t.factors).key))
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import MISSING, fields
-from functools import lru_cache
+from functools import lru_cache, wraps
 from threading import RLock
 from typing import Any, ClassVar, ParamSpec, TypeVar, cast
 from weakref import ref
@@ -18,6 +18,27 @@ R = TypeVar("R")
 def kept(function: Callable[P, R]) -> Callable[P, R]:
     """A function of nodes that remembers its latest results."""
     return cast(Callable[P, R], lru_cache(maxsize=100_000)(function))
+
+
+N = TypeVar("N", bound="Node")
+
+
+def noted(function: Callable[[N], R]) -> Callable[[N], R]:
+    """A function of a node whose result is kept on the node, and goes with it.
+
+    The result must not hold the node itself: nodes make no cycles, and so go without a search.
+    """
+    name = f"_{function.__name__}"
+
+    @wraps(function)
+    def found(node: N) -> R:
+        known = node.__dict__
+        if name in known:
+            return cast(R, known[name])
+        out = known[name] = function(node)
+        return out
+
+    return found
 
 
 class _Weak(ref["Node"]):

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from .intern import Node, spelled
+from .intern import Node, noted, spelled
 from .sizes import ONE, Size, SizeLike, size
 
 if TYPE_CHECKING:
@@ -127,6 +127,7 @@ def constant(value: SizeLike) -> Subscript:
     return Subscript((), size(value))
 
 
+@noted
 def indices_of(sub: Subscript) -> tuple[Index, ...]:
     """All indices in a subscript, also inside quotients and lookups, in order of first
     occurrence."""

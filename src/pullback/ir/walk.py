@@ -29,6 +29,7 @@ from .expr import (
     Truth,
     Zero,
 )
+from .intern import noted
 from .sizes import Size, SizeLike
 from .subscripts import (
     Index,
@@ -144,17 +145,35 @@ def lookups(sub: Subscript) -> tuple[Access, ...]:
 
 def accesses(node: Tree) -> tuple[Access, ...]:
     """Every distinct access, in order of first occurrence, those inside lookups included."""
-    return tuple(tree for tree in nodes(node) if isinstance(tree, Access))
+    inner = _accesses_inside(node)
+    return (node, *inner) if isinstance(node, Access) else inner
 
 
+@noted
+def _accesses_inside(node: Tree) -> tuple[Access, ...]:
+    found: dict[Access, None] = {}
+    for part in _inside(node):
+        found.update(dict.fromkeys(accesses(part)))
+    return tuple(found)
+
+
+def _inside(node: Tree) -> Iterator[Tree]:
+    """The expressions and conditions directly inside, and what is read in subscripts."""
+    yield from children(node)
+    for sub in subscripts(node):
+        yield from lookups(sub)
+
+
+@noted
 def tensors(node: Tree) -> tuple[Tensor, ...]:
     """Every distinct tensor that is read, in order of first occurrence."""
     found: dict[Tensor, None] = {}
-    for tree in nodes(node):
-        if isinstance(tree, Access):
-            found[tree.tensor] = None
-        elif isinstance(tree, Opaque):
-            found.update(dict.fromkeys(tree.operands))
+    if isinstance(node, Access):
+        found[node.tensor] = None
+    elif isinstance(node, Opaque):
+        found.update(dict.fromkeys(node.operands))
+    for part in _inside(node):
+        found.update(dict.fromkeys(tensors(part)))
     return tuple(found)
 
 
@@ -167,25 +186,18 @@ def bound_indices(node: Tree) -> tuple[Index, ...]:
     return tuple(found)
 
 
-_FREE: dict[Tree, tuple[Index, ...]] = {}
-
-
+@noted
 def free_indices(node: Tree) -> tuple[Index, ...]:
     """The indices that are not bound inside, in order of first occurrence."""
-    found = _FREE.get(node)
-    if found is None:
-        order: dict[Index, None] = {}
-        for sub in subscripts(node):
-            order.update(dict.fromkeys(indices_of(sub)))
-        for child in children(node):
-            order.update(dict.fromkeys(free_indices(child)))
-        if isinstance(node, Reduce | Arg):
-            for index in node.indices:
-                order.pop(index, None)
-        if len(_FREE) > 200_000:
-            _FREE.clear()
-        found = _FREE[node] = tuple(order)
-    return found
+    order: dict[Index, None] = {}
+    for sub in subscripts(node):
+        order.update(dict.fromkeys(indices_of(sub)))
+    for child in children(node):
+        order.update(dict.fromkeys(free_indices(child)))
+    if isinstance(node, Reduce | Arg):
+        for index in node.indices:
+            order.pop(index, None)
+    return tuple(order)
 
 
 def fresh(index: Index, taken: set[str]) -> Index:
