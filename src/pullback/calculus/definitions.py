@@ -47,6 +47,7 @@ from .symmetry import Symmetries
 ONE = Fraction(1)
 DEPTH = 4
 TERMS = 200
+SPREAD = 8  # terms of a sum of sums
 FACTORS = 24  # a term of more is not spelled out any further
 BITS = 128  # nor is one whose coefficient needs more: a float has 53
 
@@ -65,6 +66,7 @@ class Definitions:
         self.held: dict[Tensor, tuple[tuple[Index, ...], tuple[Cond, ...]]] = {}
         self.sums: dict[Tensor, tuple[Pattern, ...]] = {}
         self.additive: dict[Tensor, tuple[tuple[Index, ...], Poly]] = {}
+        self._spread: dict[Tensor, tuple[tuple[Index, ...], Poly | None]] = {}
         self._as_sums: dict[Tensor, tuple[tuple[Index, ...], Poly]] = {}
         self.facts: dict[Term, Poly | None] = {}
         self._hidden: frozenset[Tensor] = frozenset()  # named sums that aren't looked for just now
@@ -83,6 +85,7 @@ class Definitions:
             "sums": self._sums_of,
             "outer": self._outer.__getitem__,
             "additive": self.additive.get,
+            "spread": self._spread.get,
             "smaller parts": self._smaller_parts,
             "additive in": self._additive_in,
             "nonnegative": self.nonnegative,
@@ -154,6 +157,7 @@ class Definitions:
 
     def _learn_additive(self, target: Tensor, axes: tuple[Index, ...], terms: Poly) -> None:
         self.additive[target] = (axes, terms)
+        self._spread[target] = (axes, self.spread(terms))
         self.note_sum(target, axes, terms)
 
     def note_sum(self, target: Tensor, axes: tuple[Index, ...], terms: Poly) -> None:
@@ -163,6 +167,25 @@ class Definitions:
             for atom, _ in part.factors:
                 if isinstance(atom, Access):
                     self._readers.setdefault(atom.tensor, {})[target] = len(self._as_sums)
+
+    def spread(self, terms: Poly) -> Poly | None:
+        """Terms in base form, those that are sums themselves spelled out; None where these are
+        many."""
+        out: list[Term | None] = []
+        for part in terms:
+            match part:
+                case Term(coef, (), (), ((Access(tensor, subs), 1),)) if (
+                    known := self.regions.ask("spread", tensor)
+                ):
+                    axes, parts = known
+                    if parts is None:
+                        return None
+                    place = dict(zip(axes, subs, strict=True))
+                    out += [replaced(replace(t, coef=coef * t.coef), place) for t in parts]
+                case _:
+                    out.append(self.expanded(part))
+        found = collect(out)
+        return found if len(found) <= SPREAD else None
 
     def _additive_in(
         self, present: tuple[Tensor, ...]

@@ -12,10 +12,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from fractions import Fraction
 
-from ..ir.expr import Access, Add, Expr
+from ..ir.expr import Access, Add, Expr, Tensor
+from ..ir.subscripts import Index
 from .definitions import Definitions
 from .match import covers
-from .normal import Factor, Poly, Term, canonical, collect, term
+from .normal import Factor, Poly, Term, canonical, collect, replaced, term
 from .saturated import terms_of
 
 UNIT = Fraction(1)
@@ -33,6 +34,7 @@ def multiplied_out(value: Poly, definitions: Definitions) -> Poly | None:
         return None
     divided = False
     for _ in range(STEPS):
+        definitions.regions.effort.spend(len(value))
         found = next(_steps(value, definitions), None)
         if found is None:
             return value if divided else None
@@ -41,6 +43,43 @@ def multiplied_out(value: Poly, definitions: Definitions) -> Poly | None:
         if len(value) > TERMS:
             return None
     return None
+
+
+class Divided:
+    """What the sums of a derivation are, multiplied out: the answer to a question about a tensor.
+
+    Each is worked out once, in the order of the definitions.
+    """
+
+    def __init__(self, definitions: Definitions) -> None:
+        self.definitions = definitions
+        self.known: dict[Tensor, tuple[tuple[Index, ...], Poly] | None] = {}
+        definitions.regions.questions["divided"] = self
+        for tensor in definitions.additive:
+            self.learn(tensor)
+
+    def learn(self, tensor: Tensor) -> None:
+        """Work out what a sum is, while there is work left for it."""
+        self.definitions.regions.effort.tried(lambda: self(tensor), None)
+
+    def __call__(self, tensor: Tensor) -> tuple[tuple[Index, ...], Poly] | None:
+        if tensor not in self.known:
+            axes, parts = self.definitions.regions.ask("spread", tensor)
+            found = multiplied_out(parts or (), self.definitions)
+            self.known[tensor] = None if found is None else (axes, found)
+        return self.known[tensor]
+
+
+def _divided(atom: Expr, parts: Poly, definitions: Definitions) -> Poly | None:
+    """A sum of these parts, multiplied out."""
+    if not isinstance(atom, Access):
+        return multiplied_out(parts, definitions)
+    known = definitions.regions.ask("divided", atom.tensor)
+    if known is None:
+        return None
+    axes, terms = known
+    place = dict(zip(axes, atom.subs, strict=True))
+    return collect(replaced(t, place) for t in terms)
 
 
 def loses(value: Poly, definitions: Definitions) -> bool:
@@ -79,7 +118,7 @@ def _ways(value: Term, definitions: Definitions) -> Iterator[tuple[Poly, bool]]:
         parts = _parts(atom, definitions)
         if not parts or exponent.denominator != 1:
             continue
-        match multiplied_out(parts, definitions):
+        match _divided(atom, parts, definitions):
             case (Term(coef, (), (), factors),):  # 1 - u/(1 + u) is 1/(1 + u)
                 powers = [
                     *have.items(),

@@ -64,7 +64,7 @@ from .normal import (
     term,
 )
 from .present import Known, Names, factored, fold_sums
-from .quotients import loses, multiplied_out
+from .quotients import Divided, loses, multiplied_out
 from .refine import refined
 from .regions import Regions
 from .repeated import repeated
@@ -159,8 +159,9 @@ class _Reverse:
         self.others: list[Naming] = []  # that would have named other adjoints
         self.defs = Definitions(linear.flat, effort, before)
         self.names = Names(self.defs)
+        self.divided = Divided(self.defs)
         for tensor, pattern in self.defs.products.items():
-            parts = multiplied_out(collect([self.defs.expanded(pattern.body)]), self.defs)
+            parts = self._multiplied_out(collect([self.defs.expanded(pattern.body)]))
             if parts is not None and len(parts) > 1:
                 self.defs.note_sum(tensor, pattern.axes, parts)
         self.regions = self.defs.regions
@@ -597,6 +598,8 @@ class _Reverse:
             case (only,) if not is_alias(only):
                 self.names.add(Pattern(target, axes, only))
         self.defs.learn_gradient(target, axes, value)
+        if target in self.defs.additive:
+            self.divided.learn(target)
 
     def _statement(
         self,
@@ -687,13 +690,16 @@ class _Reverse:
 
     def _compacted(self, value: Poly) -> Poly:
         out = self._put_back(value)
-        divided = multiplied_out(value, self.defs)
+        divided = self._multiplied_out(value)
         if divided is not None:
             other = self._put_back(divided)
             if not loses(other, self.defs):
                 out = min(out, other, key=self._weight)
         out = self._taken_apart(out)
         return merge_sums(out, lambda terms: self._weight(terms)[0])
+
+    def _multiplied_out(self, value: Poly) -> Poly | None:
+        return self.effort.tried(lambda: multiplied_out(value, self.defs), None)
 
     def _put_back(self, value: Poly) -> Poly:
         """The terms with the names of sums and products put back."""

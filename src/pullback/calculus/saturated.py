@@ -72,26 +72,13 @@ def _two_terms(atom: Expr, definitions: Definitions) -> tuple[Fraction, Term] | 
 
 
 def terms_of(atom: Expr, definitions: Definitions) -> Poly:
-    """The terms of a sum, in base form, sums in it spelled out; none of what is no sum."""
+    """The terms of a sum, in base form, sums in it spelled out; none of what is no sum of a few."""
     if isinstance(atom, Add):
-        return spread(poly(atom), definitions)
-    if isinstance(atom, Access) and (known := definitions.regions.ask("spread", atom.tensor)):
-        return _at(atom, known)
-    return ()
-
-
-def spread(terms: Poly, definitions: Definitions) -> Poly:
-    """Terms in base form, those that are sums themselves spelled out."""
-    out: list[Term | None] = []
-    for part in terms:
-        match part:
-            case Term(coef, (), (), ((Access() as inner, 1),)):
-                parts = terms_of(inner, definitions)
-                out += [Term(coef * t.coef, t.bound, t.guards, t.factors) for t in parts]
-                out += [] if parts else [definitions.expanded(part)]
-            case _:
-                out.append(definitions.expanded(part))
-    return collect(out)
+        return definitions.spread(poly(atom)) or ()
+    known = definitions.regions.ask("spread", atom.tensor) if isinstance(atom, Access) else None
+    if known is None or known[1] is None:
+        return ()
+    return _at(atom, known)  # type: ignore[arg-type]
 
 
 def _at(read: Access, known: tuple[tuple[Index, ...], Poly]) -> Poly:
@@ -200,7 +187,7 @@ def _argument(atom: Expr, definitions: Definitions) -> Poly:
     known = definitions.regions.ask("exponent", atom.tensor)
     if known is None:
         return ()
-    based = spread(_at(atom, known), definitions)
+    based = definitions.spread(_at(atom, known)) or ()
     return tuple(sorted(based, key=lambda t: Term(UNIT, t.bound, t.guards, t.factors).key))
 
 
