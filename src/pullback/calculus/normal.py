@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from itertools import chain, permutations, product
 from math import isqrt
+from typing import Any
 
 from ..functions import TABLE
 from ..ir.expr import (
@@ -64,6 +65,17 @@ class Term(Node):
     bound: tuple[Index, ...]
     guards: tuple[Cond, ...]
     factors: tuple[Factor, ...]
+
+    @staticmethod
+    def placed(
+        coef: Fraction, bound: tuple[Index, ...], guards: tuple[Cond, ...], factors: Iterable[Factor]
+    ) -> tuple[Any, ...]:
+        """A term's place in the table of nodes, without fractions: these take long to hash."""
+        parts: list[Any] = [coef.as_integer_ratio(), bound, guards]
+        for atom, exponent in factors:
+            parts.append(atom)
+            parts.append(exponent.as_integer_ratio())
+        return tuple(parts)
 
 
 Poly = tuple[Term, ...]
@@ -234,18 +246,18 @@ def replaced(value: Term, indices: Mapping[Index, Subscript]) -> Term | None:
 def collect(terms: Iterable[Term | None]) -> Poly:
     """Equal terms (up to names of bound indices) added; zeros dropped; in order of first
     occurrence."""
-    total: dict[Term, tuple[Fraction, Term]] = {}
+    total: dict[Term, Term] = {}
     for value in terms:
         if value is None:
             continue
         key = canonical(value)
-        coef, first = total.get(key, (Fraction(0), value))
-        total[key] = (coef + value.coef, first)
-    return tuple(
-        Term(coef, first.bound, first.guards, first.factors)
-        for coef, first in total.values()
-        if coef
-    )
+        first = total.get(key)
+        total[key] = value if first is None else _scaled(first, first.coef + value.coef)
+    return tuple(value for value in total.values() if value.coef)
+
+
+def _scaled(value: Term, coef: Fraction) -> Term:
+    return Term(coef, value.bound, value.guards, value.factors)
 
 
 @kept

@@ -38,6 +38,11 @@ class Number(Node):
     value: Fraction
     special: str
 
+    @staticmethod
+    def placed(value: Fraction, special: str) -> tuple[int, int, str]:
+        """A number's place in the table of nodes."""
+        return *value.as_integer_ratio(), special
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class SizeOf(Node):
@@ -89,6 +94,11 @@ class Power(Node):
 
     base: Expr
     exponent: Fraction
+
+    @staticmethod
+    def placed(base: Expr, exponent: Fraction) -> tuple[Expr, int, int]:
+        """A power's place in the table of nodes."""
+        return base, *exponent.as_integer_ratio()
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -55,22 +55,24 @@ class Interned(type):
     _made: ClassVar[dict[tuple[Any, ...], _Weak]] = {}
     # Held while the table changes. A node may go while another one is made: the lock is reentrant.
     _lock: ClassVar[RLock] = RLock()
+    # The place in the table by what is quickly hashed (a fraction isn't), where fields are not.
+    placed: Callable[..., tuple[Any, ...]] | None = None
 
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
         if len(args) < len(cls.__dataclass_fields__):  # type: ignore[attr-defined]
             args = cls._completed(args, kwargs)
-        key = (cls, *args)
+        key = (cls, *cls.placed(*args)) if cls.placed else (cls, *args)
         weak = Interned._made.get(key)
         found = None if weak is None else weak()
-        return cls._make(key) if found is None else found
+        return cls._make(key, args) if found is None else found
 
-    def _make(cls, key: tuple[Any, ...]) -> Any:
+    def _make(cls, key: tuple[Any, ...], args: tuple[Any, ...]) -> Any:
         """A new node, unless another thread has made an equal one in between."""
         with Interned._lock:
             weak = Interned._made.get(key)
             found = None if weak is None else weak()
             if found is None:
-                found = super().__call__(*key[1:])
+                found = super().__call__(*args)
                 weak = _Weak(found, _forget)
                 weak.place = key
                 Interned._made[key] = weak

@@ -46,6 +46,7 @@ from .subscripts import (
 Tree = Expr | Cond
 
 
+@noted
 def children(node: Tree) -> tuple[Tree, ...]:
     """The expressions and conditions directly inside (subscripts are not among them)."""
     match node:
@@ -69,6 +70,7 @@ def children(node: Tree) -> tuple[Tree, ...]:
             return ()
 
 
+@noted
 def subscripts(node: Tree) -> tuple[Subscript, ...]:
     """The subscripts directly inside."""
     match node:
@@ -131,6 +133,7 @@ def nodes(node: Tree) -> Iterator[Tree]:
         stack.extend(reversed((*children(tree), *inner)))
 
 
+@noted
 def lookups(sub: Subscript) -> tuple[Access, ...]:
     """The accesses inside a subscript."""
     found: list[Access] = []
@@ -177,6 +180,7 @@ def tensors(node: Tree) -> tuple[Tensor, ...]:
     return tuple(found)
 
 
+@noted
 def bound_indices(node: Tree) -> tuple[Index, ...]:
     """Every index bound by a reduction inside, in order of first occurrence."""
     found: dict[Index, None] = {}
