@@ -62,6 +62,7 @@ class Definitions:
         before: Regions | None = None,
     ) -> None:
         self.products: dict[Tensor, Pattern] = {}
+        self._spelled: dict[Tensor, Pattern] = {}  # products of what is no product
         self.guarded: dict[Tensor, Pattern] = {}  # products that are absent where a guard fails
         self.held: dict[Tensor, tuple[tuple[Index, ...], tuple[Cond, ...]]] = {}
         self.sums: dict[Tensor, tuple[Pattern, ...]] = {}
@@ -82,6 +83,7 @@ class Definitions:
         self.regions = Regions(effort, before)
         self.regions.questions |= {
             "product": self.products.get,
+            "spelled": self._spelled.get,
             "sums": self._sums_of,
             "outer": self._outer.__getitem__,
             "additive": self.additive.get,
@@ -109,7 +111,7 @@ class Definitions:
             case (only,) if only.bound:
                 self._learn_sum(target, axes, only, user)
             case (only,) if _is_product(only) and not is_reshape(statement):
-                self.products[target] = Pattern(target, axes, only, user)
+                self._learn_product(Pattern(target, axes, only, user))
             case (only,) if only.guards:
                 self.guarded[target] = Pattern(target, axes, only, user)
             case (_, _, *_) if not any(t.bound for t in terms):
@@ -126,6 +128,14 @@ class Definitions:
                     self.contractions[target] = Pattern(target, axes, only)
             case (_, _, *_):
                 self._learn_additive(target, axes, value)
+
+    def _learn_product(self, pattern: Pattern) -> None:
+        """Add a product. One that is spelled out at length is a factor like any other: a chain of
+        products is spelled out in stretches."""
+        self.products[pattern.target] = pattern
+        body = self.expanded(pattern.body)
+        if body is not None and _is_short(body):
+            self._spelled[pattern.target] = replace(pattern, body=body)
 
     def _learn_guards(self, target: Tensor, axes: tuple[Index, ...], terms: Poly) -> None:
         """Note the guards under which all terms of a value stand: it is 0 where they fail."""
@@ -266,13 +276,13 @@ class Definitions:
 
     def expanded(self, value: Term) -> Term | None:
         """The term with defined products spelled out."""
-        while len(value.factors) <= FACTORS and _is_short(value.coef):
-            product = next((f for f in value.factors if self._spells(*f)), None)
-            if product is None:
+        while _is_short(value):
+            found = next((f for f in value.factors if self._spelling(*f) is not None), None)
+            if found is None:
                 return value
-            atom, exponent = product
-            assert isinstance(atom, Access)
-            pattern = self.regions.ask("product", atom.tensor)
+            atom, exponent = found
+            pattern = self._spelling(atom, exponent)
+            assert isinstance(atom, Access) and pattern is not None
             made = _opened(value, atom, pattern.axes, pattern.body, exponent)
             if made is None:
                 return None
@@ -281,7 +291,7 @@ class Definitions:
 
     def unguarded(self, value: Term) -> Term | None:
         """The term with defined products spelled out, guarded ones too."""
-        while len(value.factors) <= FACTORS and _is_short(value.coef):
+        while _is_short(value):
             out = self.expanded(value)
             if out is None:
                 return None
@@ -296,15 +306,18 @@ class Definitions:
             value = made
         return value
 
-    def _spells(self, atom: Expr, exponent: Fraction) -> bool:
-        """Whether a factor is a product that can be spelled out."""
-        pattern = self.regions.ask("product", atom.tensor) if isinstance(atom, Access) else None
+    def _spelling(self, atom: Expr, exponent: Fraction) -> Pattern | None:
+        """What a factor is the product of, if it can be spelled out."""
+        if not isinstance(atom, Access):
+            return None
+        whole = exponent.denominator == 1
+        pattern: Pattern | None = self.regions.ask("spelled" if whole else "product", atom.tensor)
         if pattern is None or rational_power(pattern.body.coef, exponent) is None:
-            return False
+            return None
         unsure = [
             e for a, e in pattern.body.factors if e.denominator == 1 and not nonnegative_atom(a)
         ]
-        return exponent.denominator == 1 or unsure in ([], [ONE], [-ONE])
+        return pattern if whole or unsure in ([], [ONE], [-ONE]) else None
 
     def named_sums(self, value: Term) -> Term:
         """The term with defined sums called by their names."""
@@ -556,9 +569,10 @@ class Definitions:
         return iter([value])
 
 
-def _is_short(coef: Fraction) -> bool:
-    """Whether a number is not the product of a long chain of factors."""
-    return max(coef.numerator.bit_length(), coef.denominator.bit_length()) <= BITS
+def _is_short(value: Term) -> bool:
+    """Whether a term is no product of a long chain of factors."""
+    bits = max(value.coef.numerator.bit_length(), value.coef.denominator.bit_length())
+    return len(value.factors) <= FACTORS and bits <= BITS
 
 
 def general_form(inner: Term) -> tuple[Term, Term, dict[Index, Index]]:
