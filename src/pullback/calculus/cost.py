@@ -27,6 +27,7 @@ from ..ir.expr import (
     Select,
     SizeOf,
 )
+from ..ir.intern import noted
 from ..ir.program import Define
 from ..ir.sizes import Size
 from ..ir.subscripts import Index
@@ -38,6 +39,7 @@ READ = 1.0
 OPERATION = 1.0
 
 
+@noted
 def extent_cost(extent: Size) -> float:
     """The number an extent counts for."""
     literal = extent.literal
@@ -76,6 +78,7 @@ def statement_cost(statement: Define) -> float:
     return expression_cost(statement.body)
 
 
+@noted
 def expression_cost(value: Expr) -> float:
     """The cost of evaluating an expression at all points of its free indices, parts over their
     own."""

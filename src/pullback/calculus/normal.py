@@ -38,7 +38,7 @@ from ..ir.expr import (
     SizeOf,
     number,
 )
-from ..ir.intern import Node, kept
+from ..ir.intern import Node, kept, noted
 from ..ir.sizes import Size, size
 from ..ir.subscripts import (
     Index,
@@ -176,6 +176,7 @@ def _counted(
 # Terms.
 
 
+@noted
 def indices_in(value: Term) -> tuple[Index, ...]:
     """All indices in a term, bound ones included, in order of first occurrence."""
     order = dict.fromkeys(value.bound)
@@ -480,6 +481,7 @@ Part = tuple[tuple[Cond, ...], tuple[Factor, ...]]
 Component = tuple[tuple[Index, ...], tuple[Cond, ...], tuple[Factor, ...]]
 
 
+@noted
 def components_of(value: Term) -> tuple[Part, list[Component]]:
     """What is free of the bound indices, and the connected groups of bound indices with what they
     hold.

@@ -25,6 +25,7 @@ from ..ir.expr import (
     Zero,
     number,
 )
+from ..ir.intern import noted
 from ..ir.subscripts import Index, indices_of, isolated
 from ..ir.walk import Tree, free_indices, substitute, tensors
 from .cost import expression_cost, volume
@@ -515,6 +516,7 @@ class _Split(NamedTuple):
     sheltered: int
 
 
+@noted
 def nested(value: Term) -> Expr:
     """One term: independent sums apart, connected ones nested so that the work is least."""
     (guards, factors), components = components_of(value)

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from dataclasses import MISSING, fields
 from functools import lru_cache, wraps
+from sys import intern
 from threading import RLock
 from typing import Any, ClassVar, ParamSpec, TypeVar, cast
 from weakref import ref
@@ -28,7 +29,7 @@ def noted(function: Callable[[N], R]) -> Callable[[N], R]:
 
     The result must not hold the node itself: nodes make no cycles, and so go without a search.
     """
-    name = f"_{function.__name__}"
+    name = intern(f"{function.__module__}.{function.__qualname__}")
 
     @wraps(function)
     def found(node: N) -> R:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from ..errors import ShapeError
-from .intern import Node, spelled
+from .intern import Node, kept, noted, spelled
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -50,12 +50,12 @@ class Size(Node):
             return self
         if not self.terms:
             return other
-        return _collect([*self.terms, *size(other).terms])
+        return _plus(self, other)
 
     __radd__ = __add__
 
     def __neg__(self) -> Size:
-        return _collect([(mono, -n) for mono, n in self.terms])
+        return _minus(self)
 
     def __sub__(self, other: SizeLike) -> Size:
         return self + (-size(other))
@@ -128,6 +128,7 @@ class Size(Node):
             out.append((tuple(left), m // n))
         return _collect(out)
 
+    @noted
     def names(self) -> tuple[str, ...]:
         """The named sizes in here, sorted."""
         found: set[str] = set()
@@ -175,7 +176,9 @@ class Size(Node):
 
         False means "not proved".
         """
-        return _nonnegative(self - bound, positive, 3)
+        rest = self - bound
+        literal = rest.literal
+        return _nonnegative(rest, positive, 3) if literal is None else literal >= 0
 
     def _spell(self) -> str:
         return self._text(spelled)
@@ -215,6 +218,16 @@ def size(value: SizeLike) -> Size:
 
 
 ONE = size(1)
+
+
+@kept
+def _plus(left: Size, right: Size) -> Size:
+    return _collect([*left.terms, *right.terms])
+
+
+@kept
+def _minus(value: Size) -> Size:
+    return _collect([(mono, -n) for mono, n in value.terms])
 
 
 def _atom_key(atom: SizeAtom) -> tuple[int, str]:

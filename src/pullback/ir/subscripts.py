@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from .intern import Node, noted, spelled
+from .intern import Node, kept, noted, spelled
 from .sizes import ONE, Size, SizeLike, size
 
 if TYPE_CHECKING:
@@ -188,6 +188,11 @@ def bounds(sub: Subscript, positive: Collection[str] = ()) -> tuple[Size, Size] 
 
     The sizes ``positive`` are >= 1.
     """
+    return _bounds(sub, tuple(positive))
+
+
+@kept
+def _bounds(sub: Subscript, positive: tuple[str, ...]) -> tuple[Size, Size] | None:
     low, high = sub.const, sub.const
     for atom, n in sub.terms:
         match atom:
@@ -222,6 +227,7 @@ def inside(sub: Subscript, extent: Size, positive: Collection[str] | None = None
     return low.at_least(0, positive) and (extent - 1 - high).at_least(0, positive)
 
 
+@kept
 def within(sub: Subscript, extent: Size) -> tuple[bool, bool]:
     """Whether ``0 <= sub`` is proved, and whether ``sub < extent`` is."""
     known = bounds(sub)
