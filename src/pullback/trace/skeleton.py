@@ -127,7 +127,8 @@ class _Walk:
 
     def declare(self, tensor: Tensor) -> Tensor:
         self.tokens += [tensor.name, tensor.dtype, str(len(tensor.shape))]
-        made = Tensor(tensor.name, tuple(map(self.size, tensor.shape)), tensor.dtype)
+        shape = tuple(map(self.size, tensor.shape))
+        made = tensor if self.fillings is None else Tensor(tensor.name, shape, tensor.dtype)
         self.tensors[tensor] = made
         return made
 
@@ -155,7 +156,13 @@ class _Walk:
     def sub(self, value: Subscript) -> Subscript:
         total = constant(self.size(value.const))
         self.tokens.append(f"terms {len(value.terms)}")
-        for atom, n in sorted(value.terms, key=self.rank):
+        terms = value.terms if len(value.terms) < 2 else sorted(value.terms, key=self.rank)
+        if self.fillings is None:
+            for atom, n in terms:
+                self.size(n)
+                self.atom(atom)
+            return value
+        for atom, n in terms:
             coefficient = self.size(n)
             total = total + self.atom(atom) * coefficient
         return total
