@@ -15,6 +15,7 @@ SOURCE = Path(__file__).parent.parent / "src" / "pullback"
 # Lower first. An import goes to a lower layer or to the own one.
 LAYERS = (
     "text",
+    "later",
     "errors",
     "ir",
     "functions",
@@ -129,7 +130,7 @@ assert "numpy" not in sys.modules
 
 # Layers that a line of index notation is derived and shown without, and packages.
 UNUSED = ("pullback.trace", "pullback.layers", "pullback.book", "pullback.backends.numpy.module")
-UNUSED += ("pullback.runtime.forward", "pullback.runtime.pairs", "mpmath", "rich")
+UNUSED += ("pullback.runtime.forward", "pullback.runtime.pairs", "mpmath", "numpy", "rich")
 MOST_MODULES = 122
 
 

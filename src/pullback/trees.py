@@ -18,9 +18,8 @@ from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from .errors import ArgumentError, LimitError
+from .later import np
 
 MAX_DEPTH = 64
 MAX_LEAVES = 100_000
@@ -244,7 +243,7 @@ def _flatten(tree: Any, leaves: list[Any], walk: _Walk) -> Structure:
     if walk.is_leaf is not None and walk.is_leaf(tree):
         leaves.append(tree)
         return Leaf.VALUE
-    kind = _LEAVES.get(type(tree))
+    kind = _leaf_kinds().get(type(tree))
     if kind is not None:
         if kind is Leaf.ARRAY or kind is Leaf.SCALAR:
             _check_dtype(tree, walk)
@@ -366,12 +365,18 @@ def _build(node: Branch, children: list[Any]) -> Any:
 # --------------------------------------------------------------------------------------------------
 # Leaves and static values
 
-_LEAVES: dict[type, Leaf] = {np.ndarray: Leaf.ARRAY, np.memmap: Leaf.ARRAY, float: Leaf.FLOAT}
-_LEAVES |= {
-    np.dtype(code).type: Leaf.SCALAR
-    for code in np.typecodes["AllFloat"] + np.typecodes["AllInteger"]
-}
-_LEAVES[np.bool_] = Leaf.SCALAR
+
+@functools.cache
+def _leaf_kinds() -> dict[type, Leaf]:
+    """The leaves by their types; not made before there are any, since NumPy takes long to load."""
+    floats_and_integers = np.typecodes["AllFloat"] + np.typecodes["AllInteger"]
+    return {
+        **{np.dtype(code).type: Leaf.SCALAR for code in floats_and_integers},
+        np.bool_: Leaf.SCALAR,
+        np.ndarray: Leaf.ARRAY,
+        np.memmap: Leaf.ARRAY,
+        float: Leaf.FLOAT,
+    }
 
 
 def _check_dtype(value: Any, walk: _Walk) -> None:
@@ -397,16 +402,20 @@ _DTYPE_HINTS = {
     "V": "pass each field of the structured array as its own array",
 }
 
-_PLAIN = (int, bool, str, bytes, type(None), type(Ellipsis), enum.Enum, np.dtype, type, range)
+_PLAIN = (int, bool, str, bytes, type(None), type(Ellipsis), enum.Enum, type, range)
+
+
+def _is_plain(value: Any) -> bool:
+    return isinstance(value, (*_PLAIN, np.dtype))
 
 
 def _static_key(value: Any, walk: _Walk) -> Hashable:
     if isinstance(value, slice):
         parts = (value.start, value.stop, value.step)
         return (slice, *(_static_key(part, walk) for part in parts))
-    if isinstance(value, frozenset) and all(isinstance(item, _PLAIN) for item in value):
+    if isinstance(value, frozenset) and all(map(_is_plain, value)):
         return exactly(value)
-    if isinstance(value, _PLAIN) or callable(value):
+    if _is_plain(value) or callable(value):
         try:
             hash(value)
         except TypeError:

@@ -184,8 +184,8 @@ class Definitions:
         out: list[Term | None] = []
         for part in terms:
             match part:
-                case Term(coef, (), (), ((Access(tensor, subs), 1),)) if (
-                    known := self.regions.ask("spread", tensor)
+                case Term(coef, (), (), ((Access(tensor, subs), 1),)) if known := self.regions.ask(
+                    "spread", tensor
                 ):
                     axes, parts = known
                     if parts is None:

@@ -68,7 +68,10 @@ class Term(Node):
 
     @staticmethod
     def placed(
-        coef: Fraction, bound: tuple[Index, ...], guards: tuple[Cond, ...], factors: Iterable[Factor]
+        coef: Fraction,
+        bound: tuple[Index, ...],
+        guards: tuple[Cond, ...],
+        factors: tuple[Factor, ...],
     ) -> tuple[Any, ...]:
         """A term's place in the table of nodes, without fractions: these take long to hash."""
         parts: list[Any] = [coef.as_integer_ratio(), bound, guards]

@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any
 
-import numpy as np
-
 from ..errors import LimitError, ShapeError
 from ..ir.expr import (
     Access,
@@ -39,6 +37,7 @@ from ..ir.magnitudes import (
 from ..ir.program import Define, Program, solve_sizes
 from ..ir.recurrence import groups, is_recurrent
 from ..ir.walk import Tree, children, free_indices
+from ..later import np
 
 ITEM = 8  # bytes
 STEPS = 1000  # of a recurrence that are followed one by one

@@ -13,10 +13,9 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any, ClassVar
 
-import numpy as np
-
 from ..backends.numpy.names import Names
 from ..errors import ArgumentError
+from ..later import np
 from ..trees import (
     Branch,
     Leaf,
@@ -32,7 +31,7 @@ from ..trees import (
     unflatten,
 )
 
-_PLAIN = (int, bool, str, bytes, type(None), type(Ellipsis), slice, range, np.dtype)
+_PLAIN = (int, bool, str, bytes, type(None), type(Ellipsis), slice, range)
 _CONTAINERS = (dict, list, tuple, OrderedDict)
 
 

@@ -10,14 +10,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from ..errors import PositionError
 from ..ir.expr import ZERO, Access, Add, Compare, Expr, Guard, Mul, Number, Select, SizeOf, Tensor
 from ..ir.program import Define, Program, solve_sizes
 from ..ir.sizes import Size, size
 from ..ir.subscripts import Lookup
 from ..ir.walk import Tree, children, lookups, nodes, subscripts, tensors
+from ..later import np
 
 
 @dataclass(frozen=True)

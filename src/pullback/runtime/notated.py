@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
-
-import numpy as np
+from typing import Any, TypeAlias
 
 from ..errors import ArgumentError, NotationError
 from ..ir.expr import Tensor
 from ..ir.program import Program, check_extents, solve_sizes
+from ..later import np
 from ..trees import Branch, Leaf, Structure, is_traced
 from .bounds import check_as_traced, check_integers, check_work, is_watched
 from .calls import Arguments, Call, plain_array
 from .lookups import Positions, check_lookups, positions
 
-Array = np.ndarray[Any, Any]
+Array: TypeAlias = "np.ndarray[Any, Any]"
 
 
 _Compiled = tuple[Callable[..., Sequence[Any]], tuple[Positions, ...], Program, bool]
