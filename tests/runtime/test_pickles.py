@@ -105,3 +105,31 @@ def test_it_is_a_method_where_its_function_would_be_one() -> None:
 
     assert isinstance(Model.loss, type(pb.grad(loss)))
     assert np.array_equal(Model(np.ones(2)).loss().w, [2, 2])
+
+
+# What vjp returns.
+
+
+def outputs(x: Array, w: dict[str, Array]) -> tuple[Array, Array]:
+    return np.sin(x) * w["a"], (x**2).sum()
+
+
+@pytest.mark.parametrize("way", COPIES)
+def test_a_pullback(way: Callable[[Any], Any]) -> None:
+    x, w = np.linspace(0.1, 1, 6).reshape(2, 3), {"a": np.array([1.0, -2.0, 3.0])}
+    _, pull = pb.vjp(outputs, x, w)
+    cotangent = (np.ones((2, 3)), 0.5)
+    for own, theirs in zip(flat(pull(cotangent)[0]), flat(way(pull)(cotangent)[0]), strict=True):
+        np.testing.assert_array_equal(own, theirs)
+    np.testing.assert_array_equal(way(pull)(cotangent)[1]["a"], np.sin(x).sum(axis=0))
+
+
+def test_a_pullback_inside_a_trace_is_not_pickled() -> None:
+    def outer(x: Array) -> Array:
+        _, pull = pb.vjp(lambda z: (np.sin(z) * x).sum(), x)
+        with pytest.raises(pb.TraceError, match="inside a trace can't be pickled"):
+            pickle.dumps(pull)
+        return copy.deepcopy(pull)(1.0)[0].sum()
+
+    x = np.array([0.3, 0.7])
+    np.testing.assert_allclose(pb.grad(outer)(x), np.cos(x) - np.sin(x) * x)

@@ -33,12 +33,17 @@ class Pair:
     """
 
     program: Program
+    conventions: Conventions
     passes: Backward
     residuals: tuple[Tensor, ...]
     cotangents: tuple[int, ...]
     source: str
     forward: Callable[..., tuple[tuple[Any, ...], Cache]]
     backward: Callable[[tuple[Any, ...], Cache], tuple[Any, ...]]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        through = tuple(self.program.outputs[n] for n in self.cotangents)
+        return pair, (self.program, self.passes.wrt, through, self.conventions)
 
     @property
     def forward_program(self) -> Program:
@@ -83,6 +88,7 @@ def pair(
     kept = live(Program((), whole.statements, whole.gradients)).statements
     return Pair(
         program,
+        conventions,
         whole,
         tuple(residuals_of(kept, whole)),
         tuple(n for n, tensor in enumerate(program.outputs) if tensor in through),

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import ArgumentError
+from ..errors import ArgumentError, TraceError
 from ..ir.program import show_shape
 from ..trees import Leaf, Static, is_traced, matched, unflatten
 from .calls import Call, kinds
@@ -196,21 +196,25 @@ class Pullback:
         like = self.like
         if like is None:
             like = self.like = [(out.shape, out.dtype) for out in outputs]
-        enclosed = call.closes_over or call.given_traced
-
-        def vjp_fn(cotangent: Any) -> tuple[Any, ...]:
-            if self.single:
-                shape, dtype = like[0]
-                seed = like_primal(cotangent, shape, dtype, self.places[0], "the result")
-                seeds: tuple[Any, ...] = (seed,)
-                traced = enclosed or (type(seed) is not np.ndarray and is_traced(seed))
-            else:
-                seeds = self.seeds(cotangent, like)
-                traced = enclosed or any(map(is_traced, seeds))
-            return backward.gradients(seeds, cache, inputs, traced)
-
         value, more = self.forward.built(outputs)
-        return value, more, vjp_fn
+        enclosed = call.closes_over or call.given_traced
+        return value, more, Pulled(self, cache, inputs, enclosed)
+
+    def pulled(
+        self, cotangent: Any, cache: Any, inputs: Sequence[Any], enclosed: bool
+    ) -> tuple[Any, ...]:
+        """The gradients for a cotangent of the result."""
+        like = self.like
+        assert like is not None  # known from the first call on
+        if self.single:
+            shape, dtype = like[0]
+            seed = like_primal(cotangent, shape, dtype, self.places[0], "the result")
+            seeds: tuple[Any, ...] = (seed,)
+            traced = enclosed or (type(seed) is not np.ndarray and is_traced(seed))
+        else:
+            seeds = self.seeds(cotangent, like)
+            traced = enclosed or any(map(is_traced, seeds))
+        return self.backward.gradients(seeds, cache, inputs, traced)
 
     def seeds(self, cotangent: Any, like: Sequence[Any]) -> tuple[Any, ...]:
         """The outputs' cotangents."""
@@ -223,6 +227,38 @@ class Pullback:
             else:
                 check_nothing(value, place, "the result")
         return tuple(found[n] for n in self.backward.pair.cotangents)
+
+
+class Pulled:
+    """The pullback of a function at one point: from the cotangent of its result to those of its
+    arguments.
+
+    A pickle takes along what the backward pass needs; what was derived is derived again. Inside a
+    trace there is nothing to take along.
+    """
+
+    __slots__ = ("cache", "enclosed", "inputs", "plan")
+
+    def __init__(self, plan: Pullback, cache: Any, inputs: Sequence[Any], enclosed: bool) -> None:
+        self.plan, self.cache, self.inputs, self.enclosed = plan, cache, inputs, enclosed
+
+    def __call__(self, cotangent: Any) -> tuple[Any, ...]:
+        return self.plan.pulled(cotangent, self.cache, self.inputs, self.enclosed)
+
+    def __copy__(self) -> Pulled:
+        return self
+
+    def __deepcopy__(self, memo: Any) -> Pulled:
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if self.enclosed:
+            raise TraceError(
+                "the pullback of a function inside a trace can't be pickled",
+                expected="a pullback at arrays",
+                hint="pickle it outside of the function that is traced or differentiated",
+            )
+        return Pulled, (self.plan, tuple(self.cache), tuple(self.inputs), False)
 
 
 class Pushforward:
