@@ -50,3 +50,24 @@ def test_a_mean_over_nothing_stays_numpys() -> None:
     assert "max(" not in derivation.source()
     with np.errstate(all="ignore"), pytest.warns(RuntimeWarning, match="empty"):
         assert np.isnan(derivation.compile()[0](2.0, np.zeros(0))[0])
+
+
+@pytest.mark.parametrize(
+    ("text", "fits", "short"),
+    [
+        ("Y[i] = sum(k) X[i+k]*W[k]", [(3,), (3,)], [(1,), (3,)]),
+        ("Y[n,o,i] = sum(c,k) X[n,c,i+k]*W[o,c,k]", [(2, 1, 2), (1, 1, 3)], [(2, 1, 1), (1, 1, 3)]),
+        ("Y[i] = max(k:3) X[i+k]", [(2,)], [(1,)]),
+    ],
+)
+def test_a_window_beyond_its_array_is_refused_by_the_source_too(text, fits, short):
+    """One that ends just behind the array has no place in it; of a longer one there would be fewer
+    than none."""
+    derivation = pullback.derive(text)
+    module: dict[str, Any] = {}
+    exec(derivation.source(), module)
+    for forward in (module["forward"], derivation.compile().forward):
+        value, _ = forward(*map(np.ones, fits))
+        assert value.shape[-1] == fits[0][-1] - (fits[-1][-1] if len(fits) > 1 else 3) + 1
+        with pytest.raises(ValueError, match=r"axis \d of Y would have a negative extent"):
+            forward(*map(np.ones, short))

@@ -18,7 +18,7 @@ from .expressions import Speller
 from .facts import Facts
 from .layout import broken
 from .names import Names
-from .preface import NOTHING, Preface
+from .preface import NOTHING, Preface, extent_checks
 from .recurrences import Recurrence
 from .scope import INDENT, Scope
 from .statements import returned, statement
@@ -107,7 +107,8 @@ def pair_source(
     """
     back_head, sizes = back.head()
     results = returned(front, backward.program.outputs, backward.program.inputs)
-    front.lines[:0] = preface.checks(front)
+    refused = extent_checks(front, backward.program.statements)
+    front.lines[:0] = [*preface.checks(front), *refused]
     saved = [str(front.read(t)) for t in residuals]
     keys = {name: key for key, name in back.sizes.names.items()}
     saved += [front.sizes.name(keys[name]) for name in sizes]

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 from textwrap import wrap
 
+from ...ir.program import Define
 from ...ir.size_conditions import Choice, SizeCondition
+from ...ir.sizes import Size
 from ...text import one_line
 from .code import comment
 from .scope import INDENT, Scope
@@ -35,15 +38,31 @@ class Preface:
             if choice.source.text:
                 lines.append(comment(choice.source.text))
             lines.append(f"if {_spelled(scope, choice.condition.opposite)}:")
-            lines.append(f"{INDENT}raise ValueError({_quoted(choice.condition)})")
+            lines.append(
+                f"{INDENT}raise ValueError({_quoted(f'this was derived for {choice.condition}')})"
+            )
         return lines
 
 
 NOTHING = Preface()
 
 
-def _quoted(condition: SizeCondition) -> str:
-    text = f"this was derived for {condition}"
+def extent_checks(scope: Scope, statements: Iterable[Define]) -> list[str]:
+    """The lines that refuse sizes at which a tensor would have a negative extent."""
+    lines: list[str] = []
+    seen: set[Size] = set()
+    for statement in statements:
+        for axis, extent in enumerate(statement.target.shape):
+            if extent in seen or extent.at_least(0):
+                continue
+            seen.add(extent)
+            told = f"axis {axis} of {one_line(statement.target.name)} would have a negative extent"
+            lines.append(f"if {scope.size(extent)} < 0:")
+            lines.append(f"{INDENT}raise ValueError({_quoted(told)})")
+    return lines
+
+
+def _quoted(text: str) -> str:
     return repr(text) if '"' in text or "\\" in repr(text) else f'"{text}"'
 
 
