@@ -110,7 +110,13 @@ def worth_a_name(
     chosen: list[Pattern] = []
     now = dict(forms)
     reads = {target: reads_of(value) for target, value in now.items()}
-    costs = {target: expression_cost(factored(value, known)) for target, value in now.items()}
+    costs: dict[Tensor, float] = {}
+
+    def cost_of(target: Tensor) -> float:
+        if target not in costs:
+            costs[target] = expression_cost(factored(now[target], known))
+        return costs[target]
+
     for pattern in patterns:
         if pattern.target in now:
             continue
@@ -124,7 +130,7 @@ def worth_a_name(
         changed = {t: value for t, value in folded.items() if value != now[t]}
         after = {t: expression_cost(factored(value, known)) for t, value in changed.items()}
         own = expression_cost(expression((pattern.body,)))
-        before = sum(costs[t] for t in changed)
+        before = sum(map(cost_of, changed))
         uses = sum(reads_in(part, pattern.target) for form in changed.values() for part in form)
         small = uses < OFTEN and _share(pattern, changed.values()) < SMALLER
         gain = GAIN if small else 0.0

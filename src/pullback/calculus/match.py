@@ -50,7 +50,7 @@ def places(
     if body.bound and exponent != 1:
         return
     plain_first = sorted(body.factors, key=lambda factor: _computed(factor[0]))
-    wanted = [(atom, e * exponent) for atom, e in plain_first]
+    wanted = plain_first if exponent == 1 else [(atom, e * exponent) for atom, e in plain_first]
     left = dict(within.factors)
     for binding, rest in _factors(wanted, left, {}, frozenset(body.bound), within):
         made = _replace(pattern, body, within, exponent, binding, rest)
@@ -88,7 +88,8 @@ def _factors(
 
 
 def covers(have: Fraction, need: Fraction) -> bool:
-    return have / need >= 1
+    mine, theirs = have.numerator * need.denominator, need.numerator * have.denominator
+    return 0 < theirs <= mine or mine <= theirs < 0
 
 
 def _unify(

@@ -142,14 +142,17 @@ def _plain(atom: Expr, exponent: Fraction) -> list[Factor]:
 
 def rational_power(value: Fraction, exponent: Fraction) -> Fraction | None:
     """``value ** exponent`` where that is rational (and of sensible length), else None."""
-    if abs(exponent) > 64 or (value == 0 and exponent <= 0):
+    times, root = exponent.as_integer_ratio()
+    if times == root:
+        return value
+    if abs(times) > 64 * root or (not value and times <= 0):
         return None
-    if exponent.denominator == 1:
-        return value**exponent.numerator
-    if exponent.denominator == 2 and value >= 0:
+    if root == 1:
+        return value**times
+    if root == 2 and value >= 0:
         over, under = isqrt(value.numerator), isqrt(value.denominator)
         if over * over == value.numerator and under * under == value.denominator:
-            return Fraction(over, under) ** exponent.numerator
+            return Fraction(over, under) ** times
     return None
 
 
@@ -269,7 +272,7 @@ def canonical(value: Term) -> Term:
     """The term with coefficient 1 and bound indices renamed so that equal terms are the same
     object."""
     if not value.bound:
-        return Term(Fraction(1), (), value.guards, value.factors)
+        return Term(UNIT.coef, (), value.guards, value.factors)
     colours = _refine(value)
     groups: dict[str, list[Index]] = {}
     for index in value.bound:
@@ -446,9 +449,9 @@ def spelled(guards: Iterable[Cond], factors: Iterable[Factor]) -> list[Expr]:
     """Guards and factors as the factors of a product, as people order them: sizes, small arrays,
     large ones, guards, divisors."""
     ordered = sorted(factors, key=_place)
-    out: list[Expr] = [a if e == 1 else Power(a, e) for a, e in ordered if e > 0]
+    out: list[Expr] = [a if e == 1 else Power(a, e) for a, e in ordered if e.numerator > 0]
     out.extend(Guard(cond) for cond in guards)
-    out.extend(Power(a, e) for a, e in ordered if e < 0)
+    out.extend(Power(a, e) for a, e in ordered if e.numerator < 0)
     return out
 
 

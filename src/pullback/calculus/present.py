@@ -282,7 +282,7 @@ class Known:
 
     def crowded(self, value: Term) -> bool:
         """Whether a product may overflow where each of its factors does not."""
-        return sum(e for a, e in value.factors if e > 0 and self.overflows(a)) > 1
+        return sum(e for a, e in value.factors if e.numerator > 0 and self.overflows(a)) > 1
 
 
 def factored(value: Poly, known: Known) -> Expr:
@@ -382,8 +382,10 @@ def _common(value: Poly, known: Known) -> tuple[Fraction, Sequence[Cond], Sequen
     guards = _shared_guards([guards for guards, _ in outers], value)
     exponents = [dict(factors) for _, factors in outers]
     factors: list[Factor] = []
-    for atom in dict.fromkeys(atom for given in exponents for atom in given):
-        least = _shared_exponent([e.get(atom, Fraction(0)) for e in exponents])
+    for atom in exponents[0]:
+        if not all(atom in given for given in exponents):
+            continue
+        least = _shared_exponent([given[atom] for given in exponents])
         if least and _may_leave(atom, least, value, guards, known):
             factors.append((atom, least))
     factors.extend(_scalar_factors(exponents, dict(factors)))
