@@ -12,7 +12,7 @@ from ..ir.sizes import Size
 from ..ir.subscripts import Index, Subscript, at, constant, inside
 from ..ir.walk import free_indices, substitute
 from .guards import settle, tidy
-from .normal import Factor, Term, apart, indices_in, rational_power, term
+from .normal import Factor, Term, apart, indices_in, rational_power, tensors_in, term
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,8 @@ def places(
 ) -> Iterator[tuple[Term, Access]]:
     """As :func:`find`, each with the read of the name that was put in (it may cancel in the
     term)."""
+    if not tensors_in(pattern.body) <= tensors_in(within):
+        return
     body = apart(pattern.body, [i.name for i in indices_in(within)])
     if body.bound and exponent != 1:
         return

@@ -36,6 +36,7 @@ from ..ir.expr import (
     Reduce,
     Select,
     SizeOf,
+    Tensor,
     number,
 )
 from ..ir.intern import Node, kept, noted
@@ -191,6 +192,12 @@ def indices_in(value: Term) -> tuple[Index, ...]:
     for atom, _ in value.factors:
         order.update(dict.fromkeys(free_indices(atom)))
     return tuple(order)
+
+
+@noted
+def tensors_in(value: Term) -> frozenset[Tensor]:
+    """The tensors that are factors of a term, to whatever power."""
+    return frozenset(a.tensor for a, _ in value.factors if isinstance(a, Access))
 
 
 def free_of(value: Term) -> tuple[Index, ...]:

@@ -438,10 +438,8 @@ def _built(sheet: Sheet, row: Row, args: Sequence[Any], options: dict[str, Any])
     if place.frame is not None:
         sheet.frames[id(place.frame)] = place.frame
     options = {k: v for k, v in options.items() if not _is_default(k, v)}
-    try:
-        row.signature.bind(sheet, *args, **options)
-    except TypeError:
-        raise _unknown_argument(sheet, row, args, options) from None
+    if not row.takes(1 + len(args), tuple(options)):
+        raise _unknown_argument(sheet, row, args, options)
     try:
         found = row.build(sheet, *args, **options)
         return _kept(sheet, row, found, args, place.name)

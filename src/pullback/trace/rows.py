@@ -35,8 +35,33 @@ class Row:
         """What the builder takes."""
         if type(self.build) is not FunctionType:
             return inspect.signature(self.build)
-        named = tuple(self.build.__kwdefaults__ or ())
-        return _signature(self.build.__code__, len(self.build.__defaults__ or ()), named)
+        return _signature(*_defined(self.build))
+
+    def takes(self, count: int, names: tuple[str, ...]) -> bool:
+        """Whether the builder takes so many arguments by position, and these by name."""
+        if type(self.build) is not FunctionType:
+            return _binds(self.signature, count, names)
+        return _takes(*_defined(self.build), count, names)
+
+
+def _defined(build: FunctionType) -> tuple[CodeType, int, tuple[str, ...]]:
+    """The code of a function, how many of its parameters have a default, and which by name."""
+    return build.__code__, len(build.__defaults__ or ()), tuple(build.__kwdefaults__ or ())
+
+
+def _binds(signature: inspect.Signature, count: int, names: tuple[str, ...]) -> bool:
+    try:
+        signature.bind(*(None,) * count, **dict.fromkeys(names))
+    except TypeError:
+        return False
+    return True
+
+
+@lru_cache(maxsize=1024)
+def _takes(
+    code: CodeType, defaults: int, named: tuple[str, ...], count: int, names: tuple[str, ...]
+) -> bool:
+    return _binds(_signature(code, defaults, named), count, names)
 
 
 @lru_cache(maxsize=1024)
