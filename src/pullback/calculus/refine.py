@@ -171,8 +171,11 @@ class _Axes:
             self.parent[root] = self._root(other)
 
     def _root(self, place: Place) -> Place:
-        while place in self.parent:
-            place = self.parent[place]
+        passed = []
+        while (above := self.parent.get(place)) is not None:
+            passed.append(place)
+            place = above
+        self.parent.update(dict.fromkeys(passed, place))  # the next way there is shorter
         return place
 
     def digits(self) -> Callable[[Place], Places]:

@@ -34,10 +34,9 @@ def noted(function: Callable[[N], R]) -> Callable[[N], R]:
     @wraps(function)
     def found(node: N) -> R:
         known = node.__dict__
-        if name in known:
-            return cast(R, known[name])
-        out = known[name] = function(node)
-        return out
+        if name not in known:
+            known[name] = function(node)
+        return known[name]  # type: ignore[no-any-return]
 
     return found
 
