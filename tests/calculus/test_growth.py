@@ -43,3 +43,42 @@ def test_chains_may_be_longer_than_calls_nest():
         return y, slope
 
     assert pullback.grad(lambda x: chain(x)[0])(0.9) == pytest.approx(chain(0.9)[1], rel=1e-12)
+
+
+def test_quotients_of_quotients_take_no_longer_and_longer():
+    """Each step of Newton's method divides by the step before: once exponential time."""
+
+    def root(x):
+        y = x
+        for _ in range(60):
+            y = 0.5 * (y + x / y)
+        return y
+
+    assert pullback.grad(root)(2.0) == pytest.approx(0.5 / np.sqrt(2.0), rel=1e-12)
+
+
+def test_sums_of_sums_may_be_longer_than_calls_nest():
+    def total(x, w):
+        y = x
+        for _ in range(300):
+            y = y + w
+        return (y / (1 + y)).sum()
+
+    x, w = np.array([0.3, 0.7]), np.array([0.01, 0.02])
+    slopes = 1 / (1 + x + 300 * w) ** 2
+    found = pullback.grad(total, (0, 1))(x, w)
+    for mine, expected in zip(found, (slopes, 300 * slopes), strict=True):
+        np.testing.assert_allclose(mine, expected, rtol=1e-12)
+
+
+def test_a_product_of_many_factors_is_divided_by_one_of_them():
+    """It is spelled out in stretches: what is left is the product of the others."""
+
+    def seen(a):
+        left = 1.0
+        for k in range(60):
+            left = left * (1 - a[k])
+        return left
+
+    a = np.linspace(0.01, 0.4, 60)
+    np.testing.assert_allclose(pullback.grad(seen)(a), -np.prod(1 - a) / (1 - a), rtol=1e-12)
