@@ -48,10 +48,11 @@ NOTHING = Preface()
 
 
 def extent_checks(scope: Scope, statements: Iterable[Define]) -> list[str]:
-    """The lines that refuse sizes at which a tensor would have a negative extent."""
+    """The lines that refuse sizes at which a tensor that the user names would have a negative
+    extent. What has no name is a slice beyond an array's end, which NumPy takes for empty."""
     lines: list[str] = []
     seen: set[Size] = set()
-    for statement in statements:
+    for statement in (s for s in statements if s.user):
         for axis, extent in enumerate(statement.target.shape):
             if extent in seen or extent.at_least(0):
                 continue
