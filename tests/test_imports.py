@@ -29,6 +29,7 @@ LAYERS = (
     "runtime",
     "verify",
     "layers",
+    "graph",
     "report",
     "api",
     "gradients",

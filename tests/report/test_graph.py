@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 
 from pullback.calculus.reverse import reverse
 from pullback.derivation import Derivation
+from pullback.graph.layout import Box, lay_out
 from pullback.ir.program import reads
 from pullback.notation.parse import parse
 from pullback.report.circuit import gate_circuit
 from pullback.report.circuit import words as gate_words
 from pullback.report.curve import MOST_POINTS, curve, running_mean, thinned, ticks
 from pullback.report.graph import graph
-from pullback.report.layers import Box, lay_out
 from tests.report.forms import FORMS, HOSTILE, derived, hostile
 
 SVG = "{http://www.w3.org/2000/svg}"

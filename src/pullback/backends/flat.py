@@ -9,12 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from fractions import Fraction
 
-from ..calculus.differentiate import adjoint_terms, occurrences
-from ..calculus.eliminate import eliminate, sift
+from ..calculus.differentiate import occurrences
 from ..calculus.linear import Linear
-from ..calculus.normal import collect, expression, replaced, term
 from ..calculus.step import Backward
 from ..errors import ArgumentError
 from ..functions import TABLE
@@ -32,9 +29,10 @@ from ..ir.expr import (
 )
 from ..ir.program import Define, Program
 from ..ir.recurrence import groups, is_recurrent
-from ..ir.subscripts import at, constant
-from ..ir.walk import free_indices, substitute, tensors
+from ..ir.subscripts import at
+from ..ir.walk import free_indices, tensors
 from ..notation.plain import show
+from .adjoints import on_axes, sent_back
 from .gates import Gate, gates
 from .numpy.arrays import aligned
 from .numpy.code import comment
@@ -152,12 +150,6 @@ class _Tape:
             if self.adjoints[tensor] not in self.started:
                 self.contribute(tensor, ZERO, "nothing depends on it")
 
-    def axes(self, define: Define) -> Define:
-        """The statement on its target's own axes."""
-        axes = self.linear.axes(define.target)
-        moved = {i: at(j) for i, j in zip(define.indices, axes, strict=True)}
-        return replace(define, indices=axes, body=substitute(define.body, moved))  # type: ignore[arg-type]
-
     def seed(self, output: Tensor, cotangent: Tensor) -> None:
         """The upstream gradient is the first contribution to an output's adjoint."""
         if output in self.backward.wrt:
@@ -173,17 +165,10 @@ class _Tape:
         adjoint = self.adjoints.get(target)
         if adjoint is None or adjoint not in self.started or target not in self.linear.active:
             return
-        define = self.axes(gate.define)
-        seed = term(Fraction(1), (), (), ((Access(adjoint, define.access.subs), Fraction(1)),))
-        assert seed is not None
-        lone = {i: constant(0) for i in define.indices if i.extent.literal == 1}
-        wide = [i for i in define.indices if i not in lone]
+        define = on_axes(gate.define, self.linear)
         for found in occurrences(define, self.linear.context(define)):
             of = found.access.tensor
-            made = adjoint_terms((seed,), found, self.linear.axes(of), wide)
-            made = [part for m in made if (part := replaced(m, lone)) is not None]
-            sifted = collect(map(sift, made))
-            body, scatter = expression(collect(map(eliminate, sifted))), expression(sifted)
+            body, scatter = sent_back(define, adjoint, [found], self.linear)
             self.contribute(of, body, self.remark(gate, of), scatter)
 
     def contribute(self, of: Tensor, body: Expr, remark: str, scatter: Expr | None = None) -> None:

@@ -89,14 +89,20 @@ class Gate:
     define: Define
 
 
-def gates(program: Program, expand: Collection[str] = ()) -> tuple[Gate, ...]:
+def gates(
+    program: Program, expand: Collection[str] = (), kept: Collection[Tensor] = ()
+) -> tuple[Gate, ...]:
     """The program's statements as gates. Values that have a name keep it; the others get one.
 
-    Functions in ``expand`` are taken apart into the gates that they are made of.
+    Functions in ``expand`` are taken apart into the gates that they are made of. The statements of
+    the tensors in ``kept`` stay as they are, one gate of the kind "kept" each.
     """
     split = _Split(program, expand)
     for statement in program.statements:
-        split.statement(statement)
+        if statement.target in kept:
+            split.gates.append(Gate("kept", statement))
+        else:
+            split.statement(statement)
     return tuple(split.gates)
 
 

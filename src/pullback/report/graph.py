@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from ..derivation import Derivation, shape_text
+from ..graph.layout import Box, Layout, lay_out
 from ..ir.expr import Tensor
 from ..ir.program import Define, reads
 from ..notation.plain import show
 from .circuit import Circuit, circuit, gate_circuit
-from .layers import Box, Layout, lay_out
 from .mathml import text
 
 LETTER = 7.3  # the width of a letter of the smaller type
