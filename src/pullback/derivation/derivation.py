@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..calculus.step import Backward
 from ..errors import ArgumentError
@@ -23,6 +23,9 @@ from .registry import Spelling, service, spelling
 from .status import Tally
 from .steps import Check, ShownStep, Verification, fold, shown
 from .written import written
+
+if TYPE_CHECKING:
+    from ..graph.numbers import Numbers
 
 
 @dataclass(frozen=True)
@@ -314,6 +317,38 @@ class Derivation:
         """
         pair: Pair = service("compile")(self)
         return pair
+
+    # Numbers
+
+    def at(
+        self,
+        values: Mapping[str, Any] | None = None,
+        /,
+        *,
+        upstream: Any = None,
+        expand: Collection[str] | bool = (),
+        **inputs: Any,
+    ) -> Numbers:
+        """The computational graph at given numbers: print it, ``.svg()``, ``.html()``, ``.save()``.
+
+        Every input gets a number or an array by its name; inputs whose names are keywords here
+        come in the dict ``values``. ``upstream`` is the gradient that arrives at the output, by
+        name for several outputs; it is 1 for a single number and has to be given otherwise.
+        ``expand`` names functions to open into their gates, all if True.
+
+        >>> import pullback
+        >>> neuron = pullback.derive("f[] = w[]*x[] + b[]").at(w=2, x=3, b=4)
+        >>> float(neuron.values["f"]), float(neuron.gradients["w"])
+        (10.0, 3.0)
+
+        Raises ArgumentError for inputs that are missing or unknown, ShapeError for shapes that
+        contradict each other.
+        """
+        found: Numbers = service("at")(self, values, upstream, expand, inputs)
+        return found
+
+    def compare(self, sizes: Mapping[str, int]) -> None:
+        """Refuses sizes that a function was not seen to be derived for; a program has none."""
 
     # Views
 

@@ -23,6 +23,7 @@ VIEWS = {
     "terminal": (".terminal", "Terminal"),
     "show": (".terminal", "show"),
     "html": (".html", "fragment"),
+    "at": ("..graph.numbers", "at"),
 }
 
 

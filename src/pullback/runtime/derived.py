@@ -7,7 +7,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..derivation import Check, Derivation, Pair, Verification
-from ..derivation.assumptions import at_each
+from ..derivation.assumptions import at_each, line_of
+from ..errors import ShapeError
 from ..trees import Structure
 
 
@@ -77,6 +78,29 @@ class Derived(Derivation):
         hidden = inputs[len(inputs) - len(captured) :]
         values = zip(hidden, captured, strict=True)
         return {**self.origin.examples, **{t.name: value for t, value in values}}
+
+    def compare(self, sizes: Mapping[str, int]) -> None:
+        """Refuses sizes at which the function isn't what was derived: it is traced at them."""
+        if self.origin.disagreement is None or not sizes:
+            return
+        at = ", ".join(f"{name} = {n}" for name, n in sizes.items())
+        for choice in self.asserted:
+            if not choice.condition.holds(sizes):
+                raise ShapeError(
+                    f"the function branches here: it was derived for {choice.condition}",
+                    where=line_of(choice.source),
+                    expected=str(choice.condition),
+                    found=at,
+                    hint="derive with example arrays of these shapes",
+                )
+        reason = self.origin.disagreement(sizes)
+        if reason:
+            raise ShapeError(
+                f"the derivation was not seen to hold at {at}",
+                expected="a function that is traced to the derived program at each size",
+                found=reason,
+                hint="derive with example arrays of these shapes, or derive the function again",
+            )
 
     def verify(self, seed: int | None = None) -> Verification:
         """As of any derivation; and the function is traced at sizes beyond its literals."""

@@ -97,7 +97,6 @@ class Forward:
         self.origin = derived.origin
         self.program: Program = derived.backward.program
         self.sizes = self.program.sizes
-        self.asserted = derived.asserted
         self.asked = [self.program.inputs.index(tensor) for tensor in derived.backward.wrt]
         self.module = load_module(derived.source("numpy"), "derivation")
         self.names = tuple(name for name, _ in self.origin.parameters)
@@ -197,31 +196,8 @@ class Forward:
         solved = solve_sizes(shapes, sizes)
         check_extents(self.program.statements, solved)
         check_work(self.program, solved)
-        self.compare(solved)
+        self.derived.compare(solved)
         return solved
-
-    def compare(self, sizes: Mapping[str, int]) -> None:
-        """Refuses sizes at which the function isn't what was derived: it is traced at them."""
-        if self.origin.disagreement is None or not sizes:
-            return
-        at = ", ".join(f"{name} = {n}" for name, n in sizes.items())
-        for choice in self.asserted:
-            if not choice.condition.holds(sizes):
-                raise ShapeError(
-                    f"the function branches here: it was derived for {choice.condition}",
-                    where=line_of(choice.source),
-                    expected=str(choice.condition),
-                    found=at,
-                    hint="derive with example arrays of these shapes",
-                )
-        reason = self.origin.disagreement(sizes)
-        if reason:
-            raise ShapeError(
-                f"the derivation was not seen to hold at {at}",
-                expected="a function that is traced to the derived program at each size",
-                found=reason,
-                hint="derive with example arrays of these shapes, or derive the function again",
-            )
 
 
 class Backward:
