@@ -1,8 +1,8 @@
 """The computational graph of a program: gates, what each reads, and what it sends back there.
 
-Everything here is symbolic. A *node* is an input or a gate; an *edge* is one read of one value, with
-its local gradient and the gradient that goes back along it as statements. A recurrence and a matrix
-operation are one gate each, whose gradient is that of a program of its own.
+Everything here is symbolic. A *node* is an input or a gate; an *edge* is one read of one value,
+with its local gradient and the gradient that goes back along it as statements. A recurrence and a
+matrix operation are one gate each, whose gradient is that of a program of its own.
 """
 
 from __future__ import annotations
@@ -229,17 +229,14 @@ class _Builder:
             names[tensor] = upstream[tensor] if alone else made
         letters = self.linear.letters
         letters.update({names[t]: letters[t] for t in names if t in letters})
-        self.left = dict(counts)
         return names
 
-    def part(self, of: Tensor) -> Tensor:
-        """The name of one more part of a value's gradient."""
+    def part(self, of: Tensor, gate: Tensor) -> Tensor:
+        """The name of what a gate sends back to a value: of the gradient, if there is no other."""
         whole = self.names[of]
         if self.counts[of] == 1:
             return whole
-        self.left[of] -= 1
-        name = f"{whole.name}_{self.counts[of] - self.left[of]}"
-        return Tensor(self.linear.name(name), whole.shape, whole.dtype)
+        return Tensor(self.linear.name(f"{whole.name}_{gate.name}"), whole.shape, whole.dtype)
 
     def with_edges(
         self,
@@ -251,7 +248,9 @@ class _Builder:
             return self.program(node, tensors)
         if not apart:
             return node
-        edges = tuple(self.edge(node, access, found) for access, found in apart.items())
+        order = {tensor: k for k, tensor in enumerate(node.reads)}
+        read = sorted(apart.items(), key=lambda item: order.get(item[0].tensor, len(order)))
+        edges = tuple(self.edge(node, access, found) for access, found in read)
         target = node.targets[0]
         extra = tuple(
             self.linear.lettered(made, target) for made in self.linear.extra.get(target, ())
@@ -262,7 +261,7 @@ class _Builder:
         define = on_axes(node.statements[0], self.linear)
         of, target = access.tensor, node.targets[0]
         body, scatter = sent_back(define, self.names[target], found, self.linear)
-        sent = self.part(of)
+        sent = self.part(of, target)
         made = Define(
             sent,
             self.linear.axes(of),
@@ -298,7 +297,7 @@ class _Builder:
             tuple(tensors),
             dict(self.conventions),
         )
-        edges = tuple(Edge(t, self.part(t)) for t in tensors)
+        edges = tuple(Edge(t, self.part(t, node.targets[-1])) for t in tensors)
         return replace(node, edges=edges, inner=inner)
 
     # What comes together

@@ -54,7 +54,7 @@ def evaluate(graph: Graph, given: Mapping[str, Any], sizes: Mapping[str, int]) -
 
 
 def gradients(backward: Backward, given: Mapping[str, Any], sizes: Mapping[str, int]) -> Values:
-    """The values and gradients by a derivation's own statements, which the graph is compared with."""
+    """The values and gradients by a derivation's own statements, to compare with the graph."""
     run = Runner({name: np.asarray(value) for name, value in given.items()}, sizes)
     run.add(backward.forward.statements)
     run.add(backward.statements)

@@ -1,4 +1,4 @@
-"""Gates that repeat: layers that are equal but for their names are one box until they are opened."""
+"""Gates that repeat: layers that are equal but for their names are one box until it is opened."""
 
 from __future__ import annotations
 

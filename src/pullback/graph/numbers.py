@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from os import PathLike
 from pathlib import Path
@@ -14,13 +13,14 @@ import numpy as np
 
 from ..derivation import Derivation
 from ..errors import ArgumentError, ShapeError
-from ..ir.expr import Apply, Mul, Reduce, Tensor
+from ..ir.expr import Add, Mul, Number, Reduce, Tensor
 from ..ir.interpret import value_of
-from ..ir.program import Define, Program, check_extents, solve_sizes
+from ..ir.program import Define, check_extents, solve_sizes
 from ..notation.matrix import matrix_form
-from ..notation.plain import show
+from ..notation.terminal import terminal
 from ..text import nearest
-from .build import Arrival, Edge, Graph, Node, build, expandable
+from ..verify.samples import names_in
+from .build import Arrival, Edge, Node, build, expandable
 from .evaluate import evaluate, gradients
 from .folds import Fold, folds
 
@@ -36,7 +36,7 @@ TITLES = {
 }
 RULES = {
     "add": "an add gate distributes: each input gets the upstream gradient as it is",
-    "subtract": "a subtract gate distributes, with the sign of each input",
+    "subtract": "a subtract gate distributes: as it is to the first, with a minus to the second",
     "multiply": "a multiply gate swaps: each input gets upstream times the other one",
     "square": "a square scales by twice its input",
     "scale": "a scale gate scales: upstream times the constant",
@@ -172,11 +172,13 @@ class Numbers:
         sizes = {name: n for name, n in derivation.sizes.items() if name in untold}
         sizes |= {name: _whole(given.pop(name), name) for name in untold if name in given}
         arrays = _inputs(derivation, given, untold)
-        if missing := [name for name in untold if name not in sizes]:
-            raise ArgumentError(
-                f"no input tells the size {missing[0]}", expected=f"a number: at({missing[0]}=3)"
-            )
-        self.sizes = solve_sizes({t: arrays[t.name].shape for t in program.inputs}, sizes)
+        shapes = {t: arrays[t.name].shape for t in program.inputs}
+        self.sizes = solve_sizes(shapes, sizes)
+        for name in names_in(program.statements, program.inputs):
+            if name not in self.sizes:
+                raise ArgumentError(
+                    f"no input tells the size {name}", expected=f"a number: at({name}=3)"
+                )
         check_extents(program.statements, self.sizes)
         derivation.compare(self.sizes)
         self.given = arrays
@@ -187,7 +189,9 @@ class Numbers:
     def expanded(self, *functions: str) -> Numbers:
         """The same with functions opened into the gates that they are made of; all that can be, if
         none is named. Raises ArgumentError for a function that can't be opened."""
-        given = {t.name: self.given[t.name] for t in self.derivation.backward.program.inputs}
+        program = self.derivation.backward.program
+        sizes = {name: self.sizes[name] for name in program.sizes if name in self.sizes}
+        given = {**sizes, **self.given}
         upstream = {
             t.name: self.upstream[c.name] for t, c in _cotangents(self.derivation) if t.name
         }
@@ -244,7 +248,7 @@ class Numbers:
             rule=RULES.get(kind, f"{_a(kind)} scales: upstream times its slope"),
             brief="" if kind == "input" else BRIEF.get(kind, "scales"),
             formula=formula,
-            right=formula.partition(" = ")[2] if len(node.statements) == 1 else formula,
+            right=_right(statement) if statement is not None and not node.inner else formula,
             owner=owner.target.name if owner is not None else "",
             line=" ".join(owner.source.text.split()) if owner is not None else "",
             value=self._found[target.name],
@@ -268,7 +272,7 @@ class Numbers:
             of=edge.of.name,
             to=node.targets[-1].name,
             sent=edge.sent.name,
-            slope="" if edge.local is None else _right(show(edge.local), edge.local),
+            slope="" if edge.local is None else _right(edge.local),
             rule="" if edge.define is None else _formula(edge.define),
             upstream=self._found[self.graph.arrivals[target].gradient.name],
             local=local,
@@ -467,12 +471,14 @@ def _agreement(name: str, found: Any, own: Any, dtype: str) -> Agreement:
 
 
 def _kind(node: Node, statement: Define | None) -> str:
-    """The kind of a gate; a sum of products of numbers that are one and the same is a square."""
-    if statement is None or node.kind != "multiply":
+    """The kind of a gate: a product of equals is a square, a sum with a minus a subtraction."""
+    if statement is None:
         return node.kind
     match statement.body:
-        case Mul(factors) if len(factors) == 2 and factors[0] is factors[1]:
+        case Mul((one, other)) if node.kind == "multiply" and one is other:
             return "square"
+        case Add((_, Mul((Number(value), *_)))) if node.kind == "add" and value < 0:
+            return "subtract"
     return node.kind
 
 
@@ -488,22 +494,11 @@ def _a(noun: str) -> str:
 
 
 def _formula(statement: Define) -> str:
-    """A statement in matrix form where it has one that says more, as index notation otherwise."""
+    """A statement in matrix form where it has one, as index notation otherwise."""
     form = matrix_form(statement) if statement.target.shape else None
-    return pretty(show(statement) if form is None else form.plain)
+    return terminal(statement) if form is None else form.plain
 
 
-def _right(text: str, local: Define) -> str:
+def _right(statement: Define) -> str:
     """The right side of a definition."""
-    return pretty(text.partition(" = ")[2])
-
-
-def pretty(text: str) -> str:
-    """Index notation with the signs of print: ``w0*x0 - 1`` as ``w0·x0 − 1``.
-
-    >>> pretty("f*(1 - f)**2")
-    'f·(1 − f)²'
-    """
-    text = re.sub(r"\*\*([23])(?![\d.])", lambda m: "²³"[int(m[1]) - 2], text)
-    text = re.sub(r"(?<!\*)\*(?!\*)", "·", text)
-    return text.replace(" - ", " − ")
+    return terminal(statement.body)

@@ -7,13 +7,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..notation.terminal import terminal
 from .figures import exact, is_small, norm, number, rows, shape
 from .folds import Fold
+from .names import label
 
 if TYPE_CHECKING:
     from .numbers import Numbers, Value, Wire
 
 GAP = "    "
+MOST_LINES = 10  # of the program
+MOST_PARTS = 4  # of a sum that is written out
+LONGEST_SLOPE = 18
+LONGEST_HEAD = 48  # of a grid that stands behind it
+LOCAL = 3  # the column of the local gradient
 
 
 def text(shown: Numbers) -> str:
@@ -25,7 +32,7 @@ def text(shown: Numbers) -> str:
 
 
 def _closing(shown: Numbers) -> Iterator[str]:
-    gradient = {n.name: n.gradient_name for n in shown.nodes}
+    gradient = {n.name: label(n.gradient_name) for n in shown.nodes}
     good = [gradient[c.name] for c in shown.checks if c.holds]
     if good:
         verb = "is" if len(good) == 1 else "are"
@@ -47,7 +54,7 @@ def _scalars(shown: Numbers) -> Iterator[str]:
     left = [line for k, n in _gates(shown) if k not in folded for line in _forward(n)]
     forward = _columns(left)
     backward = list(_backward(shown, folded))
-    given = ", ".join(f"{n.name} = {exact(n.value)}" for n in shown.nodes if n.is_input)
+    given = ", ".join(f"{label(n.name)} = {exact(n.value)}" for n in shown.nodes if n.is_input)
     yield from _programs(shown, given)
     yield ""
     wide = max([len(line) for line in forward] + [len("forward")])
@@ -68,11 +75,11 @@ def _programs(shown: Numbers, given: str) -> Iterator[str]:
 
 
 def _statements(shown: Numbers) -> Iterator[str]:
-    from ..notation.plain import show
-    from .numbers import pretty
-
-    for statement in shown.derivation.forward.statements:
-        yield pretty(show(statement))
+    lines = [terminal(s) for s in shown.derivation.forward.statements]
+    if len(lines) > MOST_LINES:
+        middle = len(lines) - MOST_LINES + 1
+        lines[MOST_LINES - 3 : -2] = [f"⋮ {middle} more statements"]
+    yield from lines
 
 
 def _gates(shown: Numbers) -> Iterator[tuple[int, Value]]:
@@ -87,7 +94,7 @@ def _inside(fold: Fold) -> range:
 
 
 def _forward(node: Value) -> Iterator[list[str]]:
-    yield [node.right, f"{node.name} =", f"{number(node.value):>6}"]
+    yield [node.right, f"{label(node.name)} =", f"{number(node.value):>6}"]
 
 
 def _heading(lines: Sequence[Sequence[str]]) -> str:
@@ -110,13 +117,21 @@ def _backward(shown: Numbers, folded: dict[int, Fold]) -> Iterator[list[str]]:
                 yield [_more(folded[k]), *[""] * 5]
             continue
         if node.parts:
-            total = " + ".join(number(v) for v in node.parts.values()).replace("+ -", "− ")
-            remark = "" if "copies" in said else "gradients of copies add up"
+            total = _total([number(v) for v in node.parts.values()])
+            remark = "" if "copies" in said else "   gradients of copies add up"
             said.add("copies")
-            start = f"{node.name}  copies"
-            yield [start, "", "", total, f"= {node.gradient_name}", number(node.gradient), remark]
+            start = f"{label(node.name)}  copies"
+            yield [
+                start,
+                "",
+                "",
+                total,
+                f"= {label(node.gradient_name)}",
+                number(node.gradient),
+                remark,
+            ]
         for j, wire in enumerate(node.wires):
-            name = f"{node.name}  {node.kind}" if j == 0 else ""
+            name = f"{label(node.name)}  {node.kind}" if j == 0 else ""
             remark = "" if j or node.kind in said else _remark(node)
             if j == 0:
                 said.add(node.kind)
@@ -125,14 +140,14 @@ def _backward(shown: Numbers, folded: dict[int, Fold]) -> Iterator[list[str]]:
                 number(wire.upstream),
                 "×",
                 _local(wire),
-                f"= {wire.sent}",
+                f"= {label(wire.sent)}",
                 number(wire.downstream),
                 remark,
             ]
 
 
 def _remark(node: Value) -> str:
-    return node.rule.partition(":")[0]
+    return f"   {node.rule.partition(':')[0]}"
 
 
 def _more(fold: Fold) -> str:
@@ -147,7 +162,16 @@ def _local(wire: Wire) -> str:
         return ""
     value = number(wire.local)
     constant = wire.slope.lstrip("-−").replace("/", "").replace(".", "").isdigit()
-    return wire.slope if constant else f"{wire.slope} = {value}"
+    if constant:
+        return wire.slope
+    return f"{wire.slope} = {value:>5}" if len(wire.slope) <= LONGEST_SLOPE else value
+
+
+def _total(parts: Sequence[str]) -> str:
+    """Numbers that are added up; of many the first and the last."""
+    if len(parts) > MOST_PARTS:
+        parts = [*parts[:2], "…", parts[-1]]
+    return " + ".join(parts).replace("+ -", "− ")
 
 
 def _columns(lines: Sequence[Sequence[str]]) -> list[str]:
@@ -159,8 +183,9 @@ def _columns(lines: Sequence[Sequence[str]]) -> list[str]:
             out.append(line[0])
             continue
         cells = [
-            f"{cell:>{widths[k]}}" if _is_number(cell) else f"{cell:<{widths[k]}}"
+            f"{cell:>{widths[k]}}" if flush and _is_number(cell) else f"{cell:<{widths[k]}}"
             for k, cell in enumerate(line)
+            for flush in (k != LOCAL,)
         ]
         head, *rest = cells
         out.append(f"{head}  {' '.join(rest)}".rstrip())
@@ -170,7 +195,9 @@ def _columns(lines: Sequence[Sequence[str]]) -> list[str]:
 def _widths(lines: Sequence[Sequence[str]]) -> list[int]:
     most = max((len(line) for line in lines), default=0)
     counted = [line for line in lines if any(line[1:])]
-    return [max((len(line[k]) for line in counted if k < len(line)), default=0) for k in range(most)]
+    return [
+        max((len(line[k]) for line in counted if k < len(line)), default=0) for k in range(most)
+    ]
 
 
 def _is_number(cell: str) -> bool:
@@ -198,7 +225,7 @@ def _tensors(shown: Numbers) -> Iterator[str]:
             continue
         title = "input" if node.is_input else node.title
         for name, value in zip(node.names, _all(shown, node.names), strict=True):
-            formula = name if node.is_input or len(node.names) > 1 else node.formula
+            formula = label(name) if node.is_input or len(node.names) > 1 else node.formula
             yield from _block(f"  {formula}", value, f"   {title}")
     yield ""
     yield "backward     upstream × local = downstream"
@@ -218,17 +245,19 @@ def _tensors_back(shown: Numbers, folded: dict[int, Fold]) -> Iterator[str]:
                 yield f"  {_more(folded[k])}"
             continue
         if node.parts:
-            yield f"  {node.name}: {len(node.parts)} copies, whose gradients add up"
-            total = " + ".join(node.parts)
-            yield from _block(f"    {node.gradient_name} = {total}", node.gradient)
+            yield f"  {label(node.name)}: {len(node.parts)} copies, whose gradients add up"
+            total = _total([label(part) for part in node.parts])
+            yield from _block(f"    {label(node.gradient_name)} = {total}", node.gradient)
         if not node.wires:
             continue
         upstream = node.wires[0].upstream
-        yield f"  {node.name}  {node.title}: {node.rule}"
+        yield f"  {label(node.name)}  {node.title}: {node.rule}"
         if node.is_output:
-            yield from _block(f"    upstream {node.gradient_name}", upstream)
+            yield from _block(f"    upstream {label(node.gradient_name)}", upstream)
         for wire in node.wires:
-            yield from _block(f"    to {wire.of}:  {wire.rule or wire.sent}", wire.downstream)
+            yield from _block(
+                f"    to {label(wire.of)}:  {wire.rule or label(wire.sent)}", wire.downstream
+            )
 
 
 def _block(head: str, value: Any, tail: str = "") -> Iterator[str]:
@@ -246,5 +275,8 @@ def _block(head: str, value: Any, tail: str = "") -> Iterator[str]:
     wide = max(len(cell) for row in cells for cell in row)
     lines = ["[" + " ".join(f"{cell:>{wide}}" for cell in row) + "]" for row in cells]
     start = f"{head}  {size}  "
+    if len(start) > LONGEST_HEAD:
+        yield f"{head}  {size}{tail}"
+        start, tail = " " * (len(head) - len(head.lstrip()) + 4), ""
     for k, line in enumerate(lines):
         yield f"{start if k == 0 else ' ' * len(start)}{line}{tail if k == 0 else ''}"

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from ..derivation import Derivation, shape_text
-from ..graph.layout import Box, Layout, lay_out
+from ..graph.layout import Box, lay_out
+from ..graph.wires import wires
 from ..ir.expr import Tensor
 from ..ir.program import Define, reads
 from ..notation.plain import show
@@ -16,7 +17,6 @@ from .mathml import text
 LETTER = 7.3  # the width of a letter of the smaller type
 LINE = 18.0
 PAD = 12.0
-PORT_GAP = 24.0  # between two edges that meet the same side of a box
 MOST_LETTERS = 36
 
 STYLE = """
@@ -75,7 +75,7 @@ def draw(shown: Circuit) -> str:
     edges = [(place[t], place[s.target]) for s in shown.program.statements for t in reads(s)]
     layout = lay_out([node.box for node in nodes], edges)
     parts = [
-        *_edges(nodes, edges, layout, shown),
+        *wires([node.box for node in nodes], edges, layout, _flows(nodes, edges, shown)),
         *(_box(node, *layout.places[k]) for k, node in enumerate(nodes)),
     ]
     margin = 4
@@ -86,6 +86,12 @@ def draw(shown: Circuit) -> str:
         f'role="img" aria-label="Computational graph with {len(nodes)} values">'
         f"<style>{STYLE}</style>{''.join(parts)}</svg>"
     )
+
+
+def _flows(nodes: list[Node], edges: list[tuple[int, int]], shown: Circuit) -> list[bool]:
+    """Whether a gradient flows along each edge: both ends are on the way back, absorbed gradients
+    included."""
+    return [{nodes[a].tensor, nodes[b].tensor} <= shown.active for a, b in edges]
 
 
 def _nodes(shown: Circuit) -> Iterator[Node]:
@@ -133,72 +139,3 @@ def _box(node: Node, x: float, y: float) -> str:
         f'<rect class="box" x="{left:.1f}" y="{top:.1f}" width="{box.width:.1f}" '
         f'height="{box.height:.1f}" rx="{radius}"/>{"".join(lines)}</g>'
     )
-
-
-def _edges(
-    nodes: list[Node], edges: list[tuple[int, int]], layout: Layout, shown: Circuit
-) -> Iterator[str]:
-    leaving = _ports(nodes, edges, layout, 0)
-    entering = _ports(nodes, edges, layout, 1)
-    for k, ((start, end), bends) in enumerate(zip(edges, layout.bends, strict=True)):
-        upper, lower = nodes[start], nodes[end]
-        x1, x2 = leaving[k], entering[k]
-        y1 = layout.places[start][1] + upper.box.height / 2
-        y2 = layout.places[end][1] - lower.box.height / 2
-        # The gradient flows wherever both ends are on the way back, absorbed gradients included.
-        backward = {upper.tensor, lower.tensor} <= shown.active
-        shift = 3.5 if backward else 0.0
-        path = _curve(x1 - shift, y1, bends, x2 - shift, y2 - 5, -shift)
-        yield f'<path class="forward" d="{path}"/>' + _head("forward-head", x2 - shift, y2, 1)
-        if backward:
-            path = _curve(x1 + shift, y1 + 5, bends, x2 + shift, y2, shift)
-            yield f'<path class="backward" d="{path}"/>' + _head(
-                "backward-head", x1 + shift, y1, -1
-            )
-
-
-def _ports(
-    nodes: list[Node], edges: list[tuple[int, int]], layout: Layout, side: int
-) -> list[float]:
-    """Where each edge meets its first (0) or last (1) box: side by side, as they go on."""
-    found = [0.0] * len(edges)
-    for box, node in enumerate(nodes):
-        mine = [k for k, edge in enumerate(edges) if edge[side] == box]
-        mine.sort(key=lambda k: _towards(edges[k], layout.bends[k], layout, side))
-        apart = min(PORT_GAP, (node.box.width - 40) / max(len(mine), 1))
-        for at, k in enumerate(mine):
-            found[k] = layout.places[box][0] + (at - (len(mine) - 1) / 2) * apart
-    return found
-
-
-def _towards(
-    edge: tuple[int, int], bends: tuple[tuple[float, float, float], ...], layout: Layout, side: int
-) -> float:
-    """The next place across, seen from an edge's first or last box."""
-    if bends:
-        return bends[-1 if side else 0][0]
-    return layout.places[edge[1 - side]][0]
-
-
-def _curve(
-    x1: float,
-    y1: float,
-    bends: tuple[tuple[float, float, float], ...],
-    x2: float,
-    y2: float,
-    shift: float,
-) -> str:
-    path = f"M{x1:.1f} {y1:.1f}"
-    x, y = x1, y1
-    for bend, top, bottom in (*((b + shift, t, u) for b, t, u in bends), (x2, y2, y2)):
-        half = (y + top) / 2
-        path += f"C{x:.1f} {half:.1f} {bend:.1f} {half:.1f} {bend:.1f} {top:.1f}"
-        if bottom != top:
-            path += f"V{bottom:.1f}"
-        x, y = bend, bottom
-    return path
-
-
-def _head(kind: str, x: float, y: float, way: int) -> str:
-    back = y - 7 * way
-    return f'<path class="{kind}" d="M{x:.1f} {y:.1f}L{x - 3.5:.1f} {back:.1f}H{x + 3.5:.1f}Z"/>'

@@ -14,8 +14,7 @@ import numpy as np
 
 from ..backends.numpy.module import size_keywords
 from ..backends.numpy.preface import Preface
-from ..derivation.assumptions import line_of
-from ..errors import ArgumentError, ShapeError, UnsupportedError
+from ..errors import ArgumentError, UnsupportedError
 from ..ir.program import Program, check_extents, solve_sizes
 from ..trees import (
     Leaf,
