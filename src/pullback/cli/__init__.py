@@ -15,6 +15,7 @@ from ..errors import PullbackError
 from ..text import json_text, visible
 from .book import add_book
 from .inputs import names, pairs, shapes, sizes, source, write
+from .numbers import add_numbers, numbers
 
 if TYPE_CHECKING:
     from ..derivation import Derivation, Status
@@ -39,7 +40,9 @@ _EXAMPLES = {
 examples:
   pullback derive "Y[n,m] = sum(d) X[n,d]*W[d,m] + b[m]"
   pullback derive "P[n,c] = exp(S[n,c]) / sum(k) exp(S[n,k])" --format latex
-  pullback derive model.py:loss --shape X="N D" --shape W="D M" --wrt W --out loss.html""",
+  pullback derive model.py:loss --shape X="N D" --shape W="D M" --wrt W --out loss.html
+  pullback derive "f = sigmoid(w[]*x[] + b[])" --at w=2,x=-1,b=1
+  pullback derive "y[n] = sum(d) x[n,d]*w[d]" --at x=[[1,2]],w=[3,4] --upstream [1]""",
     "code": """\
 examples:
   pullback code "Y[i] = X[i]*[X[i] > 0]"
@@ -104,6 +107,7 @@ def _parser() -> argparse.ArgumentParser:
         choices=tuple(_FORMATS),
         help="how to write it (default: by the ending of --out, else text)",
     )
+    add_numbers(derive)
     derive.add_argument("--seed", type=int, default=0, help="of the steps' checks (default: 0)")
     code = _command(commands, "code", _code, "write the backward pass as source")
     code.add_argument("--to", choices=("numpy",), default="numpy", help="default: numpy")
@@ -178,6 +182,9 @@ def _command(
 
 def _derive(arguments: argparse.Namespace) -> int:
     derivation = _derivation(arguments, seed=arguments.seed)
+    if arguments.at:
+        write(numbers(derivation, arguments), arguments.out)
+        return OK
     if arguments.json:
         write(json_text(_as_data(derivation, arguments)), arguments.out)
         return OK

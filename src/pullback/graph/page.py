@@ -270,7 +270,7 @@ def _filled(formula: str, values: Mapping[str, Any]) -> str:
 
 def _rounded(value: Any) -> Any:
     """A number with as many digits as sentences show, unless that would leave nothing."""
-    near = np.round(value, FINE)
+    near = round(float(value), FINE)
     return near if near or not value else value
 
 

@@ -289,7 +289,7 @@
   const go = { first: () => to(0), prev: () => to(step - 1), next: () => to(step + 1) };
   root.addEventListener("click", (event) => {
     const target = event.target;
-    const button = target.closest("[data-go]"), gate = target.closest(".gate"), bar = target.closest("[data-step]");
+    const button = target.closest("[data-go]"), gate = target.closest(".gate"), bar = target.closest(".rail [data-step]");
     const hit = target.closest("[data-hit]"), line = target.closest(".code [data-n]");
     if (button) go[button.dataset.go]();
     else if (gate) choose(gate.dataset.id);

@@ -1,0 +1,119 @@
+"""Numbers on the command line: ``--at``, ``--upstream``, and the graph that they are put on."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import ArgumentError
+from ..text import json_text
+
+if TYPE_CHECKING:
+    from ..derivation import Derivation
+
+_NUMBER = re.compile(r"\s*(?P<name>[^\W\d]\w*'*)\s*=(?P<text>.*)", re.DOTALL)
+
+
+def add_numbers(parser: argparse.ArgumentParser) -> None:
+    """The options for numbers."""
+    add = parser.add_argument
+    add(
+        "--at",
+        action="append",
+        default=[],
+        metavar="X=1,W=[[1,2],[3,4]]",
+        help="numbers of the inputs: shows the computational graph with every value and every "
+        "gradient; repeat it, or separate several by commas. With --out FILE.html a page to step "
+        "through, with --out FILE.svg a drawing",
+    )
+    add(
+        "--upstream",
+        metavar="VALUE",
+        help="with --at: the gradient that arrives at the output, as a number, a nested list or "
+        "NAME=VALUE,... for several outputs (default: 1 for a single number)",
+    )
+    add(
+        "--expand",
+        metavar="FUNCTION",
+        nargs="?",
+        const="all",
+        help="with --at: open functions such as sigmoid into the gates that they are made of",
+    )
+
+
+def numbers(derivation: Derivation, arguments: argparse.Namespace) -> str:
+    """The graph at the numbers of ``--at``: as JSON, or by the ending of ``--out``."""
+    upstream: Any = None
+    if arguments.upstream is not None:
+        text = arguments.upstream
+        upstream = values([text], "--upstream") if _NUMBER.match(text) else _value(text, text)
+    expand: Any = () if arguments.expand is None else True
+    if arguments.expand not in (None, "all"):
+        expand = arguments.expand.split(",")
+    shown = derivation.at(values(arguments.at, "--at"), upstream=upstream, expand=expand)
+    if arguments.json:
+        data = {
+            "input": arguments.input,
+            "values": {name: value.tolist() for name, value in shown.values.items()},
+            "gradients": {name: value.tolist() for name, value in shown.gradients.items()},
+            "agrees": all(check.holds for check in shown.checks),
+        }
+        return json_text(data)
+    ending = Path(arguments.out).suffix if arguments.out else ""
+    if arguments.format == "html" or (arguments.format is None and ending in (".html", ".htm")):
+        return shown.html()
+    if arguments.format not in (None, "text"):
+        raise ArgumentError(
+            f"a graph with numbers is not written as {arguments.format}",
+            expected="--format text or html, or --out FILE.svg",
+        )
+    return shown.svg() if ending == ".svg" else str(shown)
+
+
+def values(given: Sequence[str], option: str) -> dict[str, Any]:
+    """``X=1`` and ``X=1,W=[[1,2],[3,4]]``: numbers and nested lists by name.
+
+    >>> values(["x=2, W=[[1,2],[3,4]]"], "--at")
+    {'x': 2, 'W': [[1, 2], [3, 4]]}
+    """
+    found: dict[str, Any] = {}
+    for part in (part for text in given for part in _parts(text)):
+        named = _NUMBER.fullmatch(part)
+        if named is None:
+            raise ArgumentError(
+                "a number can't be read",
+                where=f"{option} {part.strip()[:80]}",
+                expected=f"NAME=VALUE, e.g. {option} x=2 or {option} W=[[1,2],[3,4]]",
+            )
+        found[named["name"]] = _value(named["text"], f"{option} {part.strip()[:80]}")
+    return found
+
+
+def _parts(text: str) -> list[str]:
+    """The text between commas that stand outside of brackets."""
+    parts, depth = [""], 0
+    for letter in text:
+        depth += (letter == "[") - (letter == "]")
+        if letter == "," and depth == 0:
+            parts.append("")
+        else:
+            parts[-1] += letter
+    return parts
+
+
+def _value(text: str, where: str) -> Any:
+    try:
+        found = json.loads(text.strip())
+    except (ValueError, RecursionError):
+        found = None
+    if isinstance(found, str | dict) or found is None:
+        raise ArgumentError(
+            "this is no number and no list of numbers",
+            where=where[:100],
+            expected="a number, or lists in brackets such as [[1,2],[3,4]]",
+        )
+    return found
