@@ -30,6 +30,7 @@ LAYERS = (
     "verify",
     "layers",
     "graph",
+    "small",
     "report",
     "api",
     "gradients",

@@ -26,6 +26,7 @@ from .written import written
 
 if TYPE_CHECKING:
     from ..graph.numbers import Numbers
+    from ..small.case import Small
 
 
 @dataclass(frozen=True)
@@ -345,6 +346,27 @@ class Derivation:
         contradict each other.
         """
         found: Numbers = service("at")(self, values, upstream, expand, inputs)
+        return found
+
+    def small(
+        self, values: Mapping[str, Any] | None = None, /, *, upstream: Any = None, **sizes: Any
+    ) -> Small:
+        """The case of small sizes as one works it out on paper; print it.
+
+        Explicit matrices with symbolic entries, the derivative by each element, its inner product
+        with the upstream gradient, the gradients assembled, and the step to the general formula,
+        which is checked at other sizes. Sizes come by name, and arrays of numbers for inputs, which
+        tell their sizes: ``small(x=[1, -2], upstream=[4, -1])``.
+
+        >>> import pullback
+        >>> case = pullback.derive("y[i] = x[i]**2").small(I=2)
+        >>> [str(case.known(e.gradient)) for e in case.elements("x")]
+        ['None', 'None']
+
+        Raises ArgumentError for sizes that are missing or unknown, LimitError for what is too large
+        for paper.
+        """
+        found: Small = service("small")(self, {**(values or {}), **sizes}, upstream)
         return found
 
     def compare(self, sizes: Mapping[str, int]) -> None:

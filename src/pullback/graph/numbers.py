@@ -238,14 +238,15 @@ class Numbers:
         arrival = self.graph.arrivals.get(target)
         statement = node.statements[-1] if node.statements else None
         kind = _kind(node, statement)
+        title = _title(kind, statement)
         formula = "; ".join(_formula(s) for s in node.statements)
         owner = node.owner
         return Value(
             name=target.name,
             names=tuple(t.name for t in node.targets),
             kind=kind,
-            title=_title(kind, statement),
-            rule=RULES.get(kind, f"{_a(kind)} scales: upstream times its slope"),
+            title=title,
+            rule=_rule(kind, title),
             brief="" if kind == "input" else BRIEF.get(kind, "scales"),
             formula=formula,
             right=_right(statement) if statement is not None and not node.inner else formula,
@@ -487,6 +488,12 @@ def _title(kind: str, statement: Define | None) -> str:
     if form is not None and isinstance(statement.body, Reduce):  # type: ignore[union-attr]
         return "matrix product"
     return TITLES.get(kind, kind)
+
+
+def _rule(kind: str, title: str) -> str:
+    """What a gate does to a gradient, in words."""
+    rule = RULES.get(kind, f"{_a(kind)} scales: upstream times its slope")
+    return rule.replace(TITLES["contract"], title) if kind == "contract" else rule
 
 
 def _a(noun: str) -> str:

@@ -45,7 +45,7 @@ SYMBOLS = {
 BOLD = {
     "add": "+ distributes",
     "multiply": "× swaps",
-    "contract": "A sum of products swaps",
+    
     "sum": "Σ distributes",
     "copies": "A copy adds",
     "maximum": "Max routes",

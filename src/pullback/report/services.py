@@ -24,6 +24,7 @@ VIEWS = {
     "show": (".terminal", "show"),
     "html": (".html", "fragment"),
     "at": ("..graph.numbers", "at"),
+    "small": ("..small.case", "small"),
 }
 
 

@@ -1,0 +1,1 @@
+"""The small case on paper: explicit matrices with symbolic entries, one element at a time."""
