@@ -15,7 +15,7 @@ from ..errors import PullbackError
 from ..text import json_text, visible
 from .book import add_book
 from .inputs import names, pairs, shapes, sizes, source, write
-from .numbers import add_numbers, numbers
+from .numbers import add_numbers, numbers, small
 
 if TYPE_CHECKING:
     from ..derivation import Derivation, Status
@@ -42,6 +42,7 @@ examples:
   pullback derive "P[n,c] = exp(S[n,c]) / sum(k) exp(S[n,k])" --format latex
   pullback derive model.py:loss --shape X="N D" --shape W="D M" --wrt W --out loss.html
   pullback derive "f = sigmoid(w[]*x[] + b[])" --at w=2,x=-1,b=1
+  pullback derive "y[n,m] = sum(d) x[n,d]*w[d,m]" --small N=1,D=2,M=3
   pullback derive "y[n] = sum(d) x[n,d]*w[d]" --at x=[[1,2]],w=[3,4] --upstream [1]""",
     "code": """\
 examples:
@@ -182,8 +183,9 @@ def _command(
 
 def _derive(arguments: argparse.Namespace) -> int:
     derivation = _derivation(arguments, seed=arguments.seed)
-    if arguments.at:
-        write(numbers(derivation, arguments), arguments.out)
+    if arguments.at or arguments.small:
+        shown = numbers if arguments.at else small
+        write(shown(derivation, arguments), arguments.out)
         return OK
     if arguments.json:
         write(json_text(_as_data(derivation, arguments)), arguments.out)

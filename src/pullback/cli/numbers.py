@@ -31,10 +31,18 @@ def add_numbers(parser: argparse.ArgumentParser) -> None:
         "through, with --out FILE.svg a drawing",
     )
     add(
+        "--small",
+        action="append",
+        default=[],
+        metavar="N=1,D=2,M=3",
+        help="the case of small sizes as on paper: explicit matrices, one element at a time, and "
+        "the step to the general formula; arrays of numbers may be given, too",
+    )
+    add(
         "--upstream",
         metavar="VALUE",
-        help="with --at: the gradient that arrives at the output, as a number, a nested list or "
-        "NAME=VALUE,... for several outputs (default: 1 for a single number)",
+        help="with --at or --small: the gradient that arrives at the output, as a number, a nested "
+        "list or NAME=VALUE,... for several outputs (default: 1 for a single number)",
     )
     add(
         "--expand",
@@ -47,10 +55,7 @@ def add_numbers(parser: argparse.ArgumentParser) -> None:
 
 def numbers(derivation: Derivation, arguments: argparse.Namespace) -> str:
     """The graph at the numbers of ``--at``: as JSON, or by the ending of ``--out``."""
-    upstream: Any = None
-    if arguments.upstream is not None:
-        text = arguments.upstream
-        upstream = values([text], "--upstream") if _NUMBER.match(text) else _value(text, text)
+    upstream = _upstream(arguments)
     expand: Any = () if arguments.expand is None else True
     if arguments.expand not in (None, "all"):
         expand = arguments.expand.split(",")
@@ -72,6 +77,36 @@ def numbers(derivation: Derivation, arguments: argparse.Namespace) -> str:
             expected="--format text or html, or --out FILE.svg",
         )
     return shown.svg() if ending == ".svg" else str(shown)
+
+
+def small(derivation: Derivation, arguments: argparse.Namespace) -> str:
+    """The small case of ``--small`` as text, or what it comes to as JSON."""
+    case = derivation.small(values(arguments.small, "--small"), upstream=_upstream(arguments))
+    if arguments.json:
+        names = [t.name for t in derivation.backward.wrt]
+        data = {
+            "input": arguments.input,
+            "sizes": dict(case.sizes),
+            "text": str(case),
+            "agrees": {
+                name: case.agrees(name) and all(one.holds for one in case.verified(name))
+                for name in names
+            },
+        }
+        return json_text(data)
+    if arguments.format not in (None, "text"):
+        raise ArgumentError(
+            f"a small case is not written as {arguments.format}", expected="--format text"
+        )
+    return str(case)
+
+
+def _upstream(arguments: argparse.Namespace) -> Any:
+    """The upstream gradient: a number, a list, or some by name."""
+    text = arguments.upstream
+    if text is None:
+        return None
+    return values([text], "--upstream") if _NUMBER.match(text) else _value(text, text)
 
 
 def values(given: Sequence[str], option: str) -> dict[str, Any]:

@@ -45,7 +45,6 @@ SYMBOLS = {
 BOLD = {
     "add": "+ distributes",
     "multiply": "× swaps",
-    
     "sum": "Σ distributes",
     "copies": "A copy adds",
     "maximum": "Max routes",

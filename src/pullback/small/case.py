@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import cycle
@@ -15,9 +15,9 @@ from ..calculus.normal import expression, poly
 from ..calculus.pushforward import pushforward
 from ..derivation import Derivation
 from ..errors import ArgumentError, DerivationError, LimitError, PullbackError, ShapeError
-from ..ir.expr import ZERO, Expr, Tensor
-from ..ir.interpret import FLOAT, Array, evaluate, run, value_of
-from ..ir.program import Program, check_extents, solve_sizes
+from ..ir.expr import ONE, ZERO, Access, Add, Expr, Mul, Number, Power, Tensor
+from ..ir.interpret import FLOAT, Array, evaluate, fill, run
+from ..ir.program import Program, check_extents, reads, solve_sizes
 from ..text import nearest
 from ..verify.samples import draw_inputs, names_in
 from .entries import Entries, Place, arrays, count, entry, places, read, times, total
@@ -26,8 +26,9 @@ from .slopes import slopes
 
 MOST_ENTRIES = 48  # of one tensor
 MOST_PAIRS = 600  # of entries of an output and of an input
-LONGEST = 400  # parts of one entry
+MOST_BESIDE = 12  # outputs that derivatives of others are written in
 OTHER_SIZES = ((2, 3, 4, 6), (5, 7, 1, 2))
+DIRECTIONS = 2
 TOLERANCE = 1e-9
 
 
@@ -83,6 +84,9 @@ class Small:
                 f"{missing[0]} holds integers, which decide what is read",
                 expected=f"their numbers: small({missing[0]}=[...])",
             )
+        for s in self.program.statements:
+            if s.target.kind != "float" and all(t.name in self.whole for t in reads(s)):
+                fill(self.whole, [s], self.sizes)
         self.entries = Entries(self.program.statements, self.sizes, whole=self.whole)
         self._check_size()
         self.upstream = self._upstream(upstream)
@@ -131,6 +135,11 @@ class Small:
             found[output.name] = array
         return found
 
+    @property
+    def is_loss(self) -> bool:
+        """Whether the only output is a number with no upstream gradient: it is differentiated."""
+        return len(self.floats) == 1 and not self.floats[0].shape and not self.upstream
+
     # What is worked out
 
     def shape(self, tensor: Tensor) -> tuple[int, ...]:
@@ -145,15 +154,21 @@ class Small:
     def _slopes(self) -> dict[tuple[Tensor, Place], dict[Tensor, Expr]]:
         """By entry of an output: its derivatives by the symbols of the inputs."""
         symbols = tuple(
-            entry(t.name, at)
-            for t in self.derivation.backward.wrt
-            for at in places(self.shape(t))
+            entry(t.name, at) for t in self.derivation.backward.wrt for at in places(self.shape(t))
         )
-        conventions = self.derivation.conventions
-        return {
-            (output, at): slopes(value, entry(output.name, at), symbols, conventions)
+        values = {
+            (output, at): value
             for output in self.floats
             for at, value in self.matrix(output).items()
+        }
+        named = {entry(output.name, at): value for (output, at), value in values.items()}
+        beside = {t: value for t, value in named.items() if not is_polynomial(value)}
+        if len(beside) > MOST_BESIDE:
+            beside = {}
+        conventions = self.derivation.conventions
+        return {
+            (output, at): slopes(value, entry(output.name, at), symbols, conventions, beside)
+            for (output, at), value in values.items()
         }
 
     def elements(self, name: str) -> tuple[Element, ...]:
@@ -173,7 +188,9 @@ class Small:
                 of: self._slopes[output, of].get(symbol, ZERO) for of in places(self.shape(output))
             }
             parts.append(Part(output, found))
-            seeds = {of: read(entry(f"d{output.name}", of)) for of in found}
+            seeds: dict[Place, Expr] = {
+                of: ONE if self.is_loss else read(entry(f"d{output.name}", of)) for of in found
+            }
             terms += [times([seeds[of], slope]) for of, slope in found.items()]
         return Element(at, tuple(parts), total(terms))
 
@@ -197,7 +214,9 @@ class Small:
     @cached_property
     def known_entries(self) -> dict[str, Array]:
         """The numbers of all entries that have one, upstream gradients included."""
-        given = {t.name: self.numbers[t.name] for t in self.program.inputs if t.name in self.numbers}
+        given = {
+            t.name: self.numbers[t.name] for t in self.program.inputs if t.name in self.numbers
+        }
         found = _split(given)
         if len(given) == len(self.program.inputs):
             computed = run(self.program, given, sizes=self.sizes)
@@ -213,7 +232,8 @@ class Small:
         """The entries of the derived gradient in this case, in the symbols of the inputs."""
         backward = self.derivation.backward
         statements = (*backward.forward.statements, *backward.statements)
-        entries = Entries(statements, self.sizes, kept=(), whole=self.whole)
+        fixed = {backward.cotangents[0]: ONE} if self.is_loss else {}
+        entries = Entries(statements, self.sizes, fixed, self.whole)
         gradient = self.derivation.gradient(name)
         return {at: entries.value(gradient, at) for at in places(self.shape(gradient))}
 
@@ -231,14 +251,17 @@ class Small:
     def verified(self, name: str) -> tuple[Verified, ...]:
         """The derived formula compared with the definition at other sizes.
 
-        The definition is Σ dY·∂Y/∂x with ∂Y/∂x by forward mode, element by element.
+        The definition is Σ dY·∂Y/∂x, with ∂Y/∂x by forward mode, for all elements x at once in
+        directions drawn at random.
         """
-        names = [n for n in names_in(self.program.statements, self.program.inputs)]
+        names = names_in(self.program.statements, self.program.inputs)
         ordered = [n for n in self.sizes if n in names]
+        if not ordered:
+            return (Verified({}, self._agrees_at(name, self.sizes)),)
         found = []
         for numbers in OTHER_SIZES:
             sizes = dict(zip(ordered, cycle(numbers), strict=False))
-            if sizes == dict(self.sizes) or not ordered:
+            if sizes == dict(self.sizes):
                 continue
             try:
                 check_extents(self.program.statements, sizes)
@@ -248,27 +271,27 @@ class Small:
         return tuple(found)
 
     def _agrees_at(self, name: str, sizes: Mapping[str, int]) -> bool:
-        """Whether the derived gradient is the inner product of dY with each ∂Y/∂x."""
+        """Whether ⟨dX, v⟩ = ⟨dY, ∂Y/∂X v⟩ for directions v in which all elements move."""
         self.derivation.compare(sizes)
         backward = self.derivation.backward
         gradient = self.derivation.gradient(name)
-        position = backward.gradients.index(gradient)
-        of = backward.wrt[position]
-        inputs = (*self.program.inputs, *backward.cotangents)
-        drawn = draw_inputs(inputs, self.program.statements, sizes, Random(0), FLOAT, "signed")
-        statements = (*backward.forward.statements, *backward.statements)
-        own = run(Program(inputs, statements, (gradient,)), drawn, sizes=sizes)[gradient.name]
+        of = backward.wrt[backward.gradients.index(gradient)]
         forward = pushforward(self.program, (of,), dict(self.derivation.conventions))
         tangent = forward.inputs[-1]
-        shape = tuple(value_of(n, sizes) for n in of.shape)
-        given = {t.name: drawn[t.name] for t in self.program.inputs}
-        for k, found in enumerate(own.flat):
-            unit = Array(shape, [1.0 if j == k else 0.0 for j in range(count(shape))])
-            moved = run(forward, {**given, tangent.name: unit}, sizes=sizes)
-            wanted = 0.0
-            for output, cotangent in zip(forward.outputs, backward.cotangents, strict=True):
-                pairs = zip(moved[output.name].flat, drawn[cotangent.name].flat, strict=True)
-                wanted += sum(slope * seed for slope, seed in pairs if seed)
+        inputs = (*self.program.inputs, *backward.cotangents)
+        random = Random(0)
+        drawn = draw_inputs(inputs, self.program.statements, sizes, random, FLOAT, "signed")
+        statements = (*backward.forward.statements, *backward.statements)
+        own = run(Program(inputs, statements, (gradient,)), drawn, sizes=sizes)[gradient.name]
+        for _ in range(DIRECTIONS):
+            direction = [random.uniform(0.5, 2.0) * random.choice((-1, 1)) for _ in own.flat]
+            given = {t.name: drawn[t.name] for t in self.program.inputs}
+            moved = run(forward, {**given, tangent.name: Array(own.shape, direction)}, sizes=sizes)
+            wanted = _inner(
+                (moved[output.name].flat, drawn[cotangent.name].flat)
+                for output, cotangent in zip(forward.outputs, backward.cotangents, strict=True)
+            )
+            found = _inner([(own.flat, direction)])
             if not abs(found - wanted) <= TOLERANCE * max(1.0, abs(wanted)):
                 return False
         return True
@@ -296,13 +319,14 @@ def _given(
     inputs = {t.name: t for t in program.inputs}
     names = [n for t in program.inputs for size in t.shape for n in size.names()]
     names = list(dict.fromkeys([*names, *names_in(program.statements, program.inputs)]))
+    known = {*names, *program.sizes}
     numbers: dict[str, Any] = {}
     sizes: dict[str, int] = {}
     for name, value in given.items():
         if name in inputs:
             kind = {"int": np.int64, "bool": np.bool_}.get(inputs[name].kind, np.float64)
             numbers[name] = np.asarray(value, dtype=kind)
-        elif name in names and isinstance(value, int | np.integer) and value >= 0:
+        elif name in known and isinstance(value, int | np.integer) and value >= 0:
             sizes[name] = int(value)
         else:
             close = nearest(name, [*inputs, *names])
@@ -325,6 +349,11 @@ def _given(
     return numbers, sizes
 
 
+def _inner(pairs: Iterable[tuple[Sequence[float], Sequence[float]]]) -> float:
+    """The sum of the products of all elements, 0 where a factor is 0."""
+    return sum(a * b for left, right in pairs for a, b in zip(left, right, strict=True) if a and b)
+
+
 def _split(values: Mapping[str, Any]) -> dict[str, Array]:
     """The entries of arrays, by the names of their symbols."""
     return {
@@ -334,8 +363,17 @@ def _split(values: Mapping[str, Any]) -> dict[str, Array]:
     }
 
 
+def is_polynomial(value: Expr) -> bool:
+    """Whether a value is made of sums, products and powers with whole exponents."""
+    match value:
+        case Add(parts) | Mul(parts):
+            return all(map(is_polynomial, parts))
+        case Power(base, exponent):
+            return exponent.denominator == 1 and exponent > 0 and is_polynomial(base)
+        case _:
+            return isinstance(value, Access | Number)
+
+
 def _same(left: Expr, right: Expr) -> bool:
     """Whether two expressions have one normal form."""
     return expression(poly(left, distribute=True)) is expression(poly(right, distribute=True))
-
-

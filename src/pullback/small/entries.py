@@ -44,6 +44,7 @@ from ..ir.expr import (
 from ..ir.interpret import Array, holds, place, value_of
 from ..ir.program import Define
 from ..ir.subscripts import Index, Subscript
+from ..ir.walk import accesses, lookups
 from ..opaque import TABLE
 
 Point = Mapping[Index, int]
@@ -76,18 +77,19 @@ def read(symbol: Tensor) -> Access:
 class Entries:
     """The entries of the tensors of some statements, from symbols for what they don't define.
 
-    ``kept`` are tensors that stay symbols though they are defined; ``whole`` are integer and bool
-    arrays, whose values are known. Raises LimitError where there is too much to write out.
+    ``fixed`` are tensors that are one value everywhere; ``whole`` are integer and bool arrays whose
+    values are known. Raises LimitError where there is too much to write out.
     """
 
     def __init__(
         self,
         statements: Sequence[Define],
         sizes: Mapping[str, int],
-        kept: Sequence[Tensor] = (),
+        fixed: Mapping[Tensor, Expr] = {},
         whole: Mapping[str, Array] = {},
     ) -> None:
-        self.of = {s.target: s for s in statements if s.target not in kept}
+        self.of = {s.target: s for s in statements}
+        self.fixed = fixed
         self.sizes = sizes
         self.whole = dict(whole)
         self.known: dict[tuple[Tensor, Place], Expr] = {}
@@ -101,6 +103,8 @@ class Entries:
         """What one entry of a tensor is."""
         if tensor.name in self.whole:
             return number(int(self.whole[tensor.name][at]))
+        if tensor in self.fixed:
+            return self.fixed[tensor]
         define = self.of.get(tensor)
         if define is None:
             return read(entry(tensor.name, at))
@@ -161,7 +165,17 @@ class Entries:
 
     def place(self, sub: Subscript, point: Point) -> int:
         """The number that a subscript is."""
+        self.check_reads(sub)
         return place(sub, point, self.whole, self.sizes)
+
+    def check_reads(self, of: Subscript | Cond) -> None:
+        """Refuses places that depend on values."""
+        for access in lookups(of) if isinstance(of, Subscript) else accesses(of):
+            if access.tensor.name not in self.whole:
+                raise DerivationError(
+                    f"what is read depends on {access.tensor.name}, which depends on numbers",
+                    hint="Derivation.at shows it at given numbers",
+                )
 
     def product(self, factors: Sequence[Expr], point: Point) -> Expr:
         """A product; absent where a guard fails."""
@@ -220,6 +234,7 @@ class Entries:
                     return bool(found_value.value)
                 return Truth(found_value)
             case Zero() | Inside() | Divides():
+                self.check_reads(node)
                 return holds(node, point, self.whole, self.sizes)
 
     def connected(self, node: And | Or, conds: Sequence[Cond | bool]) -> Cond | bool:
@@ -241,10 +256,12 @@ def total(terms: Sequence[Expr]) -> Expr:
 
 
 def times(factors: Sequence[Expr]) -> Expr:
-    """A product without ones; 0 where a factor is."""
+    """A product without ones and products in it, numbers first; 0 where a factor is."""
     if ZERO in factors:
         return ZERO
-    left = [factor for factor in factors if factor is not ONE]
+    parts = [p for f in factors for p in (f.factors if isinstance(f, Mul) else (f,))]
+    left = [part for part in parts if part is not ONE]
+    left.sort(key=lambda part: not isinstance(part, Number))
     if not left:
         return ONE
     return left[0] if len(left) == 1 else Mul(tuple(left))

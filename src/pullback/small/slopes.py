@@ -12,22 +12,28 @@ from ..ir.walk import map_tensors, tensors
 
 
 def slopes(
-    value: Expr, name: Tensor, symbols: tuple[Tensor, ...], conventions: Mapping[str, str]
+    value: Expr,
+    name: Tensor,
+    symbols: tuple[Tensor, ...],
+    conventions: Mapping[str, str],
+    beside: Mapping[Tensor, Expr] = {},
 ) -> dict[Tensor, Expr]:
     """The partial derivatives of a value by each symbol that it depends on.
 
-    ``name`` is the symbol of the value itself: derivatives may be written in it.
+    ``name`` is the symbol of the value itself, ``beside`` are other values by their symbols:
+    derivatives may be written in them.
     """
     used = tuple(t for t in symbols if t in tensors(value))
     if not used:
         return {}
-    inputs = tuple(dict.fromkeys(tensors(value)))
-    define = Define(name, (), value, user=True)
-    backward = reverse(Program(inputs, (define,), (name,)), used, dict(conventions))
+    named = {**beside, name: value}
+    inputs = tuple(dict.fromkeys(t for one in named.values() for t in tensors(one)))
+    defines = tuple(Define(t, (), one, user=True) for t, one in named.items())
+    backward = reverse(Program(inputs, defines, (name,)), used, dict(conventions))
     (seed,) = backward.cotangents
     known: dict[Tensor, Expr] = {seed: ONE}
     for s in (*backward.forward.statements, *backward.statements):
-        if s.target is not name:
+        if s.target not in named:
             known[s.target] = _put(s.body, known)
     pairs = zip(used, backward.gradients, strict=True)
     return {t: expression(poly(known.get(g, ZERO))) for t, g in pairs}

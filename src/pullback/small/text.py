@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 WIDTH = 118
 GAP = "     "
 MOST_ELEMENTS = 12
-MOST_WORDS = 60  # letters of an entry in a matrix
 
 Block = list[str]
 
@@ -107,9 +106,9 @@ def beside(*blocks: Block | str) -> Block:
     """Blocks side by side, their first lines in one line."""
     parts = [[block] if isinstance(block, str) else block for block in blocks]
     height = max(map(len, parts))
-    widths = [max(map(len, part)) for part in parts]
+    columns = [(part, max(map(len, part))) for part in parts]
     return [
-        "".join((part[k] if k < len(part) else "").ljust(w) for part, w in zip(parts, widths))
+        "".join((part[k] if k < len(part) else "").ljust(w) for part, w in columns)
         for k in range(height)
     ]
 
@@ -161,6 +160,8 @@ def _head(case: Small) -> Iterator[str]:
         else:
             cells = {at: symbol(tensor.name, at) for at in places(case.shape(tensor))}
         block = beside(f"{label(tensor.name)} = ", grid(cells, case.shape(tensor)))
+        if not tensor.shape:
+            block = [cells[()]]
         if tensor.name in case.numbers and tensor.name not in case.whole:
             numbers = case.numbers[tensor.name]
             known = {at: figure(float(numbers[at])) for at in places(case.shape(tensor))}
@@ -169,35 +170,6 @@ def _head(case: Small) -> Iterator[str]:
     for output in case.floats:
         blocks.append(_output(case, output))
     yield from _flow(blocks)
-
-
-def _output(case: Small, output: Tensor) -> Block:
-    values = case.matrix(output)
-    cells = {at: write(value).replace(" + ", "+") for at, value in values.items()}
-    shape = case.shape(output)
-    head = f"{label(output.name)} = {_form(case, output)}"
-    if max(map(len, cells.values()), default=0) > MOST_WORDS or not shape:
-        lines = [f"{symbol(output.name, at)} = {write(value)}" for at, value in values.items()]
-        return [f"{label(output.name)}:", *(f"  {line}" for line in lines)] if shape else lines
-    block = beside(head, grid(cells, shape))
-    known = {at: case.known(value) for at, value in values.items()}
-    if case.numbers and all(value is not None for value in known.values()):
-        numbers = {at: figure(value) for at, value in known.items() if value is not None}
-        block = beside(block, " = ", grid(numbers, shape))
-    return block
-
-
-def _form(case: Small, output: Tensor) -> str:
-    """``x w = `` where the output is one statement in whole matrices."""
-    define = next((s for s in case.derivation.forward.statements if s.target is output), None)
-    form = None if define is None or not output.shape else matrix_form(define)
-    return "" if form is None else f"{form.plain.partition(' = ')[2]} = "
-
-
-def _input(case: Small, tensor: Tensor) -> Iterator[str]:
-    """The gradient of one input, one element at a time."""
-    elements = case.elements(tensor.name)
-    name, shape = label(tensor.name), case.shape(tensor)
     if case.upstream:
         blocks = []
         for output in case.floats:
@@ -206,12 +178,49 @@ def _input(case: Small, tensor: Tensor) -> Iterator[str]:
             head = f"upstream dL/d{label(output.name)} = "
             blocks.append(beside(head, grid(cells, case.shape(output))))
         yield from _flow(blocks)
+
+
+def _output(case: Small, output: Tensor) -> Block:
+    values = case.matrix(output)
+    shape = case.shape(output)
+    known = {at: case.known(value) for at, value in values.items()}
+    numbers: Block = []
+    if case.numbers and all(value is not None for value in known.values()):
+        numbers = grid({at: figure(v) for at, v in known.items() if v is not None}, shape)
+    cells = {at: write(value).replace(" + ", "+") for at, value in values.items()}
+    if not shape:
+        cells = {at: write(value) for at, value in values.items()}
+    block = beside(f"{label(output.name)} = {_form(case, output)}", grid(cells, shape))
+    if numbers:
+        block = beside(block, " = ", numbers)
+    if max(map(len, block)) <= WIDTH or not shape:
+        return block
+    lines = [f"{symbol(output.name, at)} = {write(value)}" for at, value in values.items()]
+    return [*lines, *(beside(f"{label(output.name)} = ", numbers) if numbers else [])]
+
+
+def _form(case: Small, output: Tensor) -> str:
+    """``x w = `` where the output is one statement in whole matrices."""
+    define = next((s for s in case.derivation.forward.statements if s.target is output), None)
+    form = None if define is None or not output.shape else matrix_form(define)
+    return "" if form is None or "^∘" in form.plain else f"{form.plain.partition(' = ')[2]} = "
+
+
+def _input(case: Small, tensor: Tensor) -> Iterator[str]:
+    """The gradient of one input, one element at a time."""
+    elements = case.elements(tensor.name)
+    name, shape, loss = label(tensor.name), case.shape(tensor), loss_of(case)
     if _is_vector(case, tensor):
         yield from _jacobian(case, tensor, elements)
     else:
         yield (
-            f'dL/d{name}, one element at a time ("·" of two arrays of one shape: '
-            "multiply element by element, add up)"
+            f"d{loss}/d{name}"
+            + (", one element at a time" if shape else "")
+            + (
+                ' ("·" of two arrays of one shape: multiply element by element, add up)'
+                if any(case.shape(t) for t in case.floats)
+                else ""
+            )
         )
         yield from _one_by_one(case, tensor, elements)
         common = case.lines(tensor.name)
@@ -222,18 +231,18 @@ def _input(case: Small, tensor: Tensor) -> Iterator[str]:
     cells = _cells(gradients, case)
     if case.numbers and any(not _is_number(cell) for cell in cells.values()):
         cells = {at: write(value) for at, value in gradients.items()}
-    names = {at: f"dL/d{symbol(tensor.name, at)}" for at in gradients}
+    names = {at: f"d{loss}/d{symbol(tensor.name, at)}" for at in gradients}
     form = _gradient_form(case, tensor)
     if shape:
         yield _assembled(case, tensor)
         equal = f" = {_as_upstream(case, form)}" if form else ""
-        yield from beside(f"  dL/d{name} = ", grid(names, shape), equal)
-        short = max(map(len, cells.values()), default=0) <= MOST_WORDS
+        head = "downstream " if case.upstream else ""
+        block = beside(f"  {head}d{loss}/d{name} = ", grid(cells, shape))
+        short = max(map(len, block)) <= WIDTH
+        if form or not short:
+            yield from beside(f"  d{loss}/d{name} = ", grid(names, shape), equal)
         if short:
-            head = "downstream " if case.upstream else ""
-            block = beside(f"  {head}dL/d{name} = ", grid(cells, shape))
-            if max(map(len, block)) <= WIDTH:
-                yield from block
+            yield from block
     yield from _general(case, tensor)
 
 
@@ -245,7 +254,7 @@ def _is_vector(case: Small, tensor: Tensor) -> bool:
 def _jacobian(case: Small, tensor: Tensor, elements: Sequence[Element]) -> Iterator[str]:
     (output,) = case.floats
     rows, columns = case.shape(output)[0], case.shape(tensor)[0]
-    entries = {
+    entries: dict[Place, Expr] = {
         (r, c): elements[c].parts[0].slopes[(r,)] for r in range(rows) for c in range(columns)
     }
     y, x = label(output.name), label(tensor.name)
@@ -281,20 +290,28 @@ def _element(case: Small, tensor: Tensor, element: Element) -> Iterator[str]:
     for part in element.parts:
         y, shape = label(part.output.name), case.shape(part.output)
         cells = _cells(part.slopes, case)
-        sums.append(f"dL/d{y} · ∂{y}/∂{x}" if shape else f"dL/d{y}·∂{y}/∂{x}")
+        if not case.is_loss:
+            sums.append(f"dL/d{y} · ∂{y}/∂{x}" if shape else f"dL/d{y}·∂{y}/∂{x}")
         blocks.append(beside(f"∂{y}/∂{x} = ", grid(cells, shape)))
     value = case.known(element.gradient) if case.numbers else None
     result = write(element.gradient) if value is None else figure(value)
-    blocks.append([f"dL/d{x} = {' + '.join(sums)} = {result}"])
+    if sums:
+        blocks.append([f"dL/d{x} = {' + '.join(sums)} = {result}"])
     for line in _flow(blocks):
         yield f"  {line}"
+
+
+def loss_of(case: Small) -> str:
+    """The name of what is differentiated: the output itself where it is a number, else a loss."""
+    return label(case.floats[0].name) if case.is_loss else "L"
 
 
 def _assembled(case: Small, tensor: Tensor) -> str:
     """How the sums become a product of matrices."""
     gradient = case.derivation.gradient(tensor.name)
-    define = next((s for s in case.derivation.needed(tensor.name) if s.target is gradient), None)
-    form = None if define is None else matrix_form(define)
+    needed = case.derivation.needed(tensor.name)
+    define = next((s for s in needed if s.target is gradient), None)
+    form = matrix_form(define) if define is not None and len(needed) == 1 else None
     if form is not None and isinstance(form.value, Product) and len(form.value.factors) == 2:
         left, right = form.value.factors
         if all(isinstance(f, Whole | Transposed) for f in (left, right)):
@@ -302,6 +319,9 @@ def _assembled(case: Small, tensor: Tensor) -> str:
             if one and two:
                 one, two = _as_upstream(case, one), _as_upstream(case, two)
                 return f"Side by side each sum is a row of {one} times a column of {two}:"
+    if _is_vector(case, tensor):
+        y, x = label(case.floats[0].name), label(tensor.name)
+        return f"Each dL/d{x}ⱼ is column j times dL/d{y}, element by element, added up:"
     return "All of them together:"
 
 
@@ -336,5 +356,6 @@ def _general(case: Small, tensor: Tensor) -> Iterator[str]:
     checked = [("equals the case above", case.agrees(tensor.name))]
     for one in case.verified(tensor.name):
         at = ", ".join(f"{name}={n}" for name, n in one.sizes.items())
-        checked.append((f"the definition at {at}", one.holds))
+        where = f" at {at}" if at else ""
+        checked.append((f"the definition{where}", one.holds))
     yield "  " + "; ".join(f"{'✓' if holds else '✗'} {words}" for words, holds in checked)
