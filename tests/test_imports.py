@@ -31,6 +31,7 @@ LAYERS = (
     "layers",
     "graph",
     "small",
+    "dims",
     "report",
     "api",
     "gradients",

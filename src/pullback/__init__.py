@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from . import layers as layers
+    from .api import arrangements as arrangements
     from .api import define as define
     from .api import derive as derive
     from .derivation import Derivation as Derivation
@@ -42,7 +43,7 @@ __version__ = "0.1.0"
 # Where each public name lives, None for a module. Nothing is imported before it is asked for.
 _HOMES: dict[str, str | None] = {
     "layers": None,
-    **dict.fromkeys(("define", "derive"), "api"),
+    **dict.fromkeys(("arrangements", "define", "derive"), "api"),
     **dict.fromkeys(("grad", "jvp", "value_and_grad", "vjp"), "gradients"),
     "Derivation": "derivation",
     "limits": "runtime.bounds",
@@ -70,6 +71,7 @@ __all__ = [
     "TraceError",
     "UnsupportedError",
     "__version__",
+    "arrangements",
     "check_backward",
     "check_grads",
     "define",

@@ -11,6 +11,7 @@ from .runtime.notated import Formula, text_formula
 
 if TYPE_CHECKING:
     from .derivation import Derivation
+    from .dims.argue import Arrangements
 
 
 def define(text: str, /, **shapes: Any) -> Formula:
@@ -91,3 +92,34 @@ def derive(
     from .runtime.deriving import derive_function  # and so is what traces
 
     return derive_function(fun_or_text, wanted, conventions or {}, sizes or {}, shapes)
+
+
+def arrangements(
+    fun_or_text: Callable[..., Any] | str,
+    /,
+    *,
+    wrt: str,
+    conventions: Mapping[str, str] | None = None,
+    **shapes: Any,
+) -> Arrangements:
+    """Which arrangements of a gradient the shapes allow, which one is right, and why.
+
+    The program is given as to :func:`pullback.derive`; ``wrt`` names one input. What fits is judged
+    by random numbers at sizes that differ where the shapes have names: a lone fit is no proof.
+    Where no product of what is at hand is the gradient, the steps between are named and argued one
+    by one, by which elements depend on which.
+
+    >>> print(arrangements("Y[n,m] = sum(d) X[n,d]*W[d,m]", wrt="W"))
+    dL/dW must have W's shape, D×M. At hand: dL/dY (N×M), X (N×D).
+      fits       Xᵀ (D×N) · dL/dY (N×M)
+      right      it is the only one that fits, and it is the gradient; checked at N=5, D=7, M=3, \
+where no shapes coincide
+
+    Raises ArgumentError where ``wrt`` is no input, LimitError for more than two axes.
+    """
+    from .dims.argue import arrangements_of
+
+    if not isinstance(wrt, str):
+        raise ArgumentError("wrt is the name of one input", found=f"{wrt!r}"[:80])
+    found = derive(fun_or_text, wrt=wrt, conventions=conventions, **shapes)
+    return arrangements_of(found, wrt)

@@ -1,4 +1,4 @@
-"""The ``pullback`` command: derive, code, check, book."""
+"""The ``pullback`` command: derive, code, check, dims, book."""
 
 from __future__ import annotations
 
@@ -55,6 +55,11 @@ examples:
   pullback check model.py:forward --backward model.py:backward --shape X="N D" --shape W="D M"
 
 exit status: 0 the check passed, 1 it failed, 2 the input can't be used, 3 nothing was compared""",
+    "dims": """\
+examples:
+  pullback dims "Y[n,m] = sum(d) X[n,d]*W[d,m]" --wrt W
+  pullback dims "H[n,c] = relu(sum(d) X[n,d]*W[d,c])" --wrt W
+  pullback dims model.py:loss --shape X="N D" --shape W="D M" --wrt X,W""",
 }
 
 
@@ -127,6 +132,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     check.add_argument("--seed", type=int, default=0, help="of the random inputs (default: 0)")
     check.add_argument("--tol", type=float, help="largest relative error (default: by dtype)")
+    _command(commands, "dims", _dims, "argue from shapes which arrangement is the gradient")
     add_book(commands)
     return parser
 
@@ -285,6 +291,30 @@ def _derivation(arguments: argparse.Namespace, seed: int = 0) -> Derivation:
         **shapes(arguments.shapes),
     )
     return dataclasses.replace(found, seed=seed)
+
+
+def _dims(arguments: argparse.Namespace) -> int:
+    from ..dims.argue import arrangements_of
+
+    derivation = _derivation(arguments)
+    asked = [t.name for t in derivation.backward.wrt]
+    found = [arrangements_of(derivation, name) for name in asked]
+    text = "\n\n".join(map(str, found))
+    if arguments.json:
+        data = [
+            {
+                "of": one.of.name,
+                "fits": [{"text": a.text, "right": a.right} for a in one.candidates],
+                "stages": [
+                    {"gradient": s.name, "formula": s.rule, "shape": s.shape, "why": s.reason}
+                    for s in one.stages
+                ],
+            }
+            for one in found
+        ]
+        text = json_text({"input": arguments.input, "gradients": data})
+    write(text, arguments.out)
+    return OK
 
 
 def _check(arguments: argparse.Namespace) -> int:

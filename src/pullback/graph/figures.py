@@ -15,7 +15,7 @@ def number(value: Any, digits: int = 2) -> str:
     """A number with some digits behind the point; an exponent where that would show nothing.
 
     >>> number(-0.0), number(0.1966), number(-0.00004), number(3), number(1.5e9)
-    ('0.00', '0.20', '-4.0e-05', '3.00', '1.5e+09')
+    ('0.00', '0.20', '-4.0e-05', '3', '1.5e+09')
     """
     if isinstance(value, bool | np.bool_):
         return "1" if value else "0"
