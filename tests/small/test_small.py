@@ -105,7 +105,7 @@ def sampled(program: Program, seed: int) -> tuple[Derivation, dict[str, Any], di
     return derivation, given, upstream
 
 
-@settings(max_examples=15, deadline=None, derandomize=True)
+@settings(max_examples=8, deadline=None, derandomize=True)
 @given(programs(kinks=False), st.integers(0, 99))
 def test_random_programs(program: Program, seed: int) -> None:
     derivation, given, upstream = sampled(program, seed)
