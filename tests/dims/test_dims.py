@@ -91,6 +91,13 @@ def test_the_row_sum_of_a_softmax_is_decided_by_which_elements_depend_on_which()
     assert "gradients add" in stages["dL/de₁"].reason
 
 
+@pytest.mark.parametrize("text", ["Y[n] = relu(X[n])", "Y[n] = relu(X[n] + 9)", "Y[n] = abs(X[n])"])
+def test_a_mask_is_not_left_out_by_luck(text: str) -> None:
+    found = pullback.arrangements(text, wrt="X")
+    assert found.candidates and not found.right
+    assert "go by which elements depend on which" in str(found) or found.stages
+
+
 def test_names_of_gradients_are_put_in_place_once() -> None:
     found = pullback.arrangements("L = sum(n) (sum(d) X[n,d]*w[d] - t[n])**2", wrt="w")
     assert "dL/dL" not in str(found)
