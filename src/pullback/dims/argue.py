@@ -11,14 +11,12 @@ from ..calculus.step import Backward
 from ..derivation import Derivation
 from ..errors import ArgumentError, LimitError
 from ..graph.build import Edge, Graph, Node, build
-from ..graph.names import label
+from ..graph.names import formula, label
 from ..ir.expr import Access, Tensor
 from ..ir.program import Define, Program
 from ..ir.subscripts import Index
 from ..ir.walk import accesses
-from ..notation.matrix import matrix_form
 from ..notation.spell import show_dimensions
-from ..notation.terminal import terminal
 from .candidates import (
     MOST_OPERANDS,
     Arrangement,
@@ -169,7 +167,7 @@ class _Stages:
         if len(arrival.parts) > 1:
             name += f" through {label(node.targets[-1].name)}"
             self.names[edge.sent.name] = name
-        rule = "" if edge.define is None else _formula(edge.define).partition(" = ")[2]
+        rule = "" if edge.define is None else formula(edge.define).partition(" = ")[2]
         return Stage(name, self.renamed(rule), show_dimensions(edge.of.shape), self.why(node, edge))
 
     def renamed(self, rule: str) -> str:
@@ -214,12 +212,6 @@ def _apart(tried: Trial) -> str:
     numbers = list(tried.sizes.values())
     distinct = len(numbers) > 1 and len(set(numbers)) == len(numbers)
     return ", where no shapes coincide" if distinct else ""
-
-
-def _formula(define: Define) -> str:
-    """A statement in whole matrices where that reads well, in elements otherwise."""
-    form = matrix_form(define) if define.target.shape else None
-    return terminal(define) if form is None or "^∘" in form.plain else form.plain
 
 
 def _dependence(define: Define, access: Access) -> str:
@@ -273,7 +265,7 @@ def _lines(found: Arrangements) -> Iterator[str]:
 def _steps(derivation: Derivation) -> Iterator[str]:
     """The gates that compute the output, as formulas."""
     for node in build(derivation.backward, derivation.conventions).nodes:
-        yield from map(_formula, node.statements)
+        yield from map(formula, node.statements)
 
 
 def _verdict(found: Arrangements) -> Iterator[str]:

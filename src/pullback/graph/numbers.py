@@ -23,6 +23,7 @@ from ..verify.samples import names_in
 from .build import Arrival, Edge, Node, build, expandable
 from .evaluate import evaluate, gradients
 from .folds import Fold, folds
+from .names import formula
 
 # What a gate is called, and what it does to a gradient.
 TITLES = {
@@ -239,7 +240,7 @@ class Numbers:
         statement = node.statements[-1] if node.statements else None
         kind = _kind(node, statement)
         title = _title(kind, statement)
-        formula = "; ".join(_formula(s) for s in node.statements)
+        text = "; ".join(map(formula, node.statements))
         owner = node.owner
         return Value(
             name=target.name,
@@ -248,8 +249,8 @@ class Numbers:
             title=title,
             rule=_rule(kind, title),
             brief="" if kind == "input" else BRIEF.get(kind, "scales"),
-            formula=formula,
-            right=_right(statement) if statement is not None and not node.inner else formula,
+            formula=text,
+            right=_right(statement) if statement is not None and not node.inner else text,
             owner=owner.target.name if owner is not None else "",
             line=" ".join(owner.source.text.split()) if owner is not None else "",
             value=self._found[target.name],
@@ -274,7 +275,7 @@ class Numbers:
             to=node.targets[-1].name,
             sent=edge.sent.name,
             slope="" if edge.local is None else _right(edge.local),
-            rule="" if edge.define is None else _formula(edge.define),
+            rule="" if edge.define is None else formula(edge.define),
             upstream=self._found[self.graph.arrivals[target].gradient.name],
             local=local,
             downstream=self._found[edge.sent.name],
@@ -498,12 +499,6 @@ def _rule(kind: str, title: str) -> str:
 
 def _a(noun: str) -> str:
     return f"{'an' if noun[:1] in 'aeiou' else 'a'} {noun}"
-
-
-def _formula(statement: Define) -> str:
-    """A statement in matrix form where it has one, as index notation otherwise."""
-    form = matrix_form(statement) if statement.target.shape else None
-    return terminal(statement) if form is None else form.plain
 
 
 def _right(statement: Define) -> str:
