@@ -182,6 +182,12 @@ def test_a_wrong_formula_would_be_seen() -> None:
     assert not case.agrees("x")
 
 
+def test_what_has_no_finite_numbers_is_not_checked() -> None:
+    text = str(pullback.derive("y[i] = sqrt(-1 - x[i]**2)").small(I=2))
+    assert "– not checked: the definition at I=5" in text
+    assert "✗" not in text
+
+
 # What can't be
 
 

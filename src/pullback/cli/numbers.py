@@ -89,7 +89,7 @@ def small(derivation: Derivation, arguments: argparse.Namespace) -> str:
             "sizes": dict(case.sizes),
             "text": str(case),
             "agrees": {
-                name: case.agrees(name) and all(one.holds for one in case.verified(name))
+                name: bool(case.agrees(name)) and all(one.holds for one in case.verified(name))
                 for name in names
             },
         }

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 WIDTH = 118
 GAP = "     "
 MOST_ELEMENTS = 12
+MARKS = {True: "✓", False: "✗", None: "– not checked:"}
 
 Block = list[str]
 
@@ -358,4 +359,4 @@ def _general(case: Small, tensor: Tensor) -> Iterator[str]:
         at = ", ".join(f"{name}={n}" for name, n in one.sizes.items())
         where = f" at {at}" if at else ""
         checked.append((f"the definition{where}", one.holds))
-    yield "  " + "; ".join(f"{'✓' if holds else '✗'} {words}" for words, holds in checked)
+    yield "  " + "; ".join(f"{MARKS[holds]} {words}" for words, holds in checked)
