@@ -432,3 +432,19 @@ def test_random_sums_lie_between_their_slopes(seed: int) -> None:
         right = (f(x + step, y) - f(x, y)) / STEP
         left = (f(x, y) - f(x - step, y)) / STEP
         assert min(left, right) - 2e-4 <= gradient[k] <= max(left, right) + 2e-4, text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "v[i] = maximum(a[], c[i]); Y[i,j] = v[i] - v[j]",
+        "v[i] = maximum(a[], c[i]); Y[i,j] = v[i] + v[j]*c[i]",
+        "v[i,k] = maximum(a[k], c[i,k]); Y[i,j,k] = v[i,k] - v[j,k]",
+        "v[i] = a[]*[0 < c[i]] - a[]*[c[i] < 0]; Y[i,j] = v[i] - 2*v[j]",
+        "v[i] = maximum(a[], c[i]) + minimum(a[], c[i]); Y[i,j] = v[i] - v[j]",
+    ],
+)
+def test_steps_under_a_sum_are_those_of_the_index_that_they_read(text: str) -> None:
+    """``Σ_ij dY[i,j]·[a < c[i]]`` and ``Σ_ij dY[j,i]·[a < c[i]]`` are two sums."""
+    assert pb.derive(text, wrt="a").verify().passed
+    assert pb.derive(text).verify().passed

@@ -694,14 +694,19 @@ class Kinks:
 
     def joined(self, value: Poly) -> Poly:
         """A sum of terms in which those are one that differ in steps of one argument and together
-        depend on it no longer: ``[x > 0] + [x < 0] + [x = 0]`` is 1."""
-        groups: dict[object, list[tuple[Term, Term, _Step]]] = {}
+        depend on it no longer: ``[x > 0] + [x < 0] + [x = 0]`` is 1.
+
+        The argument stands in the term that is compared: under a sum it reads one of its indices,
+        and which one makes a difference.
+        """
+        groups: dict[Term, list[tuple[Term, Term, _Step]]] = {}
         for part in () if self.lone else value:
             for argument, steps in self._groups(part).items():
                 rest = _without(part, steps)
-                if len(steps) == 1 and rest is not None:
-                    same = groups.setdefault((argument, canonical(rest)), [])
-                    same.append((part, rest, steps[0]))
+                mark = Apply("sign", (expression(argument),)), UNITY
+                whole = None if rest is None else _times(rest, UNITY, factors=[mark])
+                if len(steps) == 1 and rest is not None and whole is not None:
+                    groups.setdefault(canonical(whole), []).append((part, rest, steps[0]))
         for group in groups.values():
             sums = {
                 sum(part.coef * getattr(step, place) for part, _, step in group)

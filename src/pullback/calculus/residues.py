@@ -8,11 +8,14 @@ is ``dY[i//2]``.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 
-from ..ir.expr import Cond, Divides
+from ..ir.expr import Cond, Divides, IndexOf
 from ..ir.subscripts import Quotient, Subscript, SubscriptAtom, at, constant, isolated
 from ..ir.walk import map_subscripts
-from .normal import Poly, Term, canonical, collect, term
+from .normal import Factor, Poly, Term, canonical, collect, term
+
+UNIT = Fraction(1)
 
 
 @dataclass(frozen=True)
@@ -86,13 +89,21 @@ def _without_one(terms: Poly) -> Poly | None:
             if known is None:
                 continue
             rest = _freed(value, cond)
-            key = known.atom, known.divisor, value.coef, canonical(rest)
+            # Under a sum the remainder is that of one of its indices: of which, makes a difference.
+            marked = term(UNIT, rest.bound, rest.guards, [*rest.factors, _mark(known)])
+            assert marked is not None  # a place is no number that may be 0
+            key = known.divisor, value.coef, canonical(marked)
             group = groups.setdefault(key, {})
             group.setdefault(known.rest, value)
             if len(group) == known.divisor:
                 gone = group.values()
                 return collect([*(t for t in terms if t not in gone), rest])
     return None
+
+
+def _mark(known: _Residue) -> Factor:
+    """What a remainder is of, as a factor."""
+    return IndexOf(at(known.atom)), UNIT
 
 
 def _freed(value: Term, cond: Cond) -> Term:
