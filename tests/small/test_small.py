@@ -173,6 +173,12 @@ def test_integers_are_given_as_numbers() -> None:
     assert "dY₁₂ + dY₂₂" in str(case)
 
 
+def test_captured_integers_are_known() -> None:
+    case = pullback.derive(lambda x: np.take(x, [0, -1, 0]) * 2, x="N").small(N=3)
+    assert "Y = [2·x₁ 2·x₃ 2·x₁]" in str(case)
+    assert "✗" not in str(case)
+
+
 def test_a_wrong_formula_would_be_seen() -> None:
     derivation = pullback.derive(LINEAR)
     other = pullback.derive("y[n,m] = sum(d) 2*x[n,d]*w[d,m]")

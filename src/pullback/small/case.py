@@ -80,8 +80,9 @@ class Small:
         self.program: Program = derivation.backward.program
         self.numbers, self.sizes = _given(derivation, given)
         self.floats = [t for t in self.program.outputs if t.kind == "float"]
-        whole = {t.name for t in self.program.inputs if t.kind != "float"}
-        self.whole = arrays({k: v for k, v in self.numbers.items() if k in whole})
+        whole = [t.name for t in self.program.inputs if t.kind != "float"]
+        known = {**derivation.known, **self.numbers}  # arrays that the function captured, too
+        self.whole = arrays({name: np.asarray(known[name]) for name in whole if name in known})
         missing = [name for name in whole if name not in self.whole]
         if missing:
             raise ArgumentError(
