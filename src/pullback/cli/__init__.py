@@ -15,7 +15,6 @@ from ..errors import PullbackError
 from ..text import json_text, visible
 from .book import add_book
 from .inputs import names, pairs, shapes, sizes, source, write
-from .numbers import add_numbers, numbers, small
 
 if TYPE_CHECKING:
     from ..derivation import Derivation, Status
@@ -113,7 +112,7 @@ def _parser() -> argparse.ArgumentParser:
         choices=tuple(_FORMATS),
         help="how to write it (default: by the ending of --out, else text)",
     )
-    add_numbers(derive)
+    _add_numbers(derive)
     derive.add_argument("--seed", type=int, default=0, help="of the steps' checks (default: 0)")
     code = _command(commands, "code", _code, "write the backward pass as source")
     code.add_argument("--to", choices=("numpy",), default="numpy", help="default: numpy")
@@ -135,6 +134,41 @@ def _parser() -> argparse.ArgumentParser:
     _command(commands, "dims", _dims, "argue from shapes which arrangement is the gradient")
     add_book(commands)
     return parser
+
+
+def _add_numbers(parser: argparse.ArgumentParser) -> None:
+    """The options for numbers."""
+    add = parser.add_argument
+    add(
+        "--at",
+        action="append",
+        default=[],
+        metavar="X=1,W=[[1,2],[3,4]]",
+        help="numbers of the inputs: shows the computational graph with every value and every "
+        "gradient; repeat it, or separate several by commas. With --out FILE.html a page to step "
+        "through, with --out FILE.svg a drawing",
+    )
+    add(
+        "--small",
+        action="append",
+        default=[],
+        metavar="N=1,D=2,M=3",
+        help="the case of small sizes as on paper: explicit matrices, one element at a time, and "
+        "the step to the general formula; arrays of numbers may be given, too",
+    )
+    add(
+        "--upstream",
+        metavar="VALUE",
+        help="with --at or --small: the gradient that arrives at the output, as a number, a nested "
+        "list or NAME=VALUE,... for several outputs (default: 1 for a single number)",
+    )
+    add(
+        "--expand",
+        metavar="FUNCTION",
+        nargs="?",
+        const="all",
+        help="with --at: open functions such as sigmoid into the gates that they are made of",
+    )
 
 
 def _command(
@@ -190,6 +224,8 @@ def _command(
 def _derive(arguments: argparse.Namespace) -> int:
     derivation = _derivation(arguments, seed=arguments.seed)
     if arguments.at or arguments.small:
+        from .numbers import numbers, small
+
         shown = numbers if arguments.at else small
         write(shown(derivation, arguments), arguments.out)
         return OK

@@ -18,41 +18,6 @@ if TYPE_CHECKING:
 _NUMBER = re.compile(r"\s*(?P<name>[^\W\d]\w*'*)\s*=(?P<text>.*)", re.DOTALL)
 
 
-def add_numbers(parser: argparse.ArgumentParser) -> None:
-    """The options for numbers."""
-    add = parser.add_argument
-    add(
-        "--at",
-        action="append",
-        default=[],
-        metavar="X=1,W=[[1,2],[3,4]]",
-        help="numbers of the inputs: shows the computational graph with every value and every "
-        "gradient; repeat it, or separate several by commas. With --out FILE.html a page to step "
-        "through, with --out FILE.svg a drawing",
-    )
-    add(
-        "--small",
-        action="append",
-        default=[],
-        metavar="N=1,D=2,M=3",
-        help="the case of small sizes as on paper: explicit matrices, one element at a time, and "
-        "the step to the general formula; arrays of numbers may be given, too",
-    )
-    add(
-        "--upstream",
-        metavar="VALUE",
-        help="with --at or --small: the gradient that arrives at the output, as a number, a nested "
-        "list or NAME=VALUE,... for several outputs (default: 1 for a single number)",
-    )
-    add(
-        "--expand",
-        metavar="FUNCTION",
-        nargs="?",
-        const="all",
-        help="with --at: open functions such as sigmoid into the gates that they are made of",
-    )
-
-
 def numbers(derivation: Derivation, arguments: argparse.Namespace) -> str:
     """The graph at the numbers of ``--at``: as JSON, or by the ending of ``--out``."""
     upstream = _upstream(arguments)
