@@ -6,14 +6,11 @@ import pytest
 
 from tests.compactness.random_pairs import MOST, Outcome, outcome
 
-SEEDS = (*range(40), 52, 57)
+SEEDS = (*range(40), 44, 52, 57, 270)
 
 # What is costlier, up to so much, and why.
 ALLOWED: dict[int, tuple[float, str]] = {
-    14: (1.21, "an adjoint on a diagonal has no name, and is multiplied out under the diagonal"),
-    19: (1.15, "an adjoint that is read at two places has no name, and is divided at both"),
-    52: (1.14, "a divisor stays under a guard that may protect it, and so inside the sum"),
-    57: (9.48, "a sum that is read at computed places is taken again at each: it got no name"),
+    44: (1.25, "an adjoint on a diagonal has no name, and is multiplied out under the diagonal"),
 }
 
 

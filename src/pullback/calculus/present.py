@@ -410,7 +410,9 @@ def _shared_guards(outers: Sequence[Sequence[Cond]], terms: Sequence[Term]) -> l
     shared = [c for c in first if all(c in guards for guards in others)]
     if all(c in shared for t in terms for c in t.guards):
         return shared
-    while shared != (kept := [c for c in shared if in_bounds(c, [x for x in shared if x is not c])]):
+    while shared != (
+        kept := [c for c in shared if in_bounds(c, [x for x in shared if x is not c])]
+    ):
         shared = kept  # what is left out protects no other
     return shared
 

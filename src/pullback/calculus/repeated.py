@@ -193,8 +193,11 @@ def _put_in(statement: Define, key: Tree, name: Tensor) -> Define:
                 return mul(*rest, read(part))
         return node
 
-    body: Expr = _changed(statement.body, change)  # type: ignore[assignment]
-    return statement if body is statement.body else replace(statement, body=body)
+    body = _changed(statement.body, change)
+    if body is statement.body:
+        return statement
+    scatter = None if statement.scatter is None else _changed(statement.scatter, change)
+    return replace(statement, body=body, scatter=scatter)  # type: ignore[arg-type]
 
 
 def _changed(node: Tree, change: Callable[[Tree], Tree]) -> Tree:
