@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from .assumptions import Assumption
 from .derivation import Account, Derivation, Dimensions, Pair
-from .memory import Jacobian, Stored, elements, human, itemsize, shape_text, show_bytes
+from .memory import AvoidedJacobian, Stored, elements, human, itemsize, shape_text, show_bytes
 from .registry import register_backend, register_service
 from .status import Status, decided, overall, verdict
 from .steps import Check, ShownStep, Verification
@@ -16,10 +16,10 @@ from .steps import Check, ShownStep, Verification
 __all__ = [
     "Account",
     "Assumption",
+    "AvoidedJacobian",
     "Check",
     "Derivation",
     "Dimensions",
-    "Jacobian",
     "Pair",
     "ShownStep",
     "Status",

@@ -18,7 +18,7 @@ from ..notation.latex import latex
 from ..notation.matrix import MatrixForm, matrix_form
 from ..notation.plain import show
 from .assumptions import Assumption
-from .memory import Jacobian, Stored, itemsize
+from .memory import AvoidedJacobian, Stored, itemsize
 from .registry import Spelling, service, spelling
 from .status import Tally
 from .steps import Check, ShownStep, Verification, fold, shown
@@ -262,14 +262,15 @@ class Derivation:
         return (*inputs, *(self._stored(t) for t in self._forward_targets if t in wanted))
 
     @cached_property
-    def jacobians(self) -> tuple[Jacobian, ...]:
-        """The generalized Jacobians avoided: one a forward statement and tensor it reads."""
+    def avoided_jacobians(self) -> tuple[AvoidedJacobian, ...]:
+        """What the generalized Jacobians would take: one a forward statement and tensor it reads."""
         active = {s.of for s in self.backward.adjoints}
-        found: list[Jacobian] = []
+        found: list[AvoidedJacobian] = []
         for s in self.forward.statements:
             if s.target.kind == "float" and s.target.name in self._active_targets:
+                width = itemsize(s.target.dtype, self.dtype)
                 found.extend(
-                    Jacobian(s.target, t, itemsize(s.target.dtype, self.dtype), self._used(t))
+                    AvoidedJacobian(s.target, t, width, self._used(t))
                     for t in reads(s)
                     if t.name in active or t in self.backward.wrt
                 )

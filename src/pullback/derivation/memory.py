@@ -30,7 +30,7 @@ class Stored:
 
 
 @dataclass(frozen=True)
-class Jacobian:
+class AvoidedJacobian:
     """The generalized Jacobian of one forward statement, which the derivation never forms.
 
     Its shape is ``output.shape + input.shape``. ``used`` is what the gradient is computed from

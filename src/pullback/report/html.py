@@ -93,7 +93,7 @@ def facts(derivation: Derivation) -> str:
     kept = sum((s.size for s in derivation.residuals if s.made), size(0))
     if not kept.names() or derivation.sizes:
         found.append((show_bytes(kept, derivation.sizes), "kept from the forward pass"))
-    avoided = [j.size for j in derivation.jacobians]
+    avoided = [j.size for j in derivation.avoided_jacobians]
     if avoided and all(n in derivation.sizes for j in avoided for n in j.names()):
         most = max(avoided, key=lambda j: j.value(derivation.sizes))
         found.append((show_bytes(most, derivation.sizes), "largest Jacobian, never formed"))

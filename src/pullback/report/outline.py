@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 
 from ..derivation import (
     Account,
+    AvoidedJacobian,
     Check,
     Derivation,
     Dimensions,
-    Jacobian,
     ShownStep,
     Stored,
     shape_text,
@@ -358,7 +358,7 @@ def _residual_row(derivation: Derivation, stored: Stored) -> tuple[Cell, ...]:
 
 def _jacobians(derivation: Derivation) -> Iterator[Block]:
     found = sorted(
-        (j for j in derivation.jacobians if j.output.shape and j.input.shape),
+        (j for j in derivation.avoided_jacobians if j.output.shape and j.input.shape),
         key=lambda j: (-_known(j, derivation), -len(j.shape)),
     )
     if not found:
@@ -375,13 +375,13 @@ def _jacobians(derivation: Derivation) -> Iterator[Block]:
         yield Prose(f"… and {len(found) - MOST_JACOBIANS} smaller ones.")
 
 
-def _known(jacobian: Jacobian, derivation: Derivation) -> int:
+def _known(jacobian: AvoidedJacobian, derivation: Derivation) -> int:
     names = jacobian.size.names()
     sizes = {name: derivation.sizes.get(name, 1000) for name in names}
     return jacobian.size.value(sizes)
 
 
-def _jacobian_row(derivation: Derivation, jacobian: Jacobian) -> tuple[Cell, ...]:
+def _jacobian_row(derivation: Derivation, jacobian: AvoidedJacobian) -> tuple[Cell, ...]:
     used = show_bytes(jacobian.used_size, derivation.sizes) if jacobian.used else "nothing stored"
     amount = show_bytes(jacobian.size, derivation.sizes)
     name = f"∂{jacobian.output.name}/∂{jacobian.input.name}"
