@@ -72,7 +72,7 @@ class GradientFunction:
     )
     _pullback_reads = ("fun", "wanted", "has_aux")  # what it depends on, see runtime.captured
     _pullback_of = attrgetter("fun")
-    _transform = "grad"
+    _transform = _asked = "grad"
 
     def __init__(self, fun: Callable[..., Any], argnums: Argnums, has_aux: bool) -> None:
         self.about = parameters(fun)
@@ -101,7 +101,8 @@ class GradientFunction:
             check_floats(call, slot)
         by = {n for slot in chosen for n in call.leaves_of(slot)}
         steering = [n for n in range(len(call.leaves)) if n not in by]
-        return Gradient(call, forward_of(self.fun, call, self.has_aux, steering, around), chosen)
+        forward = forward_of(self.fun, call, self.has_aux, steering, around)
+        return Gradient(call, forward, chosen, self._asked)
 
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
         return self if instance is None else types.MethodType(self, instance)

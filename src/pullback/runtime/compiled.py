@@ -120,10 +120,27 @@ def tangents(program: Program, wrt: tuple[Tensor, ...], conventions: Conventions
 def moved(
     program: Program, wrt: tuple[Tensor, ...], conventions: Conventions = ()
 ) -> Callable[..., tuple[Any, ...]]:
-    """:func:`tangents` as a function.
+    """:func:`tangents` as a function."""
+    passes = split_tangents(program, wrt, conventions)
+    along = passes.cotangents
+    module = load_module(spell_pair(passes), "tangent")
+    forward = forward_of(module.forward, len(program.outputs))
+    onwards = backward_of(module.backward, len(along), len(passes.gradients))
 
-    It is a forward pass and, as a function of the tangents and what it left, a pass of its own: the
-    order in which that multiplies is not the user's, so it is chosen as in a backward pass.
+    def evaluate(*arrays: Array) -> tuple[Any, ...]:
+        out, cache = forward(*arrays[: len(program.inputs)])
+        return (*out, *onwards(arrays[len(program.inputs) :], cache))
+
+    return evaluate
+
+
+def split_tangents(
+    program: Program, wrt: tuple[Tensor, ...], conventions: Conventions = ()
+) -> Backward:
+    """:func:`tangents` as a forward pass and, as a function of the tangents and what that left, a
+    pass of its own.
+
+    The order in which that multiplies is not the user's, so it is chosen as in a backward pass.
     """
     whole = tangents(program, wrt, conventions)
     along = whole.inputs[len(program.inputs) :]
@@ -134,7 +151,7 @@ def moved(
         moves = any(not moving.isdisjoint(reads(s)) for s in group)
         (second if moves else first).extend(group)
         moving.update(s.target for s in group if moves)
-    passes = Backward(
+    return Backward(
         program,
         Program(program.inputs, tuple(first), program.outputs, program.sizes),
         wrt,
@@ -144,15 +161,6 @@ def moved(
         (),
         (),
     )
-    module = load_module(spell_pair(passes), "tangent")
-    forward = forward_of(module.forward, len(program.outputs))
-    onwards = backward_of(module.backward, len(along), len(passes.gradients))
-
-    def evaluate(*arrays: Array) -> tuple[Any, ...]:
-        out, cache = forward(*arrays[: len(program.inputs)])
-        return (*out, *onwards(arrays[len(program.inputs) :], cache))
-
-    return evaluate
 
 
 def missing(statements: Iterable[Define], program: Program) -> tuple[Define, ...]:

@@ -112,9 +112,11 @@ class Backward:
 class Gradient:
     """:func:`grad` for one signature of the arguments."""
 
-    def __init__(self, call: Call, forward: Forward, chosen: Sequence[int]) -> None:
+    def __init__(
+        self, call: Call, forward: Forward, chosen: Sequence[int], name: str = "grad"
+    ) -> None:
         self.forward = forward
-        _check_scalar(forward)
+        _check_scalar(forward, name)
         self.backward = Backward(forward, call, chosen)
         self.seeds: tuple[Any, ...] | None = None
 
@@ -138,7 +140,7 @@ def _one(dtype: np.dtype[Any]) -> Any:
     return one
 
 
-def _check_scalar(forward: Forward) -> None:
+def _check_scalar(forward: Forward, name: str) -> None:
     """Refuses a result that has no gradient: not a single float."""
     if isinstance(forward.structure, Static):
         found = f"{forward.structure.value.value!r}, which is not an array"[:80]
@@ -158,7 +160,10 @@ def _check_scalar(forward: Forward) -> None:
         else:
             return
     raise ArgumentError(
-        "grad needs a function with a scalar result", expected="one float", found=found, hint=hint
+        f"{name} needs a function with a scalar result",
+        expected="one float",
+        found=found,
+        hint=hint,
     )
 
 
