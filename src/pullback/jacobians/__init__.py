@@ -1,0 +1,1 @@
+"""Generalized Jacobians as operators: found from subscripts, multiplied by without being formed."""
