@@ -1,0 +1,104 @@
+"""A Jacobian's formula as index notation and in LaTeX."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from ..derivation.written import written
+from ..ir.expr import Access, Tensor
+from ..ir.program import Define, Program
+from ..ir.subscripts import Index, at
+from ..notation.latex import latex, latex_name
+from ..notation.plain import show
+from .closed import Closed
+from .structure import Structure
+from .worded import Text, joined, summed
+
+
+@dataclass(frozen=True)
+class Title:
+    """What a Jacobian is called: ``ends`` are Y and X of ∂Y/∂X (``turned`` where it is the
+    transpose), None of a sum, a multiple, or a product that is no chain rule."""
+
+    text: Text
+    ends: tuple[str, str] | None = None
+    turned: bool = False
+
+    @classmethod
+    def of(cls, output: str, wrt: str, turned: bool = False) -> Title:
+        """∂Y/∂X, or its transpose."""
+        drawn = rf"\frac{{\partial {latex_name(output)}}}{{\partial {latex_name(wrt)}}}"
+        text = Text(f"∂{output}/∂{wrt}", drawn)
+        return cls(_transposed(text) if turned else text, (output, wrt), turned)
+
+    @property
+    def transposed(self) -> Title:
+        """That of the transpose."""
+        if self.ends is not None:
+            return Title.of(*self.ends, not self.turned)
+        return Title(_transposed(self.text))
+
+    def after(self, inner: Title) -> Title:
+        """That of a product: ∂Z/∂X by the chain rule, which reads from the right in transposes."""
+        if self.ends is not None and inner.ends is not None and self.turned == inner.turned:
+            first, last = (inner, self) if self.turned else (self, inner)
+            return Title.of(first.ends[0], last.ends[1], self.turned)  # type: ignore[index]
+        return Title(joined([self.text, inner.text]))
+
+    def plus(self, other: Title) -> Title:
+        """That of a sum."""
+        return Title(summed([(False, self.text), (False, other.text)]))
+
+    def times(self, factor: float) -> Title:
+        """That of a multiple."""
+        return Title(joined([Text(f"{factor:g}", f"{factor:g}"), self.text]))
+
+
+def _transposed(text: Text) -> Text:
+    return Text(f"({text.plain})ᵀ", rf"\left({text.latex}\right)^{{\top}}")
+
+
+def formula(closed: Closed, title: Title) -> str:
+    """``∂Y[n,m]/∂X[n',d] = W[d,m]*[n' = n]``."""
+    return f"{_element(closed, title).plain} = {show(closed.expression)}"
+
+
+def latex_lines(closed: Closed, structure: Structure, title: Title) -> str:
+    """The element and the whole as an ``aligned`` block."""
+    element = f"{_element(closed, title).latex} &= {latex(closed.expression)}"
+    whole = f"{title.text.latex} &= {structure.text.latex}"
+    return f"\\begin{{aligned}}\n  {element} \\\\\n  {whole}\n\\end{{aligned}}"
+
+
+def _element(closed: Closed, title: Title) -> Text:
+    """An element of the Jacobian."""
+    if title.ends is None:
+        every = (*closed.rows, *closed.columns)
+        plain = f"({title.text.plain})[{','.join(i.name for i in every)}]"
+        places = ",".join(latex(at(i)) for i in every)
+        return Text(plain, rf"\left({title.text.latex}\right)_{{{places}}}")
+    rows, columns = closed.rows, closed.columns
+    pairs = zip(title.ends, (columns, rows) if title.turned else (rows, columns), strict=True)
+    over, under = (_access(name, own) for name, own in pairs)
+    drawn = rf"\frac{{\partial {latex(over)}}}{{\partial {latex(under)}}}"
+    return Text(f"∂{show(over)}/∂{show(under)}", drawn)
+
+
+def definitions(forward: Program, wanted: Collection[Tensor]) -> list[Define]:
+    """The statements of the forward pass that define some values, as their author would write
+    them."""
+    made = {s.target for s in forward.statements}.difference(forward.outputs)
+    asked = frozenset(t for t in wanted if t in made)
+    if not asked:
+        return []
+    return [s for s in written(forward, asked).statements if s.target in asked]
+
+
+def statement(define: Define) -> str:
+    """A statement as index notation."""
+    return show(define)
+
+
+def _access(name: str, axes: Sequence[Index]) -> Access:
+    return Access(Tensor(name, tuple(i.extent for i in axes)), tuple(map(at, axes)))
