@@ -35,6 +35,7 @@ LAYERS = (
     "report",
     "api",
     "gradients",
+    "jacobians",
     "book",
     "cli",
     "__init__",

@@ -34,6 +34,13 @@ if TYPE_CHECKING:
     from .gradients import jvp as jvp
     from .gradients import value_and_grad as value_and_grad
     from .gradients import vjp as vjp
+    from .jacobians.functions import hessian as hessian
+    from .jacobians.functions import hvp as hvp
+    from .jacobians.functions import jacfwd as jacfwd
+    from .jacobians.functions import jacobian as jacobian
+    from .jacobians.functions import jacrev as jacrev
+    from .jacobians.functions import linearize as linearize
+    from .jacobians.operator import Jacobian as Jacobian
     from .runtime.bounds import limits as limits
     from .verify.gradients import check_grads as check_grads
     from .verify.written import check_backward as check_backward
@@ -46,6 +53,10 @@ _HOMES: dict[str, str | None] = {
     **dict.fromkeys(("arrangements", "define", "derive"), "api"),
     **dict.fromkeys(("grad", "jvp", "value_and_grad", "vjp"), "gradients"),
     "Derivation": "derivation",
+    "Jacobian": "jacobians.operator",
+    **dict.fromkeys(
+        ("hessian", "hvp", "jacfwd", "jacobian", "jacrev", "linearize"), "jacobians.functions"
+    ),
     "limits": "runtime.bounds",
     "check_backward": "verify.written",
     "check_grads": "verify.gradients",
@@ -63,6 +74,7 @@ __all__ = [
     "CheckError",
     "Derivation",
     "DerivationError",
+    "Jacobian",
     "LimitError",
     "NotationError",
     "PositionError",
@@ -77,9 +89,15 @@ __all__ = [
     "define",
     "derive",
     "grad",
+    "hessian",
+    "hvp",
+    "jacfwd",
+    "jacobian",
+    "jacrev",
     "jvp",
     "layers",
     "limits",
+    "linearize",
     "value_and_grad",
     "vjp",
 ]

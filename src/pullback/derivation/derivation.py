@@ -241,6 +241,18 @@ class Derivation:
         named = [(f"{s.name} ({s.target.name})", s.check) for s in steps]
         return Verification((*named, *whole), seed, len(named))
 
+    # The Jacobian
+
+    def jacobian(self, output: str | None = None, wrt: str | None = None) -> Any:
+        """The generalized Jacobian ∂output/∂wrt as a formula, by the names of two values.
+
+        ``output`` is the result and ``wrt`` the first input differentiated by, if not given; a
+        named intermediate value may stand for either. It says what the Jacobian is (``I_N ⊗ Wᵀ``),
+        with the formula of an element, LaTeX, a picture, a bound on its rank; ``at(X=..., W=...)``
+        gives the operator at arrays. Raises ArgumentError for a name that there is none of.
+        """
+        return service("jacobian")(self, output, wrt)
+
     # Dimensions and memory
 
     @cached_property
@@ -263,7 +275,10 @@ class Derivation:
 
     @cached_property
     def avoided_jacobians(self) -> tuple[AvoidedJacobian, ...]:
-        """What the generalized Jacobians would take: one a forward statement and tensor it reads."""
+        """What the generalized Jacobians would take: one a forward statement and tensor it reads.
+
+        :meth:`jacobian` gives one of them as an operator.
+        """
         active = {s.of for s in self.backward.adjoints}
         found: list[AvoidedJacobian] = []
         for s in self.forward.statements:

@@ -18,6 +18,7 @@ SERVICES: dict[str, Callable[..., Any]] = {}
 # The module that registers what ships with the package; imported where something is asked for
 # first.
 _REGISTERS = "pullback.report.services"
+_HOMES = {"jacobian": "pullback.jacobians.formula"}  # modules that register one service
 
 
 def register_backend(name: str, spell: Spelling, *, style: str = "compact") -> None:
@@ -30,7 +31,8 @@ def register_service(name: str, function: Callable[..., Any]) -> None:
 
     ``check_steps(backward, seed)`` gives one :class:`Check` a step, ``check(derivation, seed)``
     named checks of the whole, ``compile(derivation)`` a :class:`Pair`; ``text``, ``markdown``,
-    ``html`` and ``terminal`` show a derivation.
+    ``html`` and ``terminal`` show a derivation; ``jacobian(derivation, output, wrt)`` gives the
+    formula of a Jacobian.
     """
     SERVICES[name] = function
 
@@ -38,7 +40,7 @@ def register_service(name: str, function: Callable[..., Any]) -> None:
 def service(name: str) -> Callable[..., Any]:
     """What was registered under a name."""
     if name not in SERVICES:
-        import_module(_REGISTERS)
+        import_module(_HOMES.get(name, _REGISTERS))
     return SERVICES[name]
 
 
