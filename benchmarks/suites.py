@@ -19,6 +19,7 @@ from tests.handwritten import Form
 from .captured import captured
 from .forms import CONTESTS, Contest
 from .growth import growth
+from .jacobians import jacobians
 from .measure import Thunk, Timing, in_turns
 from .overhead import batches, overhead
 from .tables import Result, plain
@@ -264,4 +265,5 @@ SUITES: dict[str, Callable[[int], Result]] = {
     "overhead": overhead,
     "batches": batches,
     "growth": growth,
+    "jacobians": jacobians,
 }

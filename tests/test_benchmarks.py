@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
 import pullback
+from benchmarks import jacobians
 from benchmarks.forms import CONTESTS, Contest, under
 from benchmarks.measure import Timing, in_turns
 from benchmarks.models import mlp, mlp_arguments, transformer, transformer_arguments
@@ -61,3 +64,22 @@ def test_contenders_are_called_in_turns() -> None:
 def test_gradients_of_models_fit_differences(model, arguments) -> None:  # type: ignore[no-untyped-def]
     report = pullback.check_grads(lambda *given: (model(*given) ** 2).sum(), arguments)
     report.raise_if_failed()
+
+
+@pytest.mark.parametrize(
+    ("make", "sizes"),
+    [
+        (jacobians.layer, (3, 4)),
+        (jacobians.factorisation, (5, 2)),
+        (jacobians.regression, (7, 3)),
+        (jacobians.softmax, (3, 4)),
+        (jacobians.product, (4, 3)),
+        (jacobians.stencil, (5,)),
+    ],
+    ids=lambda item: getattr(item, "__name__", str(item)),
+)
+def test_jacobians_are_those_by_hand(
+    make: Callable[..., jacobians.Case], sizes: tuple[int, ...]
+) -> None:
+    case = make(*sizes)
+    jacobians.agree([case.ours(), case.by_hand()])
