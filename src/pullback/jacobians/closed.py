@@ -12,7 +12,17 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from ..calculus.eliminate import cancel, eliminate
-from ..calculus.normal import Poly, Term, apart, collect, expression, indices_in, poly, term
+from ..calculus.normal import (
+    Poly,
+    Term,
+    apart,
+    collect,
+    expression,
+    indices_in,
+    poly,
+    term,
+    undistributed,
+)
 from ..calculus.normal import renamed as with_names
 from ..calculus.normal import replaced as at_places
 from ..calculus.step import Backward
@@ -277,9 +287,35 @@ def _eliminated(made: Term | None) -> Term | None:
 
 
 def _bounded(rows: tuple[Index, ...], columns: tuple[Index, ...], terms: Poly) -> Closed:
+    terms = merged(terms, columns)
     if len(terms) > MOST_TERMS or any(len(t.factors) > MOST_FACTORS for t in terms):
         raise NoClosedForm("its formula has too many terms")
     return Closed(rows, columns, terms)
+
+
+def merged(terms: Poly, columns: Sequence[Index]) -> Poly:
+    """Terms at the same places added up: those under the same conditions, which fix each column.
+
+    ``3*u[i+1]**2*[i' = i+1] - 4*[i' = i+1]`` is ``(3*u[i+1]**2 - 4)*[i' = i+1]``.
+    """
+    found: dict[object, list[Term]] = {}
+    for part in terms:
+        alone = part.bound or not _fixes(part, columns)
+        found.setdefault(part if alone else part.guards, []).append(part)
+    out: list[Term | None] = []
+    for parts in found.values():
+        if len(parts) == 1:
+            out += parts
+            continue
+        values = undistributed(collect(Term(t.coef, (), (), t.factors) for t in parts))
+        out += [term(t.coef, t.bound, parts[0].guards, t.factors) for t in values]
+    return collect(out)
+
+
+def _fixes(part: Term, columns: Sequence[Index]) -> bool:
+    """Whether each column stands in an equality of a term."""
+    equal = {i for c in part.guards if isinstance(c, Zero) for i in indices_of(c.sub)}
+    return bool(columns) and equal.issuperset(columns)
 
 
 def tied(value: Term, rows: Sequence[Index], columns: Sequence[Index]) -> Term | None:

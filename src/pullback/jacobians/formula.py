@@ -35,7 +35,7 @@ class JacobianFormula:
       is:       Kronecker product, I_N ⊗ Wᵀ
       element:  ∂Y[n,m]/∂X[n',d] = W[d,m]*[n' = n]
       rank:     at most N·min(M, D)
-      bytes:    8*D*M B kept, 8*D*M*N**2 B dense
+      bytes:    8*D*M B kept, 8*D*M*N*N B dense
     """
 
     def __init__(self, derivation: Derivation, program: Program, output: Tensor, wrt: Tensor):
@@ -129,8 +129,8 @@ class JacobianFormula:
     def __str__(self) -> str:
         lines = [f"{self.label}, shape {show_shape(self.shape)}", f"  is:       {self.kind}"]
         if self.structure is not None:
-            lines[1] += f", {self.text}"
-            lines.append(f"  element:  {self.formula}")
+            lines[1] += f", {shown.folded(self.text)}"
+            lines.append(f"  element:  {shown.folded(self.formula)}")
         else:
             lines.append(f"  because:  {self.local.why}")
             lines += [f"  along:    {line}" for line in self.along]

@@ -44,7 +44,7 @@ def jacobian(
     >>> print(J)
     ∂Y/∂X, shape (2, 4, 2, 3)
       is:       Kronecker product, I_2 ⊗ Wᵀ
-      element:  ∂Y[i,j]/∂X[i',k] = W[k,j]*[i' = i]
+      element:  ∂Y[i,k]/∂X[i',j] = W[j,k]*[i' = i]
       rank:     at most 6
       bytes:    96 B kept, 384 B dense
 

@@ -251,16 +251,17 @@ class Jacobian:
 
     def __str__(self) -> str:
         lines = [f"{self.label}, shape {show_shape(self.shape)}", f"  is:       {self.kind}"]
-        lines[1] += f", {self.text}" if self.text != self.label else ""
+        lines[1] += f", {shown.folded(self.text)}" if self.text != self.label else ""
         if self.closed is not None:
-            lines.append(f"  element:  {self.formula}")
+            lines.append(f"  element:  {shown.folded(self.formula)}")
         lines += [f"  where:    {line}" for line in self.where]
         lines.append(f"  rank:     at most {self.rank}")
         lines.append(f"  bytes:    {human(self.nbytes)} kept, {human(self.dense_nbytes)} dense")
         return "\n".join(lines)
 
     def __repr__(self) -> str:
-        return f"<Jacobian {self.label} {show_shape(self.shape)}: {self.text}>"
+        text = shown.folded(self.text)
+        return f"<Jacobian {self.label} {show_shape(self.shape)}: {text}>"
 
     @property
     def where(self) -> tuple[str, ...]:

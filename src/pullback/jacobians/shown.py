@@ -15,6 +15,8 @@ from .closed import Closed
 from .structure import Structure
 from .worded import Text, joined, summed
 
+LONGEST = 400  # characters of a formula that is printed
+
 
 @dataclass(frozen=True)
 class Title:
@@ -93,6 +95,11 @@ def definitions(forward: Program, wanted: Collection[Tensor]) -> list[Define]:
     if not asked:
         return []
     return [s for s in written(forward, asked).statements if s.target in asked]
+
+
+def folded(text: str) -> str:
+    """A text that is not too long to read."""
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 2]} …"
 
 
 def statement(define: Define) -> str:
