@@ -88,11 +88,20 @@ def least(parts: Sequence[Bound]) -> Bound:
     kept: list[Bound] = []
     flat = [p for bound in parts for p in (bound.parts if bound.op == "min" else (bound,))]
     for part in flat:
+        if _holds_least(part, flat):
+            continue
         if any(_no_less(part, other) for other in kept):
             continue
         kept = [other for other in kept if not _no_less(other, part)]
         kept.append(part)
     return kept[0] if len(kept) == 1 else Bound("min", tuple(kept))
+
+
+def _holds_least(part: Bound, others: Sequence[Bound]) -> bool:
+    """Whether a sum has a term that is the least of some of the others, and so is no less."""
+    return part.op == "+" and any(
+        inner.op == "min" and all(one in others for one in inner.parts) for inner in part.parts
+    )
 
 
 def _no_less(one: Bound, other: Bound) -> bool:
