@@ -243,7 +243,9 @@ SIZES: list[tuple[str, Callable[..., Any], tuple[tuple[int, ...], ...]]] = [
 ]
 
 
-@pytest.mark.parametrize(("name", "function", "shapes"), SIZES, ids=lambda item: str(item)[:24])
+@pytest.mark.parametrize(
+    ("name", "function", "shapes"), SIZES, ids=[f"{name} {shapes}" for name, _, shapes in SIZES]
+)
 def test_sizes_of_one_odd_ones_and_none(
     name: str, function: Callable[..., Any], shapes: tuple[tuple[int, ...], ...]
 ) -> None:
