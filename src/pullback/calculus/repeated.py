@@ -111,6 +111,8 @@ def _parts(node: Tree) -> Iterator[Expr]:
     match node:
         case Mul(factors) if not _holds(node):
             yield from _products(factors)
+        case Power(_, exponent) if exponent < 0:
+            return  # 1/x may overflow where y/x doesn't
         case Add() | Power() | Apply():
             yield node
 
@@ -133,6 +135,8 @@ def _products(factors: Sequence[Expr]) -> Iterator[Mul]:
         groups.setdefault(frozenset(free_indices(factor)), []).append(factor)
     scalars = groups.pop(frozenset(), [])
     for group in groups.values():
+        if all(isinstance(f, Power) and f.exponent < 0 for f in group):
+            continue
         if len(groups) == 1 and scalars:
             yield Mul((*scalars, *_sorted(group)))
         if len(group) > 1:

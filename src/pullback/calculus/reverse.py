@@ -111,7 +111,8 @@ def reverse(
         search = _Reverse(linear.copy(), effort)
         best = search.run()
         taken = start - effort.left
-        left = search.others if len(linear.flat) <= SHORT else []
+        short = len(linear.flat) <= SHORT and not (search.delicate or search.defs.roundings)
+        left = search.others if short else []
         while left and effort.left > 2 * taken:
             naming = left.pop(0)
             search = _Reverse(linear.copy(), effort, naming, search.regions)
@@ -157,6 +158,7 @@ class _Reverse:
         self.effort = effort
         self.naming = naming
         self.others: list[Naming] = []  # that would have named other adjoints
+        self.delicate = False  # whether a form was chosen for its accuracy
         self.defs = Definitions(linear.flat, effort, before)
         self.names = Names(self.defs)
         self.divided = Divided(self.defs)
@@ -704,7 +706,9 @@ class _Reverse:
     def _put_back(self, value: Poly) -> Poly:
         """The terms with the names of sums and products put back."""
         out = fold_sums(value, self.defs)
-        out = complements(out, self.defs, self.names)
+        safe = complements(out, self.defs, self.names)
+        self.delicate = self.delicate or safe != out
+        out = safe
         self.effort.spend(len(out) ** 2 / 4)
         return self._named(out)
 
