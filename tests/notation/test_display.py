@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import re
+from fractions import Fraction
+from math import prod
+from random import Random
 
 import pytest
 from hypothesis import given, settings
 
+from pullback.ir.expr import Access, Add, Expr, Mul, Number, Power, Tensor, number
 from pullback.ir.program import Program
 from pullback.notation.latex import escaped, latex, latex_name
 from pullback.notation.letters import GREEK, letter
@@ -129,3 +133,53 @@ def test_the_terminal_never_gets_control_characters(program: Program) -> None:
 
 def test_text_of_users_never_becomes_a_command() -> None:
     assert "\\" not in re.sub(r"\\(text\w+|[{}$&#_%])", "", escaped("\\input{x}^~_&%$#"))
+
+
+def _tree(random: Random, depth: int) -> Expr:
+    if depth == 0 or random.random() < 0.2:
+        names = "abc"
+        return random.choice([*(Access(Tensor(n, (), "float"), ()) for n in names), number(2)])
+    parts = tuple(_tree(random, depth - 1) for _ in range(random.choice([1, 2, 2, 3])))
+    match random.choice(["add", "add", "mul", "minus", "minus", "times", "inverse", "square"]):
+        case "add":
+            return Add(parts)
+        case "mul":
+            return Mul(parts)
+        case "minus":
+            return Mul((number(-1), parts[0]))
+        case "times":
+            return Mul((number(random.choice([-3, -1, 2])), *parts))
+        case "inverse":
+            return Power(parts[0], Fraction(-1))
+        case _:
+            return Power(parts[0], Fraction(2))
+
+
+VALUES = {"a": 1.37, "b": -0.61, "c": 2.23}
+
+
+def _value(node: Expr) -> float:
+    match node:
+        case Access(tensor, _):
+            return VALUES[tensor.name]
+        case Number(value, _):
+            return float(value)
+        case Add(terms):
+            return sum(map(_value, terms))
+        case Mul(factors):
+            return prod(map(_value, factors))
+        case Power(base, exponent):
+            return float(_value(base) ** exponent.numerator)
+    raise AssertionError(node)
+
+
+@pytest.mark.parametrize("seed", range(200))
+def test_a_formula_for_people_has_the_value_of_what_it_shows(seed: int) -> None:
+    """Once ``-(a + b)`` was shown without its parentheses."""
+    value = _tree(Random(seed), 4)
+    shown = terminal(value).replace("·", "*").replace("−", "-").replace("²", "**2")
+    try:
+        expected = _value(value)
+    except ZeroDivisionError:
+        pytest.skip("divided by 0")
+    assert eval(shown, {}, VALUES) == pytest.approx(expected, rel=1e-9)

@@ -204,11 +204,16 @@ class Display(ABC):
                 return self.raised_to(self.expr(base, ATOM), self.expr(exponent, LOOSEST)), POWER
             case Apply(function, args):
                 return self.call(function, [self.expr(arg, LOOSEST) for arg in args]), ATOM
+            case Add((Add(first), *rest)):  # a sum that begins with a sum is one sum
+                return self.leveled(Add((*first, *rest)))
             case Add(terms):
                 return self.summed([self.term(term) for term in terms]), SUM
             case Mul(factors):
                 sign, text, own = self.multiplied(factors)
-                return (f"{self.minus}{text}", min(own, PRODUCT)) if sign < 0 else (text, own)
+                if sign > 0:
+                    return text, own
+                inner = text if own >= PRODUCT else self.parenthesised(text)
+                return f"{self.minus}{inner}", PRODUCT
             case Power(base, exponent):
                 return self.power(base, exponent)
             case Reduce(op, indices, domain, body):
