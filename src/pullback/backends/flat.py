@@ -174,7 +174,7 @@ class _Tape:
     def contribute(self, of: Tensor, body: Expr, remark: str, scatter: Expr | None = None) -> None:
         """A line that adds to the adjoint of a tensor."""
         if of not in self.adjoints:
-            self.adjoints[of] = Tensor(self.linear.name(f"d{of.name}"), of.shape, of.dtype)
+            self.adjoints[of] = Tensor(self.linear.gradient_name(of.name), of.shape, of.dtype)
         adjoint = self.adjoints[of]
         first = adjoint not in self.started
         self.started.add(adjoint)

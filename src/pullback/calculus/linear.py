@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from copy import copy
 from dataclasses import replace
+from itertools import count
 
 from ..errors import DerivationError
 from ..ir.expr import Access, Arg, Expr, Opaque, Reduce, Tensor
@@ -169,6 +170,14 @@ class Linear:
         while name in self.taken:
             n += 1
             name = f"{wanted}{n}"
+        self.taken.add(name)
+        return name
+
+    def gradient_name(self, of: str) -> str:
+        """The name of a value's gradient: ``dX``, and ``d2X`` where the program has a dX already,
+        since it computes gradients itself."""
+        names = (f"d{n if n > 1 else ''}{of}" for n in count(1))
+        name = next(name for name in names if name not in self.taken)
         self.taken.add(name)
         return name
 

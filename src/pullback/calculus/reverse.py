@@ -444,7 +444,7 @@ class _Reverse:
         )
 
     def _adjoint_of(self, of: Tensor) -> Tensor:
-        made = Tensor(self.lin.name(f"d{of.name}"), of.shape, of.dtype)
+        made = Tensor(self.lin.gradient_name(of.name), of.shape, of.dtype)
         self.lin.letters[made] = self.lin.letters[of]
         return made
 

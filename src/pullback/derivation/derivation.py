@@ -18,6 +18,7 @@ from ..notation.latex import latex
 from ..notation.matrix import MatrixForm, matrix_form
 from ..notation.plain import show
 from .assumptions import Assumption
+from .gradient import Gradient
 from .memory import AvoidedJacobian, Stored, itemsize
 from .registry import Spelling, service, spelling
 from .status import Tally
@@ -120,9 +121,22 @@ class Derivation:
 
     def needed(self, name: str) -> tuple[Define, ...]:
         """The statements that compute a gradient, helper values of the forward pass included."""
-        return tuple(computing(self._statements, [self.gradient(name)]))
+        return tuple(computing(self._statements, [self.gradient_tensor(name)]))
 
-    def gradient(self, name: str) -> Tensor:
+    def gradient(self, name: str) -> Gradient:
+        """A gradient, by the name of the input or its own: its name, shape and dtype, the program
+        that computes it, and ``derive(...)``, which differentiates it once more.
+
+        >>> import pullback
+        >>> square = pullback.derive("L[] = sum(i) a[i]*x[i]**2")
+        >>> print(square.gradient("x").derive(wrt="x").formula("x"))
+        d2x[i] = 2*a[i]*ddx[i]
+
+        Raises ArgumentError where nothing was derived for ``name``.
+        """
+        return Gradient(self, self.gradient_tensor(name))
+
+    def gradient_tensor(self, name: str) -> Tensor:
         """The gradient's tensor, by the name of the input or its own.
 
         Raises ArgumentError where nothing was derived for ``name``.
@@ -252,6 +266,22 @@ class Derivation:
         gives the operator at arrays. Raises ArgumentError for a name that there is none of.
         """
         return service("jacobian")(self, output, wrt)
+
+    def hessian(self, wrt: str | None = None, other: str | None = None) -> Any:
+        """The Hessian of a single number as a formula: ∂²L/∂wrt², or ∂²L/∂wrt∂other.
+
+        It is the Jacobian of the gradient, and says what it is as :meth:`jacobian` does; ``at(...)``
+        gives the operator at arrays. ``wrt`` is the first input differentiated by, if not given,
+        and ``other`` is ``wrt``. With several results, the derivation has no single Hessian.
+
+        >>> import pullback
+        >>> print(pullback.derive("L[] = sum(i) w[i]*x[i]**3").hessian("x").text)
+        diag(6*w*x)
+
+        Raises ArgumentError where the result is no single number, and for a name that there is
+        none of.
+        """
+        return service("hessian")(self, wrt, other)
 
     # Dimensions and memory
 

@@ -18,7 +18,12 @@ SERVICES: dict[str, Callable[..., Any]] = {}
 # The module that registers what ships with the package; imported where something is asked for
 # first.
 _REGISTERS = "pullback.report.services"
-_HOMES = {"jacobian": "pullback.jacobians.formula"}  # modules that register one service
+_HOMES = {  # modules that register what is rarely asked for
+    "jacobian": "pullback.jacobians.formula",
+    "hessian": "pullback.jacobians.hessian",
+    "derive_gradient": "pullback.jacobians.higher",
+    "pushforward": "pullback.jacobians.higher",
+}
 
 
 def register_backend(name: str, spell: Spelling, *, style: str = "compact") -> None:

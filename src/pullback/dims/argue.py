@@ -90,7 +90,7 @@ def arrangements_of(derivation: Derivation, wrt: str) -> Arrangements:
     Raises ArgumentError for an unknown input, LimitError for tensors with more than two axes.
     """
     backward = derivation.backward
-    derivation.gradient(wrt)  # refuses what was not asked for
+    derivation.gradient_tensor(wrt)  # refuses what was not asked for
     of = next(t for t in backward.wrt if wrt in (t.name, f"d{t.name}"))
     floats = [t for t in backward.program.outputs if t.kind == "float"]
     if len(floats) != 1:

@@ -225,7 +225,7 @@ class _Builder:
             if tensor in names:
                 continue
             alone = count == 1 and tensor in upstream
-            made = Tensor(self.linear.name(f"d{tensor.name}"), tensor.shape, tensor.dtype)
+            made = Tensor(self.linear.gradient_name(tensor.name), tensor.shape, tensor.dtype)
             names[tensor] = upstream[tensor] if alone else made
         letters = self.linear.letters
         letters.update({names[t]: letters[t] for t in names if t in letters})

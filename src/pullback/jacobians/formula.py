@@ -192,7 +192,7 @@ class JacobianFormula:
         check_lookups(positions(program), program, [inputs[t] for t in program.inputs])
         conventions = tuple(sorted(self.derivation.conventions.items()))
         pair = [_same(program, t) for t in (self.output, self.wrt)]
-        return Jacobian.at(local(program, *pair, conventions), inputs)
+        return Jacobian.at(local(program, *pair, conventions), inputs, self._title)
 
     def picture(self, **sizes: int) -> str:
         """The pattern as SVG, at small sizes where none are given."""

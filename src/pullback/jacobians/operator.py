@@ -150,7 +150,9 @@ class Jacobian:
         self._transposed: Jacobian | None = None
 
     @classmethod
-    def at(cls, local: Local, inputs: Mapping[Tensor, Array]) -> Jacobian:
+    def at(
+        cls, local: Local, inputs: Mapping[Tensor, Array], title: Title | None = None
+    ) -> Jacobian:
         """The Jacobian of a derivative at values of the program's inputs, which are copied."""
         source = Source(local, inputs)
         closed = local.closed
@@ -163,7 +165,7 @@ class Jacobian:
         if dtypes[1].kind != "f":
             dtypes = dtypes[0], dtypes[0]
         return cls(
-            Title.of(local.output.name, local.wrt.name),
+            title or Title.of(local.output.name, local.wrt.name),
             shapes,
             dtypes,
             (lambda v: source.push(v), lambda u: source.pull(u)),

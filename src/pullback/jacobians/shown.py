@@ -21,11 +21,14 @@ LONGEST = 400  # characters of a formula that is printed
 @dataclass(frozen=True)
 class Title:
     """What a Jacobian is called: ``ends`` are Y and X of ∂Y/∂X (``turned`` where it is the
-    transpose), None of a sum, a multiple, or a product that is no chain rule."""
+    transpose), None of a sum, a multiple, or a product that is no chain rule. Of a Hessian Y is a
+    gradient, ``loss`` that of which it is, and ``by`` the input."""
 
     text: Text
     ends: tuple[str, str] | None = None
     turned: bool = False
+    loss: str = ""
+    by: str = ""
 
     @classmethod
     def of(cls, output: str, wrt: str, turned: bool = False) -> Title:
@@ -34,9 +37,23 @@ class Title:
         text = Text(f"∂{output}/∂{wrt}", drawn)
         return cls(_transposed(text) if turned else text, (output, wrt), turned)
 
+    @classmethod
+    def second(cls, loss: str, first: str, second: str, gradient: str) -> Title:
+        """∂²L/∂X∂Z, whose rows are the elements of ``gradient``."""
+        plain = f"∂{first}²" if first == second else f"∂{first}∂{second}"
+        below = (
+            rf"\partial {latex_name(first)}^{{2}}"
+            if first == second
+            else rf"\partial {latex_name(first)} \, \partial {latex_name(second)}"
+        )
+        text = Text(f"∂²{loss}/{plain}", rf"\frac{{\partial^{{2}} {latex_name(loss)}}}{{{below}}}")
+        return cls(text, (gradient, second), False, loss, first)
+
     @property
     def transposed(self) -> Title:
-        """That of the transpose."""
+        """That of the transpose; of a Hessian the order of differentiating is exchanged."""
+        if self.loss and self.ends is not None:
+            return Title.second(self.loss, self.ends[1], self.by, f"d{self.ends[1]}")
         if self.ends is not None:
             return Title.of(*self.ends, not self.turned)
         return Title(_transposed(self.text))
@@ -82,6 +99,11 @@ def _element(closed: Closed, title: Title) -> Text:
         return Text(plain, rf"\left({title.text.latex}\right)_{{{places}}}")
     rows, columns = closed.rows, closed.columns
     pairs = zip(title.ends, (columns, rows) if title.turned else (rows, columns), strict=True)
+    if title.loss:
+        first, second = _access(title.by, rows), _access(title.ends[1], columns)
+        below = rf"\partial {latex(first)} \, \partial {latex(second)}"
+        drawn = rf"\frac{{\partial^{{2}} {latex_name(title.loss)}}}{{{below}}}"
+        return Text(f"∂²{title.loss}/∂{show(first)}∂{show(second)}", drawn)
     over, under = (_access(name, own) for name, own in pairs)
     drawn = rf"\frac{{\partial {latex(over)}}}{{\partial {latex(under)}}}"
     return Text(f"∂{show(over)}/∂{show(under)}", drawn)

@@ -181,7 +181,7 @@ class Small:
 
         Raises ArgumentError where nothing was derived for ``name``.
         """
-        self.derivation.gradient(name)  # refuses what was not asked for
+        self.derivation.gradient_tensor(name)  # refuses what was not asked for
         tensor = next(t for t in self.derivation.backward.wrt if name in (t.name, f"d{t.name}"))
         return tuple(self._element(tensor, at) for at in places(self.shape(tensor)))
 
@@ -239,7 +239,7 @@ class Small:
         statements = (*backward.forward.statements, *backward.statements)
         fixed = {backward.cotangents[0]: ONE} if self.is_loss else {}
         entries = Entries(statements, self.sizes, fixed, self.whole)
-        gradient = self.derivation.gradient(name)
+        gradient = self.derivation.gradient_tensor(name)
         return {at: entries.value(gradient, at) for at in places(self.shape(gradient))}
 
     def agrees(self, name: str) -> bool | None:
@@ -283,7 +283,7 @@ class Small:
         draw gives finite numbers."""
         self.derivation.compare(sizes)
         backward = self.derivation.backward
-        gradient = self.derivation.gradient(name)
+        gradient = self.derivation.gradient_tensor(name)
         of = backward.wrt[backward.gradients.index(gradient)]
         forward = pushforward(self.program, (of,), dict(self.derivation.conventions))
         checked = 0

@@ -309,7 +309,7 @@ def loss_of(case: Small) -> str:
 
 def _assembled(case: Small, tensor: Tensor) -> str:
     """How the sums become a product of matrices."""
-    gradient = case.derivation.gradient(tensor.name)
+    gradient = case.derivation.gradient_tensor(tensor.name)
     needed = case.derivation.needed(tensor.name)
     define = next((s for s in needed if s.target is gradient), None)
     form = matrix_form(define) if define is not None and len(needed) == 1 else None

@@ -1,0 +1,169 @@
+"""A gradient of a derivation as a value of its own: the program that computes it, to be derived
+again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from ..ir.expr import ONE, Access, Expr, Mul, Number, Tensor, mul
+from ..ir.program import Define, Program, live, reads
+from ..ir.walk import Tree, bottom_up, map_tensors
+from ..notation.program_sizes import free_sizes
+from .registry import service
+from .written import written
+
+if TYPE_CHECKING:
+    from ..calculus.step import Backward
+    from .derivation import Derivation
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Gradient:
+    """One gradient of a derivation: its tensor, and :attr:`program` to compute it.
+
+    ``name``, ``shape`` and ``dtype`` are those of the tensor. :meth:`derive` differentiates the
+    gradient once more.
+
+    >>> import pullback
+    >>> cube = pullback.derive("L[] = sum(i) x[i]**3").gradient("x")
+    >>> print(cube.name, *cube.shape)
+    dx I
+    >>> print(cube.formula)
+    dx[i] = 3*x[i]**2
+    """
+
+    derivation: Derivation
+    tensor: Tensor
+
+    @property
+    def name(self) -> str:
+        """The gradient's name, ``dX``."""
+        return self.tensor.name
+
+    @property
+    def shape(self) -> Any:
+        """The shape, that of what is differentiated by."""
+        return self.tensor.shape
+
+    @property
+    def dtype(self) -> str:
+        """The dtype."""
+        return self.tensor.dtype
+
+    @property
+    def of(self) -> Tensor:
+        """The input that this is the gradient by."""
+        passes = self.derivation.backward
+        return passes.wrt[passes.gradients.index(self.tensor)]
+
+    @cached_property
+    def program(self) -> Program:
+        """From the inputs and the upstream gradients to this gradient.
+
+        The upstream gradient of a result that is a single number, and the only one, is 1: it is no
+        input of the program.
+        """
+        return gradient_program(self.derivation.backward, self.tensor)
+
+    @property
+    def formula(self) -> str:
+        """The statements of :attr:`program` as index notation, one a line."""
+        from ..notation.plain import show
+
+        return "\n".join(map(show, self.program.statements))
+
+    def derive(
+        self, wrt: Any = None, *, of: str | None = None, conventions: Any = None, **shapes: Any
+    ) -> Derivation:
+        """The derivation of the gradient: it is a program like any other, and is derived again.
+
+        ``wrt`` says by which inputs, by name or position; all float ones, upstream gradients
+        included, if not given. ``of`` is index notation for something that is computed from the
+        gradient and, by their names, from the inputs and forward values; without it the derivation
+        is that of the gradient itself, with an upstream gradient of its shape. ``conventions``
+        are those of the first derivation if not given; ``shapes`` are for what ``of`` reads
+        besides.
+
+        >>> import pullback
+        >>> model = pullback.derive("L[] = sum(m) v[m]*tanh(sum(d) W[m,d]*x[d])")
+        >>> penalty = model.gradient("x").derive(wrt="v", of="P[] = sum(d) dx[d]**2")
+        >>> penalty.verify().ok
+        True
+
+        Raises ArgumentError for names that there are none of, NotationError for a text that can't
+        be read.
+        """
+        found: Derivation = service("derive_gradient")(self, wrt, of, conventions, shapes)
+        return found
+
+    def __str__(self) -> str:
+        return self.formula
+
+    def __repr__(self) -> str:
+        extents = ", ".join(map(str, self.shape))
+        return f"<Gradient {self.name} ({extents}) of {self.of.name}>"
+
+
+def gradient_program(passes: Backward, gradient: Tensor) -> Program:
+    """The program from inputs and upstream gradients to one gradient; see ``Gradient.program``."""
+    used = frozenset(t for s in passes.statements for t in reads(s))
+    forward = written(passes.forward, used).statements
+    backward = [replace(s, scatter=None, of="", user=_is_named(s, forward, passes))
+                for s in passes.statements]
+    fixed = fixed_upstream(passes)
+    statements = [*forward, *_with_ones(backward, fixed, gradient)]
+    inputs = passes.program.inputs
+    open_ones = tuple(t for t in passes.cotangents if t not in fixed)
+    program = live(Program((*inputs, *open_ones), tuple(statements), (gradient,)))
+    sizes = free_sizes(program.inputs, program.statements, passes.program.sizes)
+    return replace(program, sizes=sizes)
+
+
+def fixed_upstream(passes: Backward) -> tuple[Tensor, ...]:
+    """The upstream gradient of a result that is a single number and the only one: it is 1."""
+    return passes.cotangents if len(passes.cotangents) == 1 and not passes.cotangents[0].shape else ()
+
+
+def _is_named(statement: Define, forward: tuple[Define, ...], passes: Backward) -> bool:
+    """Whether a statement is the gradient of something that has a name of the user's."""
+    named = {s.target.name for s in forward if s.user} | {t.name for t in passes.program.inputs}
+    return statement.of in named
+
+
+def _with_ones(
+    statements: list[Define], fixed: tuple[Tensor, ...], kept: Tensor
+) -> list[Define]:
+    """The statements with 1 in place of upstream gradients; constants that follow are put in
+    place, too."""
+    constants: dict[Tensor, Expr] = dict.fromkeys(fixed, ONE)
+
+    def constant(access: Access) -> Expr:
+        return constants.get(access.tensor, access)
+
+    out = []
+    for s in statements:
+        if constants.keys().isdisjoint(reads(s)):
+            out.append(s)
+            continue
+        body: Expr = bottom_up(map_tensors(s.body, constant), _multiplied)  # type: ignore[assignment]
+        if isinstance(body, Number) and s.target is not kept:
+            constants[s.target] = body
+        else:
+            out.append(replace(s, body=body))
+    return out
+
+
+def _multiplied(tree: Tree) -> Tree:
+    """A product without factors of 1, its numbers multiplied."""
+    if not isinstance(tree, Mul):
+        return tree
+    number = ONE
+    rest: list[Expr] = []
+    for factor in tree.factors:
+        if isinstance(factor, Number) and not (factor.special or number.special):
+            number = Number(number.value * factor.value, "")
+        else:
+            rest.append(factor)
+    return mul(*([number] if number is not ONE or not rest else []), *rest)
