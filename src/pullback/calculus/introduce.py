@@ -6,7 +6,8 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
 
-from ..ir.expr import Access, Compare, Cond, Expr, Number, SizeOf, Tensor
+from ..ir.expr import Access, Compare, Cond, Expr, Number, Opaque, SizeOf, Tensor
+from ..ir.program import Define, Program
 from ..ir.subscripts import Index, at, indices_of
 from ..ir.walk import substitute, tensors
 from ..text import PRIVATE
@@ -37,6 +38,35 @@ def ratio_to_sum(value: Poly, linear: Linear, known: Collection[Tensor] = ()) ->
                 if found is not None:
                     return found
     return None
+
+
+def with_ratios(statements: Sequence[Define], forward: Program) -> list[Define]:
+    """Statements in which every ``e/Σe`` of forward values has a name, with those that define it.
+
+    A gradient that is differentiated once more reads a ratio in several places.
+    """
+    linear = Linear(forward, (), {})
+    linear.taken |= {s.target.name for s in statements}
+    bare = Known(lambda question, about: None)
+    known: list[Pattern] = []
+    out: list[Define] = []
+    for s in statements:
+        if isinstance(s.body, Opaque):
+            out.append(s)
+            continue
+        value = poly(s.body)
+        divided = {a.tensor for r in known for a, e in r.body.factors if e < 0}  # type: ignore[union-attr]
+        while (pattern := ratio_to_sum(value, linear, divided)) is not None:
+            known.append(pattern)
+            divided |= {a.tensor for a, e in pattern.body.factors if e < 0}  # type: ignore[union-attr]
+            body = expression((pattern.body,))
+            made = Define(pattern.target, pattern.axes, body, s.source)
+            out.append(linear.lettered(made, pattern.target))
+        folded = value
+        for pattern in known:
+            folded = collect(put_in(pattern, part, linear, bare) for part in folded)
+        out.append(s if folded == value else replace(s, body=expression(folded)))
+    return out
 
 
 def without_idle_ratios(

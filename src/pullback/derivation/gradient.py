@@ -7,8 +7,10 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from ..calculus.introduce import with_ratios
 from ..ir.expr import ONE, Access, Expr, Mul, Number, Tensor, mul
 from ..ir.program import Define, Program, live, reads
+from ..ir.recurrence import in_order
 from ..ir.walk import Tree, bottom_up, map_tensors
 from ..notation.program_sizes import free_sizes
 from .registry import service
@@ -65,6 +67,11 @@ class Gradient:
         The upstream gradient of a result that is a single number, and the only one, is 1: it is no
         input of the program.
         """
+        return live(self.whole)
+
+    @cached_property
+    def whole(self) -> Program:
+        """:attr:`program` with the values that the gradient doesn't need, such as the loss."""
         return gradient_program(self.derivation.backward, self.tensor)
 
     @property
@@ -89,7 +96,7 @@ class Gradient:
         >>> import pullback
         >>> model = pullback.derive("L[] = sum(m) v[m]*tanh(sum(d) W[m,d]*x[d])")
         >>> penalty = model.gradient("x").derive(wrt="v", of="P[] = sum(d) dx[d]**2")
-        >>> penalty.verify().ok
+        >>> penalty.verify().passed
         True
 
         Raises ArgumentError for names that there are none of, NotationError for a text that can't
@@ -107,29 +114,31 @@ class Gradient:
 
 
 def gradient_program(passes: Backward, gradient: Tensor) -> Program:
-    """The program from inputs and upstream gradients to one gradient; see ``Gradient.program``."""
-    used = frozenset(t for s in passes.statements for t in reads(s))
+    """The program from inputs and upstream gradients to one gradient, with all values that the
+    forward and the backward pass have names for.
+
+    >>> from ..calculus.reverse import reverse
+    >>> from ..notation.parse import parse
+    >>> square = reverse(parse("L[] = sum(i) x[i]**2"))
+    >>> [s.target.name for s in gradient_program(square, square.gradients[0]).statements]
+    ['L', 'dx']
+    """
+    named = {s.target.name for s in passes.forward.statements if s.user}
+    named |= {t.name for t in passes.program.inputs}
+    backward = [replace(s, scatter=None, of="", user=s.of in named) for s in passes.statements]
+    backward = with_ratios(backward, passes.forward)
+    used = frozenset(t for s in backward for t in reads(s))
     forward = written(passes.forward, used).statements
-    backward = [replace(s, scatter=None, of="", user=_is_named(s, forward, passes))
-                for s in passes.statements]
     fixed = fixed_upstream(passes)
-    statements = [*forward, *_with_ones(backward, fixed, gradient)]
-    inputs = passes.program.inputs
-    open_ones = tuple(t for t in passes.cotangents if t not in fixed)
-    program = live(Program((*inputs, *open_ones), tuple(statements), (gradient,)))
-    sizes = free_sizes(program.inputs, program.statements, passes.program.sizes)
-    return replace(program, sizes=sizes)
+    statements = tuple(in_order([*forward, *_with_ones(backward, fixed, gradient)]))
+    inputs = (*passes.program.inputs, *(t for t in passes.cotangents if t not in fixed))
+    sizes = free_sizes(inputs, statements, passes.program.sizes)
+    return Program(inputs, statements, (gradient,), sizes)
 
 
 def fixed_upstream(passes: Backward) -> tuple[Tensor, ...]:
     """The upstream gradient of a result that is a single number and the only one: it is 1."""
     return passes.cotangents if len(passes.cotangents) == 1 and not passes.cotangents[0].shape else ()
-
-
-def _is_named(statement: Define, forward: tuple[Define, ...], passes: Backward) -> bool:
-    """Whether a statement is the gradient of something that has a name of the user's."""
-    named = {s.target.name for s in forward if s.user} | {t.name for t in passes.program.inputs}
-    return statement.of in named
 
 
 def _with_ones(

@@ -65,7 +65,7 @@ class JacobianFormula:
     @cached_property
     def structure(self) -> Structure | None:
         """What the formula says that it is; None where it is a composition without one."""
-        return None if self.local.closed is None else read(self.local.closed)
+        return None if self.local.readable is None else read(self.local.readable)
 
     @property
     def kind(self) -> str:
@@ -106,7 +106,8 @@ class JacobianFormula:
         closed = self.local.closed
         if closed is None:
             return ()
-        found = shown.definitions(self.local.backward.forward, closed.tensors)
+        read = (*closed.tensors, *self.local.readable.tensors)  # type: ignore[union-attr]
+        found = shown.definitions(self.local.backward.forward, read)
         return tuple(map(shown.statement, found))
 
     @property

@@ -25,6 +25,7 @@ from ..runtime.compiled import Conventions, evaluation, split_tangents
 from ..runtime.load import load_module
 from ..text import PRIVATE
 from .closed import Closed, NoClosedForm, closed_form, moving
+from .readable import readable
 
 Array = np.ndarray[Any, Any]
 COLUMN = Index(f"{PRIVATE}column", size("K"))
@@ -57,6 +58,11 @@ class Local:
             self.closed = closed_form(self.backward, *ends, rows)
         except NoClosedForm as error:
             self.why = str(error)
+
+    @cached_property
+    def readable(self) -> Closed | None:
+        """The formula as readers know it; values are computed by ``closed``."""
+        return None if self.closed is None else readable(self.closed, self.backward.forward)
 
     @cached_property
     def tangents(self) -> Backward:

@@ -177,6 +177,12 @@ class Jacobian:
     # What it is
 
     @property
+    def _readable(self) -> Closed | None:
+        """The formula as readers know it, where this is no product, sum or part of others."""
+        locals_ = (source.local for source in self._sources)
+        return next((own.readable for own in locals_ if own.closed is self.closed), None)
+
+    @property
     def shape(self) -> tuple[int, ...]:
         """The output's shape followed by the input's."""
         return self.output_shape + self.input_shape
@@ -199,7 +205,9 @@ class Jacobian:
     @cached_property
     def structure(self) -> Structure | None:
         """What the formula says that it is; None where it is a composition without one."""
-        return None if self.closed is None else read(self.closed)
+        if self.closed is None:
+            return None
+        return read(self._readable or self.closed)
 
     @property
     def kind(self) -> str:
@@ -271,6 +279,7 @@ class Jacobian:
         found: list[Define] = []
         for source in self._sources:
             own = [t for s, t in self._reads.of.values() if s is source]
+            own += () if self._readable is None else self._readable.tensors
             found += shown.definitions(source.local.backward.forward, own)
         return tuple(dict.fromkeys(map(shown.statement, found)))
 

@@ -52,6 +52,19 @@ def parse(text: str, shapes: Mapping[str, Shape] | None = None) -> Program:
     return _Program(names, extents, lines).build()
 
 
+def inputs_read(text: str, scalars: Sequence[str] = (), sizes: Sequence[str] = ()) -> list[str]:
+    """The names of the arrays that a text reads and doesn't define, in order of first occurrence.
+
+    ``scalars`` are arrays without axes, ``sizes`` named sizes that are known from elsewhere.
+
+    >>> inputs_read("P[] = L + sum(d) dx[d]**2", ["L"])
+    ['L', 'dx']
+    """
+    names = resolve(text, lifted(Grammar(text).lines()), dict.fromkeys(sizes), list(scalars))
+    found = [a for a in names.arrays.values() if a.line is None]
+    return [a.name for a in sorted(found, key=lambda array: array.first.start)]
+
+
 def _shape(name: str, shape: Shape) -> tuple[Size, ...]:
     parts = shape.replace(",", " ").split() if isinstance(shape, str) else shape
     return tuple(_size(name, part) for part in parts)
