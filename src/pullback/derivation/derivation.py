@@ -20,6 +20,7 @@ from ..notation.plain import show
 from .assumptions import Assumption
 from .gradient import Gradient
 from .memory import AvoidedJacobian, Stored, itemsize
+from .pushforward import Pushforward
 from .registry import Spelling, service, spelling
 from .status import Tally
 from .steps import Check, ShownStep, Verification, fold, shown
@@ -282,6 +283,15 @@ class Derivation:
         none of.
         """
         return service("hessian")(self, wrt, other)
+
+    def pushforward(self) -> Pushforward:
+        """Forward mode as formulas: the tangents of the results by those of the inputs.
+
+        >>> import pullback
+        >>> print(pullback.derive("Y[i] = a[i]*exp(x[i])", wrt="x").pushforward())
+        t_Y[i] = Y[i]*t_x[i]
+        """
+        return Pushforward(self)
 
     # Dimensions and memory
 

@@ -22,7 +22,6 @@ _HOMES = {  # modules that register what is rarely asked for
     "jacobian": "pullback.jacobians.formula",
     "hessian": "pullback.jacobians.hessian",
     "derive_gradient": "pullback.jacobians.higher",
-    "pushforward": "pullback.jacobians.higher",
 }
 
 

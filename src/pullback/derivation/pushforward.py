@@ -1,0 +1,119 @@
+"""The tangents' program of a derivation as formulas: forward mode, to read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from ..calculus.pushforward import compact_pushforward
+from ..errors import ArgumentError
+from ..ir.expr import Tensor
+from ..ir.program import Define, Program, computing, reads
+from ..ir.recurrence import groups
+from ..notation.latex import latex
+from ..notation.matrix import matrix_form
+from ..notation.plain import show
+from .written import written
+
+if TYPE_CHECKING:
+    from .derivation import Derivation
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Pushforward:
+    """The pushforward of a derivation: from tangents of its inputs to those of its results.
+
+    The tangent of X is called ``t_X`` (in LaTeX Ẋ): it has X's shape, and says how X moves.
+    ``program`` takes the inputs, then a tangent for each that is differentiated by.
+
+    >>> import pullback
+    >>> affine = pullback.derive("Y[n,m] = sum(d) X[n,d]*W[d,m] + b[m]").pushforward()
+    >>> print(affine)
+    t_Y[n,m] = t_b[m] + sum(d) (W[d,m]*t_X[n,d] + X[n,d]*t_W[d,m])
+    """
+
+    derivation: Derivation
+
+    @cached_property
+    def program(self) -> Program:
+        """From the inputs and then their tangents to the results' tangents."""
+        passes = self.derivation.backward
+        return compact_pushforward(passes.program, passes.wrt, self.derivation.conventions)
+
+    @property
+    def tangents(self) -> tuple[Tensor, ...]:
+        """The tangents of the inputs that are differentiated by, in their order."""
+        return self.program.inputs[len(self.derivation.backward.program.inputs) :]
+
+    @property
+    def outputs(self) -> tuple[Tensor, ...]:
+        """The tangents of the results that are floats, in their order."""
+        return self.program.outputs
+
+    @cached_property
+    def statements(self) -> tuple[Define, ...]:
+        """The tangents' statements, with the forward values that the user has no name for."""
+        whole = self.program
+        named = {f"t_{s.target.name}" for s in self.derivation.backward.program.statements if s.user}
+        moving = set(self.tangents)
+        for group in groups(whole.statements):
+            if any(not moving.isdisjoint(reads(s)) for s in group):
+                moving.update(s.target for s in group)
+        moving.update(self.outputs)
+        marked = [
+            replace(s, user=s.target.name in named) if s.target in moving else s
+            for s in whole.statements
+        ]
+        found = written(replace(whole, statements=tuple(marked))).statements
+        own = [s for s in found if s.target in moving or not s.user]
+        return tuple(computing(own, self.outputs))
+
+    def formula(self, name: str | None = None, *, matrix: bool = False) -> str:
+        """The tangent of a result as index notation, one statement a line; the last is the tangent.
+
+        ``name`` is the result's or its tangent's, and may be left out of a single one.
+        ``matrix=True`` writes each line in matrix form where it has one. Raises ArgumentError for
+        a name that there is none of.
+        """
+        needed = computing(self.statements, [self._named(name)])
+        return "\n".join(map(_matrix if matrix else show, needed))
+
+    def formulas(self, *, matrix: bool = False) -> dict[str, str]:
+        """The formula of every result's tangent, by the result's name."""
+        return {t.name: self.formula(t.name, matrix=matrix) for t in self._results}
+
+    def latex(self) -> str:
+        """The tangents' statements as a LaTeX ``align`` block."""
+        lines = [f"  {latex(s.access)} &= {latex(s.body)}" for s in self.statements]
+        return "\\begin{align}\n" + " \\\\\n".join(lines) + "\n\\end{align}"
+
+    @property
+    def _results(self) -> Sequence[Tensor]:
+        return [t for t in self.derivation.backward.program.outputs if t.kind == "float"]
+
+    def _named(self, name: str | None) -> Tensor:
+        pairs = list(zip(self._results, self.outputs, strict=True))
+        if name is None and len(pairs) == 1:
+            return pairs[0][1]
+        for result, tangent in pairs:
+            if isinstance(name, str) and name in (result.name, tangent.name):
+                return tangent
+        raise ArgumentError(
+            "there is no such result" if name is not None else "there are several results",
+            expected=f"one of {', '.join(t.name for t in self._results)}",
+            found=repr(name)[:80],
+        )
+
+    def __str__(self) -> str:
+        return "\n".join(map(show, self.statements))
+
+    def __repr__(self) -> str:
+        names = ", ".join(t.name for t in self.outputs)
+        return f"<Pushforward to {names}: {len(self.statements)} statements>"
+
+
+def _matrix(statement: Define) -> str:
+    form = matrix_form(statement)
+    return show(statement) if form is None else form.plain
