@@ -6,7 +6,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from copy import copy
 from dataclasses import replace
-from itertools import count
 
 from ..errors import DerivationError
 from ..ir.expr import Access, Arg, Expr, Opaque, Reduce, Tensor
@@ -24,6 +23,8 @@ from .kinks import Kinks
 from .letters import hints, lettered
 from .normal import Term, poly
 from .roots import Roots
+
+HIGHEST = 16  # order of a gradient that is told by its name
 
 
 class Linear:
@@ -175,11 +176,10 @@ class Linear:
 
     def gradient_name(self, of: str) -> str:
         """The name of a value's gradient: ``dX``, and ``d2X`` where the program has a dX already,
-        since it computes gradients itself."""
-        names = (f"d{n if n > 1 else ''}{of}" for n in count(1))
-        name = next(name for name in names if name not in self.taken)
-        self.taken.add(name)
-        return name
+        since it computes gradients itself; the order is above all that there are."""
+        names = [f"d{of}", *(f"d{order}{of}" for order in range(2, HIGHEST + 1))]
+        last = max((k for k, name in enumerate(names) if name in self.taken), default=-1)
+        return self.name(names[min(last + 1, HIGHEST - 1)])
 
     def context(self, statement: Define) -> Context:
         """What differentiating one statement needs to know."""
