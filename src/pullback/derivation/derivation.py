@@ -271,9 +271,9 @@ class Derivation:
     def hessian(self, wrt: str | None = None, other: str | None = None) -> Any:
         """The Hessian of a single number as a formula: ∂²L/∂wrt², or ∂²L/∂wrt∂other.
 
-        It is the Jacobian of the gradient, and says what it is as :meth:`jacobian` does; ``at(...)``
-        gives the operator at arrays. ``wrt`` is the first input differentiated by, if not given,
-        and ``other`` is ``wrt``. With several results, the derivation has no single Hessian.
+        It is the Jacobian of the gradient, and says what it is as :meth:`jacobian` does;
+        ``at(...)`` gives the operator at arrays. ``wrt`` is the first input differentiated by, if not given,
+        and ``other`` is ``wrt``.
 
         >>> import pullback
         >>> print(pullback.derive("L[] = sum(i) w[i]*x[i]**3").hessian("x").text)

@@ -8,11 +8,12 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from ..calculus.introduce import with_ratios
-from ..ir.expr import ONE, Access, Expr, Mul, Number, Tensor, mul
-from ..ir.program import Define, Program, live, reads
+from ..calculus.seeds import with_ones
+from ..ir.expr import Tensor
+from ..ir.program import Program, live, reads
 from ..ir.recurrence import in_order
-from ..ir.walk import Tree, bottom_up, map_tensors
 from ..notation.program_sizes import free_sizes
+from ..notation.plain import show
 from .registry import service
 from .written import written
 
@@ -77,8 +78,6 @@ class Gradient:
     @property
     def formula(self) -> str:
         """The statements of :attr:`program` as index notation, one a line."""
-        from ..notation.plain import show
-
         return "\n".join(map(show, self.program.statements))
 
     def derive(
@@ -130,7 +129,7 @@ def gradient_program(passes: Backward, gradient: Tensor) -> Program:
     used = frozenset(t for s in backward for t in reads(s))
     forward = written(passes.forward, used).statements
     fixed = fixed_upstream(passes)
-    statements = tuple(in_order([*forward, *_with_ones(backward, fixed, gradient)]))
+    statements = tuple(in_order([*forward, *with_ones(backward, fixed, (gradient,))]))
     inputs = (*passes.program.inputs, *(t for t in passes.cotangents if t not in fixed))
     sizes = free_sizes(inputs, statements, passes.program.sizes)
     return Program(inputs, statements, (gradient,), sizes)
@@ -138,41 +137,6 @@ def gradient_program(passes: Backward, gradient: Tensor) -> Program:
 
 def fixed_upstream(passes: Backward) -> tuple[Tensor, ...]:
     """The upstream gradient of a result that is a single number and the only one: it is 1."""
-    return passes.cotangents if len(passes.cotangents) == 1 and not passes.cotangents[0].shape else ()
-
-
-def _with_ones(
-    statements: list[Define], fixed: tuple[Tensor, ...], kept: Tensor
-) -> list[Define]:
-    """The statements with 1 in place of upstream gradients; constants that follow are put in
-    place, too."""
-    constants: dict[Tensor, Expr] = dict.fromkeys(fixed, ONE)
-
-    def constant(access: Access) -> Expr:
-        return constants.get(access.tensor, access)
-
-    out = []
-    for s in statements:
-        if constants.keys().isdisjoint(reads(s)):
-            out.append(s)
-            continue
-        body: Expr = bottom_up(map_tensors(s.body, constant), _multiplied)  # type: ignore[assignment]
-        if isinstance(body, Number) and s.target is not kept:
-            constants[s.target] = body
-        else:
-            out.append(replace(s, body=body))
-    return out
-
-
-def _multiplied(tree: Tree) -> Tree:
-    """A product without factors of 1, its numbers multiplied."""
-    if not isinstance(tree, Mul):
-        return tree
-    number = ONE
-    rest: list[Expr] = []
-    for factor in tree.factors:
-        if isinstance(factor, Number) and not (factor.special or number.special):
-            number = Number(number.value * factor.value, "")
-        else:
-            rest.append(factor)
-    return mul(*([number] if number is not ONE or not rest else []), *rest)
+    return (
+        passes.cotangents if len(passes.cotangents) == 1 and not passes.cotangents[0].shape else ()
+    )

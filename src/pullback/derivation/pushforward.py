@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from ..calculus.pushforward import compact_pushforward
 from ..errors import ArgumentError
-from ..ir.expr import Tensor
+from ..ir.expr import Add, Tensor
 from ..ir.program import Define, Program, computing, reads
 from ..ir.recurrence import groups
+from ..ir.walk import Tree, bottom_up
 from ..notation.latex import latex
 from ..notation.matrix import matrix_form
 from ..notation.plain import show
@@ -56,7 +58,9 @@ class Pushforward:
     def statements(self) -> tuple[Define, ...]:
         """The tangents' statements, with the forward values that the user has no name for."""
         whole = self.program
-        named = {f"t_{s.target.name}" for s in self.derivation.backward.program.statements if s.user}
+        named = {
+            f"t_{s.target.name}" for s in self.derivation.backward.program.statements if s.user
+        }
         moving = set(self.tangents)
         for group in groups(whole.statements):
             if any(not moving.isdisjoint(reads(s)) for s in group):
@@ -67,7 +71,11 @@ class Pushforward:
             for s in whole.statements
         ]
         found = written(replace(whole, statements=tuple(marked))).statements
-        own = [s for s in found if s.target in moving or not s.user]
+        own = [
+            replace(s, body=bottom_up(s.body, _joined))  # type: ignore[arg-type]
+            for s in found
+            if s.target in moving or not s.user
+        ]
         return tuple(computing(own, self.outputs))
 
     def formula(self, name: str | None = None, *, matrix: bool = False) -> str:
@@ -112,6 +120,14 @@ class Pushforward:
     def __repr__(self) -> str:
         names = ", ".join(t.name for t in self.outputs)
         return f"<Pushforward to {names}: {len(self.statements)} statements>"
+
+
+def _joined(tree: Tree) -> Tree:
+    """A sum of sums as one sum."""
+    if not isinstance(tree, Add):
+        return tree
+    parts = (part.terms if isinstance(part, Add) else (part,) for part in tree.terms)
+    return Add(tuple(chain.from_iterable(parts)))
 
 
 def _matrix(statement: Define) -> str:

@@ -45,7 +45,9 @@ def hessian_of(
     """The Hessian of a derivation; see ``Derivation.hessian``."""
     passes = derivation.backward
     if not fixed_upstream(passes):
-        shapes = [f"{t.name}{list(map(str, t.shape))}".replace("'", "") for t in _floats(passes.program)]
+        shapes = [
+            f"{t.name}{list(map(str, t.shape))}".replace("'", "") for t in _floats(passes.program)
+        ]
         raise ArgumentError(
             "only a single number has a Hessian",
             expected="one result without axes, such as a loss",

@@ -82,9 +82,7 @@ def _constants_last(program: Program, first: Program, constants: int) -> Program
     return replace(program, inputs=inputs)
 
 
-def _continued(
-    program: Program, text: str, shapes: Mapping[str, Any]
-) -> tuple[Program, Structure]:
+def _continued(program: Program, text: str, shapes: Mapping[str, Any]) -> tuple[Program, Structure]:
     """The program with a text behind it, which reads the program's values by their names; and the
     structure of what the text gives."""
     known = {t.name: t for t in (*program.inputs, *(s.target for s in program.statements))}
@@ -117,7 +115,7 @@ def _continued(
         taken.add(name)
         names[s.target] = Tensor(name, s.target.shape, s.target.dtype)
     behind = [
-        replace(s, target=names[s.target], body=rename_tensors(s.body, names))
+        replace(s, target=names[s.target], body=rename_tensors(s.body, names))  # type: ignore[arg-type]
         for s in more.program.statements
     ]
     new = tuple(t for t in more.program.inputs if t not in names)

@@ -44,13 +44,12 @@ def _spelled(value: Term, known: dict[Tensor, Define]) -> Term | None:
 
 def _product(atom: Expr, known: dict[Tensor, Define]) -> Term | None:
     """What a read of a made-up name stands for, if that is a product."""
-    define = known.get(atom.tensor) if isinstance(atom, Access) else None
-    if define is None or define.user:
+    if not isinstance(atom, Access) or atom.tensor not in known or known[atom.tensor].user:
         return None
+    define = known[atom.tensor]
     match poly(define.body):
         case (Term(_, (), (), (_, *_)) as made,) if len(made.factors) > 1 or made.coef != 1:
-            place = dict(zip(define.indices, atom.subs, strict=True))  # type: ignore[attr-defined]
-            return at_places(made, place)
+            return at_places(made, dict(zip(define.indices, atom.subs, strict=True)))
     return None
 
 

@@ -96,8 +96,9 @@ class Latex(Display):
         base = self.stem(parts.stem)
         if parts.accent:
             base = f"{ACCENTS[parts.accent][1]}{{{base}}}"
-        if parts.gradient:
-            base = rf"\mathrm{{d}}{base}"
+        for order in reversed(parts.orders):
+            raised = f"^{{{order}}}" if order else ""
+            base = rf"\mathrm{{d}}{raised}{base}"
         label = rf"\mathrm{{{escaped(parts.label)}}}" if parts.label else ""
         return base, label, parts.number, r"\prime" * len(parts.primes)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 GREEK: dict[str, str] = {
     "alpha": "α", "beta": "β", "gamma": "γ", "delta": "δ", "epsilon": "ε", "eps": "ε", "zeta": "ζ",
@@ -25,13 +25,17 @@ ACCENTS: dict[str, tuple[str, str]] = {
 
 _GREEK = "|".join(sorted(GREEK, key=len, reverse=True))
 _STEM = rf"(?:{_GREEK}|[^\W\d_])"
-_GRADIENT = re.compile(rf"d(?P<of>[A-Z]\w*'*|{_STEM}[0-9]*'*|{_STEM}_\w+'*)\Z")
+_PLAIN = rf"[A-Z]\w*'*|{_STEM}[0-9]*'*|{_STEM}_\w+'*"
+_GRADIENT = re.compile(rf"d(?P<order>[2-9]|1[0-9])?(?P<of>(?:d(?:[2-9]|1[0-9])?)*(?:{_PLAIN}))\Z")
 _NAME = re.compile(r"(?P<stem>[^\W\d_]+)(?P<rest>(?:_\w+)?)(?P<number>[0-9]*)(?P<primes>'*)\Z")
 
 
 @dataclass(frozen=True)
 class Letter:
-    """The parts of a name: ``d`` in front, a stem, an accent, a label, a number, primes."""
+    """The parts of a name: ``d`` in front, a stem, an accent, a label, a number, primes.
+
+    ``orders`` are those of the d's of a gradient, from the left: ("2", "") of ``d2dX``.
+    """
 
     gradient: bool
     stem: str
@@ -39,6 +43,7 @@ class Letter:
     label: str = ""
     number: str = ""
     primes: str = ""
+    orders: tuple[str, ...] = ()
 
 
 def letter(name: str) -> Letter:
@@ -48,17 +53,18 @@ def letter(name: str) -> Letter:
     Letter(gradient=True, stem='x', accent='hat', label='', number='', primes='')
     >>> letter("W1").number
     '1'
+    >>> letter("d2dX").orders
+    ('2', '')
     """
     if name.startswith("t_") and len(name) > 2:  # a tangent
         inner = letter(name[2:])
         if not inner.accent:
-            return Letter(
-                inner.gradient, inner.stem, "dot", inner.label, inner.number, inner.primes
-            )
+            return replace(inner, accent="dot")
     found = _GRADIENT.match(name)
     if found:
         inner = letter(found["of"])
-        return Letter(True, inner.stem, inner.accent, inner.label, inner.number, inner.primes)
+        orders = (found["order"] or "", *inner.orders)
+        return replace(inner, gradient=True, orders=orders)
     whole = _NAME.match(name)
     if whole is None:
         return Letter(False, name)

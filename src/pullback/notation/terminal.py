@@ -51,7 +51,8 @@ class Terminal(Display):
             return name
         label = f"_{parts.label}" if parts.label else ""
         digits = parts.number.translate(SUBSCRIPTS) if stem.isalpha() else parts.number
-        return ("d" if parts.gradient else "") + stem + accent + label + digits + parts.primes
+        signs = "".join(f"d{order.translate(SUPERSCRIPTS)}" for order in parts.orders)
+        return signs + stem + accent + label + digits + parts.primes
 
     def parenthesised(self, text: str) -> str:
         return f"({text})"

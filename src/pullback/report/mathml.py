@@ -509,7 +509,8 @@ def _parts(name: str, gradient: bool) -> Letter:
     """A name taken apart; of a gradient's, whatever its letters, the leading d."""
     parts = letter(name)
     if gradient and not parts.gradient and len(name) > 1 and name[0] == "d":
-        return replace(letter(name[1:]), gradient=True)
+        inner = letter(name[1:])
+        return replace(inner, gradient=True, orders=("", *inner.orders))
     return parts
 
 
@@ -518,7 +519,9 @@ def _stem(parts: Letter) -> str:
     drawn = f"<mi>{GREEK.get(stem, text(stem))}</mi>"
     if parts.accent:
         drawn = f'<mover accent="true">{drawn}<mo>{ACCENTS[parts.accent]}</mo></mover>'
-    return row('<mi mathvariant="normal">d</mi>', drawn) if parts.gradient else drawn
+    d = '<mi mathvariant="normal">d</mi>'
+    signs = [f"<msup>{d}<mn>{order}</mn></msup>" if order else d for order in parts.orders]
+    return row(*signs, drawn)
 
 
 def _scripts(base: str, low: list[str], high: list[str]) -> str:

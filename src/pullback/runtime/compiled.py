@@ -14,6 +14,7 @@ from ..backends.numpy.module import residuals_of
 from ..calculus.effort import NUMBERS
 from ..calculus.pushforward import compact_pushforward
 from ..calculus.reverse import reverse
+from ..calculus.seeds import with_ones
 from ..calculus.step import Backward
 from ..ir.expr import Tensor
 from ..ir.program import Define, Program, computing, live, reads
@@ -57,6 +58,13 @@ class Pair:
         """From the cotangents and then the residuals to the gradients."""
         inputs = (*self.passes.cotangents, *self.residuals)
         return Program(inputs, self.passes.statements, self.passes.gradients)
+
+    @property
+    def gradient_program(self) -> Program:
+        """:attr:`backward_program` where every cotangent is 1."""
+        passes = self.passes
+        statements = with_ones(passes.statements, passes.cotangents, passes.gradients)
+        return replace(self.backward_program, statements=tuple(statements))
 
 
 @lru_cache(maxsize=512)

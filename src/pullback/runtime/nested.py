@@ -12,7 +12,7 @@ import numpy as np
 
 from ..errors import PullbackError
 from ..ir.expr import Guard, Tensor
-from ..ir.program import Define, Program
+from ..ir.program import Define, Program, reads
 from ..ir.recurrence import Group, groups, is_recurrent
 from ..ir.subscripts import Index
 from ..ir.walk import bound_indices, renamed
@@ -44,9 +44,12 @@ def inlined(
     place = here()
     tensors: dict[Tensor, Tensor] = {}
     kept: dict[Tensor, Value] = {}
+    read = {t for s in program.statements for t in reads(s)} | set(program.outputs)
     for tensor, value in zip(program.inputs, values, strict=True):
-        kept[tensor] = _tensor(sheet, sheet.value(value))
-        tensors[tensor] = _named(kept[tensor])
+        kept[tensor] = sheet.value(value)
+        if tensor in read:
+            kept[tensor] = _tensor(sheet, kept[tensor])
+            tensors[tensor] = _named(kept[tensor])
     strong = [v.dtype for v in kept.values() if v.dtype.kind == "f" and v.weak is None]
     floats = np.result_type(*strong) if strong else np.dtype(np.float64)
     for group in groups(program.statements):
