@@ -35,6 +35,17 @@ ARRAYS: dict[str, dict[str, Any]] = {
 }
 
 
+def gradient_of(derivation: Any, wrt: str) -> Any:
+    """One gradient as a function of all inputs."""
+    forward, backward = derivation.compile()
+
+    def run(*arrays: Any) -> Any:
+        found = backward(1.0, forward(*arrays)[1])
+        return found[wrt] if isinstance(found, tuple) else found
+
+    return run
+
+
 @pytest.mark.parametrize(
     ("derivation", "wrt", "other", "text", "kind"),
     [
@@ -84,19 +95,10 @@ def test_it_is_the_derivative_of_the_gradient(
 ) -> None:
     given = ARRAYS[name]
     names = [t.name for t in derivation.backward.program.inputs]
-    forward, backward = derivation.compile()
-
-    def gradient(of: str) -> Any:
-        def run(*arrays: Any) -> Any:
-            found = backward(1.0, forward(*arrays)[1])
-            return found[of] if isinstance(found, tuple) else found
-
-        return run
-
     for wrt, other in pairs:
         H = derivation.hessian(wrt, other).at(**given)
         values = [given[n] for n in names]
-        wanted = by_differences(gradient(wrt), values, names.index(other))
+        wanted = by_differences(gradient_of(derivation, wrt), values, names.index(other))
         np.testing.assert_allclose(H.dense(), wanted, rtol=1e-7, atol=1e-7)
         expect_products(H, H.dense())
         mirrored = derivation.hessian(other, wrt).at(**given)
@@ -120,12 +122,9 @@ def test_hessians_of_random_losses_are_symmetric(seed: int) -> None:
         H = derivation.hessian(wrt).at(X=X, W=W, c=c)
         matrix = H.dense().reshape(array.size, array.size)
         np.testing.assert_allclose(matrix, matrix.T, rtol=1e-10, atol=1e-10)
-        forward, backward = derivation.compile()
         names = [t.name for t in derivation.backward.program.inputs]
         values = [{"X": X, "W": W, "c": c}[n] for n in names]
-        wanted = by_differences(
-            lambda *a, wrt=wrt: backward(1.0, forward(*a)[1])[wrt], values, names.index(wrt)
-        )
+        wanted = by_differences(gradient_of(derivation, wrt), values, names.index(wrt))
         np.testing.assert_allclose(H.dense(), wanted, rtol=1e-7, atol=1e-7)
 
 

@@ -18,9 +18,7 @@ from ..notation.latex import latex
 from ..notation.matrix import MatrixForm, matrix_form
 from ..notation.plain import show
 from .assumptions import Assumption
-from .gradient import Gradient
 from .memory import AvoidedJacobian, Stored, itemsize
-from .pushforward import Pushforward
 from .registry import Spelling, service, spelling
 from .status import Tally
 from .steps import Check, ShownStep, Verification, fold, shown
@@ -29,6 +27,8 @@ from .written import written
 if TYPE_CHECKING:
     from ..graph.numbers import Numbers
     from ..small.case import Small
+    from .gradient import Gradient
+    from .pushforward import Pushforward
 
 
 @dataclass(frozen=True)
@@ -135,6 +135,8 @@ class Derivation:
 
         Raises ArgumentError where nothing was derived for ``name``.
         """
+        from .gradient import Gradient  # what is rarely asked for is not loaded to derive
+
         return Gradient(self, self.gradient_tensor(name))
 
     def gradient_tensor(self, name: str) -> Tensor:
@@ -272,8 +274,8 @@ class Derivation:
         """The Hessian of a single number as a formula: ∂²L/∂wrt², or ∂²L/∂wrt∂other.
 
         It is the Jacobian of the gradient, and says what it is as :meth:`jacobian` does;
-        ``at(...)`` gives the operator at arrays. ``wrt`` is the first input differentiated by, if not given,
-        and ``other`` is ``wrt``.
+        ``at(...)`` gives the operator at arrays. ``wrt`` is the first input differentiated by, if
+        not given, and ``other`` is ``wrt``.
 
         >>> import pullback
         >>> print(pullback.derive("L[] = sum(i) w[i]*x[i]**3").hessian("x").text)
@@ -291,6 +293,8 @@ class Derivation:
         >>> print(pullback.derive("Y[i] = a[i]*exp(x[i])", wrt="x").pushforward())
         t_Y[i] = Y[i]*t_x[i]
         """
+        from .pushforward import Pushforward
+
         return Pushforward(self)
 
     # Dimensions and memory

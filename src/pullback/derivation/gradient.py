@@ -12,8 +12,8 @@ from ..calculus.seeds import with_ones
 from ..ir.expr import Tensor
 from ..ir.program import Program, live, reads
 from ..ir.recurrence import in_order
-from ..notation.program_sizes import free_sizes
 from ..notation.plain import show
+from ..notation.program_sizes import free_sizes
 from .registry import service
 from .written import written
 

@@ -33,7 +33,7 @@ class Pushforward:
     >>> import pullback
     >>> affine = pullback.derive("Y[n,m] = sum(d) X[n,d]*W[d,m] + b[m]").pushforward()
     >>> print(affine)
-    t_Y[n,m] = t_b[m] + sum(d) (W[d,m]*t_X[n,d] + X[n,d]*t_W[d,m])
+    t_Y[n,m] = sum(d) X[n,d]*t_W[d,m] + sum(d) W[d,m]*t_X[n,d] + t_b[m]
     """
 
     derivation: Derivation

@@ -21,7 +21,7 @@ class HessianFormula(JacobianFormula):
     >>> print(fit.hessian("U"))
     ∂²L/∂U², shape (N, K, N, K)
       is:       Kronecker product, I_N ⊗ 2·V Vᵀ
-      element:  ∂²L/∂U[n,k]∂U[n',k'] = 2*[n' = n]*sum(m) V[k,m]*V[k',m]
+      element:  ∂²L/∂U[n,k]∂U[n',k'] = 2*[n' = n]*sum(m) V[k',m]*V[k,m]
       rank:     at most N·min(K, M)
       bytes:    8*K*M B kept, 8*K*K*N*N B dense
     """

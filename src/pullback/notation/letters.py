@@ -49,8 +49,8 @@ class Letter:
 def letter(name: str) -> Letter:
     """A name taken apart.
 
-    >>> letter("dx_hat")
-    Letter(gradient=True, stem='x', accent='hat', label='', number='', primes='')
+    >>> letter("x_hat")
+    Letter(gradient=False, stem='x', accent='hat', label='', number='', primes='', orders=())
     >>> letter("W1").number
     '1'
     >>> letter("d2dX").orders
