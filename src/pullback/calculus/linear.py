@@ -51,6 +51,7 @@ class Linear:
         self.definitions = {s.target: s for s in self.flat}
         self.extra: dict[Tensor, list[Define]] = {}
         self.taken = {t.name for t in program.inputs} | {s.target.name for s in self.flat}
+        self.given = frozenset(self.taken)  # the program's own names
         self.origin: dict[Tensor, Tensor] = {}
         self.active = _active(self.flat, self.wrt)
         self.later: list[Define] = []  # operations whose results only the derivative reads
@@ -178,7 +179,7 @@ class Linear:
         """The name of a value's gradient: ``dX``, and ``d2X`` where the program has a dX already,
         since it computes gradients itself; the order is above all that there are."""
         names = [f"d{of}", *(f"d{order}{of}" for order in range(2, HIGHEST + 1))]
-        last = max((k for k, name in enumerate(names) if name in self.taken), default=-1)
+        last = max((k for k, name in enumerate(names) if name in self.given), default=-1)
         return self.name(names[min(last + 1, HIGHEST - 1)])
 
     def context(self, statement: Define) -> Context:
