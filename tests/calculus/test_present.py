@@ -20,7 +20,10 @@ from pullback.calculus.present import (
     fold_sums,
     nested,
 )
+from pullback.calculus.reverse import reverse
 from pullback.calculus.saturated import complements
+from pullback.calculus.step import Backward
+from pullback.ir.arithmetic import FLOAT
 from pullback.ir.expr import (
     ZERO,
     Access,
@@ -43,7 +46,10 @@ from pullback.ir.sizes import size
 from pullback.ir.subscripts import Index, at
 from pullback.ir.walk import free_indices, nodes, tensors
 from pullback.notation.parse import parse
+from pullback.notation.plain import show_program
+from pullback.verify import samples
 
+from ..properties.random_programs import Maker
 from .oracle import draw
 from .programs import PROGRAMS
 from .programs import SIZES as USUAL
@@ -759,3 +765,51 @@ def test_coefficients_may_be_larger_than_any_float() -> None:
     assert factored(value, known(lambda tensor: True)) == Mul(
         (number(-big), Add((read(X, I), read(X, A))))
     )
+
+
+READS_UNDER_MASKS = {
+    "a scatter to a place that is read under a mask": (
+        "X[N]; U[N]; idx: int[N]; "
+        "t[i] = [i + 1 < N]*U[i]; Y[i] = [i + 1 < N]*X[index(idx[i+1])]*sin(U[i])"
+    ),
+    "the place of a place": (
+        "X[N,N]; u[N]; idx: int[N]; "
+        "Y[i,j:N] = [2*i+j+2 < N]*X[N-1-j,index(idx[index(idx[2*i+j+2])])]*where(j != 0, 2, u[i])"
+    ),
+    "in a later statement": (
+        "X[N]; idx: int[2]; A[i,j:N] = [0 <= 2*i-j+1 < 2]*cos(X[index(idx[i])]); "
+        "B[n,i] = [i < 2]*A[i,n]; "
+        "Y[k:N,l:N] = abs(log(1 + ([k < 2]*B[index(idx[k]),k%2])**2))*X[l]"
+    ),
+}
+
+
+@pytest.mark.parametrize("name", READS_UNDER_MASKS)
+def test_a_mask_stays_where_it_protects_what_another_condition_reads(name: str) -> None:
+    """``[2i < N]`` beside ``[idx[2i] = n]`` and a factor that is 0 where the mask fails."""
+    backward = reverse(parse(READS_UNDER_MASKS[name]))
+    for n in (2, 3, 4):
+        _evaluates(backward, {"N": n}, n)
+
+
+@pytest.mark.parametrize("seed", [23, 49, *range(400, 412)])
+def test_no_backward_pass_of_a_random_program_reads_beyond_an_array(seed: int) -> None:
+    rng = Random(seed)
+    program = Maker(rng, kinks=rng.randrange(2) == 0).program()
+    backward = reverse(parse(show_program(program)))
+    _evaluates(backward, {"N": 3, "M": 2, "K": 4}, seed)
+
+
+def _evaluates(backward: Backward, sizes: dict[str, int], seed: int) -> None:
+    """The interpreter refuses what is read beyond an array's range."""
+    rng = Random(seed)
+    inputs = (*backward.program.inputs, *backward.cotangents)
+    sample = samples.draw(inputs, backward.program.statements, sizes, rng, FLOAT, "signed")
+    if sample is not None:
+        program = Program(
+            inputs,
+            (*backward.forward.statements, *backward.statements),
+            backward.gradients,
+            tuple(sizes),
+        )
+        run(program, dict(sample.arrays), sizes=sizes)

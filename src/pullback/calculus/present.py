@@ -152,7 +152,7 @@ class Names:
         """The term without the guards beside a factor that is 0 where they fail."""
         for cond in value.guards:
             kept = [c for c in value.guards if c is not cond]
-            if all(safe_alone(*f, kept) for f in value.factors) and self._is_idle(cond, value):
+            if _readable(kept, value.factors) and self._is_idle(cond, value):
                 made = term(value.coef, value.bound, kept, value.factors)
                 assert made is not None
                 return self._freed(made)
@@ -186,6 +186,17 @@ class Names:
             case Access(tensor):
                 return bool(self.ask("finite", tensor))
         return isinstance(atom, SizeOf)
+
+
+def _readable(guards: Sequence[Cond], factors: Sequence[Factor]) -> bool:
+    """Whether these guards and factors may be evaluated wherever the guards hold, each guard
+    wherever the others do."""
+    return all(safe_alone(*f, guards) for f in factors) and not _unprotected(guards)
+
+
+def _unprotected(guards: Sequence[Cond]) -> list[Cond]:
+    """The guards that read beyond an array's range, as far as the others are known to hold."""
+    return [c for c in guards if not in_bounds(c, [x for x in guards if x is not c])]
 
 
 def _at_places(value: Term) -> Iterator[Term]:
@@ -410,10 +421,8 @@ def _shared_guards(outers: Sequence[Sequence[Cond]], terms: Sequence[Term]) -> l
     shared = [c for c in first if all(c in guards for guards in others)]
     if all(c in shared for t in terms for c in t.guards):
         return shared
-    while shared != (
-        kept := [c for c in shared if in_bounds(c, [x for x in shared if x is not c])]
-    ):
-        shared = kept  # what is left out protects no other
+    while exposed := _unprotected(shared):
+        shared = [c for c in shared if c not in exposed]  # what is left out protects no other
     return shared
 
 
