@@ -89,6 +89,9 @@ RIGHT = [
     "exp(arctan(exp(2*w)))",
     "1/(1 + 3*exp(w))**2",
     "exp(w)/(1 + exp(2*w))",
+    "exp(-exp(w))**3",
+    "w*exp(-exp(w))**2",
+    "1/exp(exp(w))",
 ]
 
 

@@ -204,18 +204,22 @@ def _never_both(base: Expr, rest: Term, definitions: Definitions) -> bool:
 
 def _joined(value: Term, definitions: Definitions) -> Term:
     """The term with ``exp(-u)*u``, u an exponential itself, as one exponential: where u overflows
-    the product would be 0*inf. What u is divided by (``exp(u/v)``, v a sum of such values) may keep
-    it small."""
+    the product would be 0*inf. So for powers of both, ``u/exp(u)**2``. What u is divided by
+    (``exp(u/v)``, v a sum of such values) may keep it small."""
     for outer, exponent in value.factors:
-        terms = _argument(outer, definitions) if exponent == 1 else ()
+        terms = _argument(outer, definitions) if exponent.denominator == 1 else ()
         read = {a for t in terms if all(e > 0 for _, e in t.factors) for a, _ in t.factors}
         for inner, power in value.factors:
             added = _argument(inner, definitions) if inner in read else ()
             if not added or power.denominator != 1:
                 continue
-            more = [Term(t.coef * power, t.bound, t.guards, t.factors) for t in added]
-            one = Apply("exp", (expression(collect([*terms, *more])),))
-            factors = [*value.factors, (outer, -UNIT), (inner, -power), (one, UNIT)]
+            scaled = [
+                Term(t.coef * count, t.bound, t.guards, t.factors)
+                for count, parts in ((exponent, terms), (power, added))
+                for t in parts
+            ]
+            one = Apply("exp", (expression(collect(scaled)),))
+            factors = [*value.factors, (outer, -exponent), (inner, -power), (one, UNIT)]
             made = term(value.coef, value.bound, value.guards, factors)
             assert made is not None  # the same value
             return _joined(made, definitions)
