@@ -8,13 +8,15 @@ import numpy as np
 import pytest
 
 import pullback
+from pullback.backends.numpy import spell_pair
 from pullback.calculus.cost import cost, expression_cost
+from pullback.calculus.effort import Effort
 from pullback.calculus.introduce import put_in, ratio_to_sum, reads_of, worth_a_name
 from pullback.calculus.linear import Linear
 from pullback.calculus.match import Pattern
 from pullback.calculus.normal import collect, poly
 from pullback.calculus.present import factored
-from pullback.calculus.reverse import reverse
+from pullback.calculus.reverse import Naming, _Reverse, reverse
 from pullback.ir.expr import Access, Add, Apply, Compare, SizeOf, Tensor, Zero, number
 from pullback.ir.interpret import Array, evaluate, run
 from pullback.ir.program import Program
@@ -22,6 +24,7 @@ from pullback.ir.sizes import size
 from pullback.ir.subscripts import Index, at
 from pullback.ir.walk import tensors
 from pullback.notation.parse import parse
+from pullback.runtime.load import load_module
 
 from .oracle import draw, gradients, worst_difference
 from .programs import PROGRAMS, SIZES
@@ -312,6 +315,22 @@ def test_gradients_are_finite_where_a_masked_value_overflows():
         assert found[gradient.name].flat[1] == 0
 
 
+@pytest.mark.parametrize("naming", Naming)
+def test_gradients_are_finite_where_a_compared_value_is_infinite(naming):
+    """Nothing of ``T`` is chosen where it is -inf, however what it is made of got there."""
+    program = parse(
+        "u[N]; v[N]; s[N]; T[i] = u[i] + v[i] + v[i]/u[i]; Y[i,j:N] = where(T[i] > 0, s[i]/T[i], 1)"
+    )
+    backward = _Reverse(Linear(program, None, {}), Effort(), naming).run()
+    u, v, s = np.array([0.0, 2.0]), np.array([-1.0, 1.0]), np.array([3.0, 3.0])
+    module = load_module(spell_pair(backward), "pair")
+    _, cache = module.forward(u, v, s)
+    found = module.backward(np.ones((2, 2)), cache)
+    slope = -2 * 3.0 / 3.5**2
+    expected = [[0, slope * (1 - 1 / 4)], [0, slope * (1 + 1 / 2)], [0, 2 / 3.5]]
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
+
+
 def test_reads_of_are_the_factors():
     value = collect([made((), (), read(X, I), (read(Z, J), -1)), made((), (), read(Y, I, J))])
     assert reads_of(value) == {X, Y, Z}
@@ -322,17 +341,19 @@ READS = {"T": T_, "X": read(X, I), "Z": read(Z, J), "Y": read(Y, I, J)}
 BESIDE = [
     # what stands beside 1/N, to which power; what is finite; whether [0 < X/Z] is idle there
     ((), "", True),
-    ((("X", 1),), "", True),  # what is compared is computed from it
-    ((("T", 1),), "", True),
+    ((("X", 1),), "", False),
+    ((("X", 1),), "X", True),
+    ((("T", 1),), "", False),  # what is compared may be infinite, and less than 0
     ((("X", -1),), "X", False),
-    ((("Z", -1),), "", True),  # by which it is divided itself
-    ((("Z", 1),), "", True),
+    ((("Z", -1),), "Z", False),  # by which what is compared is divided itself
+    ((("Z", 1),), "Z", True),
     ((("T", -1),), "T", False),
     ((("Y", 1),), "", False),
     ((("Y", 1),), "Y", True),
     ((("Y", -1),), "Y", False),
     ((("X", 1), ("Y", 1)), "X", False),
-    ((("Y", 2), ("Z", -2)), "Y", True),
+    ((("X", 1), ("Y", 1)), "XY", True),
+    ((("Y", 2), ("Z", -2)), "YZ", False),
 ]
 
 

@@ -9,7 +9,7 @@ from fractions import Fraction
 from ..ir.expr import Access, Compare, Cond, Expr, Number, Opaque, SizeOf, Tensor
 from ..ir.program import Define, Program
 from ..ir.subscripts import Index, at, indices_of
-from ..ir.walk import substitute, tensors
+from ..ir.walk import substitute
 from ..text import PRIVATE
 from .cost import expression_cost, volume
 from .effort import Effort
@@ -231,37 +231,20 @@ def _guards_of(pattern: Pattern, found: Term) -> list[Cond]:
 def _idle(cond: Cond, name: Tensor, value: Term, linear: Linear, known: Known) -> bool:
     """Whether a guard may be left out beside a name that is 0 where it fails.
 
-    It may where every other factor is taken for finite, or is what the condition was computed from
-    in the same way: were it not finite, the condition's own values would not be either. A sum of
-    squares that is 0 tells that what is squared is 0.
+    It may where every other factor is taken for finite. A sum of squares that is 0 tells that what
+    is squared is 0.
     """
+    small: set[Access] = set()
     match cond:
         case Compare("!=", Access() as left, Number(0, "")):
             small = linear.squared(left)
-
-            def excused(read: Access, multiplied: bool) -> bool:
-                return multiplied and read in small
-
         case Compare("<" | "<="):
-            compared = tensors(cond)
-            origins = linear.origins(compared)
-            inverted = {
-                a.tensor
-                for t in origins
-                if t in linear.definitions
-                for part in poly(linear.definitions[t].body)
-                for a, multiplied in _factors(part)
-                if isinstance(a, Access) and not multiplied
-            }.difference(compared)
-
-            def excused(read: Access, multiplied: bool) -> bool:
-                return read.tensor in (origins if multiplied else inverted)
-
+            pass
         case _:
             return False
 
     def harmless(read: Access, multiplied: bool) -> bool:
-        return (multiplied and known.finite(read.tensor)) or excused(read, multiplied)
+        return multiplied and (known.finite(read.tensor) or read in small)
 
     return all(
         isinstance(a, SizeOf)
