@@ -36,7 +36,7 @@ Question = Callable[[Any], Answer]
 
 # In a node's key: the name of a tensor, or the owner of an axis (``X`` of the index ``X.0``),
 # both as they are spelled there.
-_NAME = re.compile(rf"((?<=Tensor\()(?:\\.|[^,\\])+|(?:\\.|[^(),:\\\s])+(?=\.{PRIVATE}))")
+_NAME = re.compile(rf"((?<=Tensor\()(?:\\.|[^,\\])+|(?:\\.|[^(),:\\ ])+(?=\.{PRIVATE}))")
 _LETTER = re.compile(rf"(?<=[(,])((?:\\.|[^(),:.\\{PRIVATE}])+)(?=:)")
 NUMBERED = 10  # index names ``i1`` to ``i9`` are looked at where there is an ``i``
 
