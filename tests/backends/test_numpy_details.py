@@ -6,6 +6,8 @@ import inspect
 import re
 import traceback
 import warnings
+from dataclasses import replace
+from random import Random
 from typing import Any
 
 import numpy as np
@@ -17,7 +19,7 @@ from pullback.backends.numpy.code import Code, binary, minus
 from pullback.backends.numpy.names import Names, identifier
 from pullback.calculus.reverse import reverse
 from pullback.calculus.step import Backward
-from pullback.ir.expr import Access, Tensor, add, mul
+from pullback.ir.expr import Access, Expr, Mul, Tensor, add, mul, power
 from pullback.ir.program import Define, Source
 from pullback.ir.sizes import size
 from pullback.ir.subscripts import Index, at
@@ -427,3 +429,30 @@ def test_a_loop_runs_over_the_window_not_over_its_places(text: str) -> None:
     for j in range(3):
         expected[..., step * j : step * j + count] += dY * w[j]
     np.testing.assert_allclose(dX, expected * (np.exp(X) if "exp" in text else 1))
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_outer_products_have_all_their_factors_however_often_one_stands(seed: int) -> None:
+    """Once a vector that stood twice beside another's axis was left out."""
+    random = Random(seed)
+    program = parse("Y[n,m] = u[n]*v[m]*w[m]; u[N]; v[M]; w[M]")
+    n, m = program.statements[0].indices
+    read = {t.name: Access(t, (at(n if t.name == "u" else m),)) for t in program.inputs}
+    rng = np.random.default_rng(seed)
+    values = {name: rng.uniform(0.5, 2, 3 if name == "u" else 4) for name in "uvw"}
+    placed = {"u": values["u"][:, None], "v": values["v"], "w": values["w"]}
+    factors: list[Expr] = []
+    expected = np.ones((3, 4))
+    for name in ["u", "v", *random.choices("uvw", k=random.randint(1, 5))]:
+        exponent, nested = random.choice([1, 1, -1]), random.random() < 0.3
+        factor = power(read[name], exponent)
+        factors.append(Mul((factor, read["w"])) if nested else factor)
+        expected = expected * placed[name] ** float(exponent) * (placed["w"] if nested else 1)
+    target = Tensor("Z", program.statements[0].target.shape, "float")
+    made = Define(target, (n, m), Mul(tuple(factors)))
+    backward = replace(
+        reverse(program), statements=(made,), gradients=(target,), wrt=program.inputs[:1]
+    )
+    module = load_module(spell_pair(backward), "pair")
+    _, cache = module.forward(**values)
+    np.testing.assert_allclose(module.backward(np.ones((3, 4)), cache), expected, rtol=1e-12)

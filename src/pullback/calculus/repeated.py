@@ -31,9 +31,9 @@ from ..ir.subscripts import Index, at
 from ..ir.walk import Tree, accesses, children, free_indices, rebuild, substitute, tensors
 from ..text import PRIVATE
 from .cost import expression_cost, volume
-from .flatten import alpha
 from .linear import Linear
 from .normal import in_bounds
+from .share import named_value, value_key
 
 LEAST = 1.5  # operations an element, for a name to be worth writing and reading an array
 ROUNDS = 8
@@ -58,8 +58,8 @@ def repeated(statements: Sequence[Define], linear: Linear) -> list[Define]:
         found = _most(out)
         if found is None:
             break
-        made = _named(found, linear)
-        key = _key(found.value)
+        made = replace(named_value(found.value, "shared", found.statement, linear), of="")
+        key = value_key(found.value)
         out = [made, *(_put_in(s, key, made.target) for s in out)]
     return in_order(out)
 
@@ -74,7 +74,9 @@ def _most(statements: Sequence[Define]) -> _Found | None:
     alike: dict[Tree, dict[tuple[Tensor, Expr], _Found]] = {}
     for places in _candidates(statements):
         for place in places:
-            alike.setdefault(_key(place.value), {})[place.statement.target, place.value] = place
+            alike.setdefault(value_key(place.value), {})[place.statement.target, place.value] = (
+                place
+            )
     free = [[f for f in found.values() if not f.held] for found in alike.values() if len(found) > 1]
     often = sorted((f[0] for f in free if f), key=lambda f: -expression_cost(f.value))
     return next((f for f in often if _is_dear(f.value) and in_bounds(f.value)), None)
@@ -108,6 +110,7 @@ def _arrays(node: Tree, held: bool = False) -> Iterator[tuple[Expr, bool]]:
 
 
 def _parts(node: Tree) -> Iterator[Expr]:
+    """The values that a node is, or has among its factors, that may be an array."""
     match node:
         case Mul(factors) if not _holds(node):
             yield from _products(factors)
@@ -165,23 +168,6 @@ def _is_dear(value: Expr) -> bool:
     return expression_cost(value) - reads >= LEAST * volume(free_indices(value))
 
 
-def _key(value: Expr) -> Tree:
-    marks = {i: at(Index(f"${PRIVATE}{k}", i.extent)) for k, i in enumerate(free_indices(value))}
-    return alpha(substitute(value, marks))
-
-
-def _named(found: _Found, linear: Linear) -> Define:
-    free = free_indices(found.value)
-    shape = tuple(i.extent for i in free)
-    about = found.statement
-    target = Tensor(linear.name("shared"), shape, about.target.dtype)
-    letters = linear.letters.get(about.target)
-    names = dict(zip(about.indices, letters or (), strict=False))
-    if all(i in names for i in free):
-        linear.letters[target] = tuple(names[i] for i in free)
-    return Define(target, free, found.value, about.source, False, None, "")
-
-
 def _put_in(statement: Define, key: Tree, name: Tensor) -> Define:
     """The statement with the array's name in place of its value."""
 
@@ -190,7 +176,7 @@ def _put_in(statement: Define, key: Tree, name: Tensor) -> Define:
 
     def change(node: Tree) -> Tree:
         for part in _parts(node):
-            if _is_array(part) and _key(part) is key:
+            if _is_array(part) and value_key(part) is key:
                 rest = list(node.factors) if isinstance(node, Mul) else []
                 for factor in part.factors if isinstance(part, Mul) and rest else ():
                     rest.remove(factor)

@@ -77,7 +77,7 @@ from .step import Backward, Later, Step
 
 ONE = Fraction(1)
 CHEAPER = 0.98  # of the cost with fewer names, for more names to be worth reading
-SHORT = 64
+SHORT = 64  # flat statements, at most, of a program for which several passes are derived
 GROWTH = 24
 READS = 3
 FEW = 1  # of an adjoint of more than two terms

@@ -14,7 +14,7 @@ from ..ir.subscripts import Index, at
 from ..ir.walk import Tree, bottom_up, free_indices, nodes, substitute, tensors
 from ..text import PRIVATE
 from .cost import FUNCTION, expression_cost, volume
-from .flatten import alpha
+from .flatten import alpha, dtype_of
 from .linear import Linear
 from .normal import in_bounds
 
@@ -26,7 +26,7 @@ def share(statements: Sequence[Define], linear: Linear) -> list[Define]:
     names: dict[Tree, Define] = {}
     origins = _origins(statements)
     wholes = {
-        _key(s.body, s.indices): s
+        value_key(s.body, s.indices): s
         for s in reversed(statements)
         if set(free_indices(s.body)) == set(s.indices)
     }
@@ -37,7 +37,9 @@ def share(statements: Sequence[Define], linear: Linear) -> list[Define]:
             if not any(user in origins[whole.target] for user in users):
                 names[key] = whole
         elif len({p.statement.target for p in places} if _is_function(places[0]) else places) > 1:
-            names[key] = _named(places[0], linear)
+            node, about = places[0].node, places[0].statement
+            word = node.function if isinstance(node, Apply) else "sum"
+            names[key] = named_value(node, f"{word}1", about, linear)
     if not names:
         return in_order(statements)
     fresh = [d for d in names.values() if d not in statements]
@@ -77,7 +79,7 @@ def _occurrences(statements: Sequence[Define]) -> dict[Tree, list[_Place]]:
             if statement.target in steps and statement.indices[0] in free_indices(node)[1:]:
                 continue  # its value would not have the steps on its first axis
             if node is statement.body or in_bounds(node):
-                found.setdefault(_key(node, free_indices(node)), []).append(_Place(node, statement))
+                found.setdefault(value_key(node), []).append(_Place(node, statement))
     return found
 
 
@@ -96,22 +98,25 @@ def _inside_binder(node: Reduce | Apply, body: Expr) -> bool:
     return any(i in bound for i in free_indices(node))
 
 
-def _key(node: Tree, free: Iterable[Index]) -> Tree:
-    marks = {i: at(Index(f"${PRIVATE}{k}", i.extent)) for k, i in enumerate(free)}
+def value_key(node: Tree, free: Iterable[Index] | None = None) -> Tree:
+    """What a value is whatever its free indices are called: equal for equal values."""
+    found = free_indices(node) if free is None else free
+    marks = {i: at(Index(f"${PRIVATE}{k}", i.extent)) for k, i in enumerate(found)}
     return alpha(substitute(node, marks))
 
 
-def _named(place: _Place, linear: Linear) -> Define:
-    node, statement = place.node, place.statement
+def named_value(node: Expr, word: str, about: Define, linear: Linear) -> Define:
+    """The statement that gives a value in another statement a name of its own, over its free
+    indices, with that statement's letters."""
     free = free_indices(node)
-    shape = tuple(i.extent for i in free)
-    word = node.function if isinstance(node, Apply) else "sum"
-    target = Tensor(linear.name(f"{word}1"), shape, statement.target.dtype)
-    letters = linear.letters.get(statement.target)
-    if letters is not None:
-        names = dict(zip(statement.indices, letters, strict=True))
+    widest = dtype_of(node)  # of a statement with a narrower result this may be a part
+    dtype = widest if widest.startswith("float") else about.target.dtype
+    target = Tensor(linear.name(word), tuple(i.extent for i in free), dtype)
+    letters = linear.letters.get(about.target, ())
+    names = dict(zip(about.indices, letters, strict=False))
+    if all(i in names for i in free):
         linear.letters[target] = tuple(names[i] for i in free)
-    return Define(target, free, node, statement.source, False, None, statement.of)
+    return Define(target, free, node, about.source, False, None, about.of)
 
 
 def _with_names(statement: Define, names: Mapping[Tree, Define]) -> Define:
@@ -119,7 +124,7 @@ def _with_names(statement: Define, names: Mapping[Tree, Define]) -> Define:
         if not _is_dear(tree):
             return tree
         free = free_indices(tree)
-        known = names.get(_key(tree, free))
+        known = names.get(value_key(tree, free))
         if known is None or known.target is statement.target:
             return tree
         return Access(known.target, tuple(map(at, free)))

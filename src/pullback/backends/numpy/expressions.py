@@ -553,8 +553,8 @@ class Speller:
             total = self.multiplied(over, context)
             if under:
                 total = self.divided(total, self.multiplied(under, context), context)
-            above = [total if a is over[0] else a for a in above if a not in over[1:]]
-            below = [a for a in below if a not in under]
+            above = [*(a for a in above if frozenset(a.indices) != group), total]
+            below = [a for a in below if frozenset(a.indices) != group]
         return above, below
 
     def multiplied(self, arrays: Sequence[Array], context: Context) -> Array:
