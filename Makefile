@@ -14,7 +14,7 @@ help:
 	@echo "make book    write the reference of all layers to out/book"
 	@echo "make check   one case of every test that is not slow: an answer in about a minute"
 	@echo "make test    run the tests, doctests and documentation snippets"
-	@echo "make test-browser   the book's tests in a browser (needs Chromium and chromedriver)"
+	@echo "make test-browser   the tests of pages in a browser (needs Chromium and chromedriver)"
 	@echo "make hunt SECONDS=600   random programs, names, sizes and state against independent oracles"
 	@echo "make mutation   break the rules in a hundred places, one at a time, and see whether the tests notice"
 	@echo "make mistakes   plant mistakes in published backward passes; counts what check_backward names"
@@ -42,7 +42,7 @@ book: $(VENV)/.ready-demo
 	$(RUN) -m pullback book out/book
 
 test-browser: $(VENV)/.ready-test,browser
-	$(RUN) -m pytest -q tests/book
+	$(RUN) -m pytest -q tests/book tests/graph/test_page.py
 
 hunt: $(VENV)/.ready-test
 	$(RUN) -m tools.hunt --seconds $(SECONDS)

@@ -2,78 +2,19 @@
 
 from __future__ import annotations
 
-import json
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from pullback.book import write_book
 
-webdriver = pytest.importorskip("selenium.webdriver", reason="needs selenium: the extra browser")
+from ..browser import DESK, PHONE, Browser, needs_browser, opened
 
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
-DRIVER = shutil.which("chromedriver")
-pytestmark = pytest.mark.skipif(
-    not (CHROMIUM and DRIVER), reason="needs Chromium and its chromedriver"
-)
+pytestmark = needs_browser
 
-FLAGS = (
-    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run "
-    "--disable-background-networking --disable-component-update --disable-sync"
-)
 LAYERS = ("relu", "prelu", "softmax", "neuron")
-DESK, PHONE = (1400, 1000), (360, 780)
 VIEWS = [(DESK, "light"), (DESK, "dark"), (PHONE, "light")]
-
-
-class Browser:
-    """A headless Chromium that notes what goes wrong on a page."""
-
-    def __init__(self, profile: Path) -> None:
-        options = webdriver.ChromeOptions()
-        options.binary_location = CHROMIUM
-        for flag in [*FLAGS.split(), f"--user-data-dir={profile}"]:
-            options.add_argument(flag)
-        options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-        service = webdriver.ChromeService(executable_path=DRIVER)
-        self.driver = webdriver.Chrome(options=options, service=service)
-
-    def open(self, page: Path, size: tuple[int, int] = DESK, scheme: str = "light") -> None:
-        """Opens a page, its formulas and fonts loaded."""
-        width, height = size
-        self.command(
-            "Emulation.setDeviceMetricsOverride",
-            width=width, height=height, deviceScaleFactor=1, mobile=size is PHONE,
-        )  # fmt: skip
-        features = [{"name": "prefers-color-scheme", "value": scheme}]
-        self.command("Emulation.setEmulatedMedia", features=features)
-        self.driver.get(page.as_uri())
-        self.run("return document.fonts.ready.then(() => true)")
-        assert self.run("return document.documentElement.dataset.ready") == "yes"
-
-    def command(self, name: str, **arguments: Any) -> None:
-        self.driver.execute_cdp_cmd(name, arguments)
-
-    def run(self, script: str, *arguments: Any) -> Any:
-        return self.driver.execute_script(script, *arguments)
-
-    def troubles(self) -> list[str]:
-        """What the console and the network complained of since the last look."""
-        console = [entry["message"] for entry in self.driver.get_log("browser")]
-        events = [json.loads(e["message"])["message"] for e in self.driver.get_log("performance")]
-        failed = [
-            str(event["params"]) for event in events if event["method"] == "Network.loadingFailed"
-        ]
-        asked = [
-            event["params"]["request"]["url"]
-            for event in events
-            if event["method"] == "Network.requestWillBeSent"
-        ]
-        own = ("file:", "data:", "chrome:", "chrome-untrusted:")
-        return console + failed + [url for url in asked if not url.startswith(own)]
 
 
 @pytest.fixture(scope="module")
@@ -85,9 +26,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    opened = Browser(tmp_path_factory.mktemp("profile"))
-    yield opened
-    opened.driver.quit()
+    with opened(tmp_path_factory.mktemp("profile")) as browser:
+        yield browser
 
 
 UNSET = """

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +12,7 @@ import pytest
 import pullback
 from pullback.graph.numbers import Numbers
 
+from ..browser import Browser, needs_browser, opened
 from .test_numbers import AT, NEURON, _deep
 
 
@@ -106,13 +106,9 @@ return [...document.querySelectorAll("main *")]
 
 
 @pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    module = pytest.importorskip("tests.book.test_browser", reason="needs selenium: extra browser")
-    if not (module.CHROMIUM and module.DRIVER):
-        pytest.skip("needs Chromium and its chromedriver")
-    opened = module.Browser(tmp_path_factory.mktemp("profile"))
-    yield opened
-    opened.driver.quit()
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    with opened(tmp_path_factory.mktemp("profile")) as browser:
+        yield browser
 
 
 @pytest.fixture(scope="module")
@@ -124,9 +120,10 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return {name: folder / f"{name}.html" for name in made}
 
 
+@needs_browser
 @pytest.mark.parametrize(("name", "size", "scheme"), VIEWS)
 def test_a_page_on_each_screen(
-    browser: Any, pages: dict[str, Path], name: str, size: tuple[int, int], scheme: str
+    browser: Browser, pages: dict[str, Path], name: str, size: tuple[int, int], scheme: str
 ) -> None:
     browser.open(pages[name], size, scheme)
     assert browser.troubles() == []
@@ -138,7 +135,8 @@ def test_a_page_on_each_screen(
     assert browser.troubles() == []
 
 
-def test_stepping_by_keys_and_by_mouse(browser: Any, pages: dict[str, Path]) -> None:
+@needs_browser
+def test_stepping_by_keys_and_by_mouse(browser: Browser, pages: dict[str, Path]) -> None:
     browser.open(pages["neuron"], DESK)
     assert browser.run(STEP) == 0
     assert sorted(browser.run(SHOWN, "gv")) == sorted(
@@ -161,7 +159,8 @@ def test_stepping_by_keys_and_by_mouse(browser: Any, pages: dict[str, Path]) -> 
     assert browser.run(STEP) == 0
 
 
-def test_a_gate_a_wire_and_a_line_can_be_chosen(browser: Any, pages: dict[str, Path]) -> None:
+@needs_browser
+def test_a_gate_a_wire_and_a_line_can_be_chosen(browser: Browser, pages: dict[str, Path]) -> None:
     browser.open(pages["neuron"], DESK)
     browser.run(CLICK, ".gate[data-id=n6] circle")
     assert "p₂ = (−3)·(−2) = 6.0000" in browser.run(SAID)
@@ -174,7 +173,8 @@ def test_a_gate_a_wire_and_a_line_can_be_chosen(browser: Any, pages: dict[str, P
     assert "backward" in browser.run(SAID)
 
 
-def test_a_sigmoid_opens_into_its_gates(browser: Any, pages: dict[str, Path]) -> None:
+@needs_browser
+def test_a_sigmoid_opens_into_its_gates(browser: Browser, pages: dict[str, Path]) -> None:
     browser.open(pages["neuron"], DESK)
     closed = browser.run("return document.querySelectorAll('.gate').length")
     before = set(browser.run(SHOWN, "gv"))
@@ -186,7 +186,10 @@ def test_a_sigmoid_opens_into_its_gates(browser: Any, pages: dict[str, Path]) ->
     assert browser.troubles() == []
 
 
-def test_what_repeats_is_one_box_until_it_is_opened(browser: Any, pages: dict[str, Path]) -> None:
+@needs_browser
+def test_what_repeats_is_one_box_until_it_is_opened(
+    browser: Browser, pages: dict[str, Path]
+) -> None:
     browser.open(pages["deep"], DESK)
     boxes = "return document.querySelectorAll('.gate').length"
     folded = browser.run(boxes)
