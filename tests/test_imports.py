@@ -22,6 +22,7 @@ LAYERS = (
     "opaque",
     "notation",
     "calculus",
+    "plan",
     "derivation",
     "trees",
     "trace",
@@ -41,7 +42,7 @@ LAYERS = (
     "__init__",
     "__main__",
 )
-SYMBOLIC = ("text", "errors", "ir", "functions", "opaque", "notation", "calculus")
+SYMBOLIC = ("text", "errors", "ir", "functions", "opaque", "notation", "calculus", "plan")
 
 # The package's own facts, which import nothing.
 FACTS = {"pullback.__version__"}

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from pullback.backends.numpy import spell, spell_pair
-from pullback.backends.numpy.layout import broken
+from pullback.backends.python.layout import broken
 from pullback.calculus.reverse import reverse
 from pullback.errors import PullbackError
 from pullback.ir.program import Program

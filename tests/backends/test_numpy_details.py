@@ -15,8 +15,8 @@ import pytest
 
 import pullback
 from pullback.backends.numpy import spell, spell_pair
-from pullback.backends.numpy.code import Code, binary, minus
-from pullback.backends.numpy.names import Names, identifier
+from pullback.backends.python.code import Code, binary, minus
+from pullback.backends.python.names import Names, identifier
 from pullback.calculus.reverse import reverse
 from pullback.calculus.step import Backward
 from pullback.ir.expr import Access, Expr, Mul, Tensor, add, mul, power

@@ -32,16 +32,16 @@ from ..ir.recurrence import groups, is_recurrent
 from ..ir.subscripts import at
 from ..ir.walk import free_indices, tensors
 from ..notation.plain import show
+from ..plan.facts import Facts
 from .adjoints import on_axes, sent_back
 from .gates import Gate, gates
 from .numpy.arrays import aligned
-from .numpy.code import comment
 from .numpy.expressions import Context, Speller
-from .numpy.facts import Facts
 from .numpy.module import pair_source
-from .numpy.preface import NOTHING, Preface
 from .numpy.scope import Scope
 from .numpy.statements import statement
+from .python.code import comment
+from .python.preface import NOTHING, Preface
 
 # What each kind of gate does to a gradient.
 REMARKS = {

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from ..backends.numpy import spell_pair
-from ..backends.numpy.module import residuals_of
 from ..calculus.effort import NUMBERS
 from ..calculus.letters import hints
 from ..calculus.reverse import reverse
@@ -21,6 +20,7 @@ from ..ir.program import Define, Program, computing, live, reads
 from ..ir.sizes import size
 from ..ir.subscripts import Index, at
 from ..ir.walk import Tree, bottom_up
+from ..plan.statements import residuals_of
 from ..runtime.compiled import Conventions, evaluation, split_tangents
 from ..runtime.load import load_module
 from ..text import PRIVATE

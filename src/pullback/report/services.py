@@ -56,7 +56,7 @@ def compile_pair(derivation: Derivation) -> Pair:
 
 def _flat(derivation: Derivation) -> str:
     from ..backends.flat import spell_flat
-    from ..backends.numpy.preface import Preface
+    from ..backends.python.preface import Preface
 
     preface = Preface(derivation.said, derivation.asserted)
     return spell_flat(derivation.backward, conventions=derivation.conventions, preface=preface)
@@ -64,7 +64,7 @@ def _flat(derivation: Derivation) -> str:
 
 def _compact(derivation: Derivation) -> str:
     from ..backends.numpy import spell_pair
-    from ..backends.numpy.preface import Preface
+    from ..backends.python.preface import Preface
 
     return spell_pair(derivation.backward, preface=Preface(derivation.said, derivation.asserted))
 

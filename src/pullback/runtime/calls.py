@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any, ClassVar
 
-from ..backends.numpy.names import Names
+from ..backends.python.names import Names
 from ..errors import ArgumentError
 from ..later import np
 from ..trees import (

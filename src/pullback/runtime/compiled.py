@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from ..backends.numpy import spell, spell_pair
-from ..backends.numpy.module import residuals_of
 from ..calculus.effort import NUMBERS
 from ..calculus.pushforward import compact_pushforward
 from ..calculus.reverse import reverse
@@ -19,6 +18,7 @@ from ..calculus.step import Backward
 from ..ir.expr import Tensor
 from ..ir.program import Define, Program, computing, live, reads
 from ..ir.recurrence import groups
+from ..plan.statements import residuals_of
 from .load import load, load_module
 
 Array = np.ndarray[Any, Any]

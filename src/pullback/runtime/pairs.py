@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ..backends.numpy.module import size_keywords
-from ..backends.numpy.preface import Preface
+from ..backends.python.preface import Preface
 from ..errors import ArgumentError, UnsupportedError
 from ..ir.program import Program, check_extents, solve_sizes
 from ..trees import (

@@ -8,7 +8,7 @@ from typing import Any
 
 from ...ir.sizes import Size
 from ...ir.subscripts import Index
-from .code import ATOM, Code, call, leaf, postfix
+from ..python.code import ATOM, Code, call, leaf, postfix
 
 Axes = tuple[Index | None, ...]
 

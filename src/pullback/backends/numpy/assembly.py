@@ -10,15 +10,15 @@ from ...ir.program import Define
 from ...ir.sizes import Size, size
 from ...ir.subscripts import Index, Subscript, at, indices_of
 from ...ir.walk import free_indices, tensors
+from ...plan.spread import flat_factors
+from ..python.code import call, tuple_of
+from ..python.literals import split_sign
 from . import views
 from .arrays import Array, aligned
 from .assign import assign, finished
-from .code import call, tuple_of
 from .expressions import Context, Speller
 from .grouping import grouped, with_scalars
-from .literals import split_sign
 from .pieces import Piece, Term, locate, split_terms
-from .products import flat_factors
 from .shelter import sheltered
 
 

@@ -9,8 +9,8 @@ from functools import partial
 from ...ir.expr import Expr
 from ...ir.program import Define
 from ...ir.subscripts import Index
+from ..python.code import call, method
 from .arrays import Array, expanded
-from .code import call, method
 from .dtypes import is_float, is_integer
 from .expressions import Context, Speller
 

@@ -54,11 +54,10 @@ from ...ir.subscripts import (
     within,
 )
 from ...ir.walk import Tree, accesses, free_indices, tensors
+from ...plan.facts import is_product_of
+from ...plan.spread import in_bounds
 from ...text import PRIVATE
-from . import functions, matrices, padding, products, rotations, running, sharing, taps, views
-from .arrays import Array, Axes, aligned, broadcast_axes, frame_of, renamed, squeezed, transposed
-from .choices import chosen, either_or
-from .code import (
+from ..python.code import (
     POWER,
     PRODUCT,
     Code,
@@ -71,10 +70,13 @@ from .code import (
     minus,
     tuple_of,
 )
+from ..python.extents import LOCAL
+from ..python.literals import in_range, split_number, split_sign
+from . import functions, matrices, padding, products, rotations, running, sharing, taps, views
+from .arrays import Array, Axes, aligned, broadcast_axes, frame_of, renamed, squeezed, transposed
+from .choices import chosen, either_or
 from .dtypes import floated, is_float, is_integer, promoted
-from .extents import LOCAL
-from .facts import is_product_of
-from .literals import in_range, is_safe, number_array, numpy_scalar, split_number, split_sign
+from .literals import is_safe, number_array, numpy_scalar
 from .reducing import NEUTRAL, axis_argument, reduce_axes
 from .scope import Scope
 from .triangles import is_triangle, triangle
@@ -125,7 +127,7 @@ class Speller:
         if not shares or not sharing.is_costly(expr):
             return self._value(expr, context)
         form, own = sharing.canonical(expr)
-        anywhere = sharing.is_gather(expr) or all(map(padding.in_bounds, accesses(expr)))
+        anywhere = sharing.is_gather(expr) or all(map(in_bounds, accesses(expr)))
         if form not in self.common or not anywhere:
             return self._value(expr, context)
         if form not in self.scope.shared:

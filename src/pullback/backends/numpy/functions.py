@@ -11,8 +11,8 @@ from ...functions import TABLE
 from ...ir.arithmetic import SINC_ORDERS, sinc_series
 from ...ir.expr import Apply, Expr
 from ...ir.magnitudes import is_remainder
+from ..python.code import POWER, Code, binary, elementwise, minus
 from .arrays import Array, broadcast_axes
-from .code import POWER, Code, binary, elementwise, minus
 from .dtypes import floated, promoted
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from ...ir.expr import Expr, Guard, Mul, mul
 from ...ir.walk import Tree, accesses, bottom_up, free_indices, nodes
-from .facts import Facts
-from .padding import in_bounds
+from ...plan.facts import Facts
+from ...plan.spread import in_bounds
 from .sharing import canonical
 
 

@@ -10,8 +10,8 @@ from ...ir.program import Define
 from ...ir.subscripts import Index, at
 from ...opaque import TABLE
 from ...text import PRIVATE
+from ..python.code import Code, call, leaf, postfix
 from .arrays import Array, aligned, expanded
-from .code import Code, call, leaf, postfix
 
 if TYPE_CHECKING:
     from .expressions import Context, Speller

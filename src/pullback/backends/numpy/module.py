@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from inspect import Parameter
 
 from ...calculus.step import Backward
-from ...ir.expr import Access, Add, Mul, Opaque, Tensor
-from ...ir.program import Define, Program, live, reads
+from ...ir.expr import Access, Add, Mul, Tensor
+from ...ir.program import Define, reads
 from ...ir.recurrence import groups, is_recurrent
-from ...ir.walk import Tree, children, lookups, subscripts
-from . import code, matrices
-from .code import tuple_of
+from ...ir.walk import Tree, children
+from ...plan.facts import Facts
+from ...plan.statements import counts_of, live_statements, residuals_of, without_copies
+from ..python import code
+from ..python.code import tuple_of
+from ..python.layout import broken
+from ..python.names import Names
+from ..python.preface import NOTHING, Preface, extent_checks
+from . import matrices
 from .expressions import Speller
-from .facts import Facts
-from .layout import broken
-from .names import Names
-from .preface import NOTHING, Preface, extent_checks
 from .recurrences import Recurrence
 from .scope import INDENT, Scope
 from .statements import returned, statement
@@ -136,20 +137,6 @@ def _facts(statements: Sequence[Define]) -> Facts:
     return facts
 
 
-def residuals_of(statements: Sequence[Define], backward: Backward) -> list[Tensor]:
-    """The forward values that the backward statements read, inputs first, in the forward order."""
-    made = {s.target for s in statements} | set(backward.cotangents)
-    needed = dict.fromkeys(t for s in statements for t in reads(s) if t not in made)
-    needed.update(dict.fromkeys(t for t in backward.gradients if t not in made))
-    order = [*backward.program.inputs, *(s.target for s in backward.forward.statements)]
-    return [t for t in order if t in needed]
-
-
-def live_statements(statements: Sequence[Define], outputs: Sequence[Tensor]) -> tuple[Define, ...]:
-    """The statements that the outputs need."""
-    return live(Program((), tuple(statements), tuple(outputs))).statements
-
-
 def body(
     scope: Scope,
     statements: Sequence[Define],
@@ -205,7 +192,7 @@ def _waiting(statements: Sequence[Define], kept: Sequence[Tensor]) -> set[Tensor
     Of values with a name of their own these are gradients that pass through an element-wise
     operation: NumPy then writes the result into the memory of the value.
     """
-    counts = _counts(statements)
+    counts = counts_of(statements)
     passing = {t for s in statements for t in _passed(s.body, s.access)}
     return {
         s.target
@@ -223,45 +210,6 @@ def _passed(body: Tree, whole: Access) -> Iterator[Tensor]:
     elif isinstance(body, Add | Mul):
         for part in children(body):
             yield from _passed(part, whole)
-
-
-def without_copies(statements: Sequence[Define], kept: Sequence[Tensor]) -> list[Define]:
-    """The statements without those that only copy a value which nothing else reads.
-
-    The value is computed under the name of its copy instead. ``kept`` values keep their own.
-    """
-    counts = _counts(statements)
-    made = {s.target: n for n, s in enumerate(statements)}
-    found: list[Define | None] = list(statements)
-    for n, define in enumerate(statements):
-        copied = define.copied
-        if copied not in made or copied in kept or counts[copied] != 1:
-            continue
-        place = made[copied]
-        first = found[place]
-        if first is not None and first.target.dtype == define.target.dtype:
-            found[place] = replace(first, target=define.target, of=define.of, user=define.user)
-            made[define.target] = place
-            found[n] = None
-    return [define for define in found if define is not None]
-
-
-def _counts(statements: Sequence[Define]) -> Counter[Tensor]:
-    """How often each tensor is read."""
-    return Counter(tensor for define in statements for tensor in _reads(define.body))
-
-
-def _reads(tree: Tree) -> Iterator[Tensor]:
-    """Every tensor that an expression reads, as often as it stands there."""
-    if isinstance(tree, Access):
-        yield tree.tensor
-    if isinstance(tree, Opaque):
-        yield from tree.operands
-    for sub in subscripts(tree):
-        for access in lookups(sub):
-            yield from _reads(access)
-    for child in children(tree):
-        yield from _reads(child)
 
 
 def comment(define: Define) -> str:

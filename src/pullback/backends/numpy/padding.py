@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 
 from ...ir.expr import Access, And, Cond, Expr, Guard, Inside, Mul, Number, Select, Tensor, mul
 from ...ir.sizes import Size, size
-from ...ir.subscripts import Index, Subscript, bounds, inside
+from ...ir.subscripts import Index, Subscript, bounds
 from ...ir.walk import Tree, accesses, bottom_up
+from ...plan.spread import in_bounds
+from ..python.code import Code, call, leaf, tuple_of
+from ..python.extents import LOCAL
 from .arrays import Array
-from .code import Code, call, leaf, tuple_of
-from .extents import LOCAL
 
 if TYPE_CHECKING:
     from .expressions import Speller
@@ -139,12 +140,6 @@ def padded_factors(
         speller.scope.restore(before)
         return None
     return changed, list(left)
-
-
-def in_bounds(access: Access) -> bool:
-    """Whether a read is in bounds everywhere."""
-    shape = access.tensor.shape
-    return all(inside(sub, n, ()) for sub, n in zip(access.subs, shape, strict=True))
 
 
 def prepared(speller: Speller, body: Expr, op: str) -> Expr:

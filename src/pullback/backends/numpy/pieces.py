@@ -9,7 +9,7 @@ from ...ir.expr import Access, Add, Cond, Divides, Expr, Guard, Inside, Mul, Zer
 from ...ir.sizes import Size, size
 from ...ir.subscripts import Index, Subscript, at, constant, indices_of, map_indices, reduced
 from ...ir.walk import accesses, lookups, map_subscripts, substitute
-from .facts import Facts
+from ...plan.facts import Facts
 
 
 @dataclass(frozen=True)

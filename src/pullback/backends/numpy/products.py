@@ -10,13 +10,14 @@ from functools import cache
 from math import prod
 from typing import TYPE_CHECKING
 
-from ...ir.expr import Access, Expr, Guard, Mul, Number, Power, Reduce, SizeOf
+from ...ir.expr import Access, Expr, Guard, Number, Power, Reduce, SizeOf
 from ...ir.sizes import Size, SizeAtom
 from ...ir.subscripts import Index
 from ...ir.walk import free_indices
+from ...plan.spread import flat_factors
+from ..python.code import LEAF, PRODUCT, Code, call, leaf, method
 from . import padding
 from .arrays import Array, squeezed, transposed
-from .code import LEAF, PRODUCT, Code, call, leaf, method
 from .dtypes import is_float, promoted
 
 if TYPE_CHECKING:
@@ -93,18 +94,6 @@ def times(speller: Speller, factors: Sequence[Expr], total: Array, context: Cont
             case _:
                 above.append(speller.value(factor, context))
     return speller.quotient(coefficient, [*above, total], below, context)
-
-
-def flat_factors(expr: Expr) -> list[Expr]:
-    """The factors of a product, those of nested products without guards included."""
-    if not isinstance(expr, Mul):
-        return [expr]
-    found: list[Expr] = []
-    for factor in expr.factors:
-        nested = flat_factors(factor)
-        guarded = any(isinstance(f, Guard) for f in nested) and isinstance(factor, Mul)
-        found.extend([factor] if guarded else nested)
-    return found
 
 
 def _masked(speller: Speller, factors: Sequence[Expr], context: Context) -> list[Factor] | None:

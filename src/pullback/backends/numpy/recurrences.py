@@ -35,12 +35,12 @@ from ...ir.sizes import Size
 from ...ir.subscripts import Index, Subscript, at, constant, within
 from ...ir.walk import Tree, accesses, bottom_up, children, free_indices, map_tensors, substitute
 from ...ir.walk import rebuild as rebuilt
+from ...plan.spread import in_bounds
 from ...text import PRIVATE
-from . import padding
+from ..python.code import Code, call, leaf, tuple_of
+from ..python.extents import LOCAL
 from .assign import assign
-from .code import Code, call, leaf, tuple_of
 from .expressions import Context, Speller
-from .extents import LOCAL
 from .loops import loop
 from .statements import statement
 
@@ -125,7 +125,7 @@ class Recurrence:
             if not isinstance(node, Mul) or guard not in node.factors:
                 return node
             parts = [self.at_last(f, last) for f in node.factors if f is not guard]
-            free = all(map(padding.in_bounds, (a for f in parts for a in accesses(f))))
+            free = all(map(in_bounds, (a for f in parts for a in accesses(f))))
             return mul(*parts) if free else node
 
         return replace(s, body=bottom_up(s.body, change))  # type: ignore[arg-type]
@@ -317,7 +317,7 @@ class Recurrence:
             return False
         others = [f for f in factors if f is not handed[0]]
         reads = [a for f in others for a in accesses(f)]
-        if any(not padding.in_bounds(a) or self.is_before(a, s) for a in reads):
+        if any(not in_bounds(a) or self.is_before(a, s) for a in reads):
             return False
         return not others or self.speller.scope.facts.tame(others, ())
 

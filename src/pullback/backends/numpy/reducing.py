@@ -7,8 +7,8 @@ from dataclasses import replace
 
 from ...ir.sizes import size
 from ...ir.subscripts import Index
+from ..python.code import UNARY, Code, method
 from .arrays import Array
-from .code import UNARY, Code, method
 from .dtypes import floated, is_float, is_integer
 
 NEUTRAL = {

@@ -11,9 +11,9 @@ from ...ir.intern import kept
 from ...ir.sizes import size
 from ...ir.subscripts import Index, Remainder, Subscript, SubscriptAtom, at, indices_of
 from ...ir.walk import Tree, bottom_up, children, map_subscripts, nodes, subscripts
+from ...plan.facts import Facts
+from ..python.code import Code, call, item, leaf, tuple_of
 from .arrays import PLAIN, Array
-from .code import Code, call, item, leaf, tuple_of
-from .facts import Facts
 from .scope import Scope
 
 if TYPE_CHECKING:
@@ -31,8 +31,8 @@ def spelled(speller: Speller, expr: Expr, context: Context) -> Array | None:
     if not moved:
         return array
     code = array.code
-    if any(_backwards(turns[i]) for i in moved):
-        flips = [i in moved and _backwards(turns[i]) for i in array.axes]
+    if any(backwards(turns[i]) for i in moved):
+        flips = [i in moved and backwards(turns[i]) for i in array.axes]
         parts = ["::-1" if flip else ":" for flip in flips]
         while parts[-1] == ":":
             parts.pop()
@@ -125,14 +125,14 @@ def _rotated(atom: SubscriptAtom) -> Index | None:
     return index if index.extent is atom.divisor else None
 
 
-def _backwards(turn: Remainder) -> bool:
+def backwards(turn: Remainder) -> bool:
     return turn.value.terms[0][1].literal == -1
 
 
 def _shift(scope: Scope, turn: Remainder) -> Code:
     """By how many places ``np.roll`` moves what is read at i (backwards: at N - 1 - i)."""
     const = turn.value.const
-    by = const + 1 if _backwards(turn) else -const
+    by = const + 1 if backwards(turn) else -const
     extent, places = turn.divisor.literal, by.literal
     if extent and places is not None:
         places %= extent

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 from ...ir.expr import Guard, Reduce, mul
 from ...ir.subscripts import Index
 from ...ir.walk import free_indices
+from ...plan.spread import flat_factors
+from ..python.code import Code, call, item, leaf
 from .arrays import PLAIN, Array, squeezed
-from .code import Code, call, item, leaf
 from .dtypes import is_float
-from .products import flat_factors, times
+from .products import times
 from .triangles import ends
 
 if TYPE_CHECKING:

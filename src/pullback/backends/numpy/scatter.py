@@ -2,61 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ...ir.expr import (
     Access,
     Add,
-    Cond,
-    Divides,
     Expr,
     Guard,
-    Inside,
-    Reduce,
     Tensor,
     Zero,
     mul,
     total,
 )
 from ...ir.program import Define
-from ...ir.sizes import Size, size
-from ...ir.subscripts import Index, Quotient, Subscript, at, constant, indices_of, reduced
+from ...ir.sizes import size
+from ...ir.subscripts import Index, Subscript, at, constant, indices_of, reduced
 from ...ir.walk import (
-    Tree,
     accesses,
-    bound_indices,
     free_indices,
-    fresh,
-    nodes,
     substitute,
     tensors,
 )
+from ...plan.spread import Spread, in_bounds, spread_of
+from ..python.code import call, leaf, tuple_of
 from . import padding, views
 from .arrays import Array, aligned
 from .assign import assign
-from .code import call, leaf, tuple_of
 from .expressions import Context, Speller
 from .loops import loop
 from .padding import Margin
-from .products import flat_factors, weight
+from .products import weight
 from .shelter import sheltered
-
-
-@dataclass(frozen=True)
-class Spread:
-    """``target[subs] += factors`` summed over ``bound``, where ``conds`` hold."""
-
-    bound: tuple[Index, ...]
-    shape: tuple[Size, ...]
-    subs: tuple[Subscript, ...]
-    conds: tuple[Cond, ...]
-    factors: tuple[Expr, ...]
-
-    @property
-    def looked_up(self) -> bool:
-        """Whether a place depends on data."""
-        return any(not isinstance(atom, Index) for sub in self.subs for atom, _ in sub.terms)
 
 
 def scattered(speller: Speller, define: Define, name: str) -> bool:
@@ -67,7 +44,7 @@ def scattered(speller: Speller, define: Define, name: str) -> bool:
     if define.scatter is not None and set(tensors(define.scatter)) <= set(tensors(body)):
         body = define.scatter
     terms = body.terms if isinstance(body, Add) else (body,)
-    spreads = [_spread(term, define.indices) for term in terms]
+    spreads = [spread_of(term, define.indices) for term in terms]
     found = [s for s in spreads if s is not None]
     dense = [term for term, s in zip(terms, spreads, strict=True) if s is None]
     if not found:
@@ -87,122 +64,6 @@ def scattered(speller: Speller, define: Define, name: str) -> bool:
         plan.emit(work)
     work.crop()
     return True
-
-
-def reads_quotients(define: Define) -> bool:
-    """Whether a statement reads repeated elements, and there is another form of it, no longer."""
-    if isinstance(define.scatter, Add) and not isinstance(define.body, Add):
-        return False
-    return define.scatter is not None and any(
-        isinstance(atom, Quotient)
-        for access in accesses(define.body)
-        for sub in views.joined(access.tensor.shape, access.subs)[1]
-        for atom, _ in sub.terms
-    )
-
-
-def ties(define: Define) -> bool:
-    """Whether some condition ties a target's index to an index that is summed over."""
-    for node in nodes(define.body):
-        if not isinstance(node, Reduce) or node.op != "sum":
-            continue
-        for factor in flat_factors(node.body):
-            match factor:
-                case Guard(Zero(sub) | Inside(sub, _) | Divides(_, sub)):
-                    own = indices_of(sub)
-                    tied = any(i in node.indices for i in own)
-                    if tied and any(i in define.indices for i in own):
-                        return True
-                case _:
-                    pass
-    return False
-
-
-def _spread(term: Expr, indices: Sequence[Index]) -> Spread | None:
-    factors = flat_factors(term)
-    factors = [_merged(f, indices) if isinstance(f, Reduce) else f for f in factors]
-    sums = [f for f in factors if isinstance(f, Reduce) and f.op == "sum" and not f.domain]
-    sums = [f for f in sums if any(isinstance(g, Guard) for g in flat_factors(f.body))]
-    if len(sums) != 1:
-        return None
-    inner = flat_factors(sums[0].body)
-    bound = sums[0].indices
-    conds = [f.cond for f in (*factors, *inner) if isinstance(f, Guard)]
-    others = [f for f in (*factors, *inner) if not isinstance(f, Guard) and f is not sums[0]]
-    subs: list[Subscript] = []
-    solved: dict[Index, Subscript] = {}
-    for index in indices:
-        place = _place(conds, index, bound)
-        if place is not None:
-            cond, value = place
-            conds.remove(cond)
-            solved[index] = value
-        subs.append(solved.get(index, at(index)))
-    if not solved or any(i in solved for sub in solved.values() for i in indices_of(sub)):
-        return None  # a place that is looked up at another place is none of its own
-    left = conds
-    places = [Inside(value, index.extent) for index, value in solved.items()]
-    moved = [substitute(f, solved) for f in others]
-    if _all_inside(others):
-        left = [c for c in conds if c not in places]
-    asked = [substitute(c, solved) for c in left]
-    pairs = zip((*moved, *asked), (*others, *left), strict=True)
-    if not _all_inside([there for there, here in pairs if there is not here]):
-        left = list(dict.fromkeys([*places, *left]))  # the places outside the target count
-    return Spread(
-        bound,
-        tuple(i.extent for i in indices),
-        tuple(subs),
-        tuple(substitute(c, solved) for c in left),  # type: ignore[misc]
-        tuple(moved),  # type: ignore[arg-type]
-    )
-
-
-def _all_inside(factors: Iterable[Tree]) -> bool:
-    """Whether everything that is read is in bounds, whatever conditions stand around."""
-    return all(padding.in_bounds(access) for factor in factors for access in accesses(factor))
-
-
-def _merged(expr: Reduce, indices: Sequence[Index]) -> Reduce:
-    """A sum of products with sums inside that say where to put things as one sum."""
-    if expr.op != "sum" or expr.domain:
-        return expr
-    factors = flat_factors(expr.body)
-    for factor in factors:
-        if not isinstance(factor, Reduce) or factor.op != "sum" or factor.domain:
-            continue
-        inner = _merged(factor, indices)
-        guards = [f.cond for f in flat_factors(inner.body) if isinstance(f, Guard)]
-        if not any(isinstance(c, Zero) and _ties(c, indices) for c in guards):
-            continue
-        rest = [f for f in factors if f is not factor]
-        taken = {i.name for f in (*rest, expr) for i in (*free_indices(f), *bound_indices(f))}
-        moved = {i: fresh(i, taken) for i in inner.indices}
-        body = substitute(inner.body, {i: at(n) for i, n in moved.items()})
-        whole = mul(*rest, *flat_factors(body))  # type: ignore[arg-type]
-        return _merged(Reduce("sum", (*expr.indices, *moved.values()), (), whole), indices)
-    return expr
-
-
-def _ties(cond: Zero, indices: Sequence[Index]) -> bool:
-    return any(i in indices for i in indices_of(cond.sub))
-
-
-def _place(
-    conds: Sequence[Cond], index: Index, bound: Sequence[Index]
-) -> tuple[Cond, Subscript] | None:
-    """The equality that says where ``index`` is, and where."""
-    for cond in conds:
-        if not isinstance(cond, Zero):
-            continue
-        factor = cond.sub.coefficient(index).literal
-        if factor not in (1, -1):
-            continue
-        place = (cond.sub - at(index) * factor) * -factor
-        own = indices_of(place)
-        if index not in own and any(i in bound for i in own):
-            return cond, place
-    return None
 
 
 # plans
@@ -348,7 +209,7 @@ def _places(speller: Speller, spread: Spread) -> Places | None:
     shape = zip(spread.subs, spread.shape, strict=True)
     if not all(facts.inside(sub, extent) for sub, extent in shape):
         return None
-    if not all(padding.in_bounds(a) for sub in spread.subs for a in accesses(Zero(sub))):
+    if not all(in_bounds(a) for sub in spread.subs for a in accesses(Zero(sub))):
         return None
     used: set[Index] = {i for sub in spread.subs for i in indices_of(sub)}
     rest = tuple(i for i in spread.bound if i not in used)

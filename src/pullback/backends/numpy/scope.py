@@ -11,11 +11,11 @@ from ...ir.expr import Tensor
 from ...ir.sizes import Size
 from ...ir.subscripts import Index, Subscript
 from ...ir.walk import Tree
+from ...plan.facts import Facts
+from ..python.code import LEAF, Code, leaf, tuple_of, without_comment
+from ..python.extents import LOCAL, Extents
+from ..python.names import Names
 from .arrays import Array, Axes
-from .code import LEAF, Code, leaf, tuple_of, without_comment
-from .extents import LOCAL, Extents
-from .facts import Facts
-from .names import Names
 
 INDENT = "    "
 

@@ -8,8 +8,8 @@ from ...ir.expr import Access, Cond, Inside
 from ...ir.sizes import Size
 from ...ir.subscripts import Lookup, Subscript, at, indices_of
 from ...ir.walk import free_indices
+from ..python.code import Code
 from .arrays import Array
-from .code import Code
 from .expressions import Context, Speller
 
 

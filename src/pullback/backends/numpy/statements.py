@@ -10,14 +10,15 @@ from ...ir.expr import Tensor
 from ...ir.program import Define
 from ...ir.subscripts import constant
 from ...ir.walk import bound_indices, substitute
+from ...plan.spread import reads_quotients, ties
+from ..python.code import method
 from .arrays import Array
 from .assembly import assembled
 from .assign import assign, finished, is_a
-from .code import method
 from .expressions import Context, Speller
 from .grouping import grouped
 from .rotations import together
-from .scatter import reads_quotients, scattered, ties
+from .scatter import scattered
 from .scope import Pending, Scope
 from .splitting import Split, split
 

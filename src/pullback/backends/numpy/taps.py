@@ -10,12 +10,13 @@ from ...ir.expr import Access, Arg, Expr, Reduce
 from ...ir.sizes import Size
 from ...ir.subscripts import Index, constant, indices_of
 from ...ir.walk import Tree, accesses, free_indices, nodes, subscripts, substitute
+from ...plan.radix import radix
+from ...plan.spread import flat_factors
+from ..python.code import Code, call, leaf, tuple_of
 from . import padding
 from .arrays import Array, aligned
-from .code import Code, call, leaf, tuple_of
 from .loops import loop
-from .products import flat_factors, weight
-from .views import radix
+from .products import weight
 
 if TYPE_CHECKING:
     from .expressions import Context, Speller

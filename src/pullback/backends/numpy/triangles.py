@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from ...ir.expr import Cond, Inside
 from ...ir.subscripts import Index
+from ..python.code import call, leaf
 from .arrays import Array
-from .code import call, leaf
 
 
 def is_triangle(cond: Cond) -> bool:

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from itertools import combinations_with_replacement
 from math import gcd, prod
 
-from ...functions import FINITE, STEEP, TABLE
-from ...ir.expr import (
+from ..functions import FINITE, STEEP, TABLE
+from ..ir.expr import (
     Access,
     Add,
     And,
@@ -29,12 +29,12 @@ from ...ir.expr import (
     SizeOf,
     Tensor,
 )
-from ...ir.program import Define
-from ...ir.recurrence import groups, is_recurrent
-from ...ir.sizes import Size, size
-from ...ir.subscripts import Index, Lookup, Subscript, at, constant, inside
-from ...ir.walk import Tree, accesses, children, free_indices, nodes, substitute, tensors
-from ...text import PRIVATE
+from ..ir.program import Define
+from ..ir.recurrence import groups, is_recurrent
+from ..ir.sizes import Size, size
+from ..ir.subscripts import Index, Lookup, Subscript, at, constant, inside
+from ..ir.walk import Tree, accesses, children, free_indices, nodes, substitute, tensors
+from ..text import PRIVATE
 
 FACTORS = 3  # of a number of terms
 

@@ -6,15 +6,23 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 from textwrap import wrap
+from typing import Protocol
 
 from ...ir.program import Define
 from ...ir.size_conditions import Choice, SizeCondition
 from ...ir.sizes import Size
 from ...text import one_line
-from .code import comment
-from .scope import INDENT, Scope
+from .code import Code, comment
+from .layout import INDENT
 
 WIDTH = 84
+
+
+class Scope(Protocol):
+    """What spells sizes."""
+
+    def size(self, value: Size) -> Code:
+        """The source of a size."""
 
 
 @dataclass(frozen=True)

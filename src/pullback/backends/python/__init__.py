@@ -1,0 +1,1 @@
+"""What every backend that writes Python shares: names, sizes, precedence, long lines."""

@@ -1,0 +1,1 @@
+"""The plan: what is decided about a backward pass before any source is written."""
