@@ -12,6 +12,7 @@ import pytest
 
 import pullback as pb
 from pullback.calculus.reverse import reverse
+from pullback.ir.walk import free_indices
 from pullback.notation.parse import parse
 
 Array = Any
@@ -448,3 +449,15 @@ def test_steps_under_a_sum_are_those_of_the_index_that_they_read(text: str) -> N
     """``Σ_ij dY[i,j]·[a < c[i]]`` and ``Σ_ij dY[j,i]·[a < c[i]]`` are two sums."""
     assert pb.derive(text, wrt="a").verify().passed
     assert pb.derive(text).verify().passed
+
+
+def test_elements_that_a_product_goes_through_are_no_elements_of_its_value():
+    """Whether X[k[j]] is X[k[0]] can't be asked outside the product over j."""
+    program = parse(
+        "X[M]; k[3*M]; A[] = (prod(i:3,j:3*M if 0 <= i-j < M) X[k[j]])*([index(-1) % 2 = 0]"
+        "*([0 <= index(3*M-1) < 3*M]*X[k[0]])); Y[] = abs(-3 - where(0 <= index(3*M-1) < 3*M,"
+        " X[k[0]], 2)) + maximum(A, 0)*[0 < where(0 <= index(0) < 1, softplus(A), 1)]"
+    )
+    backward = reverse(program)
+    for statement in (*backward.adjoints, *backward.statements):
+        assert set(free_indices(statement.body)) <= set(statement.indices), statement.target.name

@@ -46,7 +46,7 @@ from ..ir.expr import (
 from ..ir.program import Define
 from ..ir.recurrence import recurrent
 from ..ir.subscripts import Index, Subscript, at, bounds
-from ..ir.walk import accesses, map_tensors, substitute, tensors
+from ..ir.walk import accesses, free_indices, map_tensors, substitute, tensors
 from .arguments import NEARBY, SIGNED, TERMS, UNITY, Arguments, is_square, scaled
 from .calm import Calm
 from .conventions import is_finite, sides_at_kink
@@ -483,7 +483,7 @@ class Kinks:
         """The elements of inputs that a value is made of, element by element, where these are
         few."""
         found: dict[Access, bool] = {}
-        left = [*accesses(value)]
+        left = _outside_sums(value)
         while left and len(found) <= READS:
             access = left.pop()
             if access in found or not self._depends(access):
@@ -491,7 +491,7 @@ class Kinks:
             define = self._definition(access)
             found[access] = define is None or isinstance(define.body, Opaque | Reduce)
             if define is not None and not found[access]:
-                left += accesses(_at(define, access, define.body))
+                left += _outside_sums(_at(define, access, define.body))
         return [] if left else [access for access, is_input in found.items() if is_input]
 
     def _with(self, value: Expr, old: Access, new: Access) -> Expr:
@@ -722,6 +722,12 @@ class Kinks:
 
 # The sides of kinks that are one and the same.
 _ONE_SIDED = ({-1}, {1})
+
+
+def _outside_sums(value: Expr) -> list[Access]:
+    """The reads at the value's own indices, none of which a reduction inside goes through."""
+    own = set(free_indices(value))
+    return [access for access in accesses(value) if own.issuperset(free_indices(access))]
 
 
 def _of_sign(factor: Factor) -> _Step | None:
