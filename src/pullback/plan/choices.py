@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ...calculus.guards import settle
-from ...ir.expr import (
+from ..calculus.guards import settle
+from ..ir.expr import (
     ONE,
     Access,
     Add,

@@ -15,11 +15,13 @@ from ..ir.expr import (
     Apply,
     Arg,
     Cond,
+    Divides,
     Expr,
     Guard,
     IndexOf,
     Inside,
     Mul,
+    Not,
     Number,
     Opaque,
     Or,
@@ -28,6 +30,7 @@ from ..ir.expr import (
     Select,
     SizeOf,
     Tensor,
+    Zero,
 )
 from ..ir.program import Define
 from ..ir.recurrence import groups, is_recurrent
@@ -189,6 +192,32 @@ class Facts:
                 atom = Index(f"lookup{PRIVATE}{n}", self.below[atom.access.tensor])
             total = total + at(atom) * factor
         return total
+
+    def decided(self, cond: Cond) -> bool | None:
+        """Whether a condition always or never holds; None if that depends."""
+        match cond:
+            case Zero(sub) if not sub.terms and sub.const.literal is not None:
+                return sub.const.literal == 0
+            case Inside(sub, extent) if self.inside(sub, extent):
+                return True
+            case Divides(divisor, _) if divisor.literal == 1:
+                return True
+            case Divides(divisor, sub) if not sub.terms:
+                rest = (sub.const % divisor).literal
+                return None if rest is None else rest == 0
+            case Or(conds):
+                found = self.decided(And(tuple(map(Not, conds))))
+                return None if found is None else not found
+            case Not(inner):
+                found = self.decided(inner)
+                return None if found is None else not found
+            case And(conds):
+                found_all = [self.decided(c) for c in conds]
+                if False in found_all:
+                    return False
+                return True if all(found_all) else None
+            case _:
+                return None
 
     def tame(self, factors: Iterable[Expr], conds: Iterable[Cond]) -> bool:
         """Whether a product is finite also where conditions are false, for finite inputs.

@@ -6,21 +6,19 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from ..ir.expr import (
-    Access,
     Add,
     Cond,
     Divides,
     Expr,
     Guard,
     Inside,
-    Mul,
     Reduce,
     Zero,
     mul,
 )
 from ..ir.program import Define
 from ..ir.sizes import Size
-from ..ir.subscripts import Index, Quotient, Subscript, at, indices_of, inside
+from ..ir.subscripts import Index, Quotient, Subscript, at, indices_of
 from ..ir.walk import (
     Tree,
     accesses,
@@ -31,6 +29,7 @@ from ..ir.walk import (
     substitute,
 )
 from .radix import joined
+from .terms import flat_factors, in_bounds
 
 
 @dataclass(frozen=True)
@@ -163,21 +162,3 @@ def _place(
         if index not in own and any(i in bound for i in own):
             return cond, place
     return None
-
-
-def in_bounds(access: Access) -> bool:
-    """Whether a read is in bounds everywhere."""
-    shape = access.tensor.shape
-    return all(inside(sub, n, ()) for sub, n in zip(access.subs, shape, strict=True))
-
-
-def flat_factors(expr: Expr) -> list[Expr]:
-    """The factors of a product, those of nested products without guards included."""
-    if not isinstance(expr, Mul):
-        return [expr]
-    found: list[Expr] = []
-    for factor in expr.factors:
-        nested = flat_factors(factor)
-        guarded = any(isinstance(f, Guard) for f in nested) and isinstance(factor, Mul)
-        found.extend([factor] if guarded else nested)
-    return found

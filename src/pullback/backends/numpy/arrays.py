@@ -121,28 +121,6 @@ def _fits(axes: Axes, wanted: Axes, most: int) -> bool:
     return extra >= 0 and len(axes) <= most and axes[extra:] == wanted and not any(axes[:extra])
 
 
-def frame_of(arrays: Sequence[Array], hint: Sequence[Index] = ()) -> tuple[Index, ...]:
-    """An order of all the arrays' axes that asks for few transpositions; ``hint`` breaks ties."""
-    wanted = dict.fromkeys(axis for array in arrays for axis in array.indices)
-    hinted = tuple(axis for axis in hint if axis in wanted)
-    if len(hinted) == len(wanted) and all(_in_order(a.indices, hinted) for a in arrays):
-        return hinted
-    order: list[Index] = []
-    for array in sorted(arrays, key=lambda a: -len(a.indices)):
-        own = array.indices
-        for n, axis in enumerate(own):
-            if axis in order:
-                continue
-            later = [order.index(other) for other in own[n + 1 :] if other in order]
-            order.insert(min(later) if later else len(order), axis)
-    return tuple(order)
-
-
-def _in_order(axes: Sequence[Index], frame: Sequence[Index]) -> bool:
-    places = [frame.index(axis) for axis in axes]
-    return places == sorted(places)
-
-
 def expanded(
     array: Array, frame: Sequence[Index], shape_of: Callable[[], str], dtype: str
 ) -> Array:

@@ -10,9 +10,8 @@ from ...ir.program import Define
 from ...ir.sizes import Size, size
 from ...ir.subscripts import Index, Subscript, at, indices_of
 from ...ir.walk import free_indices, tensors
-from ...plan.spread import flat_factors
+from ...plan.terms import flat_factors, split_sign
 from ..python.code import call, tuple_of
-from ..python.literals import split_sign
 from . import views
 from .arrays import Array, aligned
 from .assign import assign, finished

@@ -54,8 +54,10 @@ from ...ir.subscripts import (
     within,
 )
 from ...ir.walk import Tree, accesses, free_indices, tensors
+from ...plan.choices import chosen, either_or
 from ...plan.facts import is_product_of
-from ...plan.spread import in_bounds
+from ...plan.frames import frame_of
+from ...plan.terms import in_bounds, split_sign
 from ...text import PRIVATE
 from ..python.code import (
     POWER,
@@ -71,10 +73,9 @@ from ..python.code import (
     tuple_of,
 )
 from ..python.extents import LOCAL
-from ..python.literals import in_range, split_number, split_sign
+from ..python.literals import in_range, split_number
 from . import functions, matrices, padding, products, rotations, running, sharing, taps, views
-from .arrays import Array, Axes, aligned, broadcast_axes, frame_of, renamed, squeezed, transposed
-from .choices import chosen, either_or
+from .arrays import Array, Axes, aligned, broadcast_axes, renamed, squeezed, transposed
 from .dtypes import floated, is_float, is_integer, promoted
 from .literals import is_safe, number_array, numpy_scalar
 from .reducing import NEUTRAL, axis_argument, reduce_axes
@@ -217,7 +218,7 @@ class Speller:
             same = [_spelled_over(array, layout) for array in arrays]
             if None not in same:
                 return same  # type: ignore[return-value]
-        frame = frame_of(arrays, context.hint)
+        frame = frame_of([a.indices for a in arrays], context.hint)
         return [aligned(array, frame) for array in arrays]
 
     def operation(self, op: str, left: Array, right: Array, context: Context) -> Array:
@@ -292,7 +293,7 @@ class Speller:
         """The product of factors, selected by the guards among them."""
         guards = [f.cond for f in factors if isinstance(f, Guard)]
         others = [f for f in factors if not isinstance(f, Guard)]
-        decisions = {cond: self.decided(cond) for cond in guards}
+        decisions = {cond: self.scope.facts.decided(cond) for cond in guards}
         if False in decisions.values():
             return number_array(ZERO)
         guards = [cond for cond in guards if decisions[cond] is None]
@@ -719,35 +720,9 @@ class Speller:
                 masks.append(self.comparison(op, one, two, context))
         return self.all_of(masks, context)
 
-    def decided(self, cond: Cond) -> bool | None:
-        """Whether a condition always or never holds; None if that depends."""
-        match cond:
-            case Zero(sub) if not sub.terms and sub.const.literal is not None:
-                return sub.const.literal == 0
-            case Inside(sub, extent) if self.scope.facts.inside(sub, extent):
-                return True
-            case Divides(divisor, _) if divisor.literal == 1:
-                return True
-            case Divides(divisor, sub) if not sub.terms:
-                rest = (sub.const % divisor).literal
-                return None if rest is None else rest == 0
-            case Or(conds):
-                found = self.decided(And(tuple(map(Not, conds))))
-                return None if found is None else not found
-            case Not(inner):
-                found = self.decided(inner)
-                return None if found is None else not found
-            case And(conds):
-                found_all = [self.decided(c) for c in conds]
-                if False in found_all:
-                    return False
-                return True if all(found_all) else None
-            case _:
-                return None
-
     def select(self, cond: Cond, then: Expr, other: Expr, context: Context) -> Array:
         """``then`` where the condition holds, else ``other``."""
-        decision = self.decided(cond)
+        decision = self.scope.facts.decided(cond)
         if decision is not None:
             return self.value(then if decision else other, context)
         padded = padding.padded_select(self, Select(cond, then, other))

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from ...ir.expr import Expr, Guard, Mul, mul
 from ...ir.walk import Tree, accesses, bottom_up, free_indices, nodes
 from ...plan.facts import Facts
-from ...plan.spread import in_bounds
+from ...plan.terms import in_bounds
 from .sharing import canonical
 
 

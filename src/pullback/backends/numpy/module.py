@@ -159,7 +159,7 @@ def body(
         elif comments and len(scope.lines) > before:
             told = [s for s in unwritten if s.target not in scope.pending]
             unwritten = [s for s in unwritten if s not in told]
-            texts = [text for text in map(comment, (*told, define)) if text]
+            texts = [text for text in map(code.remark, (*told, define)) if text]
             shown = [t for t in texts if t not in (previous, code.comment(scope.lines[-1]))]
             scope.lines[before:before] = [scope.indent + text for text in dict.fromkeys(shown)]
             previous = texts[-1] if texts else previous
@@ -210,15 +210,6 @@ def _passed(body: Tree, whole: Access) -> Iterator[Tensor]:
     elif isinstance(body, Add | Mul):
         for part in children(body):
             yield from _passed(part, whole)
-
-
-def comment(define: Define) -> str:
-    """The comment above a statement: the forward line that it is the gradient of, or that it
-    computes."""
-    text = define.source.text.strip()
-    if define.of:
-        return code.comment(f"gradient of {define.of}" + (f", from {text}" if text else ""))
-    return code.comment(text) if text else ""
 
 
 def function(

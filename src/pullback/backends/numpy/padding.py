@@ -10,7 +10,7 @@ from ...ir.expr import Access, And, Cond, Expr, Guard, Inside, Mul, Number, Sele
 from ...ir.sizes import Size, size
 from ...ir.subscripts import Index, Subscript, bounds
 from ...ir.walk import Tree, accesses, bottom_up
-from ...plan.spread import in_bounds
+from ...plan.terms import in_bounds
 from ..python.code import Code, call, leaf, tuple_of
 from ..python.extents import LOCAL
 from .arrays import Array

@@ -14,7 +14,7 @@ from ...ir.expr import Access, Expr, Guard, Number, Power, Reduce, SizeOf
 from ...ir.sizes import Size, SizeAtom
 from ...ir.subscripts import Index
 from ...ir.walk import free_indices
-from ...plan.spread import flat_factors
+from ...plan.terms import flat_factors
 from ..python.code import LEAF, PRODUCT, Code, call, leaf, method
 from . import padding
 from .arrays import Array, squeezed, transposed

@@ -35,7 +35,7 @@ from ...ir.sizes import Size
 from ...ir.subscripts import Index, Subscript, at, constant, within
 from ...ir.walk import Tree, accesses, bottom_up, children, free_indices, map_tensors, substitute
 from ...ir.walk import rebuild as rebuilt
-from ...plan.spread import in_bounds
+from ...plan.terms import in_bounds
 from ...text import PRIVATE
 from ..python.code import Code, call, leaf, tuple_of
 from ..python.extents import LOCAL

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from ...ir.expr import Guard, Reduce, mul
 from ...ir.subscripts import Index
 from ...ir.walk import free_indices
-from ...plan.spread import flat_factors
+from ...plan.terms import flat_factors
 from ..python.code import Code, call, item, leaf
 from .arrays import PLAIN, Array, squeezed
 from .dtypes import is_float

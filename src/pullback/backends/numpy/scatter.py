@@ -24,7 +24,8 @@ from ...ir.walk import (
     substitute,
     tensors,
 )
-from ...plan.spread import Spread, in_bounds, spread_of
+from ...plan.spread import Spread, spread_of
+from ...plan.terms import in_bounds
 from ..python.code import call, leaf, tuple_of
 from . import padding, views
 from .arrays import Array, aligned

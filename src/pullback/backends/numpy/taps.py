@@ -11,7 +11,7 @@ from ...ir.sizes import Size
 from ...ir.subscripts import Index, constant, indices_of
 from ...ir.walk import Tree, accesses, free_indices, nodes, subscripts, substitute
 from ...plan.radix import radix
-from ...plan.spread import flat_factors
+from ...plan.terms import flat_factors
 from ..python.code import Code, call, leaf, tuple_of
 from . import padding
 from .arrays import Array, aligned

@@ -20,9 +20,10 @@ from ...ir.subscripts import (
     map_indices,
     reduced,
 )
+from ...plan.frames import frame_of
 from ...plan.radix import backwards, joined, radix
 from ..python.code import Code, call, item, leaf, method
-from .arrays import Array, Axes, aligned, frame_of
+from .arrays import Array, Axes, aligned
 from .rotations import rolled
 from .scope import Scope
 
@@ -337,7 +338,7 @@ def _fancy(speller: Speller, source: Source, dtype: str, context: Context) -> Ar
         speller.subscript(sub, context) if axis in fancy else None
         for axis, sub in enumerate(source.subs)
     ]
-    frame = frame_of([place for place in places if place is not None], context.hint)
+    frame = frame_of([place.indices for place in places if place is not None], context.hint)
     parts: list[str] = []
     before: list[Index] = []
     after: list[Index] = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ...ir.program import Define
 from ...text import one_line
 
 # How tightly the operators of Python bind, from loose to tight.
@@ -106,6 +107,15 @@ def comment(text: str) -> str:
     # Y[i] = X[i] import os
     """
     return f"# {one_line(text)}"
+
+
+def remark(define: Define) -> str:
+    """The comment above a statement: the forward line that it is the gradient of, or that it
+    computes."""
+    text = define.source.text.strip()
+    if define.of:
+        return comment(f"gradient of {define.of}" + (f", from {text}" if text else ""))
+    return comment(text) if text else ""
 
 
 def without_comment(line: str) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from fractions import Fraction
 
 from ...errors import PullbackError
-from ...ir.expr import Expr, Mul, Number
 
 
 def split_number(value: Fraction) -> tuple[str, str]:
@@ -38,20 +37,3 @@ def in_range(value: Fraction, dtype: str) -> tuple[Fraction, list[str]]:
         value *= large
         steps.append(f"1e-{digits}")
     return value, steps
-
-
-def split_sign(expr: Expr) -> tuple[int, Expr]:
-    """A term as a sign and the rest, so that ``-1 * x`` prints as a subtraction."""
-    match expr:
-        case Number(value, "") if value < 0:
-            return -1, Number(-value, "")
-        case Mul(factors):
-            for n, factor in enumerate(factors):
-                if isinstance(factor, Number) and not factor.special and factor.value < 0:
-                    rest = [*factors[:n], *factors[n + 1 :]]
-                    if factor.value != -1:
-                        rest.insert(n, Number(-factor.value, ""))
-                    return -1, rest[0] if len(rest) == 1 else Mul(tuple(rest))
-        case _:
-            pass
-    return 1, expr

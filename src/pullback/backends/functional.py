@@ -1,0 +1,495 @@
+"""Source for frameworks whose arrays are values: a line an operation, in the framework's words.
+
+What is done, in which order and over which axes, is said by ``plan``. A :class:`Framework` says how
+its library writes each array operation; this module writes the rest, which is Python: arithmetic,
+subscripts, names, sizes, functions.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from fractions import Fraction
+from typing import ClassVar
+
+from ..calculus.step import Backward
+from ..errors import PullbackError
+from ..functions import TABLE
+from ..ir.expr import Number, Tensor
+from ..ir.sizes import ONE, Size
+from ..plan.arrays import TESTS, Array, Cut
+from ..plan.arrays import nodes as nodes_of
+from ..plan.build import build
+from ..plan.facts import Facts
+from ..plan.lines import Assign, Line, Lines, Steps, lines_of
+from ..plan.matmul import matrix_product
+from ..plan.ops import Plan, Procedure
+from .python.code import (
+    ATOM,
+    BINDING,
+    COMPARE,
+    PRODUCT,
+    UNARY,
+    Code,
+    bare,
+    binary,
+    call,
+    minus,
+    remark,
+    tuple_of,
+    without_comment,
+)
+from .python.extents import LOCAL, Extents
+from .python.layout import INDENT, broken
+from .python.literals import split_number
+from .python.names import Names
+from .python.preface import NOTHING, Preface, extent_checks
+
+OPERATORS = {
+    "add": "+", "sub": "-", "mul": "*", "div": "/", "floor_divide": "//", "mod": "%", "pow": "**",
+    "and": "&", "or": "|", "<": "<", "<=": "<=", "==": "==", "!=": "!=",
+}  # fmt: skip
+# Scalar functions that Python's own numbers have.
+SCALARS = {
+    **{name: f"math.{name}" for name in ("exp", "log", "log1p", "expm1", "sin", "cos", "tan")},
+    **{name: f"math.{name}" for name in ("sinh", "cosh", "tanh", "sqrt", "erf", "floor", "ceil")},
+    "maximum": "max",
+    "minimum": "min",
+    "abs": "abs",
+}
+# Reading these again costs nothing, or next to nothing.
+CHEAP = frozenset(
+    {"name", "number", "size", "range", "slice", "insert", "permute", "reshape", "expand", "flip",
+     "diagonal", "full", "copy"}
+)  # fmt: skip
+# What a value that is read several times, and that no statement names, is called.
+NAMES = {"div": "ratio", "mul": "product", "add": "total", "sub": "difference", "pow": "power"}
+WORDS = {
+    "where": "chosen",
+    "take": "gathered",
+    "einsum": "product",
+    "fold": "total",
+    "arg": "place",
+}
+
+
+class Framework:
+    """One function being written. A subclass says how its library writes array operations.
+
+    ``module`` is what the library is called in the source, ``functions`` names functions that it
+    calls otherwise than NumPy (a template with ``{0}`` for the first argument, or a name).
+    """
+
+    module: ClassVar[str]
+    functions: ClassVar[dict[str, str]]
+    reserved: ClassVar[tuple[str, ...]]
+    imports: ClassVar[tuple[str, ...]]
+    optional: ClassVar[dict[str, str]]  # imports that are needed where a word is used
+
+    def __init__(self, inputs: Sequence[Tensor]) -> None:
+        self.names = Names()
+        self.names.taken.update(self.reserved)
+        self.tensors: dict[Tensor, str] = {}
+        self.lines: list[str] = []
+        self.indent = ""
+        self.shared: dict[Array, str] = {}
+        self.repeated: set[Array] = set()
+        self.inputs = tuple(inputs)
+        for tensor in inputs:
+            self.tensors[tensor] = self.names.fresh(tensor.name)
+        self.sizes = Extents(self.inputs, self.names, lambda t: Code(self.tensors[t]))
+        floats = [t for t in inputs if t.kind == "float"]
+        self.like = self.tensors[floats[0]] if floats else ""
+
+    # what a library says
+
+    def fold(self, op: str, array: Array, axes: tuple[int, ...], keep: bool) -> Code:
+        """A sum, product, maximum or minimum over axes."""
+        raise NotImplementedError
+
+    def written(self, array: Array) -> Code:
+        """An operation that libraries write differently."""
+        raise NotImplementedError
+
+    def loop(self, steps: Steps) -> None:
+        """The lines of a recurrence."""
+        raise NotImplementedError
+
+    def as_array(self, array: Array) -> Code:
+        """A scalar of Python as an array, for functions that take no other."""
+        return self.code(array)
+
+    # Python
+
+    def emit(self, line: str) -> None:
+        """Adds a line."""
+        self.lines.append(self.indent + line)
+
+    def size(self, value: Size) -> Code:
+        """The source of a size."""
+        return self.sizes.spell(value)
+
+    def shape(self, shape: Iterable[Size]) -> list[str]:
+        """The sources of extents."""
+        return [str(self.size(n)) for n in shape]
+
+    def code(self, array: Array) -> Code:
+        """The source of an array."""
+        if array in self.shared:
+            return Code(self.shared[array])
+        match array.op:
+            case "name":
+                return Code(self.tensors[array.told[0]])
+            case "number":
+                return self.number(array.told[0])
+            case "size":
+                return self.size(array.told[0])
+            case "map":
+                return self.map(array)
+            case "reshape":
+                return self.method(array.parts[0], "reshape", *self.shape(array.shape))
+            case "insert":
+                return self.inserted(array)
+            case "slice":
+                return self.item(array.parts[0], [self.cut(c, n) for c, n in _cuts(array)])
+            case "permute" if array.told == (1, 0):
+                return Code(f"{self.code(array.parts[0]).at(ATOM)}.T")
+            case "fold":
+                op, *axes = array.told
+                return self.fold(op, array.parts[0], tuple(axes), False)
+            case "take":
+                base, *places = array.parts
+                parts = [":"] * base.rank
+                for axis, place in zip(array.told, places, strict=True):
+                    parts[axis] = self.code(place).text
+                return self.item(base, parts)
+            case "einsum":
+                return self.einsum(array)
+            case "where" if array.parts[0].scalar and self.chooses:
+                mask, one, other = map(self.code, array.parts)
+                return Code(f"({one} if {mask} else {other})")
+            case _:
+                return self.written(array)
+
+    chooses: ClassVar[bool] = True  # whether a condition on a loop's step is one of Python's own
+
+    def method(self, array: Array, name: str, *args: object, **named: object) -> Code:
+        """``array.name(args)``."""
+        return call(f"{self.code(array).at(ATOM)}.{name}", *args, **named)
+
+    def item(self, array: Array, parts: list[str]) -> Code:
+        """``array[parts]``."""
+        while parts and parts[-1] == ":":
+            parts.pop()
+        code = self.code(array)
+        return Code(f"{code.at(ATOM)}[{', '.join(parts)}]") if parts else code
+
+    def number(self, value: Number) -> Code:
+        """A literal."""
+        if value.special:
+            return Code(f'float("{value.special}")')
+        over, under = split_number(abs(value.value))
+        code = Code(over)
+        if under != "1":
+            code = binary("/", code, Code(under))
+        return minus(code) if value.value < 0 else code
+
+    def place(self, cut: Cut, extent: Size) -> str:
+        """One place of an axis, moved inside where it may be outside."""
+        place = str(self.size(cut.start))
+        if cut.below:
+            place = f"max({place}, 0)"
+        return f"min({place}, {self.size(extent - 1)})" if cut.above else place
+
+    def cut(self, cut: Cut, extent: Size) -> str:
+        """One axis of a subscript."""
+        if cut.count is None:
+            return self.place(cut, extent)
+        if cut.is_full and cut.count is extent:
+            return ":"
+        stop = cut.start + cut.step * (cut.count - 1) + 1
+        first = str(self.size(cut.start)) if cut.start.terms else ""
+        last = "" if stop is extent else str(self.size(stop))
+        if last and not stop.at_least(0):
+            last = f"max({last}, 0)"
+        return f"{first}:{last}" + ("" if cut.step is ONE else f":{self.size(cut.step)}")
+
+    def inserted(self, array: Array) -> Code:
+        """New axes; those that a fold has just taken away are kept instead."""
+        (part,) = array.parts
+        if part.op == "fold" and part not in self.shared:
+            op, *axes = part.told
+            if set(array.told) <= set(axes) and array.rank == part.parts[0].rank:
+                return self.fold(op, part.parts[0], tuple(axes), True)
+            if tuple(axes) == array.told and array.rank == part.parts[0].rank:
+                return self.fold(op, part.parts[0], tuple(axes), True)
+        parts = ["None" if k in array.told else ":" for k in range(array.rank)]
+        if len(parts) > 2 and parts[-1] == "None" and parts.count("None") == 1:
+            parts = ["...", "None"]
+        return self.item(part, parts)
+
+    def map(self, array: Array) -> Code:
+        """A function, element by element."""
+        (function,) = array.told
+        if function == "neg":
+            return minus(self.code(array.parts[0]))
+        if function == "not":
+            code = self.code(array.parts[0])
+            return Code(f"not {code}" if array.scalar else f"~{code.at(UNARY)}", UNARY)
+        if function == "square":
+            return binary("**", self.code(array.parts[0]), Code("2"))
+        if function in OPERATORS:
+            left, right = self.operands(array)
+            if array.scalar and function in ("and", "or"):
+                return Code(f"({left}) {function} ({right})", COMPARE)
+            op = OPERATORS[function]
+            if op in ("<", "<=") and array.parts[0].scalar and array.parts[1].op != "number":
+                left, right, op = right, left, op.replace("<", ">")
+            if function in TESTS and op in ("&", "|"):
+                return Code(
+                    f"{left.at(BINDING[op] + 1)} {op} {right.at(BINDING[op] + 1)}", BINDING[op]
+                )
+            return binary(op, left, right)
+        if array.scalar and function in SCALARS:
+            return call(SCALARS[function], *map(self.code, array.parts))
+        return self.function(function, array.parts)
+
+    def operands(self, array: Array) -> list[Code]:
+        """The sources of two operands: one that only fills an array may be its number, where the
+        other has all axes."""
+        one, two = array.parts
+        return [
+            self.lean(part)
+            if other.shape == array.shape and not self.is_number(other)
+            else self.code(part)
+            for part, other in ((one, two), (two, one))
+        ]
+
+    def is_number(self, array: Array) -> bool:
+        """Whether :meth:`lean` writes a number, at least where a condition holds."""
+        return array.scalar or array.op == "full" or (array.op == "where" and array.parts[0].scalar)
+
+    def lean(self, array: Array) -> Code:
+        """The source of an array, or of the number that fills one."""
+        if array in self.shared or not self.is_number(array):
+            return self.code(array)
+        if array.op == "full":
+            return self.code(array.parts[0])
+        if array.op == "where" and self.chooses:
+            mask, one, other = array.parts
+            return Code(f"({self.lean(one)} if {self.code(mask)} else {self.lean(other)})")
+        return self.code(array)
+
+    def function(self, function: str, parts: Sequence[Array]) -> Code:
+        """A function of the table."""
+        row = TABLE.get(function)
+        form = self.functions.get(function, "" if row is None and function != "sqrt" else function)
+        if not form or (function.startswith("sinc") and function != "sinc"):
+            raise PullbackError(
+                f"{self.module} has no spelling for the function {function}",
+                hint='source("numpy") has one',
+            )
+        args = [str(self.as_array(part)) for part in parts]
+        if "{" in form:
+            return Code(form.format(*args), ATOM if form.endswith(")") else PRODUCT)
+        return call(form if "." in form else f"{self.module}.{form}", *args)
+
+    def einsum(self, array: Array) -> Code:
+        """A contraction: a matrix product where it is one."""
+        product = matrix_product(array)
+        if product is not None:
+            left, right = self.code(product.left), self.code(product.right)
+            if product.left_turned:
+                left = self.turned(left, product.left.rank)
+            if product.right_turned:
+                right = self.turned(right, product.right.rank)
+            return binary("@", left, right)
+        *letters, result = array.told
+        word = f'"{",".join(letters)}->{result}"'
+        return call(f"{self.module}.einsum", word, *map(self.code, array.parts))
+
+    def turned(self, code: Code, rank: int) -> Code:
+        """The last two axes exchanged."""
+        return Code(f"{code.at(ATOM)}.{'T' if rank == 2 else 'mT'}")
+
+    # lines
+
+    def name_shared(self, arrays: Sequence[Array]) -> None:
+        """Finds what these arrays need several times, to be named where it is read first."""
+        counts: Counter[Array] = Counter()
+        seen: set[Array] = set()
+        for array in arrays:
+            for node in nodes_of(array, seen):
+                counts.update(node.parts)
+            counts[array] += 1
+        self.repeated = {
+            a for a, n in counts.items() if n > 1 and a.op not in CHEAP and not a.scalar
+        }
+
+    def settle(self, array: Array) -> None:
+        """Names what the array needs and something else needs too."""
+        for node in nodes_of(array, set()):
+            if node in self.repeated and node not in self.shared and node is not array:
+                code = self.code(node)
+                name = self.names.fresh(self.word(node))
+                self.emit(f"{name} = {code}")
+                self.shared[node] = name
+
+    def word(self, array: Array) -> str:
+        """What a value that no statement names is called."""
+        if array.kind == "bool":
+            return "mask"
+        if array.kind == "int":
+            return "place"
+        if array.op == "map":
+            word: str = array.told[0]
+            return NAMES.get(word, word)
+        if array.op in ("pad", "repeat") and array.parts[0].op == "name":
+            return f"{array.parts[0].told[0].name}_{array.op}"
+        return WORDS.get(array.op, "value")
+
+    def assign(self, line: Assign, previous: str) -> str:
+        """One statement; its comment, for the next one to see."""
+        self.settle(line.array)
+        text = remark(line.define)
+        if text and text != previous:
+            self.emit(text)
+        name = self.names.fresh(line.tensor.name)
+        self.emit(f"{name} = {bare(self.code(line.array))}")
+        self.tensors[line.tensor] = name
+        if line.array.op not in CHEAP:
+            self.shared.setdefault(line.array, name)
+        return text or previous
+
+    def body(self, lines: Lines) -> list[str]:
+        """All lines; the sources of what is returned."""
+        wanted = [line.array for line in lines.lines if isinstance(line, Assign)]
+        self.name_shared([*wanted, *lines.results])
+        previous = ""
+        for line in lines.lines:
+            if isinstance(line, Assign):
+                previous = self.assign(line, previous)
+            else:
+                self.inside_loop(line)
+        for array in lines.results:
+            self.settle(array)
+        return [str(self.code(array)) for array in lines.results]
+
+    def inside_loop(self, steps: Steps) -> None:
+        """A loop; what is shared inside has names that end with it."""
+        before = dict(self.shared), self.repeated
+        hidden = {array for line in steps.lines for array in nodes_of(line.array, set())}
+        moving = set(self.moving(steps, hidden))
+        for line in steps.lines:
+            for node in nodes_of(line.array, set()):
+                fixed = node not in moving and node.op not in CHEAP and not node.scalar
+                if fixed and node not in self.shared:
+                    name = self.names.fresh(self.word(node))
+                    self.emit(f"{name} = {self.code(node)}")
+                    self.shared[node] = name
+        fixed_names = dict(self.shared)
+        self.name_shared([line.array for line in steps.lines])
+        self.loop(steps)
+        self.shared, self.repeated = {**before[0], **fixed_names}, before[1]
+
+    def moving(self, steps: Steps, arrays: Iterable[Array]) -> Iterator[Array]:
+        """What changes from step to step."""
+        own = {t for prev, _, now in steps.carried for t in (prev, now)}
+        own |= {line.tensor for line in steps.lines}
+        known: dict[Array, bool] = {}
+
+        def changes(array: Array) -> bool:
+            if array not in known:
+                told = array.op == "name" and array.told[0] in own
+                sizes = [n for c in array.told if isinstance(c, Cut) for n in (c.start,)]
+                sizes += [n for n in array.told if isinstance(n, Size)]
+                stepped = any(steps.step.names()[0] in n.names() for n in sizes)
+                known[array] = told or stepped or any(map(changes, array.parts))
+            return known[array]
+
+        return (a for a in arrays if changes(a))
+
+    def bound_step(self, steps: Steps) -> str:
+        """The name of the variable that counts the steps."""
+        (key,) = steps.step.names()
+        name = self.names.fresh(key.partition("\x00")[0].rstrip("step").strip() or "t")
+        self.sizes.names[key] = name
+        self.sizes.locals.add(key)
+        return name
+
+
+def _cuts(array: Array) -> Iterator[tuple[Cut, Size]]:
+    return zip(array.told, array.parts[0].shape, strict=True)
+
+
+def spell(backward: Backward, framework: type[Framework], preface: Preface = NOTHING) -> str:
+    """Module source: ``forward(*inputs) -> (Y, cache)`` and ``backward(dY, cache) -> gradients``,
+    as :func:`pullback.backends.numpy.spell_pair` has them."""
+    plan = build(backward)
+    facts = Facts()
+    facts.learn([*plan.forward.statements(), *plan.backward.statements()])
+    facts.learn_means(plan.forward.statements())
+    return _Module(framework, plan, backward, facts, preface).text()
+
+
+class _Module:
+    def __init__(
+        self,
+        framework: type[Framework],
+        plan: Plan,
+        backward: Backward,
+        facts: Facts,
+        preface: Preface,
+    ) -> None:
+        self.framework, self.plan, self.backward = framework, plan, backward
+        self.facts, self.preface = facts, preface
+
+    def text(self) -> str:
+        """The whole."""
+        from dataclasses import replace
+
+        back = self.framework(self.plan.backward.inputs)
+        lines = lines_of(self.plan.backward, facts=self.facts)
+        gradients = back.body(lines)
+        back_head, sizes = back.sizes.head(
+            "\n".join(map(without_comment, [*back.lines, *gradients]))
+        )
+
+        front = self.framework(self.plan.forward.inputs)
+        strict = replace(self.facts, strict=True)
+        lines = lines_of(self.plan.forward, self.plan.saved, strict)
+        results = front.body(lines)
+        saved = [str(front.code(array)) for array in lines.saved]
+        refused = extent_checks(front, self.backward.program.statements)
+        front.lines[:0] = [*self.preface.checks(front), *refused]
+        keys = {name: key for key, name in back.sizes.names.items()}
+        saved += [front.sizes.name(keys[name]) for name in sizes]
+        value = results[0] if len(results) == 1 else tuple_of(results)
+        value = f"{value}, {tuple_of(saved)}"
+        head, keywords = front.sizes.head("\n".join(map(without_comment, [*front.lines, value])))
+        arguments = [front.tensors[t] for t in self.plan.forward.inputs]
+        if keywords:
+            arguments += ["*", *keywords]
+        first = [f"def forward({', '.join(arguments)}):", *self.preface_lines()]
+        first += [INDENT + line for line in (*head, *front.lines, f"return {value}")]
+
+        cotangents = [back.tensors[t] for t in self.backward.cotangents]
+        argument = cotangents[0] if len(cotangents) == 1 else "cotangents"
+        unpacked = [f"{', '.join(cotangents)} = cotangents"] if len(cotangents) > 1 else []
+        entries = [*(back.tensors[t] for t in self.plan.saved), *sizes]
+        if entries:
+            unpacked.append(f"{', '.join(entries)}{',' if len(entries) == 1 else ''} = cache")
+        value = gradients[0] if len(gradients) == 1 else ", ".join(gradients) or "()"
+        second = [f"def backward({argument}, cache):"]
+        second += [INDENT + x for x in (*unpacked, *back_head, *back.lines, f"return {value}")]
+        body = [part for line in (*first, "", "", *second) for part in broken(line)]
+        whole = "\n".join(body)
+        more = [v for k, v in self.framework.optional.items() if k in whole]
+        return "\n".join([*self.framework.imports, *more, "", "", whole]) + "\n"
+
+    def preface_lines(self) -> list[str]:
+        """The docstring."""
+        return [INDENT + line for line in self.preface.docstring()]
+
+
+__all__ = ["LOCAL", "Fraction", "Framework", "Line", "Procedure", "spell"]

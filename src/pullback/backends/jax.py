@@ -1,0 +1,208 @@
+"""JAX: plain functions of arrays, to be differentiated, compiled or mapped as they are."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from ..calculus.step import Backward
+from ..errors import PullbackError
+from ..ir.sizes import Size
+from ..plan.arrays import Array, Cut
+from ..plan.lines import Steps
+from . import functional
+from .python.code import ATOM, PRODUCT, Code, call, tuple_of
+from .python.layout import INDENT
+from .python.preface import NOTHING, Preface
+
+LINALG = {
+    "inverse": "jnp.linalg.inv({0})",
+    "solve_columns": "jnp.linalg.solve({0}, {1})",
+    "solve_transposed_columns": "jnp.linalg.solve({0}.mT, {1})",
+    "determinant": "jnp.linalg.det({0})",
+    "logdet": "jnp.linalg.slogdet({0}).logabsdet",
+    "detsign": "jnp.linalg.slogdet({0}).sign",
+    "cholesky": "jnp.linalg.cholesky({0}, symmetrize_input=False)",
+    "eigenvalues": "jnp.linalg.eigh({0}, symmetrize_input=False).eigenvalues",
+    "eigenvectors": "jnp.linalg.eigh({0}, symmetrize_input=False).eigenvectors",
+    "eigenvalues_upper": 'jnp.linalg.eigh({0}, UPLO="U", symmetrize_input=False).eigenvalues',
+    "eigenvectors_upper": 'jnp.linalg.eigh({0}, UPLO="U", symmetrize_input=False).eigenvectors',
+}
+VECTORS = {"solve": "{0}", "solve_transposed": "{0}.mT"}
+
+
+def spell(backward: Backward, preface: Preface = NOTHING) -> str:
+    """Module source: ``forward(*inputs) -> (Y, cache)`` and ``backward(dY, cache) -> gradients``.
+
+    >>> from pullback.calculus.reverse import reverse
+    >>> from pullback.notation.parse import parse
+    >>> source = spell(reverse(parse("Y[n,m] = relu(sum(d) X[n,d]*W[d,m])")))
+    >>> print(source[source.index("def backward"):], end="")
+    """
+    return functional.spell(backward, Jax, preface)
+
+
+class Jax(functional.Framework):
+    """How JAX writes array operations."""
+
+    module: ClassVar[str] = "jnp"
+    chooses: ClassVar[bool] = False
+    imports: ClassVar[tuple[str, ...]] = ("import jax.numpy as jnp",)
+    optional: ClassVar[dict[str, str]] = {
+        "jax.nn.": "import jax",
+        "jax.scipy.": "import jax",
+        "lax.": "from jax import lax",
+        "math.": "import math",
+    }
+    reserved: ClassVar[tuple[str, ...]] = ("jax", "jnp", "lax", "math")
+    functions: ClassVar[dict[str, str]] = {
+        "sigmoid": "jax.nn.sigmoid",
+        "softplus": "jax.nn.softplus",
+        "erf": "jax.scipy.special.erf",
+        "xlogy": "jax.scipy.special.xlogy",
+        "pow": "power",
+    }
+
+    def as_array(self, array: Array) -> Code:
+        """A number of Python takes the width of what it meets, unless it meets nothing."""
+        return self.code(array)
+
+    def place(self, cut: Cut, extent: Size) -> str:
+        """JAX reads inside the array by itself."""
+        return str(self.size(cut.start))
+
+    def fold(self, op: str, array: Array, axes: tuple[int, ...], keep: bool) -> Code:
+        """A method of the array."""
+        named = {"keepdims": True} if keep else {}
+        if len(axes) == array.rank and not keep:
+            return self.method(array, op)
+        told = axes[0] if len(axes) == 1 else tuple_of([*map(str, axes)])
+        return self.method(array, op, told, **named)
+
+    def written(self, array: Array) -> Code:
+        """One operation."""
+        parts = array.parts
+        match array.op:
+            case "where":
+                mask, one, other = parts
+                if one.scalar and other.scalar and array.kind == "float":
+                    one = Array("full", (one,), (), (), "float", False)
+                return call("jnp.where", *map(self.code, (mask, one, other)))
+            case "cast":
+                return self.method(parts[0], "astype", self.dtype(array.told[0]))
+            case "range":
+                return call("jnp.arange", *self.shape(array.shape))
+            case "permute":
+                order = array.told
+                if order == (*range(array.rank - 2), array.rank - 1, array.rank - 2):
+                    return Code(f"{self.code(parts[0]).at(ATOM)}.mT")
+                return self.method(parts[0], "transpose", *order)
+            case "expand":
+                shape = tuple_of(self.shape(array.shape))
+                return call("jnp.broadcast_to", self.code(parts[0]), shape)
+            case "full":
+                return self.full(array)
+            case "flip":
+                told = array.told[0] if len(array.told) == 1 else array.told
+                return call("jnp.flip", self.code(parts[0]), told)
+            case "pad":
+                low, high, fill = array.told
+                pairs = [
+                    f"({self.size(a)}, {self.size(b)})" for a, b in zip(low, high, strict=True)
+                ]
+                zero = not fill.special and fill.value == 0
+                named = {} if zero else {"constant_values": self.number(fill)}
+                return call("jnp.pad", self.code(parts[0]), tuple_of(pairs), **named)
+            case "diagonal":
+                one, two = array.told
+                return call("jnp.diagonal", self.code(parts[0]), axis1=one, axis2=two)
+            case "repeat":
+                axis, times = array.told
+                return call("jnp.repeat", self.code(parts[0]), self.size(times), axis=axis)
+            case "arg":
+                op, axis = array.told
+                return self.method(parts[0], f"arg{op}", axis)
+            case "put":
+                base, value, *places = parts
+                where = ", ".join(str(self.code(place)) for place in places)
+                return Code(f"{self.code(base).at(ATOM)}.at[{where}].add({self.code(value)})")
+            case "copy":
+                return self.code(parts[0])
+            case "operation":
+                return self.operation(array)
+            case _:
+                raise AssertionError(array.op)
+
+    def dtype(self, kind: str) -> str:
+        """The dtype of a kind."""
+        if kind == "int":
+            return "int"
+        return f"{self.like}.dtype" if self.like else "float"
+
+    def full(self, array: Array) -> Code:
+        """An array filled with one number."""
+        code = self.code(array.parts[0])
+        shape = tuple_of(self.shape(array.shape)) if array.shape else "()"
+        dtype = self.dtype(array.kind)
+        if not array.shape:
+            return call("jnp.asarray", code, dtype)
+        if code.text == "0":
+            return call("jnp.zeros", shape, dtype)
+        return call("jnp.full", shape, code, dtype)
+
+    def operation(self, array: Array) -> Code:
+        """A matrix operation."""
+        (row,) = array.told
+        codes = [self.code(part).at(ATOM) for part in array.parts]
+        if row in VECTORS:
+            matrix = VECTORS[row].format(codes[0])
+            return Code(f"jnp.linalg.solve({matrix}, {codes[1]}[..., None])[..., 0]")
+        if row == "cofactors":
+            return self.cofactors(array)
+        if row not in LINALG:
+            raise PullbackError(
+                f"jax has no spelling for the operation {row}", hint='source("numpy") has one'
+            )
+        return Code(LINALG[row].format(*codes), ATOM)
+
+    def cofactors(self, array: Array) -> Code:
+        """By singular values: for every vector the product of all other values, so that singular
+        matrices have cofactors too."""
+        u, s, vh, others = (self.names.fresh(name) for name in ("U", "s", "Vh", "others"))
+        a = self.code(array.parts[0]).at(ATOM)
+        n = self.size(array.shape[-1])
+        self.emit(f"{u}, {s}, {vh} = jnp.linalg.svd({a})")
+        self.emit(f"{others} = jnp.where(jnp.eye({n}, dtype=bool), 1, {s}[..., None, :]).prod(-1)")
+        sign = f"jnp.linalg.det({u} @ {vh})[..., None, None]"
+        return Code(f"{sign} * {u} * {others}[..., None, :] @ {vh}", PRODUCT)
+
+    def loop(self, steps: Steps) -> None:
+        """``lax.scan``: a step hands on what the next one reads, and its results are stacked."""
+        carried: list[str] = []
+        firsts: list[str] = []
+        for prev, first, _ in steps.carried:
+            firsts.append(str(self.code(first)))
+            carried.append(self.names.fresh(prev.name))
+            self.tensors[prev] = carried[-1]
+        function = self.names.fresh("step")
+        step = self.bound_step(steps)
+        before = dict(self.tensors)
+        name = self.names.fresh("carry") if carried else "_"
+        self.emit(f"def {function}({name}, {step}):")
+        self.indent += INDENT
+        if carried:
+            self.emit(f"{', '.join(carried)}{',' if len(carried) == 1 else ''} = {name}")
+        previous = ""
+        for line in steps.lines:
+            previous = self.assign(line, previous)
+        handed = tuple_of([self.tensors[now] for _, _, now in steps.carried]) if carried else "()"
+        stacked = tuple_of([self.tensors[now] for _, now in steps.kept]) if steps.kept else "()"
+        self.emit(f"return {handed}, {stacked}")
+        self.indent = self.indent[: -len(INDENT)]
+        self.tensors = {**before}
+        names = [self.names.fresh(whole.name) for whole, _ in steps.kept]
+        self.tensors.update(zip((whole for whole, _ in steps.kept), names, strict=True))
+        results = tuple_of(names) if names else "_"
+        every = f"jnp.arange({self.size(steps.count)})"
+        start = tuple_of(firsts) if firsts else "()"
+        turned = ", reverse=True" if steps.turn < 0 else ""
+        self.emit(f"_, {results} = lax.scan({function}, {start}, {every}{turned})")

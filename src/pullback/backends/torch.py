@@ -1,0 +1,227 @@
+"""PyTorch: plain functions of tensors, which follow the dtype and device of their arguments."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from ..calculus.step import Backward
+from ..errors import PullbackError
+from ..plan.arrays import Array
+from ..plan.lines import Steps
+from . import functional
+from .python.code import ATOM, PRODUCT, Code, call, tuple_of
+from .python.layout import INDENT
+from .python.preface import NOTHING, Preface
+
+LINALG = {
+    "inverse": "torch.linalg.inv({0})",
+    "solve_columns": "torch.linalg.solve({0}, {1})",
+    "solve_transposed_columns": "torch.linalg.solve({0}.mT, {1})",
+    "determinant": "torch.linalg.det({0})",
+    "logdet": "torch.linalg.slogdet({0}).logabsdet",
+    "detsign": "torch.linalg.slogdet({0}).sign",
+    "cholesky": "torch.linalg.cholesky({0})",
+    "eigenvalues": "torch.linalg.eigh({0}).eigenvalues",
+    "eigenvectors": "torch.linalg.eigh({0}).eigenvectors",
+    "eigenvalues_upper": 'torch.linalg.eigh({0}, UPLO="U").eigenvalues',
+    "eigenvectors_upper": 'torch.linalg.eigh({0}, UPLO="U").eigenvectors',
+}
+VECTORS = {"solve": "{0}", "solve_transposed": "{0}.mT"}
+
+
+def spell(backward: Backward, preface: Preface = NOTHING) -> str:
+    """Module source: ``forward(*inputs) -> (Y, cache)`` and ``backward(dY, cache) -> gradients``.
+
+    >>> from pullback.calculus.reverse import reverse
+    >>> from pullback.notation.parse import parse
+    >>> source = spell(reverse(parse("Y[n,m] = relu(sum(d) X[n,d]*W[d,m])")))
+    >>> print(source[source.index("def backward"):], end="")
+    """
+    return functional.spell(backward, Torch, preface)
+
+
+class Torch(functional.Framework):
+    """How PyTorch writes array operations."""
+
+    module: ClassVar[str] = "torch"
+    imports: ClassVar[tuple[str, ...]] = ("import torch",)
+    optional: ClassVar[dict[str, str]] = {
+        "F.pad": "import torch.nn.functional as F",
+        "math.": "import math",
+    }
+    reserved: ClassVar[tuple[str, ...]] = ("torch", "F", "math")
+    functions: ClassVar[dict[str, str]] = {
+        "rint": "round",
+        "cbrt": "torch.sign({0}) * torch.abs({0}) ** (1 / 3)",
+        "softplus": "torch.logaddexp({0}, torch.zeros_like({0}))",
+        "pow": "pow",
+    }
+
+    def as_array(self, array: Array) -> Code:
+        """Functions of PyTorch take tensors."""
+        if not array.scalar:
+            return self.code(array)
+        return call(f"{self.like}.new_tensor" if self.like else "torch.tensor", self.code(array))
+
+    def function(self, function: str, parts: tuple[Array, ...]) -> Code:  # type: ignore[override]
+        """``torch.clamp`` where a bound is a number of Python."""
+        bounds = {"maximum": "min", "minimum": "max"}
+        if function in bounds and any(p.scalar for p in parts):
+            array, bound = sorted(parts, key=lambda p: p.scalar)
+            named = {bounds[function]: self.code(bound)}
+            return call("torch.clamp", self.code(array), **named)
+        if function == "clip" and all(p.scalar for p in parts[1:]) and not parts[0].scalar:
+            return call("torch.clamp", *map(self.code, parts))
+        if function == "clip":
+            low = call("torch.maximum", *map(self.as_array, parts[:2]))
+            return call("torch.minimum", low, self.as_array(parts[2]))
+        return super().function(function, parts)
+
+    def fold(self, op: str, array: Array, axes: tuple[int, ...], keep: bool) -> Code:
+        """``sum``, ``amax`` and ``amin`` take several axes, ``prod`` one."""
+        name = {"max": "amax", "min": "amin"}.get(op, op)
+        named = {"keepdim": True} if keep else {}
+        if op == "prod":
+            code = self.code(array)
+            for axis in reversed(axes):
+                code = call(f"{code.at(ATOM)}.prod", axis, **named)
+            return code
+        if len(axes) == array.rank and not keep:
+            return self.method(array, name)
+        return self.method(
+            array, name, axes[0] if len(axes) == 1 else tuple_of([*map(str, axes)]), **named
+        )
+
+    def written(self, array: Array) -> Code:
+        """One operation."""
+        parts = array.parts
+        match array.op:
+            case "where":
+                mask, one, other = parts
+                if one.scalar and other.scalar:
+                    return call(
+                        "torch.where", self.code(mask), self.as_array(one), self.as_array(other)
+                    )
+                return call("torch.where", *map(self.code, parts))
+            case "cast":
+                kind = self.dtype(array.told[0])
+                return self.method(parts[0], "to", kind)
+            case "range":
+                device = {"device": f"{self.device}.device"} if self.device else {}
+                return call("torch.arange", *self.shape(array.shape), **device)
+            case "permute":
+                order = array.told
+                if order == (*range(array.rank - 2), array.rank - 1, array.rank - 2):
+                    return Code(f"{self.code(parts[0]).at(ATOM)}.mT")
+                return self.method(parts[0], "permute", *order)
+            case "expand":
+                return self.method(parts[0], "expand", *self.shape(array.shape))
+            case "full":
+                return self.full(array)
+            case "flip":
+                return self.method(parts[0], "flip", *array.told)
+            case "pad":
+                low, high, fill = array.told
+                pairs = list(zip(low, high, strict=True))
+                while pairs and not pairs[0][0].terms and not pairs[0][1].terms:
+                    pairs.pop(0)
+                widths = [str(self.size(n)) for pair in reversed(pairs) for n in pair]
+                named = {} if not fill.special and fill.value == 0 else {"value": self.number(fill)}
+                return call("F.pad", self.code(parts[0]), tuple_of(widths), **named)
+            case "diagonal":
+                return self.method(parts[0], "diagonal", dim1=array.told[0], dim2=array.told[1])
+            case "repeat":
+                axis, times = array.told
+                return self.method(parts[0], "repeat_interleave", self.size(times), axis)
+            case "arg":
+                op, axis = array.told
+                return self.method(parts[0], f"arg{op}", axis)
+            case "put":
+                base, value, *places = parts
+                where = tuple_of([str(self.code(place)) for place in places])
+                return self.method(base, "index_put", where, self.code(value), accumulate=True)
+            case "copy":
+                return self.method(parts[0], "clone")
+            case "operation":
+                return self.operation(array)
+            case _:
+                raise AssertionError(array.op)
+
+    @property
+    def device(self) -> str:
+        """An argument that tells the device."""
+        return self.like or next((self.tensors[t] for t in self.inputs), "")
+
+    def dtype(self, kind: str) -> str:
+        """The dtype of a kind."""
+        if kind == "int":
+            return "torch.long"
+        return f"{self.like}.dtype" if self.like else "torch.get_default_dtype()"
+
+    def full(self, array: Array) -> Code:
+        """An array filled with one number."""
+        (value,) = array.parts
+        code = self.code(value)
+        shape = tuple_of(self.shape(array.shape))
+        if array.kind == "float" and self.like:
+            if code.text == "0":
+                return call(f"{self.like}.new_zeros", shape)
+            return call(f"{self.like}.new_full", shape, code)
+        return call(
+            "torch.full", shape, code, dtype=self.dtype(array.kind), device=f"{self.device}.device"
+        )
+
+    def operation(self, array: Array) -> Code:
+        """A matrix operation."""
+        (row,) = array.told
+        codes = [self.code(part).at(ATOM) for part in array.parts]
+        if row in VECTORS:
+            matrix = VECTORS[row].format(codes[0])
+            return Code(f"torch.linalg.solve({matrix}, {codes[1]}[..., None])[..., 0]")
+        if row == "cofactors":
+            return self.cofactors(array)
+        if row not in LINALG:
+            raise PullbackError(
+                f"torch has no spelling for the operation {row}", hint='source("numpy") has one'
+            )
+        return Code(LINALG[row].format(*codes), ATOM)
+
+    def cofactors(self, array: Array) -> Code:
+        """By singular values: for every vector the product of all other values, so that singular
+        matrices have cofactors too."""
+        u, s, vh, others = (self.names.fresh(name) for name in ("U", "s", "Vh", "others"))
+        a = self.code(array.parts[0]).at(ATOM)
+        n = self.size(array.shape[-1])
+        self.emit(f"{u}, {s}, {vh} = torch.linalg.svd({a})")
+        eye = f"torch.eye({n}, dtype=torch.bool, device={s}.device)"
+        self.emit(f"{others} = torch.where({eye}, 1, {s}[..., None, :]).prod(-1)")
+        sign = f"torch.linalg.det({u} @ {vh})[..., None, None]"
+        return Code(f"{sign} * {u} * {others}[..., None, :] @ {vh}", PRODUCT)
+
+    def loop(self, steps: Steps) -> None:
+        """A ``for`` loop; the steps are collected in lists and stacked."""
+        for prev, first, _ in steps.carried:
+            name = self.names.fresh(prev.name)
+            self.tensors[prev] = name
+            self.emit(f"{name} = {self.code(first)}")
+        lists = {}
+        for whole, now in steps.kept:
+            lists[now] = self.names.fresh(f"{whole.name}_steps")
+            self.emit(f"{lists[now]} = []")
+        step = self.bound_step(steps)
+        every = f"range({self.size(steps.count)})"
+        self.emit(f"for {step} in {every if steps.turn > 0 else f'reversed({every})'}:")
+        self.indent += INDENT
+        previous = ""
+        for line in steps.lines:
+            previous = self.assign(line, previous)
+        for _, now in steps.kept:
+            self.emit(f"{lists[now]}.append({self.tensors[now]})")
+        for prev, _, now in steps.carried:
+            self.emit(f"{self.tensors[prev]} = {self.tensors[now]}")
+        self.indent = self.indent[: -len(INDENT)]
+        for whole, now in steps.kept:
+            name = self.names.fresh(whole.name)
+            steps_of = lists[now] if steps.turn > 0 else f"{lists[now]}[::-1]"
+            self.emit(f"{name} = torch.stack({steps_of})")
+            self.tensors[whole] = name

@@ -1,0 +1,331 @@
+"""Array operations: what a procedure comes to where axes have positions instead of indices.
+
+One kind of node, :class:`Array`, whose ``op`` is one of a closed set. Shapes broadcast as NumPy's
+do. The constructors below compute shapes and kinds; none of them simplifies more than its docstring
+says. A speller writes each op in the words of its framework.
+
+=============  =====================================================================================
+op             ``told`` and meaning
+=============  =====================================================================================
+``name``       a tensor: an input, or what an earlier line made
+``number``     an exact number, a scalar of Python
+``size``       a size, a scalar of Python
+``range``      0 .. extent - 1, integers
+``map``        a function's name: element by element
+``where``      ``parts`` are a mask and two values
+``cast``       "float" or "int"
+``reshape``    ``shape`` says all
+``permute``    the order of the axes
+``insert``     the positions of new axes of extent 1, in the result
+``slice``      a :class:`Cut` an axis
+``flip``       the axes that are reversed
+``pad``        the margins below, those above, and the number that fills them
+``diagonal``   two axes that become one, the last
+``take``       the axes that integer arrays, the further parts, index
+``repeat``     an axis and how often each of its elements is repeated
+``expand``     repeated along axes of extent 1, to ``shape``
+``fold``       sum, prod, max or min, and the axes that go
+``arg``        max or min, and the axis of which the first such place is taken
+``einsum``     the letters of each part and those of the result
+``operation``  a row of ``opaque.py``
+``put``        the first part with values, the second, added at subscripts: a :class:`Cut` an axis,
+               or the number of the part that holds integers
+``full``       ``shape`` filled with a number
+``stack``      the values of a tensor at all steps of a loop
+=============  =====================================================================================
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+from ..ir.expr import Number, Tensor
+from ..ir.intern import Node
+from ..ir.sizes import ONE, Size, size
+
+# Functions whose result is of whole numbers where all arguments are.
+WHOLE = frozenset(
+    {
+        *("add", "sub", "mul", "neg", "square", "floor_divide", "mod", "fmod"),
+        *("abs", "sign", "maximum", "minimum", "clip", "floor", "ceil", "trunc", "rint"),
+    }
+)
+TESTS = frozenset({"<", "<=", "==", "!=", "and", "or", "not"})
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Array(Node):
+    """An array operation. ``kind`` is "bool", "int" or "float"; a ``scalar`` is one of Python."""
+
+    op: str
+    parts: tuple[Array, ...]
+    told: tuple[Any, ...]
+    shape: tuple[Size, ...]
+    kind: str
+    scalar: bool
+
+    @property
+    def rank(self) -> int:
+        """The number of axes."""
+        return len(self.shape)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Cut(Node):
+    """``start::step``, ``count`` elements of an axis; of one place (``count`` None) the axis goes.
+
+    A place may be outside at some step of a loop, where its value isn't used: ``below`` and
+    ``above`` say on which side.
+    """
+
+    start: Size
+    step: Size
+    count: Size | None
+    below: bool = False
+    above: bool = False
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the elements begin at 0, one after the other."""
+        return self.count is not None and self.start.literal == 0 and self.step.literal == 1
+
+
+def name(tensor: Tensor, shape: tuple[Size, ...] | None = None) -> Array:
+    """A tensor by its name; ``shape`` has 1 where it isn't stored along an axis."""
+    return Array(
+        "name", (), (tensor,), tensor.shape if shape is None else shape, tensor.kind, False
+    )
+
+
+def number(value: Number) -> Array:
+    """A scalar of Python."""
+    whole = not value.special and value.value.denominator == 1
+    return Array("number", (), (value,), (), "int" if whole else "float", True)
+
+
+def whole(value: int) -> Array:
+    """A whole number as a scalar of Python."""
+    return number(Number(Fraction(value), ""))
+
+
+def count(value: Size) -> Array:
+    """A size as a scalar of Python."""
+    if value.literal is not None:
+        return whole(value.literal)
+    return Array("size", (), (value,), (), "int", True)
+
+
+def positions(extent: Size) -> Array:
+    """0, 1, ... below an extent."""
+    return Array("range", (), (), (extent,), "int", False)
+
+
+def broadcast(shapes: Sequence[tuple[Size, ...]]) -> tuple[Size, ...]:
+    """The shape that arrays have together."""
+    rank = max(map(len, shapes), default=0)
+    result = [ONE] * rank
+    for shape in shapes:
+        for k, extent in enumerate(shape, rank - len(shape)):
+            if extent is not ONE:
+                result[k] = extent
+    return tuple(result)
+
+
+def apply(function: str, *parts: Array) -> Array:
+    """A function, element by element. Where floats come of it, integer arrays are cast, so that
+    their width is that of the other floats; masks become numbers."""
+    if function in TESTS:
+        kind = "bool"
+    elif function in WHOLE and all(p.kind != "float" for p in parts):
+        kind = "int"
+    else:
+        kind = "float"
+    if function not in ("and", "or", "not"):
+        inner = "float" if any(p.kind == "float" for p in parts) or kind == "float" else "int"
+        mixed = function in TESTS and all(p.kind == "int" for p in parts)
+        parts = parts if mixed else tuple(cast(p, inner) for p in parts)
+    shape = broadcast([p.shape for p in parts])
+    return Array("map", parts, (function,), shape, kind, all(p.scalar for p in parts))
+
+
+def cast(array: Array, kind: str) -> Array:
+    """The array as floats or integers; a scalar of Python takes the width of what it meets."""
+    if array.kind == kind or (array.scalar and array.kind != "bool"):
+        return array
+    return Array("cast", (array,), (kind,), array.shape, kind, False)
+
+
+def where(mask: Array, one: Array, other: Array) -> Array:
+    """``one`` where the mask holds, else ``other``; 1 and 0 are the mask itself, as a number."""
+    kind = one.kind if one.kind == other.kind else "float"
+    if mask.scalar:
+        shape = broadcast([one.shape, other.shape])
+        scalar = one.scalar and other.scalar
+        parts = (one, other) if scalar else (expand(p, shape, kind) for p in (one, other))
+        return Array("where", (mask, *parts), (), shape, kind, scalar)
+    if kind != "bool":
+        one, other = cast(one, kind), cast(other, kind)
+    shape = broadcast([mask.shape, one.shape, other.shape])
+    return Array("where", (mask, one, other), (), shape, kind, False)
+
+
+def reshape(array: Array, shape: Sequence[Size]) -> Array:
+    """The same elements in another shape."""
+    if tuple(shape) == array.shape:
+        return array
+    return Array("reshape", (array,), (), tuple(shape), array.kind, False)
+
+
+def permute(array: Array, order: Sequence[int]) -> Array:
+    """The axes in another order."""
+    if list(order) == list(range(array.rank)):
+        return array
+    shape = tuple(array.shape[k] for k in order)
+    return Array("permute", (array,), tuple(order), shape, array.kind, False)
+
+
+def insert(array: Array, places: Sequence[int]) -> Array:
+    """New axes of extent 1 at places of the result."""
+    if not places:
+        return array
+    shape = list(array.shape)
+    for place in sorted(places):
+        shape.insert(place, ONE)
+    return Array("insert", (array,), tuple(sorted(places)), tuple(shape), array.kind, False)
+
+
+def slice_of(array: Array, cuts: Sequence[Cut]) -> Array:
+    """Some elements of each axis."""
+    full = all(c.is_full and c.count is n for c, n in zip(cuts, array.shape, strict=True))
+    if full:
+        return array
+    flips = [k for k, c in enumerate(cuts) if c.count is not None and (-c.step).at_least(1)]
+    forward = tuple(_forward(c) if k in flips else c for k, c in enumerate(cuts))
+    shape = tuple(c.count for c in forward if c.count is not None)
+    made = Array("slice", (array,), forward, shape, array.kind, False)
+    kept = [k for k, c in enumerate(cuts) if c.count is not None]
+    return flip(made, [kept.index(k) for k in flips])
+
+
+def _forward(cut: Cut) -> Cut:
+    """The elements of a cut that goes backwards, the other way round."""
+    assert cut.count is not None
+    return Cut(cut.start + cut.step * (cut.count - 1), -cut.step, cut.count)
+
+
+def flip(array: Array, axes: Sequence[int]) -> Array:
+    """Some axes reversed."""
+    if not axes:
+        return array
+    return Array("flip", (array,), tuple(axes), array.shape, array.kind, False)
+
+
+def pad(array: Array, low: Sequence[Size], high: Sequence[Size], fill: Number) -> Array:
+    """Margins around an array."""
+    shape = tuple(n + a + b for n, a, b in zip(array.shape, low, high, strict=True))
+    told = (tuple(low), tuple(high), fill)
+    return Array("pad", (array,), told, shape, array.kind, False)
+
+
+def diagonal(array: Array, one: int, two: int) -> Array:
+    """Two axes as one, behind the others."""
+    shape = [n for k, n in enumerate(array.shape) if k not in (one, two)]
+    return Array("diagonal", (array,), (one, two), (*shape, array.shape[one]), array.kind, False)
+
+
+def take(array: Array, axes: Sequence[int], places: Sequence[Array]) -> Array:
+    """Elements at integers along neighbouring ``axes``, which the integers' axes replace."""
+    inner = broadcast([p.shape for p in places])
+    before, after = array.shape[: axes[0]], array.shape[axes[-1] + 1 :]
+    shape = (*before, *inner, *after)
+    return Array("take", (array, *places), tuple(axes), shape, array.kind, False)
+
+
+def repeat(array: Array, axis: int, times: Size) -> Array:
+    """Each element of an axis several times."""
+    shape = list(array.shape)
+    shape[axis] = shape[axis] * times
+    return Array("repeat", (array,), (axis, times), tuple(shape), array.kind, False)
+
+
+def expand(array: Array, shape: tuple[Size, ...], kind: str = "") -> Array:
+    """The array repeated along its axes of extent 1; a scalar fills a new array, of a kind."""
+    if array.scalar:
+        return Array("full", (array,), (), shape, kind or array.kind, False)
+    array = cast(array, kind or array.kind)
+    if array.shape == shape:
+        return array
+    return Array("expand", (array,), (), shape, array.kind, False)
+
+
+def fold(op: str, array: Array, axes: Sequence[int]) -> Array:
+    """sum, prod, max or min over axes."""
+    if not axes:
+        return array
+    if array.kind == "bool" and op in ("sum", "prod"):
+        array = cast(array, "int")
+    shape = tuple(n for k, n in enumerate(array.shape) if k not in axes)
+    return Array("fold", (array,), (op, *sorted(axes)), shape, array.kind, False)
+
+
+def arg(op: str, array: Array, axis: int) -> Array:
+    """Where the first greatest, or least, element of an axis is."""
+    shape = tuple(n for k, n in enumerate(array.shape) if k != axis)
+    return Array("arg", (array,), (op, axis), shape, "int", False)
+
+
+def einsum(letters: Sequence[str], result: str, parts: Sequence[Array]) -> Array:
+    """Products summed over the letters that the result lacks."""
+    extents = {
+        c: n for w, p in zip(letters, parts, strict=True) for c, n in zip(w, p.shape, strict=True)
+    }
+    kind = "float" if any(p.kind == "float" for p in parts) else "int"
+    parts = tuple(cast(p, kind) for p in parts)
+    shape = tuple(extents[c] for c in result)
+    return Array("einsum", tuple(parts), (*letters, result), shape, kind, False)
+
+
+def operation(row: str, parts: Sequence[Array], shape: tuple[Size, ...]) -> Array:
+    """A matrix operation."""
+    return Array("operation", tuple(parts), (row,), shape, "float", False)
+
+
+def put(array: Array, value: Array, subs: Sequence[Cut | int], places: Sequence[Array]) -> Array:
+    """``array`` with ``value`` added at ``subs``: cuts, or numbers of ``places``."""
+    return Array(
+        "put",
+        (array, cast(value, array.kind), *places),
+        tuple(subs),
+        array.shape,
+        array.kind,
+        False,
+    )
+
+
+def zeros(shape: tuple[Size, ...], kind: str = "float") -> Array:
+    """Zeros."""
+    return Array("full", (whole(0),), (), shape, kind, False)
+
+
+def nodes(array: Array, seen: set[Array]) -> Iterator[Array]:
+    """Every node that isn't in ``seen``, parts first."""
+    if array in seen:
+        return
+    seen.add(array)
+    for part in array.parts:
+        yield from nodes(part, seen)
+    yield array
+
+
+def literal(array: Array) -> Fraction | None:
+    """The number that a scalar is, if it is a literal one."""
+    if array.op != "number" or array.told[0].special:
+        return None
+    value: Fraction = array.told[0].value
+    return value
+
+
+NOTHING = size(0)

@@ -1,0 +1,825 @@
+"""A procedure as array operations: axes by position, conditions as masks, sums of products as
+contractions.
+
+Every value is laid over the axes that its indices need, and broadcast where it meets others. A
+condition becomes a mask: what it guards is computed everywhere, read inside the arrays, and chosen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+from ..errors import PullbackError
+from ..ir.expr import (
+    ZERO,
+    Access,
+    Add,
+    And,
+    Apply,
+    Arg,
+    Compare,
+    Cond,
+    Divides,
+    Expr,
+    Guard,
+    IndexOf,
+    Inside,
+    Mul,
+    Not,
+    Number,
+    Opaque,
+    Or,
+    Power,
+    Reduce,
+    Select,
+    SizeOf,
+    Tensor,
+    Truth,
+    Zero,
+)
+from ..ir.sizes import ONE, Size, size
+from ..ir.subscripts import (
+    Index,
+    Lookup,
+    Quotient,
+    Remainder,
+    Subscript,
+    at,
+    bounds,
+    indices_of,
+    map_indices,
+    within,
+)
+from ..ir.walk import accesses, free_indices
+from . import arrays
+from .arrays import Array, Cut
+from .choices import chosen, either_or
+from .facts import Facts
+from .frames import frame_of
+from .radix import backwards, joined, radix
+from .spread import Spread
+from .terms import flat_factors, split_sign
+
+HALF = Fraction(1, 2)
+NEUTRAL = {"sum": "0", "prod": "1", "max": "-inf", "min": "inf"}
+
+
+@dataclass(frozen=True)
+class Laid:
+    """An array and the index that each of its axes runs over, None for one of extent 1."""
+
+    array: Array
+    axes: tuple[Index | None, ...] = ()
+
+    @property
+    def indices(self) -> tuple[Index, ...]:
+        """The indices, in the order of the axes."""
+        return tuple(i for i in self.axes if i is not None)
+
+
+@dataclass(frozen=True)
+class Held:
+    """A tensor's array; it has an axis only where ``present``: it is the same along the others."""
+
+    array: Array
+    present: tuple[bool, ...]
+
+
+def permuted(laid: Laid, order: Sequence[Index]) -> Laid:
+    """The array with its axes in an order that holds them all, and no others."""
+    own = tuple(i for i in order if i in laid.axes)
+    array = laid.array
+    if None in laid.axes:
+        cuts = [
+            Cut(size(0), ONE, None if axis is None else n)
+            for axis, n in zip(laid.axes, array.shape, strict=True)
+        ]
+        array = arrays.slice_of(array, cuts)
+    return Laid(arrays.permute(array, [laid.indices.index(i) for i in own]), own)
+
+
+def aligned(laid: Laid, frame: Sequence[Index]) -> Laid:
+    """The array so that it broadcasts with others along ``frame``."""
+    plain = permuted(laid, frame)
+    if not plain.axes:
+        return plain
+    first = list(frame).index(plain.indices[0])
+    wanted = tuple(i if i in plain.axes else None for i in frame[first:])
+    places = [k for k, axis in enumerate(wanted) if axis is None]
+    return Laid(arrays.insert(plain.array, places), wanted)
+
+
+@dataclass
+class Lowering:
+    """Expressions as array operations, in one procedure.
+
+    ``held`` says what each tensor is, ``rows`` those of a loop at the step at hand and at steps
+    before it, by how many steps ahead; ``step`` is that step and the number of all.
+    """
+
+    facts: Facts
+    held: dict[Tensor, Held] = field(default_factory=dict)
+    rows: dict[tuple[Tensor, int], Held] = field(default_factory=dict)
+    step: tuple[Size, Size] | None = None
+    known: dict[Expr | Cond, Laid] = field(default_factory=dict)
+    hint: tuple[Index, ...] = ()
+
+    def value(self, expr: Expr) -> Laid:
+        """The array that holds an expression, over the indices that it depends on."""
+        if expr not in self.known:
+            self.known[expr] = self._value(expr)
+        return self.known[expr]
+
+    def _value(self, expr: Expr) -> Laid:
+        match expr:
+            case Number():
+                return Laid(arrays.number(expr))
+            case SizeOf(value):
+                return Laid(arrays.count(value))
+            case IndexOf(sub):
+                return self.position(sub)
+            case Access():
+                return self.read(expr)
+            case Apply(function, args):
+                return self.map(function, *map(self.value, args))
+            case Add(terms):
+                return self.sum(terms)
+            case Mul(factors):
+                return self.product(factors)
+            case Power(base, exponent):
+                if exponent < 0:
+                    return self.product((expr,))
+                return self.power(self.value(base), exponent)
+            case Reduce():
+                return self.reduce(expr)
+            case Arg():
+                return self.arg(expr)
+            case Select(cond, then, other):
+                decision = self.decided(cond)
+                if decision is not None:
+                    return self.value(then if decision else other)
+                return self.where(self.cond(cond), self.value(then), self.value(other))
+            case Guard(cond):
+                return self.cond(cond)
+            case Opaque(operation, operands, subs):
+                parts = [self.full(t) for t in operands]
+                shape = tuple(i.extent for sub in subs for i in indices_of(sub))
+                axes = tuple(sub.index for sub in subs)
+                return Laid(arrays.operation(operation, parts, shape), axes)
+
+    # element by element
+
+    def together(self, laid: Sequence[Laid]) -> tuple[list[Array], tuple[Index | None, ...]]:
+        """The arrays so that they broadcast, and the axes of what comes of it."""
+        frame = frame_of([one.indices for one in laid], self.hint)
+        every = [aligned(one, frame) for one in laid]
+        rank = max((len(one.axes) for one in every), default=0)
+        axes: list[Index | None] = [None] * rank
+        for one in every:
+            for k, axis in enumerate(one.axes, rank - len(one.axes)):
+                axes[k] = axis or axes[k]
+        return [one.array for one in every], tuple(axes)
+
+    def map(self, function: str, *laid: Laid) -> Laid:
+        """A function, element by element."""
+        parts, axes = self.together(laid)
+        return Laid(arrays.apply(function, *parts), axes)
+
+    def where(self, mask: Laid, one: Laid, other: Laid) -> Laid:
+        """``one`` where the mask holds, else ``other``."""
+        parts, axes = self.together([mask, one, other])
+        return Laid(arrays.where(*parts), axes)
+
+    def sum(self, terms: Sequence[Expr]) -> Laid:
+        """The sum of terms, one with a plus sign first."""
+        signed = [split_sign(term) for term in either_or(terms)]
+        if not signed:
+            return self.value(ZERO)
+        first = next((n for n, (sign, _) in enumerate(signed) if sign > 0), 0)
+        signed.insert(0, signed.pop(first))
+        (sign, term), *rest = signed
+        total = self.value(term) if sign > 0 else self.map("neg", self.value(term))
+        for sign, term in rest:
+            total = self.map("add" if sign > 0 else "sub", total, self.value(term))
+        return total
+
+    def power(self, base: Laid, exponent: Fraction) -> Laid:
+        """A base to an exponent above 0."""
+        if exponent == 1:
+            return base
+        if exponent == HALF:
+            return self.map("sqrt", base)
+        if exponent == 2:
+            return self.map("square", base)
+        if exponent == Fraction(3, 2):
+            return self.map("mul", base, self.map("sqrt", base))
+        return self.map("pow", base, Laid(arrays.number(Number(exponent, ""))))
+
+    def product(self, factors: Sequence[Expr]) -> Laid:
+        """A product, chosen by the conditions among its factors."""
+        decisions = {f.cond: self.decided(f.cond) for f in factors if isinstance(f, Guard)}
+        if False in decisions.values():
+            return self.value(ZERO)
+        guards = [cond for cond, decision in decisions.items() if decision is None]
+        others = [f for f in factors if not isinstance(f, Guard)]
+        if not guards:
+            choice = chosen(others)
+            return self.times(others) if choice is None else self.value(choice)
+        guards = self.needed(guards, others)
+        if not guards:
+            return self.times(others)
+        mask = self.cond(And(tuple(guards)))
+        return self.where(mask, self.times(others), self.value(ZERO)) if others else mask
+
+    def needed(self, guards: Sequence[Cond], others: Sequence[Expr]) -> list[Cond]:
+        """The conditions without those that only keep a read inside an array with margins of 0."""
+        padded = [
+            c
+            for c in guards
+            if isinstance(c, Inside)
+            and any(self.has_margin(a, c) for a in others if isinstance(a, Access))
+        ]
+        if not padded or not self.facts.tame(others, guards):
+            return list(guards)
+        return [c for c in guards if c not in padded]
+
+    def has_margin(self, access: Access, cond: Inside) -> bool:
+        """Whether a read is of an array with a margin of 0 where a condition is false."""
+        pairs = zip(access.subs, access.tensor.shape, strict=True)
+        return access.tensor.kind == "float" and any(
+            sub is cond.sub and n is cond.extent and self.margins(sub, n) is not None
+            for sub, n in pairs
+        )
+
+    def times(self, factors: Sequence[Expr]) -> Laid:
+        """A product of factors that are no conditions: scalars first, then divided one by one."""
+        sign, (over, under) = 1, self.split(factors)
+        kept: list[Laid] = []
+        for factor in over:
+            own, rest = split_sign(factor)
+            sign *= own
+            if not (isinstance(rest, Number) and rest.value == 1):
+                kept.append(self.value(rest))
+        total = self.multiplied(kept)
+        for base, exponent in under:
+            part = self.power(self.value(base), exponent)
+            total = self.map("div", total or Laid(arrays.whole(1)), part)
+        if total is None:
+            total = Laid(arrays.whole(1))
+        return total if sign > 0 else self.map("neg", total)
+
+    def split(self, factors: Sequence[Expr]) -> tuple[list[Expr], list[tuple[Expr, Fraction]]]:
+        """What is multiplied, and bases with the exponents by which is divided; scalars first."""
+        over: list[Expr] = []
+        under: list[tuple[Expr, Fraction]] = []
+        for factor in factors:
+            if isinstance(factor, Power) and factor.exponent < 0:
+                under.append((factor.base, -factor.exponent))
+            else:
+                over.append(factor)
+        under.sort(key=lambda pair: bool(accesses(pair[0])))
+        return over, under
+
+    def multiplied(self, factors: Sequence[Laid]) -> Laid | None:
+        """The product: scalars first, and what has the same axes before what has more."""
+        total: Laid | None = None
+        for part in sorted(factors, key=lambda f: bool(f.axes)):
+            total = part if total is None else self.map("mul", total, part)
+        return total
+
+    # conditions
+
+    def cond(self, cond: Cond) -> Laid:
+        """A condition as a mask."""
+        if cond not in self.known:
+            self.known[cond] = self._cond(cond)
+        return self.known[cond]
+
+    def _cond(self, cond: Cond) -> Laid:
+        decision = self.decided(cond)
+        if decision is not None:
+            return self.map("==", Laid(arrays.whole(0)), Laid(arrays.whole(0 if decision else 1)))
+        match cond:
+            case Compare(op, left, right):
+                return self.map(op, self.value(left), self.value(right))
+            case Zero(sub):
+                return self.compared("==", sub)
+            case Inside(sub, extent):
+                low, high = self.within(sub, extent)
+                tests = [] if low else [self.compared("<=", -sub)]
+                tests += [] if high else [self.compared("<", sub - extent)]
+                return tests[0] if len(tests) == 1 else self.map("and", *tests)
+            case Divides(divisor, sub):
+                rest = self.map("mod", self.position(sub), Laid(arrays.count(divisor)))
+                return self.map("==", rest, Laid(arrays.whole(0)))
+            case And(conds) | Or(conds):
+                op = "and" if isinstance(cond, And) else "or"
+                left_over = [c for c in conds if self.decided(c) is None]
+                total = self.cond(left_over[0])
+                for one in left_over[1:]:
+                    total = self.map(op, total, self.cond(one))
+                return total
+            case Not(inner):
+                return self.map("not", self.cond(inner))
+            case Truth(value):
+                laid = self.value(value)
+                if laid.array.kind == "bool":
+                    return laid
+                return self.map("!=", laid, Laid(arrays.whole(0)))
+
+    def compared(self, op: str, sub: Subscript) -> Laid:
+        """``sub op 0`` for a subscript, with what is negative on the other side."""
+        more = tuple((atom, n) for atom, n in sub.terms if not _negative(n))
+        const = Size(tuple((mono, n) for mono, n in sub.const.terms if n > 0))
+        left = Subscript(more, const)
+        return self.map(op, self.position(left), self.position(left - sub))
+
+    # subscripts as integers
+
+    def position(self, sub: Subscript) -> Laid:
+        """A subscript as an array of integers."""
+        total: Laid | None = None
+        for atom, n in sorted(sub.terms, key=lambda term: _negative(term[1])):
+            part, times = self.atom(atom), -n if _negative(n) else n
+            if times is not ONE:
+                part = self.map("mul", Laid(arrays.count(times)), part)
+            if total is None:
+                total = self.map("neg", part) if _negative(n) else part
+            else:
+                total = self.map("sub" if _negative(n) else "add", total, part)
+        const = sub.const
+        if total is None:
+            return Laid(arrays.count(const))
+        if not const.terms:
+            return total
+        op, by = ("sub", -const) if _negative(const) else ("add", const)
+        return self.map(op, total, Laid(arrays.count(by)))
+
+    def atom(self, atom: object) -> Laid:
+        """An atom of a subscript."""
+        match atom:
+            case Index(_, extent):
+                return Laid(arrays.positions(extent), (atom,))
+            case Quotient(value, divisor):
+                return self.map("floor_divide", self.position(value), Laid(arrays.count(divisor)))
+            case Remainder(value, divisor):
+                return self.map("mod", self.position(value), Laid(arrays.count(divisor)))
+            case Lookup(access):
+                return self.read(access)
+        raise AssertionError(atom)
+
+    # reads
+
+    def full(self, tensor: Tensor) -> Array:
+        """A tensor's array with all its axes."""
+        held = self.held[tensor]
+        if held.array.scalar:
+            return arrays.expand(held.array, tensor.shape)
+        missing = [k for k, present in enumerate(held.present) if not present]
+        return arrays.expand(arrays.insert(held.array, missing), tensor.shape)
+
+    def read(self, access: Access) -> Laid:
+        """A read of a tensor."""
+        held, subs = self.held.get(access.tensor), access.subs
+        if held is None or (self.step is not None and self.ahead(access) is not None):
+            ahead = self.ahead(access)
+            held = self.rows.get((access.tensor, ahead)) if ahead is not None else None
+            subs = subs[1:]
+        if held is None:
+            raise PullbackError(
+                f"{access.tensor.name} is read at steps of its recurrence that are not at hand",
+                found=str(access),
+                hint='source("numpy") writes it',
+            )
+        own = [sub for sub, present in zip(subs, held.present, strict=True) if present]
+        return self.look(held.array, own)
+
+    def ahead(self, access: Access) -> int | None:
+        """How many steps ahead a tensor of the loop at hand is read."""
+        if (
+            self.step is None
+            or not access.subs
+            or all(t is not access.tensor for t, _ in self.rows)
+        ):
+            return None
+        rest = access.subs[0] - self.step[0]
+        return None if rest.terms else rest.const.literal
+
+    def look(self, array: Array, subs: Sequence[Subscript]) -> Laid:
+        """Elements of an array at subscripts."""
+        shape, places = joined(array.shape, subs)
+        array = arrays.reshape(array, shape)
+        array, places = self.repeated(array, places)
+        array, places = self.digits(array, places)
+        array, places = self.padded(array, places)
+        fancy = self.fancy(array.shape, places)
+        cuts = [
+            Cut(size(0), ONE, n) if k in fancy else self.cut(sub, n)
+            for k, (sub, n) in enumerate(zip(places, array.shape, strict=True))
+        ]
+        array = arrays.slice_of(array, cuts)
+        kept = [k for k, cut in enumerate(cuts) if cut.count is not None]
+        axes = [None if k in fancy else indices_of(places[k])[0] for k in kept]
+        subs_of = {kept.index(k): places[k] for k in fancy}
+        if fancy:
+            return self.taken(array, axes, subs_of)
+        return self.diagonals(array, axes)
+
+    def repeated(
+        self, array: Array, subs: Sequence[Subscript]
+    ) -> tuple[Array, tuple[Subscript, ...]]:
+        """Axes read at ``i // d``, all of them, as axes of repeated elements read at i."""
+        found = list(subs)
+        for axis, sub in enumerate(subs):
+            atom = sub.atom
+            if not isinstance(atom, Quotient) or not isinstance(index := atom.value.atom, Index):
+                continue
+            if atom.value.index is None or index.extent is not array.shape[axis] * atom.divisor:
+                continue
+            if any(index in indices_of(other) for k, other in enumerate(subs) if k != axis):
+                continue
+            array = arrays.repeat(array, axis, atom.divisor)
+            found[axis] = atom.value
+        return array, tuple(found)
+
+    def digits(
+        self, array: Array, subs: Sequence[Subscript]
+    ) -> tuple[Array, tuple[Subscript, ...]]:
+        """Axes read at numbers of several digits as one axis a digit."""
+        shape: list[Size] = []
+        found: list[Subscript] = []
+        cuts: list[Cut] = []
+        for n, sub in zip(array.shape, subs, strict=True):
+            back = backwards(sub) if len(sub.terms) > 1 else {}
+            places = radix(map_indices(sub, back)) if len(sub.terms) > 1 else None
+            total = ONE
+            for index in places or ():
+                total = total * index.extent
+            if places is None or not (n - total).at_least(0):
+                shape.append(n)
+                found.append(sub)
+                cuts.append(Cut(size(0), ONE, n))
+                continue
+            cuts.append(Cut(size(0), ONE, total))
+            shape.extend(index.extent for index in places)
+            found.extend(back.get(index, at(index)) for index in places)
+        return arrays.reshape(arrays.slice_of(array, cuts), shape), tuple(found)
+
+    def inside(self, sub: Subscript, extent: Size) -> bool:
+        """Whether a subscript is inside an axis, whatever conditions stand around."""
+        return self.facts.surely_inside(self.general(sub), extent)
+
+    def within(self, sub: Subscript, extent: Size) -> tuple[bool, bool]:
+        """Whether a subscript is known to be at least 0, and below an extent."""
+        return within(self.facts.bounded(self.general(sub)), extent)
+
+    def decided(self, cond: Cond) -> bool | None:
+        """Whether a condition always or never holds; None if that depends."""
+        found = self.facts.decided(cond)
+        if found is None and isinstance(cond, Inside) and self.step is not None:
+            return True if self.inside(cond.sub, cond.extent) else None
+        return found
+
+    def general(self, sub: Subscript) -> Subscript:
+        """A subscript with an index for the step at hand: for proofs about bounds."""
+        if self.step is None:
+            return sub
+        step, count = self.step
+        (key,) = step.names()
+        times = sub.const.replace({key: 1}) - sub.const.replace({key: 0})
+        if key in times.names() or key not in sub.const.names():
+            return sub
+        rest = Subscript(sub.terms, sub.const - step * times)
+        return rest + at(Index(key, count)) * times
+
+    def margins(self, sub: Subscript, extent: Size) -> tuple[Size, Size] | None:
+        """How far a subscript reaches beyond an axis, below and above, where that is known."""
+        if not sub.terms or not all(isinstance(atom, Index) for atom, _ in sub.terms):
+            return None
+        reach = bounds(sub)
+        if reach is None:
+            return None
+        found = [_at_least_zero(n) for n in (-reach[0], reach[1] - extent + 1)]
+        low, high = found
+        return None if low is None or high is None else (low, high)
+
+    def padded(
+        self, array: Array, subs: Sequence[Subscript]
+    ) -> tuple[Array, tuple[Subscript, ...]]:
+        """The array with margins of 0 where it is read outside."""
+        margins = []
+        for sub, n in zip(subs, array.shape, strict=True):
+            reach = None if self.inside(sub, n) else self.margins(sub, n)
+            margins.append(reach or (size(0), size(0)))
+        if not any(low.terms or high.terms for low, high in margins):
+            return array, tuple(subs)
+        lows, highs = zip(*margins, strict=True)
+        wide = arrays.pad(array, lows, highs, ZERO)
+        return wide, tuple(sub + low for sub, low in zip(subs, lows, strict=True))
+
+    def fancy(self, shape: Sequence[Size], subs: Sequence[Subscript]) -> set[int]:
+        """The axes that arrays of integers index: all but slices, and those that share an index
+        with one."""
+        found = {
+            k
+            for k, (sub, n) in enumerate(zip(subs, shape, strict=True))
+            if not self.is_slice(sub, n)
+        }
+        while True:
+            own = {i for k in found for i in indices_of(subs[k])}
+            more = {k for k, sub in enumerate(subs) if own & set(indices_of(sub))} | found
+            if more == found:
+                return found
+            found = more
+
+    def is_slice(self, sub: Subscript, extent: Size) -> bool:
+        """Whether a subscript is one place, or one index with a step, inside the axis."""
+        if not sub.terms:
+            return True
+        if sub.index is None and len(sub.terms) > 1:
+            return False
+        atom, n = sub.terms[0]
+        step = n.at_least(1) or (-n).at_least(1)
+        return isinstance(atom, Index) and step and self.inside(sub, extent)
+
+    def cut(self, sub: Subscript, extent: Size) -> Cut:
+        """A subscript as a slice."""
+        if not sub.terms:
+            if self.inside(sub, extent):
+                return Cut(sub.const, ONE, None)
+            low, high = self.within(sub, extent)
+            return Cut(sub.const, ONE, None, not low, not high)
+        (index, step) = sub.terms[0]
+        assert isinstance(index, Index)
+        return Cut(sub.const, step, index.extent)
+
+    def taken(self, array: Array, axes: list[Index | None], subs: dict[int, Subscript]) -> Laid:
+        """Elements at integers along some axes, which are brought together."""
+        order = sorted(subs)
+        if order != list(range(order[0], order[-1] + 1)):
+            rest = [k for k in range(array.rank) if k not in subs]
+            array = arrays.permute(array, [*order, *rest])
+            axes = [*(None for _ in order), *(axes[k] for k in rest)]
+            subs = {n: subs[k] for n, k in enumerate(order)}
+            order = list(range(len(order)))
+        places = []
+        for k in order:
+            place = self.position(subs[k])
+            if not self.inside(subs[k], array.shape[k]):
+                top = Laid(arrays.count(array.shape[k] - 1))
+                place = self.map("clip", place, Laid(arrays.whole(0)), top)
+            places.append(place)
+        parts, inner = self.together(places)
+        made = arrays.take(array, order, parts)
+        return Laid(made, (*axes[: order[0]], *inner, *axes[order[-1] + 1 :]))
+
+    def diagonals(self, array: Array, axes: list[Index | None]) -> Laid:
+        """Axes that run over the same index as one."""
+        while True:
+            twice = next((i for i in axes if i is not None and axes.count(i) > 1), None)
+            if twice is None:
+                return Laid(array, tuple(axes))
+            one = axes.index(twice)
+            two = axes.index(twice, one + 1)
+            array = arrays.diagonal(array, one, two)
+            axes = [*axes[:one], *axes[one + 1 : two], *axes[two + 1 :], twice]
+
+    # reductions
+
+    def reduce(self, expr: Reduce) -> Laid:
+        """A reduction over indices."""
+        if expr.op == "sum":
+            return self.contracted(expr)
+        laid = self.value(expr.body)
+        if expr.domain:
+            neutral = Laid(arrays.number(_number(NEUTRAL[expr.op])))
+            laid = self.where(self.cond(And(expr.domain)), laid, neutral)
+        lacking = [i for i in expr.indices if i not in laid.indices]
+        result = self.folded(expr.op, expr.indices, laid)
+        if expr.op == "prod":
+            for i in lacking:
+                result = self.map("pow", result, Laid(arrays.count(i.extent)))
+        return result
+
+    def folded(self, op: str, indices: Iterable[Index], laid: Laid) -> Laid:
+        """An array folded along those of the indices that it has."""
+        gone = [k for k, axis in enumerate(laid.axes) if axis in set(indices)]
+        axes = tuple(axis for k, axis in enumerate(laid.axes) if k not in gone)
+        return Laid(arrays.fold(op, laid.array, gone), axes)
+
+    def contracted(self, expr: Reduce) -> Laid:
+        """A sum of products: what has none of the indices multiplies the sum."""
+        factors = flat_factors(expr.body)
+        conds = [*expr.domain, *(f.cond for f in factors if isinstance(f, Guard))]
+        decisions = [self.decided(c) for c in conds]
+        if False in decisions:
+            return self.value(ZERO)
+        conds = [c for c, d in zip(conds, decisions, strict=True) if d is None]
+        others = [f for f in factors if not isinstance(f, Guard)]
+        conds = self.needed(conds, others)
+        bound = set(expr.indices)
+        inner = [f for f in others if bound & set(free_indices(f))]
+        outer = [f for f in others if f not in inner]
+        if conds and not self.facts.tame(outer, conds):
+            inner, outer = others, []
+        result = self.inner_sum(expr.indices, conds, inner)
+        if not outer:
+            return result
+        return self.scaled(outer, result)
+
+    def scaled(self, outer: Sequence[Expr], result: Laid) -> Laid:
+        """Factors times a sum that has been made: divided by what they are divided by."""
+        over, under = self.split(outer)
+        sign = 1
+        parts: list[Laid] = []
+        for factor in over:
+            own, rest = split_sign(factor)
+            sign *= own
+            if not (isinstance(rest, Number) and rest.value == 1):
+                parts.append(self.value(rest))
+        total = self.multiplied([*parts, result])
+        assert total is not None
+        for base, exponent in under:
+            total = self.map("div", total, self.power(self.value(base), exponent))
+        return total if sign > 0 else self.map("neg", total)
+
+    def inner_sum(
+        self, indices: Sequence[Index], conds: Sequence[Cond], factors: Sequence[Expr]
+    ) -> Laid:
+        """The sum of a product under conditions."""
+        mask = self.cond(And(tuple(conds))) if conds else None
+        own = self.grouped(factors)
+        parts = [part for part in own if part is not None]
+        if mask is not None:
+            parts = self.masked(mask, parts, tame=self.facts.tame(factors, conds))
+        told = {i for part in parts for i in part.indices}
+        result = self.contraction([i for i in indices if i in told], parts)
+        for index in indices:
+            if index not in told:
+                result = self.map("mul", result, Laid(arrays.count(index.extent)))
+        return result
+
+    def grouped(self, factors: Sequence[Expr]) -> list[Laid]:
+        """Factors as arrays: those of the same indices are multiplied, and those of fewer indices
+        go to the smallest that has them all."""
+        own: dict[frozenset[Index], list[Expr]] = {}
+        for factor in factors:
+            own.setdefault(frozenset(free_indices(factor)), []).append(factor)
+        for few in sorted(own, key=len):
+            hosts = [more for more in own if few < more]
+            if hosts:
+                host = min(hosts, key=len)
+                own[host] += own.pop(few)
+        return [self.times(group) for group in own.values()]
+
+    def masked(self, mask: Laid, parts: list[Laid], *, tame: bool) -> list[Laid]:
+        """The factors of a sum under a mask: chosen where a factor has all its indices, itself a
+        factor where every other is finite."""
+        zero = self.value(ZERO)
+        if not parts:
+            return [mask]
+        told = set(mask.indices)
+        host = next((k for k, part in enumerate(parts) if told <= set(part.indices)), None)
+        if tame or len(parts) == 1:
+            if host is None and len(parts) > 1:
+                return [*parts, mask]
+            k = host or 0
+            return [*parts[:k], self.where(mask, parts[k], zero), *parts[k + 1 :]]
+        total = self.multiplied(parts)
+        assert total is not None
+        return [self.where(mask, total, zero)]
+
+    def contraction(self, indices: Sequence[Index], parts: list[Laid]) -> Laid:
+        """The sum over indices of the product of arrays."""
+        if not parts:
+            return Laid(arrays.whole(1))
+        bound = set(indices)
+        sets = [set(part.indices) for part in parts]
+        union = set().union(*sets)
+        if not bound or (any(own == union for own in sets) and not _is_product(bound, sets)):
+            total = self.multiplied(parts)
+            assert total is not None
+            return self.folded("sum", indices, total)
+        alone = [  # what only one factor depends on is summed first
+            self.folded("sum", [i for i in bound & own if sum(i in o for o in sets) == 1], part)
+            for part, own in zip(parts, sets, strict=True)
+        ]
+        scalars = [part for part in alone if not part.axes]
+        tensors = [permuted(part, part.indices) for part in alone if part.axes]
+        if len(tensors) < 2:
+            total = self.multiplied([*scalars, *tensors])
+            assert total is not None
+            return self.folded("sum", indices, total)
+        letters = _letters([i for part in tensors for i in part.indices])
+        free = frame_of([tuple(i for i in p.indices if i not in bound) for p in tensors], self.hint)
+        words = ["".join(letters[i] for i in part.indices) for part in tensors]
+        result = "".join(letters[i] for i in free)
+        made = Laid(arrays.einsum(words, result, [part.array for part in tensors]), free)
+        total = self.multiplied([*scalars, made])
+        assert total is not None
+        return total
+
+    def arg(self, expr: Arg) -> Laid:
+        """An index of the first greatest, or least, element."""
+        laid = self.value(expr.body)
+        if expr.domain:
+            neutral = Laid(arrays.number(_number(NEUTRAL[expr.op])))
+            laid = self.where(self.cond(And(expr.domain)), laid, neutral)
+        rest = tuple(i for i in laid.indices if i not in expr.indices)
+        made = permuted(laid, (*rest, *expr.indices))
+        extents = tuple(i.extent for i in expr.indices)
+        axes = (*rest, *expr.indices)
+        if made.axes != axes:  # what lacks an index is the same along it
+            missing = [k for k, i in enumerate(axes) if i not in made.axes]
+            array = arrays.insert(made.array, missing)
+            made = Laid(arrays.expand(array, tuple(i.extent for i in axes)), axes)
+        total = ONE
+        for n in extents:
+            total = total * n
+        flat = arrays.reshape(made.array, (*(i.extent for i in rest), total))
+        place = Laid(arrays.arg(expr.op, flat, len(rest)), rest)
+        below = ONE
+        for n in extents[expr.which + 1 :]:
+            below = below * n
+        if below is not ONE:
+            place = self.map("floor_divide", place, Laid(arrays.count(below)))
+        if expr.which:
+            place = self.map("mod", place, Laid(arrays.count(extents[expr.which])))
+        return place
+
+    # sums into computed subscripts
+
+    def scattered(self, spread: Spread, base: Array, indices: Sequence[Index]) -> Array:
+        """``base`` with values added at subscripts."""
+        conds = [c for c in spread.conds if self.decided(c) is not True]
+        own = dict.fromkeys(i for sub in spread.subs for i in indices_of(sub))
+        rest = [i for i in spread.bound if i not in own]
+        value = self.inner_sum(rest, conds, spread.factors)
+        count = len(spread.subs)
+        while count and self.is_free(spread.subs[count - 1], spread, count - 1):
+            count -= 1
+        trailing = [sub.index for sub in spread.subs[count:]]
+        places = []
+        for sub, extent in zip(spread.subs[:count], spread.shape, strict=False):
+            place = self.position(sub)
+            if not self.inside(sub, extent):
+                value = self.where(self.cond(Inside(sub, extent)), value, self.value(ZERO))
+                top = Laid(arrays.count(extent - 1))
+                place = self.map("clip", place, Laid(arrays.whole(0)), top)
+            places.append(place)
+        frame = tuple(i for i in own if i not in trailing)
+        frame = tuple(i for i in frame if any(i in place.axes for place in places))
+        extra = [i for i in value.indices if i not in frame and i not in trailing]
+        value = self.folded("sum", extra, value)
+        axes = (*frame, *(i for i in trailing if i is not None))
+        laid = aligned(value, axes)
+        shape = tuple(i.extent for i in axes)
+        full = arrays.expand(arrays.insert(laid.array, range(len(shape) - laid.array.rank)), shape)
+        told = [aligned(place, frame) for place in places]
+        parts = [arrays.insert(p.array, range(len(frame) - p.array.rank)) for p in told]
+        return arrays.put(base, full, range(count), parts)
+
+    def is_free(self, sub: Subscript, spread: Spread, axis: int) -> bool:
+        """Whether an axis is gone through by an index of its own."""
+        index = sub.index
+        others = [s for k, s in enumerate(spread.subs) if k != axis]
+        return (
+            index is not None
+            and index.extent is spread.shape[axis]
+            and all(index not in indices_of(other) for other in others)
+        )
+
+
+def _is_product(bound: set[Index], sets: Sequence[set[Index]]) -> bool:
+    """Whether a sum is a matrix times a vector, or the product of two vectors."""
+    few, many = sorted(sets, key=len) if len(sets) == 2 else (set(), set())
+    return len(bound) == 1 and few == bound and len(many) <= 2
+
+
+def _negative(n: Size) -> bool:
+    return all(count < 0 for _, count in n.terms) and bool(n.terms)
+
+
+def _at_least_zero(value: Size) -> Size | None:
+    if (-value).at_least(0):
+        return size(0)
+    return value if value.at_least(0) else None
+
+
+def _number(text: str) -> Number:
+    return Number(Fraction(0), text) if "inf" in text else Number(Fraction(text), "")
+
+
+def _letters(indices: Iterable[Index]) -> dict[Index, str]:
+    """A letter an index: its own where it has one."""
+    found: dict[Index, str] = {}
+    left = list("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
+    distinct = list(dict.fromkeys(indices))
+    for index in sorted(distinct, key=lambda i: len(i.name)):
+        wanted = index.name if len(index.name) == 1 and index.name in left else ""
+        letter = wanted or next(c for c in left if all(c != i.name for i in distinct))
+        left.remove(letter)
+        found[index] = letter
+    return found

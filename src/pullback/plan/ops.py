@@ -1,0 +1,76 @@
+"""What a plan is made of: procedures of statements, scatters and loops."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from ..ir.expr import Expr, Tensor
+from ..ir.program import Define
+from .spread import Spread
+
+
+@dataclass(frozen=True)
+class Let:
+    """A statement: each element of its target by itself."""
+
+    define: Define
+
+
+@dataclass(frozen=True)
+class Build:
+    """A statement whose target is made by adding values at computed subscripts.
+
+    The target is the sum of ``terms`` (0 without any), to which each of ``parts`` is added.
+    """
+
+    define: Define
+    terms: tuple[Expr, ...]
+    parts: tuple[Spread, ...]
+
+
+@dataclass(frozen=True)
+class Loop:
+    """Statements that need each other, one step of their first index after the other.
+
+    ``turn`` is 1 where the steps go up, -1 where they go down.
+    """
+
+    group: tuple[Define, ...]
+    turn: int
+
+
+Op: TypeAlias = Let | Build | Loop
+
+
+@dataclass(frozen=True)
+class Procedure:
+    """A function: what it takes, its operations in order, and what it returns.
+
+    Results share no memory with the arguments or with each other. ``lenient`` says that arguments
+    are finite, so that a mask may multiply what is finite for finite arguments.
+    """
+
+    name: str
+    inputs: tuple[Tensor, ...]
+    ops: tuple[Op, ...]
+    results: tuple[Tensor, ...]
+    lenient: bool
+
+    def statements(self) -> Iterator[Define]:
+        """All statements, in order."""
+        for op in self.ops:
+            if isinstance(op, Loop):
+                yield from op.group
+            else:
+                yield op.define
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A forward pass, which also hands over what is ``saved``, and its backward pass."""
+
+    forward: Procedure
+    backward: Procedure
+    saved: tuple[Tensor, ...]
