@@ -20,7 +20,6 @@ from ..ir.sizes import ONE, Size
 from ..plan.arrays import TESTS, Array, Cut
 from ..plan.arrays import nodes as nodes_of
 from ..plan.build import build
-from ..plan.facts import Facts
 from ..plan.lines import Assign, Line, Lines, Steps, lines_of
 from ..plan.matmul import matrix_product
 from ..plan.ops import Plan, Procedure
@@ -94,6 +93,7 @@ class Framework:
         self.indent = ""
         self.shared: dict[Array, str] = {}
         self.repeated: set[Array] = set()
+        self.claimed = ""  # the name that the statement at hand gives to its value
         self.inputs = tuple(inputs)
         for tensor in inputs:
             self.tensors[tensor] = self.names.fresh(tensor.name)
@@ -172,6 +172,17 @@ class Framework:
                 return self.written(array)
 
     chooses: ClassVar[bool] = True  # whether a condition on a loop's step is one of Python's own
+
+    def cuts(self, array: Array) -> str:
+        """The subscript at which a ``put`` puts its values."""
+        base, _, *places = array.parts
+        parts = [
+            self.cut(told, extent) if isinstance(told, Cut) else str(self.code(places[told]))
+            for told, extent in zip(array.told, base.shape, strict=False)
+        ]
+        while parts and parts[-1] == ":":
+            parts.pop()
+        return ", ".join(parts) or "..."
 
     def method(self, array: Array, name: str, *args: object, **named: object) -> Code:
         """``array.name(args)``."""
@@ -355,7 +366,11 @@ class Framework:
         if text and text != previous:
             self.emit(text)
         name = self.names.fresh(line.tensor.name)
-        self.emit(f"{name} = {bare(self.code(line.array))}")
+        self.claimed = name
+        code = bare(self.code(line.array))
+        self.claimed = ""
+        if code.text != name:
+            self.emit(f"{name} = {code}")
         self.tensors[line.tensor] = name
         if line.array.op not in CHEAP:
             self.shared.setdefault(line.array, name)
@@ -426,10 +441,7 @@ def spell(backward: Backward, framework: type[Framework], preface: Preface = NOT
     """Module source: ``forward(*inputs) -> (Y, cache)`` and ``backward(dY, cache) -> gradients``,
     as :func:`pullback.backends.numpy.spell_pair` has them."""
     plan = build(backward)
-    facts = Facts()
-    facts.learn([*plan.forward.statements(), *plan.backward.statements()])
-    facts.learn_means(plan.forward.statements())
-    return _Module(framework, plan, backward, facts, preface).text()
+    return _Module(framework, plan, backward, preface).text()
 
 
 class _Module:
@@ -438,26 +450,22 @@ class _Module:
         framework: type[Framework],
         plan: Plan,
         backward: Backward,
-        facts: Facts,
         preface: Preface,
     ) -> None:
         self.framework, self.plan, self.backward = framework, plan, backward
-        self.facts, self.preface = facts, preface
+        self.preface = preface
 
     def text(self) -> str:
         """The whole."""
-        from dataclasses import replace
-
         back = self.framework(self.plan.backward.inputs)
-        lines = lines_of(self.plan.backward, facts=self.facts)
+        lines = lines_of(self.plan.backward)
         gradients = back.body(lines)
         back_head, sizes = back.sizes.head(
             "\n".join(map(without_comment, [*back.lines, *gradients]))
         )
 
         front = self.framework(self.plan.forward.inputs)
-        strict = replace(self.facts, strict=True)
-        lines = lines_of(self.plan.forward, self.plan.saved, strict)
+        lines = lines_of(self.plan.forward, self.plan.saved)
         results = front.body(lines)
         saved = [str(front.code(array)) for array in lines.saved]
         refused = extent_checks(front, self.backward.program.statements)
@@ -484,7 +492,8 @@ class _Module:
         second += [INDENT + x for x in (*unpacked, *back_head, *back.lines, f"return {value}")]
         body = [part for line in (*first, "", "", *second) for part in broken(line)]
         whole = "\n".join(body)
-        more = [v for k, v in self.framework.optional.items() if k in whole]
+        said = "\n".join(map(without_comment, body))
+        more = dict.fromkeys(v for k, v in self.framework.optional.items() if k in said)
         return "\n".join([*self.framework.imports, *more, "", "", whole]) + "\n"
 
     def preface_lines(self) -> list[str]:

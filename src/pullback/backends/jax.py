@@ -122,9 +122,13 @@ class Jax(functional.Framework):
                 op, axis = array.told
                 return self.method(parts[0], f"arg{op}", axis)
             case "put":
-                base, value, *places = parts
-                where = ", ".join(str(self.code(place)) for place in places)
-                return Code(f"{self.code(base).at(ATOM)}.at[{where}].add({self.code(value)})")
+                base, value = parts[:2]
+                how = "set" if base.op == "full" and not parts[2:] else "add"
+                code = self.code(base).at(ATOM)
+                return Code(f"{code}.at[{self.cuts(array)}].{how}({self.code(value)})")
+            case "concatenate":
+                texts = tuple_of([str(self.code(part)) for part in parts])
+                return call("jnp.concatenate", texts, *([array.told[0]] if array.told[0] else []))
             case "copy":
                 return self.code(parts[0])
             case "operation":

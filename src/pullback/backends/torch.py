@@ -9,6 +9,7 @@ from ..errors import PullbackError
 from ..plan.arrays import Array
 from ..plan.lines import Steps
 from . import functional
+from .functional import CHEAP
 from .python.code import ATOM, PRODUCT, Code, call, tuple_of
 from .python.layout import INDENT
 from .python.preface import NOTHING, Preface
@@ -137,15 +138,37 @@ class Torch(functional.Framework):
                 op, axis = array.told
                 return self.method(parts[0], f"arg{op}", axis)
             case "put":
+                if not parts[2:]:
+                    return self.put(array)
                 base, value, *places = parts
                 where = tuple_of([str(self.code(place)) for place in places])
                 return self.method(base, "index_put", where, self.code(value), accumulate=True)
+            case "concatenate":
+                texts = tuple_of([str(self.code(part)) for part in parts])
+                return call("torch.cat", texts, *([array.told[0]] if array.told[0] else []))
             case "copy":
                 return self.method(parts[0], "clone")
             case "operation":
                 return self.operation(array)
             case _:
                 raise AssertionError(array.op)
+
+    def put(self, array: Array) -> Code:
+        """Values written into slices of an array that is new."""
+        base, value = array.parts
+        wanted, self.claimed = self.claimed, ""
+        if base.op == "put" and not base.parts[2:] and base not in self.repeated:
+            self.claimed = wanted
+            name = str(self.code(base))
+            self.claimed = ""
+        else:
+            name = wanted or self.names.fresh("filled")
+            code = self.code(base)
+            own = base.op in CHEAP and base.op != "full"
+            self.emit(f"{name} = {code.at(ATOM) + '.clone()' if own or code.is_name else code}")
+        zeros = base.op == "full"
+        self.emit(f"{name}[{self.cuts(array)}] {'=' if zeros else '+='} {self.code(value)}")
+        return Code(name)
 
     @property
     def device(self) -> str:

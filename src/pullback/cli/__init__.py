@@ -115,7 +115,9 @@ def _parser() -> argparse.ArgumentParser:
     _add_numbers(derive)
     derive.add_argument("--seed", type=int, default=0, help="of the steps' checks (default: 0)")
     code = _command(commands, "code", _code, "write the backward pass as source")
-    code.add_argument("--to", choices=("numpy",), default="numpy", help="default: numpy")
+    code.add_argument(
+        "--to", choices=("numpy", "torch", "jax"), default="numpy", help="default: numpy"
+    )
     code.add_argument(
         "--style",
         choices=("compact", "flat"),

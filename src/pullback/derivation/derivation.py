@@ -356,10 +356,13 @@ class Derivation:
     # Source, and what runs
 
     def source(self, backend: str = "numpy", *, style: str = "compact") -> str:
-        """The source of the backward pass (with its forward pass); it is what :meth:`compile` runs.
+        """The source of the backward pass (with its forward pass).
 
-        ``style="flat"`` writes one line a gate, with every intermediate value named. Raises
-        ArgumentError for a backend or a style that there is none of.
+        For "numpy" that is what :meth:`compile` runs; "torch" and "jax" are functions of the same
+        signatures, which import nothing but their framework and follow the dtype and device of
+        their arguments. ``style="flat"`` (NumPy only) writes one line a gate, with every
+        intermediate value named. Raises ArgumentError for a backend or a style that there is none
+        of, PullbackError for what a framework has no words for.
         """
         spell = spelling(backend, style)
         if spell not in self._sources:

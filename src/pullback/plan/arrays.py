@@ -30,6 +30,7 @@ op             ``told`` and meaning
 ``operation``  a row of ``opaque.py``
 ``put``        the first part with values, the second, added at subscripts: a :class:`Cut` an axis,
                or the number of the part that holds integers
+``concatenate``  the axis along which the parts lie one behind the other
 ``full``       ``shape`` filled with a number
 ``stack``      the values of a tensor at all steps of a loop
 =============  =====================================================================================
@@ -303,6 +304,13 @@ def put(array: Array, value: Array, subs: Sequence[Cut | int], places: Sequence[
         array.kind,
         False,
     )
+
+
+def concatenate(parts: Sequence[Array], axis: int, shape: tuple[Size, ...]) -> Array:
+    """Arrays one behind the other along an axis."""
+    kind = "float" if any(p.kind == "float" for p in parts) else parts[0].kind
+    every = tuple(cast(p, kind) for p in parts)
+    return Array("concatenate", every, (axis,), shape, kind, False)
 
 
 def zeros(shape: tuple[Size, ...], kind: str = "float") -> Array:

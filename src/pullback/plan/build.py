@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from ..calculus.step import Backward
 from ..errors import PullbackError
-from ..ir.expr import Add, Tensor
+from ..ir.expr import Add, Expr, Tensor
 from ..ir.program import Define
 from ..ir.recurrence import direction, groups, is_recurrent
+from ..ir.subscripts import at
 from ..ir.walk import tensors
+from .facts import Facts
 from .ops import Build, Let, Loop, Op, Plan, Procedure
+from .pieces import Piece, Term, empty, in_a_row, is_sparse, locate, spellable, split_terms
 from .spread import reads_quotients, spread_of, ties
 from .statements import live_statements, residuals_of, without_copies
 
@@ -21,15 +25,14 @@ def build(backward: Backward) -> Plan:
     saved = tuple(residuals_of(statements, backward))
     outputs = backward.program.outputs
     kept = live_statements(backward.forward.statements, [*outputs, *saved])
+    facts = Facts()
+    facts.learn([*backward.forward.statements, *statements])
+    facts.learn_means(backward.forward.statements)
+    strict = replace(facts, strict=True)
+    inputs = (*backward.cotangents, *saved)
     return Plan(
-        procedure("forward", backward.program.inputs, kept, outputs, saved),
-        procedure(
-            "backward",
-            (*backward.cotangents, *saved),
-            statements,
-            backward.gradients,
-            lenient=True,
-        ),
+        procedure("forward", backward.program.inputs, kept, outputs, strict, saved),
+        procedure("backward", inputs, statements, backward.gradients, facts),
         saved,
     )
 
@@ -39,17 +42,16 @@ def procedure(
     inputs: Sequence[Tensor],
     statements: Sequence[Define],
     results: Sequence[Tensor],
+    facts: Facts,
     saved: Sequence[Tensor] = (),
-    *,
-    lenient: bool = False,
 ) -> Procedure:
     """Statements as a procedure."""
     statements = without_copies(statements, (*results, *saved))
-    ops = tuple(map(_op, groups(statements)))
-    return Procedure(name, tuple(inputs), ops, tuple(results), lenient)
+    ops = tuple(_op(group, facts) for group in groups(statements))
+    return Procedure(name, tuple(inputs), ops, tuple(results), facts)
 
 
-def _op(group: tuple[Define, ...]) -> Op:
+def _op(group: tuple[Define, ...], facts: Facts) -> Op:
     if is_recurrent(group):
         turn = direction(group)
         if not turn:
@@ -61,13 +63,19 @@ def _op(group: tuple[Define, ...]) -> Op:
             )
         return Loop(group, turn)
     (define,) = group
-    return _built(define) or Let(define)
+    if ties(define) and (found := _scattered(define)):
+        return found
+    if (found := pieced(define, facts)) is not None:
+        return found
+    if reads_quotients(define) and (found := _scattered(define)):
+        return found
+    return Let(define)
 
 
-def _built(define: Define) -> Build | None:
+def _scattered(define: Define) -> Build | None:
     """A statement that puts values at computed subscripts, where its elements would be compared
     with each value, or be read at quotients of subscripts."""
-    if define.target.kind != "float" or not (ties(define) or reads_quotients(define)):
+    if define.target.kind != "float":
         return None
     body = define.body
     if define.scatter is not None and set(tensors(define.scatter)) <= set(tensors(body)):
@@ -79,3 +87,39 @@ def _built(define: Define) -> Build | None:
         return None
     rest = tuple(term for term, s in zip(terms, spreads, strict=True) if s is None)
     return Build(define, rest, parts)
+
+
+def pieced(define: Define, facts: Facts) -> Build | None:
+    """A statement whose terms fill parts of its target."""
+    outer, terms = split_terms(define.body, define.indices)
+    dense, parts = _located(define, terms, facts)
+    few = len(dense) + sum(not is_sparse(piece) for piece in parts) <= 1
+    if outer and (few or any(_may_be_infinite(factor, facts) for factor in outer)):
+        terms = [Term(term.conds, (*outer, *term.factors)) for term in terms]
+        dense, parts = _located(define, terms, facts)
+        outer = []
+    shape = define.target.shape
+    inside = all(facts.inside(sub, n) for p in parts for sub, n in zip(p.subs, shape, strict=True))
+    if not parts or not inside or not all(map(spellable, parts)):
+        return None
+    parts = [piece for piece in parts if not empty(piece)]
+    row = None if dense or outer else in_a_row(parts, define)
+    if row is not None:
+        return Build(define, (), tuple(row[1]), (), row[0])
+    if define.target.kind != "float":
+        return None
+    return Build(define, tuple(dense), tuple(parts), tuple(outer))
+
+
+def _located(define: Define, terms: Sequence[Term], facts: Facts) -> tuple[list[Expr], list[Piece]]:
+    """The values of the terms that fill the target, and the pieces that fill a part of it."""
+    everywhere = tuple(map(at, define.indices))
+    pieces = [locate(term, define.indices, facts) for term in terms]
+    dense = [piece.body for piece in pieces if piece.subs == everywhere]
+    return dense, [piece for piece in pieces if piece.subs != everywhere]
+
+
+def _may_be_infinite(factor: Expr, facts: Facts) -> bool:
+    """Whether a factor may be so for its sizes alone: 1/(N - 1) at N = 1, where nothing may be
+    filled. It would make NaNs of the zeros between the pieces."""
+    return not any(tensors(factor)) and bool(facts.wildness(factor))

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from ..ir.expr import Add, Expr, Tensor
+from ..ir.expr import Expr, Tensor, add
 from ..ir.program import Define, reads
 from ..ir.recurrence import offset
 from ..ir.sizes import Size, size
@@ -15,9 +15,10 @@ from ..ir.walk import accesses, substitute
 from ..text import PRIVATE
 from . import arrays
 from .arrays import Array
-from .facts import Facts
+from .build import pieced
 from .lower import Held, Laid, Lowering, permuted
 from .ops import Build, Let, Loop, Procedure
+from .pieces import Piece
 from .statements import counts_of
 
 SHORT = 8  # operations of a value that stands where it is read
@@ -66,12 +67,9 @@ class Lines:
     saved: tuple[Array, ...]
 
 
-def lines_of(
-    procedure: Procedure, saved: Sequence[Tensor] = (), facts: Facts | None = None
-) -> Lines:
+def lines_of(procedure: Procedure, saved: Sequence[Tensor] = ()) -> Lines:
     """The lines of a procedure that also hands over ``saved``."""
-    facts = facts or Facts(strict=not procedure.lenient)
-    lowering = Lowering(facts)
+    lowering = Lowering(procedure.facts)
     for tensor in procedure.inputs:
         lowering.held[tensor] = Held(arrays.name(tensor), (True,) * len(tensor.shape))
     found: list[Line] = []
@@ -161,17 +159,25 @@ def _ordered(laid: Laid, indices: Sequence[Index], kind: str) -> tuple[Array, li
 
 
 def _built(lowering: Lowering, op: Build) -> Laid:
+    """A target made part by part."""
     define = op.define
     shape = define.target.shape
+    if op.row is not None:
+        pieces = [lowering.filled(part, shape) for part in op.parts if isinstance(part, Piece)]
+        return Laid(arrays.concatenate(pieces, op.row, shape), define.indices)
     base = arrays.zeros(shape)
     if op.terms:
-        laid = permuted(lowering.value(Add(op.terms)), define.indices)
+        laid = permuted(lowering.value(add(*op.terms)), define.indices)
         missing = [k for k, i in enumerate(define.indices) if i not in laid.axes]
         dense = arrays.insert(laid.array, missing) if laid.axes else laid.array
-        base = arrays.expand(dense, shape)
+        base = arrays.expand(dense, shape, "float")
     for part in op.parts:
-        base = lowering.scattered(part, base, define.indices)
-    return Laid(base, define.indices)
+        if isinstance(part, Piece):
+            base = lowering.placed(part, base)
+        else:
+            base = lowering.scattered(part, base)
+    laid = Laid(base, define.indices)
+    return lowering.scaled(op.factors, laid) if op.factors else laid
 
 
 def _steps(
@@ -209,7 +215,9 @@ def _steps(
         body: Expr = substitute(s.body, {first: constant(step)})  # type: ignore[assignment]
         inner.hint = tuple(rest)
         inner.rows.setdefault((s.target, 0), Held(arrays.name(now[s.target]), (True,) * len(rest)))
-        laid = inner.value(body)
+        at_step = Define(now[s.target], tuple(rest), body, s.source, s.user, of=s.of)
+        built = pieced(at_step, inner.facts)
+        laid = inner.value(body) if built is None else _built(inner, built)
         array, missing = _ordered(laid, rest, s.target.kind)
         array = arrays.insert(array, missing) if array.rank else array
         array = arrays.expand(array, tuple(i.extent for i in rest))

@@ -58,6 +58,7 @@ from .arrays import Array, Cut
 from .choices import chosen, either_or
 from .facts import Facts
 from .frames import frame_of
+from .pieces import Piece, is_range
 from .radix import backwards, joined, radix
 from .spread import Spread
 from .terms import flat_factors, split_sign
@@ -751,7 +752,35 @@ class Lowering:
 
     # sums into computed subscripts
 
-    def scattered(self, spread: Spread, base: Array, indices: Sequence[Index]) -> Array:
+    def placed(self, piece: Piece, base: Array) -> Array:
+        """``base`` with the values of a piece added where the piece is."""
+        own = [i for sub in piece.subs for i in indices_of(sub)]
+        plain = all(not sub.terms or is_range(sub) for sub in piece.subs)
+        if not plain or len(set(own)) < len(own):
+            bound = tuple(dict.fromkeys(own))
+            return self.scattered(Spread(bound, base.shape, piece.subs, (), (piece.body,)), base)
+        cuts = [
+            Cut(sub.const, sub.terms[0][1], own.extent)
+            if own is not None
+            else Cut(sub.const, ONE, None)
+            for sub in piece.subs
+            for own in (next(iter(indices_of(sub)), None),)
+        ]
+        return arrays.put(base, self.over(self.value(piece.body), own), cuts, ())
+
+    def filled(self, piece: Piece, shape: Sequence[Size]) -> Array:
+        """The values of a piece, with all its axes."""
+        return self.over(self.value(piece.body), [i for sub in piece.subs for i in indices_of(sub)])
+
+    def over(self, laid: Laid, axes: Sequence[Index]) -> Array:
+        """An array with exactly these axes."""
+        own = permuted(laid, axes)
+        missing = [k for k, i in enumerate(axes) if i not in own.axes]
+        shape = tuple(i.extent for i in axes)
+        array = own.array if own.array.scalar else arrays.insert(own.array, missing)
+        return arrays.expand(array, shape, "" if array.kind != "bool" else "float")
+
+    def scattered(self, spread: Spread, base: Array) -> Array:
         """``base`` with values added at subscripts."""
         conds = [c for c in spread.conds if self.decided(c) is not True]
         own = dict.fromkeys(i for sub in spread.subs for i in indices_of(sub))
@@ -774,9 +803,7 @@ class Lowering:
         extra = [i for i in value.indices if i not in frame and i not in trailing]
         value = self.folded("sum", extra, value)
         axes = (*frame, *(i for i in trailing if i is not None))
-        laid = aligned(value, axes)
-        shape = tuple(i.extent for i in axes)
-        full = arrays.expand(arrays.insert(laid.array, range(len(shape) - laid.array.rank)), shape)
+        full = self.over(value, axes)
         told = [aligned(place, frame) for place in places]
         parts = [arrays.insert(p.array, range(len(frame) - p.array.rank)) for p in told]
         return arrays.put(base, full, range(count), parts)

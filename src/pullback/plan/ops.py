@@ -8,6 +8,8 @@ from typing import TypeAlias
 
 from ..ir.expr import Expr, Tensor
 from ..ir.program import Define
+from .facts import Facts
+from .pieces import Piece
 from .spread import Spread
 
 
@@ -20,14 +22,18 @@ class Let:
 
 @dataclass(frozen=True)
 class Build:
-    """A statement whose target is made by adding values at computed subscripts.
+    """A statement whose target is made part by part.
 
-    The target is the sum of ``terms`` (0 without any), to which each of ``parts`` is added.
+    The target is the sum of ``terms`` (0 without any), to which each of ``parts`` is added; all of
+    that is multiplied by ``factors``. Where pieces lie one behind the other and fill the target,
+    ``row`` is the axis along which they do.
     """
 
     define: Define
     terms: tuple[Expr, ...]
-    parts: tuple[Spread, ...]
+    parts: tuple[Spread | Piece, ...]
+    factors: tuple[Expr, ...] = ()
+    row: int | None = None
 
 
 @dataclass(frozen=True)
@@ -48,15 +54,15 @@ Op: TypeAlias = Let | Build | Loop
 class Procedure:
     """A function: what it takes, its operations in order, and what it returns.
 
-    Results share no memory with the arguments or with each other. ``lenient`` says that arguments
-    are finite, so that a mask may multiply what is finite for finite arguments.
+    Results share no memory with the arguments or with each other. ``facts`` is what is known of
+    its tensors.
     """
 
     name: str
     inputs: tuple[Tensor, ...]
     ops: tuple[Op, ...]
     results: tuple[Tensor, ...]
-    lenient: bool
+    facts: Facts
 
     def statements(self) -> Iterator[Define]:
         """All statements, in order."""

@@ -69,6 +69,19 @@ def _compact(derivation: Derivation) -> str:
     return spell_pair(derivation.backward, preface=Preface(derivation.said, derivation.asserted))
 
 
+def _framework(name: str) -> Callable[[Derivation], str]:
+    """What writes functions for a framework."""
+
+    def spelled(derivation: Derivation) -> str:
+        from ..backends.python.preface import Preface
+
+        spell = import_module(f"..backends.{name}", __package__).spell
+        text: str = spell(derivation.backward, Preface(derivation.said, derivation.asserted))
+        return text
+
+    return spelled
+
+
 def check_steps(backward: Backward, seed: int) -> tuple[Check, ...]:
     """The steps' checks: exactly modulo a prime, and in 50-digit decimals."""
     from ..verify import steps
@@ -98,6 +111,8 @@ def _result(found: Comparison) -> Check:
 def _register() -> None:
     register_backend("numpy", _compact)
     register_backend("numpy", _flat, style="flat")
+    register_backend("torch", _framework("torch"))
+    register_backend("jax", _framework("jax"))
     register_service("compile", compile_pair)
     register_service("check_steps", check_steps)
     register_service("check", check)

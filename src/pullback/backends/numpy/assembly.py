@@ -7,9 +7,20 @@ from dataclasses import dataclass, replace
 
 from ...ir.expr import Access, Expr, Guard, add, mul
 from ...ir.program import Define
-from ...ir.sizes import Size, size
-from ...ir.subscripts import Index, Subscript, at, indices_of
-from ...ir.walk import free_indices, tensors
+from ...ir.subscripts import Index, at, indices_of
+from ...ir.walk import tensors
+from ...plan.pieces import (
+    Piece,
+    Term,
+    empty,
+    in_a_row,
+    is_range,
+    is_sparse,
+    locate,
+    overlap,
+    spellable,
+    split_terms,
+)
 from ...plan.terms import flat_factors, split_sign
 from ..python.code import call, tuple_of
 from . import views
@@ -17,7 +28,6 @@ from .arrays import Array, aligned
 from .assign import assign, finished
 from .expressions import Context, Speller
 from .grouping import grouped, with_scalars
-from .pieces import Piece, Term, locate, split_terms
 from .shelter import sheltered
 
 
@@ -25,14 +35,14 @@ def assembled(speller: Speller, define: Define, name: str) -> bool:
     """Spells a statement whose terms fill parts of its target; False if it has no such terms."""
     outer, terms = split_terms(define.body, define.indices)
     dense, parts = _located(speller, define, terms)
-    few = len(dense) + sum(not _is_sparse(piece) for piece in parts) <= 1
+    few = len(dense) + sum(not is_sparse(piece) for piece in parts) <= 1
     if outer and (few or any(_may_be_infinite(speller, factor) for factor in outer)):
         terms = [Term(term.conds, (*outer, *term.factors)) for term in terms]
         dense, parts = _located(speller, define, terms)
         outer = []
-    if not parts or any(not _spellable(piece) for piece in parts):
+    if not parts or any(not spellable(piece) for piece in parts):
         return False
-    parts = [piece for piece in parts if not _empty(piece)]
+    parts = [piece for piece in parts if not empty(piece)]
     bodies = grouped([*dense, *(piece.body for piece in parts)], speller.scope.facts)
     if outer and (scaled := with_scalars(bodies, outer)) is not None:
         bodies, outer = scaled, []
@@ -70,29 +80,6 @@ def _located(
     return dense, [piece for piece in pieces if piece.subs != whole]
 
 
-def _empty(piece: Piece) -> bool:
-    """Whether a piece has no elements."""
-    return any(_is_range(s) and s.terms[0][0].extent.literal == 0 for s in piece.subs)  # type: ignore[union-attr]
-
-
-def _is_sparse(piece: Piece) -> bool:
-    """Whether the piece has fewer axes than its target."""
-    return any(sub.index is None and not _is_range(sub) for sub in piece.subs)
-
-
-def _is_range(sub: Subscript) -> bool:
-    return (
-        len(sub.terms) == 1 and isinstance(sub.terms[0][0], Index) and sub.terms[0][1].at_least(1)
-    )
-
-
-def _spellable(piece: Piece) -> bool:
-    """Whether the value's indices are those of the places (else it would be a sum over the
-    rest)."""
-    own = {i for sub in piece.subs for i in indices_of(sub)}
-    return set(free_indices(piece.body)) <= own
-
-
 @dataclass
 class _Assembly:
     speller: Speller
@@ -108,7 +95,7 @@ class _Assembly:
 
     def joined(self, parts: Sequence[Piece]) -> bool:
         """``np.concatenate`` of pieces that lie one behind the other along one axis."""
-        found = _in_a_row(parts, self.define)
+        found = in_a_row(parts, self.define)
         if found is None:
             return False
         axis, ordered = found
@@ -121,10 +108,10 @@ class _Assembly:
 
     def margins(self, parts: Sequence[Piece]) -> bool:
         """``np.pad`` of one piece in the middle, in a forward pass."""
-        if len(parts) != 1 or self.define.of or _empty(parts[0]):
+        if len(parts) != 1 or self.define.of or empty(parts[0]):
             return False
         (piece,) = parts
-        if not all(_is_range(sub) and sub.terms[0][1].literal == 1 for sub in piece.subs):
+        if not all(is_range(sub) and sub.terms[0][1].literal == 1 for sub in piece.subs):
             return False
         if len({sub.terms[0][0] for sub in piece.subs}) < len(piece.subs):
             return False
@@ -156,7 +143,7 @@ class _Assembly:
             return
         self.speller.claim("")  # from here on the name stands for the array that is filled
         scope.emit(f"{self.name} = {self.speller.zeros(self.define.target)}")
-        self.apart = not _overlap(parts)
+        self.apart = not overlap(parts)
 
     def add(self, piece: Piece) -> None:
         """Emits one piece."""
@@ -178,56 +165,3 @@ class _Assembly:
         frame = self.define.indices
         value = aligned(self.speller.value(mul(*factors), Context((), frame)), frame)
         self.speller.scope.emit(f"{self.name} *= {value.code}")
-
-
-def _overlap(parts: Sequence[Piece]) -> bool:
-    """Whether two pieces may share a place."""
-    return any(not _disjoint(one, two) for n, one in enumerate(parts) for two in parts[:n])
-
-
-def _disjoint(one: Piece, two: Piece) -> bool:
-    for a, b in zip(one.subs, two.subs, strict=True):
-        (low_a, high_a), (low_b, high_b) = _span(a), _span(b)
-        if None in (low_a, high_a, low_b, high_b):
-            continue
-        if (low_b - high_a).at_least(0) or (low_a - high_b).at_least(0):  # type: ignore[operator]
-            return True
-    return False
-
-
-def _span(sub: Subscript) -> tuple[Size | None, Size | None]:
-    """The first place, and the one behind the last."""
-    if not sub.terms:
-        return sub.const, sub.const + 1
-    if not _is_range(sub):
-        return None, None
-    (index, step), *_ = sub.terms
-    assert isinstance(index, Index)
-    return sub.const, sub.const + step * (index.extent - 1) + 1
-
-
-def _in_a_row(parts: Sequence[Piece], define: Define) -> tuple[int, list[Piece]] | None:
-    """The axis along which the pieces make up the target, and their order."""
-    uneven = [
-        axis
-        for axis, index in enumerate(define.indices)
-        if any(piece.subs[axis] != at(index) for piece in parts)
-    ]
-    if len(uneven) != 1 or len(parts) < 2:
-        return None
-    (axis,) = uneven
-    left = list(parts)
-    ordered: list[Piece] = []
-    here = size(0)
-    while left:
-        piece = next((p for p in left if _starts(p.subs[axis], here)), None)
-        if piece is None:
-            return None
-        left.remove(piece)
-        ordered.append(piece)
-        here = _span(piece.subs[axis])[1] or here
-    return (axis, ordered) if here is define.target.shape[axis] else None
-
-
-def _starts(sub: Subscript, here: Size) -> bool:
-    return _is_range(sub) and sub.terms[0][1].literal == 1 and sub.const is here

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ...ir.expr import Access, Add, Cond, Divides, Expr, Guard, Inside, Mul, Zero, mul
-from ...ir.sizes import Size, size
-from ...ir.subscripts import Index, Subscript, at, constant, indices_of, map_indices, reduced
-from ...ir.walk import accesses, lookups, map_subscripts, substitute
-from ...plan.facts import Facts
+from ..ir.expr import Access, Add, Cond, Divides, Expr, Guard, Inside, Mul, Zero, mul
+from ..ir.program import Define
+from ..ir.sizes import Size, size
+from ..ir.subscripts import Index, Subscript, at, constant, indices_of, map_indices, reduced
+from ..ir.walk import accesses, free_indices, lookups, map_subscripts, substitute
+from .facts import Facts
 
 
 @dataclass(frozen=True)
@@ -232,3 +233,79 @@ def _between(low: Size, high: Size, count: Size, facts: Facts) -> tuple[Size, Si
     elif not facts.at_least_zero(count - high):
         return None
     return low, low if (low - high).at_least(0) else high
+
+
+def empty(piece: Piece) -> bool:
+    """Whether a piece has no elements."""
+    return any(is_range(s) and s.terms[0][0].extent.literal == 0 for s in piece.subs)  # type: ignore[union-attr]
+
+
+def is_sparse(piece: Piece) -> bool:
+    """Whether the piece has fewer axes than its target."""
+    return any(sub.index is None and not is_range(sub) for sub in piece.subs)
+
+
+def is_range(sub: Subscript) -> bool:
+    return (
+        len(sub.terms) == 1 and isinstance(sub.terms[0][0], Index) and sub.terms[0][1].at_least(1)
+    )
+
+
+def spellable(piece: Piece) -> bool:
+    """Whether the value's indices are those of the places (else it would be a sum over the
+    rest)."""
+    own = {i for sub in piece.subs for i in indices_of(sub)}
+    return set(free_indices(piece.body)) <= own
+
+
+def overlap(parts: Sequence[Piece]) -> bool:
+    """Whether two pieces may share a place."""
+    return any(not _disjoint(one, two) for n, one in enumerate(parts) for two in parts[:n])
+
+
+def _disjoint(one: Piece, two: Piece) -> bool:
+    for a, b in zip(one.subs, two.subs, strict=True):
+        (low_a, high_a), (low_b, high_b) = _span(a), _span(b)
+        if None in (low_a, high_a, low_b, high_b):
+            continue
+        if (low_b - high_a).at_least(0) or (low_a - high_b).at_least(0):  # type: ignore[operator]
+            return True
+    return False
+
+
+def _span(sub: Subscript) -> tuple[Size | None, Size | None]:
+    """The first place, and the one behind the last."""
+    if not sub.terms:
+        return sub.const, sub.const + 1
+    if not is_range(sub):
+        return None, None
+    (index, step), *_ = sub.terms
+    assert isinstance(index, Index)
+    return sub.const, sub.const + step * (index.extent - 1) + 1
+
+
+def in_a_row(parts: Sequence[Piece], define: Define) -> tuple[int, list[Piece]] | None:
+    """The axis along which the pieces make up the target, and their order."""
+    uneven = [
+        axis
+        for axis, index in enumerate(define.indices)
+        if any(piece.subs[axis] != at(index) for piece in parts)
+    ]
+    if len(uneven) != 1 or len(parts) < 2:
+        return None
+    (axis,) = uneven
+    left = list(parts)
+    ordered: list[Piece] = []
+    here = size(0)
+    while left:
+        piece = next((p for p in left if _starts(p.subs[axis], here)), None)
+        if piece is None:
+            return None
+        left.remove(piece)
+        ordered.append(piece)
+        here = _span(piece.subs[axis])[1] or here
+    return (axis, ordered) if here is define.target.shape[axis] else None
+
+
+def _starts(sub: Subscript, here: Size) -> bool:
+    return is_range(sub) and sub.terms[0][1].literal == 1 and sub.const is here

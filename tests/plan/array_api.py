@@ -1,0 +1,131 @@
+"""A small fourth framework, for tests: NumPy, an operation a call, as the array API has them.
+
+It shows how much a new framework takes (docs/adding.md), and lets every form be run from its plan
+where PyTorch and JAX aren't installed.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from pullback.backends import functional
+from pullback.backends.python.code import ATOM, PRODUCT, Code, call, tuple_of
+from pullback.backends.python.layout import INDENT
+from pullback.calculus.step import Backward
+from pullback.errors import PullbackError
+from pullback.plan.arrays import Array
+from pullback.plan.lines import Steps
+
+LINALG = {
+    "inverse": "np.linalg.inv({0})",
+    "solve": "np.linalg.solve({0}, {1}[..., None])[..., 0]",
+    "solve_columns": "np.linalg.solve({0}, {1})",
+    "solve_transposed": "np.linalg.solve({0}.mT, {1}[..., None])[..., 0]",
+    "solve_transposed_columns": "np.linalg.solve({0}.mT, {1})",
+    "determinant": "np.linalg.det({0})",
+    "logdet": "np.linalg.slogdet({0})[1]",
+    "detsign": "np.linalg.slogdet({0})[0]",
+    "cholesky": "np.linalg.cholesky({0})",
+    "eigenvalues": "np.linalg.eigh({0})[0]",
+    "eigenvectors": "np.linalg.eigh({0})[1]",
+    "eigenvalues_upper": 'np.linalg.eigh({0}, "U")[0]',
+    "eigenvectors_upper": 'np.linalg.eigh({0}, "U")[1]',
+}
+
+
+def spell(backward: Backward) -> str:
+    """Module source."""
+    return functional.spell(backward, ArrayApi)
+
+
+class ArrayApi(functional.Framework):
+    """How NumPy writes array operations, one by one."""
+
+    module: ClassVar[str] = "np"
+    imports: ClassVar[tuple[str, ...]] = ("import numpy as np",)
+    optional: ClassVar[dict[str, str]] = {"scipy.special": "import scipy.special", "math.": "import math"}
+    reserved: ClassVar[tuple[str, ...]] = ("scipy", "math")
+    functions: ClassVar[dict[str, str]] = {
+        "sigmoid": "scipy.special.expit",
+        "softplus": "np.logaddexp({0}, 0.0)",
+        "erf": "scipy.special.erf",
+        "xlogy": "scipy.special.xlogy",
+        "pow": "power",
+    }
+
+    def fold(self, op: str, array: Array, axes: tuple[int, ...], keep: bool) -> Code:
+        named = {"axis": tuple_of([*map(str, axes)]), **({"keepdims": True} if keep else {})}
+        return call(f"np.{op}", self.code(array), **named)
+
+    def written(self, array: Array) -> Code:
+        parts = array.parts
+        codes = [self.code(part) for part in parts]
+        match array.op:
+            case "where":
+                return call("np.where", *codes)
+            case "cast":
+                return call(f"{codes[0].at(ATOM)}.astype", self.dtype(array.told[0]))
+            case "range":
+                return call("np.arange", *self.shape(array.shape))
+            case "permute":
+                return call("np.transpose", codes[0], array.told)
+            case "expand":
+                return call("np.broadcast_to", codes[0], tuple_of(self.shape(array.shape)))
+            case "full":
+                shape = tuple_of(self.shape(array.shape)) if array.shape else "()"
+                return call("np.full", shape, codes[0], self.dtype(array.kind))
+            case "flip":
+                return call("np.flip", codes[0], array.told)
+            case "pad":
+                pairs = zip(array.told[0], array.told[1], strict=True)
+                widths = tuple_of([tuple_of(self.shape(pair)) for pair in pairs])
+                return call("np.pad", codes[0], widths, constant_values=self.number(array.told[2]))
+            case "diagonal":
+                one, two = array.told
+                return call("np.diagonal", codes[0], 0, one, two)
+            case "repeat":
+                axis, times = array.told
+                return call("np.repeat", codes[0], self.size(times), axis)
+            case "arg":
+                op, axis = array.told
+                return call(f"np.arg{op}", codes[0], axis)
+            case "concatenate":
+                return call("np.concatenate", tuple_of([*map(str, codes)]), array.told[0])
+            case "put":
+                name = self.names.fresh("made")
+                self.emit(f"{name} = np.array({codes[0]})")
+                self.emit(f"np.add.at({name}, np.index_exp[{self.cuts(array)}], {codes[1]})")
+                return Code(name)
+            case "copy":
+                return call("np.array", codes[0])
+            case "operation":
+                (row,) = array.told
+                if row not in LINALG:
+                    raise PullbackError(f"no spelling for the operation {row}")
+                return Code(LINALG[row].format(*(c.at(ATOM) for c in codes)), PRODUCT)
+        raise AssertionError(array.op)
+
+    def dtype(self, kind: str) -> str:
+        return "int" if kind == "int" else f"{self.like}.dtype" if self.like else "float"
+
+    def loop(self, steps: Steps) -> None:
+        for prev, first, _ in steps.carried:
+            self.tensors[prev] = self.names.fresh(prev.name)
+            self.emit(f"{self.tensors[prev]} = {self.code(first)}")
+        lists = {now: self.names.fresh(f"{whole.name}_steps") for whole, now in steps.kept}
+        for made in lists.values():
+            self.emit(f"{made} = []")
+        step, every = self.bound_step(steps), f"range({self.size(steps.count)})"
+        self.emit(f"for {step} in {every}{'[::-1]' if steps.turn < 0 else ''}:")
+        self.indent += INDENT
+        for line in steps.lines:
+            self.assign(line, "")
+        for now, made in lists.items():
+            self.emit(f"{made}.append({self.tensors[now]})")
+        for prev, _, now in steps.carried:
+            self.emit(f"{self.tensors[prev]} = {self.tensors[now]}")
+        self.indent = self.indent[: -len(INDENT)]
+        for whole, now in steps.kept:
+            self.tensors[whole] = self.names.fresh(whole.name)
+            turned = "" if steps.turn > 0 else "[::-1]"
+            self.emit(f"{self.tensors[whole]} = np.stack({lists[now]}{turned})")
