@@ -43,7 +43,10 @@ class ArrayApi(functional.Framework):
 
     module: ClassVar[str] = "np"
     imports: ClassVar[tuple[str, ...]] = ("import numpy as np",)
-    optional: ClassVar[dict[str, str]] = {"scipy.special": "import scipy.special", "math.": "import math"}
+    optional: ClassVar[dict[str, str]] = {
+        "scipy.special": "import scipy.special",
+        "math.": "import math",
+    }
     reserved: ClassVar[tuple[str, ...]] = ("scipy", "math")
     functions: ClassVar[dict[str, str]] = {
         "sigmoid": "scipy.special.expit",

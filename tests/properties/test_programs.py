@@ -7,6 +7,7 @@ from random import Random
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -17,12 +18,13 @@ from pullback.ir.arithmetic import FLOAT
 from pullback.ir.expr import Tensor
 from pullback.ir.interpret import Array, define
 from pullback.ir.program import Program
+from pullback.ir.walk import tensors
 from pullback.runtime.load import load_module
 from pullback.verify.programs import check_backward_program
 from pullback.verify.samples import draw, draw_sizes
 from pullback.verify.steps import check_steps
 
-from .random_programs import programs
+from .random_programs import Maker, programs
 
 SOME = settings(max_examples=20, deadline=None, derandomize=True)
 
@@ -95,3 +97,15 @@ def plain(array: Array, tensor: Tensor) -> np.ndarray[Any, Any]:
 def same(found: Any, expected: np.ndarray[Any, Any], told: str) -> None:
     assert np.shape(found) == expected.shape, told
     np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-9, err_msg=told)
+
+
+@pytest.mark.parametrize("seed", [192, 346, *range(12)])
+def test_scatters_read_what_there_is(seed: int) -> None:
+    """An adjoint that no statement reads any more isn't read by another form of one either."""
+    rng = Random(f"fw {seed}")
+    backward = reverse(Maker(rng, kinks=rng.randrange(2) == 0).program())
+    made = [*backward.forward.statements, *backward.values, *backward.statements]
+    known = {*backward.program.inputs, *backward.cotangents, *(s.target for s in made)}
+    for statement in backward.statements:
+        if statement.scatter is not None:
+            assert known.issuperset(tensors(statement.scatter)), statement.target.name

@@ -26,7 +26,6 @@ from ..plan.ops import Plan, Procedure
 from .python.code import (
     ATOM,
     BINDING,
-    COMPARE,
     PRODUCT,
     UNARY,
     Code,
@@ -246,13 +245,13 @@ class Framework:
             return minus(self.code(array.parts[0]))
         if function == "not":
             code = self.code(array.parts[0])
-            return Code(f"not {code}" if array.scalar else f"~{code.at(UNARY)}", UNARY)
+            return Code(f"(not {code})") if array.scalar else Code(f"~{code.at(UNARY)}", UNARY)
         if function == "square":
             return binary("**", self.code(array.parts[0]), Code("2"))
         if function in OPERATORS:
             left, right = self.operands(array)
             if array.scalar and function in ("and", "or"):
-                return Code(f"({left}) {function} ({right})", COMPARE)
+                return Code(f"({left} {function} {right})")
             op = OPERATORS[function]
             if op in ("<", "<=") and array.parts[0].scalar and array.parts[1].op != "number":
                 left, right, op = right, left, op.replace("<", ">")

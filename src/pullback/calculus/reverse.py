@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import gc
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from enum import Enum, auto
@@ -222,7 +222,7 @@ class _Reverse:
         statements = repeated(share(self._bodies(), lin), lin)
         statements = fewer_residuals(statements, lin.definitions)
         statements = in_order([*lin.later, *solved(self._uncopied(statements), lin)])
-        statements = computing(statements, self.gradients.values())
+        statements = _computing(statements, self.gradients.values())
         self.final = {s.target: s for s in statements}
         for group in groups(statements):
             if is_recurrent(group) and not direction(group):
@@ -911,6 +911,19 @@ def is_rank_one(value: Term) -> bool:
             if not first.isdisjoint(other):
                 first |= other
     return any(first.isdisjoint(other) for other in sets)
+
+
+def _computing(statements: Sequence[Define], outputs: Iterable[Tensor]) -> list[Define]:
+    """The statements that compute some tensors. A form as a scatter that reads what only such forms
+    read goes with that."""
+    kept = computing(statements, outputs)
+    gone = {s.target for s in statements} - {s.target for s in kept}
+    return [
+        replace(s, scatter=None)
+        if s.scatter is not None and not gone.isdisjoint(tensors(s.scatter))
+        else s
+        for s in kept
+    ]
 
 
 def is_scatter(value: Term) -> bool:
