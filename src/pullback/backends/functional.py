@@ -20,6 +20,7 @@ from ..ir.sizes import ONE, Size
 from ..plan.arrays import TESTS, Array, Cut
 from ..plan.arrays import nodes as nodes_of
 from ..plan.build import build
+from ..plan.facts import Facts
 from ..plan.lines import Assign, Line, Lines, Steps, lines_of
 from ..plan.matmul import matrix_product
 from ..plan.ops import Plan, Procedure
@@ -84,7 +85,8 @@ class Framework:
     imports: ClassVar[tuple[str, ...]]
     optional: ClassVar[dict[str, str]]  # imports that are needed where a word is used
 
-    def __init__(self, inputs: Sequence[Tensor]) -> None:
+    def __init__(self, inputs: Sequence[Tensor], facts: Facts) -> None:
+        self.facts = facts
         self.names = Names()
         self.names.taken.update(self.reserved)
         self.tensors: dict[Tensor, str] = {}
@@ -129,8 +131,11 @@ class Framework:
         return self.sizes.spell(value)
 
     def shape(self, shape: Iterable[Size]) -> list[str]:
-        """The sources of extents."""
-        return [str(self.size(n)) for n in shape]
+        """The sources of extents, which are at least 0."""
+        return [
+            str(self.size(n)) if self.facts.at_least_zero(n) else f"max({self.size(n)}, 0)"
+            for n in shape
+        ]
 
     def code(self, array: Array) -> Code:
         """The source of an array."""
@@ -456,14 +461,14 @@ class _Module:
 
     def text(self) -> str:
         """The whole."""
-        back = self.framework(self.plan.backward.inputs)
+        back = self.framework(self.plan.backward.inputs, self.plan.backward.facts)
         lines = lines_of(self.plan.backward)
         gradients = back.body(lines)
         back_head, sizes = back.sizes.head(
             "\n".join(map(without_comment, [*back.lines, *gradients]))
         )
 
-        front = self.framework(self.plan.forward.inputs)
+        front = self.framework(self.plan.forward.inputs, self.plan.forward.facts)
         lines = lines_of(self.plan.forward, self.plan.saved)
         results = front.body(lines)
         saved = [str(front.code(array)) for array in lines.saved]

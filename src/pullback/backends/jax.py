@@ -7,7 +7,7 @@ from typing import ClassVar
 from ..calculus.step import Backward
 from ..errors import PullbackError
 from ..ir.sizes import Size
-from ..plan.arrays import Array, Cut
+from ..plan.arrays import Array, Cut, is_zeros
 from ..plan.lines import Steps
 from . import functional
 from .python.code import ATOM, PRODUCT, Code, call, tuple_of
@@ -123,7 +123,7 @@ class Jax(functional.Framework):
                 return self.method(parts[0], f"arg{op}", axis)
             case "put":
                 base, value = parts[:2]
-                how = "set" if base.op == "full" and not parts[2:] else "add"
+                how = "set" if is_zeros(base) and not parts[2:] else "add"
                 code = self.code(base).at(ATOM)
                 return Code(f"{code}.at[{self.cuts(array)}].{how}({self.code(value)})")
             case "concatenate":

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from ..calculus.step import Backward
 from ..errors import PullbackError
-from ..plan.arrays import Array
+from ..plan.arrays import Array, is_zeros
 from ..plan.lines import Steps
 from . import functional
 from .functional import CHEAP
@@ -141,7 +141,7 @@ class Torch(functional.Framework):
                 if not parts[2:]:
                     return self.put(array)
                 base, value, *places = parts
-                where = tuple_of([str(self.code(place)) for place in places])
+                where = tuple_of([str(self.index(place)) for place in places])
                 return self.method(base, "index_put", where, self.code(value), accumulate=True)
             case "concatenate":
                 texts = tuple_of([str(self.code(part)) for part in parts])
@@ -152,6 +152,13 @@ class Torch(functional.Framework):
                 return self.operation(array)
             case _:
                 raise AssertionError(array.op)
+
+    def index(self, place: Array) -> Code:
+        """A place as a tensor."""
+        code = self.code(place)
+        if not place.scalar:
+            return code
+        return call("torch.tensor", code, device=f"{self.device}.device")
 
     def put(self, array: Array) -> Code:
         """Values written into slices of an array that is new."""
@@ -166,7 +173,7 @@ class Torch(functional.Framework):
             code = self.code(base)
             own = base.op in CHEAP and base.op != "full"
             self.emit(f"{name} = {code.at(ATOM) + '.clone()' if own or code.is_name else code}")
-        zeros = base.op == "full"
+        zeros = is_zeros(base)
         self.emit(f"{name}[{self.cuts(array)}] {'=' if zeros else '+='} {self.code(value)}")
         return Code(name)
 

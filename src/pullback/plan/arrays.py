@@ -45,7 +45,7 @@ from typing import Any
 
 from ..ir.expr import Number, Tensor
 from ..ir.intern import Node
-from ..ir.sizes import ONE, Size, size
+from ..ir.sizes import ONE, Size
 
 # Functions whose result is of whole numbers where all arguments are.
 WHOLE = frozenset(
@@ -318,6 +318,11 @@ def zeros(shape: tuple[Size, ...], kind: str = "float") -> Array:
     return Array("full", (whole(0),), (), shape, kind, False)
 
 
+def is_zeros(array: Array) -> bool:
+    """Whether an array is filled with zeros."""
+    return array.op == "full" and literal(array.parts[0]) == 0
+
+
 def nodes(array: Array, seen: set[Array]) -> Iterator[Array]:
     """Every node that isn't in ``seen``, parts first."""
     if array in seen:
@@ -334,6 +339,3 @@ def literal(array: Array) -> Fraction | None:
         return None
     value: Fraction = array.told[0].value
     return value
-
-
-NOTHING = size(0)

@@ -377,7 +377,7 @@ class Lowering:
         """A tensor's array with all its axes."""
         held = self.held[tensor]
         if held.array.scalar:
-            return arrays.expand(held.array, tensor.shape)
+            return arrays.expand(held.array, tensor.shape, tensor.kind)
         missing = [k for k, present in enumerate(held.present) if not present]
         return arrays.expand(arrays.insert(held.array, missing), tensor.shape)
 
@@ -805,7 +805,10 @@ class Lowering:
         axes = (*frame, *(i for i in trailing if i is not None))
         full = self.over(value, axes)
         told = [aligned(place, frame) for place in places]
-        parts = [arrays.insert(p.array, range(len(frame) - p.array.rank)) for p in told]
+        parts = [
+            p.array if p.array.scalar else arrays.insert(p.array, range(len(frame) - p.array.rank))
+            for p in told
+        ]
         return arrays.put(base, full, range(count), parts)
 
     def is_free(self, sub: Subscript, spread: Spread, axis: int) -> bool:
