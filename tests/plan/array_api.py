@@ -12,7 +12,6 @@ from pullback.backends import functional
 from pullback.backends.python.code import ATOM, PRODUCT, Code, call, tuple_of
 from pullback.backends.python.layout import INDENT
 from pullback.calculus.step import Backward
-from pullback.errors import PullbackError
 from pullback.plan.arrays import Array
 from pullback.plan.lines import Steps
 
@@ -103,8 +102,13 @@ class ArrayApi(functional.Framework):
                 return call("np.array", codes[0])
             case "operation":
                 (row,) = array.told
-                if row not in LINALG:
-                    raise PullbackError(f"no spelling for the operation {row}")
+                if row == "cofactors":
+                    u, s, vt = (self.names.fresh(name) for name in ("U", "s", "Vt"))
+                    self.emit(f"{u}, {s}, {vt} = np.linalg.svd({codes[0]})")
+                    eye = f"np.eye({s}.shape[-1], dtype=bool)"
+                    others = f"np.where({eye}, 1, {s}[..., None, :]).prod(-1)[..., None, :]"
+                    sign = f"np.linalg.det({u} @ {vt})[..., None, None]"
+                    return Code(f"{sign} * {u} * {others} @ {vt}", PRODUCT)
                 return Code(LINALG[row].format(*(c.at(ATOM) for c in codes)), PRODUCT)
         raise AssertionError(array.op)
 

@@ -265,6 +265,9 @@ class Framework:
                     f"{left.at(BINDING[op] + 1)} {op} {right.at(BINDING[op] + 1)}", BINDING[op]
                 )
             return binary(op, left, right)
+        if array.scalar and function == "clip":
+            value, low, high = map(self.code, array.parts)
+            return Code(f"min(max({value}, {low}), {high})")
         if array.scalar and function in SCALARS:
             return call(SCALARS[function], *map(self.code, array.parts))
         return self.function(function, array.parts)

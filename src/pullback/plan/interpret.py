@@ -56,7 +56,9 @@ def _build(
     for part in op.parts:
         for where, value in _values(part, arrays, sizes, arithmetic):
             if where not in flat:
-                raise CheckError(f"{target.name} has no element {list(where)}")
+                if isinstance(part, Piece):
+                    raise CheckError(f"{target.name} has no element {list(where)}")
+                continue  # a scatter leaves out what lies outside
             flat[where] = arithmetic.add(flat[where], value)
             written[where] += 1
     if op.row is not None and any(written[where] != 1 for where in points):

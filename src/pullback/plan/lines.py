@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -22,9 +22,7 @@ from .pieces import Piece
 from .statements import counts_of
 
 SHORT = 8  # operations of a value that stands where it is read
-VIEWS = frozenset(
-    {"name", "slice", "permute", "insert", "reshape", "expand", "diagonal", "flip", "copy"}
-)
+VIEWS = frozenset({"name", "slice", "permute", "insert", "reshape", "expand", "diagonal"})
 
 
 @dataclass(frozen=True)
@@ -85,12 +83,14 @@ def lines_of(procedure: Procedure, saved: Sequence[Tensor] = ()) -> Lines:
                 lowering.held[op.define.target] = Held(line.array, held.present)
             else:
                 found.append(line)
+    made = {line.tensor: line.array for line in found if isinstance(line, Assign)}
     results = []
-    seen: set[Array] = set()
+    taken: set[Array] = {arrays.name(t) for t in procedure.inputs}
     for tensor in procedure.results:
         array = lowering.full(tensor)
-        results.append(_own(array, seen, procedure.inputs))
-        seen.add(array)
+        root = _root(array, made)
+        results.append(_copied(array) if root in taken or array.op == "expand" else array)
+        taken.add(root)
     return Lines(
         procedure.inputs, tuple(found), tuple(results), tuple(lowering.full(t) for t in saved)
     )
@@ -118,14 +118,21 @@ def _of(op: Let | Build | Loop) -> tuple[Define, ...]:
     return op.group if isinstance(op, Loop) else (op.define,)
 
 
-def _own(array: Array, seen: Collection[Array], inputs: Sequence[Tensor]) -> Array:
-    """The array, copied if its memory is that of an argument or of another result."""
-    root = array
-    while root.op in VIEWS and root.parts:
-        root = root.parts[0]
-    if array in seen or (root.op == "name" and root.told[0] in inputs) or array.op == "expand":
-        return Array("copy", (array,), (), array.shape, array.kind, False)
+def _root(array: Array, made: Mapping[Tensor, Array]) -> Array:
+    """The array whose memory an array may be a view of."""
+    while array.op in VIEWS:
+        if array.op == "name":
+            if array.told[0] not in made:
+                break
+            array = made[array.told[0]]
+        else:
+            array = array.parts[0]
     return array
+
+
+def _copied(array: Array) -> Array:
+    """A copy."""
+    return Array("copy", (array,), (), array.shape, array.kind, False)
 
 
 def _assigned(lowering: Lowering, op: Let | Build) -> Assign:

@@ -34,7 +34,10 @@ from .terms import flat_factors, in_bounds
 
 @dataclass(frozen=True)
 class Spread:
-    """``target[subs] += factors`` summed over ``bound``, where ``conds`` hold."""
+    """``target[subs] += factors`` summed over ``bound``, where ``conds`` hold.
+
+    What lies outside the target is left out.
+    """
 
     bound: tuple[Index, ...]
     shape: tuple[Size, ...]
@@ -78,6 +81,7 @@ def ties(define: Define) -> bool:
 
 
 def spread_of(term: Expr, indices: Sequence[Index]) -> Spread | None:
+    """A term that adds values at computed subscripts; None for any other."""
     factors = flat_factors(term)
     factors = [_merged(f, indices) if isinstance(f, Reduce) else f for f in factors]
     sums = [f for f in factors if isinstance(f, Reduce) and f.op == "sum" and not f.domain]

@@ -92,7 +92,8 @@ def _operand(text: str, width: int) -> list[str]:
         for item in items:
             lines = _expression(item.removeprefix(", "), width - len(INDENT) - 1)
             inner += [*lines[:-1], lines[-1] + ","]
-    return [text[: start + 1], *(INDENT + line for line in inner), text[end:]]
+    first, *rest = _operand(text[end + 1 :], width - 1)
+    return [text[: start + 1], *(INDENT + line for line in inner), text[end] + first, *rest]
 
 
 def _split(text: str, operators: tuple[str, ...]) -> list[str]:
