@@ -14,6 +14,7 @@ from pullback.ir.expr import Access, Add, Expr, Mul, Number, Power, Tensor, numb
 from pullback.ir.program import Program
 from pullback.notation.latex import escaped, latex, latex_name
 from pullback.notation.letters import GREEK, letter
+from pullback.notation.naming import Look, Slope
 from pullback.notation.parse import parse
 from pullback.notation.terminal import terminal
 
@@ -91,9 +92,9 @@ def test_names_in_latex(name: str, tex: str) -> None:
 
 def test_a_gradient_can_be_drawn_as_a_partial_derivative() -> None:
     statement = parse("dX[n] = dY[n]*W1[n]").statements[0]
-    shown = latex(statement, {"dX": "X", "dY": "Y"})
+    shown = latex(statement, Look("partial", slopes={"dX": Slope("X"), "dY": Slope("Y")}))
     assert shown == (
-        r"\frac{\partial L}{\partial X}_{n} = \frac{\partial L}{\partial Y}_{n} \, W^{(1)}_{n}"
+        r"\frac{\partial L}{\partial X_{n}} = \frac{\partial L}{\partial Y_{n}} \, W^{(1)}_{n}"
     )
 
 

@@ -28,7 +28,7 @@ class Typeset(Latex):
     """
 
     def __init__(self, classes: Mapping[str, str]) -> None:
-        super().__init__({})
+        super().__init__()
         self.classes = classes
 
     def pieces(self, name: str) -> tuple[str, str, str, str]:

@@ -14,10 +14,13 @@ from ..ir.program import Define, Program, computing, reads
 from ..ir.size_conditions import Choice
 from ..ir.subscripts import Index
 from ..ir.walk import bound_indices
-from ..notation.latex import latex
 from ..notation.matrix import MatrixForm, matrix_form
+from ..notation.naming import Slope
 from ..notation.plain import show
+from ..notation.typeset import COLUMN, block
+from ..text import nearest
 from .assumptions import Assumption
+from .fragment import drawn, gradients_in_latex
 from .memory import AvoidedJacobian, Stored, itemsize
 from .registry import Spelling, service, spelling
 from .status import Tally
@@ -82,7 +85,8 @@ class Derivation:
     and ``dtype`` that of floats, to tell bytes with; ``seed`` is that of the steps' checks.
     ``assumptions`` say what is taken for granted of the sizes, and how it is known, where the
     program was found by tracing; source asserts those that are ``asserted`` and begins with what is
-    ``said`` of them.
+    ``said`` of them. ``slopes`` are the gradients of an earlier derivation among the program's
+    values, where the program is that of a gradient.
 
     >>> from pullback.notation.parse import parse
     >>> from pullback.calculus.reverse import reverse
@@ -99,6 +103,7 @@ class Derivation:
     assumptions: tuple[Assumption, ...] = ()
     asserted: tuple[Choice, ...] = ()
     said: str = ""
+    slopes: Mapping[str, Slope] = field(default_factory=dict)
 
     def __getstate__(self) -> dict[str, Any]:
         """The fields alone: what was found from them is found again."""
@@ -148,12 +153,15 @@ class Derivation:
         for tensor, gradient in pairs:
             if isinstance(name, str) and name in (tensor.name, gradient.name):
                 return gradient
-        known = ", ".join(t.name for t in self.backward.wrt)
+        known = [t.name for t in self.backward.wrt]
+        close = nearest(name, known) if isinstance(name, str) else []
         raise ArgumentError(
             f"nothing was derived for {name!r}",
-            expected=f"one of {known}",
+            expected=f"one of {', '.join(known)}",
             found=repr(name)[:80],
-            hint="name it when deriving: derive(..., argnums=...)",
+            hint=f"did you mean {' or '.join(close)}?"
+            if close
+            else "name it when deriving: derive(..., argnums=...)",
         )
 
     @cached_property
@@ -437,9 +445,39 @@ class Derivation:
 
     # Views
 
-    def latex(self) -> str:
-        """The backward pass as a LaTeX ``align`` block."""
-        return _align("align", self._statements)
+    def latex(
+        self,
+        name: str | None = None,
+        *,
+        style: str = "d",
+        names: Mapping[str, str] | None = None,
+        loss: str | None = None,
+        width: float | None = COLUMN,
+        matrix: bool = False,
+    ) -> str:
+        r"""The backward pass as LaTeX, to be put into a paper that loads ``amsmath``.
+
+        With the name of an input, its gradient alone, then "where" and the forward values that the
+        gradient is computed from. ``style`` is how gradients are written: "d" as ``\mathrm{d}X``,
+        "partial" as ``\frac{\partial L}{\partial X}``, "bar" as ``\bar{X}``, "delta" as
+        ``\delta^{X}``. ``names`` are LaTeX for the program's tensors, indices and sizes, by name, and
+        ``loss`` that of the loss. Equations wider than ``width``, in em, are broken at operators;
+        None leaves each on one line. ``matrix=True`` writes matrices where there is such a form.
+
+        >>> import pullback
+        >>> square = pullback.derive("L[] = sum(i) a[i]*x[i]**2")
+        >>> print(square.latex("x", style="partial", names={"a": r"\alpha"}, loss=r"\mathcal{L}"))
+        % needs \usepackage{amsmath}
+        \begin{align}
+          \frac{\partial \mathcal{L}}{\partial x_{i}} &= 2 \, \alpha_{i} \, x_{i}
+        \end{align}
+
+        Raises ArgumentError where nothing was derived for ``name``, for a style or a width that
+        there is none of, and for LaTeX that is no name.
+        """
+        return gradients_in_latex(
+            self, name, drawn(self, style, names, loss, width, matrix=matrix)
+        )
 
     def markdown(self) -> str:
         """The derivation as Markdown."""
@@ -467,9 +505,5 @@ class Derivation:
         return str(service("html")(self))
 
     def _repr_latex_(self) -> str:
-        return f"$${_align('aligned', self._statements)}$$"
-
-
-def _align(environment: str, statements: Sequence[Define]) -> str:
-    lines = [f"  {latex(s.access)} &= {latex(s.body)}" for s in statements]
-    return f"\\begin{{{environment}}}\n" + " \\\\\n".join(lines) + f"\n\\end{{{environment}}}"
+        sides = map(drawn(self).sides, self._statements)
+        return f"$${block('aligned', [*sides])}$$"

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from ..derivation import Derivation, register_service
+from ..derivation.fragment import slopes
 from ..derivation.gradient import Gradient
 from ..errors import ArgumentError
 from ..ir.expr import Tensor
@@ -60,7 +61,12 @@ def derive_gradient(
             examples={},
         ),
     )
-    known = {"assumptions": first.assumptions, "asserted": first.asserted, "said": first.said}
+    known = {
+        "assumptions": first.assumptions,
+        "asserted": first.asserted,
+        "said": first.said,
+        "slopes": slopes(first),
+    }
     return replace(made, **known)  # type: ignore[arg-type]
 
 

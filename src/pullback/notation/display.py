@@ -124,6 +124,18 @@ class Display(ABC):
     def word(self, name: str) -> str:
         """The name of an index or a size."""
 
+    def held(self, name: str) -> int:
+        """How tightly a name binds that is read: as an atom, unless a style draws it otherwise."""
+        return ATOM
+
+    def tied(self, name: str) -> str:
+        """A name that something is set beside."""
+        return self.word(name)
+
+    def tall(self, node: Expr) -> bool:
+        """Whether a factor is drawn so tall that it stands beside a fraction, not in it."""
+        return False
+
     @abstractmethod
     def parenthesised(self, text: str) -> str: ...
 
@@ -199,7 +211,7 @@ class Display(ABC):
             case IndexOf(sub):
                 return self.sub(sub), _sub_level(sub)
             case Access(tensor, subs):
-                return self.read(tensor.name, [self.sub(sub) for sub in subs]), ATOM
+                return self.read(tensor.name, [self.sub(sub) for sub in subs]), self.held(tensor.name)
             case Apply("pow", (base, exponent)):
                 return self.raised_to(self.expr(base, ATOM), self.expr(exponent, LOOSEST)), POWER
             case Apply(function, args):
@@ -228,7 +240,7 @@ class Display(ABC):
                 return self.bracketed(self.cond(cond, LOOSEST)), ATOM
             case Opaque(operation, operands, subs):
                 row = TABLE[operation]
-                whole = row.drawn(self.form(row), [self.word(t.name) for t in operands])
+                whole = row.drawn(self.form(row), [self.tied(t.name) for t in operands])
                 return self.element(whole, [self.sub(sub) for sub in subs]), ATOM
 
     def term(self, node: Expr) -> Term:
@@ -252,6 +264,9 @@ class Display(ABC):
     def multiplied(self, factors: tuple[Expr, ...]) -> tuple[int, str, int]:
         """A product's sign, text and level."""
         parts = laid_out(factors)
+        if parts.below:
+            parts.after[:0] = filter(self.tall, parts.above)
+            parts.above = [node for node in parts.above if not self.tall(node)]
         pieces: list[str] = []
         if parts.below:
             above = self.side(parts.above)

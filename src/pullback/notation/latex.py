@@ -2,14 +2,19 @@ r"""Formulas in LaTeX. Names from users are escaped; nothing they hold becomes a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from fractions import Fraction
+from itertools import groupby
 
 from ..functions import TABLE
+from ..ir.expr import Access, Expr
 from ..opaque import Operation
 from .display import Display, Displayed
 from .letters import ACCENTS, COMMANDS, GREEK, letter
 from .levels import ATOM, LOOSEST, POWER, PRODUCT
+from .naming import Look, Slope, raised_above, scripts
 from .spell import show_brief
 
 REDUCTIONS = {
@@ -26,29 +31,70 @@ ESCAPES = {
     "_": r"\_", "%": r"\%", "^": r"\textasciicircum{}", "~": r"\textasciitilde{}",
     "<": r"\textless{}", ">": r"\textgreater{}",
 }  # fmt: skip
+_SINGLE = re.compile(r"[^\W\d_]|\\[a-zA-Z]+(\{([^\W\d_]|\\[a-zA-Z]+)\})?")
+SIGNS = {sign: name for name, sign in reversed(GREEK.items())}
+PLAIN = Look()
 
 
-def latex(what: Displayed, gradients: Mapping[str, str] | None = None) -> str:
+def latex(what: Displayed, look: Look = PLAIN) -> str:
     r"""A statement, expression, condition, subscript or size in LaTeX.
 
-    A name such as ``dX`` is drawn as ``\mathrm{d}X``; with ``gradients``, from names to the names
-    of what they are gradients of, it is ``\frac{\partial L}{\partial X}``.
+    ``look`` says how names are drawn; without it a name such as ``dX`` is ``\mathrm{d}X``.
 
     >>> from .parse import parse
     >>> statement = parse("dX[n,d] = sum(m) dY[n,m]*W1[d,m]/sqrt(x_hat[n])").statements[0]
     >>> print(latex(statement))
     \mathrm{d}X_{n,d} = \sum_{m} \frac{\mathrm{d}Y_{n,m} \, W^{(1)}_{d,m}}{\sqrt{\hat{x}_{n}}}
     """
-    return Latex(gradients or {}).show(what)
+    return Latex(look).show(what)
 
 
-def latex_name(name: str) -> str:
+def latex_name(name: str, look: Look = PLAIN) -> str:
     r"""A name in LaTeX.
 
     >>> print(latex_name("x_hat"), latex_name("score"), latex_name("mu2"))
     \hat{x} \mathrm{score} \mu_{2}
     """
-    return Latex({}).word(name)
+    return Latex(look).word(name)
+
+
+def derivative(loss: str, by: Sequence[str]) -> str:
+    r"""A partial derivative, of a drawn name by others.
+
+    >>> print(derivative("L", ["w", "w", "x_{i}"]))
+    \frac{\partial^{3} L}{\partial w^{2} \, \partial x_{i}}
+    """
+    order = f"^{{{len(by)}}}" if len(by) > 1 else ""
+    below = []
+    for name, same in groupby(by):
+        count = len([*same])
+        raised = f"^{{{count}}}" if count > 1 else ""
+        held = f"\\left({name}\\right)" if raised and raised_above(name) else name
+        below.append(rf"\partial {held}{raised}")
+    under = r" \, ".join(below)
+    return rf"\frac{{\partial{order} {loss}}}{{{under}}}"
+
+
+def settled(look: Look, names: Collection[str], letters: Collection[str] = ()) -> Look:
+    r"""The look in which all ``names`` are drawn differently, and so are all ``letters``.
+
+    Names that would be drawn alike are spelled out, but for the first of them, the gradients first
+    of all, since how these are drawn is the style. ``letters`` are those of indices and sizes.
+
+    >>> names = settled(PLAIN, ["lam", "lambda", "x"]).names
+    >>> print(names["lambda"], *names)
+    \text{lambda} lambda
+    """
+    for every in (names, letters):
+        ordered = sorted(every, key=lambda name: (name not in look.names, name not in look.slopes))
+        for _ in ordered:
+            drawn: dict[str, str] = {}
+            twice = [n for n in ordered if drawn.setdefault(latex_name(n, look), n) != n]
+            again = [one for n in twice for one in (look.root(n), n) if one not in look.names]
+            if not again:
+                break
+            look = replace(look, names={**look.names, again[0]: rf"\text{{{escaped(again[0])}}}"})
+    return look
 
 
 def escaped(text: str) -> str:
@@ -67,13 +113,16 @@ class Latex(Display):
     plus = "+"
     relations: Mapping[str, str] = {"<": "<", "<=": r"\le", "==": "=", "!=": r"\ne"}
 
-    def __init__(self, gradients: Mapping[str, str]) -> None:
-        self.gradients = gradients
+    def __init__(self, look: Look = PLAIN) -> None:
+        self.look = look
 
     def equation(self, left: str, right: str) -> str:
         return f"{left} = {right}"
 
     def read(self, name: str, subs: list[str]) -> str:
+        slope = self.slope(name)
+        if slope is not None and self.look.style == "partial":
+            return self.partial(slope, subs)
         base, label, number, primes = self.pieces(name)
         place = ",".join(subs)
         above = (
@@ -87,28 +136,84 @@ class Latex(Display):
     def word(self, name: str) -> str:
         return self.read(name, [])
 
+    def tied(self, name: str) -> str:
+        word = self.word(name)
+        return word if self.held(name) == ATOM else self.parenthesised(word)
+
+    def held(self, name: str) -> int:
+        slope = self.slope(name)
+        if slope is None or self.look.style == "d":
+            return POWER if raised_above(self.look.names.get(self.look.root(name), "")) else ATOM
+        return ATOM if self.look.style == "bar" else POWER
+
+    def tall(self, node: Expr) -> bool:
+        partial = self.look.style == "partial"
+        return partial and isinstance(node, Access) and self.slope(node.tensor.name) is not None
+
+    def slope(self, name: str) -> Slope | None:
+        """What a name is the gradient of; None of one that the user draws otherwise."""
+        return None if name in self.look.names else self.look.slopes.get(name)
+
+    def partial(self, slope: Slope, subs: list[str]) -> str:
+        """A gradient as a partial derivative; of a loss that is one itself, one of higher order."""
+        by = [self.read(slope.of, subs)]
+        while slope.loss:
+            inner = self.slope(slope.loss)
+            if inner is None:
+                return derivative(self.word(slope.loss), by)
+            by.insert(0, self.word(inner.of))
+            slope = inner
+        return derivative(self.look.losses[slope.level - 1], by)
+
     def pieces(self, name: str) -> tuple[str, str, str, str]:
         """The parts of a drawn name: base, label, number, primes."""
-        if name in self.gradients:
-            inner = self.word(self.gradients[name])
-            return rf"\frac{{\partial L}}{{\partial {inner}}}", "", "", ""
+        if name in self.look.names:
+            return *scripts(self.look.names[name]), "", ""
+        slope = self.slope(name)
+        if slope is not None:
+            found = self.marked(name, slope)
+            if found is not None:
+                return found
+        if name.startswith("t_") and name[2:] in self.look.names:
+            base, *rest = self.pieces(name[2:])
+            return rf"\dot{{{base}}}", rest[0], rest[1], rest[2]
         parts = letter(name)
         base = self.stem(parts.stem)
         if parts.accent:
             base = f"{ACCENTS[parts.accent][1]}{{{base}}}"
-        for order in reversed(parts.orders):
-            raised = f"^{{{order}}}" if order else ""
-            base = rf"\mathrm{{d}}{raised}{base}"
+        base = self.ordered(parts.orders, base)
         label = rf"\mathrm{{{escaped(parts.label)}}}" if parts.label else ""
         return base, label, parts.number, r"\prime" * len(parts.primes)
+
+    def marked(self, name: str, slope: Slope) -> tuple[str, str, str, str] | None:
+        """The parts of a gradient in the style; None where they are those of its name."""
+        level = "" if slope.level == 1 else f"{{}}^{{{slope.level}}}"
+        if self.look.style == "delta":
+            return rf"{level}\delta^{{{self.word(slope.of)}}}", "", "", ""
+        parts = letter(name)
+        if self.look.style == "d" and parts.gradient and self.look.root(name) not in self.look.names:
+            return None
+        base, *rest = self.pieces(slope.of)
+        if self.look.style == "d":
+            orders = parts.orders[:1] or ("" if slope.level == 1 else str(slope.level),)
+            return self.ordered(orders, base), rest[0], rest[1], rest[2]
+        bar = r"\bar" if _SINGLE.fullmatch(base) else r"\overline"
+        return f"{level}{bar}{{{base}}}", rest[0], rest[1], rest[2]
+
+    def ordered(self, orders: Sequence[str], base: str) -> str:
+        """A name with the d's of a gradient in front."""
+        for order in reversed(orders):
+            raised = f"^{{{order}}}" if order else ""
+            base = rf"\mathrm{{d}}{raised}{base}"
+        return base
 
     def stem(self, stem: str) -> str:
         if stem in GREEK:
             return f"\\{COMMANDS.get(stem, stem)}"
-        if len(stem) == 1 and stem.isalpha():
-            return stem
-        if stem.isalpha():
-            return rf"\mathrm{{{escaped(stem)}}}"
+        if stem in SIGNS:
+            return self.stem(SIGNS[stem])
+        if stem.isalpha() and stem.isascii():
+            return stem if len(stem) == 1 else rf"\mathrm{{{escaped(stem)}}}"
         return rf"\text{{{escaped(stem)}}}"
 
     def parenthesised(self, text: str) -> str:

@@ -178,7 +178,7 @@ class LatexArrays(ArraysText):
 
     def __init__(self, shapes: bool = False, display: Latex | None = None) -> None:
         super().__init__(shapes)
-        self.display = display or Latex({})
+        self.display = display or Latex()
 
     def whole(self, node: Whole) -> str:
         return self.display.read(node.tensor.name, [self.display.index(i) for i in node.batch])

@@ -110,7 +110,7 @@ def equation(
     content: Define | Chain | MatrixForm, style: Latex | None = None, gives: str = "="
 ) -> str:
     """A formula in a style, with the sign ``gives`` between its two sides."""
-    style = style or Latex({})
+    style = style or Latex()
     match content:
         case Define():
             return f"{style.show(content.access)} {gives} {style.show(content.body)}"
