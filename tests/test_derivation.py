@@ -80,7 +80,11 @@ def test_formula_in_matrix_form_holds_a_matrix_product() -> None:
 def test_latex_has_a_line_for_every_statement(name: str) -> None:
     made = derived(name)
     text = made.latex()
-    assert text.startswith("\\begin{align}") and text.endswith("\\end{align}")
+    assert (
+        text.startswith("% needs")
+        and "\n\\begin{align}\n" in text
+        and text.endswith("\\end{align}")
+    )
     assert text.count("&=") == len(made.backward.statements) + len(made.shared)
     assert text.count("{") == text.count("}")
     assert made._repr_latex_().startswith("$$")

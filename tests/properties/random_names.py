@@ -17,6 +17,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from pullback.derivation.fragment import NEEDS
 from pullback.notation.tokens import quoted
 from pullback.text import forbidden
 
@@ -233,7 +234,7 @@ _VERBATIM = re.compile(r"\\begin\{verbatim\}.*?\\end\{verbatim\}", re.DOTALL)
 def commands(latex: str) -> set[str]:
     """The commands of LaTeX text; raises AssertionError where its braces aren't balanced, or a
     comment or parameter stands in it. What is verbatim is left out."""
-    text = _VERBATIM.sub("", latex)
+    text = _VERBATIM.sub("", latex).removeprefix(NEEDS)
     found = set(_COMMAND.findall(text))
     rest = _COMMAND.sub("", text)
     depth = 0

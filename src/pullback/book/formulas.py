@@ -9,7 +9,7 @@ from fractions import Fraction
 from ..derivation import Derivation
 from ..ir.expr import Compare, Cond, Expr, Not, Number
 from ..notation.latex import Latex
-from ..notation.levels import COMPARE, POWER, SUM
+from ..notation.levels import COMPARE, SUM
 from ..report.html import Content, Hand, roles
 from ..report.mathml import decimal, text
 from ..report.tex import equation
@@ -44,11 +44,6 @@ class Typeset(Latex):
         if "/" in drawn and len(drawn) > LONGEST:
             drawn = decimal(Fraction(f"{float(value):.15g}"))
         return drawn.replace("…", r"{\ldots}")
-
-    def ratio(self, value: Fraction) -> tuple[str, int]:
-        """A number >= 0; a bar holds its two sides together."""
-        drawn, level = super().ratio(value)
-        return drawn, POWER if drawn.startswith(r"\frac") else level
 
     def condition(self, node: Cond) -> tuple[str, int]:
         """A condition, a comparison with the constant on its right."""

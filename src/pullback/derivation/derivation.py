@@ -460,9 +460,9 @@ class Derivation:
         With the name of an input, its gradient alone, then "where" and the forward values that the
         gradient is computed from. ``style`` is how gradients are written: "d" as ``\mathrm{d}X``,
         "partial" as ``\frac{\partial L}{\partial X}``, "bar" as ``\bar{X}``, "delta" as
-        ``\delta^{X}``. ``names`` are LaTeX for the program's tensors, indices and sizes, by name, and
-        ``loss`` that of the loss. Equations wider than ``width``, in em, are broken at operators;
-        None leaves each on one line. ``matrix=True`` writes matrices where there is such a form.
+        ``\delta^{X}``. ``names`` are LaTeX for tensors, indices and sizes of the program, by name,
+        ``loss`` is that of the loss. Equations wider than ``width``, in em, are broken at
+        operators; None leaves each on one line. ``matrix=True`` writes whole matrices where it can.
 
         >>> import pullback
         >>> square = pullback.derive("L[] = sum(i) a[i]*x[i]**2")
@@ -475,9 +475,7 @@ class Derivation:
         Raises ArgumentError where nothing was derived for ``name``, for a style or a width that
         there is none of, and for LaTeX that is no name.
         """
-        return gradients_in_latex(
-            self, name, drawn(self, style, names, loss, width, matrix=matrix)
-        )
+        return gradients_in_latex(self, name, drawn(self, style, names, loss, width, matrix=matrix))
 
     def markdown(self) -> str:
         """The derivation as Markdown."""

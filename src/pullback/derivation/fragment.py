@@ -1,4 +1,4 @@
-"""Formulas as LaTeX for papers: the gradients' styles, names of the user's, what is used defined."""
+"""Formulas as LaTeX for papers: styles of gradients, names of the user's, what is used defined."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ from .written import written
 if TYPE_CHECKING:
     from .derivation import Derivation
 
+_SCRIPTS = {*"_^'"}
 NEEDS = r"% needs \usepackage{amsmath}"
 """The first line of LaTeX that is put into a document."""
 
@@ -52,24 +53,34 @@ class Drawing:
         return arrays.whole(form.target), arrays.text(form.value, 0)
 
 
+def fragment(drawing: Drawing, own: Sequence[Define], forward: Program | None = None) -> str:
+    """Statements as a fragment of a document; with ``forward``, then "where" and those of its
+    values that they read, or are the gradients of, in the order of definition."""
+    values: Sequence[Define] = ()
+    if forward is not None:
+        tensors = {t for s in own for t in (*reads(s), s.target)}
+        shown = [drawing.look.slopes.get(t.name) for t in tensors]
+        named = {slope.of for slope in shown if slope is not None}
+        known = {*forward.inputs, *forward.outputs}
+        made = {s.target for s in own}
+        read = {t for s in own for t in reads(s)}
+        read |= {t for s in forward.statements if (t := s.target).name in named and t not in known}
+        values = computing(written(forward, frozenset(read)).statements, read - made)
+        values = [s for s in values if s.target not in made]
+    where = f"\nwhere\n{drawing.align(values)}" if values else ""
+    return f"{NEEDS}\n{drawing.align(own)}{where}"
+
+
 def gradients_in_latex(derivation: Derivation, name: str | None, drawing: Drawing) -> str:
-    """The backward pass, or one gradient and the values that it is computed from, as a fragment
-    of a document."""
+    """The backward pass, or one gradient and the values that it is computed from."""
     passes = derivation.backward
     backward: Sequence[Define] = passes.statements
     if drawing.look.style == "partial":
         backward = with_ones(backward, fixed_upstream(passes), passes.gradients)
     if name is None:
-        return f"{NEEDS}\n{drawing.align((*derivation.shared, *backward))}"
+        return fragment(drawing, (*derivation.shared, *backward))
     own = computing(backward, [derivation.gradient_tensor(name)])
-    read = {t for s in own for t in reads(s)}
-    shown = [drawing.look.slopes.get(t.name) for s in own for t in (*reads(s), s.target)]
-    named = {slope.of for slope in shown if slope is not None}
-    known = {*passes.program.inputs, *passes.program.outputs}
-    read |= {t for s in passes.forward.statements if (t := s.target).name in named and t not in known}
-    values = computing(written(passes.forward, frozenset(read)).statements, read)
-    where = f"\nwhere\n{drawing.align(values)}" if values else ""
-    return f"{NEEDS}\n{drawing.align(own)}{where}"
+    return fragment(drawing, own, passes.forward)
 
 
 # How names are drawn -----------------------------------------------------------------------------
@@ -93,7 +104,11 @@ def drawn(
     style = checked_style(style)
     passes = derivation.backward
     statements = [*passes.program.statements, *passes.forward.statements, *passes.statements, *more]
-    inputs = (*passes.program.inputs, *passes.cotangents, *derivation.slopes)
+    inputs: tuple[Tensor | str, ...] = (
+        *passes.program.inputs,
+        *passes.cotangents,
+        *derivation.slopes,
+    )
     tensors, letters = _names(inputs, statements)
     given = _given(names, tensors, letters)
     own = slopes(derivation)
@@ -199,5 +214,5 @@ def _fresh_letters(given: Mapping[str, str], letters: Sequence[str]) -> dict[str
             primes = r"\prime" * len(parts[3])
             primed = f"^{{{primes}}}" if primes else ""
             below = f"_{{{parts[2]}}}" if parts[2] else ""
-            found[name] = f"{{{base}}}{below}{primed}"
+            found[name] = (f"{{{base}}}" if _SCRIPTS & {*base} else base) + below + primed
     return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import chain
@@ -14,9 +14,10 @@ from ..ir.expr import Add, Tensor
 from ..ir.program import Define, Program, computing, reads
 from ..ir.recurrence import groups
 from ..ir.walk import Tree, bottom_up
-from ..notation.latex import latex
 from ..notation.matrix import matrix_form
 from ..notation.plain import show
+from ..notation.typeset import COLUMN
+from .fragment import drawn, fragment
 from .written import written
 
 if TYPE_CHECKING:
@@ -92,10 +93,39 @@ class Pushforward:
         """The formula of every result's tangent, by the result's name."""
         return {t.name: self.formula(t.name, matrix=matrix) for t in self._results}
 
-    def latex(self) -> str:
-        """The tangents' statements as a LaTeX ``align`` block."""
-        lines = [f"  {latex(s.access)} &= {latex(s.body)}" for s in self.statements]
-        return "\\begin{align}\n" + " \\\\\n".join(lines) + "\n\\end{align}"
+    def latex(
+        self,
+        name: str | None = None,
+        *,
+        style: str = "d",
+        names: Mapping[str, str] | None = None,
+        loss: str | None = None,
+        width: float | None = COLUMN,
+        matrix: bool = False,
+    ) -> str:
+        r"""The tangents as LaTeX, those of all results or that of one; see ``Derivation.latex``.
+
+        A tangent is drawn with a dot in every style; ``style`` is that of gradients among the
+        values.
+
+        >>> import pullback
+        >>> print(pullback.derive("Y[i] = a[i]*exp(x[i])", wrt="x").pushforward().latex("Y"))
+        % needs \usepackage{amsmath}
+        \begin{align}
+          \dot{Y}_{i} &= Y_{i} \, \dot{x}_{i}
+        \end{align}
+        where
+        \begin{align}
+          Y_{i} &= a_{i} \, \exp\left(x_{i}\right)
+        \end{align}
+        """
+        drawing = drawn(
+            self.derivation, style, names, loss, width, more=self.statements, matrix=matrix
+        )
+        if name is None:
+            return fragment(drawing, self.statements)
+        own = computing(self.statements, [self._named(name)])
+        return fragment(drawing, own, self.derivation.backward.program)
 
     @property
     def _results(self) -> Sequence[Tensor]:

@@ -9,12 +9,15 @@ from typing import Any
 import numpy as np
 
 from ..derivation import Derivation, elements, itemsize, register_service, show_bytes
+from ..derivation.fragment import drawn
 from ..errors import ArgumentError, ShapeError
 from ..ir.expr import Tensor
-from ..ir.program import Program, check_extents, live, reads, show_shape, solve_sizes
+from ..ir.program import Define, Program, check_extents, live, reads, show_shape, solve_sizes
 from ..ir.recurrence import recurrent
 from ..ir.sizes import Size, size
+from ..notation.naming import USUAL, Look
 from ..notation.program_sizes import free_sizes
+from ..notation.typeset import COLUMN
 from ..runtime.lookups import check_lookups, positions
 from . import shown
 from .modes import Local, local
@@ -60,7 +63,10 @@ class JacobianFormula:
 
     @property
     def _title(self) -> shown.Title:
-        return shown.Title.of(self.output.name, self.wrt.name)
+        return self._titled(USUAL)
+
+    def _titled(self, look: Look) -> shown.Title:
+        return shown.Title.of(self.output.name, self.wrt.name, look=look)
 
     @cached_property
     def structure(self) -> Structure | None:
@@ -83,11 +89,33 @@ class JacobianFormula:
         closed = self.local.closed
         return "" if closed is None else shown.formula(closed, self._title)
 
-    def latex(self) -> str:
-        """The element and the structure in LaTeX, an ``aligned`` block."""
-        if self.local.closed is None or self.structure is None:
-            return self._title.text.latex
-        return shown.latex_lines(self.local.closed, self.structure, self._title)
+    def latex(
+        self,
+        *,
+        style: str = "d",
+        names: Mapping[str, str] | None = None,
+        loss: str | None = None,
+        width: float | None = COLUMN,
+    ) -> str:
+        r"""The element and the structure in LaTeX, an ``aligned`` block; see ``Derivation.latex``.
+
+        >>> import pullback
+        >>> scaled = pullback.derive("y[i] = w[i]*x[i]").jacobian("y", "x")
+        >>> print(scaled.latex(names={"w": r"\omega", "i": "k"}).splitlines()[-2])
+          \frac{\partial y}{\partial x} &= \operatorname{diag}\left(\omega\right)
+        """
+        closed, readable = self.local.closed, self.local.readable
+        more = [
+            Define(self.output, (*form.rows, *form.columns), form.expression)
+            for form in (closed, readable)
+            if form is not None
+        ]
+        drawing = drawn(self.derivation, style, names, loss, width, more=more)
+        title = self._titled(drawing.look)
+        if closed is None or readable is None:
+            return title.text.latex
+        structure = read(readable, drawing.look)
+        return shown.latex_lines(closed, structure, title, drawing.look, drawing.width)
 
     def _repr_latex_(self) -> str:
         return f"$${self.latex()}$$"

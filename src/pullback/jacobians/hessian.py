@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from functools import cached_property
-
 from ..derivation import Derivation, register_service
 from ..derivation.gradient import fixed_upstream
 from ..errors import ArgumentError
 from ..ir.expr import Tensor
 from ..ir.program import Program, live
+from ..notation.naming import Look
 from .formula import JacobianFormula
 from .shown import Title
 
@@ -33,10 +32,9 @@ class HessianFormula(JacobianFormula):
         super().__init__(derivation, program, gradient, pair[1])
         self.loss, self.pair = loss, pair
 
-    @cached_property
-    def _title(self) -> Title:
+    def _titled(self, look: Look) -> Title:
         first, second = (t.name for t in self.pair)
-        return Title.second(self.loss, first, second, self.output.name)
+        return Title.second(self.loss, first, second, self.output.name, look)
 
 
 def hessian_of(

@@ -9,8 +9,10 @@ from ..derivation.written import written
 from ..ir.expr import Access, Tensor
 from ..ir.program import Define, Program
 from ..ir.subscripts import Index, at
-from ..notation.latex import latex, latex_name
+from ..notation.latex import Latex, derivative, latex, latex_name
+from ..notation.naming import USUAL, Look
 from ..notation.plain import show
+from ..notation.typeset import block
 from .closed import Closed
 from .structure import Structure
 from .worded import Text, joined, summed
@@ -31,23 +33,20 @@ class Title:
     by: str = ""
 
     @classmethod
-    def of(cls, output: str, wrt: str, turned: bool = False) -> Title:
+    def of(cls, output: str, wrt: str, turned: bool = False, look: Look = USUAL) -> Title:
         """∂Y/∂X, or its transpose."""
-        drawn = rf"\frac{{\partial {latex_name(output)}}}{{\partial {latex_name(wrt)}}}"
+        drawn = derivative(latex_name(output, look), [latex_name(wrt, look)])
         text = Text(f"∂{output}/∂{wrt}", drawn)
         return cls(_transposed(text) if turned else text, (output, wrt), turned)
 
     @classmethod
-    def second(cls, loss: str, first: str, second: str, gradient: str) -> Title:
+    def second(cls, loss: str, first: str, second: str, gradient: str, look: Look = USUAL) -> Title:
         """∂²L/∂X∂Z, whose rows are the elements of ``gradient``."""
         plain = f"∂{first}²" if first == second else f"∂{first}∂{second}"
-        below = (
-            rf"\partial {latex_name(first)}^{{2}}"
-            if first == second
-            else rf"\partial {latex_name(first)} \, \partial {latex_name(second)}"
+        drawn = derivative(
+            latex_name(loss, look), [latex_name(name, look) for name in (first, second)]
         )
-        text = Text(f"∂²{loss}/{plain}", rf"\frac{{\partial^{{2}} {latex_name(loss)}}}{{{below}}}")
-        return cls(text, (gradient, second), False, loss, first)
+        return cls(Text(f"∂²{loss}/{plain}", drawn), (gradient, second), False, loss, first)
 
     @property
     def transposed(self) -> Title:
@@ -83,29 +82,33 @@ def formula(closed: Closed, title: Title) -> str:
     return f"{_element(closed, title).plain} = {show(closed.expression)}"
 
 
-def latex_lines(closed: Closed, structure: Structure, title: Title) -> str:
+def latex_lines(
+    closed: Closed,
+    structure: Structure,
+    title: Title,
+    look: Look = USUAL,
+    width: float | None = None,
+) -> str:
     """The element and the whole as an ``aligned`` block."""
-    element = f"{_element(closed, title).latex} &= {latex(closed.expression)}"
-    whole = f"{title.text.latex} &= {structure.text.latex}"
-    return f"\\begin{{aligned}}\n  {element} \\\\\n  {whole}\n\\end{{aligned}}"
+    element = (_element(closed, title, look).latex, latex(closed.expression, look))
+    return block("aligned", [element, (title.text.latex, structure.text.latex)], width)
 
 
-def _element(closed: Closed, title: Title) -> Text:
+def _element(closed: Closed, title: Title, look: Look = USUAL) -> Text:
     """An element of the Jacobian."""
+    style = Latex(look)
     if title.ends is None:
         every = (*closed.rows, *closed.columns)
         plain = f"({title.text.plain})[{','.join(i.name for i in every)}]"
-        places = ",".join(latex(at(i)) for i in every)
-        return Text(plain, rf"\left({title.text.latex}\right)_{{{places}}}")
+        return Text(plain, style.element(title.text.latex, [style.index(i) for i in every]))
     rows, columns = closed.rows, closed.columns
     pairs = zip(title.ends, (columns, rows) if title.turned else (rows, columns), strict=True)
     if title.loss:
         first, second = _access(title.by, rows), _access(title.ends[1], columns)
-        below = rf"\partial {latex(first)} \, \partial {latex(second)}"
-        drawn = rf"\frac{{\partial^{{2}} {latex_name(title.loss)}}}{{{below}}}"
+        drawn = derivative(latex_name(title.loss, look), [style.show(first), style.show(second)])
         return Text(f"∂²{title.loss}/∂{show(first)}∂{show(second)}", drawn)
     over, under = (_access(name, own) for name, own in pairs)
-    drawn = rf"\frac{{\partial {latex(over)}}}{{\partial {latex(under)}}}"
+    drawn = derivative(style.show(over), [style.show(under)])
     return Text(f"∂{show(over)}/∂{show(under)}", drawn)
 
 

@@ -21,7 +21,8 @@ from ..ir.expr import Cond, Expr, Zero, number
 from ..ir.sizes import Size, size
 from ..ir.subscripts import Index, Subscript, at, indices_of
 from ..ir.walk import free_indices, nodes, subscripts
-from ..notation.latex import latex
+from ..notation.latex import latex, set_above
+from ..notation.naming import USUAL, Look
 from . import ranks
 from .closed import Closed
 from .placed import groups, tie
@@ -190,7 +191,7 @@ def _elements(indices: Iterable[Index]) -> Size:
     return total
 
 
-def read(closed: Closed) -> Structure:
+def read(closed: Closed, look: Look = USUAL) -> Structure:
     """What a Jacobian is.
 
     >>> from ..derivation import Derivation
@@ -202,12 +203,12 @@ def read(closed: Closed) -> Structure:
     >>> print(found.kind, "|", found.text.plain, "|", found.rank)
     Kronecker product | I_N ⊗ Wᵀ | N·min(M, D)
     """
-    return _Reader(closed).read()
+    return _Reader(closed, look).read()
 
 
 class _Reader:
-    def __init__(self, closed: Closed) -> None:
-        self.closed = closed
+    def __init__(self, closed: Closed, look: Look) -> None:
+        self.closed, self.look = closed, look
         self.parts = [self._apart(part) for part in closed.terms]
         self.shared = [
             pair
@@ -261,7 +262,7 @@ class _Reader:
         moved = order != sorted(order)
         if not rows:
             return Structure(("scalar",), self.value(body, rows), ranks.ONE)
-        base = permutation(order) if moved else identity(rows)
+        base = permutation(order) if moved else identity(rows, self.look)
         value = self.value(body, rows)
         if free:
             whole = Text(
@@ -278,19 +279,19 @@ class _Reader:
         """The values on the diagonal, by whole arrays where they are that."""
         if len(body) == 1 and body[0].guards and not body[0].bound:
             return self.masked(body[0], axes)
-        found = Arrays(self.batch).of(expression(body), axes)
-        return indexed(expression(body)) if found is None else found
+        found = Arrays(self.batch, self.look).of(expression(body), axes)
+        return indexed(expression(body), self.look) if found is None else found
 
     def masked(self, part: Term, axes: Sequence[Index]) -> Text:
         """A product with masks: ``exp(X)·1(X > 0)``."""
-        arrays = Arrays(self.batch)
+        arrays = Arrays(self.batch, self.look)
         spelled = [condition(c, lambda what: arrays.of(what, axes)) for c in part.guards]
         masks = [text for text in spelled if text is not None]
         rest = term(part.coef, (), (), part.factors, False)
         assert rest is not None  # a term of a sum is not 0
         value = arrays.of(expression((rest,)), axes)
         if len(masks) < len(spelled) or value is None:
-            return indexed(expression((part,)))
+            return indexed(expression((part,)), self.look)
         if value.plain in ("1", "-1"):
             mask = joined(masks)
             return mask if value.plain == "1" else Text(f"−{mask.plain}", f"-{mask.latex}")
@@ -308,7 +309,7 @@ class _Reader:
         outer = [pair for pair in self.shared if pair[0] not in self.batch]
         if self.batch:
             names = ",".join(i.name for i in self.batch)
-            drawn = ", ".join(latex(at(i)) for i in self.batch)
+            drawn = ", ".join(latex(at(i), self.look) for i in self.batch)
             text = Text(
                 f"blockdiag_{names}({text.plain})",
                 rf"\operatorname*{{blockdiag}}_{{{drawn}}}\left({text.latex}\right)",
@@ -338,9 +339,9 @@ class _Reader:
             or (not rows and self.closed.columns.index(column) < place)
         ]
         after = [pair for pair in outer if pair not in before]
-        parts = [identity([row for row, _ in before])] if before else []
+        parts = [identity([row for row, _ in before], self.look)] if before else []
         parts.append(text)
-        parts += [identity([row for row, _ in after])] if after else []
+        parts += [identity([row for row, _ in after], self.look)] if after else []
         made = joined(parts, " ⊗ ", r" \otimes ")
         down = [*(r for r, _ in before), *rows, *(r for r, _ in after)]
         across = [*(c for _, c in before), *columns, *(c for _, c in after)]
@@ -408,7 +409,7 @@ class _Reader:
         text = ordered(text, down, self.rows, across, self.columns)
         scale = expression((value,))
         if scale is not number(1):
-            head = Arrays(self.batch).of(scale, ()) or indexed(scale)
+            head = Arrays(self.batch, self.look).of(scale, ()) or indexed(scale, self.look)
             text = joined([head, text])
         kinds = tuple(map(_kind, found))
         return part.coef < 0, text, kinds, ranks.product([c.rank for c in found])
@@ -417,7 +418,7 @@ class _Reader:
         """A component's text."""
         match found.kind:
             case "identity":
-                return identity(found.rows)
+                return identity(found.rows, self.look)
             case "diagonal":
                 value = self.elementwise(found, found.rows)
                 return Text(
@@ -431,7 +432,7 @@ class _Reader:
             case "selection":
                 return self.selection(found)
             case "toeplitz":
-                value = indexed(_body(found, False))
+                value = indexed(_body(found, False), self.look)
                 return Text(
                     f"Toeplitz({value.plain})",
                     rf"\operatorname{{Toeplitz}}\left({value.latex}\right)",
@@ -443,7 +444,7 @@ class _Reader:
         """Values over some axes; ones where there are none."""
         if not found.factors and not found.guards and not found.bound:
             extent = _elements(axes)
-            return Text(f"1_{_short(str(extent))}", rf"\mathbf{{1}}_{{{latex(extent)}}}")
+            return Text(f"1_{_short(str(extent))}", rf"\mathbf{{1}}_{{{latex(extent, self.look)}}}")
         made = term(Fraction(1), found.bound, found.guards, found.factors, False)
         assert made is not None  # a term of a sum is not 0
         return self.value((made,), axes)
@@ -452,12 +453,12 @@ class _Reader:
         """The equalities of a selection, and the values beside them."""
         equal = [c for c in found.guards if isinstance(c, Zero)]
         equal += [Zero(at(column) - at(row)) for row, column in found.ties]
-        spelled = [indexed(c) for c in equal]
+        spelled = [indexed(c, self.look) for c in equal]
         plain = ", ".join(text.plain for text in spelled)
         drawn = ", ".join(text.latex for text in spelled)
         whole = Text(f"S[{plain}]", rf"S\left[{drawn}\right]")
         value = valued(found.factors)
-        return whole if value is None else joined([indexed(value), whole])
+        return whole if value is None else joined([indexed(value, self.look), whole])
 
     def matrix(self, found: Component) -> Text:
         """A matrix by its name, a chain of products, or its elements."""
@@ -467,10 +468,10 @@ class _Reader:
                 return chain
         if not found.bound and not found.guards and not found.ties:
             axes = (*found.rows, *found.columns)
-            whole = Arrays(self.batch).of(_body(found, True), axes)
+            whole = Arrays(self.batch, self.look).of(_body(found, True), axes)
             if whole is not None:
                 return whole
-        body = indexed(_body(found, True))
+        body = indexed(_body(found, True), self.look)
         return Text(f"[{body.plain}]", rf"\left[{body.latex}\right]")
 
     def chain(self, found: Component) -> Text | None:
@@ -498,7 +499,7 @@ class _Reader:
                 return None
             tree, _, ends = ways[0]
             following = ends[0] if ends[1] is here else ends[1]
-            text = Arrays(self.batch).of(tree, (here, following))
+            text = Arrays(self.batch, self.look).of(tree, (here, following))
             if text is None:
                 return None
             parts.append(text)
@@ -512,7 +513,7 @@ class _Reader:
         self, own: Sequence[tuple[Expr | Cond, Fraction, list[Index]]], here: Index, first: bool
     ) -> Text | None:
         """What depends on one index of a chain only, as a diagonal matrix."""
-        spell = Arrays(self.batch)
+        spell = Arrays(self.batch, self.look)
         values: list[Text] = []
         for tree, exponent, _ in own:
             if isinstance(tree, Cond):
@@ -640,13 +641,13 @@ def _transposed(text: Text) -> Text:
         text.plain.endswith("]") and text.plain.count("[") == 1 and " " not in text.plain
     )
     inner = text if simple else Text(f"({text.plain})", rf"\left({text.latex}\right)")
-    return Text(f"{inner.plain}ᵀ", rf"{inner.latex}^{{\top}}")
+    return Text(f"{inner.plain}ᵀ", set_above(inner.latex, r"\top"))
 
 
-def identity(rows: Sequence[Index]) -> Text:
+def identity(rows: Sequence[Index], look: Look) -> Text:
     """The identity over some axes."""
     extent = _elements(rows)
-    return Text(f"I_{_short(str(extent))}", rf"I_{{{latex(extent)}}}")
+    return Text(f"I_{_short(str(extent))}", rf"I_{{{latex(extent, look)}}}")
 
 
 def _short(text: str) -> str:

@@ -11,7 +11,8 @@ from ..ir.expr import Access, Add, Compare, Cond, Expr, Number, Tensor
 from ..ir.sizes import size
 from ..ir.subscripts import Index, Subscript, at
 from ..ir.walk import free_indices, map_tensors
-from ..notation.latex import latex, latex_name
+from ..notation.latex import Latex, latex, set_above
+from ..notation.naming import USUAL, Look
 from ..notation.plain import show
 
 FREE = "zzallzz"  # stands for an axis that is not indexed
@@ -36,10 +37,11 @@ class Arrays:
     """Names whole arrays in place of their elements.
 
     ``batch`` are indices that stay: an array of further axes is named with them, ``P[n]``.
+    ``look`` says how names are drawn in LaTeX.
     """
 
-    def __init__(self, batch: Sequence[Index]) -> None:
-        self.batch = tuple(batch)
+    def __init__(self, batch: Sequence[Index], look: Look = USUAL) -> None:
+        self.batch, self.look = tuple(batch), look
         self.names: dict[str, Text] = {}
 
     def of(self, value: Expr | Cond, axes: Sequence[Index]) -> Text | None:
@@ -60,7 +62,7 @@ class Arrays:
         made = map_tensors(value, whole)
         if failed or any(index in axes for index in free_indices(made)):
             return None
-        plain, drawn = show(made), latex(made)
+        plain, drawn = show(made), latex(made, self.look)
         for token, text in self.names.items():
             plain = plain.replace(token, text.plain)
             drawn = drawn.replace(rf"\text{{{token}}}", text.latex)
@@ -74,11 +76,11 @@ class Arrays:
         if order not in ([], [*axes], [*reversed(axes)]):
             return None
         name = access.tensor.name
-        plain, drawn = show(Access(Tensor(name, ()), ())), latex_name(name)
+        plain, drawn = show(Access(Tensor(name, ()), ())), Latex(self.look).tied(name)
         if lead:
             plain, drawn = self.sliced(access)
         if order and order != [*axes]:
-            return Text(f"{plain}ᵀ", rf"{drawn}^{{\top}}")
+            return Text(f"{plain}ᵀ", set_above(drawn, r"\top"))
         return Text(plain, drawn)
 
     def sliced(self, access: Access) -> tuple[str, str]:
@@ -88,16 +90,16 @@ class Arrays:
         while shown[-1].index is free:
             shown.pop()
         part = Access(Tensor(access.tensor.name, access.tensor.shape[: len(shown)]), tuple(shown))
-        plain, drawn = show(part), latex(part)
+        plain, drawn = show(part), latex(part, self.look)
         return plain.replace(FREE, ":"), drawn.replace(rf"\mathrm{{{FREE}}}", ":")
 
     def _is_batch(self, sub: Subscript) -> bool:
         return sub.index in self.batch or not sub.terms
 
 
-def indexed(value: Expr | Cond) -> Text:
+def indexed(value: Expr | Cond, look: Look = USUAL) -> Text:
     """A value or a condition in index notation."""
-    return Text(show(value), latex(value), isinstance(value, Add))
+    return Text(show(value), latex(value, look), isinstance(value, Add))
 
 
 def condition(cond: Cond, spell: Callable[[Cond], Text | None]) -> Text | None:

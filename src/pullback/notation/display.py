@@ -211,7 +211,9 @@ class Display(ABC):
             case IndexOf(sub):
                 return self.sub(sub), _sub_level(sub)
             case Access(tensor, subs):
-                return self.read(tensor.name, [self.sub(sub) for sub in subs]), self.held(tensor.name)
+                return self.read(tensor.name, [self.sub(sub) for sub in subs]), self.held(
+                    tensor.name
+                )
             case Apply("pow", (base, exponent)):
                 return self.raised_to(self.expr(base, ATOM), self.expr(exponent, LOOSEST)), POWER
             case Apply(function, args):
@@ -374,12 +376,15 @@ class Display(ABC):
     def size_atom(self, atom: str | FloorQuotient) -> str:
         if isinstance(atom, str):
             return self.word(atom)
-        return self.floor(self.size(atom.numerator), self.size(atom.denominator))
+        above = self.above(self.size(atom.numerator), _size_level(atom.numerator))
+        return self.floor(above, self.size(atom.denominator))
 
     def sub(self, sub: Subscript) -> str:
         shown: list[Term] = []
         for atom, n in sub.terms:
             text = self.atom(atom)
+            if isinstance(atom, Remainder) and sub.atom is None:
+                text = f"({text})"
             if n.literal is None:
                 factor = self.size(n)
                 factor = factor if _size_level(n) >= PRODUCT else self.parenthesised(factor)
@@ -392,6 +397,10 @@ class Display(ABC):
             negative = text.startswith(self.minus)
             shown.append((-1, text[len(self.minus) :]) if negative else (1, text))
         return self.close(shown)
+
+    def above(self, text: str, level: int) -> str:
+        """A dividend beside a slash."""
+        return text if level >= PRODUCT else f"({text})"
 
     def close(self, terms: list[Term]) -> str:
         """A sum without spaces, starting with a term that is added if there is one."""
@@ -409,10 +418,12 @@ class Display(ABC):
             case Index():
                 return self.index(atom)
             case Quotient(value, divisor):
-                return self.floor(self.sub(value), self.size(divisor))
+                return self.floor(
+                    self.above(self.sub(value), _sub_level(value)), self.size(divisor)
+                )
             case Remainder(value, divisor):
                 inner = self.sub(value)
-                inner = inner if value.atom is not None else self.parenthesised(inner)
+                inner = inner if _sub_level(value) == ATOM else self.parenthesised(inner)
                 return self.modulo(inner, self.size(divisor))
             case Lookup(access):
                 return self.read(access.tensor.name, [self.sub(sub) for sub in access.subs])
@@ -428,11 +439,13 @@ def _size_level(form: Size) -> int:
     ((mono, n),) = form.terms or (((), 0),)
     if n < 0:
         return UNARY
-    return ATOM if len(mono) + (n != 1) <= 1 and all(isinstance(a, str) for a in mono) else PRODUCT
+    return ATOM if len(mono) + (n != 1) <= 1 else PRODUCT
 
 
 def _sub_level(sub: Subscript) -> int:
-    if sub.index is not None:
+    if isinstance(sub.atom, Remainder):
+        return SUM
+    if sub.atom is not None:
         return ATOM
     if not sub.terms:
         return _size_level(sub.const)

@@ -14,7 +14,7 @@ from ..opaque import Operation
 from .display import Display, Displayed
 from .letters import ACCENTS, COMMANDS, GREEK, letter
 from .levels import ATOM, LOOSEST, POWER, PRODUCT
-from .naming import Look, Slope, raised_above, scripts
+from .naming import USUAL, Look, Slope, raised_above, scripts
 from .spell import show_brief
 
 REDUCTIONS = {
@@ -33,10 +33,9 @@ ESCAPES = {
 }  # fmt: skip
 _SINGLE = re.compile(r"[^\W\d_]|\\[a-zA-Z]+(\{([^\W\d_]|\\[a-zA-Z]+)\})?")
 SIGNS = {sign: name for name, sign in reversed(GREEK.items())}
-PLAIN = Look()
 
 
-def latex(what: Displayed, look: Look = PLAIN) -> str:
+def latex(what: Displayed, look: Look = USUAL) -> str:
     r"""A statement, expression, condition, subscript or size in LaTeX.
 
     ``look`` says how names are drawn; without it a name such as ``dX`` is ``\mathrm{d}X``.
@@ -49,7 +48,7 @@ def latex(what: Displayed, look: Look = PLAIN) -> str:
     return Latex(look).show(what)
 
 
-def latex_name(name: str, look: Look = PLAIN) -> str:
+def latex_name(name: str, look: Look = USUAL) -> str:
     r"""A name in LaTeX.
 
     >>> print(latex_name("x_hat"), latex_name("score"), latex_name("mu2"))
@@ -68,11 +67,18 @@ def derivative(loss: str, by: Sequence[str]) -> str:
     below = []
     for name, same in groupby(by):
         count = len([*same])
-        raised = f"^{{{count}}}" if count > 1 else ""
-        held = f"\\left({name}\\right)" if raised and raised_above(name) else name
-        below.append(rf"\partial {held}{raised}")
+        below.append(rf"\partial {set_above(name, str(count)) if count > 1 else name}")
     under = r" \, ".join(below)
     return rf"\frac{{\partial{order} {loss}}}{{{under}}}"
+
+
+def set_above(text: str, what: str) -> str:
+    r"""LaTeX with a superscript, in parentheses where it has one of its own.
+
+    >>> print(set_above("W_{n}", r"\top"), set_above("W^{(1)}_{n}", r"\top"))
+    W_{n}^{\top} \left(W^{(1)}_{n}\right)^{\top}
+    """
+    return rf"\left({text}\right)^{{{what}}}" if raised_above(text) else f"{text}^{{{what}}}"
 
 
 def settled(look: Look, names: Collection[str], letters: Collection[str] = ()) -> Look:
@@ -81,7 +87,7 @@ def settled(look: Look, names: Collection[str], letters: Collection[str] = ()) -
     Names that would be drawn alike are spelled out, but for the first of them, the gradients first
     of all, since how these are drawn is the style. ``letters`` are those of indices and sizes.
 
-    >>> names = settled(PLAIN, ["lam", "lambda", "x"]).names
+    >>> names = settled(USUAL, ["lam", "lambda", "x"]).names
     >>> print(names["lambda"], *names)
     \text{lambda} lambda
     """
@@ -113,16 +119,16 @@ class Latex(Display):
     plus = "+"
     relations: Mapping[str, str] = {"<": "<", "<=": r"\le", "==": "=", "!=": r"\ne"}
 
-    def __init__(self, look: Look = PLAIN) -> None:
+    def __init__(self, look: Look = USUAL) -> None:
         self.look = look
 
     def equation(self, left: str, right: str) -> str:
         return f"{left} = {right}"
 
     def read(self, name: str, subs: list[str]) -> str:
-        slope = self.slope(name)
+        slope = self.slope(self.moved(name) or name)
         if slope is not None and self.look.style == "partial":
-            return self.partial(slope, subs)
+            return self.partial(slope, subs, r"\dot{%s}" if self.moved(name) else "%s")
         base, label, number, primes = self.pieces(name)
         place = ",".join(subs)
         above = (
@@ -141,29 +147,41 @@ class Latex(Display):
         return word if self.held(name) == ATOM else self.parenthesised(word)
 
     def held(self, name: str) -> int:
+        name = self.moved(name) or name
         slope = self.slope(name)
         if slope is None or self.look.style == "d":
             return POWER if raised_above(self.look.names.get(self.look.root(name), "")) else ATOM
         return ATOM if self.look.style == "bar" else POWER
 
     def tall(self, node: Expr) -> bool:
-        partial = self.look.style == "partial"
-        return partial and isinstance(node, Access) and self.slope(node.tensor.name) is not None
+        if self.look.style != "partial" or not isinstance(node, Access):
+            return False
+        name = node.tensor.name
+        return self.slope(self.moved(name) or name) is not None
 
     def slope(self, name: str) -> Slope | None:
         """What a name is the gradient of; None of one that the user draws otherwise."""
         return None if name in self.look.names else self.look.slopes.get(name)
 
-    def partial(self, slope: Slope, subs: list[str]) -> str:
-        """A gradient as a partial derivative; of a loss that is one itself, one of higher order."""
+    def moved(self, name: str) -> str:
+        """What a name is the tangent of, if that isn't drawn as its letters say; else ""."""
+        inner = name.removeprefix("t_")
+        if inner == name or name in self.look.names or name in self.look.slopes:
+            return ""
+        marked = inner in self.look.slopes and self.look.style != "d"
+        return inner if marked or inner in self.look.names else ""
+
+    def partial(self, slope: Slope, subs: list[str], form: str) -> str:
+        """A gradient as a partial derivative, the loss in a form; where the loss is a gradient,
+        of higher order."""
         by = [self.read(slope.of, subs)]
         while slope.loss:
             inner = self.slope(slope.loss)
             if inner is None:
-                return derivative(self.word(slope.loss), by)
+                return derivative(form % self.word(slope.loss), by)
             by.insert(0, self.word(inner.of))
             slope = inner
-        return derivative(self.look.losses[slope.level - 1], by)
+        return derivative(form % self.look.losses[slope.level - 1], by)
 
     def pieces(self, name: str) -> tuple[str, str, str, str]:
         """The parts of a drawn name: base, label, number, primes."""
@@ -174,8 +192,8 @@ class Latex(Display):
             found = self.marked(name, slope)
             if found is not None:
                 return found
-        if name.startswith("t_") and name[2:] in self.look.names:
-            base, *rest = self.pieces(name[2:])
+        if self.moved(name):
+            base, *rest = self.pieces(self.moved(name))
             return rf"\dot{{{base}}}", rest[0], rest[1], rest[2]
         parts = letter(name)
         base = self.stem(parts.stem)
@@ -191,7 +209,11 @@ class Latex(Display):
         if self.look.style == "delta":
             return rf"{level}\delta^{{{self.word(slope.of)}}}", "", "", ""
         parts = letter(name)
-        if self.look.style == "d" and parts.gradient and self.look.root(name) not in self.look.names:
+        if (
+            self.look.style == "d"
+            and parts.gradient
+            and self.look.root(name) not in self.look.names
+        ):
             return None
         base, *rest = self.pieces(slope.of)
         if self.look.style == "d":
@@ -235,7 +257,7 @@ class Latex(Display):
     def ratio(self, value: Fraction) -> tuple[str, int]:
         text = self.magnitude(value)
         if "/" in text:
-            return self.fraction(str(value.numerator), str(value.denominator))[0], PRODUCT
+            return self.fraction(str(value.numerator), str(value.denominator))[0], POWER
         mantissa, _, exponent = text.partition("e")
         if not exponent:
             return text, ATOM
@@ -260,6 +282,7 @@ class Latex(Display):
         out = factors[0]
         for factor in factors[1:]:
             digits = factor[0].isdigit() or factor.startswith("-")
+            digits |= out[-1].isdigit() and factor.startswith(r"\frac")
             out += (r" \cdot " if digits else r" \, ") + factor
         return out
 

@@ -18,7 +18,8 @@ LOSSES = ("L", r"\mathcal{L}", r"\ell", "J")
 
 _TOKEN = re.compile(r"\\(?:[a-zA-Z]+|.?)|.", re.DOTALL)
 _MARKUP = (
-    "\\begin", "\\end", "\\left", "\\right", "\\par", "\\[", "\\]", "\\(", "\\)", "\\\\", "\\", *"%#$&~",
+    r"\begin", r"\end", r"\left", r"\right", r"\par", r"\[", r"\]", r"\(", r"\)", "\\\\", "\\",
+    *"%#$&~",
 )  # fmt: skip
 
 
@@ -52,6 +53,10 @@ class Look:
         while name in self.slopes:
             name = self.slopes[name].of
         return name
+
+
+USUAL = Look()
+"""How names are drawn where nothing is said."""
 
 
 def checked_style(style: Any) -> str:

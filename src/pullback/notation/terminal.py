@@ -113,7 +113,7 @@ class Terminal(Display):
         return f"⌊{above}/{below}⌋" if below.isalnum() else f"⌊{above}/({below})⌋"
 
     def modulo(self, left: str, right: str) -> str:
-        return f"({left} mod {right})"
+        return f"{left} mod {right}"
 
     def connective(self, word: str) -> str:
         return WORDS[word]

@@ -1,7 +1,7 @@
 r"""Equations in LaTeX, set under each other, long ones broken at their operators.
 
-A formula that :class:`~pullback.notation.latex.Latex` printed is read again as pieces: what can't be
-broken (a fraction, a subscript, a function's name), operators at which it can, and brackets. The
+A formula that :class:`~pullback.notation.latex.Latex` printed is read again as pieces: what can't
+be broken (a fraction, a subscript, a function's name), operators at which it can, and brackets. The
 width that a piece takes when set is estimated from the letters' widths in Computer Modern.
 """
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate, islice
 from typing import Any
 
 from ..errors import ArgumentError
@@ -26,12 +27,14 @@ _WORDS = {
     for name in ("exp", "log", "sin", "cos", "tan", "sinh", "cosh", "tanh", "max", "min", "det")
 }
 _WIDTHS = {
-    **dict.fromkeys("ijlt", 0.37), **dict.fromkeys("fmw", 0.75), "I": 0.5, **dict.fromkeys("MW", 1.0),
-    **dict.fromkeys("()[]", 0.39), **dict.fromkeys(".:|'", 0.28), ",": 0.45, ";": 0.45,
-    r"\,": 0.17, r"\ ": 0.33, r"\quad": 1.0, r"\partial": 0.57, r"\infty": 1.0, r"\prime": 0.3,
-    r"\lfloor": 0.45, r"\rfloor": 0.45, r"\mid": 0.83, r"\land": 1.1, r"\lor": 1.1, r"\lnot": 0.67,
-    r"\bmod": 2.6, r"\top": 0.78, r"\mathbf": 0.0, r"\mathrm": 0.0, r"\operatorname": 0.17, r"\text": 0.0,
-    r"\sum": 1.45, r"\prod": 1.3, r"\ldots": 1.2, **{rf"\{name}": w + 0.17 for name, w in _WORDS.items()},
+    **dict.fromkeys("ijlt", 0.37), **dict.fromkeys("fmw", 0.75), **dict.fromkeys("MW", 1.0),
+    **dict.fromkeys("()[]", 0.39), **dict.fromkeys(".:|'", 0.28), **dict.fromkeys(",;", 0.45),
+    "I": 0.5, r"\,": 0.17, r"\ ": 0.33, r"\quad": 1.0, r"\partial": 0.57, r"\infty": 1.0,
+    r"\prime": 0.3, r"\lfloor": 0.45, r"\rfloor": 0.45, r"\mid": 0.83, r"\land": 1.1,
+    r"\lor": 1.1, r"\lnot": 0.67, r"\bmod": 2.6, r"\top": 0.78, r"\sum": 1.45, r"\prod": 1.3,
+    r"\ldots": 1.2, r"\operatorname": 0.17,
+    **dict.fromkeys((r"\mathbf", r"\mathrm", r"\mathcal", r"\text"), 0.0),
+    **{rf"\{name}": width + 0.17 for name, width in _WORDS.items()},
 }  # fmt: skip
 _RELATIONS = {"=", "<", ">", r"\le", r"\ge", r"\ne", r"\nless", r"\nleq", r"\ngtr", r"\ngeq"}
 _BIG = {r"\sum", r"\prod", r"\frac", r"\begin"}
@@ -93,7 +96,7 @@ def checked_width(width: Any) -> float | None:
             found=repr(width)[:80],
             hint=f"an article of one column has about {COLUMN:g}, one of two about 21",
         )
-    return width
+    return None if width is None else float(width)
 
 
 # Lines -------------------------------------------------------------------------------------------
@@ -124,25 +127,30 @@ def _opened(parts: Sequence[Piece], width: float) -> Iterator[Piece]:
 
 def _breaks(parts: Sequence[Piece], width: float) -> list[int]:
     """The operators that lines begin with: as few and as far outside as the width allows."""
-    depth, reduced, costs = 0, [False], {0: 0.0}
-    depths = {0: 0}
-    for k, part in enumerate(parts):
-        depth += (part.kind == "open") - (part.kind == "close")
-        reduced = [*reduced, False] if part.kind == "open" else reduced
-        reduced = reduced[:-1] if part.kind == "close" else reduced
-        reduced[-1] = part.kind != "sum" and (reduced[-1] or part.text.startswith(_REDUCTIONS))
-        if part.kind in ("sum", "product"):
-            costs[k] = 1 + 2 * depth + (part.kind == "product") * (1.5 + 2 * reduced[-1])
-            depths[k] = depth
     total = [0.0]
     for part in parts:
         total.append(total[-1] + part.width)
+    reduced, opened, closed = [False], list[int](), _closed(parts)
+    costs, depths = {0: 0.0}, {0: 0}
+    for k, part in enumerate(parts):
+        if part.kind == "open":
+            opened.append(k)
+            reduced.append(False)
+        elif part.kind == "close":
+            opened.pop()
+            reduced.pop()
+        reduced[-1] = part.kind != "sum" and (reduced[-1] or part.text.startswith(_REDUCTIONS))
+        if part.kind in ("sum", "product"):
+            short = sum(total[closed[at]] - total[at] < width / 2 for at in opened)
+            costs[k] = 1 + 2 * len(opened) + 3 * short
+            costs[k] += (2 + 2 * reduced[-1]) * (part.kind == "product")
+            depths[k] = len(opened)
     ends = [*costs, len(parts)]
     best: dict[int, tuple[float, int]] = {len(parts): (0.0, 0)}
     for position in range(len(ends) - 2, -1, -1):
         start = ends[position]
         indent = (1 + depths[start]) * QUAD if start else 0
-        for end in ends[position + 1 :]:
+        for end in islice(ends, position + 1, None):
             free = width - indent - (total[end] - total[start])
             cost = costs.get(end, 0) + best[end][0]
             cost += -1000 * free if free < 0 else 2 * free / width if end < len(parts) else 0
@@ -157,26 +165,33 @@ def _breaks(parts: Sequence[Piece], width: float) -> list[int]:
     return found
 
 
+def _closed(parts: Sequence[Piece]) -> dict[int, int]:
+    """Where brackets close, by where they open."""
+    found, opened = {}, list[int]()
+    for k, part in enumerate(parts):
+        if part.kind == "open":
+            opened.append(k)
+        elif part.kind == "close":
+            found[opened.pop()] = k
+    return found
+
+
 def _lines(parts: list[Piece], spans: Sequence[tuple[int, int]]) -> list[str]:
     """The text of the lines; brackets that stand on two lines have a size of their own."""
     line_of = [n for n, (start, end) in enumerate(spans) for _ in range(start, end)]
     drawn = [part.text for part in parts]
-    depths, opened = [], list[int]()
-    for k, part in enumerate(parts):
-        depths.append(len(opened))
-        if part.kind == "open":
-            opened.append(k)
-        elif part.kind == "close":
-            start = opened.pop()
-            apart = line_of[start] != line_of[k]
-            size = r"\bigg" if any(inner.tall for inner in parts[start:k]) else r"\big"
-            for at, side, whole in ((start, "l", r"\left"), (k, "r", r"\right")):
-                drawn[at] = f"{size}{side}{parts[at].text}" if apart else whole + parts[at].text
+    closed = _closed(parts)
+    for start, end in closed.items():
+        apart = line_of[start] != line_of[end]
+        size = r"\bigg" if any(inner.tall for inner in parts[start:end]) else r"\big"
+        for at, side, whole in ((start, "l", r"\left"), (end, "r", r"\right")):
+            drawn[at] = f"{size}{side}{parts[at].text}" if apart else whole + parts[at].text
+    depth = [*accumulate((p.kind == "open") - (p.kind == "close") for p in parts)]
     found = ["".join(drawn[: spans[0][1]]).rstrip()]
-    for start, end in spans[1:]:
+    for start, stop in spans[1:]:
         sign = r"\cdot" if drawn[start].strip() == r"\," else drawn[start].strip()
-        indent = r"\quad" * (1 + depths[start])
-        found.append(f"{indent} {sign} {''.join(drawn[start + 1 : end]).strip()}")
+        indent = r"\quad" * (1 + depth[start])
+        found.append(f"{indent} {sign} {''.join(drawn[start + 1 : stop]).strip()}")
     return found
 
 

@@ -29,7 +29,7 @@ from .arrays import (
 )
 from .display import Display
 from .latex import Latex
-from .levels import PRODUCT, UNARY
+from .levels import POWER, PRODUCT, UNARY
 from .readable import readable
 from .spell import show_dimensions
 from .terminal import Terminal
@@ -61,7 +61,8 @@ class ArraysText(ABC):
     def leveled(self, node: Matrix) -> tuple[str, int]:
         match node:
             case Whole():
-                return self.shaped(node, self.whole(node)), ATOM
+                alone = self.display.held(node.tensor.name) > POWER
+                return self.shaped(node, self.whole(node)), ATOM if alone else TIMES
             case Ones():
                 return self.shaped(node, self.one), ATOM
             case Identity():
@@ -97,7 +98,7 @@ class ArraysText(ABC):
 
     def inner(self, node: Matrix) -> str:
         """What a transpose is taken of, without a shape of its own."""
-        if isinstance(node, Whole):
+        if isinstance(node, Whole) and self.display.held(node.tensor.name) > POWER:
             return self.whole(node)
         return self.one if isinstance(node, Ones) else self.text(node, ATOM)
 
