@@ -136,7 +136,7 @@ def slopes(derivation: Derivation) -> Mapping[str, Slope]:
     loss = passes.program.outputs[0].name if fixed_upstream(passes) else ""
     results = [t.name for t in passes.program.outputs if t.kind == "float"]
     pairs = zip(passes.gradients, passes.wrt, strict=True)
-    found = {s.target.name: s.of for s in passes.statements if s.of}
+    found = {s.target.name: s.of for s in passes.adjoints}
     found |= {gradient.name: of.name for gradient, of in pairs}
     whole = {*found.values()}  # what arrives at a result is a part where the result is read, too
     arriving = zip(passes.cotangents, results, strict=True)

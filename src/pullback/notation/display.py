@@ -314,7 +314,9 @@ class Display(ABC):
         below = ",".join(self.index(index) for index in indices)
         if domain:
             below += ": " + ", ".join(self.cond(cond, LOOSEST) for cond in domain)
-        return f"{self.reduction(op, below)} {self.expr(body, PRODUCT)}"
+        text = self.expr(body, PRODUCT)
+        text = self.parenthesised(text) if text.startswith(self.minus) else text
+        return f"{self.reduction(op, below)} {text}"
 
     # conditions --------------------------------------------------------------------------------
 
@@ -424,7 +426,8 @@ class Display(ABC):
             case Remainder(value, divisor):
                 inner = self.sub(value)
                 inner = inner if _sub_level(value) == ATOM else self.parenthesised(inner)
-                return self.modulo(inner, self.size(divisor))
+                by = self.size(divisor)
+                return self.modulo(inner, by if _size_level(divisor) == ATOM else f"({by})")
             case Lookup(access):
                 return self.read(access.tensor.name, [self.sub(sub) for sub in access.subs])
 

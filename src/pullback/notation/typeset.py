@@ -293,22 +293,25 @@ class _Reader:
         above, below = self.group(), self.group()
         style = min(self.style + 1, 3)
         width = max(_width(pieces(part, style)) for part in (above, below))
-        wider = "" if above == "1" else rf"\frac{{1}}{{{below}}} \, {_factor(above)}"
+        times = r"\cdot" if above[0].isdigit() else r"\,"
+        wider = "" if above == "1" else rf"\frac{{1}}{{{below}}} {times} {_factor(above)}"
         text = rf"\frac{{{above}}}{{{below}}}"
         return Piece(text, width + 0.24, "", self.style == 0, wider)
 
     def cases(self) -> Piece:
         """An environment, as wide as its widest row."""
-        start, depth = self.place - 1, 1
+        start, depth, rows = self.place - 1, 1, [""]
         self.group()
-        inside = self.place
         while depth:
             token = self.next()
             depth += (token == r"\begin") - (token == r"\end")
-        text = "".join(self.tokens[inside : self.place - 1])
+            if depth == 1 and token == r"\\":
+                rows.append("")
+            elif depth:
+                rows[-1] += r"\quad" if depth == 1 and token == "&" else token
         self.group()
-        width = max(_width(pieces(row.replace("&", r"\quad"), 1)) for row in text.split(r"\\"))
-        return Piece("".join(self.tokens[start : self.place]), width + 0.9, "", True)
+        width = max(_width(pieces(row, 1)) for row in rows) + 0.9
+        return Piece("".join(self.tokens[start : self.place]), width, "", True)
 
 
 def _factor(text: str) -> str:
