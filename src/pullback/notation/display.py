@@ -378,8 +378,11 @@ class Display(ABC):
     def size_atom(self, atom: str | FloorQuotient) -> str:
         if isinstance(atom, str):
             return self.word(atom)
-        above = self.above(self.size(atom.numerator), _size_level(atom.numerator))
-        return self.floor(above, self.size(atom.denominator))
+        above = _grouped(self.size(atom.numerator), _size_level(atom.numerator), PRODUCT)
+        return self.floor(above, self.divisor(atom.denominator))
+
+    def divisor(self, form: Size) -> str:
+        return _grouped(self.size(form), _size_level(form), ATOM)
 
     def sub(self, sub: Subscript) -> str:
         shown: list[Term] = []
@@ -400,10 +403,6 @@ class Display(ABC):
             shown.append((-1, text[len(self.minus) :]) if negative else (1, text))
         return self.close(shown)
 
-    def above(self, text: str, level: int) -> str:
-        """A dividend beside a slash."""
-        return text if level >= PRODUCT else f"({text})"
-
     def close(self, terms: list[Term]) -> str:
         """A sum without spaces, starting with a term that is added if there is one."""
         if not terms:
@@ -420,20 +419,22 @@ class Display(ABC):
             case Index():
                 return self.index(atom)
             case Quotient(value, divisor):
-                return self.floor(
-                    self.above(self.sub(value), _sub_level(value)), self.size(divisor)
-                )
+                above = _grouped(self.sub(value), _sub_level(value), PRODUCT)
+                return self.floor(above, self.divisor(divisor))
             case Remainder(value, divisor):
                 inner = self.sub(value)
                 inner = inner if _sub_level(value) == ATOM else self.parenthesised(inner)
-                by = self.size(divisor)
-                return self.modulo(inner, by if _size_level(divisor) == ATOM else f"({by})")
+                return self.modulo(inner, self.divisor(divisor))
             case Lookup(access):
                 return self.read(access.tensor.name, [self.sub(sub) for sub in access.subs])
 
     @abstractmethod
     def tight(self, factors: list[str]) -> str:
         """A product inside a subscript."""
+
+
+def _grouped(text: str, level: int, least: int) -> str:
+    return text if level >= least else f"({text})"
 
 
 def _size_level(form: Size) -> int:

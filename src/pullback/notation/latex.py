@@ -319,11 +319,7 @@ class Latex(Display):
         return SPECIALS[name]
 
     def floor(self, above: str, below: str) -> str:
-        return (
-            rf"\lfloor {above}/{below} \rfloor"
-            if below.isalnum()
-            else (rf"\lfloor {above}/({below}) \rfloor")
-        )
+        return rf"\lfloor {above}/{below} \rfloor"
 
     def modulo(self, left: str, right: str) -> str:
         return rf"{left} \bmod {right}"

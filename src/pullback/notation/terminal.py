@@ -110,7 +110,7 @@ class Terminal(Display):
         return SPECIALS[name]
 
     def floor(self, above: str, below: str) -> str:
-        return f"⌊{above}/{below}⌋" if below.isalnum() else f"⌊{above}/({below})⌋"
+        return f"⌊{above}/{below}⌋"
 
     def modulo(self, left: str, right: str) -> str:
         return f"{left} mod {right}"
