@@ -108,7 +108,7 @@ class Reader:
             guard = self.text.startswith(r"\left[", self.place)
             value = self.factor()
             if sign < 0:
-                value = lambda at, value=value: -value(at)  # type: ignore[misc]
+                value = _negated(value)
             while found := self.take("/", r"\bmod"):
                 value = _binary(found, value, self.factor())
             factors.append((guard, value))
@@ -256,6 +256,10 @@ class Reader:
             _RELATIONS[sign](left(at), right(at))
             for left, sign, right in zip(sides, signs, sides[1:], strict=False)
         )
+
+
+def _negated(value: Value) -> Value:
+    return lambda at: -value(at)
 
 
 def _element(array: Any, subs: Sequence[float]) -> float:

@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from .. import __version__
-from ..errors import PullbackError
+from ..errors import ArgumentError, PullbackError
 from ..text import json_text, visible
 from .book import add_book
 from .inputs import names, pairs, shapes, sizes, source, write
+from .papers import add_papers, latex, refuse_papers
 
 if TYPE_CHECKING:
     from ..derivation import Derivation, Status
@@ -38,7 +39,7 @@ _EXAMPLES = {
     "derive": """\
 examples:
   pullback derive "Y[n,m] = sum(d) X[n,d]*W[d,m] + b[m]"
-  pullback derive "P[n,c] = exp(S[n,c]) / sum(k) exp(S[n,k])" --format latex
+  pullback derive "P[n,c] = exp(S[n,c]) / sum(k) exp(S[n,k])" --latex S --style partial
   pullback derive model.py:loss --shape X="N D" --shape W="D M" --wrt W --out loss.html
   pullback derive "f = sigmoid(w[]*x[] + b[])" --at w=2,x=-1,b=1
   pullback derive "y[n,m] = sum(d) x[n,d]*w[d,m]" --small N=1,D=2,M=3
@@ -113,6 +114,7 @@ def _parser() -> argparse.ArgumentParser:
         help="how to write it (default: by the ending of --out, else text)",
     )
     _add_numbers(derive)
+    add_papers(derive)
     derive.add_argument("--seed", type=int, default=0, help="of the steps' checks (default: 0)")
     code = _command(commands, "code", _code, "write the backward pass as source")
     code.add_argument(
@@ -224,6 +226,16 @@ def _command(
 
 
 def _derive(arguments: argparse.Namespace) -> int:
+    ending = Path(arguments.out).suffix if arguments.out else ""
+    if arguments.latex is not None and arguments.format is None:
+        arguments.format = "latex"
+    style = arguments.format or _ENDINGS.get(ending, "text")
+    if style != "latex" and not arguments.json:
+        refuse_papers(arguments)
+    if style != "latex" and arguments.latex is not None:
+        raise ArgumentError(
+            "LaTeX is not another format", expected="--latex alone", found=f"--format {style}"
+        )
     derivation = _derivation(arguments, seed=arguments.seed)
     if arguments.at or arguments.small:
         from .numbers import numbers, small
@@ -234,12 +246,10 @@ def _derive(arguments: argparse.Namespace) -> int:
     if arguments.json:
         write(json_text(_as_data(derivation, arguments)), arguments.out)
         return OK
-    ending = Path(arguments.out).suffix if arguments.out else ""
-    style = arguments.format or _ENDINGS.get(ending, "text")
     if style == "text" and arguments.out is None and sys.stdout.isatty():
         derivation.show()
         return OK
-    write(_FORMATS[style](derivation), arguments.out)
+    write(_FORMATS[style](derivation, arguments), arguments.out)
     return OK
 
 
@@ -249,11 +259,11 @@ def _page(derivation: Derivation) -> str:
     return page(derivation)
 
 
-_FORMATS: dict[str, Callable[[Derivation], str]] = {
-    "text": str,
-    "markdown": lambda derivation: derivation.markdown(),
-    "latex": lambda derivation: derivation.latex(),
-    "html": _page,
+_FORMATS: dict[str, Callable[[Derivation, argparse.Namespace], str]] = {
+    "text": lambda derivation, _: str(derivation),
+    "markdown": lambda derivation, _: derivation.markdown(),
+    "latex": latex,
+    "html": lambda derivation, _: _page(derivation),
 }
 _ENDINGS = {".md": "markdown", ".tex": "latex", ".html": "html", ".htm": "html"}
 
@@ -278,7 +288,7 @@ def _as_data(derivation: Derivation, arguments: argparse.Namespace) -> dict[str,
             }
             for t in backward.wrt
         },
-        "latex": derivation.latex(),
+        "latex": latex(derivation, arguments),
         "steps": [
             {
                 "target": step.target.name,

@@ -8,7 +8,7 @@ width that a piece takes when set is estimated from the letters' widths in Compu
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate, islice
 from typing import Any
@@ -49,14 +49,14 @@ class Piece:
     """A part of a formula: its LaTeX and its width in em.
 
     ``kind`` is "sum" or "product" for an operator, "open" or "close" for a bracket, else "". A
-    piece that is too wide for a line can be written as ``wider`` instead, of the same value.
+    piece that is too wide for a line can be written as ``wider()`` instead, of the same value.
     """
 
     text: str
     width: float
     kind: str = ""
     tall: bool = False
-    wider: str = ""
+    wider: Callable[[], str] | None = None
 
 
 def block(
@@ -120,7 +120,7 @@ def _opened(parts: Sequence[Piece], width: float) -> Iterator[Piece]:
     """Pieces that are too wide for a line, written so that they can be broken."""
     for part in parts:
         if part.wider and part.width > width - QUAD:
-            yield from _opened(pieces(part.wider), width)
+            yield from _opened(pieces(part.wider()), width)
         else:
             yield part
 
@@ -143,7 +143,7 @@ def _breaks(parts: Sequence[Piece], width: float) -> list[int]:
         if part.kind in ("sum", "product"):
             short = sum(total[closed[at]] - total[at] < width / 2 for at in opened)
             costs[k] = 1 + 2 * len(opened) + 3 * short
-            costs[k] += (2 + 2 * reduced[-1]) * (part.kind == "product")
+            costs[k] += (4 + 2 * reduced[-1]) * (part.kind == "product")
             depths[k] = len(opened)
     ends = [*costs, len(parts)]
     best: dict[int, tuple[float, int]] = {len(parts): (0.0, 0)}
@@ -241,8 +241,12 @@ class _Reader:
         if token == r"\sqrt":
             under = self.group()
             width = 0.9 * scale + _width(pieces(under, self.style))
-            wider = rf"\left({under}\right)^{{1/2}}"
-            return Piece(rf"\sqrt{{{under}}}", width, "", r"\frac" in under, wider)
+            return Piece(
+                rf"\sqrt{{{under}}}",
+                width,
+                tall=r"\frac" in under,
+                wider=lambda: rf"\left({under}\right)^{{1/2}}",
+            )
         if token == r"\begin":
             return self.cases()
         if token in _ACCENTS:
@@ -254,7 +258,9 @@ class _Reader:
             whole = inner.startswith(r"\left") and inner.endswith((r"\right)", r"\right]"))
             parts = pieces(inner, self.style)
             tall = any(part.tall for part in parts)
-            return Piece(f"{{{inner}}}", _width(parts), "", tall, inner if whole else "")
+            return Piece(
+                f"{{{inner}}}", _width(parts), "", tall, (lambda: inner) if whole else None
+            )
         if token in _RELATIONS:
             return Piece(token, 1.33 if self.style < 2 else 0.8 * scale)
         usual = 0.75 if token.isupper() else 0.6 if token[0] == "\\" else 0.53
@@ -286,7 +292,8 @@ class _Reader:
         width = max(base.width, own + 0.17) if limits else base.width + own + 0.05
         if "^" in base.text and sign == "_":
             width -= min(own, base.width / 2)
-        wider = f"{base.wider}{sign}{{{inner}}}" if base.wider and base.text[0] == "{" else ""
+        own_wider = base.wider if base.text[0] == "{" else None
+        wider = own_wider and (lambda: f"{own_wider()}{sign}{{{inner}}}")
         return replace(base, text=f"{base.text}{sign}{{{inner}}}", width=width, wider=wider)
 
     def fraction(self) -> Piece:
@@ -294,7 +301,7 @@ class _Reader:
         style = min(self.style + 1, 3)
         width = max(_width(pieces(part, style)) for part in (above, below))
         times = r"\cdot" if above[0].isdigit() else r"\,"
-        wider = "" if above == "1" else rf"\frac{{1}}{{{below}}} {times} {_factor(above)}"
+        wider = None if above == "1" else lambda: rf"\frac{{1}}{{{below}}} {times} {_factor(above)}"
         text = rf"\frac{{{above}}}{{{below}}}"
         return Piece(text, width + 0.24, "", self.style == 0, wider)
 
