@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+from functools import cache
 from itertools import product
 from pathlib import Path
 from random import Random
@@ -29,6 +30,20 @@ from pullback.notation.typeset import broken, pieces
 
 from .notation.latex_reader import Reader, equations
 from .properties.random_programs import Maker
+
+LAYER_NORM = """\
+mu[n] = mean(d) X[n,d]
+v[n] = mean(d) (X[n,d] - mu[n])**2
+x_hat[n,d] = (X[n,d] - mu[n])/sqrt(v[n] + 1e-5)
+Y[n,d] = gamma[d]*x_hat[n,d] + beta[d]
+"""
+
+
+@cache
+def layer_norm() -> Derivation:
+    """The derivation of a layer norm."""
+    return pullback.derive(LAYER_NORM)
+
 
 SIZES = {"N": 2, "M": 3, "K": 2}
 
@@ -98,7 +113,7 @@ def test_what_is_printed_has_the_value_of_what_runs(seed: int) -> None:
 
 
 def test_one_gradient_comes_with_what_it_is_computed_from() -> None:
-    made = pullback.derive(LAYER_NORM)
+    made = layer_norm()
     found = equations(made.latex("X", style="bar"))
     assert [left.split("_")[0] for left in found] == [
         r"\bar{\hat{x}}", r"\bar{X}", r"\mu", "t^{(1)}", "v", "t^{(2)}", r"\hat{x}",
@@ -194,16 +209,8 @@ def test_a_shared_sum_is_not_drawn_as_a_gradient() -> None:
     assert text.count(r"\frac{\partial L}{\partial Y^{(0)}_{i_{1},i_{2}}} &=") == 1
 
 
-LAYER_NORM = """\
-mu[n] = mean(d) X[n,d]
-v[n] = mean(d) (X[n,d] - mu[n])**2
-x_hat[n,d] = (X[n,d] - mu[n])/sqrt(v[n] + 1e-5)
-Y[n,d] = gamma[d]*x_hat[n,d] + beta[d]
-"""
-
-
 def test_names_of_the_users() -> None:
-    made = pullback.derive(LAYER_NORM)
+    made = layer_norm()
     names = {"v": r"\sigma^2", "gamma": r"\mathbf{g}_1", "n": "b", "d": "i", "x_hat": r"\xi"}
     text = made.latex("X", style="bar", names=names, width=None)
     assert r"\bar{\xi}_{b,i} &= \mathbf{g}_{1;i} \, \bar{Y}_{b,i}" in text
@@ -252,7 +259,7 @@ def test_latex_that_is_no_name_is_refused(text: Any) -> None:
 )
 def test_options_that_cannot_be_used_are_refused(options: Any, message: str) -> None:
     with pytest.raises(ArgumentError, match=message):
-        pullback.derive(LAYER_NORM).latex("X", **options)
+        layer_norm().latex("X", **options)
 
 
 # Lines
@@ -336,15 +343,15 @@ def test_fractions_roots_and_powers_wider_than_a_line_are_written_to_be_broken()
 
 
 def test_nothing_is_broken_without_a_width() -> None:
-    text = pullback.derive(LAYER_NORM).latex("X", width=None)
-    assert r"\notag" not in text and r"\notag" in pullback.derive(LAYER_NORM).latex("X", width=15)
+    text = layer_norm().latex("X", width=None)
+    assert r"\notag" not in text and r"\notag" in layer_norm().latex("X", width=15)
 
 
 # The notebook, the command, TeX
 
 
 def test_a_notebook_shows_one_aligned_block() -> None:
-    made = pullback.derive(LAYER_NORM)
+    made = layer_norm()
     shown = made._repr_latex_()
     assert shown.startswith("$$\\begin{aligned}\n") and shown.endswith("\\end{aligned}$$")
     assert shown.count("&") == len(made.backward.statements) + len(made.shared)
@@ -352,7 +359,7 @@ def test_a_notebook_shows_one_aligned_block() -> None:
 
 
 def test_the_command_writes_latex(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    made = pullback.derive(LAYER_NORM)
+    made = layer_norm()
     options = ["--style", "partial", "--name", r"v=\sigma^2", "--loss", r"\mathcal{L}"]
     assert main(["derive", LAYER_NORM, "--latex", "X", *options, "--width", "20"]) == 0
     names, loss = {"v": r"\sigma^2"}, r"\mathcal{L}"
@@ -374,7 +381,7 @@ def test_the_command_writes_latex(capsys: pytest.CaptureFixture[str], tmp_path: 
 def test_tex_sets_fragments_without_an_overfull_line(tmp_path: Path) -> None:
     """In one column at the usual width and in two at theirs; with names from all over."""
     odd = "Y[i] = `é`[i]*`α`[i]*`the weights`[i]*`a_{b}%$#&~^\\\\`[i]/score[i]"
-    derivations = [pullback.derive(text) for text in (LAYER_NORM, odd)]
+    derivations = [layer_norm(), pullback.derive(odd)]
     for options, width in (("", 31.0), ("twocolumn", 20.0)):
         body = [rf"\documentclass[{options}]{{article}}\usepackage{{amsmath}}\begin{{document}}"]
         for made in derivations:
