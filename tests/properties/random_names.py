@@ -213,14 +213,12 @@ def views(derivation: Any) -> dict[str, str]:
     from rich.console import Console
 
     from pullback.report.page import page
-    from pullback.report.tex import document
 
     printed = io.StringIO()
     Console(file=printed, width=100, no_color=True, highlight=False).print(derivation)
     return {
         "page": page(derivation),
-        "latex": document(derivation),
-        "formulas": derivation.latex(),
+        "latex": derivation.latex(),
         "text": str(derivation),
         "markdown": derivation.markdown(),
         "terminal": printed.getvalue(),
@@ -228,13 +226,12 @@ def views(derivation: Any) -> dict[str, str]:
 
 
 _COMMAND = re.compile(r"\\([a-zA-Z]+|.)")
-_VERBATIM = re.compile(r"\\begin\{verbatim\}.*?\\end\{verbatim\}", re.DOTALL)
 
 
 def commands(latex: str) -> set[str]:
     """The commands of LaTeX text; raises AssertionError where its braces aren't balanced, or a
-    comment or parameter stands in it. What is verbatim is left out."""
-    text = _VERBATIM.sub("", latex).removeprefix(NEEDS)
+    comment or parameter stands in it."""
+    text = latex.removeprefix(NEEDS)
     found = set(_COMMAND.findall(text))
     rest = _COMMAND.sub("", text)
     depth = 0

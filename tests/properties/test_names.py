@@ -14,7 +14,6 @@ from pullback.cli import main
 from pullback.errors import PullbackError
 from pullback.notation import latex
 from pullback.notation.letters import ACCENTS, COMMANDS, GREEK
-from pullback.report.tex import _SPECIAL as SPECIAL
 from pullback.text import forbidden, lines, one_line, visible
 
 from .random_names import (
@@ -45,7 +44,7 @@ DRAWN = {
 ESCAPES = {
     name
     for table in (
-        SPECIAL.values(), latex.ESCAPES.values(), (accent for _, accent in ACCENTS.values()),
+        latex.ESCAPES.values(), (accent for _, accent in ACCENTS.values()),
         (f"\\{COMMANDS.get(name, name)}" for name in GREEK),
     )
     for text in table
@@ -108,8 +107,7 @@ def test_names_are_text_in_every_view(names: list[str]) -> None:
     around, inside = tags(shown["page"])
     assert around == tags(plain["page"])[0]
     assert inside <= tags(plain["page"])[1] | DRAWN
-    for kind in ("latex", "formulas"):
-        assert commands(shown[kind]) <= commands(plain[kind]) | ESCAPES | LINES
+    assert commands(shown["latex"]) <= commands(plain["latex"]) | ESCAPES | LINES
 
 
 @settings(max_examples=8)

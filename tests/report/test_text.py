@@ -1,4 +1,4 @@
-"""Terminal, plain text, Markdown and LaTeX documents."""
+"""Terminal, plain text and Markdown."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from pullback.derivation import Derivation
 from pullback.notation.plain import show as plain
 from pullback.report.outline import Walk, outline
 from pullback.report.terminal import Terminal, show
-from pullback.report.tex import document
 from pullback.report.text import markdown, spell, text
 from tests.report.forms import FORMS, derived, hostile
 
@@ -117,7 +116,7 @@ def test_chain_rule_sums_over_the_readers() -> None:
     )
 
 
-# Markdown and LaTeX
+# Markdown
 
 
 @pytest.mark.parametrize("name", FORMS)
@@ -138,26 +137,3 @@ def test_hostile_names_are_no_markup() -> None:
     outside = re.sub(r"^ *(`{3,}).*?^ *\1$", "", found, flags=re.DOTALL | re.MULTILINE)
     outside = re.sub(r"(`+)(?!`).+?(?<!`)\1(?!`)", "", outside)
     assert "<script" not in outside.replace("\\<script", "")
-
-
-@pytest.mark.parametrize("name", FORMS)
-def test_latex_document_is_balanced(name: str) -> None:
-    found = document(derived(name))
-    body = re.sub(r"\\begin{verbatim}.*?\\end{verbatim}", "", found, flags=re.DOTALL)
-    stack: list[str] = []
-    for kind, what in re.findall(r"\\(begin|end)\{([a-z*]+)\}", body):
-        if kind == "begin":
-            stack.append(what)
-        else:
-            assert stack.pop() == what
-    assert not stack
-    braces = re.sub(r"\\[{}\\]", "", body)
-    assert braces.count("{") == braces.count("}")
-    assert found.isascii()  # pdflatex knows few other letters
-
-
-def test_hostile_names_are_no_commands_in_latex() -> None:
-    found = document(hostile())
-    assert found.count("\\end{verbatim}") == found.count("\\begin{verbatim}") == 1
-    body = re.sub(r"\\begin{verbatim}.*?\n\\end{verbatim}", "", found, flags=re.DOTALL)
-    assert "alert" in body and "end{verbatim}" not in body
