@@ -15,7 +15,6 @@ from ..errors import ArgumentError, PullbackError
 from ..text import json_text, visible
 from .book import add_book
 from .inputs import names, pairs, shapes, sizes, source, write
-from .papers import add_papers, latex, refuse_papers
 
 if TYPE_CHECKING:
     from ..derivation import Derivation, Status
@@ -114,7 +113,7 @@ def _parser() -> argparse.ArgumentParser:
         help="how to write it (default: by the ending of --out, else text)",
     )
     _add_numbers(derive)
-    add_papers(derive)
+    _add_papers(derive)
     derive.add_argument("--seed", type=int, default=0, help="of the steps' checks (default: 0)")
     code = _command(commands, "code", _code, "write the backward pass as source")
     code.add_argument(
@@ -175,6 +174,29 @@ def _add_numbers(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_papers(parser: argparse.ArgumentParser) -> None:
+    """The options for papers."""
+    add = parser.add_argument_group("LaTeX, also by --format latex or --out FILE.tex").add_argument
+    add(
+        "--latex",
+        metavar="X",
+        nargs="?",
+        const="",
+        help="LaTeX of the backward pass, or of the gradient of X with what it is computed from",
+    )
+    add("--style", metavar="STYLE", help="how gradients are written: d, partial, bar or delta")
+    add(
+        "--name",
+        action="append",
+        default=[],
+        metavar=r"X_hat=\hat{X}",
+        help="LaTeX for a name of the program; repeat it",
+    )
+    add("--loss", metavar="LATEX", help=r"LaTeX for the loss, e.g. \mathcal{L}")
+    add("--width", type=float, metavar="EM", help="of a line, in em (default: 31)")
+    add("--matrix", action="store_true", help="whole matrices where there is such a form")
+
+
 def _command(
     commands: Any, name: str, run: Callable[[argparse.Namespace], int], what: str
 ) -> argparse.ArgumentParser:
@@ -231,7 +253,7 @@ def _derive(arguments: argparse.Namespace) -> int:
         arguments.format = "latex"
     style = arguments.format or _ENDINGS.get(ending, "text")
     if style != "latex" and not arguments.json:
-        refuse_papers(arguments)
+        _refuse(arguments, ("style", "name", "loss", "width", "matrix"))
     if style != "latex" and arguments.latex is not None:
         raise ArgumentError(
             "LaTeX is not another format", expected="--latex alone", found=f"--format {style}"
@@ -253,6 +275,21 @@ def _derive(arguments: argparse.Namespace) -> int:
     return OK
 
 
+def _refuse(arguments: argparse.Namespace, options: Sequence[str]) -> None:
+    """Refuses options for LaTeX where something else is written."""
+    for option in options:
+        if getattr(arguments, option) not in (None, False, []):
+            raise ArgumentError(
+                f"--{option} is for LaTeX", expected="--latex, --format latex or --out FILE.tex"
+            )
+
+
+def _latex(derivation: Derivation, arguments: argparse.Namespace) -> str:
+    from .papers import latex
+
+    return latex(derivation, arguments)
+
+
 def _page(derivation: Derivation) -> str:
     from ..report.page import page
 
@@ -262,7 +299,7 @@ def _page(derivation: Derivation) -> str:
 _FORMATS: dict[str, Callable[[Derivation, argparse.Namespace], str]] = {
     "text": lambda derivation, _: str(derivation),
     "markdown": lambda derivation, _: derivation.markdown(),
-    "latex": latex,
+    "latex": _latex,
     "html": lambda derivation, _: _page(derivation),
 }
 _ENDINGS = {".md": "markdown", ".tex": "latex", ".html": "html", ".htm": "html"}
@@ -288,7 +325,7 @@ def _as_data(derivation: Derivation, arguments: argparse.Namespace) -> dict[str,
             }
             for t in backward.wrt
         },
-        "latex": latex(derivation, arguments),
+        "latex": _latex(derivation, arguments),
         "steps": [
             {
                 "target": step.target.name,

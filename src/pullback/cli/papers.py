@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..errors import ArgumentError
 
@@ -12,49 +12,15 @@ if TYPE_CHECKING:
     from ..derivation import Derivation
 
 
-def add_papers(parser: argparse.ArgumentParser) -> None:
-    """The options for papers."""
-    add = parser.add_argument_group("LaTeX, also by --format latex or --out FILE.tex").add_argument
-    add(
-        "--latex",
-        metavar="X",
-        nargs="?",
-        const="",
-        help="LaTeX of the backward pass, or of the gradient of X with what it is computed from",
-    )
-    add("--style", metavar="STYLE", help="how gradients are written: d, partial, bar or delta")
-    add(
-        "--name",
-        dest="names",
-        action="append",
-        default=[],
-        metavar=r"X_hat=\hat{X}",
-        help="LaTeX for a name of the program; repeat it",
-    )
-    add("--loss", metavar="LATEX", help=r"LaTeX for the loss, e.g. \mathcal{L}")
-    add("--width", type=float, metavar="EM", help="of a line, in em (default: 31)")
-    add("--matrix", action="store_true", help="whole matrices where there is such a form")
-
-
 def latex(derivation: Derivation, arguments: argparse.Namespace) -> str:
     """The LaTeX that the options ask for."""
+    given = {name: getattr(arguments, name) for name in ("style", "loss", "width")}
     return derivation.latex(
-        arguments.latex or None, names=_names(arguments.names), **_given(arguments)
+        arguments.latex or None,
+        names=_names(arguments.name),
+        matrix=arguments.matrix,
+        **{name: value for name, value in given.items() if value is not None},
     )
-
-
-def refuse_papers(arguments: argparse.Namespace) -> None:
-    """Refuses options for LaTeX where something else is written."""
-    given = [*_given(arguments), *(["name"] if arguments.names else [])]
-    if given:
-        raise ArgumentError(
-            f"--{given[0]} is for LaTeX", expected="--latex, --format latex or --out FILE.tex"
-        )
-
-
-def _given(arguments: argparse.Namespace) -> dict[str, Any]:
-    named = {name: getattr(arguments, name) for name in ("style", "loss", "width", "matrix")}
-    return {name: value for name, value in named.items() if value not in (None, False)}
 
 
 def _names(given: Sequence[str]) -> dict[str, str]:

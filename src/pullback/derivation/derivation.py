@@ -15,12 +15,10 @@ from ..ir.size_conditions import Choice
 from ..ir.subscripts import Index
 from ..ir.walk import bound_indices
 from ..notation.matrix import MatrixForm, matrix_form
-from ..notation.naming import Slope
+from ..notation.naming import COLUMN, Slope
 from ..notation.plain import show
-from ..notation.typeset import COLUMN, block
 from ..text import nearest
 from .assumptions import Assumption
-from .fragment import drawn, gradients_in_latex
 from .memory import AvoidedJacobian, Stored, itemsize
 from .registry import Spelling, service, spelling
 from .status import Tally
@@ -475,6 +473,8 @@ class Derivation:
         Raises ArgumentError where nothing was derived for ``name``, for a style or a width that
         there is none of, and for LaTeX that is no name.
         """
+        from .fragment import drawn, gradients_in_latex
+
         return gradients_in_latex(self, name, drawn(self, style, names, loss, width, matrix=matrix))
 
     def markdown(self) -> str:
@@ -503,5 +503,6 @@ class Derivation:
         return str(service("html")(self))
 
     def _repr_latex_(self) -> str:
-        sides = map(drawn(self).sides, self._statements)
-        return f"$${block('aligned', [*sides])}$$"
+        from .fragment import aligned
+
+        return f"$${aligned(self, self._statements)}$$"

@@ -83,6 +83,11 @@ def gradients_in_latex(derivation: Derivation, name: str | None, drawing: Drawin
     return fragment(drawing, own, passes.forward)
 
 
+def aligned(derivation: Derivation, statements: Iterable[Define]) -> str:
+    """Statements as one ``aligned`` block, each on one line."""
+    return block("aligned", [*map(drawn(derivation).sides, statements)])
+
+
 # How names are drawn -----------------------------------------------------------------------------
 
 

@@ -15,8 +15,8 @@ from ..ir.program import Define, Program, computing, reads
 from ..ir.recurrence import groups
 from ..ir.walk import Tree, bottom_up
 from ..notation.matrix import matrix_form
+from ..notation.naming import COLUMN
 from ..notation.plain import show
-from ..notation.typeset import COLUMN
 from .fragment import drawn, fragment
 from .written import written
 

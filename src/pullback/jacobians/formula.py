@@ -15,9 +15,8 @@ from ..ir.expr import Tensor
 from ..ir.program import Define, Program, check_extents, live, reads, show_shape, solve_sizes
 from ..ir.recurrence import recurrent
 from ..ir.sizes import Size, size
-from ..notation.naming import USUAL, Look
+from ..notation.naming import COLUMN, USUAL, Look
 from ..notation.program_sizes import free_sizes
-from ..notation.typeset import COLUMN
 from ..runtime.lookups import check_lookups, positions
 from . import shown
 from .modes import Local, local

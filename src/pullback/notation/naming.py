@@ -16,6 +16,9 @@ STYLES = ("d", "partial", "bar", "delta")
 LOSSES = ("L", r"\mathcal{L}", r"\ell", "J")
 """What a loss without a name of its own is called: the first that nothing else is called."""
 
+COLUMN = 31.0
+"""The width of an equation, in em, that stands beside its number in an article of one column."""
+
 _TOKEN = re.compile(r"\\(?:[a-zA-Z]+|.?)|.", re.DOTALL)
 _MARKUP = (
     r"\begin", r"\end", r"\left", r"\right", r"\par", r"\[", r"\]", r"\(", r"\)", "\\\\", "\\",

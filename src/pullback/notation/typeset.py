@@ -14,9 +14,8 @@ from itertools import accumulate, islice
 from typing import Any
 
 from ..errors import ArgumentError
+from .naming import COLUMN
 
-COLUMN = 31.0
-"""The width of an equation, in em, that stands beside its number in an article of one column."""
 NARROWEST = 8.0
 QUAD = 1.0
 
