@@ -12,7 +12,7 @@ from ..errors import ArgumentError
 from ..ir.expr import Tensor
 from ..ir.program import Define, Program, computing, reads
 from ..ir.subscripts import Index
-from ..ir.walk import bound_indices, free_indices
+from ..ir.walk import bottom_up, bound_indices, free_indices
 from ..notation.latex import Latex, latex_name, settled
 from ..notation.matrix import matrix_form
 from ..notation.naming import LOSSES, Look, Slope, checked_latex, checked_style
@@ -21,7 +21,7 @@ from ..notation.typeset import block, checked_width
 from ..notation.whole import LatexArrays
 from ..text import nearest
 from .gradient import fixed_upstream
-from .written import written
+from .written import joined, written
 
 if TYPE_CHECKING:
     from .derivation import Derivation
@@ -58,17 +58,29 @@ def fragment(drawing: Drawing, own: Sequence[Define], forward: Program | None = 
     values that they read, or are the gradients of, in the order of definition."""
     values: Sequence[Define] = ()
     if forward is not None:
-        tensors = {t for s in own for t in (*reads(s), s.target)}
-        shown = [drawing.look.slopes.get(t.name) for t in tensors]
-        named = {slope.of for slope in shown if slope is not None}
-        known = {*forward.inputs, *forward.outputs}
-        made = {s.target for s in own}
-        read = {t for s in own for t in reads(s)}
-        read |= {t for s in forward.statements if (t := s.target).name in named and t not in known}
-        values = computing(written(forward, frozenset(read)).statements, read - made)
-        values = [s for s in values if s.target not in made]
+        own, values = _with_values(drawing.look, own, forward)
     where = f"\nwhere\n{drawing.align(values)}" if values else ""
     return f"{NEEDS}\n{drawing.align(own)}{where}"
+
+
+def _with_values(
+    look: Look, own: Sequence[Define], forward: Program
+) -> tuple[list[Define], list[Define]]:
+    """Statements and the forward values for them; parts without a name that are read once are put
+    in place."""
+    made = {s.target for s in own}
+    shown = [look.slopes.get(t.name) for s in own for t in (*reads(s), s.target)]
+    named = {slope.of for slope in shown if slope is not None}
+    known = {*forward.inputs, *forward.outputs, *made}
+    read = {t for s in own for t in reads(s)}
+    read |= {t for s in forward.statements if (t := s.target).name in named and t not in known}
+    values = [s for s in computing(forward.statements, read) if s.target not in made]
+    keep = {s.target for s in values if s.user or s.target.name in named} | made
+    statements = (*values, *own)
+    ends = tuple(s.target for s in statements if s.target in keep)
+    every = written(Program(forward.inputs, statements, ends), keep).statements
+    every = tuple(replace(s, body=bottom_up(s.body, joined)) for s in every)  # type: ignore[arg-type]
+    return [s for s in every if s.target in made], [s for s in every if s.target not in made]
 
 
 def gradients_in_latex(derivation: Derivation, name: str | None, drawing: Drawing) -> str:

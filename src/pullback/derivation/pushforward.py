@@ -5,20 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import chain
 from typing import TYPE_CHECKING
 
 from ..calculus.pushforward import compact_pushforward
 from ..errors import ArgumentError
-from ..ir.expr import Add, Tensor
+from ..ir.expr import Tensor
 from ..ir.program import Define, Program, computing, reads
 from ..ir.recurrence import groups
-from ..ir.walk import Tree, bottom_up
+from ..ir.walk import bottom_up
 from ..notation.matrix import matrix_form
 from ..notation.naming import COLUMN
 from ..notation.plain import show
 from .fragment import drawn, fragment
-from .written import written
+from .written import joined, written
 
 if TYPE_CHECKING:
     from .derivation import Derivation
@@ -73,7 +72,7 @@ class Pushforward:
         ]
         found = written(replace(whole, statements=tuple(marked))).statements
         own = [
-            replace(s, body=bottom_up(s.body, _joined))  # type: ignore[arg-type]
+            replace(s, body=bottom_up(s.body, joined))  # type: ignore[arg-type]
             for s in found
             if s.target in moving or not s.user
         ]
@@ -150,14 +149,6 @@ class Pushforward:
     def __repr__(self) -> str:
         names = ", ".join(t.name for t in self.outputs)
         return f"<Pushforward to {names}: {len(self.statements)} statements>"
-
-
-def _joined(tree: Tree) -> Tree:
-    """A sum of sums as one sum."""
-    if not isinstance(tree, Add):
-        return tree
-    parts = (part.terms if isinstance(part, Add) else (part,) for part in tree.terms)
-    return Add(tuple(chain.from_iterable(parts)))
 
 
 def _matrix(statement: Define) -> str:

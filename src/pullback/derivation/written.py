@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import replace
+from itertools import chain
 
-from ..ir.expr import Access, Arg, Expr, Reduce, Tensor
+from ..ir.expr import Access, Add, Arg, Expr, Mul, Reduce, Tensor
 from ..ir.program import Define, Program, live, reads
 from ..ir.recurrence import read_ahead
 from ..ir.subscripts import at
@@ -63,6 +64,19 @@ def apart(node: Tree, taken: Collection[str]) -> Tree:
         *domain, body = (substitute(child, moved) for child in children(node))
         node = replace(node, indices=renamed, domain=tuple(domain), body=body)  # type: ignore[arg-type]
     return rebuild(node, tuple(apart(child, taken) for child in children(node)))
+
+
+def joined(tree: Tree) -> Tree:
+    """A sum of sums as one sum, a product of products as one product."""
+    match tree:
+        case Add(terms):
+            sums = (part.terms if isinstance(part, Add) else (part,) for part in terms)
+            return Add(tuple(chain.from_iterable(sums)))
+        case Mul(factors):
+            products = (part.factors if isinstance(part, Mul) else (part,) for part in factors)
+            return Mul(tuple(chain.from_iterable(products)))
+        case _:
+            return tree
 
 
 def _is_part(statement: Define, program: Program, keep: Collection[Tensor]) -> bool:
