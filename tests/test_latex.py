@@ -361,6 +361,8 @@ def test_fractions_roots_and_powers_wider_than_a_line_are_written_to_be_broken()
     assert broken(rf"\sqrt{{{wide}}}", 15)[-1].endswith(r"\bigr)^{1/2}")
     assert broken(rf"{{\left({wide}\right)}}^{{3}}", 15)[-1].endswith(r"\bigr)^{3}")
     assert len(broken(rf"X_{{{wide}}}", 15)) == 1  # never in a subscript
+    derivative = rf"\frac{{\partial L}}{{\partial X_{{{wide}}}}} \, c"
+    assert r"\frac{1}" not in "".join(broken(derivative, 10))  # it is no quotient
 
 
 def test_nothing_is_broken_without_a_width() -> None:

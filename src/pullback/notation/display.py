@@ -232,8 +232,11 @@ class Display(ABC):
                 return self.power(base, exponent)
             case Reduce(op, indices, domain, body):
                 return self.reduced(op, indices, domain, body), PRODUCT
-            case Arg(op, indices, _, domain, body):
-                return self.reduced(f"arg{op}", indices, domain, body), PRODUCT
+            case Arg(op, indices, which, domain, body):
+                text = self.reduced(f"arg{op}", indices, domain, body)
+                if len(indices) == 1:
+                    return text, PRODUCT
+                return self.element(text, [self.index(indices[which])]), ATOM
             case Select(cond, then, other):
                 return self.choice(
                     self.cond(cond, LOOSEST), self.expr(then, LOOSEST), self.expr(other, LOOSEST)

@@ -298,11 +298,12 @@ class _Reader:
     def fraction(self) -> Piece:
         above, below = self.group(), self.group()
         style = min(self.style + 1, 3)
-        width = max(_width(pieces(part, style)) for part in (above, below))
+        width = max(_width(pieces(part, style)) for part in (above, below)) + 0.24
         times = r"\cdot" if above[0].isdigit() else r"\,"
-        wider = None if above == "1" else lambda: rf"\frac{{1}}{{{below}}} {times} {_factor(above)}"
-        text = rf"\frac{{{above}}}{{{below}}}"
-        return Piece(text, width + 0.24, "", self.style == 0, wider)
+        wider = None
+        if above != "1" and not above.startswith(r"\partial"):  # a derivative is no quotient
+            wider = lambda: rf"\frac{{1}}{{{below}}} {times} {_factor(above)}"  # noqa: E731
+        return Piece(rf"\frac{{{above}}}{{{below}}}", width, "", self.style == 0, wider)
 
     def cases(self) -> Piece:
         """An environment, as wide as its widest row."""
