@@ -30,6 +30,7 @@ from pullback.notation.naming import STYLES, checked_latex
 from pullback.notation.typeset import broken, pieces
 
 from .notation.latex_reader import Reader, equations
+from .properties.random_names import PLAIN, commands, formula
 from .properties.random_programs import Maker
 
 LAYER_NORM = """\
@@ -272,6 +273,9 @@ def test_latex_that_is_no_name_is_refused(text: Any) -> None:
         ({"names": {"gama": "x"}}, "did you mean gamma"),
         ({"names": {"gamma": "g", "beta": "g"}}, "drawn alike"),
         ({"names": {"gamma": r"\mu"}}, "gamma and mu would be drawn alike"),
+        ({"names": {"gamma": "d"}}, "gamma and d would be drawn alike"),
+        ({"names": {"d": "n"}}, "d and n would be drawn alike"),
+        ({"loss": "Y"}, "another name is drawn as the loss"),
         ({"names": "X"}, "names come by name"),
         ({"width": 2}, "no width of a column"),
         ({"width": float("nan")}, "no width of a column"),
@@ -281,6 +285,27 @@ def test_latex_that_is_no_name_is_refused(text: Any) -> None:
 def test_options_that_cannot_be_used_are_refused(options: Any, message: str) -> None:
     with pytest.raises(ArgumentError, match=message):
         layer_norm().latex("X", **options)
+
+
+def test_a_loss_has_one_name() -> None:
+    made = pullback.derive("L[] = sum(i) x[i]**2")
+    assert made.latex(names={"L": "J"}, loss="J") == made.latex(loss="J")
+    with pytest.raises(ArgumentError, match="L is the loss and has two names"):
+        made.latex(names={"L": "J"}, loss="K")
+
+
+# How odd names are drawn, and broken where they are long.
+ODD = {"text", "textbackslash", "textasciicircum", "textasciitilde", *"_{}$&#%", "overline"}
+ODD |= {"notag", "quad", "cdot", "bigl", "bigr", "biggl", "biggr"}
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_names_of_programs_are_text_in_every_style(style: str) -> None:
+    plain = commands(pullback.derive(formula()).latex(style=style))
+    for odd in ("\\input", "}{", "$$", "%", "#", "a^_&~", "\\left(", " + ", "\\,", "\\\\", "é"):
+        text = pullback.derive(formula([f"{odd}{n}" for n in PLAIN])).latex(style=style)
+        assert commands(text) <= plain | ODD
+        assert text.count("&") - text.count("\\&") == text.count("\n  ")
 
 
 # Lines

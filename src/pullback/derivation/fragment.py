@@ -132,9 +132,15 @@ def drawn(
     fixed = fixed_upstream(passes)
     if loss is not None:
         loss = checked_latex(loss, "loss")
-        if fixed:
-            given.setdefault(passes.program.outputs[0].name, loss)
-    _refuse_alike(given, tensors, letters)
+        result = passes.program.outputs[0].name if fixed else ""
+        if given.get(result, loss) != loss:
+            raise ArgumentError(
+                f"{result} is the loss and has two names",
+                where="loss",
+                found=f"{given[result]}, {loss}",
+            )
+        given |= {result: loss} if fixed else {}
+    _refuse_alike(given, [*dict.fromkeys((*tensors, *letters))])
     given |= _fresh_letters(given, letters)
     levels = max((slope.level for slope in own.values()), default=1)
     losses = [*LOSSES, *(f"L_{{{k}}}" for k in range(levels))]
@@ -142,6 +148,8 @@ def drawn(
     taken = {latex_name(name, look) for name in tensors if name not in own}
     losses = [text for text in losses if text not in taken][:levels]
     if loss is not None and not fixed:
+        if loss in taken:
+            raise ArgumentError("another name is drawn as the loss", where="loss", found=loss)
         losses[-1] = loss
     return Drawing(replace(look, losses=tuple(losses)), checked_width(width), matrix)
 
@@ -204,21 +212,20 @@ def _given(names: Any, tensors: Sequence[str], letters: Sequence[str]) -> dict[s
     return {name: checked_latex(text, f"names[{name!r}]") for name, text in names.items()}
 
 
-def _refuse_alike(given: Mapping[str, str], *groups: Sequence[str]) -> None:
+def _refuse_alike(given: Mapping[str, str], names: Sequence[str]) -> None:
     """Refuses LaTeX that is given to two names, or that another name is drawn with."""
     look = Look(names=given)
-    for names in groups:
-        drawn: dict[str, str] = {}
-        for name in sorted(names, key=lambda name: name not in given):
-            text = latex_name(name, look)
-            other = drawn.setdefault(text, name)
-            if other != name and other in given:
-                raise ArgumentError(
-                    f"{other} and {name} would be drawn alike",
-                    where="names",
-                    found=text,
-                    hint="give both of them names, different ones",
-                )
+    drawn: dict[str, str] = {}
+    for name in sorted(names, key=lambda name: name not in given):
+        text = latex_name(name, look)
+        other = drawn.setdefault(text, name)
+        if other != name and other in given:
+            raise ArgumentError(
+                f"{other} and {name} would be drawn alike",
+                where="names",
+                found=text,
+                hint="give both of them names, different ones",
+            )
 
 
 def _fresh_letters(given: Mapping[str, str], letters: Sequence[str]) -> dict[str, str]:

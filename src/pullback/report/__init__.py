@@ -1,1 +1,1 @@
-"""Derivations shown: terminal, text, Markdown, HTML, LaTeX, graphs and curves."""
+"""Derivations shown: terminal, text, Markdown, HTML, graphs and curves."""
