@@ -211,6 +211,31 @@ def test_the_loss_itself_has_no_gradient_in_partial_derivatives() -> None:
     assert r"\frac{\partial \mathcal{L}}{\partial L_{n}}" in parts.latex(style="partial")
 
 
+def test_gradients_are_set_apart_where_something_stands_beside_them() -> None:
+    affine = pullback.derive("Y[n,m] = sum(d) X[n,d]*W[d,m] + b[m]")
+    shown = {style: affine.latex("b", style=style, matrix=True) for style in STYLES}
+    assert (
+        r"= {\left(\frac{\partial L}{\partial Y}\right)}^{\top} \, \mathbf{1}" in shown["partial"]
+    )
+    assert r"= {\left(\delta^{Y}\right)}^{\top}" in shown["delta"]
+    assert r"= {\bar{Y}}^{\top}" in shown["bar"] and r"= {\mathrm{d}Y}^{\top}" in shown["d"]
+    quotient = pullback.derive("Y[n] = X[n]*w[]/(a[]*b[])").latex("X", style="partial")
+    assert r"= \frac{w}{a \, b} \, \frac{\partial L}{\partial Y_{n}}" in quotient
+
+
+def test_what_arrives_at_a_value_is_not_its_whole_gradient() -> None:
+    text = "A[n,m] = sum(d) X[n,d]*W[d,m]\nL[] = sum(n,m) A[n,m]**2\nreturn A, L"
+    found = equations(pullback.derive(text).latex("W", style="partial"))
+    whole = r"\frac{\partial \mathcal{L}}{\partial A_{n,m}}"
+    assert r"\mathrm{d}A_{n,m}" in found[whole] and whole not in found[whole]
+
+
+def test_what_gradients_are_taken_by_is_defined() -> None:
+    neuron = pullback.derive("y = sigmoid(w[]*x[] + b[])").latex("w", style="partial")
+    found = equations(neuron)
+    assert r"\frac{\partial y}{\partial t_{1}}" in neuron and found["t_{1}"] == r"w \, x + b"
+
+
 # Names
 
 
@@ -386,6 +411,11 @@ def test_fractions_roots_and_powers_wider_than_a_line_are_written_to_be_broken()
     assert broken(rf"\sqrt{{{wide}}}", 15)[-1].endswith(r"\bigr)^{1/2}")
     assert broken(rf"{{\left({wide}\right)}}^{{3}}", 15)[-1].endswith(r"\bigr)^{3}")
     assert len(broken(rf"X_{{{wide}}}", 15)) == 1  # never in a subscript
+    assert len(broken(rf"\frac{{{wide}}}{{N}}^{{2}}", 15)) == 1  # that would square the last factor
+    short = broken(
+        r"A_{n,m-J} \, z_{n,m-J} \, \left(1 - z_{n,m-J}\right) \, \left(P - c_{n}\right)", 16
+    )
+    assert len(short) == 2 and "big" not in "".join(short)
     derivative = rf"\frac{{\partial L}}{{\partial X_{{{wide}}}}} \, c"
     assert r"\frac{1}" not in "".join(broken(derivative, 10))  # it is no quotient
 

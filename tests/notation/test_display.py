@@ -56,13 +56,26 @@ SHOWN = [
     ("Y = -(a[] + b[])*c[]", "Y = −c·(a + b)", r"Y = -c \, \left(a + b\right)"),
     ("Y = a[] - (b[] - c[])", "Y = a − (b − c)", r"Y = a - \left(b - c\right)"),
     ("Y = (a[]**2)**b[]", "Y = (a²)^(b)", r"Y = {\left({a}^{2}\right)}^{b}"),
+    (
+        "Y = sum(i:3) -x[]",
+        "Y = Σ_i (−x)",
+        r"Y = \sum_{i} \left(-x\right)",
+    ),
+    (
+        "Y[i:4] = v[(i+1)//2]*v[i//2]*v[i%2]*(i%2)*w[]",
+        "Y[i] = v[⌊(i+1)/2⌋]·v[⌊i/2⌋]·v[i mod 2]·(i mod 2)·w",
+        r"Y_{i} = v_{\lfloor (i+1)/2 \rfloor} \, v_{\lfloor i/2 \rfloor} \, v_{i \bmod 2} \,"
+        r" \left(i \bmod 2\right) \, w",
+    ),
     ("Y = 2*3*x[]**(2/3)", "Y = 2·3·x^(2/3)", r"Y = 2 \cdot 3 \, {x}^{2/3}"),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("text", "shown", "tex"), SHOWN)
 def test_formulas_as_a_reader_sees_them(text: str, shown: str, tex: str) -> None:
-    statement = parse(text, {"x": (9,)} if "x[p" in text else {}).statements[-1]
+    statement = parse(
+        text, {"x": (9,)} if "x[p" in text else {"v": (3,)} if "v[" in text else {}
+    ).statements[-1]
     assert terminal(statement) == shown
     assert latex(statement) == tex
 
