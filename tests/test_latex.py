@@ -234,6 +234,8 @@ def test_what_gradients_are_taken_by_is_defined() -> None:
     neuron = pullback.derive("y = sigmoid(w[]*x[] + b[])").latex("w", style="partial")
     found = equations(neuron)
     assert r"\frac{\partial y}{\partial t_{1}}" in neuron and found["t_{1}"] == r"w \, x + b"
+    layers = pullback.derive("H[n,k] = sum(d) X[n,d]*V[d,k]\nY[n,m] = sum(k) H[n,k]*W[k,m]")
+    assert [*equations(layers.latex("X", style="bar"))][-1] == "H_{n,k}"  # which no line reads
 
 
 # Names
