@@ -220,6 +220,8 @@ def test_gradients_are_set_apart_where_something_stands_beside_them() -> None:
     assert r"= {\left(\delta^{Y}\right)}^{\top}" in shown["delta"]
     assert r"= {\bar{Y}}^{\top}" in shown["bar"] and r"= {\mathrm{d}Y}^{\top}" in shown["d"]
     quotient = pullback.derive("Y[n] = X[n]*w[]/(a[]*b[])").latex("X", style="partial")
+    double = pullback.derive("Y[n] = 2*X[n]").latex(style="partial")
+    assert r"= 2 \, \frac{\partial L}{\partial Y_{n}}" in double
     assert r"= \frac{w}{a \, b} \, \frac{\partial L}{\partial Y_{n}}" in quotient
 
 

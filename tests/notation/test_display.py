@@ -56,6 +56,7 @@ SHOWN = [
     ("Y = -(a[] + b[])*c[]", "Y = −c·(a + b)", r"Y = -c \, \left(a + b\right)"),
     ("Y = a[] - (b[] - c[])", "Y = a − (b − c)", r"Y = a - \left(b - c\right)"),
     ("Y = (a[]**2)**b[]", "Y = (a²)^(b)", r"Y = {\left({a}^{2}\right)}^{b}"),
+    ("Y = 2*(1/3)*x[]", "Y = 2·(1/3)·x", r"Y = 2 \cdot \frac{1}{3} \, x"),
     (
         "Y = sum(i:3) -x[]",
         "Y = Σ_i (−x)",

@@ -61,11 +61,13 @@ def derive_gradient(
             examples={},
         ),
     )
+    whole = gradient.whole
+    values = {t.name for t in (*whole.inputs, *(s.target for s in whole.statements))}
     known = {
         "assumptions": first.assumptions,
         "asserted": first.asserted,
         "said": first.said,
-        "slopes": slopes(first),
+        "slopes": {name: slope for name, slope in slopes(first).items() if name in values},
     }
     return replace(made, **known)  # type: ignore[arg-type]
 

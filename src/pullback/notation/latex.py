@@ -31,6 +31,7 @@ ESCAPES = {
     "_": r"\_", "%": r"\%", "^": r"\textasciicircum{}", "~": r"\textasciitilde{}",
     "<": r"\textless{}", ">": r"\textgreater{}",
 }  # fmt: skip
+_FRACTION = re.compile(r"\\frac\{\d")  # which would make a mixed number of a number before it
 _SINGLE = re.compile(r"[^\W\d_]|\\[a-zA-Z]+(\{([^\W\d_]|\\[a-zA-Z]+)\})?")
 SIGNS = {sign: name for name, sign in reversed(GREEK.items())}
 
@@ -282,7 +283,7 @@ class Latex(Display):
         out = factors[0]
         for factor in factors[1:]:
             digits = factor[0].isdigit() or factor.startswith("-")
-            digits |= out[-1].isdigit() and factor.startswith(r"\frac")
+            digits |= out[-1].isdigit() and _FRACTION.match(factor) is not None
             out += (r" \cdot " if digits else r" \, ") + factor
         return out
 
