@@ -12,6 +12,8 @@ from hypothesis import given, settings
 
 from pullback.ir.expr import Access, Add, Expr, Mul, Number, Power, Tensor, number
 from pullback.ir.program import Program
+from pullback.ir.sizes import size
+from pullback.ir.subscripts import Index, at
 from pullback.notation.latex import escaped, latex, latex_name
 from pullback.notation.letters import GREEK, letter
 from pullback.notation.naming import Look, Slope
@@ -79,6 +81,16 @@ def test_formulas_as_a_reader_sees_them(text: str, shown: str, tex: str) -> None
     ).statements[-1]
     assert terminal(statement) == shown
     assert latex(statement) == tex
+
+
+def test_a_negative_size_before_an_index_is_subtracted() -> None:
+    n, k = Index("n", size("N")), Index("k", size("K"))
+    for times, tex in (
+        (size("M") * -2, "k-2M n-2"),
+        (size(1) - size("M"), r"k+\left(1-M\right)n-2"),
+    ):
+        assert latex(at(k) + at(n) * times - 2) == tex
+    assert terminal(at(k) - at(n) * size("M")) == "k−M·n"
 
 
 NAMES = [

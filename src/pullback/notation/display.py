@@ -394,9 +394,10 @@ class Display(ABC):
             if isinstance(atom, Remainder) and sub.atom is None:
                 text = f"({text})"
             if n.literal is None:
-                factor = self.size(n)
+                less = _size_level(n) == UNARY
+                factor = self.size(n * -1 if less else n)
                 factor = factor if _size_level(n) >= PRODUCT else self.parenthesised(factor)
-                shown.append((1, self.tight([factor, text])))
+                shown.append((-1 if less else 1, self.tight([factor, text])))
             else:
                 times = [] if abs(n.literal) == 1 else [str(abs(n.literal))]
                 shown.append((-1 if n.literal < 0 else 1, self.tight([*times, text])))
