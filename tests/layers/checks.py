@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from pullback.backends.numpy.choices import chosen, either_or
 from pullback.calculus.cost import cost
 from pullback.calculus.step import Backward
 from pullback.ir.expr import Add, Expr, Mul, add
@@ -19,6 +18,7 @@ from pullback.layers import Layer
 from pullback.layers.layer import Form
 from pullback.notation.parse import parse
 from pullback.notation.plain import show
+from pullback.plan.choices import chosen, either_or
 
 Array = np.ndarray[Any, Any]
 
