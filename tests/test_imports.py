@@ -34,6 +34,7 @@ LAYERS = (
     "small",
     "dims",
     "report",
+    "scalar",
     "api",
     "gradients",
     "jacobians",

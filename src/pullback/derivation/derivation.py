@@ -27,6 +27,7 @@ from .written import written
 
 if TYPE_CHECKING:
     from ..graph.numbers import Numbers
+    from ..scalar.derived import ByRules
     from ..small.case import Small
     from .gradient import Gradient
     from .pushforward import Pushforward
@@ -436,6 +437,27 @@ class Derivation:
         for paper.
         """
         found: Small = service("small")(self, {**(values or {}), **sizes}, upstream)
+        return found
+
+    # Scalar calculus
+
+    def rules(self, notation: str = "leibniz", wrt: str | None = None) -> ByRules:
+        """The derivative of a function of a number by the rules of a first course; print it.
+
+        Chain, product and quotient rule by name, with the point where each outer derivative is
+        taken and the condition of each rule; ``.latex()`` and ``.html()`` write the same. The
+        notation is "leibniz" (dy/dx) or "lagrange" (f'(x)). ``wrt`` is the variable, the first
+        input differentiated by if not given; other inputs are held constant. Each step is checked
+        by differences, and the result is the derivation's own formula.
+
+        >>> import pullback
+        >>> print(pullback.derive("y = exp(x[]**2)").rules().lines()[0].rule)
+        chain rule
+
+        Raises ArgumentError for programs of arrays and for several results, LimitError for
+        derivations of more than 60 steps.
+        """
+        found: ByRules = service("rules")(self, notation, wrt)
         return found
 
     def compare(self, sizes: Mapping[str, int]) -> None:

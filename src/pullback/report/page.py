@@ -71,12 +71,16 @@ def page(
     footer = f"<footer>Written by pullback {__version__}. What is shown is what runs.</footer>"
     name = title or title_of(derivation)
     inner = "".join(drawn for _, _, drawn in sections) + footer
+    return frame(name, article(name, derivation, inner, nav=f"<nav>{links}</nav>"))
+
+
+def frame(name: str, inner: str) -> str:
+    """A whole page around an ``<article class="pullback">``, in the colours of its surroundings."""
     return (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         '<meta name="color-scheme" content="light dark">'
-        f"<title>{text(name)}</title><style>{FRAME}</style></head><body>"
-        f"{article(name, derivation, inner, nav=f'<nav>{links}</nav>')}</body></html>\n"
+        f"<title>{text(name)}</title><style>{FRAME}</style></head><body>{inner}</body></html>\n"
     )
 
 

@@ -25,6 +25,7 @@ VIEWS = {
     "html": (".html", "fragment"),
     "at": ("..graph.numbers", "at"),
     "small": ("..small.case", "small"),
+    "rules": ("..scalar.derived", "rules"),
 }
 
 

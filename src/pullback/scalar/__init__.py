@@ -1,0 +1,1 @@
+"""Scalar calculus shown: rules by name, the difference quotient, the linear approximation."""
