@@ -42,6 +42,7 @@ examples:
   pullback derive model.py:loss --shape X="N D" --shape W="D M" --wrt W --out loss.html
   pullback derive "f = sigmoid(w[]*x[] + b[])" --at w=2,x=-1,b=1
   pullback derive "y[n,m] = sum(d) x[n,d]*w[d,m]" --small N=1,D=2,M=3
+  pullback derive "y = sin(x[]**2)/(1 + x[])" --rules
   pullback derive "y[n] = sum(d) x[n,d]*w[d]" --at x=[[1,2]],w=[3,4] --upstream [1]""",
     "code": """\
 examples:
@@ -160,6 +161,36 @@ def _add_numbers(parser: argparse.ArgumentParser) -> None:
         "the step to the general formula; arrays of numbers may be given, too",
     )
     add(
+        "--rules",
+        nargs="?",
+        const="leibniz",
+        choices=("leibniz", "lagrange"),
+        help="of a function of a number: the derivative by named rules, in this notation",
+    )
+    add(
+        "--quotients",
+        action="append",
+        default=[],
+        metavar="x=2",
+        help="of a function of a number: the difference quotients there, converging; with --out "
+        "FILE.svg as a plot",
+    )
+    add(
+        "--approximate",
+        action="append",
+        default=[],
+        metavar="X=[1,2]",
+        help="the linear approximation at these numbers and how its remainder falls; with --out "
+        "FILE.svg as a plot",
+    )
+    add(
+        "--along",
+        action="append",
+        default=[],
+        metavar="X=[1,0]",
+        help="with --approximate: the direction to move in (default: random)",
+    )
+    add(
         "--upstream",
         metavar="VALUE",
         help="with --at or --small: the gradient that arrives at the output, as a number, a nested "
@@ -259,11 +290,12 @@ def _derive(arguments: argparse.Namespace) -> int:
             "LaTeX is not another format", expected="--latex alone", found=f"--format {style}"
         )
     derivation = _derivation(arguments, seed=arguments.seed)
-    if arguments.at or arguments.small:
-        from .numbers import numbers, small
+    shown = [name for name in ("at", "small", "rules", "quotients", "approximate")
+             if getattr(arguments, name)]  # fmt: skip
+    if shown:
+        from .numbers import SHOWN
 
-        shown = numbers if arguments.at else small
-        write(shown(derivation, arguments), arguments.out)
+        write(SHOWN[shown[0]](derivation, arguments), arguments.out)
         return OK
     if arguments.json:
         write(json_text(_as_data(derivation, arguments)), arguments.out)

@@ -14,6 +14,7 @@ from ..text import json_text
 
 if TYPE_CHECKING:
     from ..derivation import Derivation
+    from ..scalar.page import Page
 
 _NUMBER = re.compile(r"\s*(?P<name>[^\W\d]\w*'*)\s*=(?P<text>.*)", re.DOTALL)
 
@@ -64,6 +65,58 @@ def small(derivation: Derivation, arguments: argparse.Namespace) -> str:
             f"a small case is not written as {arguments.format}", expected="--format text"
         )
     return str(case)
+
+
+def rules(derivation: Derivation, arguments: argparse.Namespace) -> str:
+    """The derivative by named rules of ``--rules``."""
+    shown = derivation.rules(arguments.rules)
+    if arguments.json:
+        data = {
+            "input": arguments.input,
+            "text": str(shown),
+            "latex": shown.latex(),
+            "agrees": all(check.passed for check in shown.checks),
+        }
+        return json_text(data)
+    return _page(shown, arguments, {"latex": ".tex"})
+
+
+def quotients(derivation: Derivation, arguments: argparse.Namespace) -> str:
+    """The difference quotients of ``--quotients``."""
+    shown = derivation.quotients(values(arguments.quotients, "--quotients"))
+    if arguments.json:
+        data = {
+            "input": arguments.input,
+            "slope": shown.slope,
+            "rows": [
+                {"h": row.h, "forward": row.forward.value, "central": row.central.value}
+                for row in shown.rows
+            ],
+        }
+        return json_text(data)
+    return _page(shown, arguments, {})
+
+
+def approximate(derivation: Derivation, arguments: argparse.Namespace) -> str:
+    """The linear approximation of ``--approximate``."""
+    along = values(arguments.along, "--along") or None
+    shown = derivation.approximation(values(arguments.approximate, "--approximate"), along=along)
+    if arguments.json:
+        rows = [{"length": row.length, "remainder": row.remainder} for row in shown.rows]
+        return json_text({"input": arguments.input, "order": shown.order, "rows": rows})
+    return _page(shown, arguments, {})
+
+
+def _page(shown: Page, arguments: argparse.Namespace, more: dict[str, str]) -> str:
+    """By ``--format``, or by the ending of ``--out``."""
+    endings = {"text": ".txt", "html": ".html", **more}
+    if arguments.format not in (None, *endings):
+        raise ArgumentError(
+            f"this is not written as {arguments.format}",
+            expected=f"--format {' or '.join(endings)}",
+        )
+    ending = Path(arguments.out).suffix if arguments.out else ""
+    return shown.written(endings.get(arguments.format, ending))
 
 
 def _upstream(arguments: argparse.Namespace) -> Any:
@@ -117,3 +170,12 @@ def _value(text: str, where: str) -> Any:
             expected="a number, or lists in brackets such as [[1,2],[3,4]]",
         )
     return found
+
+
+SHOWN = {
+    "at": numbers,
+    "small": small,
+    "rules": rules,
+    "quotients": quotients,
+    "approximate": approximate,
+}

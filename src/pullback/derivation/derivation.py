@@ -27,7 +27,9 @@ from .written import written
 
 if TYPE_CHECKING:
     from ..graph.numbers import Numbers
+    from ..scalar.approximation import Approximation
     from ..scalar.derived import ByRules
+    from ..scalar.quotients import Quotients
     from ..small.case import Small
     from .gradient import Gradient
     from .pushforward import Pushforward
@@ -458,6 +460,52 @@ class Derivation:
         derivations of more than 60 steps.
         """
         found: ByRules = service("rules")(self, notation, wrt)
+        return found
+
+    def quotients(self, values: Mapping[str, Any] | None = None, /, **inputs: Any) -> Quotients:
+        """The difference quotients of a function of a number, converging to its derivative.
+
+        A table and a plot (``.svg()``) of (f(x + h) - f(x))/h and (f(x + h) - f(x - h))/(2h) for h
+        = 1, 0.1, ... with their errors, and from where on rounding is most of them.
+
+        >>> import pullback
+        >>> found = pullback.derive("y = x[]**2").quotients(x=3)
+        >>> [round(row.forward, 6) for row in found.rows[:3]]
+        [7.0, 6.1, 6.01]
+
+        Raises ArgumentError for programs of arrays, and where the function or its slope isn't
+        finite.
+        """
+        found: Quotients = service("quotients")(self, {**(values or {}), **inputs})
+        return found
+
+    def approximation(
+        self,
+        values: Mapping[str, Any] | None = None,
+        /,
+        *,
+        along: Any = None,
+        seed: int | None = None,
+        **inputs: Any,
+    ) -> Approximation:
+        """The linear approximation f(X + Δ) ≈ f(X) + ∂f/∂X Δ at given numbers, with its remainder.
+
+        A table and a plot (``.svg()``) for Δ = t·V, t = 1, 0.1, ...: the remainder of a smooth
+        function falls as Δ². Of a number by a number, of a number by an array (the gradient), of a
+        vector by a vector (the Jacobian), and of any array by any other. Inputs come by name; V is
+        ``along``, an array or a dict by names, and random if not given.
+
+        >>> import numpy as np, pullback
+        >>> layer = pullback.derive("H[m] = tanh(sum(d) W[m,d]*x[d])")
+        >>> shown = layer.approximation(x=[1, 2], W=[[1, 0], [0, 1]], along={"x": [1, -1]})
+        >>> round(shown.order, 2)
+        2.0
+
+        Raises ArgumentError for inputs that are missing or unknown and where the function or its
+        slope isn't finite, ShapeError for shapes that don't fit.
+        """
+        given = {**(values or {}), **inputs}
+        found: Approximation = service("approximation")(self, given, along, seed)
         return found
 
     def compare(self, sizes: Mapping[str, int]) -> None:

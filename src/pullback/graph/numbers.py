@@ -166,26 +166,12 @@ class Numbers:
         expand: Collection[str] | bool = (),
     ) -> None:
         self.derivation = derivation
-        program = derivation.backward.program
         self.expandable = expandable(derivation.backward)
         self.expand = _expanded(expand, self.expandable)
-        given, untold = dict(given), program.sizes
-        sizes = {name: n for name, n in derivation.sizes.items() if name in untold}
-        sizes |= {name: _whole(given.pop(name), name) for name in untold if name in given}
-        arrays = _inputs(derivation, given, untold)
-        shapes = {t: arrays[t.name].shape for t in program.inputs}
-        self.sizes = solve_sizes(shapes, sizes)
-        for name in names_in(program.statements, program.inputs):
-            if name not in self.sizes:
-                raise ArgumentError(
-                    f"no input tells the size {name}", expected=f"a number: at({name}=3)"
-                )
-        check_extents(program.statements, self.sizes)
-        derivation.compare(self.sizes)
-        self.given = arrays
+        self.given, self.sizes = numbers_given(derivation, given)
         self.upstream = _upstream(derivation, upstream, self.sizes)
         self.graph = build(derivation.backward, derivation.conventions, self.expand)
-        self._found = evaluate(self.graph, {**arrays, **self.upstream}, self.sizes)
+        self._found = evaluate(self.graph, {**self.given, **self.upstream}, self.sizes)
 
     def expanded(self, *functions: str) -> Numbers:
         """The same with functions opened into the gates that they are made of; all that can be, if
@@ -347,6 +333,30 @@ def at(
 # What is given
 
 
+def numbers_given(
+    derivation: Derivation, given: Mapping[str, Any], method: str = "at"
+) -> tuple[dict[str, Any], dict[str, int]]:
+    """The arrays of all inputs, and the sizes that they tell or that are given with them.
+
+    Raises ArgumentError for inputs that are missing or unknown, ShapeError for shapes that
+    contradict each other; ``method`` is the one that hints name.
+    """
+    program = derivation.backward.program
+    given, untold = dict(given), program.sizes
+    known = {name: n for name, n in derivation.sizes.items() if name in untold}
+    known |= {name: _whole(given.pop(name), name) for name in untold if name in given}
+    arrays = _inputs(derivation, given, untold, method)
+    sizes = solve_sizes({t: arrays[t.name].shape for t in program.inputs}, known)
+    for name in names_in(program.statements, program.inputs):
+        if name not in sizes:
+            raise ArgumentError(
+                f"no input tells the size {name}", expected=f"a number: {method}({name}=3)"
+            )
+    check_extents(program.statements, sizes)
+    derivation.compare(sizes)
+    return arrays, sizes
+
+
 def _whole(value: Any, name: str) -> int:
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 0:
         raise ArgumentError(
@@ -356,7 +366,7 @@ def _whole(value: Any, name: str) -> int:
 
 
 def _inputs(
-    derivation: Derivation, given: Mapping[str, Any], sizes: Sequence[str]
+    derivation: Derivation, given: Mapping[str, Any], sizes: Sequence[str], method: str
 ) -> dict[str, Any]:
     """The arrays of all inputs."""
     inputs = {t.name: t for t in derivation.backward.program.inputs}
@@ -374,7 +384,7 @@ def _inputs(
         raise ArgumentError(
             f"no numbers for {', '.join(missing)}",
             expected=f"numbers for {', '.join(inputs)}",
-            hint=f"at({', '.join(f'{name}=...' for name in inputs)})",
+            hint=f"{method}({', '.join(f'{name}=...' for name in inputs)})",
         )
     return {name: _array(every[name], t.name, t.kind) for name, t in inputs.items()}
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
+from ..notation.terminal import SUPERSCRIPTS
 from .mathml import text
 
 WIDTH, HEIGHT = 760, 320
@@ -19,16 +21,21 @@ SMOOTHED_FROM, SMOOTHED_OVER = 60, 30
 LOG_FROM = 100.0
 
 STYLE = """
-.pb-curve { font: 12px ui-sans-serif, system-ui, sans-serif; max-width: 100%; height: auto; }
-.pb-curve text { fill: var(--pb-muted, #666b7a); }
-.pb-curve .grid { stroke: var(--pb-line, #dcdfe8); stroke-width: 1; }
-.pb-curve .axis { stroke: var(--pb-muted, #666b7a); stroke-width: 1; }
+.pb-curve { font: 12px ui-sans-serif, system-ui, sans-serif; max-width: 100%; height: auto;
+  color-scheme: light dark; }
+.pb-curve text { fill: var(--pb-muted, light-dark(#5d6378, #a0a7bd)); }
+.pb-curve .grid { stroke: var(--pb-line, light-dark(#dfe3ee, #323848)); stroke-width: 1; }
+.pb-curve .axis { stroke: var(--pb-muted, light-dark(#5d6378, #a0a7bd)); stroke-width: 1; }
 .pb-curve .line { fill: none; stroke-width: 2; stroke-linejoin: round; }
 .pb-curve .raw { fill: none; stroke-width: 1; opacity: .35; }
-.pb-curve .s0 { stroke: var(--pb-forward, #3b6fd4); }
-.pb-curve .s1 { stroke: var(--pb-gradient, #b4236c); }
-.pb-curve .s2 { stroke: var(--pb-good, #1b7f4d); } .pb-curve .s3 { stroke: var(--pb-ink, #1c1e26); }
-.pb-curve .last { text-anchor: end; font-weight: 600; fill: var(--pb-ink, #1c1e26); }
+.pb-curve .faint { fill: none; stroke-width: 1.5; opacity: .7; }
+.pb-curve path.faint { stroke-dasharray: 2 4; }
+.pb-curve .s0 { stroke: var(--pb-forward, light-dark(#2f5fc4, #8db0ff)); }
+.pb-curve .s1 { stroke: var(--pb-gradient, light-dark(#ae1f67, #ff8fc4)); }
+.pb-curve .s2 { stroke: var(--pb-good, light-dark(#17784a, #62d39c)); }
+.pb-curve .s3 { stroke: var(--pb-ink, light-dark(#1a1d29, #e6e9f3)); }
+.pb-curve .last { text-anchor: end; }
+.pb-curve :is(.last, .key) { font-weight: 600; fill: var(--pb-ink, light-dark(#1a1d29, #e6e9f3)); }
 """
 
 
@@ -48,12 +55,77 @@ def curve(
     finite = [v for line in lines.values() for v in line if math.isfinite(v)]
     steps = max((len(line) for line in lines.values()), default=0)
     body = _empty() if not finite else "".join(_drawn(lines, finite, steps, across, up))
-    label = f"{up} over {steps} steps"
+    return _framed(f"{up} over {steps} steps", body)
+
+
+def _framed(label: str, body: str) -> str:
     return (
         f'<svg class="pb-curve" xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" '
         f'width="{WIDTH}" height="{HEIGHT}" role="img" aria-label="{text(label)}">'
         f"<style>{STYLE}</style>{body}</svg>"
     )
+
+
+Points = Sequence[tuple[float, float, bool]]
+
+
+def loglog(lines: Mapping[str, Points], *, across: str, up: str) -> str:
+    """The ``<svg>`` of lines over positive numbers, both axes logarithmic.
+
+    A point is a pair of numbers and whether it counts: the others are joined by a faint line.
+
+    >>> loglog({"error": [(0.1, 0.1, True), (1, 1, True)]}, across="h", up="error").count("<circle")
+    2
+    """
+    lines = {name: [p for p in line if p[0] > 0 and p[1] > 0] for name, line in lines.items()}
+    every = [point for line in lines.values() for point in line]
+    drawn = _empty() if not every else "".join(_loglog(lines, every, across, up))
+    return _framed(f"{up} over {across}, both logarithmic", drawn)
+
+
+def _loglog(lines: Mapping[str, Points], every: Points, across: str, up: str) -> Iterator[str]:
+    ends = [_powers(min(p[k] for p in every), max(p[k] for p in every)) for k in (0, 1)]
+    (left, right), (low, high) = ((math.log10(e[0]), math.log10(e[-1])) for e in ends)
+    right_end, bottom = WIDTH - RIGHT, HEIGHT - BOTTOM
+
+    def x(value: float) -> float:
+        return LEFT + (math.log10(value) - left) / (right - left) * (right_end - LEFT)
+
+    def y(value: float) -> float:
+        return TOP + (high - math.log10(value)) / (high - low) * (bottom - TOP)
+
+    for mark in _thin(ends[1], 7):
+        yield f'<path class="grid" d="M{LEFT} {y(mark):.1f}H{right_end}"/>'
+        yield _words(LEFT - 8, y(mark) + 4, _power(mark), "end")
+    for mark in _thin(ends[0], 9):
+        yield _words(x(mark), bottom + 18, _power(mark), "middle")
+    yield from _titles(across, up)
+    for k, (name, line) in enumerate(lines.items()):
+        for one, two in pairwise(line):
+            kind = "line" if one[2] and two[2] else "faint"
+            ends_of = f"M{x(one[0]):.1f} {y(one[1]):.1f}L{x(two[0]):.1f} {y(two[1]):.1f}"
+            yield f'<path class="{kind} s{k}" d="{ends_of}"/>'
+        for at, value, counts in line:
+            kind = "line" if counts else "faint"
+            yield f'<circle class="{kind} s{k}" cx="{x(at):.1f}" cy="{y(value):.1f}" r="2.5"/>'
+        height = TOP + 12 + 18 * k
+        yield f'<path class="line s{k}" d="M{LEFT + 12} {height - 4}h22"/>'
+        yield _words(LEFT + 42, height, name, "start", ' class="key"')
+
+
+def _thin(marks: Sequence[float], most: int) -> Sequence[float]:
+    """Every mark, or every second, third, ... of many."""
+    return marks[:: -(-len(marks) // most)]
+
+
+def _power(mark: float) -> str:
+    """A power of ten.
+
+    >>> _power(1.0), _power(1e-6)
+    ('1', '10⁻⁶')
+    """
+    exponent = round(math.log10(mark))
+    return "1" if not exponent else f"10{str(exponent).translate(SUPERSCRIPTS)}"
 
 
 def _empty() -> str:
@@ -115,6 +187,12 @@ def _frame(axes: _Axes, across: str, up: str) -> Iterator[str]:
     for mark in ticks(0, axes.steps, most=8):
         if mark == int(mark) and mark <= axes.steps:
             yield _words(min(axes.x(mark), float(right)), bottom + 18, f"{mark:g}", "middle")
+    yield from _titles(across, up)
+
+
+def _titles(across: str, up: str) -> Iterator[str]:
+    """The axis and what both axes are."""
+    right, bottom = WIDTH - RIGHT, HEIGHT - BOTTOM
     yield f'<path class="axis" d="M{LEFT} {bottom}H{right}"/>'
     yield _words(LEFT + (right - LEFT) / 2, HEIGHT - 6, across, "middle")
     middle = (TOP + bottom) / 2

@@ -26,6 +26,8 @@ VIEWS = {
     "at": ("..graph.numbers", "at"),
     "small": ("..small.case", "small"),
     "rules": ("..scalar.derived", "rules"),
+    "approximation": ("..scalar.approximation", "approximation"),
+    "quotients": ("..scalar.quotients", "quotients"),
 }
 
 

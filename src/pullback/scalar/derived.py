@@ -63,7 +63,7 @@ class ByRules(Page):
             )
         self.derivation = derivation
         self.notation = notation
-        self.program = _of_numbers(derivation)
+        self.program = of_numbers(derivation)
         (self.output,) = self.program.outputs
         self.gradient = derivation.gradient_tensor(wrt or derivation.backward.wrt[0].name)
         pairs = zip(derivation.backward.wrt, derivation.backward.gradients, strict=True)
@@ -216,6 +216,10 @@ class ByRules(Page):
         body = " \\\\[1ex]\n".join(rows)
         return f"\\begin{{array}}{{lll}}\n{body}\n\\end{{array}}"
 
+    def written(self, ending: str) -> str:
+        """What stands in a file whose name has this ending."""
+        return self.latex() if ending == ".tex" else super().written(ending)
+
     def title(self) -> str:
         """The heading of the page."""
         signs = self.signs("text")
@@ -269,7 +273,7 @@ def _open(formula: Expr) -> tuple[Expr, tuple[Cond, ...]]:
     return tidy(bottom_up(formula, change)), tuple(conditions)  # type: ignore[arg-type]
 
 
-def _of_numbers(derivation: Derivation) -> Program:
+def of_numbers(derivation: Derivation) -> Program:
     """The program, if it is a function of numbers with one result. Raises ArgumentError."""
     program = derivation.backward.program
     for tensor in (*program.inputs, *(s.target for s in program.statements)):
