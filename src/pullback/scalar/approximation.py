@@ -145,7 +145,7 @@ class Approximation(Plot):
             case _, last:
                 axes = f"last {last} axes" if last > 1 else "last axis"
                 what = (
-                    f"the generalized Jacobian, {shape}: summed with Δ over the {axes}, as {by}'s"
+                    f"the generalized Jacobian, {shape}: summed with Δ over the {axes}, {by}'s"
                 )
         return f"∂{of}/∂{by} is {what}"
 

@@ -1,12 +1,13 @@
 """The steps of a derivation by rules, checked: each against differences of the part itself.
 
-The parts are evaluated in 50-digit numbers, by their values alone, so that a difference over a step
-of 1e-12 has 20 right digits and more.
+The parts are evaluated in 100-digit numbers, by their values alone, so that a difference over a
+step of 1e-30 has 50 right digits and more. Two steps that give different slopes tell nothing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from fractions import Fraction
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -14,13 +15,13 @@ from ..derivation import Check
 from ..errors import CheckError
 from ..ir.expr import Access, Expr, Tensor
 from ..ir.interpret import Array, evaluate, fill, typed
-from ..verify.decimals import DECIMALS
+from ..verify.decimals import MORE_DECIMALS
 
 if TYPE_CHECKING:
     from .derived import ByRules
     from .rules import Step
 
-STEP = 1e-12
+STEP = Fraction(1, 10**30)
 TOLERANCE, KINK = 1e-15, 1e-8
 POINTS, DRAWS = 3, 60
 RANGES = ((-3.0, 3.0), (0.1, 3.0), (-0.9, 0.9), (1.1, 4.0), (-100.0, 100.0), (0.001, 0.1))
@@ -29,7 +30,7 @@ Values = Mapping[str, Array]
 
 def points() -> str:
     """Where steps are checked, in words."""
-    return f"in 50-digit numbers at {POINTS} random points"
+    return f"in 100-digit numbers at {POINTS} random points"
 
 
 def checked(shown: ByRules) -> tuple[Check, ...]:
@@ -39,12 +40,13 @@ def checked(shown: ByRules) -> tuple[Check, ...]:
     whole: list[float] = []
     for at, values in _draws(shown):
         found = [_errors(shown, step, at, values) for step in steps]
-        equal = _value(shown.formula, values(at)), _value(shown.steps[-1].derivative, values(at))
+        ends = shown.steps[-1].derivative, shown.formula, shown.simplified[0]
+        equal = [_value(end, values(at)) for end in ends]
         if not all(map(_finite, equal)) or any(error is None for error in found):
             continue
         for mine, error in zip(errors, found, strict=True):
             mine.append(error or 0.0)
-        whole.append(_apart(*equal))
+        whole.append(max(_apart(equal[0], other) for other in equal[1:]))
         if len(whole) == POINTS:
             break
     made = [
@@ -66,15 +68,18 @@ def _draws(shown: ByRules) -> Iterator[tuple[Any, Callable[[Any], Values]]]:
     program, random = shown.program, Random(shown.derivation.seed)
     for draw in range(DRAWS):
         given: dict[str, Any] = {t.name: _drawn(t, draw, random) for t in program.inputs}
-        given |= {name: v for name, v in shown.derivation.known.items() if name in given}
+        held = {*shown.constants}
+        given |= {name: v for name, v in shown.derivation.known.items() if name in held}
 
         def values(x: Any, given: Mapping[str, Any] = given) -> Values:
             placed = {**given, shown.variable.name: x}
-            arrays = {t.name: typed(Array.of(placed[t.name]), t, DECIMALS) for t in program.inputs}
-            fill(arrays, program.statements, {}, DECIMALS)
+            arrays = {
+                t.name: typed(Array.of(placed[t.name]), t, MORE_DECIMALS) for t in program.inputs
+            }
+            fill(arrays, program.statements, {}, MORE_DECIMALS)
             return arrays
 
-        yield DECIMALS.element(given[shown.variable.name]), values
+        yield MORE_DECIMALS.element(given[shown.variable.name]), values
 
 
 def _drawn(tensor: Tensor, draw: int, random: Random) -> Any:
@@ -85,18 +90,18 @@ def _drawn(tensor: Tensor, draw: int, random: Random) -> Any:
 
 def _value(value: Expr, values: Values) -> Any:
     try:
-        return DECIMALS.context.mpf(evaluate(value, {}, values, {}, DECIMALS))
+        return MORE_DECIMALS.context.mpf(evaluate(value, {}, values, {}, MORE_DECIMALS))
     except (ArithmeticError, CheckError):
-        return DECIMALS.nan
+        return MORE_DECIMALS.nan
 
 
 def _finite(value: Any) -> bool:
-    return bool(DECIMALS.context.isfinite(value))
+    return bool(MORE_DECIMALS.context.isfinite(value))
 
 
-def _apart(one: Any, other: Any) -> float:
-    """The difference, relative where the values are large."""
-    return float(abs(one - other) / max(1, abs(one), abs(other)))
+def _apart(one: Any, other: Any, least: float = 1e-30) -> float:
+    """The difference relative to the greater one, or to the least number that counts."""
+    return float(abs(one - other) / max(least, abs(one), abs(other)))
 
 
 def _errors(shown: ByRules, step: Step, x: Any, values: Callable[[Any], Values]) -> float | None:
@@ -127,12 +132,14 @@ def _errors(shown: ByRules, step: Step, x: Any, values: Callable[[Any], Values])
 
 def _error(slope: Expr, values: Values, line: Callable[[Any], Any]) -> float | None:
     """How far a derivative is from the slope of a line at 0."""
-    h = DECIMALS.element(STEP)
+    h = MORE_DECIMALS.element(STEP)
     left, middle, right = line(-h), line(0), line(h)
     found = _value(slope, values)
     if not all(map(_finite, (left, middle, right, found))):
         return None
     before, after = (middle - left) / h, (right - middle) / h
-    if _apart(before, after) > KINK * max(1, float(abs(before))):
+    wider = (line(2 * h) - line(-2 * h)) / (4 * h)
+    central = (before + after) / 2
+    if _apart(before, after, 1e-12) > KINK or not _apart(central, wider) <= TOLERANCE / 10:
         return None
-    return _apart((before + after) / 2, found)
+    return _apart(central, found)

@@ -10,7 +10,21 @@ from typing import Any
 from ..derivation import Check, Derivation
 from ..derivation.written import LARGEST, size_of, written
 from ..errors import ArgumentError
-from ..ir.expr import ONE, ZERO, Access, Apply, Compare, Cond, Expr, Guard, Mul, Power, Tensor
+from ..ir.expr import (
+    ONE,
+    ZERO,
+    Access,
+    Apply,
+    Compare,
+    Cond,
+    Expr,
+    Guard,
+    Mul,
+    Number,
+    Power,
+    Tensor,
+    mul,
+)
 from ..ir.program import Program
 from ..ir.walk import Tree, bottom_up, map_tensors
 from ..notation.latex import escaped
@@ -99,9 +113,14 @@ class ByRules(Page):
         return tidy(known[self.gradient])
 
     @cached_property
+    def simplified(self) -> tuple[Expr, tuple[Cond, ...]]:
+        """:attr:`formula` as one writes it, and the conditions under which it is the same."""
+        return _open(self.formula)
+
+    @cached_property
     def checks(self) -> tuple[Check, ...]:
         """For each step whether its derivative is the slope of its part, by differences in
-        50-digit numbers; the last one compares the result with the derivation's formula."""
+        100-digit numbers; the last one compares the result with the derivation's formula."""
         return checked(self)
 
     # What is shown
@@ -110,7 +129,7 @@ class ByRules(Page):
         """The derivation line by line; the last one is there if it differs from that before it."""
         found = [line for step in self.steps for line in self._of(step, 0)]
         last = self.steps[-1]
-        formula, conditions = _open(self.formula)
+        formula, conditions = self.simplified
         end = Line(0, (), "simplified", (slope_of(last.name),), (formula,), conditions)
         same = (
             self.drawn(end, "text")[1].split(" = ")[-1]
@@ -250,13 +269,19 @@ def _put(body: Expr, known: dict[Tensor, Expr]) -> Expr:
 
 
 def _open(formula: Expr) -> tuple[Expr, tuple[Cond, ...]]:
-    """A formula without brackets [F ≠ 0], and the conditions under which they are 1.
+    """A formula without brackets [F ≠ 0], and the conditions under which they are 1; with exp(x)
+    for 1/exp(-x), which a program may have so that nothing overflows.
 
     A bracket says that a product is 0 where F is, also where another factor is infinite there; a
-    product with the factor F needs none."""
+    product with the factor F needs none.
+    """
     conditions: dict[Cond, None] = {}
 
     def change(node: Tree) -> Tree:
+        match node:
+            case Power(Apply("exp", (Mul((Number(value), *rest)),)), exponent):
+                if value == exponent == -1:
+                    return Apply("exp", (mul(*rest),))
         if not isinstance(node, Mul):
             return node
         above = [f.base if isinstance(f, Power) and f.exponent > 0 else f for f in node.factors]

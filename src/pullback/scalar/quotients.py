@@ -213,7 +213,7 @@ def _first(rows: Sequence[Row], kind: str) -> float | None:
 def _cells(quotient: Quotient) -> list[str]:
     if isnan(quotient.value) or isnan(quotient.truncation):
         return ["not finite", ""]
-    return [f"{quotient.value:.14f}", f"{quotient.error:.1e}{'*' if quotient.rounded else ' '}"]
+    return [f"{quotient.value:.10f}", f"{quotient.error:.1e}{'*' if quotient.rounded else ' '}"]
 
 
 def _falls(order: float | None) -> str:

@@ -481,6 +481,8 @@ def tidy(value: Expr) -> Expr:
                 return add(*left) if left else ZERO
             case Power(base, exponent) if exponent == 1:
                 return base
+            case Select(_, then, other) if then is other:
+                return then
             case _:
                 return node
 
