@@ -22,6 +22,7 @@ from pullback.graph import evaluate
 from pullback.graph.numbers import Numbers
 from pullback.ir.interpret import FLOAT, Array, run
 from pullback.ir.program import Program
+from pullback.notation.parse import parse
 from pullback.verify.samples import draw_inputs, draw_sizes
 from tests.properties.random_programs import programs
 from tests.recurrences import PROGRAMS
@@ -330,3 +331,10 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
         ["derive", NEURON, "--at", numbers, "--expand", "tanh"],
     ):
         assert main(wrong) == 2
+
+
+def test_generated_source_gets_the_sizes_that_no_input_tells() -> None:
+    program = parse("size N\ny[n:N] = log(a[])/(n + 1)")
+    runner = evaluate.Runner({"a": np.array(2.0)}, {"N": 3})
+    runner.compiled(program.statements)
+    np.testing.assert_allclose(runner.values["y"], np.log(2) / np.array([1, 2, 3]))

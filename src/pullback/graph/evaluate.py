@@ -7,6 +7,7 @@ shares no code with the generated source; larger ones by generated NumPy source.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from inspect import unwrap
 from math import prod
 from typing import Any
 
@@ -92,14 +93,10 @@ class Runner:
         inputs = self.needed(statements)
         targets = [s.target for s in statements]
         source = spell("evaluate", inputs, statements, targets, comments=False)
-        told = {name for t in inputs for n in t.shape for name in n.names()}
-        more = {name: n for name, n in self.sizes.items() if name not in told}
         function = load(source, "evaluate")
-        keywords = {
-            name: more[name]
-            for name in function.__code__.co_varnames[: function.__code__.co_kwonlyargcount]
-            if name in more
-        }
+        code = unwrap(function).__code__
+        asked = code.co_varnames[code.co_argcount :][: code.co_kwonlyargcount]
+        keywords = {name: self.sizes[name] for name in asked if name in self.sizes}
         with np.errstate(all="ignore"):
             made = function(*(self.values[t.name] for t in inputs), **keywords)
         made = (made,) if len(targets) == 1 else made
