@@ -144,9 +144,7 @@ class Approximation(Plot):
                 what = f"the Jacobian, a matrix {shape}: times the vector Δ"
             case _, last:
                 axes = f"last {last} axes" if last > 1 else "last axis"
-                what = (
-                    f"the generalized Jacobian, {shape}: summed with Δ over the {axes}, {by}'s"
-                )
+                what = f"the generalized Jacobian, {shape}: summed with Δ over the {axes}, {by}'s"
         return f"∂{of}/∂{by} is {what}"
 
     def place(self) -> str:

@@ -31,7 +31,7 @@ from ..notation.latex import escaped
 from ..report.mathml import text
 from .checks import checked, points
 from .notations import NOTATIONS, STYLES, Signs
-from .page import Page
+from .page import Page, width
 from .rules import COMPOSED, OUTER, VALUE, Differentiation, Step, slope_of, tidy
 
 QUAD = r"\quad "
@@ -198,14 +198,15 @@ class ByRules(Page):
     def __str__(self) -> str:
         rows = [(line, *self.drawn(line, "text")) for line in self.lines()]
         lefts = ["  " * line.depth + left for line, left, _, _ in rows]
-        wide = max(map(len, lefts)) + 3
+        wide = max(map(width, lefts)) + 3
         rule = max(len(line.rule) for line, *_ in rows) + 3
         held = f"     ({', '.join(self.constants)} held constant)" if self.constants else ""
         out = ["; ".join(self.head("text")) + held, ""]
         for (line, _, right, conditions), left in zip(rows, lefts, strict=True):
             where = f", where {' and '.join(conditions)}" if conditions else ""
             note = f"   ({line.note})" if line.note else ""
-            out.append(f"{left:<{wide}}{line.rule:<{rule}}{right}{where}{note}".rstrip())
+            left += " " * (wide - width(left))
+            out.append(f"{left}{line.rule:<{rule}}{right}{where}{note}".rstrip())
         return "\n".join([*out, "", *map(str, self.summary())])
 
     def summary(self) -> list[Check]:

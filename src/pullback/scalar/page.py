@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+import unicodedata
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from os import PathLike
@@ -95,6 +96,15 @@ def table_html(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
         for row in rows
     )
     return f'<div class="scroll"><table><tr>{top}</tr>{body}</table></div>'
+
+
+def width(words: str) -> int:
+    """The columns that words take in a terminal: accents take none.
+
+    >>> width("dx\u0302")
+    2
+    """
+    return sum(not unicodedata.combining(letter) for letter in words)
 
 
 def wrapped(words: str) -> list[str]:

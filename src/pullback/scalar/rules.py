@@ -15,6 +15,7 @@ from itertools import count
 from ..calculus.conventions import partial_at_kink, sides_at_kink
 from ..errors import DerivationError, LimitError
 from ..functions import TABLE
+from ..ir.arithmetic import COMPARISONS
 from ..ir.expr import (
     ONE,
     ZERO,
@@ -469,7 +470,8 @@ def _number(factor: Expr) -> Fraction | None:
 
 
 def tidy(value: Expr) -> Expr:
-    """The same with no product in a product and no sum in a sum, and without ones and zeros."""
+    """The same with no product in a product and no sum in a sum, without ones and zeros, and with
+    no condition on numbers."""
 
     def change(node: Tree) -> Tree:
         match node:
@@ -481,12 +483,25 @@ def tidy(value: Expr) -> Expr:
                 return add(*left) if left else ZERO
             case Power(base, exponent) if exponent == 1:
                 return base
-            case Select(_, then, other) if then is other:
-                return then
+            case Select(cond, then, other):
+                held = _holds(cond)
+                return then if held or then is other else node if held is None else other
+            case Guard(cond):
+                held = _holds(cond)
+                return node if held is None else ONE if held else ZERO
             case _:
                 return node
 
     return bottom_up(value, change)  # type: ignore[return-value]
+
+
+def _holds(cond: Cond) -> bool | None:
+    """Whether a comparison of two numbers holds; None for any other condition."""
+    match cond:
+        case Compare(op, Number(left, ""), Number(right, "")):
+            return COMPARISONS[op](left, right)
+        case _:
+            return None
 
 
 def ordered(value: Expr) -> Expr:
