@@ -30,7 +30,7 @@ from ..ir.walk import Tree, bottom_up, map_tensors
 from ..notation.latex import escaped
 from ..report.mathml import text
 from .checks import checked, points
-from .notations import NOTATIONS, STYLES, Signs
+from .notations import NOTATIONS, Signs, signs
 from .page import Page, width
 from .rules import COMPOSED, OUTER, VALUE, Differentiation, Step, slope_of, tidy
 
@@ -172,7 +172,7 @@ class ByRules(Page):
         if self.notation == "lagrange":
             every = [step.name.name for whole in self.steps for step in whole.every]
             functions = frozenset(every) - {*free}
-        return STYLES[style](self.variable.name, functions)
+        return signs(style, self.variable.name, functions)
 
     def drawn(self, line: Line, style: str) -> tuple[str, str, tuple[str, ...]]:
         """The left side of a line, the right side, and the conditions, in a style."""

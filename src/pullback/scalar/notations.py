@@ -1,13 +1,14 @@
 """The signs of calculus in both notations: Leibniz's dy/dx and Lagrange's f'(x).
 
 Each style of formulas (terminal, LaTeX, MathML) draws the signs of :mod:`.rules` besides
-expressions. In Lagrange's notation parts are functions, u(x); in Leibniz's they are variables.
+expressions, by a row of templates. In Lagrange's notation parts are functions, u(x); in Leibniz's
+they are variables.
 """
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
 
 from ..ir.expr import Access, Add, Apply, Cond, Expr, Tensor
 from ..ir.walk import Tree
@@ -22,79 +23,107 @@ from .rules import COMPOSED, OUTER, SLOPE, VALUE
 NOTATIONS = ("leibniz", "lagrange")
 
 
-class Signs(ABC):
-    """How the signs of calculus are put together; a style says how their pieces are drawn.
+@dataclass(frozen=True)
+class Templates:
+    """How the pieces of signs are put together: a ratio of differentials and one of partial ones,
+    a ratio with the point where it is taken, a prime, a composition, a function at its
+    arguments; and what stands between equal things and between arguments."""
+
+    ratio: str
+    partial: str
+    at: str
+    primed: str
+    composed: str
+    called: str
+    equal: str = " = "
+    comma: str = ", "
+
+
+TERMINAL = Templates("d%s/d%s", "∂%s/∂%s", "%s |_{%s}", "%s'", "(%s ∘ %s)", "%s(%s)")
+LATEX = Templates(
+    r"\frac{\mathrm{d}%s}{\mathrm{d}%s}",
+    r"\frac{\partial %s}{\partial %s}",
+    r"\left.%s\right|_{%s}",
+    "%s'",
+    r"(%s \circ %s)",
+    "%s(%s)",
+    comma=r",\, ",
+)
+_D, _PART = ('<mi mathvariant="normal">d</mi>', '<mi mathvariant="normal">∂</mi>')
+_BAR = mathml.op("|", form="postfix", stretchy="true", symmetric="true")
+MATHML = Templates(
+    f"<mfrac><mrow>{_D}%s</mrow><mrow>{_D}%s</mrow></mfrac>",
+    f"<mfrac><mrow>{_PART}%s</mrow><mrow>{_PART}%s</mrow></mfrac>",
+    f"<msub><mrow>%s{_BAR}</mrow><mrow>%s</mrow></msub>",
+    '<msup>%s<mo lspace="0" rspace="0">′</mo></msup>',
+    mathml.parens(f"%s{mathml.op('∘')}%s"),
+    f"<mrow>%s{mathml.parens('%s')}</mrow>",
+    mathml.op("="),
+    '<mo separator="true">,</mo>',
+)
+
+
+class Signs:
+    """What draws formulas with the signs of calculus, in one style; a style says how a name alone
+    is drawn, an expression as it stands (zeros included), and anything for readers.
 
     ``x`` is the variable's name, ``functions`` the names that are functions of it in Lagrange's
     notation, None in Leibniz's.
     """
 
-    x: str
-    functions: Collection[str] | None
+    templates: Templates
+    bare: Callable[[str], str]
+    value: Callable[[Expr], str]
+    shown: Callable[[Expr | Cond], str]
+
+    def place(self, x: str, functions: Collection[str] | None) -> None:
+        """Sets the variable and its functions."""
+        self.x, self.functions = x, functions
 
     def sign(self, node: Tree) -> str | None:
         """A sign of calculus; None for any other node."""
         match node:
             case Apply(kind, (Access(of),)) if kind == SLOPE:
                 if self.functions is None:
-                    return self.quotient(self.bare(of.name), self.bare(self.x), "d")
-                return self.called(self.primed(self.bare(of.name)), [self.bare(self.x)])
+                    return self.templates.ratio % (self.bare(of.name), self.bare(self.x))
+                return self.of_x(self.templates.primed % self.bare(of.name))
             case Apply(kind, (Access(function), Access(of), Access(by), *places)) if kind == OUTER:
                 return self.outer(function.name, of.name, by.name, places)
             case Apply(kind, (Access(function), *forms)) if kind == VALUE:
-                return self.called(self.bare(function.name), [self.value(f) for f in forms])
+                return self.called(self.bare(function.name), forms)
             case Apply(kind, (Access(function), Access(inner))) if kind == COMPOSED:
-                both = self.composed(self.bare(function.name), self.bare(inner.name))
-                return self.called(self.primed(both), [self.bare(self.x)])
+                names = self.bare(function.name), self.bare(inner.name)
+                return self.of_x(self.templates.primed % (self.templates.composed % names))
             case _:
                 return None
 
     def outer(self, function: str, of: str, by: str, places: Sequence[Expr]) -> str:
         """The slope of an outer function, with the point where it is taken."""
-        pairs = list(zip(places[::2], places[1::2], strict=True))
+        own, pairs = self.templates, list(zip(places[::2], places[1::2], strict=True))
+        single = len(pairs) == 1
         if self.functions is None:
-            ratio = self.quotient(self.bare(of), self.bare(by), "d" if len(pairs) == 1 else "∂")
-            moved = [(self.value(form), self.value(at)) for form, at in pairs if form is not at]
-            return self.barred(ratio, moved) if moved else ratio
+            ratio = (own.ratio if single else own.partial) % (self.bare(of), self.bare(by))
+            moved = [self.equal(map(self.value, pair)) for pair in pairs if pair[0] is not pair[1]]
+            return own.at % (ratio, own.comma.join(moved)) if moved else ratio
         name = self.bare(function)
-        name = self.primed(name) if len(pairs) == 1 else self.quotient(name, self.bare(by), "∂")
-        return self.called(name, [self.value(form) for form, _ in pairs])
+        name = own.primed % name if single else own.partial % (name, self.bare(by))
+        return self.called(name, places[::2])
 
-    @abstractmethod
-    def bare(self, name: str) -> str:
-        """A name alone."""
+    def called(self, name: str, args: Sequence[Expr]) -> str:
+        """f(u, v)."""
+        return self.templates.called % (name, self.templates.comma.join(map(self.value, args)))
 
-    @abstractmethod
-    def value(self, node: Expr) -> str:
-        """An expression as it stands, zeros and ones included."""
-
-    @abstractmethod
-    def quotient(self, of: str, by: str, d: str) -> str:
-        """dy/dx."""
-
-    @abstractmethod
-    def barred(self, ratio: str, places: Sequence[tuple[str, str]]) -> str:
-        """A ratio with a bar and the point where it is taken."""
-
-    @abstractmethod
-    def primed(self, name: str) -> str:
-        """f'."""
-
-    @abstractmethod
-    def composed(self, outer: str, inner: str) -> str:
-        """(f ∘ g)."""
-
-    @abstractmethod
-    def called(self, name: str, args: Sequence[str]) -> str:
+    def of_x(self, name: str) -> str:
         """f(x)."""
+        return self.templates.called % (name, self.bare(self.x))
 
-    @abstractmethod
-    def shown(self, node: Expr | Cond) -> str:
-        """An expression or a condition for readers."""
-
-    @abstractmethod
-    def equal(self, sides: Sequence[str]) -> str:
+    def equal(self, sides: Iterable[str]) -> str:
         """Equal things."""
+        return self.templates.equal.join(sides)
+
+    def is_function(self, name: str) -> bool:
+        """Whether a name is followed by (x)."""
+        return self.functions is not None and name in self.functions
 
 
 class TextSigns(Signs, Display):
@@ -105,8 +134,8 @@ class TextSigns(Signs, Display):
         return super().leveled(node) if sign is None else (sign, ATOM)
 
     def read(self, name: str, subs: list[str]) -> str:
-        own = self.functions is not None and name in self.functions
-        return self.called(self.bare(name), [self.bare(self.x)]) if own else self.bare(name)
+        own = super().read(name, subs)  # type: ignore[safe-super]
+        return self.of_x(own) if self.is_function(name) else own
 
     def multiplied(self, factors: tuple[Expr, ...]) -> tuple[int, str, int]:
         """As in other formulas, but that sums stand above the bar: (u'v - uv')/v²."""
@@ -122,36 +151,17 @@ class TextSigns(Signs, Display):
     def value(self, node: Expr) -> str:
         return self.expr(node, LOOSEST)
 
-    def primed(self, name: str) -> str:
-        return f"{name}'"
-
-    def called(self, name: str, args: Sequence[str]) -> str:
-        return f"{name}({', '.join(args)})"
-
     def shown(self, node: Expr | Cond) -> str:
         return self.show(node)
-
-    def equal(self, sides: Sequence[str]) -> str:
-        return " = ".join(sides)
 
 
 class TerminalSigns(TextSigns, Terminal):
     """For a terminal, in Unicode."""
 
-    def __init__(self, x: str, functions: Collection[str] | None) -> None:
-        self.x, self.functions = x, functions
+    templates = TERMINAL
 
     def bare(self, name: str) -> str:
-        return self.word(name)
-
-    def quotient(self, of: str, by: str, d: str) -> str:
-        return f"{d}{of}/{d}{by}"
-
-    def barred(self, ratio: str, places: Sequence[tuple[str, str]]) -> str:
-        return f"{ratio} |_{{{', '.join(f'{form} = {at}' for form, at in places)}}}"
-
-    def composed(self, outer: str, inner: str) -> str:
-        return f"({outer} ∘ {inner})"
+        return Terminal.read(self, name, [])
 
     def product(self, factors: list[str]) -> str:
         return super().product(factors).replace("}·", "} · ")
@@ -160,40 +170,28 @@ class TerminalSigns(TextSigns, Terminal):
 class LatexSigns(TextSigns, Latex):
     """In LaTeX."""
 
-    def __init__(self, x: str, functions: Collection[str] | None) -> None:
+    templates = LATEX
+
+    def __init__(self) -> None:
         super().__init__({})
-        self.x, self.functions = x, functions
 
     def bare(self, name: str) -> str:
         return Latex.read(self, name, [])
-
-    def quotient(self, of: str, by: str, d: str) -> str:
-        d = r"\mathrm{d}" if d == "d" else r"\partial "
-        return rf"\frac{{{d}{of}}}{{{d}{by}}}"
-
-    def barred(self, ratio: str, places: Sequence[tuple[str, str]]) -> str:
-        below = r",\, ".join(f"{form} = {at}" for form, at in places)
-        return rf"\left.{ratio}\right|_{{{below}}}"
-
-    def composed(self, outer: str, inner: str) -> str:
-        return rf"({outer} \circ {inner})"
 
 
 class MathMLSigns(Signs, mathml.MathML):
     """In MathML."""
 
-    def __init__(self, x: str, functions: Collection[str] | None) -> None:
-        super().__init__()
-        self.x, self.functions = x, functions
+    templates = MATHML
 
     def _expr(self, node: Expr) -> tuple[int, str]:
         sign = self.sign(node)
         return super()._expr(node) if sign is None else (mathml.ATOM, sign)
 
     def read(self, tensor: Tensor, below: str, exponent: str = "") -> str:
-        if self.functions is None or tensor.name not in self.functions:
+        if not self.is_function(tensor.name):
             return super().read(tensor, below, exponent)
-        drawn = self.called(super().read(tensor, below), [self.bare(self.x)])
+        drawn = self.of_x(super().read(tensor, below))
         return f"<msup>{drawn}{exponent}</msup>" if exponent else drawn
 
     def bare(self, name: str) -> str:
@@ -202,34 +200,19 @@ class MathMLSigns(Signs, mathml.MathML):
     def value(self, node: Expr) -> str:
         return self.expr(node)
 
-    def quotient(self, of: str, by: str, d: str) -> str:
-        d = f'<mi mathvariant="normal">{d}</mi>'
-        return f"<mfrac>{mathml.row(d, of)}{mathml.row(d, by)}</mfrac>"
-
-    def barred(self, ratio: str, places: Sequence[tuple[str, str]]) -> str:
-        pairs = [mathml.row(form, mathml.op("="), at) for form, at in places]
-        bar = mathml.row(ratio, mathml.op("|", form="postfix", stretchy="true", symmetric="true"))
-        return f"<msub>{bar}{mathml.row(*mathml.commas(pairs))}</msub>"
-
-    def primed(self, name: str) -> str:
-        return f'<msup>{name}<mo lspace="0" rspace="0">′</mo></msup>'
-
-    def composed(self, outer: str, inner: str) -> str:
-        return mathml.parens(mathml.row(outer, mathml.op("∘"), inner))
-
-    def called(self, name: str, args: Sequence[str]) -> str:
-        return mathml.row(name, mathml.parens(mathml.row(*mathml.commas(list(args)))))
-
     def shown(self, node: Expr | Cond) -> str:
         return self.tree(readable(node))  # type: ignore[arg-type]
 
-    def equal(self, sides: Sequence[str]) -> str:
-        first, *rest = sides
-        return mathml.row(first, *(part for one in rest for part in (mathml.op("="), one)))
 
-
-STYLES: dict[str, Callable[[str, Collection[str] | None], Signs]] = {
+STYLES: dict[str, Callable[[], Signs]] = {
     "text": TerminalSigns,
     "latex": LatexSigns,
     "html": MathMLSigns,
 }
+
+
+def signs(style: str, x: str, functions: Collection[str] | None) -> Signs:
+    """What draws formulas in a style: "text", "latex" or "html"."""
+    made = STYLES[style]()
+    made.place(x, functions)
+    return made
