@@ -71,6 +71,17 @@ def test_what_is_said_of_the_errors(text: str, x: float, words: str) -> None:
     assert words in said
 
 
+def test_a_quotient_over_the_edge_of_the_domain() -> None:
+    found = pullback.derive("y = log(x[])").quotients(x=0.1)  # log(0.1 - 0.1), log(0.1 - 1)
+    assert [row[3] for row in found.columns()[1][:3]] == [
+        "not finite",
+        "not finite",
+        "10.0335347731",
+    ]
+    assert found.takeover[1] == 1e-7
+    assert found.svg().count("<circle") == 2 * len(found.rows) - 2
+
+
 def test_quotients_refuse_what_they_are_not_for() -> None:
     with pytest.raises(ArgumentError, match="functions of a number"):
         pullback.derive("y[i] = x[i]**2").quotients(x=[1, 2])

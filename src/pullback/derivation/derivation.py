@@ -470,7 +470,7 @@ class Derivation:
 
         >>> import pullback
         >>> found = pullback.derive("y = x[]**2").quotients(x=3)
-        >>> [round(row.forward, 6) for row in found.rows[:3]]
+        >>> [round(row.forward.value, 6) for row in found.rows[:3]]
         [7.0, 6.1, 6.01]
 
         Raises ArgumentError for programs of arrays, and where the function or its slope isn't

@@ -72,12 +72,16 @@ Points = Sequence[tuple[float, float, bool]]
 def loglog(lines: Mapping[str, Points], *, across: str, up: str) -> str:
     """The ``<svg>`` of lines over positive numbers, both axes logarithmic.
 
-    A point is a pair of numbers and whether it counts: the others are joined by a faint line.
+    A point is a pair of numbers and whether it counts: the others are joined by a faint line. What
+    is 0, negative or not finite is left out.
 
     >>> loglog({"error": [(0.1, 0.1, True), (1, 1, True)]}, across="h", up="error").count("<circle")
     2
     """
-    lines = {name: [p for p in line if p[0] > 0 and p[1] > 0] for name, line in lines.items()}
+    lines = {
+        name: [p for p in line if p[0] > 0 and p[1] > 0 and math.isfinite(p[1])]
+        for name, line in lines.items()
+    }
     every = [point for line in lines.values() for point in line]
     drawn = _empty() if not every else "".join(_loglog(lines, every, across, up))
     return _framed(f"{up} over {across}, both logarithmic", drawn)

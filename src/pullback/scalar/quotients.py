@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
-from math import isnan
+from math import isfinite, isnan
 from typing import Any
 
 from ..derivation import Derivation
@@ -211,7 +211,7 @@ def _first(rows: Sequence[Row], kind: str) -> float | None:
 
 
 def _cells(quotient: Quotient) -> list[str]:
-    if isnan(quotient.value) or isnan(quotient.truncation):
+    if not (isfinite(quotient.value) and isfinite(quotient.truncation)):
         return ["not finite", ""]
     return [f"{quotient.value:.10f}", f"{quotient.error:.1e}{'*' if quotient.rounded else ' '}"]
 

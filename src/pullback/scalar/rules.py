@@ -486,9 +486,6 @@ def tidy(value: Expr) -> Expr:
             case Select(cond, then, other):
                 held = _holds(cond)
                 return then if held or then is other else node if held is None else other
-            case Guard(cond):
-                held = _holds(cond)
-                return node if held is None else ONE if held else ZERO
             case _:
                 return node
 
