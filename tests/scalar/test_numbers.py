@@ -179,6 +179,12 @@ def test_in_floats_what_is_rounding_is_not_drawn(monkeypatch: pytest.MonkeyPatch
     assert "a kink at X" in kink.verdict()
 
 
+def test_a_step_to_the_left() -> None:
+    text = str(pullback.derive("y = x[]**2").approximation(x=3, along=-2))
+    assert "at x = 3: y = 9, y'(x) = 6" in text
+    assert ["-0.2", "7.84", "7.8", "0.04", "1"] in [line.split() for line in text.splitlines()]
+
+
 def test_a_wrong_slope_is_seen() -> None:
     found = pullback.derive(SOFTMAX).approximation(S=S)
     found.line.__dict__["slope"] = [2 * v for v in found.line.slope]
@@ -226,7 +232,7 @@ def test_a_python_function_and_integers_that_are_held() -> None:
 def test_the_command(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert main(["derive", RATIO, "--rules"]) == 0
     assert "dy/dx = (du/dx·v − u·dv/dx)/v², where v ≠ 0" in capsys.readouterr().out
-    assert main(["derive", RATIO, "--rules", "lagrange", "--json"]) == 0
+    assert main(["derive", RATIO, "--rules", "--notation", "lagrange", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["agrees"] is True
     assert main(["derive", RATIO, "--quotients", "x=2"]) == 0
     assert "(y(x + h) − y(x))/h → y'(x)" in capsys.readouterr().out

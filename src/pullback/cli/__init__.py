@@ -162,10 +162,14 @@ def _add_numbers(parser: argparse.ArgumentParser) -> None:
     )
     add(
         "--rules",
-        nargs="?",
-        const="leibniz",
+        action="store_true",
+        help="of a function of a number: the derivative by named rules, step by step",
+    )
+    add(
+        "--notation",
         choices=("leibniz", "lagrange"),
-        help="of a function of a number: the derivative by named rules, in this notation",
+        default="leibniz",
+        help="with --rules: dy/dx (leibniz, the default) or y'(x) (lagrange)",
     )
     add(
         "--quotients",

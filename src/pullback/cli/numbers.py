@@ -6,6 +6,7 @@ import argparse
 import json
 import re
 from collections.abc import Sequence
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -69,7 +70,7 @@ def small(derivation: Derivation, arguments: argparse.Namespace) -> str:
 
 def rules(derivation: Derivation, arguments: argparse.Namespace) -> str:
     """The derivative by named rules of ``--rules``."""
-    shown = derivation.rules(arguments.rules)
+    shown = derivation.rules(arguments.notation)
     if arguments.json:
         data = {
             "input": arguments.input,
@@ -89,7 +90,11 @@ def quotients(derivation: Derivation, arguments: argparse.Namespace) -> str:
             "input": arguments.input,
             "slope": shown.slope,
             "rows": [
-                {"h": row.h, "forward": row.forward.value, "central": row.central.value}
+                {
+                    "h": row.h,
+                    "forward": _finite(row.forward.value),
+                    "central": _finite(row.central.value),
+                }
                 for row in shown.rows
             ],
         }
@@ -102,9 +107,14 @@ def approximate(derivation: Derivation, arguments: argparse.Namespace) -> str:
     along = values(arguments.along, "--along") or None
     shown = derivation.approximation(values(arguments.approximate, "--approximate"), along=along)
     if arguments.json:
-        rows = [{"length": row.length, "remainder": row.remainder} for row in shown.rows]
+        rows = [{"length": row.length, "remainder": _finite(row.remainder)} for row in shown.rows]
         return json_text({"input": arguments.input, "order": shown.order, "rows": rows})
     return _page(shown, arguments, {})
+
+
+def _finite(value: float) -> float | None:
+    """A number for JSON, which has no NaN and no infinity."""
+    return value if isfinite(value) else None
 
 
 def _page(shown: Page, arguments: argparse.Namespace, more: dict[str, str]) -> str:

@@ -154,7 +154,8 @@ class Approximation(Plot):
         at = f"at {', '.join(held)}"
         if self.scalar:
             y, x = self.names
-            return f"{at}: {y} = {figure(line.here[0])}, {y}'({x}) = {figure(line.slope[0])}"
+            slope = line.slope[0] / self._way
+            return f"{at}: {y} = {figure(line.here[0])}, {y}'({x}) = {figure(slope)}"
         ways = [f"{label(name)}: {_shown(v)}" for name, v in line.along.items()]
         way = f"drawn at random (seed {self.seed})" if self.random else ", ".join(ways)
         return f"{at}; Δ = t·V with V {way}, ‖V‖ = {figure(line.length)}"
@@ -162,6 +163,12 @@ class Approximation(Plot):
     @property
     def _delta(self) -> str:
         return "Δ" if self.scalar else "‖Δ‖"
+
+    @property
+    def _way(self) -> float:
+        """The direction of a number."""
+        (way,) = self.line.along.values()
+        return float(way)
 
     def verdict(self) -> str:
         """How the remainder falls, in words."""
@@ -211,17 +218,17 @@ class Approximation(Plot):
         return heads, [self._cells(row) for row in self.rows]
 
     def _cells(self, row: Row) -> list[str]:
-        middle = [f"{row.change:.6g}", f"{row.first:.6g}"]
+        start, middle = f"{row.length:.6g}", [f"{row.change:.6g}", f"{row.first:.6g}"]
+        if self.scalar and self._way < 0:
+            start = f"-{start}"
         if row.value is not None and row.linear is not None:
             middle = [f"{row.value:.12g}", f"{row.linear:.12g}"]
         if isnan(row.change):
-            return [f"{row.length:.6g}", "not finite", middle[1], "", ""]
+            return [start, "not finite", "", "", ""]
         if row.rounded:
-            return [f"{row.length:.6g}", *middle, "0" if self.line.exact else "rounding", ""]
-        return [
-            f"{row.length:.6g}", *middle, f"{row.remainder:.3g}",
-            f"{row.remainder / row.length**2:.4g}",
-        ]  # fmt: skip
+            return [start, *middle, "0" if self.line.exact else "rounding", ""]
+        square = f"{row.remainder / row.length**2:.4g}"
+        return [start, *middle, f"{row.remainder:.3g}", square]
 
     def check(self) -> str:
         """Whether the derivation's gradients give the same slope, in words."""
