@@ -63,11 +63,14 @@ def test_quotients_are_those_of_floats_and_their_errors_fall() -> None:
         ("y = sin(x[])", 0, "falls as h² (100 times"),
         ("y = abs(x[])", 0, "no derivative at x: from the right the quotient tends to 1, from "
          "the left to -1. That the derivation gives 0 is a convention."),
+        ("y = relu(-x[])", 0, "from the right the quotient tends to 0, from the left to -1"),
+        ("y = minimum(x[], 0)", 0, "from the right the quotient tends to 0, from the left to 1"),
+        ("y = floor(x[])*x[]", 1, "The function jumps at x"),
         ("y = sqrt(abs(x[]))**3", 0, "falls as h⁰·⁵ (3.16 times"),
     ],
 )  # fmt: skip
 def test_what_is_said_of_the_errors(text: str, x: float, words: str) -> None:
-    said = " ".join(" ".join(pullback.derive(text).quotients(x=x).verdict()).split())
+    said = " ".join(" ".join(pullback.derive(text).quotients(x=x).said()).split())
     assert words in said
 
 
@@ -189,7 +192,7 @@ def test_a_wrong_slope_is_seen() -> None:
     found = pullback.derive(SOFTMAX).approximation(S=S)
     found.line.__dict__["slope"] = [2 * v for v in found.line.slope]
     assert found.order == pytest.approx(1, abs=0.01)
-    assert found.check().startswith("✗")
+    assert found.said()[1].startswith("✗")
 
 
 def test_a_direction_is_random_and_repeated_by_its_seed() -> None:

@@ -14,13 +14,12 @@ from ..graph.figures import summary
 from ..graph.names import label
 from ..ir.expr import Tensor
 from ..report.curve import Points, loglog
-from ..report.mathml import text
-from .line import Line, norm
-from .page import Plot, figure_html, table, table_html, wrapped
+from .line import Line, least, norm
+from .page import Plot, power_of, times_less
 
 STEPS = tuple(Fraction(1, 10**k) for k in range(7))
 CLEAR = 1e4  # a remainder so many times the noise has some right digits
-SUPERSCRIPTS = str.maketrans("0123456789.", "⁰¹²³⁴⁵⁶⁷⁸⁹·")
+CONVENTION = "What stands for the derivative there is a convention."
 
 
 @dataclass(frozen=True)
@@ -82,18 +81,10 @@ class Approximation(Plot):
             remainder <= line.noise,
         )
 
-    @cached_property
+    @property
     def order(self) -> float | None:
         """The power of ‖Δ‖ with which the remainder falls near X."""
-        orders = [o for o in self._sides if o is not None and not isnan(o)]
-        return min(orders, default=None)
-
-    @cached_property
-    def _sides(self) -> tuple[float | None, float | None]:
-        """The orders along Δ and against it."""
-        return self.line.order(self.line.remainder), self.line.order(
-            lambda t: self.line.remainder(-t)
-        )
+        return least(self.line.orders)
 
     # What is shown
 
@@ -174,38 +165,33 @@ class Approximation(Plot):
         """How the remainder falls, in words."""
         order, delta, x = self.order, self._delta, self.names[1]
         seen = "" if self.line.exact else ", as far as rounding lets one see"
+        left = [row for row in self.rows if not row.rounded]
+        if order is None and not left:
+            return f"The remainder is 0{seen}: the function is linear along Δ."
         if order is None:
-            left = [row.length for row in self.rows if not row.rounded]
-            if not left:
-                return f"The remainder is 0{seen}: the function is linear along Δ."
             return (
                 f"Near {x} the remainder is 0{seen}: the function is linear there. What is left at "
-                f"{delta} = {figure(min(left))} and above comes from beyond a kink."
+                f"{delta} = {figure(left[-1].length)} and above comes from beyond a kink."
             )
-        power = f"{delta}{f'{order:.2g}'.translate(SUPERSCRIPTS)}" if order > 1.1 else delta
-        convention = "What stands for the derivative there is a convention."
+        said = f"The remainder falls as {power_of(delta, order)}{seen}: "
+        said += f"a tenth of Δ leaves {times_less(order)}."
         if order < 0.9:
-            said = f"The remainder does not fall as {delta}: the function jumps at {x}, or has no "\
-                f"finite slope. {convention}"  # fmt: skip
+            said = f"The remainder does not fall as {delta}: the function jumps at {x}, or has no "
+            said += f"finite slope. {CONVENTION}"
         elif order < 1.1:
-            said = f"The remainder falls only as {delta}, like the change itself: a kink at {x}, "\
-                f"where there is no linear approximation. {convention}"  # fmt: skip
+            said = f"The remainder falls only as {delta}, like the change itself: a kink at {x}, "
+            said += f"where there is no linear approximation. {CONVENTION}"
+        elif order < 1.9:
+            said += f" There is no second derivative at {x}."
+        elif order < 2.1:
+            clear = [row for row in left if row.remainder > CLEAR * self.line.noise] or self.rows
+            half = f"{clear[-1].remainder / clear[-1].length ** 2:.4g}"
+            said += f" Remainder/{delta}² tends to {half}, half the second derivative along Δ."
         else:
-            times = f"{10**order:.3g}" if order < 2.9 else f"{10**order:.0f}"
-            said = f"The remainder falls as {power}{seen}: a tenth of Δ leaves {times} times less."
-            if order > 2.1:
-                said += f" The second derivative along Δ is 0 at {x}."
-            elif order < 1.9:
-                said += f" There is no second derivative at {x}."
-            else:
-                last = next(
-                    (r for r in reversed(self.rows) if r.remainder > CLEAR * self.line.noise),
-                    self.rows[0],
-                )
-                half = f"{last.remainder / last.length**2:.4g}"
-                said += f" Remainder/{delta}² tends to {half}, half the second derivative along Δ."
-        if len({o is None or isnan(o) for o in self._sides}) == 2:
-            bare = "the remainder is 0" if None in self._sides else "it has no value"
+            said += f" The second derivative along Δ is 0 at {x}."
+        sides = self.line.orders
+        if len({o is None or isnan(o) for o in sides}) == 2:
+            bare = "the remainder is 0" if None in sides else "it has no value"
             said += f" On one side of {x} {bare}."
         return said
 
@@ -230,16 +216,16 @@ class Approximation(Plot):
         square = f"{row.remainder / row.length**2:.4g}"
         return [start, *middle, f"{row.remainder:.3g}", square]
 
-    def check(self) -> str:
-        """Whether the derivation's gradients give the same slope, in words."""
+    def intro(self) -> list[str]:
+        """The kinds of derivatives, and where."""
+        return [*(f"  {kind}" for kind in self.kinds()), self.place()]
+
+    def said(self) -> list[str]:
+        """How the remainder falls, and whether the derivation's gradients give the same slope."""
         mark = "✓" if self.line.agrees else "✗"
         y, x = self.names
-        return f"{mark} the derived gradients of {x} give the same slope of {y} along Δ"
-
-    def __str__(self) -> str:
-        head = [self.title(), *(f"  {kind}" for kind in self.kinds()), self.place()]
-        said = [*wrapped(self.verdict()), self.check()]
-        return "\n".join([*head, "", *table(*self.columns()), "", *said])
+        same = f"{mark} the derived gradients of {x} give the same slope of {y} along Δ"
+        return [self.verdict(), same]
 
     def svg(self) -> str:
         """The plot, with both axes logarithmic; a remainder that is 0 or rounding isn't drawn."""
@@ -248,15 +234,9 @@ class Approximation(Plot):
         left = [(row.length, row.remainder, True) for row in rows if not row.rounded]
         name = "remainder" if left else "remainder: 0"
         if left and self.order is not None:
-            name += f", falls as {self._delta}{f'{self.order:.2g}'.translate(SUPERSCRIPTS)}"
+            name += f", falls as {power_of(self._delta, self.order)}"
         lines: dict[str, Points] = {"change of the function": change, name: left}
         return loglog(lines, across=self._delta, up="size")
-
-    def body(self) -> str:
-        """The table and the plot in HTML."""
-        said = "".join(f"<p>{text(one)}</p>" for one in (*self.kinds(), self.place()))
-        drawn = f"{figure_html(self.svg())}<p>{text(self.verdict())}</p>"
-        return f"{said}{drawn}{table_html(*self.columns())}<p>{text(self.check())}</p>"
 
 
 def figure(value: Any) -> str:

@@ -6,10 +6,10 @@ larger ones by generated NumPy source, where what rounding does is estimated.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from fractions import Fraction
 from functools import cached_property
-from math import log10, sqrt
+from math import isnan, log10, sqrt
 from typing import Any
 
 import numpy as np
@@ -147,6 +147,11 @@ class Line:
         apart = norm([a - b for a, b in zip(found, self.here, strict=True)])
         return 16 * (apart + eps * norm(self.here))
 
+    @cached_property
+    def orders(self) -> tuple[float | None, float | None]:
+        """The powers of t with which the remainder falls along V and against it."""
+        return self.order(self.remainder), self.order(lambda t: self.remainder(-t))
+
     def order(self, error: Callable[[Any], float]) -> float | None:
         """With which power of t an error falls near t = 0; None where it is 0.
 
@@ -160,6 +165,11 @@ class Line:
             if small > self.noise * (1 if self.exact else 10):
                 return log10(large / small) if large > 0 else 0.0
         return None
+
+
+def least(orders: Iterable[float | None]) -> float | None:
+    """The least of some orders that there are."""
+    return min((o for o in orders if o is not None and not isnan(o)), default=None)
 
 
 def norm(values: list[Any]) -> float:

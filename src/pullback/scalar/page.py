@@ -20,6 +20,8 @@ STYLE = """
 .pullback .tables tr:last-child td { border-bottom: 0; }
 .pullback .scroll .pb-curve { max-width: none; width: max(100%, 34rem); }
 """
+WIDTH = 100
+SUPERSCRIPTS = str.maketrans("0123456789.", "⁰¹²³⁴⁵⁶⁷⁸⁹·")
 
 
 class Page(ABC):
@@ -58,7 +60,21 @@ class Page(ABC):
 
 
 class Plot(Page):
-    """A page with a plot."""
+    """A page with a table of numbers and its plot."""
+
+    caption = ""
+
+    @abstractmethod
+    def intro(self) -> list[str]:
+        """What is said first."""
+
+    @abstractmethod
+    def columns(self) -> tuple[list[str], list[list[str]]]:
+        """The table: its heads, and its rows as text."""
+
+    @abstractmethod
+    def said(self) -> list[str]:
+        """What follows from the table, a paragraph each."""
 
     @abstractmethod
     def svg(self) -> str:
@@ -68,11 +84,23 @@ class Plot(Page):
         """What stands in a file whose name has this ending."""
         return self.svg() if ending == ".svg" else super().written(ending)
 
+    def __str__(self) -> str:
+        said = [line for one in self.said() for line in textwrap.wrap(one, WIDTH)]
+        return "\n".join([self.title(), *self.intro(), "", *table(*self.columns()), "", *said])
 
-def figure_html(svg: str, caption: str = "") -> str:
-    """A plot; what is wider than the screen scrolls."""
-    below = f"<figcaption>{text(caption)}</figcaption>" if caption else ""
-    return f'<figure><div class="scroll">{svg}</div>{below}</figure>'
+    def body(self) -> str:
+        """The words, the plot and the table in HTML."""
+        before, after = ("".join(f"<p>{text(p)}</p>" for p in f()) for f in (self.intro, self.said))
+        below = f"<figcaption>{text(self.caption)}</figcaption>" if self.caption else ""
+        drawn = f'<figure><div class="scroll">{self.svg()}</div>{below}</figure>'
+        heads, rows = self.columns()
+        top = "".join(f'<th class="number">{text(head)}</th>' for head in heads)
+        cells = "".join(
+            "<tr>" + "".join(f'<td class="number">{text(cell)}</td>' for cell in row) + "</tr>"
+            for row in rows
+        )
+        below = f'<div class="scroll"><table><tr>{top}</tr>{cells}</table></div>'
+        return f"{before}{drawn}{after}{below}"
 
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
@@ -88,14 +116,24 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     ]
 
 
-def table_html(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """The same in HTML; what is wider than the screen scrolls."""
-    top = "".join(f'<th class="number">{text(head)}</th>' for head in heads)
-    body = "".join(
-        "<tr>" + "".join(f'<td class="number">{text(cell)}</td>' for cell in row) + "</tr>"
-        for row in rows
-    )
-    return f'<div class="scroll"><table><tr>{top}</tr>{body}</table></div>'
+def power_of(name: str, order: float) -> str:
+    """A name to a measured power.
+
+    >>> power_of("h", 1.999), power_of("h", 1.0001), power_of("h", 0.5)
+    ('h²', 'h', 'h⁰·⁵')
+    """
+    power = f"{order:.2g}"
+    return name if power == "1" else name + power.translate(SUPERSCRIPTS)
+
+
+def times_less(order: float) -> str:
+    """What a tenth of a step leaves of an error of this order.
+
+    >>> times_less(2.0), times_less(2.9999), times_less(0.5)
+    ('100 times less', '1000 times less', '3.16 times less')
+    """
+    times = 10**order
+    return f"{times:.3g} times less" if times < 200 else f"{times:.0f} times less"
 
 
 def width(words: str) -> int:
@@ -105,8 +143,3 @@ def width(words: str) -> int:
     2
     """
     return sum(not unicodedata.combining(letter) for letter in words)
-
-
-def wrapped(words: str) -> list[str]:
-    """A paragraph as lines."""
-    return textwrap.wrap(words, 100)

@@ -15,11 +15,10 @@ from ..errors import ArgumentError
 from ..graph.names import label
 from ..ir.interpret import run
 from ..report.curve import Points, loglog
-from ..report.mathml import text
-from .approximation import SUPERSCRIPTS, figure
+from .approximation import figure
 from .derived import of_numbers
-from .line import Line
-from .page import Plot, figure_html, table, table_html, wrapped
+from .line import Line, least
+from .page import Plot, power_of, times_less
 
 STEPS = tuple(Fraction(1, 10**k) for k in range(16))
 NEAREST = Fraction(1, 10**17)
@@ -65,6 +64,8 @@ class Quotients(Plot):
     >>> found.takeover
     (1e-08, 1e-06)
     """
+
+    caption = "Dotted: mostly rounding."
 
     def __init__(self, derivation: Derivation, given: Mapping[str, Any]) -> None:
         of_numbers(derivation)
@@ -113,7 +114,7 @@ class Quotients(Plot):
     @cached_property
     def orders(self) -> tuple[float | None, float | None]:
         """The powers of h with which the errors fall near x without rounding; None for no error."""
-        forward = self.line.order(lambda t: self.line.remainder(t))
+        forward = self.line.orders[0]
         return None if forward is None else forward - 1, self.line.order(
             lambda t: float(abs(self._exact(Fraction(t), -1) - self.line.slope[0]))
         )
@@ -130,13 +131,13 @@ class Quotients(Plot):
         y, x = self.names
         return f"({y}({x} + h) − {y}({x}))/h → {y}'({x})"
 
-    def place(self) -> str:
+    def intro(self) -> list[str]:
         """Where, and the derivative there."""
         y, x = self.names
         held = [
             f"{label(t.name)} = {figure(self.line.given[t.name])}" for t in self.line.program.inputs
         ]
-        return f"at {', '.join(held)}; the derivation gives {y}'({x}) = {self.slope:.16g}"
+        return [f"at {', '.join(held)}; the derivation gives {y}'({x}) = {self.slope:.16g}"]
 
     def columns(self) -> tuple[list[str], list[list[str]]]:
         """The table: heads and rows of text; errors that are mostly rounding have a star."""
@@ -146,25 +147,10 @@ class Quotients(Plot):
             [f"{row.h:.6g}", *_cells(row.forward), *_cells(row.central)] for row in self.rows
         ]
 
-    def verdict(self) -> list[str]:
-        """How the errors fall, and where rounding takes over, in words."""
-        _, x = self.names
-        forward, central = self.orders
-        said = []
-        if forward is not None and forward < 0.1:
-            sides = [f"{float(self._exact(NEAREST, 0)):.6g}", f"{float(self._left()):.6g}"]
-            said.append(
-                f"The function has no derivative at {x}: from the right the quotient tends to "
-                f"{sides[0]}, from the left to {sides[1]}. That the derivation gives "
-                f"{figure(self.slope)} is a convention."
-            )
-        else:
-            said.append(
-                f"The forward quotient {_falls(forward)}; the central one {_falls(central)}."
-                + (" The function is linear near there." if forward is None else "")
-            )
-        one, two = self.takeover
-        pairs = [("forward", one), ("central", two)]
+    def said(self) -> list[str]:
+        """How the errors fall, and where rounding takes over."""
+        said = [self._limits()]
+        pairs = zip(("forward", "central"), self.takeover, strict=True)
         found = [f"h = {h:.6g} ({name})" for name, h in pairs if h is not None]
         if found:
             said.append(
@@ -173,13 +159,20 @@ class Quotients(Plot):
             )
         return said
 
-    def _left(self) -> Any:
-        line = self.line
-        return (line.here[0] - line.values(line.number(-NEAREST))[0]) / line.number(NEAREST)
-
-    def __str__(self) -> str:
-        said = [line for one in self.verdict() for line in wrapped(one)]
-        return "\n".join([self.title(), self.place(), "", *table(*self.columns()), "", *said])
+    def _limits(self) -> str:
+        (forward, central), x = self.orders, self.names[1]
+        worst = least(self.line.orders)
+        convention = f"That the derivation gives {figure(self.slope)} is a convention."
+        if worst is not None and worst < 0.9:
+            return f"The function jumps at {x}, or has no finite slope there. {convention}"
+        if worst is not None and worst < 1.1:
+            right, left = self._exact(NEAREST, 0), self._exact(-NEAREST, 0)
+            return (
+                f"The function has no derivative at {x}: from the right the quotient tends to "
+                f"{figure(right)}, from the left to {figure(left)}. {convention}"
+            )
+        linear = " The function is linear near there." if worst is None else ""
+        return f"The forward quotient {_falls(forward)}; the central one {_falls(central)}.{linear}"
 
     def svg(self) -> str:
         """The errors over h, both axes logarithmic; those that are mostly rounding are faint."""
@@ -191,12 +184,6 @@ class Quotients(Plot):
             )
         }
         return loglog(lines, across="h", up="error")
-
-    def body(self) -> str:
-        """The table and the plot in HTML."""
-        said = "".join(f"<p>{text(one)}</p>" for one in self.verdict())
-        drawn = figure_html(self.svg(), "Dotted: mostly rounding.")
-        return f"<p>{text(self.place())}</p>{drawn}{said}{table_html(*self.columns())}"
 
 
 def _first(rows: Sequence[Row], kind: str) -> float | None:
@@ -222,10 +209,9 @@ def _falls(order: float | None) -> str:
         return "has no error but rounding"
     if isnan(order):
         return "has no value near there on one side"
-    power = f"{order:.2g}"
-    of = "h" if power == "1" else f"h{power.translate(SUPERSCRIPTS)}"
-    times = f"{10**order:.3g}" if order < 2.9 else f"{10**order:.0f}"
-    return f"has an error that falls as {of} ({times} times less for a tenth of h)"
+    return (
+        f"has an error that falls as {power_of('h', order)} ({times_less(order)} for a tenth of h)"
+    )
 
 
 def quotients(derivation: Derivation, given: Mapping[str, Any]) -> Quotients:
