@@ -151,6 +151,7 @@ def test_the_rows_are_those_of_the_function() -> None:
         ("y = sqrt(abs(x[]))**3", {"x": 0.0}, 1, "no second derivative at x"),
         ("y = sin(x[])", {"x": 0.0}, 1, "falls as Δ³: a tenth of Δ leaves 1000 times less"),
         ("y = x[]**6 + 1", {"x": 0.0}, 1, "falls as Δ⁶"),
+        ("y = sqrt(x[]**2 + 1e-18)", {"x": 1e-9}, 1, "The steps in the table are too long"),
     ],
 )  # fmt: skip
 def test_what_is_said_where_the_remainder_does_not_fall_as_the_square(

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
-from math import isfinite, isnan
+from math import isfinite, isnan, log10
 from typing import Any
 
 from ..derivation import Derivation
@@ -14,10 +14,11 @@ from ..graph.figures import summary
 from ..graph.names import label
 from ..ir.expr import Tensor
 from ..report.curve import Points, loglog
-from .line import Line, least, norm
+from .line import NEAR, Line, least, norm
 from .page import Plot, power_of, times_less
 
 STEPS = tuple(Fraction(1, 10**k) for k in range(7))
+NEAREST = NEAR[0]
 CLEAR = 1e4  # a remainder so many times the noise has some right digits
 CONVENTION = "What stands for the derivative there is a convention."
 
@@ -78,7 +79,7 @@ class Approximation(Plot):
             change,
             norm(first),
             remainder,
-            remainder <= line.noise,
+            remainder <= line.noise(step),
         )
 
     @property
@@ -176,24 +177,34 @@ class Approximation(Plot):
         said = f"The remainder falls as {power_of(delta, order)}{seen}: "
         said += f"a tenth of Δ leaves {times_less(order)}."
         if order < 0.9:
-            said = f"The remainder does not fall as {delta}: the function jumps at {x}, or has no "
-            said += f"finite slope. {CONVENTION}"
+            said = f"The remainder does not fall as {delta}{seen}: the function jumps at {x}, or "
+            said += f"has no finite slope. {CONVENTION}"
         elif order < 1.1:
-            said = f"The remainder falls only as {delta}, like the change itself: a kink at {x}, "
-            said += f"where there is no linear approximation. {CONVENTION}"
+            said = f"The remainder falls only as {delta}{seen}, like the change itself: a kink at "
+            said += f"{x}, where there is no linear approximation. {CONVENTION}"
         elif order < 1.9:
             said += f" There is no second derivative at {x}."
         elif order < 2.1:
-            clear = [row for row in left if row.remainder > CLEAR * self.line.noise] or self.rows
-            half = f"{clear[-1].remainder / clear[-1].length ** 2:.4g}"
-            said += f" Remainder/{delta}² tends to {half}, half the second derivative along Δ."
+            said += f" Remainder/{delta}² tends to {self._half():.4g}, half the second derivative "
+            said += "along Δ."
         else:
             said += f" The second derivative along Δ is 0 at {x}."
+        if len(left) > 1 and abs(log10(left[-2].remainder / left[-1].remainder) - order) > 0.1:
+            said += " The steps in the table are too long to show it."
         sides = self.line.orders
         if len({o is None or isnan(o) for o in sides}) == 2:
             bare = "the remainder is 0" if None in sides else "it has no value"
             said += f" On one side of {x} {bare}."
         return said
+
+    def _half(self) -> float:
+        """Half the second derivative along Δ, for a length of 1."""
+        if self.line.exact:
+            return self.line.remainder(NEAREST) / (float(NEAREST) * self.line.length) ** 2
+        noise = self.line.noise
+        clear = [row for row in self.rows if row.remainder > CLEAR * noise(row.length)]
+        row = (clear or self.rows)[-1]
+        return row.remainder / row.length**2
 
     def columns(self) -> tuple[list[str], list[list[str]]]:
         """The table: heads and rows of text."""

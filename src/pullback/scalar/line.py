@@ -26,6 +26,7 @@ from ..verify.decimals import MORE_DECIMALS
 
 MOST_EXACT = 1500  # points of all statements up to which 100-digit numbers are affordable
 NOISE = 1e-80  # what 100-digit numbers leave of a zero, relative
+TINY = 1e-12  # a step, relative, over which floats change in their last digits
 # Pairs of steps, the smaller one first looked at, from which the order of an error is read.
 NEAR = (Fraction(1, 10**17), Fraction(1, 10**9), Fraction(1, 10**5))
 
@@ -71,12 +72,15 @@ class Line:
     @cached_property
     def slope(self) -> list[Any]:
         """∂f/∂X V by forward mode."""
+        return self._slope(0)
+
+    def _slope(self, t: Any) -> list[Any]:
         forward = pushforward(self.program, self.moved, dict(self.derivation.conventions))
         tangents = forward.inputs[len(self.program.inputs) :]
         directions = {
             t.name: self.along[of.name] for t, of in zip(tangents, self.moved, strict=True)
         }
-        return self._run(forward, {**self._at(0), **directions})
+        return self._run(forward, {**self._at(t), **directions})
 
     def remainder(self, t: Any) -> float:
         """The norm of f(X + t·V) - f(X) - t·∂f/∂X V; NaN where f isn't finite there."""
@@ -131,21 +135,26 @@ class Line:
 
     # How errors fall
 
-    @cached_property
-    def noise(self) -> float:
-        """What rounding does to f in floats, about: f where X is changed in its last digits."""
+    def noise(self, t: Any) -> float:
+        """What rounding is in a remainder, about."""
         if self.exact:
             return NOISE * max(1.0, norm(self.here))
-        rng = np.random.default_rng(self.derivation.seed)
-        eps = float(np.finfo(np.float64).eps)
-        moved = {
-            t.name: self.given[t.name]
-            * (1 + eps * rng.choice((-1.0, 1.0), self.given[t.name].shape))
-            for t in self.moved
-        }
-        found = self._run(self.program, {**self.given, **moved})
-        apart = norm([a - b for a, b in zip(found, self.here, strict=True)])
-        return 16 * (apart + eps * norm(self.here))
+        here, slope = self._noises
+        return here + abs(float(t)) * slope
+
+    @cached_property
+    def _noises(self) -> tuple[float, float]:
+        """What rounding is in f and in its slope: their second differences over steps so small
+        that nothing else is left of them (Moré and Wild 2011)."""
+        inputs = [np.max(np.abs(self.given[t.name]), initial=1.0) for t in self.moved]
+        ways = [np.max(np.abs(v), initial=0.0) for v in self.along.values()]
+        step = TINY * float(max(inputs) / max(ways))
+        found = []
+        for value in (self.values, self._slope):
+            bends = np.diff([np.array(value(k * step)) for k in range(-4, 5)], 2, axis=0)
+            typical = float(np.median([np.linalg.norm(bend) for bend in bends]))
+            found.append(8 * typical + 4 * float(np.finfo(np.float64).eps) * norm(value(0)))
+        return found[0], found[1]
 
     @cached_property
     def orders(self) -> tuple[float | None, float | None]:
@@ -162,7 +171,7 @@ class Line:
             small, large = error(t), error(10 * t)
             if not (_finite(small) and _finite(large)):
                 return float("nan")
-            if small > self.noise * (1 if self.exact else 10):
+            if small > self.noise(t) * (1 if self.exact else 10):
                 return log10(large / small) if large > 0 else 0.0
         return None
 
