@@ -172,9 +172,6 @@ class LatexSigns(TextSigns, Latex):
 
     templates = LATEX
 
-    def __init__(self) -> None:
-        super().__init__({})
-
     def bare(self, name: str) -> str:
         return Latex.read(self, name, [])
 
