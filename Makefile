@@ -7,7 +7,7 @@ SEEDS ?= 20
 
 RUN = $(VENV)/bin/python
 
-.PHONY: help demo book check compact test test-browser hunt mutation mistakes verify lint format bench clean
+.PHONY: help demo book check compact test test-browser test-frameworks hunt mutation mistakes verify lint format bench clean
 
 help:
 	@echo "make demo    derive, check and train the digits model; writes out/digits.html"
@@ -15,6 +15,7 @@ help:
 	@echo "make check   one case of every test that is not slow: an answer in about a minute"
 	@echo "make test    run the tests, doctests and documentation snippets"
 	@echo "make test-browser   the tests of pages in a browser (needs Chromium and chromedriver)"
+	@echo "make test-frameworks   the source for PyTorch and JAX, run in them"
 	@echo "make hunt SECONDS=600   random programs, names, sizes and state against independent oracles"
 	@echo "make mutation   break the rules in a hundred places, one at a time, and see whether the tests notice"
 	@echo "make mistakes   plant mistakes in published backward passes; counts what check_backward names"
@@ -43,6 +44,9 @@ book: $(VENV)/.ready-demo
 
 test-browser: $(VENV)/.ready-test,browser
 	$(RUN) -m pytest -q tests/book tests/graph/test_page.py
+
+test-frameworks: $(VENV)/.ready-test,frameworks
+	$(RUN) -m pytest -q -n $(JOBS) tests/backends/test_frameworks.py
 
 hunt: $(VENV)/.ready-test
 	$(RUN) -m tools.hunt --seconds $(SECONDS)

@@ -78,6 +78,15 @@ class ArrayApi(functional.Framework):
                 return call("np.full", shape, codes[0], self.dtype(array.kind))
             case "flip":
                 return call("np.flip", codes[0], array.told)
+            case "convolve" | "convolve_transposed":
+                return self.convolved(array, codes)
+            case "pad" if not all(map(self.facts.at_least_zero, (*array.told[0], *array.told[1]))):
+                cuts, widths = [], []
+                for n, low, high in zip(parts[0].shape, *array.told[:2], strict=True):
+                    a, b, n = self.size(low), self.size(high), self.size(n)
+                    cuts.append(f"max(-({a}), 0):{n} + min({b}, 0)")
+                    widths.append(f"(max({a}, 0), max({b}, 0))")
+                return call("np.pad", f"{codes[0].at(ATOM)}[{', '.join(cuts)}]", tuple_of(widths))
             case "pad":
                 pairs = zip(array.told[0], array.told[1], strict=True)
                 widths = tuple_of([tuple_of(self.shape(pair)) for pair in pairs])
@@ -111,6 +120,34 @@ class ArrayApi(functional.Framework):
                     return Code(f"{sign} * {u} * {others} @ {vt}", PRODUCT)
                 return Code(LINALG[row].format(*(c.at(ATOM) for c in codes)), PRODUCT)
         raise AssertionError(array.op)
+
+    def convolved(self, array: Array, codes: list[Code]) -> Code:
+        """By windows; the transposed one tap by tap."""
+        steps, spreads = (self.shape(sizes) for sizes in array.told)
+        image, kernel = (str(code) for code in codes)
+        letters = "ijk"[: len(steps)], "pqr"[: len(steps)]
+        if array.op == "convolve":
+            axes = tuple(range(2, 2 + len(steps)))
+            taps = self.shape(array.parts[1].shape[2:])
+            spans = [f"{s} * ({p} - 1) + 1" for s, p in zip(spreads, taps, strict=True)]
+            view = f"np.lib.stride_tricks.sliding_window_view({image}, {tuple_of(spans)}, {axes})"
+            picked = ", ".join([":", ":", *(f"::{n}" for n in (*steps, *spreads))])
+            word = f'"nc{"".join(letters)},fc{letters[1]}->nf{letters[0]}"'
+            return Code(f"np.einsum({word}, {view}[{picked}], {kernel})")
+        name = self.names.fresh("made")
+        self.emit(f"{name} = np.zeros({tuple_of(self.shape(array.shape))}, {self.dtype('float')})")
+        taps = ", ".join(self.shape(array.parts[1].shape[2:]))
+        self.emit(f"for tap in np.ndindex({taps}):")
+        cuts = [
+            f"{s} * tap[{k}]:{s} * tap[{k}] + {a} * ({n} - 1) + 1:{a}"
+            for k, (s, a, n) in enumerate(
+                zip(spreads, steps, self.shape(array.parts[0].shape[2:]), strict=True)
+            )
+        ]
+        word = f'"nf{letters[0]},fc->nc{letters[0]}"'
+        value = f"np.einsum({word}, {image}, {kernel}[(..., *tap)])"
+        self.emit(f"{INDENT}{name}[:, :, {', '.join(cuts)}] += {value}")
+        return Code(name)
 
     def dtype(self, kind: str) -> str:
         return "int" if kind == "int" else f"{self.like}.dtype" if self.like else "float"

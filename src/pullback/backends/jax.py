@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from ..calculus.step import Backward
 from ..errors import PullbackError
-from ..ir.sizes import Size
+from ..ir.sizes import ONE, Size
 from ..plan.arrays import Array, Cut, is_zeros
 from ..plan.lines import Steps
 from . import functional
@@ -37,6 +37,15 @@ def spell(backward: Backward, preface: Preface = NOTHING) -> str:
     >>> from pullback.notation.parse import parse
     >>> source = spell(reverse(parse("Y[n,m] = relu(sum(d) X[n,d]*W[d,m])")))
     >>> print(source[source.index("def backward"):], end="")
+    def backward(dY, cache):
+        X, W, t1 = cache
+        # gradient of t1, from Y[n,m] = relu(sum(d) X[n,d]*W[d,m])
+        dt1 = jnp.where(t1 > 0, dY, 0)
+        # gradient of X
+        dX = dt1 @ W.T
+        # gradient of W
+        dW = X.T @ dt1
+        return dX, dW
     """
     return functional.spell(backward, Jax, preface)
 
@@ -104,6 +113,16 @@ class Jax(functional.Framework):
             case "flip":
                 told = array.told[0] if len(array.told) == 1 else array.told
                 return call("jnp.flip", self.code(parts[0]), told)
+            case "convolve" | "convolve_transposed":
+                return self.convolved(array)
+            case "pad" if not all(map(self.facts.at_least_zero, (*array.told[0], *array.told[1]))):
+                low, high, _ = array.told
+                widths = [
+                    f"({self.size(a)}, {self.size(b)}, 0)" for a, b in zip(low, high, strict=True)
+                ]
+                padded = self.code(parts[0])
+                nought = call("jnp.zeros", "()", f"{padded.at(ATOM)}.dtype")
+                return call("lax.pad", padded, nought, tuple_of(widths))
             case "pad":
                 low, high, fill = array.told
                 pairs = [
@@ -167,6 +186,27 @@ class Jax(functional.Framework):
                 f"jax has no spelling for the operation {row}", hint='source("numpy") has one'
             )
         return Code(LINALG[row].format(*codes), ATOM)
+
+    def convolved(self, array: Array) -> Code:
+        """A convolution; a transposed one is one with the kernel turned round, over an image with
+        zeros between its elements and around them."""
+        steps, spreads = array.told
+        image, kernel = array.parts
+        named = {}
+        if any(n is not ONE for n in spreads):
+            named["rhs_dilation"] = tuple_of(self.shape(spreads))
+        if array.op == "convolve":
+            strides = tuple_of(self.shape(steps))
+            codes = map(self.code, (image, kernel))
+            return call("lax.conv_general_dilated", *codes, strides, '"VALID"', **named)
+        around = [self.size(s * (p - 1)) for s, p in zip(spreads, kernel.shape[2:], strict=True)]
+        margins = tuple_of([f"({n}, {n})" for n in around])
+        ones = tuple_of(["1"] * len(steps))
+        if any(n is not ONE for n in steps):
+            named["lhs_dilation"] = tuple_of(self.shape(steps))
+        turned = ", ".join([":", ":", *["::-1"] * len(steps)])
+        other = f"{self.code(kernel).at(ATOM)}[{turned}].swapaxes(0, 1)"
+        return call("lax.conv_general_dilated", self.code(image), other, ones, margins, **named)
 
     def cofactors(self, array: Array) -> Code:
         """By singular values: for every vector the product of all other values, so that singular

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 from ..calculus.step import Backward
 from ..errors import PullbackError
+from ..ir.sizes import ONE, Size
 from ..plan.arrays import Array, is_zeros
 from ..plan.lines import Steps
 from . import functional
@@ -37,6 +39,15 @@ def spell(backward: Backward, preface: Preface = NOTHING) -> str:
     >>> from pullback.notation.parse import parse
     >>> source = spell(reverse(parse("Y[n,m] = relu(sum(d) X[n,d]*W[d,m])")))
     >>> print(source[source.index("def backward"):], end="")
+    def backward(dY, cache):
+        X, W, t1 = cache
+        # gradient of t1, from Y[n,m] = relu(sum(d) X[n,d]*W[d,m])
+        dt1 = torch.where(t1 > 0, dY, 0)
+        # gradient of X
+        dX = dt1 @ W.T
+        # gradient of W
+        dW = X.T @ dt1
+        return dX, dW
     """
     return functional.spell(backward, Torch, preface)
 
@@ -47,7 +58,7 @@ class Torch(functional.Framework):
     module: ClassVar[str] = "torch"
     imports: ClassVar[tuple[str, ...]] = ("import torch",)
     optional: ClassVar[dict[str, str]] = {
-        "F.pad": "import torch.nn.functional as F",
+        "F.": "import torch.nn.functional as F",
         "math.": "import math",
     }
     reserved: ClassVar[tuple[str, ...]] = ("torch", "F", "math")
@@ -129,6 +140,8 @@ class Torch(functional.Framework):
                 widths = [str(self.size(n)) for pair in reversed(pairs) for n in pair]
                 named = {} if not fill.special and fill.value == 0 else {"value": self.number(fill)}
                 return call("F.pad", self.code(parts[0]), tuple_of(widths), **named)
+            case "convolve" | "convolve_transposed":
+                return self.convolved(array)
             case "diagonal":
                 return self.method(parts[0], "diagonal", dim1=array.told[0], dim2=array.told[1])
             case "repeat":
@@ -152,6 +165,22 @@ class Torch(functional.Framework):
                 return self.operation(array)
             case _:
                 raise AssertionError(array.op)
+
+    def convolved(self, array: Array) -> Code:
+        """A convolution of one to three axes."""
+        steps, spreads = array.told
+        word = "conv_transpose" if array.op == "convolve_transposed" else "conv"
+        named = {
+            name: self.each(sizes)
+            for name, sizes in (("stride", steps), ("dilation", spreads))
+            if any(n is not ONE for n in sizes)
+        }
+        return call(f"F.{word}{len(steps)}d", *map(self.code, array.parts), **named)
+
+    def each(self, sizes: Sequence[Size]) -> str:
+        """A number an axis; one for all where they are the same."""
+        texts = self.shape(sizes)
+        return texts[0] if len(set(texts)) == 1 else tuple_of(texts)
 
     def index(self, place: Array) -> Code:
         """A place as a tensor."""

@@ -19,7 +19,7 @@ op             ``told`` and meaning
 ``insert``     the positions of new axes of extent 1, in the result
 ``slice``      a :class:`Cut` an axis
 ``flip``       the axes that are reversed
-``pad``        the margins below, those above, and the number that fills them
+``pad``        the margins below, those above (a margin below 0 is cut off), and what fills them
 ``diagonal``   two axes that become one, the last
 ``take``       the axes that integer arrays, the further parts, index
 ``repeat``     an axis and how often each of its elements is repeated
@@ -27,6 +27,8 @@ op             ``told`` and meaning
 ``fold``       sum, prod, max or min, and the axes that go
 ``arg``        max or min, and the axis of which the first such place is taken
 ``einsum``     the letters of each part and those of the result
+``convolve``   steps and spreads: an image, and a kernel that slides over it
+``convolve_transposed``  steps and spreads: a kernel added at every place of an image
 ``operation``  a row of ``opaque.py``
 ``put``        the first part with values, the second, added at subscripts: a :class:`Cut` an axis,
                or the number of the part that holds integers
@@ -289,6 +291,31 @@ def einsum(letters: Sequence[str], result: str, parts: Sequence[Array]) -> Array
     return Array("einsum", tuple(parts), (*letters, result), shape, kind, False)
 
 
+def convolve(
+    image: Array,
+    kernel: Array,
+    steps: Sequence[Size],
+    spreads: Sequence[Size],
+    extents: Sequence[Size],
+) -> Array:
+    """An image of batch, channels and further axes, over which a kernel of results, channels and
+    taps slides."""
+    shape = (image.shape[0], kernel.shape[0], *extents)
+    return Array("convolve", (image, kernel), (tuple(steps), tuple(spreads)), shape, "float", False)
+
+
+def convolve_transposed(
+    image: Array, kernel: Array, steps: Sequence[Size], spreads: Sequence[Size]
+) -> Array:
+    """What a convolution does to a gradient by its image: a kernel of channels, results and taps is
+    added at every place of an image of batch, channels and further axes."""
+    pairs = zip(image.shape[2:], kernel.shape[2:], steps, spreads, strict=True)
+    lengths = (a * (n - 1) + s * (p - 1) + 1 for n, p, a, s in pairs)
+    shape = (image.shape[0], kernel.shape[1], *lengths)
+    told = (tuple(steps), tuple(spreads))
+    return Array("convolve_transposed", (image, kernel), told, shape, "float", False)
+
+
 def operation(row: str, parts: Sequence[Array], shape: tuple[Size, ...]) -> Array:
     """A matrix operation."""
     return Array("operation", tuple(parts), (row,), shape, "float", False)
@@ -316,6 +343,9 @@ def concatenate(parts: Sequence[Array], axis: int, shape: tuple[Size, ...]) -> A
 def zeros(shape: tuple[Size, ...], kind: str = "float") -> Array:
     """Zeros."""
     return Array("full", (whole(0),), (), shape, kind, False)
+
+
+NOUGHT = Number(Fraction(0), "")
 
 
 def is_zeros(array: Array) -> bool:

@@ -56,6 +56,7 @@ from ..ir.walk import accesses, free_indices
 from . import arrays
 from .arrays import Array, Cut
 from .choices import chosen, either_or
+from .convolve import convolution, transposed
 from .facts import Facts
 from .frames import frame_of
 from .pieces import Piece, is_range
@@ -242,9 +243,20 @@ class Lowering:
             if isinstance(c, Inside)
             and any(self.has_margin(a, c) for a in others if isinstance(a, Access))
         ]
-        if not padded or not self.facts.tame(others, guards):
+        plain = all(
+            isinstance(f, Number | SizeOf) or (isinstance(f, Access) and self.is_padded(f, padded))
+            for f in others
+        )
+        if not padded or not (plain or self.facts.tame(others, guards)):
             return list(guards)
         return [c for c in guards if c not in padded]
+
+    def is_padded(self, access: Access, conds: Sequence[Cond]) -> bool:
+        """Whether a read is inside its array, but for margins that conditions speak of."""
+        return all(
+            self.inside(sub, n) or Inside(sub, n) in conds
+            for sub, n in zip(access.subs, access.tensor.shape, strict=True)
+        )
 
     def has_margin(self, access: Access, cond: Inside) -> bool:
         """Whether a read is of an array with a margin of 0 where a condition is false."""
@@ -650,6 +662,8 @@ class Lowering:
         self, indices: Sequence[Index], conds: Sequence[Cond], factors: Sequence[Expr]
     ) -> Laid:
         """The sum of a product under conditions."""
+        if not conds and (found := convolution(self, indices, factors)) is not None:
+            return found
         mask = self.cond(And(tuple(conds))) if conds else None
         own = self.grouped(factors)
         parts = [part for part in own if part is not None]
@@ -782,6 +796,8 @@ class Lowering:
 
     def scattered(self, spread: Spread, base: Array) -> Array:
         """``base`` with values added at subscripts."""
+        if (found := transposed(self, spread)) is not None:
+            return found if arrays.is_zeros(base) else arrays.apply("add", base, found)
         conds = [c for c in spread.conds if self.decided(c) is not True]
         own = dict.fromkeys(i for sub in spread.subs for i in indices_of(sub))
         rest = [i for i in spread.bound if i not in own]
