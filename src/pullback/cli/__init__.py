@@ -121,6 +121,12 @@ def _parser() -> argparse.ArgumentParser:
         "--to", choices=("numpy", "torch", "jax"), default="numpy", help="default: numpy"
     )
     code.add_argument(
+        "--memory",
+        default="fastest",
+        help="what the backward pass saves: fastest (default: nothing is computed again), least,"
+        " or at most so many bytes",
+    )
+    code.add_argument(
         "--style",
         choices=("compact", "flat"),
         default="compact",
@@ -385,7 +391,8 @@ def _as_data(derivation: Derivation, arguments: argparse.Namespace) -> dict[str,
 
 
 def _code(arguments: argparse.Namespace) -> int:
-    derivation = _derivation(arguments)
+    memory: str = arguments.memory
+    derivation = _derivation(arguments).saving(int(memory) if memory.isdecimal() else memory)
     text = derivation.source(arguments.to, style=arguments.style)
     if arguments.json:
         data = {

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from ..calculus.step import Backward
 from ..errors import ArgumentError
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from ..small.case import Small
     from .gradient import Gradient
     from .pushforward import Pushforward
+    from .savings import Savings
 
 
 @dataclass(frozen=True)
@@ -180,6 +181,7 @@ class Derivation:
         named = {s.target for s in self.forward.statements if s.user}
         named |= {*self.forward.inputs, *self.forward.outputs}
         wanted = {t for s in self.backward.statements for t in reads(s)}
+        named |= {s.target for s in self.backward.statements}  # what is computed again
         every = written(self.backward.forward, self._read).statements
         return tuple(computing([s for s in every if s.target not in named], wanted))
 
@@ -324,7 +326,53 @@ class Derivation:
         live = dict.fromkeys(s for t in self.backward.wrt for s in self.needed(t.name))
         wanted = {t for s in live if s.target in made for t in reads(s)}
         inputs = [self._stored(t, False) for t in self.backward.program.inputs if t in wanted]
-        return (*inputs, *(self._stored(t) for t in self._forward_targets if t in wanted))
+        kept = (t for t in self._forward_targets if t in wanted and t not in made)
+        return (*inputs, *map(self._stored, kept))
+
+    def savings(self, keep: Sequence[str] = ()) -> Savings:
+        """What the backward pass could save of the forward pass instead, and what it would compute
+        again for that: from the fastest choice to the one that saves least.
+
+        Sizes without a value in ``sizes`` count as 64. ``keep`` names forward values that are not
+        computed again. Raises ArgumentError for a name that there isn't.
+        """
+        from ..plan.saved import Frontier, tensors_named
+        from .savings import Savings
+
+        floats = {t.dtype for t in self._forward_targets} | {"float", "int", "bool"}
+        widths = {dtype: itemsize(dtype, self.dtype) for dtype in floats}
+        kept = tensors_named(self.backward, keep)
+        return Savings(Frontier(self.backward, self.sizes, widths, kept))
+
+    def saving(self, memory: str | int = "least", keep: Sequence[str] = ()) -> Self:
+        """The derivation with another choice of what is saved: "least", "fastest" (what
+        :func:`pullback.derive` gives: nothing is computed again), or at most so many bytes.
+
+        Inputs and results cost nothing; matrix products are computed again only for what saves
+        least, recurrences and matrix operations never. Formulas and source change with the choice.
+        Raises ArgumentError where so few bytes are not enough.
+
+        >>> from pullback.notation.parse import parse
+        >>> from pullback.calculus.reverse import reverse
+        >>> gate = Derivation(reverse(parse("s[n] = sigmoid(x[n]); y[n] = s[n]*x[n]")))
+        >>> print(gate.saving("least").formula("x"))
+        s[n] = sigmoid(x[n])
+        dx[n] = dy[n]*s[n] + dy[n]*x[n]*s[n]*(1 - s[n])
+        """
+        from ..plan.saved import applied
+
+        if memory == "fastest":
+            return self
+        known = isinstance(memory, int) and not isinstance(memory, bool) and memory >= 0
+        if memory != "least" and not known:
+            raise ArgumentError(
+                "memory says how much may be saved",
+                expected='"least", "fastest" or a number of bytes',
+                found=f"{memory!r}"[:80],
+            )
+        frontier = self.savings(keep).frontier
+        chosen = frontier.choices()[-1] if memory == "least" else frontier.within(int(memory))
+        return replace(self, backward=applied(self.backward, chosen))
 
     @cached_property
     def avoided_jacobians(self) -> tuple[AvoidedJacobian, ...]:

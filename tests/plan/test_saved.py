@@ -1,0 +1,116 @@
+"""What is saved: a minimum cut, against all choices; and the same gradients whatever is saved."""
+
+from __future__ import annotations
+
+from itertools import product
+from random import Random
+
+import numpy as np
+import pytest
+
+import pullback
+from pullback.calculus.reverse import reverse
+from pullback.ir.expr import Tensor
+from pullback.ir.program import reads
+from pullback.plan.saved import NEVER, Frontier, applied
+from pullback.verify.programs import check_backward_program
+
+from ..backends.golden import TEXTS
+from ..properties.random_programs import Maker
+
+WIDTHS = {"float": 8, "int": 8, "bool": 1}
+NORM = """
+mu[n] = mean(d) X[n,d]
+c[n,d] = X[n,d] - mu[n]
+r[n] = (mean(d) c[n,d]**2 + eps[])**(-1/2)
+Y[n,d] = g[d]*c[n,d]*r[n] + b[d]
+"""
+
+
+def price_of(frontier: Frontier, again: set[Tensor], price: float) -> float:
+    """What a choice costs: ``again`` is computed again where it is needed, the rest saved."""
+    total, seen, left = 0.0, set[Tensor](), list(frontier.needed)
+    while left:
+        tensor = left.pop()
+        if tensor in seen:
+            continue
+        seen.add(tensor)
+        if tensor in frontier.free:
+            continue
+        if tensor in again:
+            total += price * frontier.work[tensor]
+            left += [t for t in reads(frontier.defined[tensor]) if t in frontier.defined]
+        else:
+            total += frontier.weight[tensor]
+    return total
+
+
+def least(frontier: Frontier, price: float) -> float:
+    """The least cost of all choices."""
+    tensors = [t for t, work in frontier.work.items() if work < NEVER and t not in frontier.free]
+    choices = product((False, True), repeat=len(tensors))
+    sets = ({t for t, a in zip(tensors, chosen, strict=True) if a} for chosen in choices)
+    return min(price_of(frontier, again, price) for again in sets)
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_no_choice_is_cheaper_than_the_minimum_cut(seed: int) -> None:
+    rng = Random(f"saved {seed}")
+    frontier = Frontier(reverse(Maker(rng).program()), {}, WIDTHS)
+    if len(frontier.work) > 10:
+        pytest.skip("too many choices to try them all")
+    for price in (NEVER, 10.0, 1.0, 0.1, 0.01):
+        again = {s.target for s in frontier.at(price).again}
+        found = price_of(frontier, again - frontier.free, price if again else 1.0)
+        wanted = least(frontier, price) if price < NEVER else price_of(frontier, set(), 1.0)
+        assert found == pytest.approx(wanted)
+
+
+def test_layer_norm_saves_mean_and_root() -> None:
+    sizes = {"N": 4096, "D": 768}
+    derivation = pullback.derive(NORM, sizes=sizes, wrt=("X", "g", "b"))
+    names = [[t.name for t in choice.saved] for choice in derivation.savings()]
+    assert names[0] == ["c", "r"] and ["mu", "r"] in names
+    within = derivation.saving(100_000)
+    assert [s.tensor.name for s in within.residuals if s.made] == ["mu", "r"]
+    assert "c[n,d] = X[n,d] - mu[n]" in within.formula("X")
+    assert derivation.saving("fastest") is derivation
+    with pytest.raises(pullback.PullbackError, match="can't do with so little"):
+        pullback.derive(
+            "H[t,j] = tanh(X[t,j] + where(t >= 1, H[t-1,j], 0)); L[] = sum(t,j) H[t,j]**2"
+        ).saving(3)
+
+
+def test_what_is_kept_is_not_computed_again() -> None:
+    derivation = pullback.derive(NORM, sizes={"N": 64, "D": 32})
+    least = derivation.saving("least", keep=["r"])
+    assert [s.tensor.name for s in least.residuals if s.made] == ["r"]
+    with pytest.raises(pullback.PullbackError, match="no forward value"):
+        derivation.saving("least", keep=["xhat"])
+    with pytest.raises(pullback.PullbackError, match="how much may be saved"):
+        derivation.saving("most")
+
+
+@pytest.mark.parametrize("title", [*TEXTS, NORM])
+def test_gradients_are_the_same_whatever_is_saved(title: str) -> None:
+    derivation = pullback.derive(TEXTS.get(title, title))
+    frontier = Frontier(derivation.backward, {}, WIDTHS)
+    for choice in frontier.choices()[1:]:
+        report = check_backward_program(applied(derivation.backward, choice), samples=2)
+        assert report.status == "passed", str(report)
+
+
+def test_a_function_with_other_savings_compiles() -> None:
+    def gate(x, w):  # type: ignore[no-untyped-def]
+        s = 1 / (1 + np.exp(-x * w))
+        return s * x
+
+    derivation = pullback.derive(gate, x="N D", w="D")
+    x, w = np.random.default_rng(0).normal(size=(4, 3)), np.ones(3)
+    found = []
+    for memory in ("fastest", "least"):
+        forward, backward = derivation.saving(memory).compile()
+        y, cache = forward(x, w)
+        found.append(backward(y, cache))
+    for one, other in zip(*found, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-13)
