@@ -27,7 +27,9 @@ class Function:
     ``numpy`` is how NumPy spells it ("np.exp"; "scipy.special.erf"). ``domain`` is an interval of
     each argument to sample in, open ends excluded. ``low``/``high`` bound the output. ``positive``
     means > 0 for every finite argument, ``nonzero`` is implied by it. ``integer`` marks outputs
-    that are whole numbers.
+    that are whole numbers; ``finite`` that they are finite for finite arguments, ``steep`` that
+    they are but overflow easily. ``root`` is the exponent below 1 of which it is the power where
+    its argument is at least 0. ``whole`` functions of whole numbers are whole numbers.
     """
 
     name: str
@@ -39,6 +41,10 @@ class Function:
     positive: bool = False
     integer: bool = False
     latex: str = ""
+    finite: bool = False
+    steep: bool = False
+    root: Fraction | None = None
+    whole: bool = False
 
     @property
     def arity(self) -> int:
@@ -94,9 +100,11 @@ _POSITIVE = ((0.2, 4.0),)
 _UNIT = ((-0.9, 0.9),)
 
 ROWS: tuple[Function, ...] = (
-    Function("exp", (lambda a, y: y,), "np.exp", low=0, positive=True, latex=r"\exp"),
-    Function("exp2", (lambda a, y: _mul(_num(LN2), y),), "np.exp2", low=0, positive=True),
-    Function("expm1", (lambda a, y: _add(y, ONE),), "np.expm1", low=-1),
+    Function("exp", (lambda a, y: y,), "np.exp", low=0, positive=True, latex=r"\exp", steep=True),
+    Function(
+        "exp2", (lambda a, y: _mul(_num(LN2), y),), "np.exp2", low=0, positive=True, steep=True
+    ),
+    Function("expm1", (lambda a, y: _add(y, ONE),), "np.expm1", low=-1, steep=True),
     Function("log", (lambda a, y: _pow(a[0], -1),), "np.log", _POSITIVE, latex=r"\log"),
     Function(
         "log2", (lambda a, y: _mul(_pow(a[0], -1), _pow(_num(LN2), -1)),), "np.log2", _POSITIVE
@@ -105,17 +113,25 @@ ROWS: tuple[Function, ...] = (
         "log10", (lambda a, y: _mul(_pow(a[0], -1), _pow(_num(LN10), -1)),), "np.log10", _POSITIVE
     ),
     Function("log1p", (lambda a, y: _pow(_add(ONE, a[0]), -1),), "np.log1p", ((-0.8, 3.0),)),
-    Function("sin", (lambda a, y: fn("cos", a[0]),), "np.sin", low=-1, high=1, latex=r"\sin"),
     Function(
-        "cos", (lambda a, y: _minus(fn("sin", a[0])),), "np.cos", low=-1, high=1, latex=r"\cos"
+        "sin", (lambda a, y: fn("cos", a[0]),), "np.sin", low=-1, high=1, latex=r"\sin", finite=True
+    ),
+    Function(
+        "cos",
+        (lambda a, y: _minus(fn("sin", a[0])),),
+        "np.cos",
+        low=-1,
+        high=1,
+        latex=r"\cos",
+        finite=True,
     ),
     Function("tan", (lambda a, y: _one_plus_square(y),), "np.tan", ((-1.4, 1.4),), latex=r"\tan"),
     Function("arcsin", (lambda a, y: _pow(_one_minus_square(a[0]), -HALF),), "np.arcsin", _UNIT),
     Function(
         "arccos", (lambda a, y: _minus(_pow(_one_minus_square(a[0]), -HALF)),), "np.arccos", _UNIT
     ),
-    Function("arctan", (lambda a, y: _pow(_one_plus_square(a[0]), -1),), "np.arctan"),
-    Function("sinh", (lambda a, y: fn("cosh", a[0]),), "np.sinh", latex=r"\sinh"),
+    Function("arctan", (lambda a, y: _pow(_one_plus_square(a[0]), -1),), "np.arctan", finite=True),
+    Function("sinh", (lambda a, y: fn("cosh", a[0]),), "np.sinh", latex=r"\sinh", steep=True),
     Function(
         "cosh",
         # not sinh(x): in 1/cosh(x) that would be inf/inf where cosh overflows
@@ -124,11 +140,20 @@ ROWS: tuple[Function, ...] = (
         low=1,
         positive=True,
         latex=r"\cosh",
+        steep=True,
     ),
     Function(
-        "tanh", (lambda a, y: _one_minus_square(y),), "np.tanh", low=-1, high=1, latex=r"\tanh"
+        "tanh",
+        (lambda a, y: _one_minus_square(y),),
+        "np.tanh",
+        low=-1,
+        high=1,
+        latex=r"\tanh",
+        finite=True,
     ),
-    Function("arcsinh", (lambda a, y: _pow(_one_plus_square(a[0]), -HALF),), "np.arcsinh"),
+    Function(
+        "arcsinh", (lambda a, y: _pow(_one_plus_square(a[0]), -HALF),), "np.arcsinh", finite=True
+    ),
     Function(
         "arccosh",
         (lambda a, y: _pow(_add(_pow(a[0], 2), _num(-1)), -HALF),),
@@ -137,10 +162,17 @@ ROWS: tuple[Function, ...] = (
         low=0,
     ),
     Function("arctanh", (lambda a, y: _pow(_one_minus_square(a[0]), -1),), "np.arctanh", _UNIT),
-    Function("cbrt", (lambda a, y: _mul(_num("1/3"), _pow(y, -2)),), "np.cbrt", _POSITIVE),
-    Function("abs", (lambda a, y: fn("sign", a[0]),), "np.abs", low=0),
-    Function("deg2rad", (lambda a, y: _num(DEGREE),), "np.deg2rad"),
-    Function("rad2deg", (lambda a, y: _pow(_num(DEGREE), -1),), "np.rad2deg"),
+    Function(
+        "cbrt",
+        (lambda a, y: _mul(_num("1/3"), _pow(y, -2)),),
+        "np.cbrt",
+        _POSITIVE,
+        finite=True,
+        root=Fraction(1, 3),
+    ),
+    Function("abs", (lambda a, y: fn("sign", a[0]),), "np.abs", low=0, finite=True, whole=True),
+    Function("deg2rad", (lambda a, y: _num(DEGREE),), "np.deg2rad", finite=True),
+    Function("rad2deg", (lambda a, y: _pow(_num(DEGREE), -1),), "np.rad2deg", finite=True),
     Function(
         "sigmoid",
         (lambda a, y: _mul(y, _add(ONE, _minus(y))),),
@@ -149,8 +181,11 @@ ROWS: tuple[Function, ...] = (
         high=1,
         positive=True,
         latex=r"\sigma",
+        finite=True,
     ),
-    Function("softplus", (lambda a, y: fn("sigmoid", a[0]),), "", low=0, positive=True),
+    Function(
+        "softplus", (lambda a, y: fn("sigmoid", a[0]),), "", low=0, positive=True, finite=True
+    ),
     Function(
         "erf",
         (lambda a, y: _mul(_num(TWO_OVER_ROOT_PI), fn("exp", _minus(_pow(a[0], 2)))),),
@@ -158,6 +193,7 @@ ROWS: tuple[Function, ...] = (
         low=-1,
         high=1,
         latex=r"\operatorname{erf}",
+        finite=True,
     ),
     Function(
         "xlogy",
@@ -179,6 +215,7 @@ ROWS: tuple[Function, ...] = (
         ),
         "np.power",
         ((0.3, 3.0), (-2.0, 2.0)),
+        whole=True,
     ),
     Function(
         "arctan2",
@@ -199,6 +236,7 @@ ROWS: tuple[Function, ...] = (
         "np.hypot",
         ((-2.0, 2.0), (0.3, 2.0)),
         low=0,
+        finite=True,
     ),
     Function(
         "logaddexp",
@@ -208,6 +246,7 @@ ROWS: tuple[Function, ...] = (
         ),
         "np.logaddexp",
         ((-2.0, 2.0), (-2.0, 2.0)),
+        finite=True,
     ),
     # Ties between two differentiated values share equally; against a constant the strict side
     # passes
@@ -221,6 +260,8 @@ ROWS: tuple[Function, ...] = (
         "np.maximum",
         ((-2.0, 2.0), (-2.0, 2.0)),
         latex=r"\max",
+        finite=True,
+        whole=True,
     ),
     Function(
         "minimum",
@@ -231,6 +272,8 @@ ROWS: tuple[Function, ...] = (
         "np.minimum",
         ((-2.0, 2.0), (-2.0, 2.0)),
         latex=r"\min",
+        finite=True,
+        whole=True,
     ),
     # clip(x, lo, hi) = minimum(maximum(x, lo), hi); passes at its bounds.
     Function(
@@ -242,6 +285,8 @@ ROWS: tuple[Function, ...] = (
         ),
         "np.clip",
         ((-2.0, 2.0), (-1.5, -0.5), (0.5, 1.5)),
+        finite=True,
+        whole=True,
     ),
     # fmod and mod: the quotient is piecewise constant.
     Function(
@@ -252,6 +297,7 @@ ROWS: tuple[Function, ...] = (
         ),
         "np.mod",
         ((-3.0, 3.0), (0.7, 2.0)),
+        whole=True,
     ),
     Function(
         "fmod",
@@ -261,24 +307,39 @@ ROWS: tuple[Function, ...] = (
         ),
         "np.fmod",
         ((-3.0, 3.0), (0.7, 2.0)),
+        whole=True,
     ),
     Function(
         "copysign",
         (lambda a, y: _mul(fn("sign", a[0]), fn("copysign", ONE, a[1])), None),
         "np.copysign",
         ((-2.0, 2.0), (-2.0, 2.0)),
+        finite=True,
     ),
     Function(
-        "sign", (None,), "np.sign", low=-1, high=1, integer=True, latex=r"\operatorname{sign}"
+        "sign",
+        (None,),
+        "np.sign",
+        low=-1,
+        high=1,
+        integer=True,
+        latex=r"\operatorname{sign}",
+        finite=True,
+        whole=True,
     ),
-    Function("floor", (None,), "np.floor", integer=True),
-    Function("ceil", (None,), "np.ceil", integer=True),
-    Function("trunc", (None,), "np.trunc", integer=True),
-    Function("rint", (None,), "np.rint", integer=True),
+    Function("floor", (None,), "np.floor", integer=True, finite=True, whole=True),
+    Function("ceil", (None,), "np.ceil", integer=True, finite=True, whole=True),
+    Function("trunc", (None,), "np.trunc", integer=True, finite=True, whole=True),
+    Function("rint", (None,), "np.rint", integer=True, finite=True, whole=True),
     Function(
-        "floor_divide", (None, None), "np.floor_divide", ((-3.0, 3.0), (0.7, 2.0)), integer=True
+        "floor_divide",
+        (None, None),
+        "np.floor_divide",
+        ((-3.0, 3.0), (0.7, 2.0)),
+        integer=True,
+        whole=True,
     ),
-    Function("heaviside", (None, None), "np.heaviside", ((-2.0, 2.0), (0.1, 0.9))),
+    Function("heaviside", (None, None), "np.heaviside", ((-2.0, 2.0), (0.1, 0.9)), finite=True),
 )
 
 
@@ -295,8 +356,10 @@ def _sinc(order: int) -> Function:
         return fn(f"sinc{order + 1}", a[0])
 
     if not order:
-        return Function("sinc", (partial,), "np.sinc", high=1)
-    return Function(f"sinc{order}", (partial,), "", latex=rf"\operatorname{{sinc}}^{{({order})}}")
+        return Function("sinc", (partial,), "np.sinc", high=1, finite=True)
+    return Function(
+        f"sinc{order}", (partial,), "", latex=rf"\operatorname{{sinc}}^{{({order})}}", finite=True
+    )
 
 
 ROWS += tuple(map(_sinc, range(SINC_ORDERS + 1)))
@@ -304,36 +367,9 @@ ROWS += tuple(map(_sinc, range(SINC_ORDERS + 1)))
 TABLE: dict[str, Function] = {row.name: row for row in ROWS}
 
 # Functions that are powers of an exponent below 1 where their argument is at least 0.
-ROOTS = {"cbrt": Fraction(1, 3)}
-# Functions that are finite for finite arguments, but overflow easily.
-STEEP = frozenset(["exp", "exp2", "expm1", "sinh", "cosh"])
-# Functions that are finite for finite arguments.
-FINITE = frozenset(
-    [
-        *("sinc", *(f"sinc{order}" for order in range(1, SINC_ORDERS + 1))),
-        "sin",
-        "cos",
-        "tanh",
-        "arctan",
-        "arcsinh",
-        "sigmoid",
-        "softplus",
-        "erf",
-        "abs",
-        "sign",
-        "maximum",
-        "minimum",
-        "clip",
-        "floor",
-        "ceil",
-        "trunc",
-        "rint",
-        "hypot",
-        "heaviside",
-        "logaddexp",
-        "cbrt",
-        "deg2rad",
-        "rad2deg",
-        "copysign",
-    ]
-)
+ROOTS = {row.name: row.root for row in ROWS if row.root is not None}
+# Functions that are finite for finite arguments, but overflow easily, and those that don't.
+STEEP = frozenset(row.name for row in ROWS if row.steep)
+FINITE = frozenset(row.name for row in ROWS if row.finite)
+# Functions whose values are whole numbers where their arguments are.
+WHOLE = frozenset(row.name for row in ROWS if row.whole)

@@ -45,17 +45,13 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
+from ..functions import WHOLE
 from ..ir.expr import Number, Tensor
 from ..ir.intern import Node
 from ..ir.sizes import ONE, Size
 
-# Functions whose result is of whole numbers where all arguments are.
-WHOLE = frozenset(
-    {
-        *("add", "sub", "mul", "neg", "square", "floor_divide", "mod", "fmod"),
-        *("abs", "sign", "maximum", "minimum", "clip", "floor", "ceil", "trunc", "rint"),
-    }
-)
+# What gives whole numbers of whole numbers (a power may not: its exponent may be below 0).
+KEEPING = (WHOLE - {"pow"}) | {"add", "sub", "mul", "neg", "square"}
 TESTS = frozenset({"<", "<=", "==", "!=", "and", "or", "not"})
 
 
@@ -142,7 +138,7 @@ def apply(function: str, *parts: Array) -> Array:
     their width is that of the other floats; masks become numbers."""
     if function in TESTS:
         kind = "bool"
-    elif function in WHOLE and all(p.kind != "float" for p in parts):
+    elif function in KEEPING and all(p.kind != "float" for p in parts):
         kind = "int"
     else:
         kind = "float"

@@ -7,7 +7,7 @@ from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from ...errors import PullbackError
-from ...functions import TABLE
+from ...functions import TABLE, WHOLE
 from ...ir.arithmetic import SINC_ORDERS, sinc_series
 from ...ir.expr import Apply, Expr
 from ...ir.magnitudes import is_remainder
@@ -17,25 +17,6 @@ from .dtypes import floated, promoted
 
 if TYPE_CHECKING:
     from .expressions import Context, Speller
-
-# Functions whose result keeps the dtype of whole numbers.
-WHOLE = frozenset(
-    [
-        "abs",
-        "sign",
-        "maximum",
-        "minimum",
-        "clip",
-        "mod",
-        "fmod",
-        "floor_divide",
-        "floor",
-        "ceil",
-        "trunc",
-        "rint",
-        "pow",
-    ]
-)
 
 
 def _sigmoid(speller: Speller, x: Array) -> Code:
