@@ -68,6 +68,12 @@ CALCULUS = (
     "tests/properties/test_sound_powers.py",
     "tests/accuracy/test_saturated.py",
 )
+PLAN = (
+    "tests/plan/test_plan.py",
+    "tests/plan/test_saved.py",
+    "tests/backends/test_frameworks.py",
+    "tests/backends/test_numpy.py",
+)
 TARGETS: dict[str, tuple[str, ...]] = {
     "functions.py": ("tests/test_functions.py", *CALCULUS),
     "opaque.py": CALCULUS,
@@ -101,6 +107,7 @@ TARGETS: dict[str, tuple[str, ...]] = {
             "solves",
         )
     },
+    **{f"plan/{path.name}": PLAN for path in sorted((ROOT / SOURCE / "plan").glob("[a-z]*.py"))},
 }
 PRELOADED = ("coverage", "hypothesis", "mpmath", "numpy", "pytest", "rich")
 OPTIONS = ("-s", "-q", "-p", "no:cacheprovider", "--no-header", "--tb=no")
