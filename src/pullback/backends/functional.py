@@ -24,6 +24,7 @@ from ..plan.facts import Facts
 from ..plan.lines import Assign, Line, Lines, Steps, lines_of
 from ..plan.matmul import matrix_product
 from ..plan.ops import Plan, Procedure
+from ..text import PRIVATE
 from .python.code import (
     ATOM,
     BINDING,
@@ -398,43 +399,45 @@ class Framework:
         return [str(self.code(array)) for array in lines.results]
 
     def inside_loop(self, steps: Steps) -> None:
-        """A loop; what is shared inside has names that end with it."""
-        before = dict(self.shared), self.repeated
+        """A loop. What is the same at all steps is computed before; what is shared inside has names
+        that end with the loop."""
+        before, repeated = dict(self.shared), self.repeated
         hidden = {array for line in steps.lines for array in nodes_of(line.array, set())}
-        moving = set(self.moving(steps, hidden))
+        moving = self.moving(steps, hidden)
         for line in steps.lines:
             for node in nodes_of(line.array, set()):
-                fixed = node not in moving and node.op not in CHEAP and not node.scalar
-                if fixed and node not in self.shared:
-                    name = self.names.fresh(self.word(node))
-                    self.emit(f"{name} = {self.code(node)}")
-                    self.shared[node] = name
-        fixed_names = dict(self.shared)
+                for part in node.parts if node in moving else ():
+                    fixed = part not in moving and part.op not in CHEAP and not part.scalar
+                    if fixed and part not in self.shared:
+                        name = self.names.fresh(self.word(part))
+                        self.emit(f"{name} = {self.code(part)}")
+                        self.shared[part] = name
+        outside = dict(self.shared)
         self.name_shared([line.array for line in steps.lines])
         self.loop(steps)
-        self.shared, self.repeated = {**before[0], **fixed_names}, before[1]
+        self.shared, self.repeated = {**before, **outside}, repeated
 
-    def moving(self, steps: Steps, arrays: Iterable[Array]) -> Iterator[Array]:
+    def moving(self, steps: Steps, arrays: Iterable[Array]) -> set[Array]:
         """What changes from step to step."""
         own = {t for prev, _, now in steps.carried for t in (prev, now)}
         own |= {line.tensor for line in steps.lines}
+        (key,) = steps.step.names()
         known: dict[Array, bool] = {}
 
         def changes(array: Array) -> bool:
             if array not in known:
+                sizes = [c.start if isinstance(c, Cut) else c for c in array.told]
+                stepped = any(isinstance(n, Size) and key in n.names() for n in sizes)
                 told = array.op == "name" and array.told[0] in own
-                sizes = [n for c in array.told if isinstance(c, Cut) for n in (c.start,)]
-                sizes += [n for n in array.told if isinstance(n, Size)]
-                stepped = any(steps.step.names()[0] in n.names() for n in sizes)
                 known[array] = told or stepped or any(map(changes, array.parts))
             return known[array]
 
-        return (a for a in arrays if changes(a))
+        return set(filter(changes, arrays))
 
     def bound_step(self, steps: Steps) -> str:
         """The name of the variable that counts the steps."""
         (key,) = steps.step.names()
-        name = self.names.fresh(key.partition("\x00")[0].rstrip("step").strip() or "t")
+        name = self.names.fresh(key.partition(PRIVATE)[0])
         self.sizes.names[key] = name
         self.sizes.locals.add(key)
         return name
@@ -500,8 +503,12 @@ class _Module:
         body = [part for line in (*first, "", "", *second) for part in broken(line)]
         whole = "\n".join(body)
         said = "\n".join(map(without_comment, body))
-        more = dict.fromkeys(v for k, v in self.framework.optional.items() if k in said)
-        return "\n".join([*self.framework.imports, *more, "", "", whole]) + "\n"
+        more = {v for k, v in self.framework.optional.items() if k in said}
+        lines = sorted(
+            {*self.framework.imports, *more},
+            key=lambda line: (line != "import math", line.startswith("from"), line),
+        )
+        return "\n".join([*lines, "", "", whole]) + "\n"
 
     def preface_lines(self) -> list[str]:
         """The docstring."""
