@@ -504,11 +504,11 @@ class _Module:
         whole = "\n".join(body)
         said = "\n".join(map(without_comment, body))
         more = {v for k, v in self.framework.optional.items() if k in said}
-        lines = sorted(
+        imported = sorted(
             {*self.framework.imports, *more},
             key=lambda line: (line != "import math", line.startswith("from"), line),
         )
-        return "\n".join([*lines, "", "", whole]) + "\n"
+        return "\n".join([*imported, "", "", whole]) + "\n"
 
     def preface_lines(self) -> list[str]:
         """The docstring."""

@@ -7,7 +7,7 @@ condition becomes a mask: what it guards is computed everywhere, read inside the
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass, field
 from fractions import Fraction
 
@@ -665,7 +665,7 @@ class Lowering:
         if not conds and (found := convolution(self, indices, factors)) is not None:
             return found
         mask = self.cond(And(tuple(conds))) if conds else None
-        own = self.grouped(factors)
+        own = self.grouped(factors, set() if conds else set(indices))
         parts = [part for part in own if part is not None]
         if mask is not None:
             parts = self.masked(mask, parts, tame=self.facts.tame(factors, conds))
@@ -676,12 +676,14 @@ class Lowering:
                 result = self.map("mul", result, Laid(arrays.count(index.extent)))
         return result
 
-    def grouped(self, factors: Sequence[Expr]) -> list[Laid]:
+    def grouped(self, factors: Sequence[Expr], bound: set[Index]) -> list[Laid]:
         """Factors as arrays: those of the same indices are multiplied, and those of fewer indices
-        go to the smallest that has them all."""
+        go to the smallest that has them all, but for a matrix times a vector."""
         own: dict[frozenset[Index], list[Expr]] = {}
         for factor in factors:
             own.setdefault(frozenset(free_indices(factor)), []).append(factor)
+        if _is_product(bound, list(own)):
+            return [self.times(group) for group in own.values()]
         for few in sorted(own, key=len):
             hosts = [more for more in own if few < more]
             if hosts:
@@ -838,9 +840,9 @@ class Lowering:
         )
 
 
-def _is_product(bound: set[Index], sets: Sequence[set[Index]]) -> bool:
+def _is_product(bound: Set[Index], sets: Sequence[Set[Index]]) -> bool:
     """Whether a sum is a matrix times a vector, or the product of two vectors."""
-    few, many = sorted(sets, key=len) if len(sets) == 2 else (set(), set())
+    few, many = sorted(sets, key=len) if len(sets) == 2 else (frozenset(), frozenset())
     return len(bound) == 1 and few == bound and len(many) <= 2
 
 

@@ -24,7 +24,12 @@ def matrix_product(array: Array) -> Product | None:
         return None
     one, two, result = array.told
     left, right = array.parts
-    return _ordered(left, right, one, two, result) or _ordered(right, left, two, one, result)
+    both = (
+        _ordered(left, right, one, two, result),
+        _ordered(right, left, two, one, result),
+    )
+    found = [product for product in both if product is not None]
+    return min(found, key=lambda p: p.left_turned + p.right_turned, default=None)
 
 
 def _ordered(left: Array, right: Array, one: str, two: str, result: str) -> Product | None:
