@@ -130,11 +130,14 @@ def test_what_is_missing_or_wrong_is_refused() -> None:
         AFFINE.jacobian("Y", "Q")
     with pytest.raises(ArgumentError, match="by itself is the identity"):
         AFFINE.jacobian("Y", "Y")
-    with pytest.raises(ArgumentError, match="needs values") as error:
+    with pytest.raises(ArgumentError, match="has no values yet for") as error:
         J.at()
     assert "W=..." in str(error.value)
-    with pytest.raises(ArgumentError, match="N="):
+    with pytest.raises(ArgumentError, match="N=") as error:
         J.at(W=W)
+    assert "the shape of X tells the size N" in str(error.value)
+    with pytest.raises(ArgumentError, match="did you mean Y"):
+        AFFINE.jacobian("y", "X")
     with pytest.raises(ArgumentError, match="there is no input Q"):
         J.at(Q=1)
     with pytest.raises(ShapeError):

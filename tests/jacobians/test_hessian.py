@@ -163,3 +163,12 @@ def test_what_has_no_hessian() -> None:
         FIT.hessian("Q")
     with pytest.raises(ArgumentError, match="no such input"):
         FIT.hessian("U", "Q")
+
+
+@pytest.mark.parametrize("loss", ["-mean(n) log(P[n,y[n]])", "-sum(n,c) y[n,c]*log(P[n,c])"])
+def test_each_unnamed_value_of_a_definition_is_defined(loss: str) -> None:
+    text = f"P[n,c] = exp(S[n,c])/sum(k) exp(S[n,k])\nL[] = {loss}"
+    where = pullback.derive(text, wrt="S").hessian("S").where
+    defined = {line.partition("[")[0] for line in where}
+    read = set(re.findall(r"\bt\d+\b", " ".join(where)))
+    assert {"t1", "P"} <= defined and read <= defined

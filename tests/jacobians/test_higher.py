@@ -93,8 +93,16 @@ def test_what_cannot_be_derived_again() -> None:
         gradient.derive(of="P[] = sum(m) v[m]", v="M")
     with pytest.raises(PullbackError):
         gradient.derive(of="P[] = sum(d,e) dx[d,e]")
-    with pytest.raises(ArgumentError, match="nothing was derived"):
+    with pytest.raises(ArgumentError, match="doesn't read the gradient dx") as error:
+        gradient.derive(of="P[] = sum(d) dX[d]**2")  # else dX would be an input of its own
+    assert "did you mean dx?" in str(error.value)
+    with pytest.raises(ArgumentError, match="doesn't read the gradient dx"):
+        gradient.derive(of="P[] = sum(d) x[d]**2")
+    with pytest.raises(ArgumentError, match="nothing was derived") as error:
         NETWORK.gradient("q")
+    assert "hint" not in str(error.value)
+    with pytest.raises(ArgumentError, match="derive by it, too: wrt='b'"):
+        pullback.derive("y[i] = a[i]*b[i]", wrt="a").gradient("b")
 
 
 # --------------------------------------------------------------------------------------------------

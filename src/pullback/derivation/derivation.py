@@ -161,10 +161,15 @@ class Derivation:
             f"nothing was derived for {name!r}",
             expected=f"one of {', '.join(known)}",
             found=repr(name)[:80],
-            hint=f"did you mean {' or '.join(close)}?"
-            if close
-            else "name it when deriving: derive(..., argnums=...)",
+            hint=self._underived(name, close),
         )
+
+    def _underived(self, name: object, close: Sequence[str]) -> str:
+        """What to do about a name by which nothing was derived."""
+        if close:
+            return f"did you mean {' or '.join(close)}?"
+        others = [t.name for t in self.backward.program.inputs if t not in self.backward.wrt]
+        return f"derive by it, too: wrt={name!r}" if name in others else ""
 
     @cached_property
     def forward(self) -> Program:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -18,6 +18,7 @@ from ..ir.sizes import Size, size
 from ..notation.naming import COLUMN, USUAL, Look
 from ..notation.program_sizes import free_sizes
 from ..runtime.lookups import check_lookups, positions
+from ..text import nearest
 from . import shown
 from .modes import Local, local
 from .operator import Jacobian
@@ -203,9 +204,10 @@ class JacobianFormula:
         absent = [n for n in needed if n not in given]
         if absent or missing:
             raise ArgumentError(
-                f"{self.label} needs values to be an operator at",
+                f"{self.label} has no values yet for {', '.join(absent or missing)}",
                 expected=", ".join(f"{n}=..." for n in absent or missing),
-                found=f"{', '.join(values) or 'none'}",
+                found=f"values for {', '.join(given)}" if given else "no values",
+                hint="" if absent else _told_by(missing[0], whole.inputs),
             )
         return self._at(given, sizes)
 
@@ -278,10 +280,12 @@ def _value(program: Program, name: str, what: str) -> Tensor:
     named = [s.target for s in program.statements if s.user or s.target in program.outputs]
     every = {t.name: t for t in (*program.inputs, *named) if t.kind == "float"}
     if not isinstance(name, str) or name not in every:
+        close = nearest(name, every) if isinstance(name, str) else []
         raise ArgumentError(
             f"there is no such value for {what}",
             expected=f"one of {', '.join(every)}",
             found=repr(name)[:80],
+            hint=f"did you mean {' or '.join(close)}?" if close else "",
         )
     return every[name]
 
@@ -315,6 +319,12 @@ def _sizes(program: Program) -> list[str]:
     """The named sizes in a program's inputs and beside them."""
     found = (n for t in program.inputs for e in t.shape for n in e.names())
     return [*dict.fromkeys((*found, *program.sizes))]
+
+
+def _told_by(name: str, inputs: Sequence[Tensor]) -> str:
+    """Which arrays tell the value of a size."""
+    told = [t.name for t in inputs if any(str(extent) == name for extent in t.shape)]
+    return f"the shape of {' or '.join(told)} tells the size {name}" if told else ""
 
 
 def _same(program: Program, tensor: Tensor) -> Tensor:

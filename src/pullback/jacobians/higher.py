@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from ..derivation import Derivation, register_service
+from ..derivation import Derivation, register_service, shape_text
 from ..derivation.fragment import slopes
 from ..derivation.gradient import Gradient
 from ..errors import ArgumentError
@@ -18,6 +18,7 @@ from ..runtime.calls import check_argnums
 from ..runtime.derived import Derived, Origin
 from ..runtime.formulas import asked_for, derived_from
 from ..runtime.notated import Formula, text_formula
+from ..text import nearest
 from ..trees import Leaf, Structure
 
 
@@ -41,7 +42,7 @@ def derive_gradient(
             )
         program = gradient.program
     else:
-        program, structure = _continued(gradient.whole, of, shapes)
+        program, structure = _continued(gradient, of, shapes)
     program = _constants_last(program, first.backward.program, len(origin.constants))
     before = len(first.backward.program.inputs) - len(origin.constants)
     added = program.inputs[before : len(program.inputs) - len(origin.constants)]
@@ -90,9 +91,12 @@ def _constants_last(program: Program, first: Program, constants: int) -> Program
     return replace(program, inputs=inputs)
 
 
-def _continued(program: Program, text: str, shapes: Mapping[str, Any]) -> tuple[Program, Structure]:
-    """The program with a text behind it, which reads the program's values by their names; and the
-    structure of what the text gives."""
+def _continued(
+    gradient: Gradient, text: str, shapes: Mapping[str, Any]
+) -> tuple[Program, Structure]:
+    """The gradient's program with a text behind it, which reads the program's values by their
+    names; and the structure of what the text gives."""
+    program = gradient.whole
     known = {t.name: t for t in (*program.inputs, *(s.target for s in program.statements))}
     parts = {name: [_part(extent) for extent in t.shape] for name, t in known.items()}
     for name in shapes:
@@ -122,6 +126,8 @@ def _continued(program: Program, text: str, shapes: Mapping[str, Any]) -> tuple[
             name += "_"
         taken.add(name)
         names[s.target] = Tensor(name, s.target.shape, s.target.dtype)
+    read = [own for tensor, own in names.items() if tensor in more.program.inputs]
+    _check_read(gradient, read, [t.name for t in more.program.inputs])
     behind = [
         replace(s, target=names[s.target], body=rename_tensors(s.body, names))  # type: ignore[arg-type]
         for s in more.program.statements
@@ -134,6 +140,23 @@ def _continued(program: Program, text: str, shapes: Mapping[str, Any]) -> tuple[
     stated = (*program.sizes, *more.program.sizes)
     sizes = free_sizes(whole.inputs, whole.statements, stated)
     return replace(whole, sizes=sizes), more.structure
+
+
+def _check_read(gradient: Gradient, found: Iterable[Tensor], named: Sequence[str]) -> None:
+    """Refuses a text that reads no gradient: a misspelt name would be an input of its own, and
+    whatever is derived by the others 0."""
+    passes = gradient.derivation.backward
+    backward = {gradient.tensor, *(s.target for s in passes.statements)}
+    if any(tensor in backward for tensor in found):
+        return
+    alike = any(nearest(name, [gradient.name]) for name in named)
+    raise ArgumentError(
+        f"of= doesn't read the gradient {gradient.name}",
+        where="of",
+        expected=f"index notation that reads {gradient.name} of shape {shape_text(gradient.shape)}",
+        found=f"one that reads {', '.join(named) or 'nothing'}",
+        hint=f"did you mean {gradient.name}?" if alike else "",
+    )
 
 
 def _part(extent: Any) -> int | str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ..derivation.written import written
 from ..ir.expr import Access, Tensor
-from ..ir.program import Define, Program
+from ..ir.program import Define, Program, reads
 from ..ir.subscripts import Index, at
 from ..notation.latex import Latex, derivative, latex, latex_name
 from ..notation.naming import USUAL, Look
@@ -114,12 +114,17 @@ def _element(closed: Closed, title: Title, look: Look = USUAL) -> Text:
 
 def definitions(forward: Program, wanted: Collection[Tensor]) -> list[Define]:
     """The statements of the forward pass that define some values, as their author would write
-    them."""
+    them, and those of the unnamed values that these statements read."""
     made = {s.target for s in forward.statements}.difference(forward.outputs)
     asked = frozenset(t for t in wanted if t in made)
     if not asked:
         return []
-    return [s for s in written(forward, asked).statements if s.target in asked]
+    found: list[Define] = []
+    for s in reversed(written(forward, asked).statements):
+        read = {t for one in found for t in reads(one)}
+        if s.target in asked or (s.target in read and not s.user):
+            found.insert(0, s)
+    return found
 
 
 def folded(text: str) -> str:
