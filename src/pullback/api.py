@@ -113,9 +113,11 @@ def arrangements(
     dL/dW must have W's shape, D×M. At hand: dL/dY (N×M), X (N×D).
       fits       Xᵀ (D×N) · dL/dY (N×M)
       right      it is the only one that fits, and it is the gradient; checked at N=5, D=7, M=3, \
-where no shapes coincide
+where
+                 no shapes coincide
 
-    Raises ArgumentError where ``wrt`` is no input, LimitError for more than two axes.
+    Raises ArgumentError where ``wrt`` is no input or sizes are numbers, LimitError for more than
+    two axes.
     """
     from .dims.argue import arrangements_of
 

@@ -64,6 +64,25 @@ def _edits(left: str, right: str) -> int:
     return row[-1]
 
 
+def width(words: str) -> int:
+    """The columns that words take in a terminal: accents take none.
+
+    >>> width("dx\u0302")
+    2
+    """
+    return sum(not unicodedata.combining(letter) for letter in words)
+
+
+def padded(words: str, columns: int) -> str:
+    """Words with blanks behind them up to a number of columns, in front of them if it is negative.
+
+    >>> padded("x\u0302", 3) + "|", padded("1", -3)
+    ('x̂  |', '  1')
+    """
+    blanks = " " * (abs(columns) - width(words))
+    return f"{words}{blanks}" if columns > 0 else f"{blanks}{words}"
+
+
 def visible(text: str, keep: str = "") -> str:
     r"""Text in which every character that doesn't print is written as an escape; ``keep`` stay.
 

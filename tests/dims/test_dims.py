@@ -15,6 +15,7 @@ from pullback.dims.candidates import Factor, Operand, as_matrix, fitting
 from pullback.errors import ArgumentError, LimitError
 from pullback.ir.expr import Tensor
 from pullback.ir.sizes import size
+from pullback.text import width
 
 LINEAR = "Y[n,m] = sum(d) X[n,d]*W[d,m]"
 
@@ -31,7 +32,8 @@ def test_a_matrix_product_has_one_arrangement() -> None:
         "dL/dW must have W's shape, D×M. At hand: dL/dY (N×M), X (N×D).",
         "  fits       Xᵀ (D×N) · dL/dY (N×M)",
         "  right      it is the only one that fits, and it is the gradient; "
-        "checked at N=5, D=7, M=3, where no shapes coincide",
+        "checked at N=5, D=7, M=3, where",
+        "             no shapes coincide",
     ]
     assert right(pullback.arrangements(LINEAR, wrt="X")) == ["dL/dY (N×M) · Wᵀ (M×D)"]
 
@@ -42,7 +44,7 @@ def test_a_matrix_product_has_one_arrangement() -> None:
         ("Y[n] = sum(d) X[n,d]*w[d]", "w", ["Xᵀ (D×N) · dL/dY (N×1)"]),
         ("Y[n] = sum(d) X[n,d]*w[d]", "X", ["dL/dY (N×1) · wᵀ (1×D)"]),
         ("Y[n,m] = X[n,m]*Z[n,m]", "X", ["dL/dY (N×M) ∘ Z (N×M)"]),
-        ("Y[n,m] = X[m,n]", "X", ["dL/dYᵀ (M×N)"]),
+        ("Y[n,m] = X[m,n]", "X", ["(dL/dY)ᵀ (M×N)"]),
         ("Y[n,m] = X[n,m] + b[m]", "b", ["the sum of dL/dY (N×M) over its rows"]),
         ("Y[n,m] = X[n,m] + b[n]", "b", ["the sum of dL/dY (N×M) over its columns"]),
         (
@@ -75,8 +77,8 @@ def test_relu_of_a_product_needs_a_step_between() -> None:
         "it is wrong: it leaves out max. ∂H/∂W has rank 4 (N×C×D×C) and is no matrix",
         "name the steps between: p₁ = X W, H = max(p₁, 0)",
         "dL/dp₁ = dL/dH ∘ [0 < p₁]   (N×C)   element by element: p₁[n,c] changes H[n,c] alone",
-        "dL/dW = Xᵀ dL/dp₁           (D×C)   the only product that fits; "
-        "checked at N=5, D=7, C=3, where no shapes coincide",
+        "dL/dW = Xᵀ dL/dp₁           (D×C)   the only product that fits; checked at N=5, D=7,\n"
+        f"{'':49}C=3, where no shapes coincide",
     ):
         assert words in text
 
@@ -113,6 +115,38 @@ def test_a_function_and_its_gathers() -> None:
     assert not found.right
     assert any("back to the element" in stage.reason for stage in found.stages)
     assert "nothing fits" in str(found)
+
+
+def test_a_transposed_gradient_has_one_name() -> None:
+    text = "U[n,d] = tanh(X[n,d]); X_hat[n,d] = U[n,d]*X[n,d]; Y[n,d] = X_hat[n,d]*g[d]"
+    found = pullback.arrangements(f"{text} + tanh(b[d])", wrt="b")
+    assert found.stages[-2].rule.startswith("(dL/dY)ᵀ ")
+    named = pullback.arrangements("X_hat[n,d] = X[n,d]**2; Y[n,d] = X_hat[n,d]*g[d]", wrt="X")
+    assert [stage.name for stage in named.stages] == ["dL/dX̂", "dL/dX"]
+    assert "∘ dL/dX̂)" in named.stages[1].rule
+    for line in str(named).splitlines():
+        assert width(line) <= 100
+    columns = {width(line.partition("(N×D)   ")[0]) for line in str(named).splitlines()[-2:]}
+    assert len(columns) == 1
+
+
+def test_the_position_of_the_greatest_is_defined() -> None:
+    text = str(pullback.arrangements("m[n] = max(c) S[n,c]; Y[n,c] = S[n,c] - m[n]", wrt="S"))
+    assert "[arg_m_c[n] = c]" in text and "\n  where      arg_m_c[n] = argmax_c S[n,c]" in text
+
+
+def test_shapes_of_numbers_tell_nothing() -> None:
+    found = pullback.arrangements("y = w[]*x[]", wrt="w")
+    assert not found.candidates
+    text = str(found)
+    assert "At hand: dL/dy (scalar), x (scalar)." in text
+    assert "every product of numbers is a number" in text
+    assert "dL/dw = dL/dy·x" in text
+
+
+def test_numbers_for_sizes_are_refused() -> None:
+    with pytest.raises(ArgumentError, match="for sizes that differ"):
+        pullback.arrangements(LINEAR, wrt="W", sizes={"N": 4, "D": 4})
 
 
 # What fits

@@ -17,12 +17,13 @@ import pullback
 from pullback.calculus.reverse import reverse
 from pullback.cli import main
 from pullback.derivation import Derivation
-from pullback.errors import ArgumentError, ShapeError
+from pullback.errors import ArgumentError, PositionError, ShapeError
 from pullback.graph import evaluate
 from pullback.graph.numbers import Numbers
 from pullback.ir.interpret import FLOAT, Array, run
 from pullback.ir.program import Program
 from pullback.notation.parse import parse
+from pullback.text import width
 from pullback.verify.samples import draw_inputs, draw_sizes
 from tests.properties.random_programs import programs
 from tests.recurrences import PROGRAMS
@@ -338,3 +339,37 @@ def test_generated_source_gets_the_sizes_that_no_input_tells() -> None:
     runner = evaluate.Runner({"a": np.array(2.0)}, {"N": 3})
     runner.compiled(program.statements)
     np.testing.assert_allclose(runner.values["y"], np.log(2) / np.array([1, 2, 3]))
+
+
+def test_columns_are_counted_as_a_terminal_shows_them() -> None:
+    shown = pullback.derive("x_hat = 2*x[]; y = x_hat*x_hat*w[]").at(x=3, w=2)
+    starts = ("backward", "y   multiply", "p₁  square", "x̂   scale")
+    found = [line.partition(start) for start in starts for line in str(shown).splitlines()]
+    columns = [width(before) for before, start, _ in found if start]
+    assert len(columns) == len(starts) - 2 and len(set(columns)) == 1
+    assert "backward  upstream" in str(pullback.derive("y = abs(x[])").at(x=1))
+
+
+def test_what_the_gradient_reads_besides_is_shown() -> None:
+    shown = pullback.derive("m = max(c) s[c]").at(s=[1, 2, 3])
+    assert "  arg_m_c = argmax_c s[c] = 2   read by the gradient" in str(shown)
+    (node,) = [node for node in shown.nodes if node.beside]
+    assert node.kind == "max" and [int(v) for v in node.beside.values()] == [2]
+
+
+def test_a_factor_of_one_is_no_scale() -> None:
+    shown = pullback.derive(lambda x: 1 / (1 + x), x="").at(x=1)
+    assert "a copy passes the gradient on" in str(shown) and "scale gate" not in str(shown)
+
+
+def test_a_position_outside_the_axis_is_refused() -> None:
+    pick = pullback.derive("L[] = -mean(n) log(P[n, y[n]])")
+    with pytest.raises(PositionError, match="y points outside the axis"):
+        pick.at(P=[[0.5, 0.5]], y=[2])
+
+
+def test_a_picture_that_is_no_drawing_is_refused(tmp_path: Path) -> None:
+    shown = pullback.derive("y = x[]**2").at(x=1)
+    with pytest.raises(ArgumentError, match="not written as"):
+        shown.save(tmp_path / "a.png")
+    assert not (tmp_path / "a.png").exists()

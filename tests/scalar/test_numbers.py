@@ -284,3 +284,10 @@ def test_pages_fit_a_phone_in_light_and_dark(tmp_path: Path) -> None:
                 ink = "return getComputedStyle(document.querySelector('h1')).color"
                 assert browser.run(ink) == wanted
         assert browser.troubles() == []
+
+
+def test_several_numbers_have_partial_derivatives_in_lines_that_fit() -> None:
+    neuron = pullback.derive("f = sigmoid(w0[]*x0[] + w1[]*x1[] + w2[])")
+    shown = str(neuron.approximation(w0=2, x0=-1, w1=-3, x1=-2, w2=-3))
+    assert "∂f/∂w₀ is a number, the partial derivative" in shown
+    assert max(map(len, shown.splitlines())) <= 100

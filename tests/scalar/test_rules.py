@@ -247,3 +247,11 @@ def test_files(tmp_path: Any) -> None:
     for name, start in (("a.html", "<!DOCTYPE html>"), ("a.tex", r"\begin{array}"), ("a.txt", "y")):
         shown.save(tmp_path / name)
         assert (tmp_path / name).read_text(encoding="utf-8").startswith(start)
+    for name in ("a.png", "a.svg"):  # no picture is made of rules
+        with pytest.raises(ArgumentError, match="not written as"):
+            shown.save(tmp_path / name)
+
+
+def test_constants_are_named_as_in_formulas() -> None:
+    shown = str(pullback.derive("f = w0[]*x[]").rules(wrt="x"))
+    assert shown.splitlines()[0] == "f = w₀·x     (w₀ held constant)"

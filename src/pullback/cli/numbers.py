@@ -36,14 +36,13 @@ def numbers(derivation: Derivation, arguments: argparse.Namespace) -> str:
         }
         return json_text(data)
     ending = Path(arguments.out).suffix if arguments.out else ""
-    if arguments.format == "html" or (arguments.format is None and ending in (".html", ".htm")):
-        return shown.html()
-    if arguments.format not in (None, "text"):
+    endings = {None: ending, "html": ".html", "text": ".txt"}
+    if arguments.format not in endings:
         raise ArgumentError(
             f"a graph with numbers is not written as {arguments.format}",
             expected="--format text or html, or --out FILE.svg",
         )
-    return shown.svg() if ending == ".svg" else str(shown)
+    return shown.written(endings[arguments.format])
 
 
 def small(derivation: Derivation, arguments: argparse.Namespace) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+import textwrap
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from ..calculus.reverse import reverse
@@ -17,6 +18,7 @@ from ..ir.program import Define, Program
 from ..ir.subscripts import Index
 from ..ir.walk import accesses
 from ..notation.spell import show_dimensions
+from ..text import padded, width
 from .candidates import (
     MOST_OPERANDS,
     Arrangement,
@@ -26,18 +28,28 @@ from .candidates import (
     fitting,
     judged,
     told,
+    transposed,
     trial,
 )
+
+WIDTH = 100
+LEAST = 30  # columns of words beside a long head
+BEFORE = " " * 13  # a table of steps
+TOGETHER = "\xa0"  # a blank at which no line is broken
 
 
 @dataclass(frozen=True)
 class Stage:
-    """One step of the way back: the gradient of what a gate reads, and why it has this form."""
+    """One step of the way back: the gradient of what a gate reads, and why it has this form.
+
+    ``where`` defines the positions that the rule reads besides, such as that of the greatest.
+    """
 
     name: str
     rule: str
     shape: str
     reason: str
+    where: str = ""
 
 
 @dataclass(frozen=True)
@@ -75,7 +87,7 @@ class Arrangements:
         return tuple(f"{o.name} is square" for o in square if len(o.tensor.shape) == 2)
 
     def __str__(self) -> str:
-        return "\n".join(_lines(self))
+        return "\n".join(line for one in _lines(self) for line in one.wrapped())
 
     def __repr__(self) -> str:
         return (
@@ -87,7 +99,8 @@ class Arrangements:
 def arrangements_of(derivation: Derivation, wrt: str) -> Arrangements:
     """What the shapes say of the gradient by one input of a program of matrices.
 
-    Raises ArgumentError for an unknown input, LimitError for tensors with more than two axes.
+    Raises ArgumentError for an unknown input and for numbers given to sizes, LimitError for tensors
+    with more than two axes.
     """
     backward = derivation.backward
     derivation.gradient_tensor(wrt)  # refuses what was not asked for
@@ -105,6 +118,12 @@ def arrangements_of(derivation: Derivation, wrt: str) -> Arrangements:
                 expected="numbers, vectors and matrices",
                 hint="derivation.dimensions tells the shapes of every statement",
             )
+    if derivation.sizes:
+        raise ArgumentError(
+            "shapes are argued with for sizes that differ",
+            expected='no numbers for sizes; axes of one size by one name: X="N N"',
+            found=", ".join(f"{name}={value}" for name, value in derivation.sizes.items()),
+        )
     alone = reverse(backward.program, (of,), dict(derivation.conventions))
     candidates, tried, hand = _judged(alone, of, output)
     right = [one for one in candidates if one.right]
@@ -117,11 +136,10 @@ def _judged(
 ) -> tuple[list[Arrangement], Trial | None, tuple[Operand, ...]]:
     """The arrangements that fit for the gradient by one tensor."""
     upstream = Operand(backward.cotangents[0], _gradient(output))
-    others = [
-        Operand(t, label(t.name))
-        for t in backward.program.inputs
-        if t.kind == "float" and t is not of and 0 < len(t.shape) <= 2
-    ]
+    inputs = [t for t in backward.program.inputs if t.kind == "float" and t is not of]
+    if not any(t.shape for t in (of, output, *inputs)):  # of numbers, shapes tell nothing
+        return [], None, (upstream, *(Operand(t, label(t.name)) for t in inputs))
+    others = [Operand(t, label(t.name)) for t in inputs if 0 < len(t.shape) <= 2]
     if not others and 0 < len(of.shape) <= 2:
         others = [Operand(of, label(of.name))]
     others = others[:MOST_OPERANDS]
@@ -168,14 +186,25 @@ class _Stages:
             name += f" through {label(node.targets[-1].name)}"
             self.names[edge.sent.name] = name
         rule = "" if edge.define is None else formula(edge.define).partition(" = ")[2]
-        return Stage(name, self.renamed(rule), show_dimensions(edge.of.shape), self.why(node, edge))
+        return Stage(
+            name,
+            self.renamed(rule),
+            show_dimensions(edge.of.shape),
+            self.why(node, edge),
+            ", ".join(map(formula, node.extra)),
+        )
 
     def renamed(self, rule: str) -> str:
         """A formula with ``dL/dS`` for ``dS``."""
         shown = {label(gradient): name for gradient, name in self.names.items()}
         words = "|".join(map(re.escape, sorted(shown, key=len, reverse=True)))
-        pattern = rf"(?<![\w/₀-₉])(?:{words})(?![\w₀-₉])"
-        return re.sub(pattern, lambda found: shown[found[0]], rule)
+        pattern = rf"(?<![\w/])({words})(ᵀ?)(?![\w\u0300-\u036f])"
+
+        def named(found: re.Match[str]) -> str:
+            name = shown[found[1]]
+            return transposed(name) if found[2] else name
+
+        return re.sub(pattern, named, rule)
 
     def why(self, node: Node, edge: Edge) -> str:
         if node.inner is not None:
@@ -239,27 +268,55 @@ def _dependence(define: Define, access: Access) -> str:
 # In words
 
 
-def _lines(found: Arrangements) -> Iterator[str]:
+@dataclass(frozen=True)
+class _Said:
+    """Words behind a head; further lines begin below the words."""
+
+    words: str
+    head: str = ""
+
+    def wrapped(self) -> list[str]:
+        """In lines of at most 100 columns, where words are short enough."""
+        room = max(WIDTH - width(self.head), LEAST)
+        first, *more = textwrap.wrap(self.words, room, break_long_words=False) or [""]
+        below = " " * width(self.head)
+        found = [f"{self.head}{first}".rstrip(), *(f"{below}{line}" for line in more)]
+        return [line.replace(TOGETHER, " ") for line in found]
+
+
+def _beside(word: str, words: str) -> _Said:
+    return _Said(words, f"  {word:<10} ")
+
+
+def _lines(found: Arrangements) -> Iterator[_Said]:
     of = label(found.of.name)
     shape = show_dimensions(found.of.shape) if found.of.shape else "that of a number"
     hand = ", ".join(told(o.tensor, o.name) for o in found.hand)
-    yield f"dL/d{of} must have {of}'s shape, {shape}. At hand: {hand}."
+    yield _Said(f"dL/d{of} must have {of}'s shape, {shape}. At hand: {hand}.")
     for one in found.candidates[:12]:
-        verdict = "right" if one.right else "wrong"
-        yield f"  {'fits':<10} {one.text}" + (f"   {verdict}" if len(found.candidates) > 1 else "")
+        verdict = f"   {'right' if one.right else 'wrong'}" if len(found.candidates) > 1 else ""
+        yield _Said("", f"  {'fits':<10} {one.text}{verdict}")
     if len(found.candidates) > 12:
-        yield f"  {'':<10} … and {len(found.candidates) - 12} more"
+        yield _beside("", f"… and {len(found.candidates) - 12} more")
     yield from _verdict(found)
     if found.stages:
         steps = [*_steps(found.derivation)]
-        between = f"name the steps between: {', '.join(steps)}"
+        between = ", ".join(step.replace(" ", TOGETHER) for step in steps)
+        between = f"name the steps between: {between}"
         words = between if len(steps) > 1 else "go by which elements depend on which:"
-        yield f"  {'instead':<10} {words}"
-        wide = max(len(f"{stage.name} = {stage.rule}") for stage in found.stages)
-        for stage in found.stages:
-            line = f"{stage.name} = {stage.rule}"
-            dims = f"({stage.shape})" if stage.shape != "scalar" else ""
-            yield f"  {'':<10} {line:<{wide}}   {dims:<7} {stage.reason}".rstrip()
+        yield _beside("instead", words)
+        yield from _table(found.stages)
+        for where in dict.fromkeys(stage.where for stage in found.stages if stage.where):
+            yield _beside("where", where)
+
+
+def _table(stages: Sequence[Stage]) -> Iterator[_Said]:
+    """The way back in columns: the formula, its shape, and why."""
+    rules = [f"{stage.name} = {stage.rule}" for stage in stages]
+    shapes = [f"({stage.shape})" if stage.shape != "scalar" else "" for stage in stages]
+    wide, next_to = max(map(width, rules)), max(map(width, shapes))
+    for rule, shape, stage in zip(rules, shapes, stages, strict=True):
+        yield _Said(stage.reason, f"{BEFORE}{padded(rule, wide)}   {padded(shape, next_to)}   ")
 
 
 def _steps(derivation: Derivation) -> Iterator[str]:
@@ -268,23 +325,25 @@ def _steps(derivation: Derivation) -> Iterator[str]:
         yield from map(formula, node.statements)
 
 
-def _verdict(found: Arrangements) -> Iterator[str]:
+def _verdict(found: Arrangements) -> Iterator[_Said]:
     rank = len(found.output.shape) + len(found.of.shape)
     where = "" if found.tried is None else f"; {found.tried.where}{_apart(found.tried)}"
     if len(found.right) == 1 and len(found.candidates) == 1:
-        yield f"  {'right':<10} it is the only one that fits, and it is the gradient{where}"
+        yield _beside("right", f"it is the only one that fits, and it is the gradient{where}")
     elif found.right:
         names = " and ".join(one.short for one in found.right)
         square = f" ({', '.join(found.coincide)})" if found.coincide else ""
-        yield f"  {'right':<10} {names}: shapes alone don't decide{square}{where}"
+        yield _beside("right", f"{names}: shapes alone don't decide{square}{where}")
         if len(found.right) > 1:
-            yield f"  {'':<10} the right ones are equal"
+            yield _beside("", "the right ones are equal")
     elif found.candidates:
         left = _left_out(found.derivation)
         words = f"it leaves out {left}. " if left else ""
-        yield f"  {'but':<10} {_none_right(found)}: {words}{_rank(found, rank)}"
+        yield _beside("but", f"{_none_right(found)}: {words}{_rank(found, rank)}")
+    elif not any(operand.tensor.shape for operand in (*found.hand, Operand(found.of, ""))):
+        yield _beside("but", "shapes tell nothing here: every product of numbers is a number")
     else:
-        yield f"  {'but':<10} nothing fits: {_rank(found, rank)}"
+        yield _beside("but", f"nothing fits: {_rank(found, rank)}")
 
 
 def _none_right(found: Arrangements) -> str:

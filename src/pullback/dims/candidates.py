@@ -63,8 +63,8 @@ class Factor:
 
     @property
     def text(self) -> str:
-        """``Xᵀ``."""
-        return f"{self.operand.name}{'ᵀ' if self.turned else ''}"
+        """``Xᵀ``, ``(dL/dY)ᵀ``."""
+        return transposed(self.operand.name) if self.turned else self.operand.name
 
     def value(self, values: Mapping[str, Any]) -> Any:
         """Its array at given values."""
@@ -107,6 +107,11 @@ class Arrangement:
         if self.summed == "rows":
             return found.sum(axis=0).reshape(-1, 1)
         return found.sum(axis=1).reshape(-1, 1) if self.summed else found
+
+
+def transposed(name: str) -> str:
+    """The transpose of what has a name: ``Xᵀ``, ``(dL/dY)ᵀ``."""
+    return f"({name})ᵀ" if "/" in name else f"{name}ᵀ"
 
 
 def as_matrix(shape: Sequence[Size]) -> Matrix:

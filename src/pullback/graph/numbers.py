@@ -13,17 +13,19 @@ import numpy as np
 
 from ..derivation import Derivation
 from ..errors import ArgumentError, ShapeError
-from ..ir.expr import Add, Mul, Number, Reduce, Tensor
+from ..ir.expr import Access, Add, Mul, Number, Reduce, Tensor
 from ..ir.interpret import value_of
 from ..ir.program import Define, check_extents, solve_sizes
 from ..notation.matrix import matrix_form
 from ..notation.terminal import terminal
+from ..runtime.lookups import check_lookups, positions
 from ..text import nearest
 from ..verify.samples import names_in
 from .build import Arrival, Edge, Node, build, expandable
 from .evaluate import evaluate, gradients
 from .folds import Fold, folds
 from .names import formula
+from .saved import check_text
 
 # What a gate is called, and what it does to a gradient.
 TITLES = {
@@ -109,7 +111,8 @@ class Value:
     ``name`` is that of its (last) value, ``names`` those of all its values; ``formula`` is what is
     computed, ``right`` its right side. ``kind`` is the gate's kind and ``title`` that in words;
     ``rule`` says what it does to a gradient. ``parts`` are the gradients that add up to
-    ``gradient``, by name.
+    ``gradient``, by name. ``beside`` are integers that only the gradient reads, such as the
+    position of the greatest element, by their formulas.
     """
 
     name: str
@@ -129,6 +132,7 @@ class Value:
     wires: tuple[Wire, ...]
     reads: tuple[str, ...]
     is_output: bool
+    beside: Mapping[str, Any]
 
     @property
     def is_input(self) -> bool:
@@ -246,6 +250,7 @@ class Numbers:
             wires=tuple(self._wire(node, edge) for edge in node.edges),
             reads=tuple(t.name for t in node.reads),
             is_output=any(t in self.derivation.backward.program.outputs for t in node.targets),
+            beside={formula(s): self._found[s.target.name] for s in node.extra},
         )
 
     def _parts(self, arrival: Arrival | None) -> Mapping[str, Any]:
@@ -299,18 +304,22 @@ class Numbers:
     def save(self, path: str | PathLike[str], title: str = "") -> None:
         """Writes :meth:`html`, or :meth:`svg` where the name ends in .svg, or else the text.
 
-        Raises OSError.
+        Raises OSError, and ArgumentError for other pictures.
         """
         target = Path(path)
+        content = self.written(target.suffix, title)
         target.parent.mkdir(parents=True, exist_ok=True)
-        match target.suffix:
-            case ".svg":
-                content = self.svg()
-            case ".html" | ".htm":
-                content = self.html(title)
-            case _:
-                content = f"{self}\n"
         target.write_text(content, encoding="utf-8")
+
+    def written(self, ending: str, title: str = "") -> str:
+        """What stands in a file whose name has this ending."""
+        match ending:
+            case ".svg":
+                return self.svg()
+            case ".html" | ".htm":
+                return self.html(title)
+        check_text(ending)
+        return f"{self}\n"
 
 
 def at(
@@ -353,6 +362,7 @@ def numbers_given(
                 f"no input tells the size {name}", expected=f"a number: {method}({name}=3)"
             )
     check_extents(program.statements, sizes)
+    check_lookups(positions(program), program, [arrays[t.name] for t in program.inputs])
     derivation.compare(sizes)
     return arrays, sizes
 
@@ -487,6 +497,8 @@ def _kind(node: Node, statement: Define | None) -> str:
     if statement is None:
         return node.kind
     match statement.body:
+        case Mul((Number(value), Access())) if node.kind == "scale" and value == 1:
+            return "copy"
         case Mul((one, other)) if node.kind == "multiply" and one is other:
             return "square"
         case Add((_, Mul((Number(value), *_)))) if node.kind == "add" and value < 0:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..notation.terminal import terminal
+from ..text import padded, width
 from .figures import exact, is_small, norm, number, rows, shape
 from .folds import Fold
 from .names import label
@@ -57,14 +58,12 @@ def _scalars(shown: Numbers) -> Iterator[str]:
     given = ", ".join(f"{label(n.name)} = {exact(n.value)}" for n in shown.nodes if n.is_input)
     yield from _programs(shown, given)
     yield ""
-    wide = max([len(line) for line in forward] + [len("forward")])
-    back = ["backward", *_columns(backward)] if backward else ["no gradient is asked for"]
-    if backward:
-        back[0] = _heading(backward)
+    wide = max([width(line) for line in forward] + [len("forward")])
+    back = _table(backward) if backward else ["no gradient is asked for"]
     for k in range(max(len(forward) + 1, len(back))):
         one = ["forward", *forward][k] if k <= len(forward) else ""
         other = back[k] if k < len(back) else ""
-        yield f"{one:<{wide}}{GAP}{other}".rstrip()
+        yield f"{padded(one, wide)}{GAP}{other}".rstrip()
 
 
 def _programs(shown: Numbers, given: str) -> Iterator[str]:
@@ -97,13 +96,15 @@ def _forward(node: Value) -> Iterator[list[str]]:
     yield [node.right, f"{label(node.name)} =", f"{number(node.value):>6}"]
 
 
-def _heading(lines: Sequence[Sequence[str]]) -> str:
-    """The headings above the columns of the backward pass."""
+def _table(lines: Sequence[Sequence[str]]) -> list[str]:
+    """The columns of the backward pass with the headings above them."""
+    head = "backward"
     widths = _widths(lines)
-    return (
-        f"{'backward':<{widths[0] + 2}}{'upstream':>{widths[1]}} × "
-        f"{'local':<{widths[3]}}   = downstream"
+    widths[0] = max(widths[0], len(head))
+    above = (
+        f"{head:<{widths[0] + 2}}{'upstream':>{widths[1]}} × {'local':<{widths[3]}}   = downstream"
     )
+    return [above, *_columns(lines, widths)]
 
 
 def _backward(shown: Numbers, folded: dict[int, Fold]) -> Iterator[list[str]]:
@@ -174,16 +175,16 @@ def _total(parts: Sequence[str]) -> str:
     return " + ".join(parts).replace("+ -", "− ")
 
 
-def _columns(lines: Sequence[Sequence[str]]) -> list[str]:
+def _columns(lines: Sequence[Sequence[str]], widths: Sequence[int] = ()) -> list[str]:
     """Rows of cells in columns: what has a number behind is set flush right."""
-    widths = _widths(lines)
+    widths = widths or _widths(lines)
     out = []
     for line in lines:
         if len(line) > 1 and not any(line[1:]):
             out.append(line[0])
             continue
         cells = [
-            f"{cell:>{widths[k]}}" if flush and _is_number(cell) else f"{cell:<{widths[k]}}"
+            padded(cell, -widths[k] if flush and _is_number(cell) else widths[k])
             for k, cell in enumerate(line)
             for flush in (k != LOCAL,)
         ]
@@ -196,7 +197,7 @@ def _widths(lines: Sequence[Sequence[str]]) -> list[int]:
     most = max((len(line) for line in lines), default=0)
     counted = [line for line in lines if any(line[1:])]
     return [
-        max((len(line[k]) for line in counted if k < len(line)), default=0) for k in range(most)
+        max((width(line[k]) for line in counted if k < len(line)), default=0) for k in range(most)
     ]
 
 
@@ -227,6 +228,8 @@ def _tensors(shown: Numbers) -> Iterator[str]:
         for name, value in zip(node.names, _all(shown, node.names), strict=True):
             formula = label(name) if node.is_input or len(node.names) > 1 else node.formula
             yield from _block(f"  {formula}", value, f"   {title}")
+        for formula, value in node.beside.items():
+            yield from _block(f"  {formula}", value, "   read by the gradient")
     yield ""
     yield "backward     upstream × local = downstream"
     yield from _tensors_back(shown, folded)

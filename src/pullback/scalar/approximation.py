@@ -125,7 +125,7 @@ class Approximation(Plot):
         shape = _shape((*rows, *columns))
         match len(rows), len(columns):
             case 0, 0:
-                what = "a number, the derivative"
+                what = f"a number, the {'' if self.alone else 'partial '}derivative"
             case 0, _:
                 what = (
                     f"the gradient, of {by}'s shape {shape}: times Δ element by element, added up"
@@ -151,6 +151,11 @@ class Approximation(Plot):
         ways = [f"{label(name)}: {_shown(v)}" for name, v in line.along.items()]
         way = f"drawn at random (seed {self.seed})" if self.random else ", ".join(ways)
         return f"{at}; Δ = t·V with V {way}, ‖V‖ = {figure(line.length)}"
+
+    @property
+    def alone(self) -> bool:
+        """Whether the function is one of a single variable, as far as it moves."""
+        return len(self.line.moved) == 1
 
     @property
     def _delta(self) -> str:

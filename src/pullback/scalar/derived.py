@@ -10,6 +10,7 @@ from typing import Any
 from ..derivation import Check, Derivation
 from ..derivation.written import LARGEST, size_of, written
 from ..errors import ArgumentError
+from ..graph.names import label
 from ..ir.expr import (
     ONE,
     ZERO,
@@ -29,9 +30,10 @@ from ..ir.program import Program
 from ..ir.walk import Tree, bottom_up, map_tensors
 from ..notation.latex import escaped
 from ..report.mathml import text
+from ..text import padded, width
 from .checks import checked, points
 from .notations import NOTATIONS, Signs, signs
-from .page import Page, width
+from .page import Page
 from .rules import COMPOSED, OUTER, VALUE, Differentiation, Step, slope_of, tidy
 
 QUAD = r"\quad "
@@ -187,6 +189,10 @@ class ByRules(Page):
         """The names of the inputs that are held constant."""
         return [t.name for t in self.program.inputs if t is not self.variable]
 
+    @property
+    def _held(self) -> str:
+        return ", ".join(map(label, self.constants))
+
     def head(self, style: str) -> list[str]:
         """The function itself, statement by statement, in a style."""
         signs = self.signs(style)
@@ -200,13 +206,13 @@ class ByRules(Page):
         lefts = ["  " * line.depth + left for line, left, _, _ in rows]
         wide = max(map(width, lefts)) + 3
         rule = max(len(line.rule) for line, *_ in rows) + 3
-        held = f"     ({', '.join(self.constants)} held constant)" if self.constants else ""
+        held = f"     ({self._held} held constant)" if self.constants else ""
         out = ["; ".join(self.head("text")) + held, ""]
         for (line, _, right, conditions), left in zip(rows, lefts, strict=True):
             where = f", where {' and '.join(conditions)}" if conditions else ""
             note = f"   ({line.note})" if line.note else ""
-            left += " " * (wide - width(left))
-            out.append(f"{left}{line.rule:<{rule}}{right}{where}{note}".rstrip())
+            said = f"{padded(left, wide)}{line.rule:<{rule}}{right}{where}{note}"
+            out.append(said.rstrip())
         return "\n".join([*out, "", *map(str, self.summary())])
 
     def summary(self) -> list[Check]:
@@ -257,7 +263,7 @@ class ByRules(Page):
                 f'<tr><td style="padding-left:{1.5 * line.depth}em">{start}</td>'
                 f"<td>{text(line.rule)}</td><td><math>{right}</math>{where}{note}</td></tr>"
             )
-        held = f" ({text(', '.join(self.constants))} held constant)" if self.constants else ""
+        held = f" ({text(self._held)} held constant)" if self.constants else ""
         head = "; ".join(f"<math>{one}</math>" for one in self.head("html"))
         found = "".join(f"<p>{text(str(check))}</p>" for check in self.summary())
         table = f'<div class="set"><table>{"".join(rows)}</table></div>'

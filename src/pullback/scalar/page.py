@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import textwrap
-import unicodedata
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
 
+from ..graph.saved import check_text
 from ..report.html import style
 from ..report.mathml import text
 from ..report.page import frame
+from ..text import padded, width
 
 STYLE = """
 .pullback .tables { padding: .2rem 1rem; }
@@ -47,7 +48,7 @@ class Page(ABC):
 
     def save(self, path: str | PathLike[str]) -> None:
         """Writes the page where the name ends in .html, the plot where it ends in .svg, or else
-        the text. Raises OSError."""
+        the text. Raises OSError, and ArgumentError for other pictures."""
         target = Path(path)
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(self.written(target.suffix), encoding="utf-8")
@@ -56,6 +57,7 @@ class Page(ABC):
         """What stands in a file whose name has this ending."""
         if ending in (".html", ".htm"):
             return self.html()
+        check_text(ending)
         return f"{self}\n"
 
 
@@ -85,8 +87,9 @@ class Plot(Page):
         return self.svg() if ending == ".svg" else super().written(ending)
 
     def __str__(self) -> str:
-        said = [line for one in self.said() for line in textwrap.wrap(one, WIDTH)]
-        return "\n".join([self.title(), *self.intro(), "", *table(*self.columns()), "", *said])
+        head = [line for one in (self.title(), *self.intro()) for line in _wrapped(one)]
+        said = [line for one in self.said() for line in _wrapped(one)]
+        return "\n".join([*head, "", *table(*self.columns()), "", *said])
 
     def body(self) -> str:
         """The words, the plot and the table in HTML."""
@@ -103,15 +106,21 @@ class Plot(Page):
         return f"{before}{drawn}{after}{below}"
 
 
+def _wrapped(words: str) -> list[str]:
+    """A paragraph in lines; further ones of an indented paragraph are indented alike."""
+    blanks = " " * (len(words) - len(words.lstrip()))
+    return textwrap.wrap(words, WIDTH, subsequent_indent=blanks)
+
+
 def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     """A table of numbers as lines of text, to the right in their columns.
 
     >>> table(["h", "error"], [["1", "0.5"], ["0.1", "0.05"]])
     ['  h  error', '  1    0.5', '0.1   0.05']
     """
-    columns = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
+    columns = [max(map(width, column)) for column in zip(heads, *rows, strict=True)]
     return [
-        "  ".join(cell.rjust(wide) for cell, wide in zip(row, columns, strict=True)).rstrip()
+        "  ".join(padded(cell, -wide) for cell, wide in zip(row, columns, strict=True)).rstrip()
         for row in (heads, *rows)
     ]
 
@@ -134,12 +143,3 @@ def times_less(order: float) -> str:
     """
     times = 10**order
     return f"{times:.3g} times less" if times < 200 else f"{times:.0f} times less"
-
-
-def width(words: str) -> int:
-    """The columns that words take in a terminal: accents take none.
-
-    >>> width("dx\u0302")
-    2
-    """
-    return sum(not unicodedata.combining(letter) for letter in words)
