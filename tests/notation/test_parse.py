@@ -397,12 +397,33 @@ STRAY = [
 ]
 
 
+SINGLE = {"X[N]; Y = X[0]", "X[0]; Y = X[0]", "X[3]; Y = X[3]"}  # no index could be smaller
+
+
 @pytest.mark.parametrize("text", STRAY)
 def test_a_read_that_can_leave_its_array_is_refused_with_remedies(text: str) -> None:
     with pytest.raises(NotationError) as caught:
         parse(text)
     assert "outside its extent" in caught.value.message
-    assert "pad" in caught.value.hint and "EXTENT" in caught.value.hint
+    assert "pad" in caught.value.hint and "guard" in caught.value.hint
+    assert ("EXTENT" in caught.value.hint) == (text not in SINGLE)
+
+
+@pytest.mark.parametrize(
+    ("text", "declared"),
+    [
+        ("f = w[0]*w[1] + w[2]", "w[3]"),
+        ("f[n] = X[n,0]*X[n,3]", "X[N, 4]"),
+        ("Y[n] = X[n,1,0] + X[n,0,4]", "X[N, 2, 5]"),
+    ],
+)
+def test_an_array_that_is_read_at_single_positions_can_be_declared(
+    text: str, declared: str
+) -> None:
+    with pytest.raises(NotationError) as caught:
+        parse(text)
+    assert caught.value.hint.startswith(f"declare the extents: {declared}\n")
+    assert parse(f"{declared}; {text}").inputs[0].name == declared[0]
 
 
 INSIDE = [

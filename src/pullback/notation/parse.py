@@ -190,22 +190,37 @@ class _Program:
         sub, extent = access.subs[axis], access.tensor.shape[axis]
         known = bounds(sub)
         shown = Spelling().sub(sub)
-        ranges = " runs from {} to {}".format(*known) if known else ""
+        ranges = " runs from {} to {}".format(*known) if known and sub.terms else ""
         place = self.lower.places.get(access, line)
         name = access.tensor.name
         inside = f"0 <= {shown} < {extent}"
         remedies = [
             f"pad it: pad({name}, 0)[...]",
             f"guard it: [{inside}]*{name}[...]",
-            "give an index a smaller range where it is bound: i:EXTENT",
         ]
+        if sub.terms:
+            remedies.append("give an index a smaller range where it is bound: i:EXTENT")
         if name in self.names.arrays:
-            remedies.append(f"declare the extents: {self.extents.declaration(name)}")
+            counted = self.counted(access.tensor)
+            declared = counted or self.extents.declaration(name)
+            remedies.insert(0 if counted else len(remedies), f"declare the extents: {declared}")
         self.names.fail(
             place, f"{name} is read outside its extent, or not provably inside",
             expected=f"{inside}, axis {axis} of {name}", found=f"{shown}{ranges}",
             hint="\nor ".join(remedies),
         )  # fmt: skip
+
+    def counted(self, tensor: Tensor) -> str:
+        """The declaration of an array that is read at single positions, by the greatest of them;
+        "" for any other."""
+        found = [access.subs for access in self.lower.places if access.tensor is tensor]
+        dims = []
+        for extent, subs in zip(tensor.shape, zip(*found, strict=True), strict=False):
+            ends = [sub.const.literal for sub in subs if not sub.terms]
+            most = max((end for end in ends if end is not None), default=-1)
+            dims.append(str(extent) if most < 0 or extent.literal is not None else str(most + 1))
+        text = f"{tensor.name}[{', '.join(dims)}]"
+        return "" if [*map(str, tensor.shape)] == dims else text
 
     def outputs(self, statements: tuple[Define, ...]) -> tuple[Tensor, ...]:
         returns = [line for line in self.lines if isinstance(line, Return)]
