@@ -366,3 +366,31 @@ def test_an_interrupt_is_status_130(run: Any, monkeypatch: pytest.MonkeyPatch) -
     done = run("code", "Y[i] = X[i]")
     assert done.status == 130
     assert "interrupted" in done.err
+
+
+def test_numbers_tell_which_parameters_are_numbers(run: Any, tmp_path: Path) -> None:
+    path = tmp_path / "made.py"
+    path.write_text("def f(x):\n    return x*x\n\ndef g(w, x):\n    return w*x\n", "utf-8")
+    for way in (["--rules"], ["--quotients", "x=2"], ["--approximate", "x=2"], ["--at", "x=2"]):
+        assert run("derive", f"{path}:f", *way).status == 0
+    assert run("derive", f"{path}:g", "--at", "x=2,w=3").status == 0
+    done = run("derive", f"{path}:g", "--at", "x=2,w=[1,2]")
+    assert done.status == 2 and "no shape is given for w" in done.err
+    asked = ["--at", "x=2,w=[1,2]", "--upstream", "[1,1]"]
+    assert run("derive", f"{path}:g", "--shape", "w=2", *asked).status == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--rules", "--quotients", "x=1"], "one of these at a time"),
+        (["--at", "x=1", "--small", "x=1"], "one of these at a time"),
+        (["--quotients", "x=1", "--notation", "lagrange"], "--notation is for --rules"),
+        (["--upstream", "1"], "--upstream is for --at or --small"),
+        (["--at", "x=1", "--along", "x=1"], "--along is for --approximate"),
+        (["--small", "x=1", "--expand"], "--expand is for --at"),
+    ],
+)
+def test_options_that_would_be_ignored_are_refused(run: Any, options: list[str], said: str) -> None:
+    done = run("derive", "y = x[]**2", *options)
+    assert done.status == 2 and said in done.err

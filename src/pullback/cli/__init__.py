@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import inspect
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -174,7 +175,6 @@ def _add_numbers(parser: argparse.ArgumentParser) -> None:
     add(
         "--notation",
         choices=("leibniz", "lagrange"),
-        default="leibniz",
         help="with --rules: dy/dx (leibniz, the default) or y'(x) (lagrange)",
     )
     add(
@@ -299,13 +299,12 @@ def _derive(arguments: argparse.Namespace) -> int:
         raise ArgumentError(
             "LaTeX is not another format", expected="--latex alone", found=f"--format {style}"
         )
+    shown = _shown(arguments)
     derivation = _derivation(arguments, seed=arguments.seed)
-    shown = [name for name in ("at", "small", "rules", "quotients", "approximate")
-             if getattr(arguments, name)]  # fmt: skip
     if shown:
         from .numbers import SHOWN
 
-        write(SHOWN[shown[0]](derivation, arguments), arguments.out)
+        write(SHOWN[shown](derivation, arguments), arguments.out)
         return OK
     if arguments.json:
         write(json_text(_as_data(derivation, arguments)), arguments.out)
@@ -315,6 +314,33 @@ def _derive(arguments: argparse.Namespace) -> int:
         return OK
     write(_FORMATS[style](derivation, arguments), arguments.out)
     return OK
+
+
+_WAYS = ("at", "small", "rules", "quotients", "approximate")
+_GO_WITH = {
+    "notation": ("rules",),
+    "along": ("approximate",),
+    "upstream": ("at", "small"),
+    "expand": ("at",),
+}
+
+
+def _shown(arguments: argparse.Namespace) -> str:
+    """Which of the ways to see numbers is asked for, "" for none. Refuses several, and options of
+    another way."""
+    asked = [name for name in _WAYS if getattr(arguments, name)]
+    if len(asked) > 1:
+        raise ArgumentError(
+            "one of these at a time",
+            expected=f"one of {', '.join(f'--{name}' for name in _WAYS)}",
+            found=" and ".join(f"--{name}" for name in asked),
+        )
+    shown = asked[0] if asked else ""
+    for option, ways in _GO_WITH.items():
+        if shown not in ways and getattr(arguments, option) not in (None, []):
+            words = " or ".join(f"--{way}" for way in ways)
+            raise ArgumentError(f"--{option} is for {words}", expected=words)
+    return shown
 
 
 def _refuse(arguments: argparse.Namespace, options: Sequence[str]) -> None:
@@ -411,14 +437,35 @@ def _derivation(arguments: argparse.Namespace, seed: int = 0) -> Derivation:
     """The derivation of what INPUT stands for."""
     from ..api import derive
 
+    given = source(arguments.input)
     found = derive(
-        source(arguments.input),
+        given,
         wrt=names(arguments.wrt),
         conventions=pairs(arguments.conventions),
         sizes=sizes(arguments.sizes),
-        **shapes(arguments.shapes),
+        **{**_numbers(given, arguments), **shapes(arguments.shapes)},
     )
     return dataclasses.replace(found, seed=seed)
+
+
+def _numbers(given: object, arguments: argparse.Namespace) -> dict[str, str]:
+    """The shapes of a function's parameters that can only be numbers: all where a function of a
+    number is asked for, and those that a number is given for."""
+    if not callable(given) or not hasattr(arguments, "rules"):
+        return {}
+    from .numbers import values
+
+    options = {"--at": arguments.at, "--approximate": arguments.approximate}
+    named = {n: v for option, text in options.items() for n, v in values(text, option).items()}
+    alone = bool(arguments.rules or arguments.quotients)
+    return {
+        name: ""
+        for name, one in inspect.signature(given).parameters.items()
+        if one.kind in (one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY)
+        and one.annotation is one.empty
+        and one.default is one.empty
+        and (alone or not isinstance(named.get(name, []), list))
+    }
 
 
 def _dims(arguments: argparse.Namespace) -> int:

@@ -69,7 +69,7 @@ def small(derivation: Derivation, arguments: argparse.Namespace) -> str:
 
 def rules(derivation: Derivation, arguments: argparse.Namespace) -> str:
     """The derivative by named rules of ``--rules``."""
-    shown = derivation.rules(arguments.notation)
+    shown = derivation.rules(arguments.notation or "leibniz")
     if arguments.json:
         data = {
             "input": arguments.input,
