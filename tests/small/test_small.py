@@ -200,7 +200,7 @@ def test_what_has_no_finite_numbers_is_not_checked() -> None:
 @pytest.mark.parametrize(
     ("given", "error", "words"),
     [
-        ({}, ArgumentError, "no number for the size N, D, M"),
+        ({}, ArgumentError, "no number for the sizes N, D, M"),
         ({"N": 1, "D": 2, "M": 3, "K": 1}, ArgumentError, "K is no size and no input"),
         ({"N": 1.5, "D": 2, "M": 3}, ArgumentError, "N is a size"),
         ({"N": 100, "D": 2, "M": 3}, LimitError, "x has 200 entries"),
@@ -240,3 +240,33 @@ def test_the_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert '"agrees": {' in capsys.readouterr().out
     assert main(["derive", LINEAR, "--small", "N=1"]) == 2
     assert main(["derive", LINEAR, "--small", "N=1,D=2,M=3", "--format", "latex"]) == 2
+
+
+def test_the_upstream_gradient_is_named_once_and_stays_one_name() -> None:
+    shown = str(pullback.derive("y[m] = sum(d) x[d]*w[d,m] + b[m]").small(D=2, M=3))
+    assert "upstream dL/dy = [dy₁ dy₂ dy₃]" in shown
+    assert "x (dL/dy)ᵀ" in shown and "= x dyᵀ\n" not in shown.partition("In general")[0]
+    assert "upstream" not in str(pullback.derive("L = sum(d) x[d]*w[d]").small(D=2))
+
+
+@pytest.mark.parametrize(
+    ("text", "sizes"),
+    [
+        ("y[n,m] = sum(d) x[n,d]*w[d,m] + b[m]", {"N": 2, "D": 3, "M": 4}),
+        ("y[n,m] = relu(sum(d) x[n,d]*w[d,m])", {"N": 1, "D": 2, "M": 3}),
+        ("y[i] = relu(x[i])", {"I": 5}),
+        ("p[n,c] = exp(s[n,c])/sum(k) exp(s[n,k])", {"N": 1, "C": 3}),
+    ],
+)
+def test_lines_fit_into_100_columns(text: str, sizes: dict[str, int]) -> None:
+    shown = str(pullback.derive(text).small(**sizes))
+    assert [line for line in shown.splitlines() if len(line) > 100] == []
+
+
+def test_sizes_that_are_missing_or_no_whole_numbers() -> None:
+    product = pullback.derive("y[n,m] = sum(d) x[n,d]*w[d,m]")
+    with pytest.raises(ArgumentError, match="no number for the sizes N, D, M"):
+        product.small()
+    with pytest.raises(ArgumentError, match="N is a size") as error:
+        product.small(N=1.5, D=2, M=3)
+    assert "did you mean" not in str(error.value)

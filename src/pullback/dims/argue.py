@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from ..calculus.step import Backward
 from ..derivation import Derivation
 from ..errors import ArgumentError, LimitError
 from ..graph.build import Edge, Graph, Node, build
-from ..graph.names import formula, label
+from ..graph.names import formula, label, renamed
 from ..ir.expr import Access, Tensor
 from ..ir.program import Define, Program
 from ..ir.subscripts import Index
@@ -28,7 +27,6 @@ from .candidates import (
     fitting,
     judged,
     told,
-    transposed,
     trial,
 )
 
@@ -197,14 +195,7 @@ class _Stages:
     def renamed(self, rule: str) -> str:
         """A formula with ``dL/dS`` for ``dS``."""
         shown = {label(gradient): name for gradient, name in self.names.items()}
-        words = "|".join(map(re.escape, sorted(shown, key=len, reverse=True)))
-        pattern = rf"(?<![\w/])({words})(ᵀ?)(?![\w\u0300-\u036f])"
-
-        def named(found: re.Match[str]) -> str:
-            name = shown[found[1]]
-            return transposed(name) if found[2] else name
-
-        return re.sub(pattern, named, rule)
+        return renamed(rule, shown)
 
     def why(self, node: Node, edge: Edge) -> str:
         if node.inner is not None:

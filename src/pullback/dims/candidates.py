@@ -17,7 +17,7 @@ import numpy as np
 from ..calculus.step import Backward
 from ..derivation import shape_text
 from ..errors import PullbackError
-from ..graph.names import label
+from ..graph.names import label, transposed
 from ..ir.expr import Tensor
 from ..ir.interpret import FLOAT, run
 from ..ir.program import Program, check_extents
@@ -107,11 +107,6 @@ class Arrangement:
         if self.summed == "rows":
             return found.sum(axis=0).reshape(-1, 1)
         return found.sum(axis=1).reshape(-1, 1) if self.summed else found
-
-
-def transposed(name: str) -> str:
-    """The transpose of what has a name: ``Xᵀ``, ``(dL/dY)ᵀ``."""
-    return f"({name})ᵀ" if "/" in name else f"{name}ᵀ"
 
 
 def as_matrix(shape: Sequence[Size]) -> Matrix:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
+
 from ..ir.program import Define
 from ..notation.matrix import matrix_form
 from ..notation.terminal import Terminal, terminal
@@ -14,6 +17,31 @@ def label(name: str) -> str:
     ('w₀', 'dx̂')
     """
     return Terminal().word(name)
+
+
+def transposed(name: str) -> str:
+    """The transpose of what has a name: ``Xᵀ``, ``(dL/dY)ᵀ``.
+
+    >>> transposed("X"), transposed("dL/dY")
+    ('Xᵀ', '(dL/dY)ᵀ')
+    """
+    return f"({name})ᵀ" if "/" in name else f"{name}ᵀ"
+
+
+def renamed(formula: str, names: Mapping[str, str]) -> str:
+    """A formula with other names for some of its own, transposed ones included.
+
+    >>> renamed("x dyᵀ + dy2", {"dy": "dL/dy"})
+    'x (dL/dy)ᵀ + dy2'
+    """
+    words = "|".join(map(re.escape, sorted(names, key=len, reverse=True)))
+    pattern = rf"(?<![\w/])({words})(ᵀ?)(?![\w\u0300-\u036f])"
+
+    def named(found: re.Match[str]) -> str:
+        name = names[found[1]]
+        return transposed(name) if found[2] else name
+
+    return re.sub(pattern, named, formula) if names else formula
 
 
 def formula(statement: Define) -> str:

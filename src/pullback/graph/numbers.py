@@ -55,7 +55,7 @@ RULES = {
     "guard": "a mask passes the gradient where it holds",
     "copy": "a copy passes the gradient on",
     "read": "a gather sends each gradient back to where it was read, and adds up there",
-    "reciprocal": "a reciprocal scales by minus its own square",
+    "reciprocal": "a reciprocal scales: by minus its own square",
     "recurrence": "a recurrence goes back through its steps, from the last to the first",
     "integer": "integers have no gradient",
     "compare": "a comparison is a step: no gradient",

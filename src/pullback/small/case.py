@@ -350,7 +350,7 @@ def _given(
         elif name in known and isinstance(value, int | np.integer) and value >= 0:
             sizes[name] = int(value)
         else:
-            close = nearest(name, [*inputs, *names])
+            close = [] if name in names else nearest(name, [*inputs, *names])
             raise ArgumentError(
                 f"{name} is no size and no input" if name not in names else f"{name} is a size",
                 expected=f"whole numbers for {', '.join(names)}; arrays for {', '.join(inputs)}",
@@ -362,7 +362,8 @@ def _given(
     if missing:
         wanted = ", ".join(f"{name}={k}" for name, k in zip(names, cycle((1, 2, 3)), strict=False))
         raise ArgumentError(
-            f"no number for the size {', '.join(missing)}", expected=f"e.g. small({wanted})"
+            f"no number for the size{'s' if len(missing) > 1 else ''} {', '.join(missing)}",
+            expected=f"e.g. small({wanted})",
         )
     sizes = {name: sizes[name] for name in names}
     check_extents(program.statements, sizes)

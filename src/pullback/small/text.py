@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from ..graph.figures import exact, number
-from ..graph.names import label
+from ..graph.names import label, renamed
 from ..ir.expr import Expr, Tensor
 from ..notation.arrays import Product, Transposed, Whole
 from ..notation.matrix import matrix_form
@@ -17,7 +17,7 @@ from .entries import Place, places
 if TYPE_CHECKING:
     from .case import Element, Small
 
-WIDTH = 118
+WIDTH = 100
 GAP = "     "
 MOST_ELEMENTS = 12
 MARKS = {True: "✓", False: "✗", None: "– not checked:"}
@@ -171,14 +171,19 @@ def _head(case: Small) -> Iterator[str]:
     for output in case.floats:
         blocks.append(_output(case, output))
     yield from _flow(blocks)
+    if case.upstream or not case.is_loss:
+        yield from _flow([_upstream(case, output) for output in case.floats])
+
+
+def _upstream(case: Small, output: Tensor) -> Block:
+    """The gradient that arrives: in numbers, or the entries that it is written in below."""
+    shape = case.shape(output)
     if case.upstream:
-        blocks = []
-        for output in case.floats:
-            seeds = case.upstream[output.name]
-            cells = {at: figure(float(seeds[at])) for at in places(case.shape(output))}
-            head = f"upstream dL/d{label(output.name)} = "
-            blocks.append(beside(head, grid(cells, case.shape(output))))
-        yield from _flow(blocks)
+        seeds = case.upstream[output.name]
+        cells = {at: figure(float(seeds[at])) for at in places(shape)}
+    else:
+        cells = {at: f"d{symbol(output.name, at)}" for at in places(shape)}
+    return beside(f"upstream dL/d{label(output.name)} = ", grid(cells, shape))
 
 
 def _output(case: Small, output: Tensor) -> Block:
@@ -299,7 +304,14 @@ def _element(case: Small, tensor: Tensor, element: Element) -> Iterator[str]:
     if sums:
         blocks.append([f"dL/d{x} = {' + '.join(sums)} = {result}"])
     for line in _flow(blocks):
-        yield f"  {line}"
+        yield from _broken(f"  {line.rstrip()}")
+
+
+def _broken(line: str) -> list[str]:
+    """A line that is too long as several, indented under the first."""
+    if len(line) <= WIDTH:
+        return [line]
+    return textwrap.wrap(line, WIDTH, subsequent_indent=" " * 6, break_long_words=False)
 
 
 def loss_of(case: Small) -> str:
@@ -340,10 +352,8 @@ def _gradient_form(case: Small, tensor: Tensor) -> str:
 
 def _as_upstream(case: Small, form: str) -> str:
     """A formula with dL/dy for dy."""
-    for output in case.floats:
-        name = label(output.name)
-        form = re.sub(rf"(?<![\w/])d{re.escape(name)}(?![\w₀-₉])", f"dL/d{name}", form)
-    return form
+    names = [label(output.name) for output in case.floats]
+    return renamed(form, {f"d{name}": f"dL/d{name}" for name in names})
 
 
 def _general(case: Small, tensor: Tensor) -> Iterator[str]:
