@@ -61,7 +61,7 @@ def gradient_of(derivation: Any, wrt: str) -> Any:
         (FIT, "U", None, "I_N ⊗ 2·V Vᵀ", "Kronecker product"),
         (FIT, "V", None, "2·Uᵀ U ⊗ I_M", "Kronecker product"),
         (FIT, "U", "V", "−2·(t2 ⊗ I_K)·P(1, 0) + 2·U ⊗ V", "sum"),
-        (FIT, "T", None, "2·I_M·N", "scaled identity"),
+        (FIT, "T", None, "2·I_(M·N)", "scaled identity"),
         (FIT, "T", "U", "I_N ⊗ −2·Vᵀ", "Kronecker product"),
         (NETWORK, "v", None, "0", "zero"),
         (NETWORK, "x", None, "−2·Wᵀ diag(t2·v·(1 - t2**2)) W", "product of matrices"),
@@ -172,3 +172,7 @@ def test_each_unnamed_value_of_a_definition_is_defined(loss: str) -> None:
     defined = {line.partition("[")[0] for line in where}
     read = set(re.findall(r"\bt\d+\b", " ".join(where)))
     assert {"t1", "P"} <= defined and read <= defined
+
+
+def test_a_number_by_itself_twice() -> None:
+    assert "∂²y/∂x² = -sin(x)" in str(pullback.derive("y = sin(x[])").hessian("x"))

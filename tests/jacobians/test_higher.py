@@ -71,6 +71,17 @@ def test_a_loss_with_its_penalty() -> None:
     assert found.verify().passed
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_what_is_computed_from_a_gradient_has_its_dtype(dtype: str) -> None:
+    x = np.array([0.5, -1.0, 2.0], dtype)
+    penalty = pullback.derive(lambda x: np.tanh(x).sum(), x=x).gradient("x")
+    made = penalty.derive(of="P[] = sum(i) dx[i]**2")
+    assert "float" not in made.formula("x")
+    forward, backward = made.compile()
+    P, cache = forward(x)
+    assert P.dtype == dtype and backward(np.ones((), dtype), cache)[0].dtype == dtype
+
+
 def test_a_gradient_with_its_upstream_gradient() -> None:
     layer = pullback.derive("Y[n,m] = tanh(sum(d) X[n,d]*W[d,m])").gradient("X").derive()
     assert [t.name for t in layer.backward.wrt] == ["X", "W", "dY"]

@@ -323,3 +323,29 @@ def test_a_row_of_a_layer_is_a_matrix_with_one_row_of_weights() -> None:
     np.testing.assert_array_equal(row, [[0, 0, 0], W[:, 2]])
     column = J[:, :, 1, 0]  # ∂Y/∂X[1,0]: row 1 is W[0,:], the rest 0
     np.testing.assert_array_equal(column, [[0, 0, 0, 0], W[0, :]])
+
+
+@pytest.mark.parametrize(
+    ("fun", "kind", "text"),
+    [
+        (lambda x: x, "identity", "I_1"),
+        (lambda x: 2 * x, "scaled identity", "2·I_1"),
+        (lambda x: np.maximum(x, 0), "scaled identity", None),
+        (lambda x: x * x.sum(), "scaled identity", None),
+    ],
+)
+@pytest.mark.parametrize("shape", [(1,), (1, 1)])
+def test_one_element_by_one_is_a_number_times_the_identity(
+    fun: Any, kind: str, text: str | None, shape: tuple[int, ...]
+) -> None:
+    x = np.full(shape, 0.75)
+    J = pullback.jacobian(fun)(x)
+    assert J.kind == kind and J.text.endswith("I_1") and text in (None, J.text)
+    assert J.shape == shape * 2 and J.rank == 1
+    difference = (fun(x + 1e-6) - fun(x - 1e-6)).item() / 2e-6
+    np.testing.assert_allclose(J.dense().item(), difference, rtol=1e-6)
+
+
+def test_the_extent_of_several_axes_is_in_parentheses() -> None:
+    J = pullback.derive("Y[b,n,m] = sum(d) X[b,n,d]*W[d,m]").jacobian("Y", "X")
+    assert J.text == "I_(B·N) ⊗ Wᵀ"

@@ -125,7 +125,8 @@ def _continued(
         while name in taken:
             name += "_"
         taken.add(name)
-        names[s.target] = Tensor(name, s.target.shape, s.target.dtype)
+        dtype = gradient.dtype if s.target.dtype == "float" else s.target.dtype
+        names[s.target] = Tensor(name, s.target.shape, dtype)
     read = [own for tensor, own in names.items() if tensor in more.program.inputs]
     _check_read(gradient, read, [t.name for t in more.program.inputs])
     behind = [

@@ -106,7 +106,10 @@ def _element(closed: Closed, title: Title, look: Look = USUAL) -> Text:
     if title.loss:
         first, second = _access(title.by, rows), _access(title.ends[1], columns)
         drawn = derivative(latex_name(title.loss, look), [style.show(first), style.show(second)])
-        return Text(f"∂²{title.loss}/∂{show(first)}∂{show(second)}", drawn)
+        one, two = show(first), show(second)
+        return Text(
+            f"∂²{title.loss}/∂{one}²" if one == two else f"∂²{title.loss}/∂{one}∂{two}", drawn
+        )
     over, under = (_access(name, own) for name, own in pairs)
     drawn = derivative(style.show(over), [style.show(under)])
     return Text(f"∂{show(over)}/∂{show(under)}", drawn)

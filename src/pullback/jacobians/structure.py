@@ -229,8 +229,11 @@ class _Reader:
 
     def _pairs(self, part: Term) -> list[tuple[Index, Index]]:
         """The rows and columns that a term's equalities tie, one to one."""
-        axes = (*self.closed.rows, *self.closed.columns)
-        split = len(self.closed.rows)
+        rows, columns = self.closed.rows, self.closed.columns
+        axes = (*rows, *columns)
+        split = len(rows)
+        if len(rows) == len(columns) and all(i.extent.literal == 1 for i in axes):
+            return list(zip(rows, columns, strict=True))  # one element by one: they are the same
         found = []
         for group in groups(self.closed, part):
             own = [axes[k] for k in group.axes]
@@ -651,9 +654,9 @@ def identity(rows: Sequence[Index], look: Look) -> Text:
 
 
 def _short(text: str) -> str:
-    """A size as a subscript: ``N``, ``ND``, ``(N - 1)``."""
+    """A size as a subscript: ``N``, ``(B·N)``, ``(N - 1)``."""
     text = text.replace("*", "·")
-    return text if all(c.isalnum() or c in "·_" for c in text) else f"({text})"
+    return text if text.replace("_", "").isalnum() else f"({text})"
 
 
 def _free(part: Term) -> set[Index]:
