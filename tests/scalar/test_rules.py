@@ -255,3 +255,17 @@ def test_files(tmp_path: Any) -> None:
 def test_constants_are_named_as_in_formulas() -> None:
     shown = str(pullback.derive("f = w0[]*x[]").rules(wrt="x"))
     assert shown.splitlines()[0] == "f = w₀·x     (w₀ held constant)"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("y = x[]/(1 + x[]**2)", "dy/dx = (1 + x² − 2·x²)/(1 + x²)²"),
+        ("y = x[]**2*exp(x[]**2)", "dy/dx = 2·x·exp(x²) + 2·x³·exp(x²)"),
+        ("y = x[]*x[]*x[]", "dy/dx = x·x + x·x + x·x = x² + x² + x²"),
+    ],
+)
+def test_equal_factors_of_a_derivative_are_one_power(text: str, shown: str) -> None:
+    found = pullback.derive(text).rules()
+    assert shown in str(found)
+    assert all(check.passed for check in found.checks)

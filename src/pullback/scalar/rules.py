@@ -202,7 +202,7 @@ class Differentiation:
 
         steps = tuple(p.step for p in parts if p.step is not None)
         return Step(
-            rule, name, whole(form), form, formula, ordered(whole(formula)), steps, outer,
+            rule, name, whole(form), form, formula, ordered(gathered(whole(formula))), steps, outer,
             tuple(conditions), note,
         )  # fmt: skip
 
@@ -488,6 +488,24 @@ def tidy(value: Expr) -> Expr:
                 return then if held or then is other else node if held is None else other
             case _:
                 return node
+
+    return bottom_up(value, change)  # type: ignore[return-value]
+
+
+def gathered(value: Expr) -> Expr:
+    """The same with equal factors of a product as one power: ``2·x²`` for ``2·x·x``."""
+
+    def change(node: Tree) -> Tree:
+        if not isinstance(node, Mul):
+            return node
+        powers: dict[Expr, Fraction] = {}
+        for factor in node.factors:
+            match factor:
+                case Power(base, exponent) if exponent > 0 and exponent.denominator == 1:
+                    powers[base] = powers.get(base, Fraction(0)) + exponent
+                case _:
+                    powers[factor] = powers.get(factor, Fraction(0)) + 1
+        return mul(*(base if n == 1 else Power(base, n) for base, n in powers.items()))
 
     return bottom_up(value, change)  # type: ignore[return-value]
 
