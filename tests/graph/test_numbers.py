@@ -373,3 +373,31 @@ def test_a_picture_that_is_no_drawing_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ArgumentError, match="not written as"):
         shown.save(tmp_path / "a.png")
     assert not (tmp_path / "a.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "given", "kinks"),
+    [
+        ("y[i] = relu(x[i])", {"x": [1, 0, 3, -1, 0]}, {"y": 2}),
+        ("y[i] = relu(x[i])", {"x": [1, 2]}, {}),
+        ("y[i,j] = max(x[i,j], b[j])", {"x": [[1, 2], [3, 4]], "b": [3, 4]}, {"y": 2}),
+        ("y = abs(x[])", {"x": 0}, {"y": 1}),
+        ("y = clip(x[], 0, 1)", {"x": 1}, {"y": 1}),
+        ("y[n] = max(c) x[n,c]", {"x": [[1, 2, 2], [3, 1, 2]]}, {"y": 1}),
+        ("y = min(n,c) x[n,c]", {"x": [[1, 2, 2], [3, 1, 2]]}, {"y": 1}),
+        ("y = x[]**2", {"x": 0}, {}),
+    ],
+)
+def test_kinks_are_told(text: str, given: dict[str, Any], kinks: dict[str, int]) -> None:
+    made = pullback.derive(text)
+    arrays = [np.asarray(value, float) for value in given.values()]
+    upstream = np.ones(np.shape(made.compile()[0](*arrays)[0]))
+    shown = made.at(given, upstream=upstream)
+    assert shown.kinks == kinks
+    assert ("is at a kink" in str(shown)) == bool(kinks)
+
+
+def test_kinks_of_a_value_whose_name_is_taken() -> None:
+    assert pullback.derive("y = abs(equal[])").at(equal=0).kinks == {"y": 1}
+    steps = pullback.derive("X[N]; h[n] = max(h[n-1]*[n > 0], X[n])")
+    assert steps.at(X=[0.0, 1.0], upstream=[1.0, 1.0]).kinks == {}

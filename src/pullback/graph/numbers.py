@@ -24,6 +24,7 @@ from ..verify.samples import names_in
 from .build import Arrival, Edge, Node, build, expandable
 from .evaluate import evaluate, gradients
 from .folds import Fold, folds
+from .kinks import at_kinks
 from .names import formula
 from .saved import check_text
 
@@ -223,6 +224,12 @@ class Numbers:
         return tuple(
             _agreement(t.name, self._found[g.name], own[g.name], t.dtype) for t, g in pairs
         )
+
+    @cached_property
+    def kinks(self) -> dict[str, int]:
+        """How many elements of a gate are at a kink or a tie, by the name of the gate's value: what
+        is sent back there is a convention."""
+        return at_kinks(self.graph, self._found, self.sizes)
 
     def _node(self, node: Node) -> Value:
         target = node.targets[-1]

@@ -45,6 +45,11 @@ def _closing(shown: Numbers) -> Iterator[str]:
                 f"{check.difference:.2g}: at a kink the derivation sees what the gates don't, or a "
                 "product on the way over- or underflows"
             )
+    for name, count in shown.kinks.items():
+        one = np.ndim(shown.values[name]) == 0
+        where = "" if one else f" in {count} element{'s' if count > 1 else ''}"
+        said = "is at a kink or a tie"
+        yield f"* {label(name)} {said}{where}: what is sent back there is a convention"
 
 
 # Single numbers
