@@ -69,7 +69,7 @@ class Small:
 
     >>> import pullback
     >>> case = pullback.derive("y[n,m] = sum(d) x[n,d]*w[d,m]").small(N=1, D=2, M=3)
-    >>> print(str(case).splitlines()[4])
+    >>> print(str(case).splitlines()[5])
       ∂y/∂x₁₁ = [w₁₁ w₁₂ w₁₃]     dL/dx₁₁ = dL/dy · ∂y/∂x₁₁ = dy₁₁w₁₁ + dy₁₂w₁₂ + dy₁₃w₁₃
     """
 
