@@ -362,7 +362,7 @@ class Derivation:
         >>> gate = Derivation(reverse(parse("s[n] = sigmoid(x[n]); y[n] = s[n]*x[n]")))
         >>> print(gate.saving("least").formula("x"))
         s[n] = sigmoid(x[n])
-        dx[n] = dy[n]*s[n] + dy[n]*x[n]*s[n]*(1 - s[n])
+        dx[n] = dy[n]*(s[n] + y[n]*(1 - s[n]))
         """
         from ..plan.saved import applied
 
