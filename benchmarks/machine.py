@@ -7,7 +7,7 @@ import platform
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-PACKAGES = ("numpy", "scipy", "autograd", "jax")
+PACKAGES = ("numpy", "scipy", "autograd", "jax", "torch")
 
 
 def summary(threads: int, rounds: int, load: float) -> dict[str, str]:

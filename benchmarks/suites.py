@@ -18,6 +18,7 @@ from tests.handwritten import Form
 
 from .captured import captured
 from .forms import CONTESTS, Contest
+from .frameworks import frameworks
 from .growth import growth
 from .jacobians import jacobians
 from .measure import Thunk, Timing, in_turns
@@ -266,4 +267,5 @@ SUITES: dict[str, Callable[[int], Result]] = {
     "batches": batches,
     "growth": growth,
     "jacobians": jacobians,
+    "frameworks": frameworks,
 }
