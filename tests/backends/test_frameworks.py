@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 from collections.abc import Callable
 from pathlib import Path
@@ -64,16 +65,42 @@ class Framework:
         class Module:
             @staticmethod
             def forward(*arrays: Any, **sizes: int) -> Any:
-                out, cache = made.forward(*map(self.array, arrays), **sizes)
+                forward = self.compiled(functools.partial(made.forward, **sizes))
+                out, cache = forward(*map(self.array, arrays))
                 return self.back(out), cache
 
             @staticmethod
             def backward(dY: Any, cache: Any) -> Any:
                 each = isinstance(dY, tuple)
                 given = tuple(map(self.array, dY)) if each else self.array(dY)
-                return self.back(made.backward(given, cache))
+                return self.back(self.compiled(made.backward)(given, cache))
 
         return Module
+
+    def compiled(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """With JAX by ``jax.jit``: otherwise JAX compiles each operation by itself.
+
+        Sizes in arguments and results stay numbers of Python, as where forward and backward are
+        compiled as one function.
+        """
+        if self.name == "torch":
+            return function
+        tree = self.module.tree
+
+        def call(*arguments: Any) -> Any:
+            given, shape = tree.flatten(arguments)
+            told: list[Any] = []
+
+            def traced(arrays: list[Any]) -> list[Any]:
+                found, form = tree.flatten(function(*shape.unflatten(_joined(given, arrays))))
+                told[:] = found, form
+                return [leaf for leaf in found if not isinstance(leaf, int)]
+
+            arrays = self.module.jit(traced)([a for a in given if not isinstance(a, int)])
+            found, form = told
+            return form.unflatten(_joined(found, arrays))
+
+        return call
 
     def back(self, result: Any) -> Any:
         """Results as arrays of NumPy; each must be an array of the framework."""
@@ -81,6 +108,12 @@ class Framework:
             return tuple(map(self.back, result))
         assert isinstance(result, self.module.Tensor if self.name == "torch" else self.module.Array)
         return np.asarray(result)
+
+
+def _joined(leaves: list[Any], arrays: list[Any]) -> list[Any]:
+    """The leaves, with these arrays in the place of the leaves that are not numbers."""
+    rest = iter(arrays)
+    return [leaf if isinstance(leaf, int) else next(rest) for leaf in leaves]
 
 
 @pytest.fixture(scope="module", params=NAMES)
@@ -92,14 +125,14 @@ def framework(request: pytest.FixtureRequest) -> Framework:
 def test_forms(framework: Framework, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     every = list(forms())
     if framework.name == "jax" and every.index(name) % 40 != 3:
-        pytest.skip("JAX compiles each operation at each size: every fourth form is enough")
+        pytest.skip("JAX compiles at each size: every fourth form is enough")
     framework.check(forms()[name]().backward, monkeypatch)
 
 
 @pytest.mark.parametrize("seed", [1022, 1044, 1112, 1213, 2005, *range(8)])
 def test_random_programs(framework: Framework, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     if framework.name == "jax" and seed > 3:
-        pytest.skip("JAX compiles each operation at each size")
+        pytest.skip("JAX compiles at each size")
     rng = Random(f"fw {seed}")
     program = Maker(rng, kinks=rng.randrange(2) == 0).program()
     framework.check(reverse(program), monkeypatch)
