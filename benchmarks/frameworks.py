@@ -23,6 +23,7 @@ from pullback import layers
 from pullback.runtime.load import load_module
 
 from . import jacobians  # noqa: F401  # says how many threads JAX has, before it is imported
+from .machine import keep_memory
 from .measure import Thunk, in_turns
 from .tables import Result, plain
 
@@ -451,15 +452,17 @@ CASES: tuple[Case, ...] = (
 
 def frameworks(rounds: int) -> Result:
     """A row a form: the times of both frameworks, and what each side keeps."""
+    kept = keep_memory()
     return Result(
         "Source for PyTorch and JAX against the frameworks' own gradients",
         (
             "Forward and backward together, float32, on the CPU, an arbitrary cotangent, gradients",
             "of all float inputs. *its own*: the forward pass that a practitioner writes, with",
-            "PyTorch's autograd, not compiled, and with `jax.vjp`; with JAX both sides are compiled",
-            "as one function. Results and gradients agree before anything is timed. A ratio is the",
+            "PyTorch's autograd, not compiled, and with `jax.vjp`. JAX compiles each side as",
+            "one function. Results and gradients agree before anything is timed. A ratio is the",
             "median over the rounds; above 1 means that pullback is faster. *saved*: the storages",
             "that PyTorch keeps between forward and backward, beyond those of the inputs.",
+            f"The allocator {'keeps' if kept else 'may give back'} what is freed between calls.",
             *(f"{f.name} is not installed: its columns are empty." for f in absent()),
         ),
         (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import platform
 from importlib.metadata import PackageNotFoundError, version
@@ -23,6 +24,19 @@ def summary(threads: int, rounds: int, load: float) -> dict[str, str]:
         "Python": platform.python_version(),
         **{name: _version(name) for name in PACKAGES},
     }
+
+
+def keep_memory() -> bool:
+    """Makes the C library's allocator keep what is freed; False where there is no ``mallopt``.
+
+    Otherwise large arrays go back to the system at each call, and page faults decide who is faster.
+    It holds for the rest of the process.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if os.name == "posix" else None
+    mmap_threshold, trim_threshold = -3, -1
+    return mallopt is not None and all(
+        mallopt(which, 2**30) for which in (mmap_threshold, trim_threshold)
+    )
 
 
 def _processor() -> str:

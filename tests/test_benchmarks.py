@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import pullback
-from benchmarks import jacobians
+from benchmarks import frameworks, jacobians
 from benchmarks.forms import CONTESTS, Contest, under
 from benchmarks.measure import Timing, in_turns
 from benchmarks.models import mlp, mlp_arguments, transformer, transformer_arguments
@@ -83,3 +83,39 @@ def test_jacobians_are_those_by_hand(
 ) -> None:
     case = make(*sizes)
     jacobians.agree([case.ours(), case.by_hand()])
+
+
+@pytest.mark.parametrize("name", ["PyTorch", "JAX"])
+def test_frameworks_own_forward_passes_compute_the_same(name: str) -> None:
+    """At small sizes; JAX compiles each, so that a few are enough."""
+    (framework,) = (f for f in frameworks.FRAMEWORKS if f.name == name)
+    if not framework.there:
+        pytest.skip(f"needs {name}")
+    with framework.settings():
+        for case in frameworks.CASES if name == "PyTorch" else frameworks.CASES[5::4]:
+            frameworks.contenders(framework, case, case.small)
+
+
+def test_a_gradient_that_differs_is_not_timed() -> None:
+    one, other = np.float32([1, 2]), np.float32([1, 2.1])
+    frameworks.agree((one, one), (one, one))
+    with pytest.raises(AssertionError):
+        frameworks.agree((one, one), (one, other))
+
+
+def test_saved_storages_count_once_and_without_the_inputs() -> None:
+    pytest.importorskip("torch", reason="needs PyTorch")
+    case = next(c for c in frameworks.CASES if c.name == "softmax")
+    inputs = case.inputs({"N": 512, "D": 1024})
+    found = frameworks.Torch().saved(case, inputs)
+    assert found["autograd saved, MiB"] == 2  # the result
+
+
+def test_absent_frameworks_leave_their_columns_empty(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(frameworks.Torch, "there", False)
+    monkeypatch.setattr(frameworks.Jax, "there", False)
+    monkeypatch.setattr(frameworks, "torch", None)
+    monkeypatch.setattr(frameworks, "keep_memory", lambda: False)  # it would last
+    result = frameworks.frameworks(1)
+    assert any("JAX is not installed" in note for note in result.notes)
+    assert all(row[c] == "" for row in result.rows for c in result.columns[2:])
