@@ -52,6 +52,14 @@ def test_a_mean_over_nothing_stays_numpys() -> None:
         assert np.isnan(derivation.compile()[0](2.0, np.zeros(0))[0])
 
 
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("power", [1, 2, 3])
+def test_powers_of_a_mean_over_nothing_stay_numpys(power: int) -> None:
+    forward, _ = pullback.derive(f"Y[] = log(1 + (mean(n) X[n])**{power})").compile()
+    assert np.isnan(forward(np.zeros(0))[0])
+    assert forward(np.ones(3))[0] == pytest.approx(np.log(2))
+
+
 @pytest.mark.parametrize(
     ("text", "fits", "short"),
     [

@@ -583,7 +583,8 @@ class Speller:
         """A size to divide by which is 0 where what is divided is a sum over nothing: that is 0,
         so it is divided by 1."""
         array = self.inverse(power, context)
-        count, means = array.count, self.scope.facts.means
+        count = power.base.size if isinstance(power.base, SizeOf) else array.count
+        means = self.scope.facts.means
         if means is None or (count is not None and (count.at_least(1) or count in means)):
             return array
         return array.with_code(call("max", array.code, 1), count=None)
