@@ -17,10 +17,11 @@ from ..ir.subscripts import Index, Subscript, indices_of
 from ..ir.walk import free_indices
 from . import arrays
 from .arrays import Array, Cut
+from .reads import Laid
 from .spread import Spread
 
 if TYPE_CHECKING:
-    from .lower import Laid, Lowering
+    from .lower import Lowering
 
 MOST_AXES = 3  # along which something slides
 
@@ -54,8 +55,6 @@ def convolution(
     lowering: Lowering, indices: Sequence[Index], factors: Sequence[Expr]
 ) -> Laid | None:
     """A sum over indices as a convolution; None where it is none."""
-    from .lower import Laid
-
     bound = set(indices)
     windows = [
         f

@@ -16,9 +16,10 @@ from ..text import PRIVATE
 from . import arrays
 from .arrays import Array
 from .build import pieced
-from .lower import Held, Laid, Lowering, permuted
+from .lower import Lowering
 from .ops import Build, Let, Loop, Procedure
 from .pieces import Piece
+from .reads import Held, Laid, permuted
 from .statements import counts_of
 
 SHORT = 8  # operations of a value that stands where it is read

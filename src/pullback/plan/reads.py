@@ -1,0 +1,390 @@
+"""Reads as array operations: subscripts become slices, reshapes, margins, diagonals or gathers.
+
+An array is laid over indices: each of its axes runs over one. Where arrays meet, their axes are
+brought into one order and broadcast.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from ..errors import PullbackError
+from ..ir.expr import (
+    ZERO,
+    Access,
+    Cond,
+    Inside,
+    Tensor,
+)
+from ..ir.sizes import ONE, Size, size
+from ..ir.subscripts import (
+    Index,
+    Lookup,
+    Quotient,
+    Remainder,
+    Subscript,
+    at,
+    bounds,
+    indices_of,
+    map_indices,
+    within,
+)
+from . import arrays
+from .arrays import Array, Cut
+from .facts import Facts
+from .frames import frame_of
+from .radix import backwards, joined, radix
+
+
+@dataclass(frozen=True)
+class Laid:
+    """An array and the index that each of its axes runs over, None for one of extent 1."""
+
+    array: Array
+    axes: tuple[Index | None, ...] = ()
+
+    @property
+    def indices(self) -> tuple[Index, ...]:
+        """The indices, in the order of the axes."""
+        return tuple(i for i in self.axes if i is not None)
+
+
+@dataclass(frozen=True)
+class Held:
+    """A tensor's array; it has an axis only where ``present``: it is the same along the others."""
+
+    array: Array
+    present: tuple[bool, ...]
+
+
+def permuted(laid: Laid, order: Sequence[Index]) -> Laid:
+    """The array with its axes in an order that holds them all, and no others."""
+    own = tuple(i for i in order if i in laid.axes)
+    array = laid.array
+    if None in laid.axes:
+        cuts = [
+            Cut(size(0), ONE, None if axis is None else n)
+            for axis, n in zip(laid.axes, array.shape, strict=True)
+        ]
+        array = arrays.slice_of(array, cuts)
+    return Laid(arrays.permute(array, [laid.indices.index(i) for i in own]), own)
+
+
+def aligned(laid: Laid, frame: Sequence[Index]) -> Laid:
+    """The array so that it broadcasts with others along ``frame``."""
+    plain = permuted(laid, frame)
+    if not plain.axes:
+        return plain
+    first = list(frame).index(plain.indices[0])
+    wanted = tuple(i if i in plain.axes else None for i in frame[first:])
+    places = [k for k, axis in enumerate(wanted) if axis is None]
+    return Laid(arrays.insert(plain.array, places), wanted)
+
+
+@dataclass
+class Reading:
+    """Reads of tensors in one procedure.
+
+    ``held`` says what each tensor is, ``rows`` those of a loop at the step at hand and at steps
+    before it, by how many steps ahead; ``step`` is that step and the number of all. ``hint`` is the
+    order in which axes are wanted.
+    """
+
+    facts: Facts
+    held: dict[Tensor, Held] = field(default_factory=dict)
+    rows: dict[tuple[Tensor, int], Held] = field(default_factory=dict)
+    step: tuple[Size, Size] | None = None
+    hint: tuple[Index, ...] = ()
+
+    # element by element
+
+    def together(self, laid: Sequence[Laid]) -> tuple[list[Array], tuple[Index | None, ...]]:
+        """The arrays so that they broadcast, and the axes of what comes of it."""
+        frame = frame_of([one.indices for one in laid], self.hint)
+        every = [aligned(one, frame) for one in laid]
+        rank = max((len(one.axes) for one in every), default=0)
+        axes: list[Index | None] = [None] * rank
+        for one in every:
+            for k, axis in enumerate(one.axes, rank - len(one.axes)):
+                axes[k] = axis or axes[k]
+        return [one.array for one in every], tuple(axes)
+
+    def map(self, function: str, *laid: Laid) -> Laid:
+        """A function, element by element."""
+        parts, axes = self.together(laid)
+        return Laid(arrays.apply(function, *parts), axes)
+
+    def where(self, mask: Laid, one: Laid, other: Laid) -> Laid:
+        """``one`` where the mask holds, else ``other``."""
+        parts, axes = self.together([mask, one, other])
+        return Laid(arrays.where(*parts), axes)
+
+    def over(self, laid: Laid, axes: Sequence[Index]) -> Array:
+        """An array with exactly these axes."""
+        own = permuted(laid, axes)
+        missing = [k for k, i in enumerate(axes) if i not in own.axes]
+        shape = tuple(i.extent for i in axes)
+        array = own.array if own.array.scalar else arrays.insert(own.array, missing)
+        return arrays.expand(array, shape, "" if array.kind != "bool" else "float")
+
+    # subscripts as integers
+
+    def position(self, sub: Subscript) -> Laid:
+        """A subscript as an array of integers."""
+        total: Laid | None = None
+        for atom, n in sorted(sub.terms, key=lambda term: is_negative(term[1])):
+            part, times = self.atom(atom), -n if is_negative(n) else n
+            if times is not ONE:
+                part = self.map("mul", Laid(arrays.count(times)), part)
+            if total is None:
+                total = self.map("neg", part) if is_negative(n) else part
+            else:
+                total = self.map("sub" if is_negative(n) else "add", total, part)
+        const = sub.const
+        if total is None:
+            return Laid(arrays.count(const))
+        if not const.terms:
+            return total
+        op, by = ("sub", -const) if is_negative(const) else ("add", const)
+        return self.map(op, total, Laid(arrays.count(by)))
+
+    def atom(self, atom: object) -> Laid:
+        """An atom of a subscript."""
+        match atom:
+            case Index(_, extent):
+                return Laid(arrays.positions(extent), (atom,))
+            case Quotient(value, divisor):
+                return self.map("floor_divide", self.position(value), Laid(arrays.count(divisor)))
+            case Remainder(value, divisor):
+                return self.map("mod", self.position(value), Laid(arrays.count(divisor)))
+            case Lookup(access):
+                return self.read(access)
+        raise AssertionError(atom)
+
+    # reads
+
+    def full(self, tensor: Tensor) -> Array:
+        """A tensor's array with all its axes."""
+        held = self.held[tensor]
+        if held.array.scalar:
+            return arrays.expand(held.array, tensor.shape, tensor.kind)
+        missing = [k for k, present in enumerate(held.present) if not present]
+        return arrays.expand(arrays.insert(held.array, missing), tensor.shape)
+
+    def read(self, access: Access) -> Laid:
+        """A read of a tensor."""
+        held, subs = self.held.get(access.tensor), access.subs
+        if held is None or (self.step is not None and self.ahead(access) is not None):
+            ahead = self.ahead(access)
+            held = self.rows.get((access.tensor, ahead)) if ahead is not None else None
+            subs = subs[1:]
+        if held is None:
+            raise PullbackError(
+                f"{access.tensor.name} is read at steps of its recurrence that are not at hand",
+                found=str(access),
+                hint='source("numpy") writes it',
+            )
+        own = [sub for sub, present in zip(subs, held.present, strict=True) if present]
+        return self.look(held.array, own)
+
+    def ahead(self, access: Access) -> int | None:
+        """How many steps ahead a tensor of the loop at hand is read."""
+        if (
+            self.step is None
+            or not access.subs
+            or all(t is not access.tensor for t, _ in self.rows)
+        ):
+            return None
+        rest = access.subs[0] - self.step[0]
+        return None if rest.terms else rest.const.literal
+
+    def look(self, array: Array, subs: Sequence[Subscript]) -> Laid:
+        """Elements of an array at subscripts."""
+        shape, places = joined(array.shape, subs)
+        array = arrays.reshape(array, shape)
+        array, places = self.repeated(array, places)
+        array, places = self.digits(array, places)
+        array, places = self.padded(array, places)
+        fancy = self.fancy(array.shape, places)
+        cuts = [
+            Cut(size(0), ONE, n) if k in fancy else self.cut(sub, n)
+            for k, (sub, n) in enumerate(zip(places, array.shape, strict=True))
+        ]
+        array = arrays.slice_of(array, cuts)
+        kept = [k for k, cut in enumerate(cuts) if cut.count is not None]
+        axes = [None if k in fancy else indices_of(places[k])[0] for k in kept]
+        subs_of = {kept.index(k): places[k] for k in fancy}
+        if fancy:
+            return self.taken(array, axes, subs_of)
+        return self.diagonals(array, axes)
+
+    def repeated(
+        self, array: Array, subs: Sequence[Subscript]
+    ) -> tuple[Array, tuple[Subscript, ...]]:
+        """Axes read at ``i // d``, all of them, as axes of repeated elements read at i."""
+        found = list(subs)
+        for axis, sub in enumerate(subs):
+            atom = sub.atom
+            if not isinstance(atom, Quotient) or not isinstance(index := atom.value.atom, Index):
+                continue
+            if atom.value.index is None or index.extent is not array.shape[axis] * atom.divisor:
+                continue
+            if any(index in indices_of(other) for k, other in enumerate(subs) if k != axis):
+                continue
+            array = arrays.repeat(array, axis, atom.divisor)
+            found[axis] = atom.value
+        return array, tuple(found)
+
+    def digits(
+        self, array: Array, subs: Sequence[Subscript]
+    ) -> tuple[Array, tuple[Subscript, ...]]:
+        """Axes read at numbers of several digits as one axis a digit."""
+        shape: list[Size] = []
+        found: list[Subscript] = []
+        cuts: list[Cut] = []
+        for n, sub in zip(array.shape, subs, strict=True):
+            back = backwards(sub) if len(sub.terms) > 1 else {}
+            places = radix(map_indices(sub, back)) if len(sub.terms) > 1 else None
+            total = ONE
+            for index in places or ():
+                total = total * index.extent
+            if places is None or not (n - total).at_least(0):
+                shape.append(n)
+                found.append(sub)
+                cuts.append(Cut(size(0), ONE, n))
+                continue
+            cuts.append(Cut(size(0), ONE, total))
+            shape.extend(index.extent for index in places)
+            found.extend(back.get(index, at(index)) for index in places)
+        return arrays.reshape(arrays.slice_of(array, cuts), shape), tuple(found)
+
+    def inside(self, sub: Subscript, extent: Size) -> bool:
+        """Whether a subscript is inside an axis, whatever conditions stand around."""
+        return self.facts.surely_inside(self.general(sub), extent)
+
+    def within(self, sub: Subscript, extent: Size) -> tuple[bool, bool]:
+        """Whether a subscript is known to be at least 0, and below an extent."""
+        return within(self.facts.bounded(self.general(sub)), extent)
+
+    def decided(self, cond: Cond) -> bool | None:
+        """Whether a condition always or never holds; None if that depends."""
+        found = self.facts.decided(cond)
+        if found is None and isinstance(cond, Inside) and self.step is not None:
+            return True if self.inside(cond.sub, cond.extent) else None
+        return found
+
+    def general(self, sub: Subscript) -> Subscript:
+        """A subscript with an index for the step at hand: for proofs about bounds."""
+        if self.step is None:
+            return sub
+        step, count = self.step
+        (key,) = step.names()
+        times = sub.const.replace({key: 1}) - sub.const.replace({key: 0})
+        if key in times.names() or key not in sub.const.names():
+            return sub
+        rest = Subscript(sub.terms, sub.const - step * times)
+        return rest + at(Index(key, count)) * times
+
+    def margins(self, sub: Subscript, extent: Size) -> tuple[Size, Size] | None:
+        """How far a subscript reaches beyond an axis, below and above, where that is known."""
+        if not sub.terms or not all(isinstance(atom, Index) for atom, _ in sub.terms):
+            return None
+        reach = bounds(sub)
+        if reach is None:
+            return None
+        found = [_at_least_zero(n) for n in (-reach[0], reach[1] - extent + 1)]
+        low, high = found
+        return None if low is None or high is None else (low, high)
+
+    def padded(
+        self, array: Array, subs: Sequence[Subscript]
+    ) -> tuple[Array, tuple[Subscript, ...]]:
+        """The array with margins of 0 where it is read outside."""
+        margins = []
+        for sub, n in zip(subs, array.shape, strict=True):
+            reach = None if self.inside(sub, n) else self.margins(sub, n)
+            margins.append(reach or (size(0), size(0)))
+        if not any(low.terms or high.terms for low, high in margins):
+            return array, tuple(subs)
+        lows, highs = zip(*margins, strict=True)
+        wide = arrays.pad(array, lows, highs, ZERO)
+        return wide, tuple(sub + low for sub, low in zip(subs, lows, strict=True))
+
+    def fancy(self, shape: Sequence[Size], subs: Sequence[Subscript]) -> set[int]:
+        """The axes that arrays of integers index: all but slices, and those that share an index
+        with one."""
+        found = {
+            k
+            for k, (sub, n) in enumerate(zip(subs, shape, strict=True))
+            if not self.is_slice(sub, n)
+        }
+        while True:
+            own = {i for k in found for i in indices_of(subs[k])}
+            more = {k for k, sub in enumerate(subs) if own & set(indices_of(sub))} | found
+            if more == found:
+                return found
+            found = more
+
+    def is_slice(self, sub: Subscript, extent: Size) -> bool:
+        """Whether a subscript is one place, or one index with a step, inside the axis."""
+        if not sub.terms:
+            return True
+        if sub.index is None and len(sub.terms) > 1:
+            return False
+        atom, n = sub.terms[0]
+        step = n.at_least(1) or (-n).at_least(1)
+        return isinstance(atom, Index) and step and self.inside(sub, extent)
+
+    def cut(self, sub: Subscript, extent: Size) -> Cut:
+        """A subscript as a slice."""
+        if not sub.terms:
+            if self.inside(sub, extent):
+                return Cut(sub.const, ONE, None)
+            low, high = self.within(sub, extent)
+            return Cut(sub.const, ONE, None, not low, not high)
+        (index, step) = sub.terms[0]
+        assert isinstance(index, Index)
+        return Cut(sub.const, step, index.extent)
+
+    def taken(self, array: Array, axes: list[Index | None], subs: dict[int, Subscript]) -> Laid:
+        """Elements at integers along some axes, which are brought together."""
+        order = sorted(subs)
+        if order != list(range(order[0], order[-1] + 1)):
+            rest = [k for k in range(array.rank) if k not in subs]
+            array = arrays.permute(array, [*order, *rest])
+            axes = [*(None for _ in order), *(axes[k] for k in rest)]
+            subs = {n: subs[k] for n, k in enumerate(order)}
+            order = list(range(len(order)))
+        places = []
+        for k in order:
+            place = self.position(subs[k])
+            if not self.inside(subs[k], array.shape[k]):
+                top = Laid(arrays.count(array.shape[k] - 1))
+                place = self.map("clip", place, Laid(arrays.whole(0)), top)
+            places.append(place)
+        parts, inner = self.together(places)
+        made = arrays.take(array, order, parts)
+        return Laid(made, (*axes[: order[0]], *inner, *axes[order[-1] + 1 :]))
+
+    def diagonals(self, array: Array, axes: list[Index | None]) -> Laid:
+        """Axes that run over the same index as one."""
+        while True:
+            twice = next((i for i in axes if i is not None and axes.count(i) > 1), None)
+            if twice is None:
+                return Laid(array, tuple(axes))
+            one = axes.index(twice)
+            two = axes.index(twice, one + 1)
+            array = arrays.diagonal(array, one, two)
+            axes = [*axes[:one], *axes[one + 1 : two], *axes[two + 1 :], twice]
+
+
+def is_negative(n: Size) -> bool:
+    """Whether all terms of a size are subtracted."""
+    return all(count < 0 for _, count in n.terms) and bool(n.terms)
+
+
+def _at_least_zero(value: Size) -> Size | None:
+    if (-value).at_least(0):
+        return size(0)
+    return value if value.at_least(0) else None
