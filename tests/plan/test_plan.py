@@ -69,6 +69,20 @@ def test_random_programs(seed: int) -> None:
     check(reverse(Maker(rng, kinks=rng.randrange(2) == 0).program()))
 
 
+THIN = (
+    "X[N]; t[i:N] = w[]*2 + 1; Y[i:N] = pad(t,0)[i-1]*X[i]",
+    "X[N,M]; t[i:N,j:M] = v[j]**2; Y[j:M] = sum(i) pad(t,0)[i-1,j]*X[i,j]",
+    "X[N,M]; t[i:N,j:M] = v[i]**2; Y[i:N] = sum(j) pad(t,0)[i,j+1]*X[i,j]",
+    "X[N]; K[3]; t[i:N] = w[]**2; Y[i:N] = sum(p) pad(t,0)[i+p-1]*X[i]*K[p]",
+)
+
+
+@pytest.mark.parametrize("text", THIN)
+def test_what_is_the_same_along_an_axis_has_no_margin_there(text: str) -> None:
+    """It isn't stored along the axis, so that the condition has to stay."""
+    check(reverse(parse(text)))
+
+
 PLANNED = {
     "softmax loss": (
         "P[n,c] = exp(S[n,c])/sum(k) exp(S[n,k]); L[] = -sum(n) log(P[n,y[n]])",

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from fractions import Fraction
 from typing import ClassVar
 
 from ..calculus.step import Backward
@@ -21,9 +20,9 @@ from ..plan.arrays import TESTS, Array, Cut
 from ..plan.arrays import nodes as nodes_of
 from ..plan.build import build
 from ..plan.facts import Facts
-from ..plan.lines import Assign, Line, Lines, Steps, lines_of
+from ..plan.lines import Assign, Lines, Steps, lines_of
 from ..plan.matmul import matrix_product
-from ..plan.ops import Plan, Procedure
+from ..plan.ops import Plan
 from ..text import PRIVATE
 from .python.code import (
     ATOM,
@@ -39,7 +38,7 @@ from .python.code import (
     tuple_of,
     without_comment,
 )
-from .python.extents import LOCAL, Extents
+from .python.extents import Extents
 from .python.layout import INDENT, broken
 from .python.literals import split_number
 from .python.names import Names
@@ -235,9 +234,7 @@ class Framework:
         (part,) = array.parts
         if part.op == "fold" and part not in self.shared:
             op, *axes = part.told
-            if set(array.told) <= set(axes) and array.rank == part.parts[0].rank:
-                return self.fold(op, part.parts[0], tuple(axes), True)
-            if tuple(axes) == array.told and array.rank == part.parts[0].rank:
+            if tuple(axes) == array.told:
                 return self.fold(op, part.parts[0], tuple(axes), True)
         parts = ["None" if k in array.told else ":" for k in range(array.rank)]
         if len(parts) > 2 and parts[-1] == "None" and parts.count("None") == 1:
@@ -513,6 +510,3 @@ class _Module:
     def preface_lines(self) -> list[str]:
         """The docstring."""
         return [INDENT + line for line in self.preface.docstring()]
-
-
-__all__ = ["LOCAL", "Fraction", "Framework", "Line", "Procedure", "spell"]

@@ -45,7 +45,7 @@ from ..ir.subscripts import (
 )
 from ..ir.walk import accesses, free_indices
 from . import arrays
-from .arrays import Array, Cut
+from .arrays import Array
 from .choices import chosen, either_or
 from .convolve import convolution, transposed
 from .frames import frame_of
@@ -172,11 +172,15 @@ class Lowering(Reading):
         )
 
     def has_margin(self, access: Access, cond: Inside) -> bool:
-        """Whether a read is of an array with a margin of 0 where a condition is false."""
-        pairs = zip(access.subs, access.tensor.shape, strict=True)
-        return access.tensor.kind == "float" and any(
-            sub is cond.sub and n is cond.extent and self.margins(sub, n) is not None
-            for sub, n in pairs
+        """Whether a read is of an array with a margin of 0 where a condition is false. An array
+        that is the same along an axis isn't stored along it, and has no margin there."""
+        held = self.held.get(access.tensor)
+        if held is None or access.tensor.kind != "float" or self.ahead(access) is not None:
+            return False
+        axes = zip(access.subs, access.tensor.shape, held.present, strict=True)
+        return any(
+            present and sub is cond.sub and n is cond.extent and self.margins(sub, n) is not None
+            for sub, n, present in axes
         )
 
     def times(self, factors: Sequence[Expr]) -> Laid:
@@ -328,8 +332,7 @@ class Lowering(Reading):
         if not conds and (found := convolution(self, indices, factors)) is not None:
             return found
         mask = self.cond(And(tuple(conds))) if conds else None
-        own = self.grouped(factors, set() if conds else set(indices))
-        parts = [part for part in own if part is not None]
+        parts = self.grouped(factors, set() if conds else set(indices))
         if mask is not None:
             parts = self.masked(mask, parts, tame=self.facts.tame(factors, conds))
         told = {i for part in parts for i in part.indices}
@@ -438,13 +441,7 @@ class Lowering(Reading):
         if not plain or len(set(own)) < len(own):
             bound = tuple(dict.fromkeys(own))
             return self.scattered(Spread(bound, base.shape, piece.subs, (), (piece.body,)), base)
-        cuts = [
-            Cut(sub.const, sub.terms[0][1], own.extent)
-            if own is not None
-            else Cut(sub.const, ONE, None)
-            for sub in piece.subs
-            for own in (next(iter(indices_of(sub)), None),)
-        ]
+        cuts = [self.cut(sub, extent) for sub, extent in zip(piece.subs, base.shape, strict=True)]
         return arrays.put(base, self.over(self.value(piece.body), own), cuts, ())
 
     def filled(self, piece: Piece, shape: Sequence[Size]) -> Array:
