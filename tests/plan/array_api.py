@@ -9,27 +9,11 @@ from __future__ import annotations
 from typing import ClassVar
 
 from pullback.backends import functional
-from pullback.backends.python.code import ATOM, PRODUCT, Code, call, tuple_of
+from pullback.backends.python.code import ATOM, Code, call, tuple_of
 from pullback.backends.python.layout import INDENT
 from pullback.calculus.step import Backward
 from pullback.plan.arrays import Array
 from pullback.plan.lines import Steps
-
-LINALG = {
-    "inverse": "np.linalg.inv({0})",
-    "solve": "np.linalg.solve({0}, {1}[..., None])[..., 0]",
-    "solve_columns": "np.linalg.solve({0}, {1})",
-    "solve_transposed": "np.linalg.solve({0}.mT, {1}[..., None])[..., 0]",
-    "solve_transposed_columns": "np.linalg.solve({0}.mT, {1})",
-    "determinant": "np.linalg.det({0})",
-    "logdet": "np.linalg.slogdet({0})[1]",
-    "detsign": "np.linalg.slogdet({0})[0]",
-    "cholesky": "np.linalg.cholesky({0})",
-    "eigenvalues": "np.linalg.eigh({0})[0]",
-    "eigenvectors": "np.linalg.eigh({0})[1]",
-    "eigenvalues_upper": 'np.linalg.eigh({0}, "U")[0]',
-    "eigenvectors_upper": 'np.linalg.eigh({0}, "U")[1]',
-}
 
 
 def spell(backward: Backward) -> str:
@@ -110,16 +94,11 @@ class ArrayApi(functional.Framework):
             case "copy":
                 return call("np.array", codes[0])
             case "operation":
-                (row,) = array.told
-                if row == "cofactors":
-                    u, s, vt = (self.names.fresh(name) for name in ("U", "s", "Vt"))
-                    self.emit(f"{u}, {s}, {vt} = np.linalg.svd({codes[0]})")
-                    eye = f"np.eye({s}.shape[-1], dtype=bool)"
-                    others = f"np.where({eye}, 1, {s}[..., None, :]).prod(-1)[..., None, :]"
-                    sign = f"np.linalg.det({u} @ {vt})[..., None, None]"
-                    return Code(f"{sign} * {u} * {others} @ {vt}", PRODUCT)
-                return Code(LINALG[row].format(*(c.at(ATOM) for c in codes)), PRODUCT)
+                return self.operation(array)
         raise AssertionError(array.op)
+
+    def identity(self, like: str, extent: Code) -> str:
+        return f"np.eye({extent}, dtype=bool)"
 
     def convolved(self, array: Array, codes: list[Code]) -> Code:
         """By windows; the transposed one tap by tap."""

@@ -72,6 +72,24 @@ WORDS = {
 }
 
 
+# Matrix operations, as torch.linalg and jax.numpy.linalg both have them.
+LINALG = {
+    "inverse": "{m}.linalg.inv({0})",
+    "solve": "{m}.linalg.solve({0}, {1}[..., None])[..., 0]",
+    "solve_columns": "{m}.linalg.solve({0}, {1})",
+    "solve_transposed": "{m}.linalg.solve({0}.mT, {1}[..., None])[..., 0]",
+    "solve_transposed_columns": "{m}.linalg.solve({0}.mT, {1})",
+    "determinant": "{m}.linalg.det({0})",
+    "logdet": "{m}.linalg.slogdet({0}).logabsdet",
+    "detsign": "{m}.linalg.slogdet({0}).sign",
+    "cholesky": "{m}.linalg.cholesky({0}{lower})",
+    "eigenvalues": "{m}.linalg.eigh({0}{lower}).eigenvalues",
+    "eigenvectors": "{m}.linalg.eigh({0}{lower}).eigenvectors",
+    "eigenvalues_upper": '{m}.linalg.eigh({0}, UPLO="U"{lower}).eigenvalues',
+    "eigenvectors_upper": '{m}.linalg.eigh({0}, UPLO="U"{lower}).eigenvectors',
+}
+
+
 class Framework:
     """One function being written. A subclass says how its library writes array operations.
 
@@ -119,6 +137,35 @@ class Framework:
     def as_array(self, array: Array) -> Code:
         """A scalar of Python as an array, for functions that take no other."""
         return self.code(array)
+
+    one_triangle: ClassVar[str] = ""  # says that a decomposition reads one triangle only
+
+    def identity(self, like: str, extent: Code) -> str:
+        """The identity as a mask, where ``like`` is."""
+        raise NotImplementedError
+
+    def operation(self, array: Array) -> Code:
+        """A matrix operation."""
+        (row,) = array.told
+        codes = [self.code(part).at(ATOM) for part in array.parts]
+        if row == "cofactors":
+            return self.cofactors(codes[0], self.size(array.shape[-1]))
+        if row not in LINALG:
+            raise PullbackError(
+                f"{self.module} has no spelling for the operation {row}",
+                hint='source("numpy") has one',
+            )
+        return Code(LINALG[row].format(*codes, m=self.module, lower=self.one_triangle), ATOM)
+
+    def cofactors(self, matrix: str, extent: Code) -> Code:
+        """By singular values: for every vector the product of all other values, so that singular
+        matrices have cofactors too."""
+        u, s, vh, others = (self.names.fresh(name) for name in ("U", "s", "Vh", "others"))
+        m, eye = self.module, self.identity(s, extent)
+        self.emit(f"{u}, {s}, {vh} = {m}.linalg.svd({matrix})")
+        self.emit(f"{others} = {m}.where({eye}, 1, {s}[..., None, :]).prod(-1)")
+        sign = f"{m}.linalg.det({u} @ {vh})[..., None, None]"
+        return Code(f"{sign} * {u} * {others}[..., None, :] @ {vh}", PRODUCT)
 
     # Python
 

@@ -5,29 +5,13 @@ from __future__ import annotations
 from typing import ClassVar
 
 from ..calculus.step import Backward
-from ..errors import PullbackError
 from ..ir.sizes import ONE, Size
 from ..plan.arrays import Array, Cut, is_zeros
 from ..plan.lines import Steps
 from . import functional
-from .python.code import ATOM, PRODUCT, Code, call, tuple_of
+from .python.code import ATOM, Code, call, tuple_of
 from .python.layout import INDENT
 from .python.preface import NOTHING, Preface
-
-LINALG = {
-    "inverse": "jnp.linalg.inv({0})",
-    "solve_columns": "jnp.linalg.solve({0}, {1})",
-    "solve_transposed_columns": "jnp.linalg.solve({0}.mT, {1})",
-    "determinant": "jnp.linalg.det({0})",
-    "logdet": "jnp.linalg.slogdet({0}).logabsdet",
-    "detsign": "jnp.linalg.slogdet({0}).sign",
-    "cholesky": "jnp.linalg.cholesky({0}, symmetrize_input=False)",
-    "eigenvalues": "jnp.linalg.eigh({0}, symmetrize_input=False).eigenvalues",
-    "eigenvectors": "jnp.linalg.eigh({0}, symmetrize_input=False).eigenvectors",
-    "eigenvalues_upper": 'jnp.linalg.eigh({0}, UPLO="U", symmetrize_input=False).eigenvalues',
-    "eigenvectors_upper": 'jnp.linalg.eigh({0}, UPLO="U", symmetrize_input=False).eigenvectors',
-}
-VECTORS = {"solve": "{0}", "solve_transposed": "{0}.mT"}
 
 
 def spell(backward: Backward, preface: Preface = NOTHING) -> str:
@@ -55,6 +39,7 @@ class Jax(functional.Framework):
 
     module: ClassVar[str] = "jnp"
     chooses: ClassVar[bool] = False
+    one_triangle: ClassVar[str] = ", symmetrize_input=False"
     imports: ClassVar[tuple[str, ...]] = ("import jax.numpy as jnp",)
     optional: ClassVar[dict[str, str]] = {
         "jax.nn.": "import jax",
@@ -172,21 +157,6 @@ class Jax(functional.Framework):
             return call("jnp.zeros", shape, dtype)
         return call("jnp.full", shape, code, dtype)
 
-    def operation(self, array: Array) -> Code:
-        """A matrix operation."""
-        (row,) = array.told
-        codes = [self.code(part).at(ATOM) for part in array.parts]
-        if row in VECTORS:
-            matrix = VECTORS[row].format(codes[0])
-            return Code(f"jnp.linalg.solve({matrix}, {codes[1]}[..., None])[..., 0]")
-        if row == "cofactors":
-            return self.cofactors(array)
-        if row not in LINALG:
-            raise PullbackError(
-                f"jax has no spelling for the operation {row}", hint='source("numpy") has one'
-            )
-        return Code(LINALG[row].format(*codes), ATOM)
-
     def convolved(self, array: Array) -> Code:
         """A convolution; a transposed one is one with the kernel turned round, over an image with
         zeros between its elements and around them."""
@@ -208,16 +178,9 @@ class Jax(functional.Framework):
         other = f"{self.code(kernel).at(ATOM)}[{turned}].swapaxes(0, 1)"
         return call("lax.conv_general_dilated", self.code(image), other, ones, margins, **named)
 
-    def cofactors(self, array: Array) -> Code:
-        """By singular values: for every vector the product of all other values, so that singular
-        matrices have cofactors too."""
-        u, s, vh, others = (self.names.fresh(name) for name in ("U", "s", "Vh", "others"))
-        a = self.code(array.parts[0]).at(ATOM)
-        n = self.size(array.shape[-1])
-        self.emit(f"{u}, {s}, {vh} = jnp.linalg.svd({a})")
-        self.emit(f"{others} = jnp.where(jnp.eye({n}, dtype=bool), 1, {s}[..., None, :]).prod(-1)")
-        sign = f"jnp.linalg.det({u} @ {vh})[..., None, None]"
-        return Code(f"{sign} * {u} * {others}[..., None, :] @ {vh}", PRODUCT)
+    def identity(self, like: str, extent: Code) -> str:
+        """The identity as a mask, where ``like`` is."""
+        return f"jnp.eye({extent}, dtype=bool)"
 
     def loop(self, steps: Steps) -> None:
         """``lax.scan``: a step hands on what the next one reads, and its results are stacked."""

@@ -6,30 +6,14 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from ..calculus.step import Backward
-from ..errors import PullbackError
 from ..ir.sizes import ONE, Size
 from ..plan.arrays import Array, is_zeros
 from ..plan.lines import Steps
 from . import functional
 from .functional import CHEAP
-from .python.code import ATOM, PRODUCT, Code, call, tuple_of
+from .python.code import ATOM, Code, call, tuple_of
 from .python.layout import INDENT
 from .python.preface import NOTHING, Preface
-
-LINALG = {
-    "inverse": "torch.linalg.inv({0})",
-    "solve_columns": "torch.linalg.solve({0}, {1})",
-    "solve_transposed_columns": "torch.linalg.solve({0}.mT, {1})",
-    "determinant": "torch.linalg.det({0})",
-    "logdet": "torch.linalg.slogdet({0}).logabsdet",
-    "detsign": "torch.linalg.slogdet({0}).sign",
-    "cholesky": "torch.linalg.cholesky({0})",
-    "eigenvalues": "torch.linalg.eigh({0}).eigenvalues",
-    "eigenvectors": "torch.linalg.eigh({0}).eigenvectors",
-    "eigenvalues_upper": 'torch.linalg.eigh({0}, UPLO="U").eigenvalues',
-    "eigenvectors_upper": 'torch.linalg.eigh({0}, UPLO="U").eigenvectors',
-}
-VECTORS = {"solve": "{0}", "solve_transposed": "{0}.mT"}
 
 
 def spell(backward: Backward, preface: Preface = NOTHING) -> str:
@@ -230,32 +214,9 @@ class Torch(functional.Framework):
             "torch.full", shape, code, dtype=self.dtype(array.kind), device=f"{self.device}.device"
         )
 
-    def operation(self, array: Array) -> Code:
-        """A matrix operation."""
-        (row,) = array.told
-        codes = [self.code(part).at(ATOM) for part in array.parts]
-        if row in VECTORS:
-            matrix = VECTORS[row].format(codes[0])
-            return Code(f"torch.linalg.solve({matrix}, {codes[1]}[..., None])[..., 0]")
-        if row == "cofactors":
-            return self.cofactors(array)
-        if row not in LINALG:
-            raise PullbackError(
-                f"torch has no spelling for the operation {row}", hint='source("numpy") has one'
-            )
-        return Code(LINALG[row].format(*codes), ATOM)
-
-    def cofactors(self, array: Array) -> Code:
-        """By singular values: for every vector the product of all other values, so that singular
-        matrices have cofactors too."""
-        u, s, vh, others = (self.names.fresh(name) for name in ("U", "s", "Vh", "others"))
-        a = self.code(array.parts[0]).at(ATOM)
-        n = self.size(array.shape[-1])
-        self.emit(f"{u}, {s}, {vh} = torch.linalg.svd({a})")
-        eye = f"torch.eye({n}, dtype=torch.bool, device={s}.device)"
-        self.emit(f"{others} = torch.where({eye}, 1, {s}[..., None, :]).prod(-1)")
-        sign = f"torch.linalg.det({u} @ {vh})[..., None, None]"
-        return Code(f"{sign} * {u} * {others}[..., None, :] @ {vh}", PRODUCT)
+    def identity(self, like: str, extent: Code) -> str:
+        """The identity as a mask, where ``like`` is."""
+        return f"torch.eye({extent}, dtype=torch.bool, device={like}.device)"
 
     def loop(self, steps: Steps) -> None:
         """A ``for`` loop; the steps are collected in lists and stacked."""

@@ -34,7 +34,7 @@ op             ``told`` and meaning
                or the number of the part that holds integers
 ``concatenate``  the axis along which the parts lie one behind the other
 ``full``       ``shape`` filled with a number
-``stack``      the values of a tensor at all steps of a loop
+``copy``       the same elements in memory of their own
 =============  =====================================================================================
 """
 
