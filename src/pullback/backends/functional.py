@@ -16,7 +16,7 @@ from ..errors import PullbackError
 from ..functions import TABLE
 from ..ir.expr import Number, Tensor
 from ..ir.sizes import ONE, Size
-from ..plan.arrays import TESTS, Array, Cut
+from ..plan.arrays import TESTS, Array, Cut, open_turns
 from ..plan.arrays import nodes as nodes_of
 from ..plan.build import build
 from ..plan.facts import Facts
@@ -101,6 +101,7 @@ class Framework:
     functions: ClassVar[dict[str, str]]
     reserved: ClassVar[tuple[str, ...]]
     imports: ClassVar[tuple[str, ...]]
+    in_place: ClassVar[bool] = False  # whether arrays are memory, parts of which are written to
     optional: ClassVar[dict[str, str]]  # imports that are needed where a word is used
 
     def __init__(self, inputs: Sequence[Tensor], facts: Facts) -> None:
@@ -112,6 +113,7 @@ class Framework:
         self.indent = ""
         self.shared: dict[Array, str] = {}
         self.repeated: set[Array] = set()
+        self.turning: frozenset[str] = frozenset()  # the variables of loops inside the statement
         self.claimed = ""  # the name that the statement at hand gives to its value
         self.inputs = tuple(inputs)
         for tensor in inputs:
@@ -393,10 +395,15 @@ class Framework:
         """Names what the array needs and something else needs too."""
         for node in nodes_of(array, set()):
             if node in self.repeated and node not in self.shared and node is not array:
-                code = self.code(node)
-                name = self.names.fresh(self.word(node))
-                self.emit(f"{name} = {code}")
-                self.shared[node] = name
+                if open_turns(node) <= self.turning:
+                    self.named(node)
+
+    def named(self, node: Array) -> None:
+        """Gives an array a name of its own."""
+        code = self.code(node)
+        name = self.names.fresh(self.word(node))
+        self.emit(f"{name} = {code}")
+        self.shared[node] = name
 
     def word(self, array: Array) -> str:
         """What a value that no statement names is called."""
@@ -453,9 +460,7 @@ class Framework:
                 for part in node.parts if node in moving else ():
                     fixed = part not in moving and part.op not in CHEAP and not part.scalar
                     if fixed and part not in self.shared:
-                        name = self.names.fresh(self.word(part))
-                        self.emit(f"{name} = {self.code(part)}")
-                        self.shared[part] = name
+                        self.named(part)
         outside = dict(self.shared)
         self.name_shared([line.array for line in steps.lines])
         self.loop(steps)
@@ -512,14 +517,15 @@ class _Module:
     def text(self) -> str:
         """The whole."""
         back = self.framework(self.plan.backward.inputs, self.plan.backward.facts)
-        lines = lines_of(self.plan.backward)
+        in_place = self.framework.in_place
+        lines = lines_of(self.plan.backward, in_place=in_place)
         gradients = back.body(lines)
         back_head, sizes = back.sizes.head(
             "\n".join(map(without_comment, [*back.lines, *gradients]))
         )
 
         front = self.framework(self.plan.forward.inputs, self.plan.forward.facts)
-        lines = lines_of(self.plan.forward, self.plan.saved)
+        lines = lines_of(self.plan.forward, self.plan.saved, in_place=in_place)
         results = front.body(lines)
         saved = [str(front.code(array)) for array in lines.saved]
         refused = extent_checks(front, self.backward.program.statements)

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from ..calculus.step import Backward
 from ..ir.sizes import ONE, Size
-from ..plan.arrays import Array, is_zeros
+from ..plan.arrays import Array
 from ..plan.lines import Steps
 from . import functional
 from .functional import CHEAP
@@ -134,12 +134,14 @@ class Torch(functional.Framework):
             case "arg":
                 op, axis = array.told
                 return self.method(parts[0], f"arg{op}", axis)
-            case "put":
+            case "put" | "set":
                 if not parts[2:]:
                     return self.put(array)
                 base, value, *places = parts
                 where = tuple_of([str(self.index(place)) for place in places])
-                return self.method(base, "index_put", where, self.code(value), accumulate=True)
+                return self.method(
+                    base, "index_put", where, self.code(value), accumulate=array.op == "put"
+                )
             case "concatenate":
                 texts = tuple_of([str(self.code(part)) for part in parts])
                 return call("torch.cat", texts, *([array.told[0]] if array.told[0] else []))
@@ -177,7 +179,7 @@ class Torch(functional.Framework):
         """Values written into slices of an array that is new."""
         base, value = array.parts
         wanted, self.claimed = self.claimed, ""
-        if base.op == "put" and not base.parts[2:] and base not in self.repeated:
+        if base.op in ("put", "set") and not base.parts[2:] and base not in self.repeated:
             self.claimed = wanted
             name = str(self.code(base))
             self.claimed = ""
@@ -186,8 +188,9 @@ class Torch(functional.Framework):
             code = self.code(base)
             own = base.op in CHEAP and base.op != "full"
             self.emit(f"{name} = {code.at(ATOM) + '.clone()' if own or code.is_name else code}")
-        zeros = is_zeros(base)
-        self.emit(f"{name}[{self.cuts(array)}] {'=' if zeros else '+='} {self.code(value)}")
+        self.emit(
+            f"{name}[{self.cuts(array)}] {'=' if array.op == 'set' else '+='} {self.code(value)}"
+        )
         return Code(name)
 
     @property

@@ -22,6 +22,10 @@ op             ``told`` and meaning
 ``pad``        the margins below, those above (a margin below 0 is cut off), and what fills them
 ``diagonal``   two axes that become one, the last
 ``take``       the axes that integer arrays, the further parts, index
+``windows``    a :class:`Window` an axis that windows slide along: the positions stand in its place,
+               the places inside the windows behind all axes, in the same order; a view
+``roll``       an axis each, and by how much its elements move on, those of its end to its start
+``cumsum``     the axis along which sums run
 ``repeat``     an axis and how often each of its elements is repeated
 ``expand``     repeated along axes of extent 1, to ``shape``
 ``fold``       sum, prod, max or min, and the axes that go
@@ -32,6 +36,13 @@ op             ``told`` and meaning
 ``operation``  a row of ``opaque.py``
 ``put``        the first part with values, the second, added at subscripts: a :class:`Cut` an axis,
                or the number of the part that holds integers
+``set``        as ``put``, where no subscript occurs twice, in an array of zeros
+``spread``     cuts, variables of loops with their extents, and whether no place is written twice:
+               the second part added at the cuts of the first, at all turns
+``each``       an operation and variables of loops with their extents: what it makes of the values
+               that the part has at all of them
+``fill``       variables of loops, with their extents, of the axes that the part has at their ends:
+               the values that the part has at each
 ``concatenate``  the axis along which the parts lie one behind the other
 ``full``       ``shape`` filled with a number
 ``copy``       the same elements in memory of their own
@@ -40,15 +51,16 @@ op             ``told`` and meaning
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
 from ..functions import WHOLE
 from ..ir.expr import Number, Tensor
-from ..ir.intern import Node
+from ..ir.intern import Node, kept
 from ..ir.sizes import ONE, Size
+from ..text import PRIVATE
 
 # What gives whole numbers of whole numbers (a power may not: its exponent may be below 0).
 KEEPING = (WHOLE - {"pow"}) | {"add", "sub", "mul", "neg", "square"}
@@ -90,6 +102,17 @@ class Cut(Node):
     def is_full(self) -> bool:
         """Whether the elements begin at 0, one after the other."""
         return self.count is not None and self.start.literal == 0 and self.step.literal == 1
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Window(Node):
+    """``step*position + spread*place`` along an axis, positions and places below extents."""
+
+    axis: int
+    step: Size
+    count: Size
+    spread: Size
+    places: Size
 
 
 def name(tensor: Tensor, shape: tuple[Size, ...] | None = None) -> Array:
@@ -243,6 +266,43 @@ def take(array: Array, axes: Sequence[int], places: Sequence[Array]) -> Array:
     return Array("take", (array, *places), tuple(axes), shape, array.kind, False)
 
 
+def windows(array: Array, slides: Sequence[Window]) -> Array:
+    """The windows that slide along some axes."""
+    shape = list(array.shape)
+    for w in slides:
+        shape[w.axis] = w.count
+    shape += [w.places for w in slides]
+    return Array("windows", (array,), tuple(slides), tuple(shape), array.kind, False)
+
+
+def roll(array: Array, shifts: Mapping[int, Size]) -> Array:
+    """Elements moved on along axes, those of an end to the start."""
+    told = tuple(sorted(shifts.items(), key=lambda pair: pair[0]))
+    return Array("roll", (array,), told, array.shape, array.kind, False)
+
+
+def cumsum(array: Array, axis: int) -> Array:
+    """The sums up to each element of an axis."""
+    kind = "int" if array.kind == "bool" else array.kind
+    return Array("cumsum", (array,), (axis,), array.shape, kind, False)
+
+
+Turns = tuple[tuple[Size, Size], ...]  # the variables of loops, and their extents
+
+
+def each(op: str, turns: Turns, body: Array) -> Array:
+    """The sum, product, maximum or minimum of what an array is at all turns of loops."""
+    if body.kind == "bool":
+        body = cast(body, "int")
+    return Array("each", (body,), (op, turns), body.shape, body.kind, False)
+
+
+def fill(turns: Turns, body: Array) -> Array:
+    """What an array is at each turn of loops, as further axes."""
+    shape = (*body.shape, *(n for _, n in turns))
+    return Array("fill", (body,), turns, shape, body.kind, False)
+
+
 def repeat(array: Array, axis: int, times: Size) -> Array:
     """Each element of an axis several times."""
     shape = list(array.shape)
@@ -317,16 +377,32 @@ def operation(row: str, parts: Sequence[Array], shape: tuple[Size, ...]) -> Arra
     return Array("operation", tuple(parts), (row,), shape, "float", False)
 
 
-def put(array: Array, value: Array, subs: Sequence[Cut | int], places: Sequence[Array]) -> Array:
-    """``array`` with ``value`` added at ``subs``: cuts, or numbers of ``places``."""
+def put(
+    array: Array,
+    value: Array,
+    subs: Sequence[Cut | int],
+    places: Sequence[Array],
+    *,
+    once: bool = False,
+) -> Array:
+    """``array`` with ``value`` added at ``subs``: cuts, or numbers of ``places``. ``once`` says that
+    no subscript occurs twice."""
     return Array(
-        "put",
+        "set" if once and is_zeros(array) else "put",
         (array, cast(value, array.kind), *places),
         tuple(subs),
         array.shape,
         array.kind,
         False,
     )
+
+
+def spread(array: Array, value: Array, subs: Sequence[Cut], turns: Turns, *, once: bool) -> Array:
+    """``array`` with what ``value`` is at each turn of loops added at ``subs``; ``once`` says that
+    no two turns write to the same place."""
+    told = (tuple(subs), turns, once and is_zeros(array))
+    parts = (array, cast(value, array.kind))
+    return Array("spread", parts, told, array.shape, array.kind, False)
 
 
 def concatenate(parts: Sequence[Array], axis: int, shape: tuple[Size, ...]) -> Array:
@@ -357,6 +433,40 @@ def nodes(array: Array, seen: set[Array]) -> Iterator[Array]:
     for part in array.parts:
         yield from nodes(part, seen)
     yield array
+
+
+TURN = f"{PRIVATE}turn"  # ends the name of a variable of a loop inside a statement
+
+
+@kept
+def open_turns(array: Array) -> frozenset[str]:
+    """The variables of loops inside a statement that an array depends on."""
+    found = {n for told in _flat(array.told) for n in _sizes(told) if n.endswith(TURN)}
+    for part in array.parts:
+        found |= open_turns(part)
+    if array.op in ("each", "fill", "spread"):
+        turns = array.told if array.op == "fill" else array.told[1]
+        found -= {n for variable, _ in turns for n in variable.names()}
+    return frozenset(found)
+
+
+def _flat(told: tuple[Any, ...]) -> Iterator[Any]:
+    for one in told:
+        if isinstance(one, tuple):
+            yield from _flat(one)
+        else:
+            yield one
+
+
+def _sizes(told: Any) -> Iterator[str]:
+    match told:
+        case Size():
+            yield from told.names()
+        case Cut(start, step, count):
+            for n in (start, step, count):
+                yield from n.names() if n is not None else ()
+        case _:
+            pass
 
 
 def literal(array: Array) -> Fraction | None:

@@ -17,7 +17,7 @@ from ..ir.subscripts import Index, Subscript, indices_of
 from ..ir.walk import free_indices
 from . import arrays
 from .arrays import Array, Cut
-from .reads import Laid
+from .laid import Laid
 from .spread import Spread
 
 if TYPE_CHECKING:

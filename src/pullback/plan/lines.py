@@ -16,10 +16,11 @@ from ..text import PRIVATE
 from . import arrays
 from .arrays import Array
 from .build import pieced
+from .laid import Held, Laid, permuted
 from .lower import Lowering
 from .ops import Build, Let, Loop, Procedure
 from .pieces import Piece
-from .reads import Held, Laid, permuted
+from .scatter import filled, placed, scattered
 from .statements import counts_of
 
 SHORT = 8  # operations of a value that stands where it is read
@@ -66,9 +67,12 @@ class Lines:
     saved: tuple[Array, ...]
 
 
-def lines_of(procedure: Procedure, saved: Sequence[Tensor] = ()) -> Lines:
-    """The lines of a procedure that also hands over ``saved``."""
-    lowering = Lowering(procedure.facts)
+def lines_of(
+    procedure: Procedure, saved: Sequence[Tensor] = (), *, in_place: bool = False
+) -> Lines:
+    """The lines of a procedure that also hands over ``saved``; ``in_place`` where arrays are
+    memory, parts of which are views and are written to."""
+    lowering = Lowering(procedure.facts, in_place=in_place)
     for tensor in procedure.inputs:
         lowering.held[tensor] = Held(arrays.name(tensor), (True,) * len(tensor.shape))
     found: list[Line] = []
@@ -171,7 +175,7 @@ def _built(lowering: Lowering, op: Build) -> Laid:
     define = op.define
     shape = define.target.shape
     if op.row is not None:
-        pieces = [lowering.filled(part, shape) for part in op.parts if isinstance(part, Piece)]
+        pieces = [filled(lowering, part) for part in op.parts if isinstance(part, Piece)]
         return Laid(arrays.concatenate(pieces, op.row, shape), define.indices)
     base = arrays.zeros(shape)
     if op.terms:
@@ -181,9 +185,9 @@ def _built(lowering: Lowering, op: Build) -> Laid:
         base = arrays.expand(dense, shape, "float")
     for part in op.parts:
         if isinstance(part, Piece):
-            base = lowering.placed(part, base)
+            base = placed(lowering, part, base)
         else:
-            base = lowering.scattered(part, base)
+            base = scattered(lowering, part, base)
     laid = Laid(base, define.indices)
     return lowering.scaled(op.factors, laid) if op.factors else laid
 
@@ -203,7 +207,9 @@ def _steps(
                 ahead = offset(s, access)
                 if ahead:
                     depth[access.tensor] = max(depth.get(access.tensor, 0), -ahead * op.turn)
-    inner = Lowering(lowering.facts, dict(lowering.held), step=(step, count))
+    inner = Lowering(
+        lowering.facts, dict(lowering.held), step=(step, count), in_place=lowering.in_place
+    )
     carried: list[tuple[Tensor, Array, Tensor]] = []
     word = "prev" if op.turn > 0 else "next"
     for tensor in (s.target for s in op.group):

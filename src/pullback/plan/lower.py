@@ -36,6 +36,7 @@ from ..ir.expr import (
     SizeOf,
     Truth,
     Zero,
+    mul,
 )
 from ..ir.sizes import ONE, Size
 from ..ir.subscripts import (
@@ -45,14 +46,13 @@ from ..ir.subscripts import (
 )
 from ..ir.walk import accesses, free_indices
 from . import arrays
-from .arrays import Array
 from .choices import chosen, either_or
-from .convolve import convolution, transposed
+from .convolve import convolution
 from .frames import frame_of
-from .pieces import Piece, is_range
-from .reads import Laid, Reading, aligned, is_negative, permuted
-from .spread import Spread
+from .laid import Laid, permuted
+from .reads import Reading, is_negative
 from .terms import flat_factors, split_sign
+from .windows import looped
 
 HALF = Fraction(1, 2)
 NEUTRAL = {"sum": "0", "prod": "1", "max": "-inf", "min": "inf"}
@@ -272,6 +272,8 @@ class Lowering(Reading):
         """A reduction over indices."""
         if expr.op == "sum":
             return self.contracted(expr)
+        if self.in_place and (found := looped(self, expr)) is not None:
+            return found
         laid = self.value(expr.body)
         if expr.domain:
             neutral = Laid(arrays.number(_number(NEUTRAL[expr.op])))
@@ -331,6 +333,10 @@ class Lowering(Reading):
         """The sum of a product under conditions."""
         if not conds and (found := convolution(self, indices, factors)) is not None:
             return found
+        if self.in_place and factors:
+            whole = Reduce("sum", tuple(indices), (), mul(*map(Guard, conds), *factors))
+            if (found := looped(self, whole)) is not None:
+                return found
         mask = self.cond(And(tuple(conds))) if conds else None
         parts = self.grouped(factors, set() if conds else set(indices))
         if mask is not None:
@@ -431,65 +437,6 @@ class Lowering(Reading):
         if expr.which:
             place = self.map("mod", place, Laid(arrays.count(extents[expr.which])))
         return place
-
-    # sums into computed subscripts
-
-    def placed(self, piece: Piece, base: Array) -> Array:
-        """``base`` with the values of a piece added where the piece is."""
-        own = [i for sub in piece.subs for i in indices_of(sub)]
-        plain = all(not sub.terms or is_range(sub) for sub in piece.subs)
-        if not plain or len(set(own)) < len(own):
-            bound = tuple(dict.fromkeys(own))
-            return self.scattered(Spread(bound, base.shape, piece.subs, (), (piece.body,)), base)
-        cuts = [self.cut(sub, extent) for sub, extent in zip(piece.subs, base.shape, strict=True)]
-        return arrays.put(base, self.over(self.value(piece.body), own), cuts, ())
-
-    def filled(self, piece: Piece, shape: Sequence[Size]) -> Array:
-        """The values of a piece, with all its axes."""
-        return self.over(self.value(piece.body), [i for sub in piece.subs for i in indices_of(sub)])
-
-    def scattered(self, spread: Spread, base: Array) -> Array:
-        """``base`` with values added at subscripts."""
-        if (found := transposed(self, spread)) is not None:
-            return found if arrays.is_zeros(base) else arrays.apply("add", base, found)
-        conds = [c for c in spread.conds if self.decided(c) is not True]
-        own = dict.fromkeys(i for sub in spread.subs for i in indices_of(sub))
-        rest = [i for i in spread.bound if i not in own]
-        value = self.inner_sum(rest, conds, spread.factors)
-        count = len(spread.subs)
-        while count and self.is_free(spread.subs[count - 1], spread, count - 1):
-            count -= 1
-        trailing = [sub.index for sub in spread.subs[count:]]
-        places = []
-        for sub, extent in zip(spread.subs[:count], spread.shape, strict=False):
-            place = self.position(sub)
-            if not self.inside(sub, extent):
-                value = self.where(self.cond(Inside(sub, extent)), value, self.value(ZERO))
-                top = Laid(arrays.count(extent - 1))
-                place = self.map("clip", place, Laid(arrays.whole(0)), top)
-            places.append(place)
-        frame = tuple(i for i in own if i not in trailing)
-        frame = tuple(i for i in frame if any(i in place.axes for place in places))
-        extra = [i for i in value.indices if i not in frame and i not in trailing]
-        value = self.folded("sum", extra, value)
-        axes = (*frame, *(i for i in trailing if i is not None))
-        full = self.over(value, axes)
-        told = [aligned(place, frame) for place in places]
-        parts = [
-            p.array if p.array.scalar else arrays.insert(p.array, range(len(frame) - p.array.rank))
-            for p in told
-        ]
-        return arrays.put(base, full, range(count), parts)
-
-    def is_free(self, sub: Subscript, spread: Spread, axis: int) -> bool:
-        """Whether an axis is gone through by an index of its own."""
-        index = sub.index
-        others = [s for k, s in enumerate(spread.subs) if k != axis]
-        return (
-            index is not None
-            and index.extent is spread.shape[axis]
-            and all(index not in indices_of(other) for other in others)
-        )
 
 
 def _is_product(bound: Set[Index], sets: Sequence[Set[Index]]) -> bool:

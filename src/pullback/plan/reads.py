@@ -1,8 +1,4 @@
-"""Reads as array operations: subscripts become slices, reshapes, margins, diagonals or gathers.
-
-An array is laid over indices: each of its axes runs over one. Where arrays meet, their axes are
-brought into one order and broadcast.
-"""
+"""Reads as array operations: subscripts become slices, reshapes, margins, diagonals or gathers."""
 
 from __future__ import annotations
 
@@ -34,52 +30,9 @@ from . import arrays
 from .arrays import Array, Cut
 from .facts import Facts
 from .frames import frame_of
+from .laid import Held, Laid, aligned, permuted
 from .radix import backwards, joined, radix
-
-
-@dataclass(frozen=True)
-class Laid:
-    """An array and the index that each of its axes runs over, None for one of extent 1."""
-
-    array: Array
-    axes: tuple[Index | None, ...] = ()
-
-    @property
-    def indices(self) -> tuple[Index, ...]:
-        """The indices, in the order of the axes."""
-        return tuple(i for i in self.axes if i is not None)
-
-
-@dataclass(frozen=True)
-class Held:
-    """A tensor's array; it has an axis only where ``present``: it is the same along the others."""
-
-    array: Array
-    present: tuple[bool, ...]
-
-
-def permuted(laid: Laid, order: Sequence[Index]) -> Laid:
-    """The array with its axes in an order that holds them all, and no others."""
-    own = tuple(i for i in order if i in laid.axes)
-    array = laid.array
-    if None in laid.axes:
-        cuts = [
-            Cut(size(0), ONE, None if axis is None else n)
-            for axis, n in zip(laid.axes, array.shape, strict=True)
-        ]
-        array = arrays.slice_of(array, cuts)
-    return Laid(arrays.permute(array, [laid.indices.index(i) for i in own]), own)
-
-
-def aligned(laid: Laid, frame: Sequence[Index]) -> Laid:
-    """The array so that it broadcasts with others along ``frame``."""
-    plain = permuted(laid, frame)
-    if not plain.axes:
-        return plain
-    first = list(frame).index(plain.indices[0])
-    wanted = tuple(i if i in plain.axes else None for i in frame[first:])
-    places = [k for k, axis in enumerate(wanted) if axis is None]
-    return Laid(arrays.insert(plain.array, places), wanted)
+from .windows import windows
 
 
 @dataclass
@@ -87,15 +40,19 @@ class Reading:
     """Reads of tensors in one procedure.
 
     ``held`` says what each tensor is, ``rows`` those of a loop at the step at hand and at steps
-    before it, by how many steps ahead; ``step`` is that step and the number of all. ``hint`` is the
-    order in which axes are wanted.
+    before it, by how many steps ahead; ``step`` is that step and the number of all. ``turns`` are
+    the variables of loops inside a statement with their extents. ``hint`` is the order in which
+    axes are wanted. Where ``in_place``, arrays are memory: parts of them are views, and are
+    written to.
     """
 
     facts: Facts
     held: dict[Tensor, Held] = field(default_factory=dict)
     rows: dict[tuple[Tensor, int], Held] = field(default_factory=dict)
     step: tuple[Size, Size] | None = None
+    turns: tuple[tuple[Size, Size], ...] = ()
     hint: tuple[Index, ...] = ()
+    in_place: bool = False
 
     # element by element
 
@@ -206,6 +163,8 @@ class Reading:
         array, places = self.repeated(array, places)
         array, places = self.digits(array, places)
         array, places = self.padded(array, places)
+        if self.in_place and (found := windows(self, array, places)) is not None:
+            return found
         fancy = self.fancy(array.shape, places)
         cuts = [
             Cut(size(0), ONE, n) if k in fancy else self.cut(sub, n)
@@ -270,24 +229,23 @@ class Reading:
     def decided(self, cond: Cond) -> bool | None:
         """Whether a condition always or never holds; None if that depends."""
         found = self.facts.decided(cond)
-        if found is None and isinstance(cond, Inside) and self.step is not None:
+        if found is None and isinstance(cond, Inside) and (self.turns or self.step is not None):
             return True if self.inside(cond.sub, cond.extent) else None
         return found
 
     def general(self, sub: Subscript) -> Subscript:
-        """A subscript with an index for the step at hand: for proofs about bounds."""
-        if self.step is None:
-            return sub
-        step, count = self.step
-        (key,) = step.names()
-        times = sub.const.replace({key: 1}) - sub.const.replace({key: 0})
-        if key in times.names() or key not in sub.const.names():
-            return sub
-        rest = Subscript(sub.terms, sub.const - step * times)
-        return rest + at(Index(key, count)) * times
+        """A subscript with indices for the steps at hand: for proofs about bounds."""
+        for step, count in (*([] if self.step is None else [self.step]), *self.turns):
+            (key,) = step.names()
+            times = sub.const.replace({key: 1}) - sub.const.replace({key: 0})
+            if key in sub.const.names() and key not in times.names():
+                rest = Subscript(sub.terms, sub.const - step * times)
+                sub = rest + at(Index(key, count)) * times
+        return sub
 
     def margins(self, sub: Subscript, extent: Size) -> tuple[Size, Size] | None:
         """How far a subscript reaches beyond an axis, below and above, where that is known."""
+        sub = self.general(sub)
         if not sub.terms or not all(isinstance(atom, Index) for atom, _ in sub.terms):
             return None
         reach = bounds(sub)

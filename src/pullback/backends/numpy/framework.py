@@ -1,0 +1,425 @@
+"""NumPy, written from the plan: how it says array operations, in place where that is its habit."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import ClassVar
+
+from ...calculus.step import Backward
+from ...functions import TABLE
+from ...ir.sizes import ONE
+from ...plan.arrays import Array, Cut, Turns, nodes, open_turns
+from ...plan.lines import Steps
+from ...text import PRIVATE
+from .. import functional
+from ..functional import CHEAP
+from ..python.code import ATOM, Code, binary, call, tuple_of
+from ..python.layout import INDENT
+from ..python.preface import NOTHING, Preface
+
+START = {
+    "sum": ("np.zeros",),
+    "prod": ("np.ones",),
+    "max": ("np.full", "-np.inf"),
+    "min": ("np.full", "np.inf"),
+}
+UPDATE = {
+    "sum": "{name} += {value}",
+    "prod": "{name} *= {value}",
+    "max": "np.maximum({name}, {value}, out={name})",
+    "min": "np.minimum({name}, {value}, out={name})",
+}
+
+
+def spell(backward: Backward, preface: Preface = NOTHING) -> str:
+    """Module source: ``forward(*inputs) -> (Y, cache)`` and ``backward(dY, cache) -> gradients``."""
+    return functional.spell(backward, NumPy, preface)
+
+
+class NumPy(functional.Framework):
+    """How NumPy writes array operations."""
+
+    module: ClassVar[str] = "np"
+    in_place: ClassVar[bool] = True
+    imports: ClassVar[tuple[str, ...]] = ("import numpy as np",)
+    optional: ClassVar[dict[str, str]] = {
+        "scipy.special": "import scipy.special",
+        "math.": "import math",
+        "sliding_window_view(": "from numpy.lib.stride_tricks import sliding_window_view",
+    }
+    reserved: ClassVar[tuple[str, ...]] = ("np", "scipy", "math", "sliding_window_view")
+    functions: ClassVar[dict[str, str]] = {
+        "sigmoid": "1 / (1 + np.exp(-{0}))",
+        "softplus": "np.logaddexp({0}, 0)",
+        **{name: row.numpy for name, row in TABLE.items() if row.numpy.startswith("scipy.")},
+        "pow": "power",
+    }
+    functions["sigmoid"] = "1 / (1 + np.exp(-{0}))"
+
+    def function(self, function: str, parts: Sequence[Array]) -> Code:
+        """A function of the table; a sigmoid is spelled out."""
+        if function == "sigmoid":
+            power = call("np.exp", functional.minus(self.code(parts[0])))
+            return binary("/", Code("1"), binary("+", Code("1"), power))
+        return super().function(function, parts)
+
+    def fold(self, op: str, array: Array, axes: tuple[int, ...], keep: bool) -> Code:
+        """A method of the array."""
+        named = {"keepdims": True} if keep else {}
+        if len(axes) == array.rank and not keep:
+            return self.method(array, op)
+        axis = axes[0] if len(axes) == 1 else tuple_of([*map(str, axes)])
+        return self.method(array, op, axis=axis, **named)
+
+    def written(self, array: Array) -> Code:
+        """One operation."""
+        parts = array.parts
+        match array.op:
+            case "where":
+                return call("np.where", *map(self.code, parts))
+            case "cast":
+                return self.method(parts[0], "astype", self.dtype(array.told[0]))
+            case "range":
+                return call("np.arange", *self.shape(array.shape))
+            case "permute":
+                return self.permuted(array)
+            case "expand":
+                return call("np.broadcast_to", self.code(parts[0]), self.extents(array))
+            case "full":
+                return self.full(array)
+            case "flip":
+                return self.flipped(array)
+            case "pad":
+                return self.pad(array)
+            case "windows":
+                return self.windows(array)
+            case "convolve":
+                return self.convolved(array)
+            case "convolve_transposed":
+                return self.convolved_back(array)
+            case "diagonal":
+                one, two = array.told
+                return self.method(parts[0], "diagonal", 0, one, two)
+            case "repeat":
+                axis, times = array.told
+                return self.method(parts[0], "repeat", self.size(times), axis=axis)
+            case "arg":
+                op, axis = array.told
+                return self.method(parts[0], f"arg{op}", axis=axis)
+            case "concatenate":
+                texts = f"[{', '.join(str(self.code(part)) for part in parts)}]"
+                named = {"axis": array.told[0]} if array.told[0] else {}
+                return call("np.concatenate", texts, **named)
+            case "put" | "set":
+                return self.put(array)
+            case "spread":
+                return self.spread(array)
+            case "each":
+                return self.each(array)
+            case "fill":
+                return self.fill(array)
+            case "copy":
+                return self.method(parts[0], "copy")
+            case "operation":
+                return self.operation(array)
+        raise AssertionError(array.op)
+
+    def extents(self, array: Array) -> str:
+        """A shape as a tuple."""
+        return tuple_of(self.shape(array.shape))
+
+    def permuted(self, array: Array) -> Code:
+        """``swapaxes`` where two axes are exchanged, else ``transpose``."""
+        order = array.told
+        moved = [k for k, axis in enumerate(order) if axis != k]
+        if len(moved) == 2:
+            return self.method(array.parts[0], "swapaxes", *moved)
+        return self.method(array.parts[0], "transpose", *order)
+
+    def flipped(self, array: Array) -> Code:
+        """A subscript with steps of -1."""
+        last = max(array.told)
+        parts = ["::-1" if k in array.told else ":" for k in range(last + 1)]
+        return Code(f"{self.code(array.parts[0]).at(ATOM)}[{', '.join(parts)}]")
+
+    def pad(self, array: Array) -> Code:
+        """``np.pad``; a margin below 0 is cut off before."""
+        (part,) = array.parts
+        low, high, fill = array.told
+        code = self.code(part)
+        cuts = []
+        for n, below, above in zip(part.shape, low, high, strict=True):
+            first = "" if self.facts.at_least_zero(below) else f"max({self.size(-below)}, 0)"
+            last = (
+                ""
+                if self.facts.at_least_zero(above)
+                else f"{self.size(n)} + min({self.size(above)}, 0)"
+            )
+            cuts.append(f"{first}:{last}")
+        while cuts and cuts[-1] == ":":
+            cuts.pop()
+        if cuts:
+            code = Code(f"{code.at(ATOM)}[{', '.join(cuts)}]")
+        widths = [tuple_of(self.shape(pair)) for pair in zip(low, high, strict=True)]
+        if all(width == "(0, 0)" for width in widths):
+            return code
+        named = (
+            {} if not fill.special and fill.value == 0 else {"constant_values": self.number(fill)}
+        )
+        return call("np.pad", code, widths[0] if len(widths) == 1 else tuple_of(widths), **named)
+
+    def windows(self, array: Array) -> Code:
+        """``sliding_window_view``: positions where the axes were, the places inside them last."""
+        (part,) = array.parts
+        spans, axes = [], []
+        picked = [":"] * array.rank
+        for k, w in enumerate(array.told):
+            spans.append(str(self.size(w.spread * (w.places - 1) + 1)))
+            axes.append(str(w.axis))
+            if w.step is not ONE:
+                picked[w.axis] = f"::{self.size(w.step)}"
+            if w.spread is not ONE:
+                picked[part.rank + k] = f"::{self.size(w.spread)}"
+        span, axis = (spans[0], axes[0]) if len(spans) == 1 else (tuple_of(spans), tuple_of(axes))
+        named = {"axis": axis} if part.rank > 1 else {}
+        view = call("sliding_window_view", self.code(part), span, **named)
+        while picked and picked[-1] == ":":
+            picked.pop()
+        return Code(f"{view}[{', '.join(picked)}]") if picked else view
+
+    def start(self, wanted: str, value: str) -> str:
+        """A new array under the name of the statement at hand, if that is free."""
+        name, self.claimed = self.claimed or self.names.fresh(wanted), ""
+        self.emit(f"{name} = {value}")
+        return name
+
+    @contextmanager
+    def turns(self, turns: Turns, body: Array) -> Iterator[list[str]]:
+        """A loop; what its body needs that is the same at all turns is computed before."""
+        own = {n for variable, _ in turns for n in variable.names()}
+        inside = [node for node in nodes(body, set()) if open_turns(node) & own]
+        for node in inside:
+            for part in node.parts:
+                costs = part.op not in CHEAP and not part.scalar
+                if costs and not open_turns(part) & own and part not in self.shared:
+                    self.named(part)
+        if not open_turns(body) & own and body.op not in CHEAP and body not in self.shared:
+            self.named(body)
+        before = self.shared, self.repeated, self.turning
+        names = []
+        extents = ", ".join(self.shape(n for _, n in turns))
+        for variable, _ in turns:
+            (key,) = variable.names()
+            name = self.names.fresh(key.partition(PRIVATE)[0])
+            self.sizes.names[key] = name
+            self.sizes.locals.add(key)
+            names.append(name)
+        every = f"range({extents})" if len(turns) == 1 else f"np.ndindex({extents})"
+        self.emit(f"for {', '.join(names)} in {every}:")
+        self.indent += INDENT
+        self.shared, self.turning = dict(self.shared), self.turning | own
+        counts = Counter(part for node in inside for part in node.parts if part in inside)
+        self.repeated = {n for n, k in counts.items() if k > 1 and n.op not in CHEAP}
+        self.settle(body)
+        yield names
+        self.indent = self.indent[: -len(INDENT)]
+        self.shared, self.repeated, self.turning = before
+        self.names.taken.difference_update(names)
+
+    def each(self, array: Array) -> Code:
+        """A fold in a loop."""
+        (body,) = array.parts
+        op, turns = array.told
+        function, *fill = START[op]
+        dtype = self.dtype(array.kind)
+        shape = self.extents(array)
+        name = self.start("total", str(call(function, shape, *fill, dtype=dtype)))
+        with self.turns(turns, body):
+            self.emit(UPDATE[op].format(name=name, value=self.code(body)))
+        return Code(name)
+
+    def fill(self, array: Array) -> Code:
+        """An array that a loop fills, a part a turn."""
+        (body,) = array.parts
+        dtype = self.dtype(array.kind)
+        name = self.start("filled", f"np.empty({self.extents(array)}, dtype={dtype})")
+        with self.turns(array.told, body) as names:
+            self.emit(f"{name}[..., {', '.join(names)}] = {self.code(body)}")
+        return Code(name)
+
+    def spread(self, array: Array) -> Code:
+        """An array that a loop adds to, a slice a turn."""
+        base, value = array.parts
+        cuts, turns, once = array.told
+        name = self.based(base)
+        with self.turns(turns, value):
+            places = [self.cut(c, n) for c, n in zip(cuts, base.shape, strict=True)]
+            while places and places[-1] == ":":
+                places.pop()
+            text = ", ".join(places) or "..."
+            self.emit(f"{name}[{text}] {'=' if once else '+='} {self.code(value)}")
+        return Code(name)
+
+    def based(self, base: Array) -> str:
+        """A new array that holds what another does."""
+        wanted, self.claimed = self.claimed, ""
+        if base.op in ("put", "set", "spread", "each", "fill") and base not in self.repeated:
+            self.claimed = wanted
+            name = str(self.code(base))
+            self.claimed = ""
+            return name
+        name = wanted or self.names.fresh("filled")
+        code = self.code(base)
+        own = base.op in CHEAP and base.op != "full"
+        self.emit(f"{name} = {code.at(ATOM) + '.copy()' if own or code.is_name else code}")
+        return name
+
+    def einsum(self, array: Array) -> Code:
+        """A matrix product, ``np.tensordot``, or ``np.einsum``."""
+        *words, result = array.told
+        if functional.matrix_product(array) is not None or len(words) != 2:
+            if len(words) > 2:
+                word = f'"{",".join(words)}->{result}"'
+                return call("np.einsum", word, *map(self.code, array.parts), optimize=True)
+            return super().einsum(array)
+        left, right = words
+        shared = [c for c in left if c in right]
+        summed = [c for c in shared if c not in result]
+        batch = [c for c in shared if c in result]
+        if batch or not summed or len(left) + len(right) == 2 * len(summed):
+            code = super().einsum(array)
+            free = len(result) > len(batch)
+            return Code(code.text[:-1] + ", optimize=True)") if free and summed else code
+        axes = [[word.index(c) for c in summed] for word in words]
+        told = axes if len(summed) > 1 else [[k] for k in (axes[0][0], axes[1][0])]
+        one, two = (tuple_of([*map(str, k)]) if len(k) > 1 else str(k[0]) for k in told)
+        made = "".join(c for c in left + right if c not in summed)
+        parts = list(map(self.code, array.parts))
+        code = call("np.tensordot", *parts, axes=f"({one}, {two})")
+        if made == result:
+            return code
+        turned = "".join(c for c in right + left if c not in summed)
+        if turned == result:
+            return call("np.tensordot", *reversed(parts), axes=f"({two}, {one})")
+        order = [made.index(c) for c in result]
+        moved = [k for k, axis in enumerate(order) if axis != k]
+        if len(moved) == 2:
+            return call(f"{code}.swapaxes", *moved)
+        return call(f"{code}.transpose", *order)
+
+    def convolved(self, array: Array) -> Code:
+        """A contraction of windows."""
+        steps, spreads = (self.shape(sizes) for sizes in array.told)
+        image, kernel = map(self.code, array.parts)
+        count = len(steps)
+        taps = self.shape(array.parts[1].shape[2:])
+        spans = [
+            p if s == "1" else f"{s} * ({p} - 1) + 1" for s, p in zip(spreads, taps, strict=True)
+        ]
+        axes = [*map(str, range(2, 2 + count))]
+        span, axis = (spans[0], axes[0]) if count == 1 else (tuple_of(spans), tuple_of(axes))
+        view = f"sliding_window_view({image}, {span}, axis={axis})"
+        picked = [":", ":", *("" if n == "1" else f"::{n}" for n in (*steps, *spreads))]
+        picked = [p or ":" for p in picked]
+        while picked and picked[-1] == ":":
+            picked.pop()
+        name = self.names.fresh("windows")
+        self.emit(f"{name} = {view}{'[' + ', '.join(picked) + ']' if picked else ''}")
+        first = tuple_of([str(1), *(str(2 + count + k) for k in range(count))])
+        second = tuple_of([str(1 + k) for k in range(count + 1)])
+        order = ", ".join(str(k) for k in (0, count + 1, *range(1, count + 1)))
+        return Code(f"np.tensordot({name}, {kernel}, axes=({first}, {second})).transpose({order})")
+
+    def convolved_back(self, array: Array) -> Code:
+        """A transposed convolution, tap by tap."""
+        steps, spreads = (self.shape(sizes) for sizes in array.told)
+        image, kernel = map(self.code, array.parts)
+        count = len(steps)
+        name = self.claimed or self.names.fresh("filled")
+        if name == self.claimed:
+            self.claimed = ""
+        taps = self.names.fresh("taps")
+        self.emit(f"{taps} = np.tensordot({kernel}, {image}, axes=(0, 1))")
+        self.emit(f"{name} = np.zeros({self.extents(array)}, {self.dtype('float')})")
+        letters = [self.names.fresh(c) for c in "pqr"[:count]]
+        extents = self.shape(array.parts[1].shape[2:])
+        every = f"range({extents[0]})" if count == 1 else f"np.ndindex({', '.join(extents)})"
+        self.emit(f"for {', '.join(letters)} in {every}:")
+        cuts = []
+        for p, s, a, n in zip(
+            letters, spreads, steps, self.shape(array.parts[0].shape[2:]), strict=True
+        ):
+            first = p if s == "1" else f"{s} * {p}"
+            last = f"{first} + {n}" if a == "1" else f"{first} + {a} * ({n} - 1) + 1:{a}"
+            cuts.append(f"{first}:{last}")
+        self.emit(
+            f"{INDENT}{name}[:, :, {', '.join(cuts)}] += {taps}[:, {', '.join(letters)}].swapaxes(0, 1)"
+        )
+        return Code(name)
+
+    def put(self, array: Array) -> Code:
+        """Values written into, or added to, a new array."""
+        base, value, *places = array.parts
+        name = self.based(base)
+        cuts, code = self.cuts(array), self.code(value)
+        if array.op == "set" or not places:
+            self.emit(f"{name}[{cuts}] {'=' if array.op == 'set' else '+='} {code}")
+        elif all(not isinstance(told, Cut) for told in array.told):
+            self.emit(f"np.add.at({name}, {self.places(array)}, {code})")
+        else:
+            self.emit(f"np.add.at({name}, np.index_exp[{cuts}], {code})")
+        return Code(name)
+
+    def places(self, array: Array) -> str:
+        """The integers at which values are added."""
+        texts = [str(self.code(part)) for part in array.parts[2:]]
+        return texts[0] if len(texts) == 1 else tuple_of(texts)
+
+    def full(self, array: Array) -> Code:
+        """An array filled with one number."""
+        (value,) = array.parts
+        code = self.code(value)
+        sizes = self.shape(array.shape)
+        shape = sizes[0] if len(sizes) == 1 else tuple_of(sizes) if sizes else "()"
+        dtype = self.dtype(array.kind)
+        named = {} if dtype == "float" else {"dtype": dtype}
+        if code.text == "0" and array.kind == "float":
+            return call("np.zeros", shape, **named)
+        return call("np.full", shape, code, dtype=dtype)
+
+    def dtype(self, kind: str) -> str:
+        """The dtype of a kind."""
+        if kind != "float":
+            return kind
+        return f"{self.like}.dtype" if self.like else "float"
+
+    one_triangle: ClassVar[str] = ""
+
+    def identity(self, like: str, extent: Code) -> str:
+        """The identity as a mask."""
+        return f"np.eye({extent}, dtype=bool)"
+
+    def loop(self, steps: Steps) -> None:
+        """A ``for`` loop; the steps are written into arrays made before."""
+        for prev, first, _ in steps.carried:
+            self.tensors[prev] = self.names.fresh(prev.name)
+            self.emit(f"{self.tensors[prev]} = {self.code(first)}")
+        stacks = {}
+        for whole, now in steps.kept:
+            name = stacks[now] = self.names.fresh(whole.name)
+            shape = tuple_of(self.shape(whole.shape))
+            self.emit(f"{name} = np.empty({shape}, dtype={self.dtype(whole.kind)})")
+        step, every = self.bound_step(steps), f"range({self.size(steps.count)})"
+        self.emit(f"for {step} in {f'reversed({every})' if steps.turn < 0 else every}:")
+        self.indent += INDENT
+        for line in steps.lines:
+            self.assign(line, "")
+            if line.tensor in stacks:
+                self.emit(f"{stacks[line.tensor]}[{step}] = {self.tensors[line.tensor]}")
+        for prev, _, now in steps.carried:
+            self.emit(f"{self.tensors[prev]} = {self.tensors[now]}")
+        self.indent = self.indent[: -len(INDENT)]
+        for whole, now in steps.kept:
+            self.tensors[whole] = stacks[now]
