@@ -169,6 +169,11 @@ class Framework:
         sign = f"{m}.linalg.det({u} @ {vh})[..., None, None]"
         return Code(f"{sign} * {u} * {others}[..., None, :] @ {vh}", PRODUCT)
 
+    @classmethod
+    def decorated(cls, quiet: Sequence[str]) -> list[str]:
+        """The lines above a function that computes values with warnings and throws them away."""
+        return []
+
     # Python
 
     def emit(self, line: str) -> None:
@@ -394,9 +399,9 @@ class Framework:
     def settle(self, array: Array) -> None:
         """Names what the array needs and something else needs too."""
         for node in nodes_of(array, set()):
-            if node in self.repeated and node not in self.shared and node is not array:
-                if open_turns(node) <= self.turning:
-                    self.named(node)
+            needed = node in self.repeated and node not in self.shared and node is not array
+            if needed and open_turns(node) <= self.turning:
+                self.named(node)
 
     def named(self, node: Array) -> None:
         """Gives an array a name of its own."""
@@ -524,6 +529,7 @@ class _Module:
             "\n".join(map(without_comment, [*back.lines, *gradients]))
         )
 
+        above_back = self.framework.decorated(lines.quiet)
         front = self.framework(self.plan.forward.inputs, self.plan.forward.facts)
         lines = lines_of(self.plan.forward, self.plan.saved, in_place=in_place)
         results = front.body(lines)
@@ -538,7 +544,8 @@ class _Module:
         arguments = [front.tensors[t] for t in self.plan.forward.inputs]
         if keywords:
             arguments += ["*", *keywords]
-        first = [f"def forward({', '.join(arguments)}):", *self.preface_lines()]
+        above = self.framework.decorated(lines.quiet)
+        first = [*above, f"def forward({', '.join(arguments)}):", *self.preface_lines()]
         first += [INDENT + line for line in (*head, *front.lines, f"return {value}")]
 
         cotangents = [back.tensors[t] for t in self.backward.cotangents]
@@ -548,7 +555,7 @@ class _Module:
         if entries:
             unpacked.append(f"{', '.join(entries)}{',' if len(entries) == 1 else ''} = cache")
         value = gradients[0] if len(gradients) == 1 else ", ".join(gradients) or "()"
-        second = [f"def backward({argument}, cache):"]
+        second = [*above_back, f"def backward({argument}, cache):"]
         second += [INDENT + x for x in (*unpacked, *back_head, *back.lines, f"return {value}")]
         body = [part for line in (*first, "", "", *second) for part in broken(line)]
         whole = "\n".join(body)

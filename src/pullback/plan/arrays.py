@@ -385,8 +385,8 @@ def put(
     *,
     once: bool = False,
 ) -> Array:
-    """``array`` with ``value`` added at ``subs``: cuts, or numbers of ``places``. ``once`` says that
-    no subscript occurs twice."""
+    """``array`` with ``value`` added at ``subs``: cuts, or numbers of ``places``; ``once`` where no
+    subscript occurs twice."""
     return Array(
         "set" if once and is_zeros(array) else "put",
         (array, cast(value, array.kind), *places),

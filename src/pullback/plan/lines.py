@@ -65,6 +65,7 @@ class Lines:
     lines: tuple[Line, ...]
     results: tuple[Array, ...]
     saved: tuple[Array, ...]
+    quiet: tuple[str, ...] = ()  # the warnings of values that are thrown away
 
 
 def lines_of(
@@ -97,7 +98,11 @@ def lines_of(
         results.append(_copied(array) if root in taken or array.op == "expand" else array)
         taken.add(root)
     return Lines(
-        procedure.inputs, tuple(found), tuple(results), tuple(lowering.full(t) for t in saved)
+        procedure.inputs,
+        tuple(found),
+        tuple(results),
+        tuple(lowering.full(t) for t in saved),
+        tuple(sorted(lowering.quiet)),
     )
 
 
@@ -189,7 +194,7 @@ def _built(lowering: Lowering, op: Build) -> Laid:
         else:
             base = scattered(lowering, part, base)
     laid = Laid(base, define.indices)
-    return lowering.scaled(op.factors, laid) if op.factors else laid
+    return lowering.times(op.factors, laid) if op.factors else laid
 
 
 def _steps(
@@ -208,7 +213,11 @@ def _steps(
                 if ahead:
                     depth[access.tensor] = max(depth.get(access.tensor, 0), -ahead * op.turn)
     inner = Lowering(
-        lowering.facts, dict(lowering.held), step=(step, count), in_place=lowering.in_place
+        lowering.facts,
+        dict(lowering.held),
+        step=(step, count),
+        in_place=lowering.in_place,
+        quiet=lowering.quiet,
     )
     carried: list[tuple[Tensor, Array, Tensor]] = []
     word = "prev" if op.turn > 0 else "next"

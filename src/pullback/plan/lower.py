@@ -7,7 +7,8 @@ condition becomes a mask: what it guards is computed everywhere, read inside the
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Iterable, Iterator, Sequence, Set
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from fractions import Fraction
 
@@ -38,37 +39,71 @@ from ..ir.expr import (
     Zero,
     mul,
 )
+from ..ir.magnitudes import is_arithmetic, is_beyond, is_remainder, is_whole
 from ..ir.sizes import ONE, Size
 from ..ir.subscripts import (
     Index,
     Subscript,
     indices_of,
 )
-from ..ir.walk import accesses, free_indices
+from ..ir.walk import free_indices
 from . import arrays
 from .choices import chosen, either_or
 from .convolve import convolution
 from .frames import frame_of
 from .laid import Laid, permuted
-from .reads import Reading, is_negative
+from .products import Products
+from .reads import is_negative
 from .terms import flat_factors, split_sign
 from .windows import looped
 
-HALF = Fraction(1, 2)
 NEUTRAL = {"sum": "0", "prod": "1", "max": "-inf", "min": "inf"}
 
 
 @dataclass
-class Lowering(Reading):
+class Lowering(Products):
     """Expressions as array operations, in one procedure."""
 
-    known: dict[Expr | Cond, Laid] = field(default_factory=dict)
+    known: dict[tuple[Expr | Cond, bool], Laid] = field(default_factory=dict)
+    whole: bool = False  # what is lowered has to be an exact integer
+    floating: bool = False  # whole numbers are computed as floats: they may be beyond 64 bits
 
     def value(self, expr: Expr) -> Laid:
         """The array that holds an expression, over the indices that it depends on."""
-        if expr not in self.known:
-            self.known[expr] = self._value(expr)
-        return self.known[expr]
+        if (expr, self.floating) not in self.known:
+            exact = self.whole or self.floating or self.facts.wraps
+            if not exact and is_arithmetic(expr) and is_beyond(expr):
+                with self.mode(floating=True):
+                    return self.value(expr)
+            self.known[expr, self.floating] = self._value(expr)
+        return self.known[expr, self.floating]
+
+    @contextmanager
+    def mode(self, *, floating: bool | None = None, whole: bool | None = None) -> Iterator[None]:
+        """Inside, whole numbers are computed this way. Those of a NumPy function are left as they
+        are: NumPy's integers wrap."""
+        before = self.floating, self.whole
+        self.floating = self.floating if floating is None else floating
+        self.whole = self.whole if whole is None else whole
+        yield
+        self.floating, self.whole = before
+
+    def counted(self, laid: Laid) -> Laid:
+        """Whole numbers as a value."""
+        if laid.array.kind != "int" or not self.floating:
+            return laid
+        if laid.array.scalar:
+            return laid
+        return Laid(arrays.cast(laid.array, "float"), laid.axes)
+
+    def applied(self, expr: Expr, function: str, args: Sequence[Expr]) -> Laid:
+        """A function of the table."""
+        with self.mode(floating=False, whole=True) if is_remainder(expr) else nullcontext():
+            parts = list(map(self.value, args))
+        self.risk()
+        if function == "sigmoid":
+            self.quiet["over"] = None  # exp(-x) may be inf, and 1 / inf is right
+        return self.map(function, *parts)
 
     def _value(self, expr: Expr) -> Laid:
         match expr:
@@ -77,11 +112,11 @@ class Lowering(Reading):
             case SizeOf(value):
                 return Laid(arrays.count(value))
             case IndexOf(sub):
-                return self.position(sub)
+                return self.counted(self.position(sub))
             case Access():
-                return self.read(expr)
+                return self.counted(self.read(expr))
             case Apply(function, args):
-                return self.map(function, *map(self.value, args))
+                return self.applied(expr, function, args)
             case Add(terms):
                 return self.sum(terms)
             case Mul(factors):
@@ -98,7 +133,9 @@ class Lowering(Reading):
                 decision = self.decided(cond)
                 if decision is not None:
                     return self.value(then if decision else other)
-                return self.where(self.cond(cond), self.value(then), self.value(other))
+                mask = self.cond(cond)
+                with self.under():
+                    return self.where(mask, self.value(then), self.value(other))
             case Guard(cond):
                 return self.cond(cond)
             case Opaque(operation, operands, subs):
@@ -120,18 +157,6 @@ class Lowering(Reading):
             total = self.map("add" if sign > 0 else "sub", total, self.value(term))
         return total
 
-    def power(self, base: Laid, exponent: Fraction) -> Laid:
-        """A base to an exponent above 0."""
-        if exponent == 1:
-            return base
-        if exponent == HALF:
-            return self.map("sqrt", base)
-        if exponent == 2:
-            return self.map("square", base)
-        if exponent == Fraction(3, 2):
-            return self.map("mul", base, self.map("sqrt", base))
-        return self.map("pow", base, Laid(arrays.number(Number(exponent, ""))))
-
     def product(self, factors: Sequence[Expr]) -> Laid:
         """A product, chosen by the conditions among its factors."""
         decisions = {f.cond: self.decided(f.cond) for f in factors if isinstance(f, Guard)}
@@ -146,7 +171,11 @@ class Lowering(Reading):
         if not guards:
             return self.times(others)
         mask = self.cond(And(tuple(guards)))
-        return self.where(mask, self.times(others), self.value(ZERO)) if others else mask
+        if not others:
+            return mask
+        with self.under():
+            value = self.times(others)
+        return self.where(mask, value, self.value(ZERO))
 
     def needed(self, guards: Sequence[Cond], others: Sequence[Expr]) -> list[Cond]:
         """The conditions without those that only keep a read inside an array with margins of 0."""
@@ -183,49 +212,13 @@ class Lowering(Reading):
             for sub, n, present in axes
         )
 
-    def times(self, factors: Sequence[Expr]) -> Laid:
-        """A product of factors that are no conditions: scalars first, then divided one by one."""
-        sign, (over, under) = 1, self.split(factors)
-        kept: list[Laid] = []
-        for factor in over:
-            own, rest = split_sign(factor)
-            sign *= own
-            if not (isinstance(rest, Number) and rest.value == 1):
-                kept.append(self.value(rest))
-        total = self.multiplied(kept)
-        for base, exponent in under:
-            part = self.power(self.value(base), exponent)
-            total = self.map("div", total or Laid(arrays.whole(1)), part)
-        if total is None:
-            total = Laid(arrays.whole(1))
-        return total if sign > 0 else self.map("neg", total)
-
-    def split(self, factors: Sequence[Expr]) -> tuple[list[Expr], list[tuple[Expr, Fraction]]]:
-        """What is multiplied, and bases with the exponents by which is divided; scalars first."""
-        over: list[Expr] = []
-        under: list[tuple[Expr, Fraction]] = []
-        for factor in factors:
-            if isinstance(factor, Power) and factor.exponent < 0:
-                under.append((factor.base, -factor.exponent))
-            else:
-                over.append(factor)
-        under.sort(key=lambda pair: bool(accesses(pair[0])))
-        return over, under
-
-    def multiplied(self, factors: Sequence[Laid]) -> Laid | None:
-        """The product: scalars first, and what has the same axes before what has more."""
-        total: Laid | None = None
-        for part in sorted(factors, key=lambda f: bool(f.axes)):
-            total = part if total is None else self.map("mul", total, part)
-        return total
-
     # conditions
 
     def cond(self, cond: Cond) -> Laid:
         """A condition as a mask."""
-        if cond not in self.known:
-            self.known[cond] = self._cond(cond)
-        return self.known[cond]
+        if (cond, False) not in self.known:
+            self.known[cond, False] = self._cond(cond)
+        return self.known[cond, False]
 
     def _cond(self, cond: Cond) -> Laid:
         decision = self.decided(cond)
@@ -233,7 +226,8 @@ class Lowering(Reading):
             return self.map("==", Laid(arrays.whole(0)), Laid(arrays.whole(0 if decision else 1)))
         match cond:
             case Compare(op, left, right):
-                return self.map(op, self.value(left), self.value(right))
+                with self.mode(floating=False, whole=is_whole(left) and is_whole(right)):
+                    return self.map(op, self.value(left), self.value(right))
             case Zero(sub):
                 return self.compared("==", sub)
             case Inside(sub, extent):
@@ -247,9 +241,10 @@ class Lowering(Reading):
             case And(conds) | Or(conds):
                 op = "and" if isinstance(cond, And) else "or"
                 left_over = [c for c in conds if self.decided(c) is None]
-                total = self.cond(left_over[0])
-                for one in left_over[1:]:
-                    total = self.map(op, total, self.cond(one))
+                with self.under():
+                    total = self.cond(left_over[0])
+                    for one in left_over[1:]:
+                        total = self.map(op, total, self.cond(one))
                 return total
             case Not(inner):
                 return self.map("not", self.cond(inner))
@@ -309,23 +304,7 @@ class Lowering(Reading):
         result = self.inner_sum(expr.indices, conds, inner)
         if not outer:
             return result
-        return self.scaled(outer, result)
-
-    def scaled(self, outer: Sequence[Expr], result: Laid) -> Laid:
-        """Factors times a sum that has been made: divided by what they are divided by."""
-        over, under = self.split(outer)
-        sign = 1
-        parts: list[Laid] = []
-        for factor in over:
-            own, rest = split_sign(factor)
-            sign *= own
-            if not (isinstance(rest, Number) and rest.value == 1):
-                parts.append(self.value(rest))
-        total = self.multiplied([*parts, result])
-        assert total is not None
-        for base, exponent in under:
-            total = self.map("div", total, self.power(self.value(base), exponent))
-        return total if sign > 0 else self.map("neg", total)
+        return self.times(outer, result)
 
     def inner_sum(
         self, indices: Sequence[Index], conds: Sequence[Cond], factors: Sequence[Expr]
@@ -338,8 +317,11 @@ class Lowering(Reading):
             if (found := looped(self, whole)) is not None:
                 return found
         mask = self.cond(And(tuple(conds))) if conds else None
-        parts = self.grouped(factors, set() if conds else set(indices))
-        if mask is not None:
+        if mask is None:
+            parts = self.grouped(factors, set(indices))
+        else:
+            with self.under():
+                parts = self.grouped(factors, set())
             parts = self.masked(mask, parts, tame=self.facts.tame(factors, conds))
         told = {i for part in parts for i in part.indices}
         result = self.contraction([i for i in indices if i in told], parts)
@@ -377,7 +359,6 @@ class Lowering(Reading):
             k = host or 0
             return [*parts[:k], self.where(mask, parts[k], zero), *parts[k + 1 :]]
         total = self.multiplied(parts)
-        assert total is not None
         return [self.where(mask, total, zero)]
 
     def contraction(self, indices: Sequence[Index], parts: list[Laid]) -> Laid:
@@ -389,7 +370,6 @@ class Lowering(Reading):
         union = set().union(*sets)
         if not bound or (any(own == union for own in sets) and not _is_product(bound, sets)):
             total = self.multiplied(parts)
-            assert total is not None
             return self.folded("sum", indices, total)
         alone = [  # what only one factor depends on is summed first
             self.folded("sum", [i for i in bound & own if sum(i in o for o in sets) == 1], part)
@@ -399,7 +379,6 @@ class Lowering(Reading):
         tensors = [permuted(part, part.indices) for part in alone if part.axes]
         if len(tensors) < 2:
             total = self.multiplied([*scalars, *tensors])
-            assert total is not None
             return self.folded("sum", indices, total)
         letters = _letters([i for part in tensors for i in part.indices])
         free = frame_of([tuple(i for i in p.indices if i not in bound) for p in tensors], self.hint)
@@ -407,7 +386,6 @@ class Lowering(Reading):
         result = "".join(letters[i] for i in free)
         made = Laid(arrays.einsum(words, result, [part.array for part in tensors]), free)
         total = self.multiplied([*scalars, made])
-        assert total is not None
         return total
 
     def arg(self, expr: Arg) -> Laid:

@@ -12,10 +12,11 @@ from ...functions import TABLE
 from ...ir.sizes import ONE
 from ...plan.arrays import Array, Cut, Turns, nodes, open_turns
 from ...plan.lines import Steps
+from ...plan.matmul import matrix_product
 from ...text import PRIVATE
 from .. import functional
 from ..functional import CHEAP
-from ..python.code import ATOM, Code, binary, call, tuple_of
+from ..python.code import ATOM, Code, binary, call, minus, tuple_of
 from ..python.layout import INDENT
 from ..python.preface import NOTHING, Preface
 
@@ -34,7 +35,7 @@ UPDATE = {
 
 
 def spell(backward: Backward, preface: Preface = NOTHING) -> str:
-    """Module source: ``forward(*inputs) -> (Y, cache)`` and ``backward(dY, cache) -> gradients``."""
+    """Module source of ``forward(*inputs) -> (Y, cache)`` and ``backward(dY, cache)``."""
     return functional.spell(backward, NumPy, preface)
 
 
@@ -58,10 +59,16 @@ class NumPy(functional.Framework):
     }
     functions["sigmoid"] = "1 / (1 + np.exp(-{0}))"
 
+    @classmethod
+    def decorated(cls, quiet: Sequence[str]) -> list[str]:
+        """``np.errstate``."""
+        kinds = ", ".join(f'{kind}="ignore"' for kind in quiet)
+        return [f"@np.errstate({kinds})"] if kinds else []
+
     def function(self, function: str, parts: Sequence[Array]) -> Code:
         """A function of the table; a sigmoid is spelled out."""
         if function == "sigmoid":
-            power = call("np.exp", functional.minus(self.code(parts[0])))
+            power = call("np.exp", minus(self.code(parts[0])))
             return binary("/", Code("1"), binary("+", Code("1"), power))
         return super().function(function, parts)
 
@@ -279,7 +286,7 @@ class NumPy(functional.Framework):
     def einsum(self, array: Array) -> Code:
         """A matrix product, ``np.tensordot``, or ``np.einsum``."""
         *words, result = array.told
-        if functional.matrix_product(array) is not None or len(words) != 2:
+        if matrix_product(array) is not None or len(words) != 2:
             if len(words) > 2:
                 word = f'"{",".join(words)}->{result}"'
                 return call("np.einsum", word, *map(self.code, array.parts), optimize=True)
@@ -354,9 +361,8 @@ class NumPy(functional.Framework):
             first = p if s == "1" else f"{s} * {p}"
             last = f"{first} + {n}" if a == "1" else f"{first} + {a} * ({n} - 1) + 1:{a}"
             cuts.append(f"{first}:{last}")
-        self.emit(
-            f"{INDENT}{name}[:, :, {', '.join(cuts)}] += {taps}[:, {', '.join(letters)}].swapaxes(0, 1)"
-        )
+        part = f"{taps}[:, {', '.join(letters)}].swapaxes(0, 1)"
+        self.emit(f"{INDENT}{name}[:, :, {', '.join(cuts)}] += {part}")
         return Code(name)
 
     def put(self, array: Array) -> Code:
