@@ -16,13 +16,14 @@ from ..errors import PullbackError
 from ..functions import TABLE
 from ..ir.expr import Number, Tensor
 from ..ir.sizes import ONE, Size
+from ..ir.walk import bound_indices
 from ..plan.arrays import TESTS, Array, Cut, open_turns
 from ..plan.arrays import nodes as nodes_of
 from ..plan.build import build
 from ..plan.facts import Facts
 from ..plan.lines import Assign, Lines, Steps, lines_of
 from ..plan.matmul import matrix_product
-from ..plan.ops import Plan
+from ..plan.ops import Plan, Procedure
 from ..text import PRIVATE
 from .python.code import (
     ATOM,
@@ -69,6 +70,7 @@ WORDS = {
     "einsum": "product",
     "fold": "total",
     "arg": "place",
+    "windows": "windows",
 }
 
 
@@ -104,8 +106,8 @@ class Framework:
     in_place: ClassVar[bool] = False  # whether arrays are memory, parts of which are written to
     optional: ClassVar[dict[str, str]]  # imports that are needed where a word is used
 
-    def __init__(self, inputs: Sequence[Tensor], facts: Facts) -> None:
-        self.facts = facts
+    def __init__(self, inputs: Sequence[Tensor], facts: Facts, comments: bool = True) -> None:
+        self.facts, self.comments = facts, comments
         self.names = Names()
         self.names.taken.update(self.reserved)
         self.tensors: dict[Tensor, str] = {}
@@ -276,10 +278,11 @@ class Framework:
             return self.place(cut, extent)
         if cut.is_full and cut.count is extent:
             return ":"
-        stop = cut.start + cut.step * (cut.count - 1) + 1
+        end = cut.start + cut.step * (cut.count - 1) + 1  # behind the last element
+        stop = cut.start + cut.step * cut.count
         first = str(self.size(cut.start)) if cut.start.terms else ""
-        last = "" if stop is extent else str(self.size(stop))
-        if last and not stop.at_least(0):
+        last = "" if end is extent or (stop - extent).at_least(0) else str(self.size(stop))
+        if last and not self.facts.at_least_zero(stop):
             last = f"max({last}, 0)"
         return f"{first}:{last}" + ("" if cut.step is ONE else f":{self.size(cut.step)}")
 
@@ -423,14 +426,19 @@ class Framework:
             return f"{array.parts[0].told[0].name}_{array.op}"
         return WORDS.get(array.op, "value")
 
-    def assign(self, line: Assign, previous: str) -> str:
-        """One statement; its comment, for the next one to see."""
+    def assign(self, line: Assign, previous: str, place: str = "") -> str:
+        """One statement, whose value goes to a ``place`` if there is one; its comment, for the next
+        one to see."""
+        define = line.define
+        hidden = bound_indices(define.scatter) if define.scatter is not None else ()
+        for index in (*define.indices, *bound_indices(define.body), *hidden):
+            self.sizes.alias(index.extent, index.name.upper())
         self.settle(line.array)
-        text = remark(line.define)
+        text = remark(define) if self.comments else ""
         if text and text != previous:
             self.emit(text)
-        name = self.names.fresh(line.tensor.name)
-        self.claimed = name
+        name = place or self.names.fresh(line.tensor.name)
+        self.claimed = "" if place else name
         code = bare(self.code(line.array))
         self.claimed = ""
         if code.text != name:
@@ -501,11 +509,17 @@ def _cuts(array: Array) -> Iterator[tuple[Cut, Size]]:
     return zip(array.told, array.parts[0].shape, strict=True)
 
 
-def spell(backward: Backward, framework: type[Framework], preface: Preface = NOTHING) -> str:
+def spell(
+    backward: Backward,
+    framework: type[Framework],
+    preface: Preface = NOTHING,
+    *,
+    comments: bool = True,
+) -> str:
     """Module source: ``forward(*inputs) -> (Y, cache)`` and ``backward(dY, cache) -> gradients``,
     as :func:`pullback.backends.numpy.spell_pair` has them."""
     plan = build(backward)
-    return _Module(framework, plan, backward, preface).text()
+    return _Module(framework, plan, backward, preface, comments).text()
 
 
 class _Module:
@@ -515,13 +529,14 @@ class _Module:
         plan: Plan,
         backward: Backward,
         preface: Preface,
+        comments: bool,
     ) -> None:
         self.framework, self.plan, self.backward = framework, plan, backward
-        self.preface = preface
+        self.preface, self.comments = preface, comments
 
     def text(self) -> str:
         """The whole."""
-        back = self.framework(self.plan.backward.inputs, self.plan.backward.facts)
+        back = self.of(self.plan.backward)
         in_place = self.framework.in_place
         lines = lines_of(self.plan.backward, in_place=in_place)
         gradients = back.body(lines)
@@ -530,7 +545,7 @@ class _Module:
         )
 
         above_back = self.framework.decorated(lines.quiet)
-        front = self.framework(self.plan.forward.inputs, self.plan.forward.facts)
+        front = self.of(self.plan.forward)
         lines = lines_of(self.plan.forward, self.plan.saved, in_place=in_place)
         results = front.body(lines)
         saved = [str(front.code(array)) for array in lines.saved]
@@ -566,6 +581,10 @@ class _Module:
             key=lambda line: (line != "import math", line.startswith("from"), line),
         )
         return "\n".join([*imported, "", "", whole]) + "\n"
+
+    def of(self, procedure: Procedure) -> Framework:
+        """What writes a procedure."""
+        return self.framework(procedure.inputs, procedure.facts, self.comments)
 
     def preface_lines(self) -> list[str]:
         """The docstring."""

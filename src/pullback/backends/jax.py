@@ -212,4 +212,9 @@ class Jax(functional.Framework):
         every = f"jnp.arange({self.size(steps.count)})"
         start = tuple_of(firsts) if firsts else "()"
         turned = ", reverse=True" if steps.turn < 0 else ""
-        self.emit(f"_, {results} = lax.scan({function}, {start}, {every}{turned})")
+        last = "_"
+        if steps.last:
+            ends = [self.names.fresh(t.name) if t in steps.last else "_" for t, *_ in steps.carried]
+            self.tensors.update(zip((t for t, *_ in steps.carried), ends, strict=True))
+            last = tuple_of(ends)
+        self.emit(f"{last}, {results} = lax.scan({function}, {start}, {every}{turned})")

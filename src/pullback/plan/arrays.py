@@ -161,7 +161,9 @@ def apply(function: str, *parts: Array) -> Array:
     their width is that of the other floats; masks become numbers."""
     if function in TESTS:
         kind = "bool"
-    elif function in KEEPING and all(p.kind != "float" for p in parts):
+    elif all(p.kind != "float" for p in parts) and (
+        function in KEEPING or (function == "pow" and _is_natural(parts[1]))
+    ):
         kind = "int"
     else:
         kind = "float"
@@ -171,6 +173,12 @@ def apply(function: str, *parts: Array) -> Array:
         parts = parts if mixed else tuple(cast(p, inner) for p in parts)
     shape = broadcast([p.shape for p in parts])
     return Array("map", parts, (function,), shape, kind, all(p.scalar for p in parts))
+
+
+def _is_natural(array: Array) -> bool:
+    """Whether a scalar is a whole number of at least 0."""
+    value = literal(array)
+    return value is not None and value.denominator == 1 and value >= 0
 
 
 def cast(array: Array, kind: str) -> Array:

@@ -63,6 +63,11 @@ def _op(group: tuple[Define, ...], facts: Facts) -> Op:
             )
         return Loop(group, turn)
     (define,) = group
+    return operation(define, facts)
+
+
+def operation(define: Define, facts: Facts) -> Let | Build:
+    """A statement as an operation."""
     if ties(define) and (found := _scattered(define)):
         return found
     if (found := pieced(define, facts)) is not None:

@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from ..ir.expr import Expr, Tensor, add
 from ..ir.program import Define, reads
-from ..ir.recurrence import offset
 from ..ir.sizes import Size, size
 from ..ir.subscripts import Index, constant
-from ..ir.walk import accesses, substitute
+from ..ir.walk import substitute
 from ..text import PRIVATE
 from . import arrays
 from .arrays import Array
-from .build import pieced
+from .build import operation, pieced
 from .laid import Held, Laid, permuted
 from .lower import Lowering
-from .ops import Build, Let, Loop, Procedure
+from .ops import Build, Let, Loop, Op, Procedure
 from .pieces import Piece
 from .scatter import filled, placed, scattered
 from .statements import counts_of
+from .steps import Handed, axes_of
 
 SHORT = 8  # operations of a value that stands where it is read
 VIEWS = frozenset({"name", "slice", "permute", "insert", "reshape", "expand", "diagonal"})
@@ -43,7 +43,7 @@ class Steps:
     ``step`` is the size that stands for the step at hand, ``carried`` the tensors that a step hands
     on: what they are called in the next step, what they are before the first one, and what they are
     at the end of a step. ``kept`` are the tensors of which all steps are stacked: the whole, and a
-    step's.
+    step's. ``last`` are those of the tensors handed on that are read after the last step.
     """
 
     step: Size
@@ -52,6 +52,7 @@ class Steps:
     lines: tuple[Assign, ...]
     carried: tuple[tuple[Tensor, Array, Tensor], ...]
     kept: tuple[tuple[Tensor, Tensor], ...]
+    last: tuple[Tensor, ...] = ()
 
 
 Line: TypeAlias = Assign | Steps
@@ -78,10 +79,17 @@ def lines_of(
         lowering.held[tensor] = Held(arrays.name(tensor), (True,) * len(tensor.shape))
     found: list[Line] = []
     waiting = _waiting(procedure, saved)
-    for k, op in enumerate(procedure.ops):
+    left = list(procedure.ops)
+    while left:
+        op = left.pop(0)
         if isinstance(op, Loop):
-            later = {t for other in procedure.ops[k + 1 :] for s in _of(other) for t in reads(s)}
-            found.append(_steps(lowering, op, {*later, *procedure.results, *saved}, waiting))
+            handed = Handed(op, procedure.facts)
+            left = [_after(handed, other) for other in left]
+            later = {t for other in left for s in _of(other) for t in reads(s)}
+            wanted = {*later, *procedure.results, *saved}
+            steps = _steps(lowering, handed, wanted, waiting)
+            last = tuple(t for t in handed.before.values() if t in later)
+            found.append(replace(steps, last=last))
         else:
             line = _assigned(lowering, op)
             if op.define.target in waiting and _length(line.array) <= SHORT:
@@ -106,12 +114,27 @@ def lines_of(
     )
 
 
+def _after(handed: Handed, op: Op) -> Op:
+    """A later operation that reads what the last step of a loop handed on."""
+    match op:
+        case Let(define):
+            return Let(handed.after(define))
+        case Build(define) if any(t in handed.made for t in reads(define)):
+            return operation(handed.after(define), handed.facts)
+        case _:
+            return op
+
+
 def _waiting(procedure: Procedure, saved: Sequence[Tensor]) -> set[Tensor]:
     """The values without a name of the user's that are read once, and may stand where they are
     read."""
     statements = list(procedure.statements())
     counts = counts_of(statements)
     kept = {*procedure.results, *saved}
+    loops = [op.group for op in procedure.ops if isinstance(op, Loop)]
+    for group in loops:  # what a loop reads is made before, not in every step
+        made = {s.target for s in group}
+        kept.update(t for s in group for t in reads(s) if t not in made)
     return {
         s.target
         for s in statements
@@ -198,20 +221,13 @@ def _built(lowering: Lowering, op: Build) -> Laid:
 
 
 def _steps(
-    lowering: Lowering, op: Loop, wanted: Collection[Tensor], waiting: Collection[Tensor]
+    lowering: Lowering, handed: Handed, wanted: Collection[Tensor], waiting: Collection[Tensor]
 ) -> Steps:
     """A recurrence as a loop."""
-    count = op.group[0].indices[0].extent
-    step = size(f"{op.group[0].indices[0].name}{PRIVATE}step")
-    made = {s.target for s in op.group}
-    now = {t: Tensor(t.name, t.shape[1:], t.dtype) for t in made}
-    depth: dict[Tensor, int] = {}
-    for s in op.group:
-        for access in accesses(s.body):
-            if access.tensor in made:
-                ahead = offset(s, access)
-                if ahead:
-                    depth[access.tensor] = max(depth.get(access.tensor, 0), -ahead * op.turn)
+    group, turn = handed.loop.group, handed.loop.turn
+    count = group[0].indices[0].extent
+    step = size(f"{group[0].indices[0].name}{PRIVATE}step")
+    now = {t: Tensor(t.name, t.shape[1:], t.dtype) for t in handed.made}
     inner = Lowering(
         lowering.facts,
         dict(lowering.held),
@@ -219,37 +235,43 @@ def _steps(
         in_place=lowering.in_place,
         quiet=lowering.quiet,
     )
+    for target, tensor in handed.same.items():
+        now[target] = handed.before[tensor, 1]
     carried: list[tuple[Tensor, Array, Tensor]] = []
-    word = "prev" if op.turn > 0 else "next"
-    for tensor in (s.target for s in op.group):
-        before = now[tensor]
-        fresh: list[tuple[Tensor, Array, Tensor]] = []
-        for k in range(1, depth.get(tensor, 0) + 1):
-            own = Tensor(
-                f"{tensor.name}_{word}{k if k > 1 else ''}", tensor.shape[1:], tensor.dtype
-            )
-            fresh.append((own, arrays.zeros(own.shape, own.kind), before))
-            inner.rows[tensor, -k * op.turn] = Held(arrays.name(own), (True,) * len(own.shape))
-            before = own
-        carried += reversed(fresh)  # the oldest first: each takes what the next one still holds
+    for (tensor, back), own in handed.before.items():
+        inner.rows[tensor, -back * turn] = Held(arrays.name(own), (True,) * len(own.shape))
+        newer = now[tensor] if back == 1 else handed.before[tensor, back - 1]
+        first = arrays.zeros(own.shape, own.kind)
+        if tensor in handed.starts:
+            laid = lowering.value(handed.starts[tensor])
+            first = lowering.over(laid, axes_of(tensor))
+            first = arrays.cast(first, own.kind) if own.kind != "bool" else first
+        carried.append((own, first, newer))
+    carried.reverse()  # the oldest first: each takes what the next one still holds
     found: list[Assign] = []
-    for s in op.group:
-        first, *rest = s.indices
-        body: Expr = substitute(s.body, {first: constant(step)})  # type: ignore[assignment]
+    for s in group:
+        first_index, *rest = s.indices
+        whole = (True,) * len(rest)
+        inner.rows.setdefault((s.target, 0), Held(arrays.name(now[s.target]), whole))
+        if s.target in handed.same:
+            continue
+        body: Expr = substitute(handed.body(s), {first_index: constant(step)})  # type: ignore[assignment]
         inner.hint = tuple(rest)
-        inner.rows.setdefault((s.target, 0), Held(arrays.name(now[s.target]), (True,) * len(rest)))
         at_step = Define(now[s.target], tuple(rest), body, s.source, s.user, of=s.of)
         built = pieced(at_step, inner.facts)
         laid = inner.value(body) if built is None else _built(inner, built)
         array, missing = _ordered(laid, rest, s.target.kind)
         array = arrays.insert(array, missing) if array.rank else array
         array = arrays.expand(array, tuple(i.extent for i in rest))
-        here = s.target in waiting and s.target not in wanted and s.target not in depth
+        alone = (s.target, 1) not in handed.before
+        here = s.target in waiting and s.target not in wanted and alone
         if here and _length(array) <= SHORT:
-            inner.rows[s.target, 0] = Held(array, (True,) * len(rest))
+            inner.rows[s.target, 0] = Held(array, whole)
             continue
         found.append(Assign(now[s.target], array, s))
-    kept = tuple((s.target, now[s.target]) for s in op.group if s.target in wanted)
+    kept = tuple((s.target, now[s.target]) for s in group if s.target in wanted)
     for tensor, _ in kept:
         lowering.held[tensor] = Held(arrays.name(tensor), (True,) * len(tensor.shape))
-    return Steps(step, count, op.turn, tuple(found), tuple(carried), kept)
+    for own in handed.before.values():
+        lowering.held[own] = Held(arrays.name(own), (True,) * len(own.shape))
+    return Steps(step, count, turn, tuple(found), tuple(carried), kept)

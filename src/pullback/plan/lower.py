@@ -310,9 +310,10 @@ class Lowering(Products):
         self, indices: Sequence[Index], conds: Sequence[Cond], factors: Sequence[Expr]
     ) -> Laid:
         """The sum of a product under conditions."""
-        if not conds and (found := convolution(self, indices, factors)) is not None:
-            return found
-        if self.in_place and factors:
+        if not (conds or self.in_place):
+            if (found := convolution(self, indices, factors)) is not None:
+                return found
+        elif self.in_place and factors:
             whole = Reduce("sum", tuple(indices), (), mul(*map(Guard, conds), *factors))
             if (found := looped(self, whole)) is not None:
                 return found

@@ -39,10 +39,11 @@ def filled(lowering: Lowering, piece: Piece) -> Array:
 
 def scattered(lowering: Lowering, spread: Spread, base: Array) -> Array:
     """``base`` with values added at subscripts."""
-    if (found := transposed(lowering, spread)) is not None:
+    if lowering.in_place:
+        if (found := _by_turns(lowering, spread, base)) is not None:
+            return found
+    elif (found := transposed(lowering, spread)) is not None:
         return found if arrays.is_zeros(base) else arrays.apply("add", base, found)
-    if lowering.in_place and (found := _by_turns(lowering, spread, base)) is not None:
-        return found
     conds = [c for c in spread.conds if lowering.decided(c) is not True]
     own = dict.fromkeys(i for sub in spread.subs for i in indices_of(sub))
     rest = [i for i in spread.bound if i not in own]

@@ -70,7 +70,10 @@ def windows(reading: Reading, array: Array, subs: Sequence[Subscript]) -> Laid |
         if not spread.at_least(1):
             first, s = first + spread * (place.extent - 1), -spread
             turned.append(place)
-        length = a * (here.extent - 1) + s * (place.extent - 1) + 1
+        reach = s * (place.extent - 1)
+        every = (n - 1 - reach) // a + 1 if a is not ONE else n - reach
+        all_of_them = first.literal == 0 and every is here.extent
+        length = n if all_of_them else a * (here.extent - 1) + reach + 1
         cuts.append(Cut(first, ONE, length))
         told.append(Window(len(axes), a, here.extent, s, place.extent))
         axes.append(here)

@@ -10,6 +10,7 @@ from typing import ClassVar
 from ...calculus.step import Backward
 from ...functions import TABLE
 from ...ir.sizes import ONE
+from ...plan import arrays
 from ...plan.arrays import Array, Cut, Turns, nodes, open_turns
 from ...plan.lines import Steps
 from ...plan.matmul import matrix_product
@@ -34,9 +35,9 @@ UPDATE = {
 }
 
 
-def spell(backward: Backward, preface: Preface = NOTHING) -> str:
+def spell(backward: Backward, preface: Preface = NOTHING, *, comments: bool = True) -> str:
     """Module source of ``forward(*inputs) -> (Y, cache)`` and ``backward(dY, cache)``."""
-    return functional.spell(backward, NumPy, preface)
+    return functional.spell(backward, NumPy, preface, comments=comments)
 
 
 class NumPy(functional.Framework):
@@ -102,10 +103,6 @@ class NumPy(functional.Framework):
                 return self.pad(array)
             case "windows":
                 return self.windows(array)
-            case "convolve":
-                return self.convolved(array)
-            case "convolve_transposed":
-                return self.convolved_back(array)
             case "diagonal":
                 one, two = array.told
                 return self.method(parts[0], "diagonal", 0, one, two)
@@ -135,7 +132,8 @@ class NumPy(functional.Framework):
 
     def extents(self, array: Array) -> str:
         """A shape as a tuple."""
-        return tuple_of(self.shape(array.shape))
+        sizes = self.shape(array.shape)
+        return sizes[0] if len(sizes) == 1 else tuple_of(sizes) if sizes else "()"
 
     def permuted(self, array: Array) -> Code:
         """``swapaxes`` where two axes are exchanged, else ``transpose``."""
@@ -190,8 +188,7 @@ class NumPy(functional.Framework):
             if w.spread is not ONE:
                 picked[part.rank + k] = f"::{self.size(w.spread)}"
         span, axis = (spans[0], axes[0]) if len(spans) == 1 else (tuple_of(spans), tuple_of(axes))
-        named = {"axis": axis} if part.rank > 1 else {}
-        view = call("sliding_window_view", self.code(part), span, **named)
+        view = call("sliding_window_view", self.code(part), span, axis=axis)
         while picked and picked[-1] == ":":
             picked.pop()
         return Code(f"{view}[{', '.join(picked)}]") if picked else view
@@ -209,10 +206,9 @@ class NumPy(functional.Framework):
         inside = [node for node in nodes(body, set()) if open_turns(node) & own]
         for node in inside:
             for part in node.parts:
-                costs = part.op not in CHEAP and not part.scalar
-                if costs and not open_turns(part) & own and part not in self.shared:
+                if not open_turns(part) & own and self.costs(part):
                     self.named(part)
-        if not open_turns(body) & own and body.op not in CHEAP and body not in self.shared:
+        if not open_turns(body) & own and self.costs(body):
             self.named(body)
         before = self.shared, self.repeated, self.turning
         names = []
@@ -234,6 +230,12 @@ class NumPy(functional.Framework):
         self.indent = self.indent[: -len(INDENT)]
         self.shared, self.repeated, self.turning = before
         self.names.taken.difference_update(names)
+
+    def costs(self, array: Array) -> bool:
+        """Whether an array that has no name yet is more than a view of what has one."""
+        if array in self.shared or array.scalar:
+            return False
+        return array.op not in CHEAP or any(map(self.costs, array.parts))
 
     def each(self, array: Array) -> Code:
         """A fold in a loop."""
@@ -316,55 +318,6 @@ class NumPy(functional.Framework):
             return call(f"{code}.swapaxes", *moved)
         return call(f"{code}.transpose", *order)
 
-    def convolved(self, array: Array) -> Code:
-        """A contraction of windows."""
-        steps, spreads = (self.shape(sizes) for sizes in array.told)
-        image, kernel = map(self.code, array.parts)
-        count = len(steps)
-        taps = self.shape(array.parts[1].shape[2:])
-        spans = [
-            p if s == "1" else f"{s} * ({p} - 1) + 1" for s, p in zip(spreads, taps, strict=True)
-        ]
-        axes = [*map(str, range(2, 2 + count))]
-        span, axis = (spans[0], axes[0]) if count == 1 else (tuple_of(spans), tuple_of(axes))
-        view = f"sliding_window_view({image}, {span}, axis={axis})"
-        picked = [":", ":", *("" if n == "1" else f"::{n}" for n in (*steps, *spreads))]
-        picked = [p or ":" for p in picked]
-        while picked and picked[-1] == ":":
-            picked.pop()
-        name = self.names.fresh("windows")
-        self.emit(f"{name} = {view}{'[' + ', '.join(picked) + ']' if picked else ''}")
-        first = tuple_of([str(1), *(str(2 + count + k) for k in range(count))])
-        second = tuple_of([str(1 + k) for k in range(count + 1)])
-        order = ", ".join(str(k) for k in (0, count + 1, *range(1, count + 1)))
-        return Code(f"np.tensordot({name}, {kernel}, axes=({first}, {second})).transpose({order})")
-
-    def convolved_back(self, array: Array) -> Code:
-        """A transposed convolution, tap by tap."""
-        steps, spreads = (self.shape(sizes) for sizes in array.told)
-        image, kernel = map(self.code, array.parts)
-        count = len(steps)
-        name = self.claimed or self.names.fresh("filled")
-        if name == self.claimed:
-            self.claimed = ""
-        taps = self.names.fresh("taps")
-        self.emit(f"{taps} = np.tensordot({kernel}, {image}, axes=(0, 1))")
-        self.emit(f"{name} = np.zeros({self.extents(array)}, {self.dtype('float')})")
-        letters = [self.names.fresh(c) for c in "pqr"[:count]]
-        extents = self.shape(array.parts[1].shape[2:])
-        every = f"range({extents[0]})" if count == 1 else f"np.ndindex({', '.join(extents)})"
-        self.emit(f"for {', '.join(letters)} in {every}:")
-        cuts = []
-        for p, s, a, n in zip(
-            letters, spreads, steps, self.shape(array.parts[0].shape[2:]), strict=True
-        ):
-            first = p if s == "1" else f"{s} * {p}"
-            last = f"{first} + {n}" if a == "1" else f"{first} + {a} * ({n} - 1) + 1:{a}"
-            cuts.append(f"{first}:{last}")
-        part = f"{taps}[:, {', '.join(letters)}].swapaxes(0, 1)"
-        self.emit(f"{INDENT}{name}[:, :, {', '.join(cuts)}] += {part}")
-        return Code(name)
-
     def put(self, array: Array) -> Code:
         """Values written into, or added to, a new array."""
         base, value, *places = array.parts
@@ -387,9 +340,7 @@ class NumPy(functional.Framework):
         """An array filled with one number."""
         (value,) = array.parts
         code = self.code(value)
-        sizes = self.shape(array.shape)
-        shape = sizes[0] if len(sizes) == 1 else tuple_of(sizes) if sizes else "()"
-        dtype = self.dtype(array.kind)
+        shape, dtype = self.extents(array), self.dtype(array.kind)
         named = {} if dtype == "float" else {"dtype": dtype}
         if code.text == "0" and array.kind == "float":
             return call("np.zeros", shape, **named)
@@ -409,23 +360,26 @@ class NumPy(functional.Framework):
 
     def loop(self, steps: Steps) -> None:
         """A ``for`` loop; the steps are written into arrays made before."""
+        stacks = {}
+        for whole, _ in steps.kept:
+            name = stacks[whole] = self.names.fresh(whole.name)
+            shape = self.extents(arrays.name(whole))
+            self.emit(f"{name} = np.empty({shape}, dtype={self.dtype(whole.kind)})")
         for prev, first, _ in steps.carried:
             self.tensors[prev] = self.names.fresh(prev.name)
             self.emit(f"{self.tensors[prev]} = {self.code(first)}")
-        stacks = {}
-        for whole, now in steps.kept:
-            name = stacks[now] = self.names.fresh(whole.name)
-            shape = tuple_of(self.shape(whole.shape))
-            self.emit(f"{name} = np.empty({shape}, dtype={self.dtype(whole.kind)})")
         step, every = self.bound_step(steps), f"range({self.size(steps.count)})"
         self.emit(f"for {step} in {f'reversed({every})' if steps.turn < 0 else every}:")
         self.indent += INDENT
+        alike = {prev for prev, *_ in steps.carried}
+        for whole, now in steps.kept:
+            if now in alike:
+                self.emit(f"{stacks[whole]}[{step}] = {self.tensors[now]}")
+        places = {now: f"{stacks[whole]}[{step}]" for whole, now in steps.kept}
+        previous = ""
         for line in steps.lines:
-            self.assign(line, "")
-            if line.tensor in stacks:
-                self.emit(f"{stacks[line.tensor]}[{step}] = {self.tensors[line.tensor]}")
+            previous = self.assign(line, previous, places.get(line.tensor, ""))
         for prev, _, now in steps.carried:
             self.emit(f"{self.tensors[prev]} = {self.tensors[now]}")
         self.indent = self.indent[: -len(INDENT)]
-        for whole, now in steps.kept:
-            self.tensors[whole] = stacks[now]
+        self.tensors.update(stacks)
