@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import ClassVar
 
 from ..calculus.step import Backward
 from ..errors import PullbackError
 from ..functions import TABLE
 from ..ir.expr import Number, Tensor
+from ..ir.magnitudes import INT64
 from ..ir.sizes import ONE, Size
 from ..ir.walk import bound_indices
 from ..plan.arrays import TESTS, Array, Cut, open_turns
@@ -23,7 +25,7 @@ from ..plan.build import build
 from ..plan.facts import Facts
 from ..plan.lines import Assign, Lines, Steps, lines_of
 from ..plan.matmul import matrix_product
-from ..plan.ops import Plan, Procedure
+from ..plan.ops import Procedure
 from ..text import PRIVATE
 from .python.code import (
     ATOM,
@@ -204,6 +206,8 @@ class Framework:
                 return self.number(array.told[0])
             case "size":
                 return self.size(array.told[0])
+            case "real":
+                return self.real(self.code(array.parts[0]))
             case "map":
                 return self.map(array)
             case "reshape":
@@ -230,6 +234,10 @@ class Framework:
                 return Code(f"({one} if {mask} else {other})")
             case _:
                 return self.written(array)
+
+    def real(self, code: Code) -> Code:
+        """A scalar of Python as a float that overflows without an error."""
+        return call(f"{self.module}.float64", code)
 
     chooses: ClassVar[bool] = True  # whether a condition on a loop's step is one of Python's own
 
@@ -260,6 +268,8 @@ class Framework:
         if value.special:
             return Code(f'float("{value.special}")')
         over, under = split_number(abs(value.value))
+        if value.value.denominator == 1 and abs(value.value) < INT64:
+            over = str(abs(value.value))
         code = Code(over)
         if under != "1":
             code = binary("/", code, Code(under))
@@ -415,6 +425,8 @@ class Framework:
 
     def word(self, array: Array) -> str:
         """What a value that no statement names is called."""
+        while array.op in ("permute", "insert", "slice"):
+            (array,) = array.parts
         if array.kind == "bool":
             return "mask"
         if array.kind == "int":
@@ -516,76 +528,124 @@ def spell(
     *,
     comments: bool = True,
 ) -> str:
-    """Module source: ``forward(*inputs) -> (Y, cache)`` and ``backward(dY, cache) -> gradients``,
-    as :func:`pullback.backends.numpy.spell_pair` has them."""
+    """Module source: ``forward(*inputs) -> (Y, cache)`` and ``backward(dY, cache) -> gradients``.
+
+    With several outputs ``Y`` and ``dY`` are tuples. The gradients come in the order of
+    ``backward.gradients``, a single one bare. ``cache`` is the tuple of what ``backward`` reads.
+    ``preface`` is what ``forward`` says and asserts first.
+    """
     plan = build(backward)
-    return _Module(framework, plan, backward, preface, comments).text()
+    front = written(framework, plan.forward, plan.saved, comments=comments)
+    back = written(framework, plan.backward, comments=comments)
+    return pair_source(backward, front, back, plan.saved, preface)
 
 
-class _Module:
-    def __init__(
-        self,
-        framework: type[Framework],
-        plan: Plan,
-        backward: Backward,
-        preface: Preface,
-        comments: bool,
-    ) -> None:
-        self.framework, self.plan, self.backward = framework, plan, backward
-        self.preface, self.comments = preface, comments
+def spell_function(
+    procedure: Procedure, framework: type[Framework], *, comments: bool = True
+) -> str:
+    """Module source of one function that returns the tuple of a procedure's results, a single one
+    bare. Sizes that no input's shape gives are keyword arguments."""
+    made = written(framework, procedure, comments=comments)
+    value = made.results[0] if len(made.results) == 1 else ", ".join(made.results) or "()"
+    head, keywords = made.head(value)
+    arguments = [made.framework.tensors[t] for t in procedure.inputs]
+    name = Names(plain=True).fresh(procedure.name)
+    lines = _function(made, name, [*arguments, *keywords], [*head, *made.lines], value)
+    return _module(framework, lines)
 
-    def text(self) -> str:
-        """The whole."""
-        back = self.of(self.plan.backward)
-        in_place = self.framework.in_place
-        lines = lines_of(self.plan.backward, in_place=in_place)
-        gradients = back.body(lines)
-        back_head, sizes = back.sizes.head(
-            "\n".join(map(without_comment, [*back.lines, *gradients]))
-        )
 
-        above_back = self.framework.decorated(lines.quiet)
-        front = self.of(self.plan.forward)
-        lines = lines_of(self.plan.forward, self.plan.saved, in_place=in_place)
-        results = front.body(lines)
-        saved = [str(front.code(array)) for array in lines.saved]
-        refused = extent_checks(front, self.backward.program.statements)
-        front.lines[:0] = [*self.preface.checks(front), *refused]
-        keys = {name: key for key, name in back.sizes.names.items()}
-        saved += [front.sizes.name(keys[name]) for name in sizes]
-        value = results[0] if len(results) == 1 else tuple_of(results)
-        value = f"{value}, {tuple_of(saved)}"
-        head, keywords = front.sizes.head("\n".join(map(without_comment, [*front.lines, value])))
-        arguments = [front.tensors[t] for t in self.plan.forward.inputs]
-        if keywords:
-            arguments += ["*", *keywords]
-        above = self.framework.decorated(lines.quiet)
-        first = [*above, f"def forward({', '.join(arguments)}):", *self.preface_lines()]
-        first += [INDENT + line for line in (*head, *front.lines, f"return {value}")]
+@dataclass(frozen=True)
+class Written:
+    """A function whose lines have been written, but for its head: the sources of what it returns
+    and of what it saves, and the warnings of values that are thrown away."""
 
-        cotangents = [back.tensors[t] for t in self.backward.cotangents]
-        argument = cotangents[0] if len(cotangents) == 1 else "cotangents"
-        unpacked = [f"{', '.join(cotangents)} = cotangents"] if len(cotangents) > 1 else []
-        entries = [*(back.tensors[t] for t in self.plan.saved), *sizes]
-        if entries:
-            unpacked.append(f"{', '.join(entries)}{',' if len(entries) == 1 else ''} = cache")
-        value = gradients[0] if len(gradients) == 1 else ", ".join(gradients) or "()"
-        second = [*above_back, f"def backward({argument}, cache):"]
-        second += [INDENT + x for x in (*unpacked, *back_head, *back.lines, f"return {value}")]
-        body = [part for line in (*first, "", "", *second) for part in broken(line)]
-        whole = "\n".join(body)
-        said = "\n".join(map(without_comment, body))
-        more = {v for k, v in self.framework.optional.items() if k in said}
-        imported = sorted(
-            {*self.framework.imports, *more},
-            key=lambda line: (line != "import math", line.startswith("from"), line),
-        )
-        return "\n".join([*imported, "", "", whole]) + "\n"
+    framework: Framework
+    results: list[str]
+    saved: list[str]
+    quiet: tuple[str, ...]
 
-    def of(self, procedure: Procedure) -> Framework:
-        """What writes a procedure."""
-        return self.framework(procedure.inputs, procedure.facts, self.comments)
+    @property
+    def lines(self) -> list[str]:
+        """The lines."""
+        return self.framework.lines
 
-    def preface_lines(self) -> list[str]:
-        """The docstring."""
-        return [INDENT + line for line in self.preface.docstring()]
+    def head(self, *extra: str) -> tuple[list[str], list[str]]:
+        """The lines that bind sizes, and the keyword arguments: the sizes that no input's shape
+        gives, behind a star."""
+        texts = map(without_comment, [*self.lines, *extra])
+        lines, keywords = self.framework.sizes.head("\n".join(texts))
+        return lines, ["*", *keywords] if keywords else []
+
+
+def written(
+    framework: type[Framework],
+    procedure: Procedure,
+    saved: Sequence[Tensor] = (),
+    *,
+    comments: bool = True,
+) -> Written:
+    """A procedure's lines in a framework."""
+    own = framework(procedure.inputs, procedure.facts, comments)
+    lines = lines_of(procedure, saved, in_place=framework.in_place)
+    results = own.body(lines)
+    return Written(own, results, [str(own.code(array)) for array in lines.saved], lines.quiet)
+
+
+def pair_source(
+    backward: Backward,
+    front: Written,
+    back: Written,
+    saved: Sequence[Tensor],
+    preface: Preface = NOTHING,
+) -> str:
+    """The module of a forward and a backward function. ``saved`` are the forward values that the
+    backward lines read."""
+    gradients = back.results
+    back_head, sizes = back.framework.sizes.head(
+        "\n".join(map(without_comment, [*back.lines, *gradients]))
+    )
+    refused = extent_checks(front.framework, backward.program.statements)
+    front.lines[:0] = [*preface.checks(front.framework), *refused]
+    keys = {name: key for key, name in back.framework.sizes.names.items()}
+    kept = [*front.saved, *(front.framework.sizes.name(keys[name]) for name in sizes)]
+    value = front.results[0] if len(front.results) == 1 else tuple_of(front.results)
+    value = f"{value}, {tuple_of(kept)}"
+    head, keywords = front.head(value)
+    arguments = [*(front.framework.tensors[t] for t in backward.program.inputs), *keywords]
+    first = _function(
+        front, "forward", arguments, [*preface.docstring(), *head, *front.lines], value
+    )
+
+    tensors = back.framework.tensors
+    cotangents = [tensors[t] for t in backward.cotangents]
+    argument = cotangents[0] if len(cotangents) == 1 else "cotangents"
+    unpacked = [f"{', '.join(cotangents)} = cotangents"] if len(cotangents) > 1 else []
+    entries = [*(tensors[t] for t in saved), *sizes]
+    if entries:
+        unpacked.append(f"{', '.join(entries)}{',' if len(entries) == 1 else ''} = cache")
+    value = gradients[0] if len(gradients) == 1 else ", ".join(gradients) or "()"
+    second = _function(
+        back, "backward", [argument, "cache"], [*unpacked, *back_head, *back.lines], value
+    )
+    return _module(type(front.framework), [*first, "", "", *second])
+
+
+def _function(
+    made: Written, name: str, arguments: Sequence[str], lines: Sequence[str], value: str
+) -> list[str]:
+    """The lines of a function."""
+    above = made.framework.decorated(made.quiet)
+    inside = [INDENT + line for line in (*lines, f"return {value}")]
+    whole = [*above, f"def {name}({', '.join(arguments)}):", *inside]
+    return [part for line in whole for part in broken(line)]
+
+
+def _module(framework: type[Framework], lines: Sequence[str]) -> str:
+    """The source of functions with what they import."""
+    said = "\n".join(map(without_comment, lines))
+    more = {v for k, v in framework.optional.items() if k in said}
+    imported = sorted(
+        {*framework.imports, *more},
+        key=lambda line: (line != "import math", line.startswith("from"), line),
+    )
+    return "\n".join([*imported, "", "", *lines]) + "\n"

@@ -64,6 +64,10 @@ class Jax(functional.Framework):
         """JAX reads inside the array by itself."""
         return str(self.size(cut.start))
 
+    def real(self, code: Code) -> Code:
+        """An array without axes: numbers of Python refuse to overflow."""
+        return call("jnp.asarray", code, self.dtype("float"))
+
     def fold(self, op: str, array: Array, axes: tuple[int, ...], keep: bool) -> Code:
         """A method of the array."""
         named = {"keepdims": True} if keep else {}

@@ -73,6 +73,10 @@ class Torch(functional.Framework):
             return call("torch.minimum", low, self.as_array(parts[2]))
         return super().function(function, parts)
 
+    def real(self, code: Code) -> Code:
+        """A tensor without axes: numbers of Python refuse to overflow."""
+        return call("torch.tensor", code, dtype="torch.float64", device=f"{self.device}.device")
+
     def fold(self, op: str, array: Array, axes: tuple[int, ...], keep: bool) -> Code:
         """``sum``, ``amax`` and ``amin`` take several axes, ``prod`` one."""
         name = {"max": "amax", "min": "amin"}.get(op, op)

@@ -10,6 +10,7 @@ op             ``told`` and meaning
 ``name``       a tensor: an input, or what an earlier line made
 ``number``     an exact number, a scalar of Python
 ``size``       a size, a scalar of Python
+``real``       a scalar of Python as a float of the framework's, which overflows without an error
 ``range``      0 .. extent - 1, integers
 ``map``        a function's name: element by element
 ``where``      ``parts`` are a mask and two values
@@ -140,6 +141,11 @@ def count(value: Size) -> Array:
     return Array("size", (), (value,), (), "int", True)
 
 
+def real(scalar: Array) -> Array:
+    """A scalar of Python as a float that overflows without an error."""
+    return Array("real", (scalar,), (), (), "float", True)
+
+
 def positions(extent: Size) -> Array:
     """0, 1, ... below an extent."""
     return Array("range", (), (), (extent,), "int", False)
@@ -173,6 +179,11 @@ def apply(function: str, *parts: Array) -> Array:
         parts = parts if mixed else tuple(cast(p, inner) for p in parts)
     shape = broadcast([p.shape for p in parts])
     return Array("map", parts, (function,), shape, kind, all(p.scalar for p in parts))
+
+
+def as_int(array: Array) -> Array:
+    """Integers of whatever width as those of the usual width."""
+    return Array("cast", (array,), ("int",), array.shape, "int", False)
 
 
 def _is_natural(array: Array) -> bool:

@@ -97,14 +97,7 @@ def lines_of(
                 lowering.held[op.define.target] = Held(line.array, held.present)
             else:
                 found.append(line)
-    made = {line.tensor: line.array for line in found if isinstance(line, Assign)}
-    results = []
-    taken: set[Array] = {arrays.name(t) for t in procedure.inputs}
-    for tensor in procedure.results:
-        array = lowering.full(tensor)
-        root = _root(array, made)
-        results.append(_copied(array) if root in taken or array.op == "expand" else array)
-        taken.add(root)
+    found, results = _apart(procedure, lowering, found)
     return Lines(
         procedure.inputs,
         tuple(found),
@@ -112,6 +105,30 @@ def lines_of(
         tuple(lowering.full(t) for t in saved),
         tuple(sorted(lowering.quiet)),
     )
+
+
+def _apart(
+    procedure: Procedure, lowering: Lowering, found: Sequence[Line]
+) -> tuple[list[Line], list[Array]]:
+    """The lines and what is returned, so that results share no memory with the arguments or with
+    each other."""
+    made = {line.tensor: line for line in found if isinstance(line, Assign)}
+    views = VIEWS | {"flip", "windows"} if lowering.in_place else VIEWS
+    taken: set[Array] = {arrays.name(t) for t in procedure.inputs}
+    taken.update(arrays.name(t) for line in found if isinstance(line, Steps) for t in line.last)
+    results: list[Array] = []
+    for tensor in procedure.results:
+        array = lowering.full(tensor)
+        root = _root(array, made, views)
+        if root in taken or array.op == "expand":
+            line = made.get(tensor)
+            if line is not None and array.op == "name" and line.array.op in views:
+                made[tensor] = replace(line, array=_copied(line.array))
+            else:
+                array = _copied(array)
+        taken.add(root)
+        results.append(array)
+    return [made[x.tensor] if isinstance(x, Assign) else x for x in found], results
 
 
 def _after(handed: Handed, op: Op) -> Op:
@@ -151,13 +168,13 @@ def _of(op: Let | Build | Loop) -> tuple[Define, ...]:
     return op.group if isinstance(op, Loop) else (op.define,)
 
 
-def _root(array: Array, made: Mapping[Tensor, Array]) -> Array:
+def _root(array: Array, made: Mapping[Tensor, Assign], views: Collection[str]) -> Array:
     """The array whose memory an array may be a view of."""
-    while array.op in VIEWS:
+    while array.op in views:
         if array.op == "name":
             if array.told[0] not in made:
                 break
-            array = made[array.told[0]]
+            array = made[array.told[0]].array
         else:
             array = array.parts[0]
     return array
@@ -172,7 +189,8 @@ def _assigned(lowering: Lowering, op: Let | Build) -> Assign:
     """A statement as a line; its target is then known by its name."""
     define = op.define
     lowering.hint = define.indices
-    laid = lowering.value(define.body) if isinstance(op, Let) else _built(lowering, op)
+    with lowering.mode(floating=False, whole=define.target.kind != "float"):
+        laid = lowering.value(define.body) if isinstance(op, Let) else _built(lowering, op)
     return _held(lowering, define.target, define.indices, laid, define)
 
 
@@ -259,7 +277,8 @@ def _steps(
         inner.hint = tuple(rest)
         at_step = Define(now[s.target], tuple(rest), body, s.source, s.user, of=s.of)
         built = pieced(at_step, inner.facts)
-        laid = inner.value(body) if built is None else _built(inner, built)
+        with inner.mode(floating=False, whole=s.target.kind != "float"):
+            laid = inner.value(body) if built is None else _built(inner, built)
         array, missing = _ordered(laid, rest, s.target.kind)
         array = arrays.insert(array, missing) if array.rank else array
         array = arrays.expand(array, tuple(i.extent for i in rest))

@@ -64,19 +64,20 @@ NEUTRAL = {"sum": "0", "prod": "1", "max": "-inf", "min": "inf"}
 class Lowering(Products):
     """Expressions as array operations, in one procedure."""
 
-    known: dict[tuple[Expr | Cond, bool], Laid] = field(default_factory=dict)
+    known: dict[tuple[Expr | Cond, bool, bool], Laid] = field(default_factory=dict)
     whole: bool = False  # what is lowered has to be an exact integer
     floating: bool = False  # whole numbers are computed as floats: they may be beyond 64 bits
 
     def value(self, expr: Expr) -> Laid:
         """The array that holds an expression, over the indices that it depends on."""
-        if (expr, self.floating) not in self.known:
+        key = expr, self.floating, self.whole
+        if key not in self.known:
             exact = self.whole or self.floating or self.facts.wraps
             if not exact and is_arithmetic(expr) and is_beyond(expr):
                 with self.mode(floating=True):
                     return self.value(expr)
-            self.known[expr, self.floating] = self._value(expr)
-        return self.known[expr, self.floating]
+            self.known[key] = self._value(expr)
+        return self.known[key]
 
     @contextmanager
     def mode(self, *, floating: bool | None = None, whole: bool | None = None) -> Iterator[None]:
@@ -90,9 +91,7 @@ class Lowering(Products):
 
     def counted(self, laid: Laid) -> Laid:
         """Whole numbers as a value."""
-        if laid.array.kind != "int" or not self.floating:
-            return laid
-        if laid.array.scalar:
+        if laid.array.kind != "int" or not self.floating or laid.array.scalar:
             return laid
         return Laid(arrays.cast(laid.array, "float"), laid.axes)
 
@@ -110,11 +109,16 @@ class Lowering(Products):
             case Number():
                 return Laid(arrays.number(expr))
             case SizeOf(value):
-                return Laid(arrays.count(value))
+                counted = arrays.count(value)
+                return Laid(arrays.real(counted) if self.floating else counted)
             case IndexOf(sub):
                 return self.counted(self.position(sub))
-            case Access():
-                return self.counted(self.read(expr))
+            case Access(tensor, _):
+                laid = self.read(expr)
+                narrow = tensor.kind == "int" and tensor.dtype not in ("int", "int64")
+                if narrow and not self.facts.wraps and not laid.array.scalar:
+                    laid = Laid(arrays.as_int(laid.array), laid.axes)
+                return self.counted(laid)
             case Apply(function, args):
                 return self.applied(expr, function, args)
             case Add(terms):
@@ -216,9 +220,10 @@ class Lowering(Products):
 
     def cond(self, cond: Cond) -> Laid:
         """A condition as a mask."""
-        if (cond, False) not in self.known:
-            self.known[cond, False] = self._cond(cond)
-        return self.known[cond, False]
+        key = cond, False, False
+        if key not in self.known:
+            self.known[key] = self._cond(cond)
+        return self.known[key]
 
     def _cond(self, cond: Cond) -> Laid:
         decision = self.decided(cond)
@@ -276,6 +281,8 @@ class Lowering(Products):
         lacking = [i for i in expr.indices if i not in laid.indices]
         result = self.folded(expr.op, expr.indices, laid)
         if expr.op == "prod":
+            if lacking and result.array.scalar:
+                result = Laid(arrays.real(result.array))
             for i in lacking:
                 result = self.map("pow", result, Laid(arrays.count(i.extent)))
         return result

@@ -9,11 +9,16 @@ from typing import ClassVar
 
 from ...calculus.step import Backward
 from ...functions import TABLE
+from ...ir.expr import Tensor
+from ...ir.program import Define
 from ...ir.sizes import ONE
 from ...plan import arrays
 from ...plan.arrays import Array, Cut, Turns, nodes, open_turns
+from ...plan.build import procedure
+from ...plan.facts import Facts
 from ...plan.lines import Steps
 from ...plan.matmul import matrix_product
+from ...plan.statements import live_statements
 from ...text import PRIVATE
 from .. import functional
 from ..functional import CHEAP
@@ -35,9 +40,28 @@ UPDATE = {
 }
 
 
-def spell(backward: Backward, preface: Preface = NOTHING, *, comments: bool = True) -> str:
-    """Module source of ``forward(*inputs) -> (Y, cache)`` and ``backward(dY, cache)``."""
+def spell_pair(backward: Backward, *, comments: bool = True, preface: Preface = NOTHING) -> str:
+    """Module source: ``forward(*inputs) -> (Y, cache)`` and ``backward(dY, cache) -> gradients``,
+    as :func:`pullback.backends.functional.spell` has them."""
     return functional.spell(backward, NumPy, preface, comments=comments)
+
+
+def spell(
+    name: str,
+    inputs: Sequence[Tensor],
+    statements: Sequence[Define],
+    returns: Sequence[Tensor],
+    *,
+    comments: bool = True,
+) -> str:
+    """Module source of ``def name(inputs...)`` that returns the tuple of ``returns``, a single one
+    bare. Results are new arrays: they share no memory with the inputs or with each other."""
+    facts = Facts(strict=not any(s.of for s in statements))
+    facts.learn(statements)
+    kept = live_statements(statements, returns)
+    return functional.spell_function(
+        procedure(name, inputs, kept, returns, facts), NumPy, comments=comments
+    )
 
 
 class NumPy(functional.Framework):
@@ -129,6 +153,10 @@ class NumPy(functional.Framework):
             case "operation":
                 return self.operation(array)
         raise AssertionError(array.op)
+
+    def real(self, code: Code) -> Code:
+        """A scalar of NumPy, which doesn't widen what it meets."""
+        return call(f"{self.like}.dtype.type" if self.like else "np.float64", code)
 
     def extents(self, array: Array) -> str:
         """A shape as a tuple."""
