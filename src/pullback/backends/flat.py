@@ -18,28 +18,29 @@ from ..functions import TABLE
 from ..ir.expr import (
     ZERO,
     Access,
-    Add,
     Apply,
     Expr,
     Guard,
     Mul,
     Power,
     Tensor,
+    add,
     number,
 )
 from ..ir.program import Define, Program
 from ..ir.recurrence import groups, is_recurrent
 from ..ir.subscripts import at
-from ..ir.walk import free_indices, tensors
+from ..ir.walk import map_tensors, tensors
 from ..notation.plain import show
+from ..plan.build import operation
 from ..plan.facts import Facts
+from ..plan.lines import Assign, lines_of
+from ..plan.ops import Procedure
+from ..text import PRIVATE
 from .adjoints import on_axes, sent_back
+from .functional import Written, pair_source
 from .gates import Gate, gates
-from .numpy.arrays import aligned
-from .numpy.expressions import Context, Speller
-from .numpy.module import pair_source
-from .numpy.scope import Scope
-from .numpy.statements import statement
+from .numpy.framework import NumPy
 from .python.code import comment
 from .python.preface import NOTHING, Preface
 
@@ -204,15 +205,16 @@ class _Tape:
 
         facts = Facts()
         facts.learn([*(gate.define for gate in forward), *(line.define for line in lines)])
-        back = Scope([*backward.cotangents, *residuals], facts)
-        self.spell_backward(back, lines, comments)
-
-        front = Scope(backward.program.inputs, facts)
-        speller = Speller(front)
-        for gate in _live(forward, [*outputs, *residuals]):
-            count = len(front.lines)
-            statement(speller, gate.define, final=gate.define.target in outputs, waits=False)
-            _remark(front, count, FORWARD.get(gate.kind, gate.kind) if comments else "")
+        back = self.written_backward(facts, [*backward.cotangents, *residuals], lines, comments)
+        live = _live(forward, [*outputs, *residuals])
+        defines = [gate.define for gate in live]
+        told = [FORWARD.get(gate.kind, gate.kind) if comments else "" for gate in live]
+        front = _written(
+            _procedure("forward", backward.program.inputs, defines, outputs, facts),
+            [""] * len(live),
+            told,
+            residuals,
+        )
         return pair_source(backward, front, back, residuals, preface)
 
     def forward(self) -> Iterable[Gate]:
@@ -230,57 +232,81 @@ class _Tape:
                 wanted.update(tensors(line.define.body))
         return wanted
 
-    def spell_backward(self, scope: Scope, lines: Sequence[Line], comments: bool) -> None:
-        speller = Speller(scope)
-        last = {line.define.target: k for k, line in enumerate(lines)}
-        own: set[Tensor] = set()  # adjoints whose memory is nobody else's
-        for k, line in enumerate(lines):
-            define, count = line.define, len(scope.lines)
-            target = define.target
-            if line.first:
-                alone = last[target] == k and target in self.backward.gradients
-                statement(speller, define, final=alone and self.may_share(define), waits=False)
-                if computed(define):
-                    own.add(target)
-            else:
-                self.spell_sum(speller, define, target in own)
-                own.add(target)
-            _remark(scope, count, line.remark if comments else "")
-
-    def may_share(self, define: Define) -> bool:
-        """Whether a plain assignment could hand memory of somebody else's to the caller."""
-        return bool(define.target.shape) or any(t in self.given for t in tensors(define.body))
-
-    def spell_sum(self, speller: Speller, define: Define, in_place: bool) -> None:
-        """``dx += ...``, or ``dx = dx + ...`` where dx shares its memory with another adjoint."""
-        scope, target = speller.scope, define.target
-        if define.scatter is not None:
-            part = Tensor(self.linear.name(f"{target.name}_part"), target.shape, target.dtype)
-            statement(speller, replace(define, target=part), final=False, waits=False)
-            plain = Access(part, tuple(map(at, define.indices)))
-            define = replace(define, body=plain, scatter=None)
-        speller.claim("")
-        context = Context((), define.indices)
-        value = speller.value(define.body, context)
-        if value.dtype != target.dtype and not value.weak:
-            value = speller.cast(value, target.dtype)
-        name = scope.read(target)
-        code = aligned(value, define.indices).code
-        scope.emit(f"{name} += {code}" if in_place else f"{name} = {name} + {code}")
+    def written_backward(
+        self, facts: Facts, inputs: Sequence[Tensor], lines: Sequence[Line], comments: bool
+    ) -> Written:
+        """The lines of the backward pass: each contribution is added to those before, under the
+        name of the adjoint."""
+        now: dict[Tensor, Tensor] = {}
+        defines: list[Define] = []
+        names: list[str] = []
+        for line in lines:
+            define, adjoint = line.define, line.define.target
+            body, scatter = (
+                None if tree is None else _read_as(tree, now)
+                for tree in (define.body, define.scatter)
+            )
+            assert body is not None
+            if not line.first:
+                before = Access(now.get(adjoint, adjoint), tuple(map(at, define.indices)))
+                scatter = None if scatter is None else add(before, scatter)
+                body = add(before, body)
+            count = sum(name == adjoint.name for name in names) + (adjoint in self.given)
+            held = Tensor(f"{adjoint.name}{PRIVATE}{count}", adjoint.shape, adjoint.dtype)
+            now[adjoint] = held if count else adjoint
+            facts.alias(now[adjoint], adjoint)
+            defines.append(replace(define, target=now[adjoint], body=body, scatter=scatter))
+            names.append(adjoint.name)
+        results = [now.get(t, t) for t in self.backward.gradients]
+        return _written(
+            _procedure("backward", inputs, defines, results, facts),
+            names,
+            [line.remark if comments else "" for line in lines],
+        )
 
 
-def computed(define: Define) -> bool:
-    """Whether a value is surely made of new memory: no view, nothing repeated along an axis."""
-    free = free_indices(define.body)
-    if not all(index in free for index in define.indices):
-        return False
-    match define.body:
-        case Add() | Apply() | Power():
-            return True
-        case Mul(factors):
-            return len([f for f in factors if not isinstance(f, Guard)]) > 1
-        case _:
-            return False
+def _read_as(tree: Expr, now: Mapping[Tensor, Tensor]) -> Expr:
+    """An expression with reads of the adjoints as they are now."""
+
+    def read(access: Access) -> Access:
+        return Access(now.get(access.tensor, access.tensor), access.subs)
+
+    return map_tensors(tree, read)  # type: ignore[return-value]
+
+
+def _procedure(
+    name: str,
+    inputs: Sequence[Tensor],
+    defines: Sequence[Define],
+    results: Sequence[Tensor],
+    facts: Facts,
+) -> Procedure:
+    ops = tuple(operation(define, facts) for define in defines)
+    return Procedure(name, tuple(inputs), ops, tuple(results), facts)
+
+
+def _written(
+    procedure: Procedure,
+    names: Sequence[str],
+    remarks: Sequence[str],
+    saved: Sequence[Tensor] = (),
+) -> Written:
+    """The lines of a procedure, one a statement with a remark behind it; a statement with the name
+    of an earlier one gives that name another value."""
+    own = NumPy(procedure.inputs, procedure.facts, False)
+    lines = lines_of(procedure, saved, in_place=True, named=True)
+    taken = {tensor.name: own.tensors[tensor] for tensor in procedure.inputs}
+    for line, name, text in zip(lines.lines, names, remarks, strict=True):
+        assert isinstance(line, Assign)
+        start = len(own.lines)
+        own.shared = {}
+        own.name_shared([line.array])
+        own.assign(line, "", taken.get(name, ""))
+        taken.setdefault(name, own.tensors[line.tensor]) if name else None
+        _remark(own.lines, start, text)
+    own.shared = {}
+    results = [str(own.code(array)) for array in lines.results]
+    return Written(own, results, [str(own.code(array)) for array in lines.saved], lines.quiet)
 
 
 def local_gradient(gate: Gate, of: Tensor) -> str:
@@ -316,12 +342,12 @@ def _live(forward: Sequence[Gate], wanted: Iterable[Tensor]) -> list[Gate]:
     return kept[::-1]
 
 
-def _remark(scope: Scope, start: int, text: str) -> None:
+def _remark(lines: list[str], start: int, text: str) -> None:
     """Puts a remark behind the last of the lines from ``start`` on; above them, if it's long."""
-    if not text or len(scope.lines) <= start:
+    if not text or len(lines) <= start:
         return
-    line = f"{scope.lines[-1]:<{COLUMN}}  {comment(text)}"
+    line = f"{lines[-1]:<{COLUMN}}  {comment(text)}"
     if len(line) <= LONGEST:
-        scope.lines[-1] = line
+        lines[-1] = line
     else:
-        scope.lines.insert(start, comment(text))
+        lines.insert(start, comment(text))

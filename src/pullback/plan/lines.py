@@ -70,15 +70,20 @@ class Lines:
 
 
 def lines_of(
-    procedure: Procedure, saved: Sequence[Tensor] = (), *, in_place: bool = False
+    procedure: Procedure,
+    saved: Sequence[Tensor] = (),
+    *,
+    in_place: bool = False,
+    named: bool = False,
 ) -> Lines:
     """The lines of a procedure that also hands over ``saved``; ``in_place`` where arrays are
-    memory, parts of which are views and are written to."""
+    memory, parts of which are views and are written to; ``named`` where each statement is a line,
+    though nothing but the next one reads its value."""
     lowering = Lowering(procedure.facts, in_place=in_place)
     for tensor in procedure.inputs:
         lowering.held[tensor] = Held(arrays.name(tensor), (True,) * len(tensor.shape))
     found: list[Line] = []
-    waiting = _waiting(procedure, saved)
+    waiting = set() if named else _waiting(procedure, saved)
     left = list(procedure.ops)
     while left:
         op = left.pop(0)
