@@ -290,11 +290,18 @@ class Framework:
             return ":"
         end = cut.start + cut.step * (cut.count - 1) + 1  # behind the last element
         stop = cut.start + cut.step * cut.count
-        first = str(self.size(cut.start)) if cut.start.terms else ""
-        last = "" if end is extent or (stop - extent).at_least(0) else str(self.size(stop))
-        if last and not self.facts.at_least_zero(stop):
-            last = f"max({last}, 0)"
+        first = self.bound(cut.start, extent) if cut.start.terms else ""
+        last = "" if end is extent or (stop - extent).at_least(0) else self.bound(stop, extent)
         return f"{first}:{last}" + ("" if cut.step is ONE else f":{self.size(cut.step)}")
+
+    def bound(self, value: Size, extent: Size) -> str:
+        """Where a slice begins or ends: a few elements before the end of the axis are counted from
+        there."""
+        before = (value - extent).literal
+        if before is not None and before < 0:
+            return str(before)
+        text = str(self.size(value))
+        return text if self.facts.at_least_zero(value) else f"max({text}, 0)"
 
     def inserted(self, array: Array) -> Code:
         """New axes; those that a fold has just taken away are kept instead."""

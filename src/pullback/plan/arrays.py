@@ -27,6 +27,7 @@ op             ``told`` and meaning
                the places inside the windows behind all axes, in the same order; a view
 ``roll``       an axis each, and by how much its elements move on, those of its end to its start
 ``cumsum``     the axis along which sums run
+``half``       "tril" or "triu", and the diagonal from which the last two axes are 0 elsewhere
 ``repeat``     an axis and how often each of its elements is repeated
 ``expand``     repeated along axes of extent 1, to ``shape``
 ``fold``       sum, prod, max or min, and the axes that go
@@ -304,6 +305,11 @@ def cumsum(array: Array, axis: int) -> Array:
     """The sums up to each element of an axis."""
     kind = "int" if array.kind == "bool" else array.kind
     return Array("cumsum", (array,), (axis,), array.shape, kind, False)
+
+
+def half(which: str, array: Array, k: int) -> Array:
+    """The lower ("tril") or the upper ("triu") part of the last two axes, with zeros elsewhere."""
+    return Array("half", (array,), (which, k), array.shape, array.kind, False)
 
 
 Turns = tuple[tuple[Size, Size], ...]  # the variables of loops, and their extents

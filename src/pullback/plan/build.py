@@ -15,6 +15,7 @@ from ..ir.walk import tensors
 from .facts import Facts
 from .ops import Build, Let, Loop, Op, Plan, Procedure
 from .pieces import Piece, Term, empty, in_a_row, is_sparse, locate, spellable, split_terms
+from .rotations import together
 from .spread import reads_quotients, spread_of, ties
 from .statements import live_statements, residuals_of, without_copies
 
@@ -68,6 +69,8 @@ def _op(group: tuple[Define, ...], facts: Facts) -> Op:
 
 def operation(define: Define, facts: Facts) -> Let | Build:
     """A statement as an operation."""
+    if not facts.strict:
+        define = replace(define, body=together(define.body, facts))
     if ties(define) and (found := _scattered(define)):
         return found
     if (found := pieced(define, facts)) is not None:

@@ -35,7 +35,7 @@ from ..ir.expr import (
 from ..ir.program import Define
 from ..ir.recurrence import groups, is_recurrent
 from ..ir.sizes import Size, size
-from ..ir.subscripts import Index, Lookup, Subscript, at, constant, inside
+from ..ir.subscripts import Index, Lookup, Subscript, at, bounds, constant, inside
 from ..ir.walk import Tree, accesses, children, free_indices, nodes, substitute, tensors
 from ..text import PRIVATE
 
@@ -174,7 +174,14 @@ class Facts:
                 return True
         if not sub.terms and self.at_least_zero(sub.const):
             return self.at_least_zero(extent - 1 - sub.const)
-        return inside(self.bounded(sub), extent, ())
+        bounded = self.bounded(sub)
+        if inside(bounded, extent, ()):
+            return True
+        reach = bounds(bounded)
+        if reach is None:
+            return False
+        low, high = reach
+        return self.at_least_zero(low) and self.at_least_zero(extent - 1 - high)
 
     def surely_inside(self, sub: Subscript, extent: Size) -> bool:
         """Whether ``0 <= sub < extent`` is known, also where the conditions around are false."""
@@ -370,6 +377,12 @@ def _is_full(access: Access) -> bool:
 
 def _first_places(term: Expr) -> list[Size]:
     """Where a product reads first, of an index that is only asked to be below some number >= 1."""
+    if isinstance(term, Access):
+        return [
+            sub.const
+            for sub in term.subs
+            if sub.index is not None and sub.index.extent.at_least(1)
+        ]
     if not isinstance(term, Mul):
         return []
     conds = [f.cond for f in term.factors if isinstance(f, Guard)]

@@ -54,6 +54,8 @@ from .frames import frame_of
 from .laid import Laid, permuted
 from .products import Products
 from .reads import is_negative
+from .rotations import rolled
+from .running import running, triangle
 from .terms import flat_factors, split_sign
 from .windows import looped
 
@@ -76,7 +78,8 @@ class Lowering(Products):
             if not exact and is_arithmetic(expr) and is_beyond(expr):
                 with self.mode(floating=True):
                     return self.value(expr)
-            self.known[key] = self._value(expr)
+            turned = rolled(self, expr)
+            self.known[key] = self._value(expr) if turned is None else turned
         return self.known[key]
 
     @contextmanager
@@ -174,6 +177,8 @@ class Lowering(Products):
         guards = self.needed(guards, others)
         if not guards:
             return self.times(others)
+        if (half := triangle(self, guards, others)) is not None:
+            return half
         mask = self.cond(And(tuple(guards)))
         if not others:
             return mask
@@ -295,6 +300,8 @@ class Lowering(Products):
 
     def contracted(self, expr: Reduce) -> Laid:
         """A sum of products: what has none of the indices multiplies the sum."""
+        if (found := running(self, expr)) is not None:
+            return found
         factors = flat_factors(expr.body)
         conds = [*expr.domain, *(f.cond for f in factors if isinstance(f, Guard))]
         decisions = [self.decided(c) for c in conds]

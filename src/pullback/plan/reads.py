@@ -23,6 +23,7 @@ from ..ir.subscripts import (
     at,
     bounds,
     indices_of,
+    inside,
     map_indices,
     within,
 )
@@ -160,6 +161,7 @@ class Reading:
         """Elements of an array at subscripts."""
         shape, places = joined(array.shape, subs)
         array = arrays.reshape(array, shape)
+        array, places = self.rolled(array, places)
         array, places = self.repeated(array, places)
         array, places = self.digits(array, places)
         array, places = self.padded(array, places)
@@ -177,6 +179,22 @@ class Reading:
         if fancy:
             return self.taken(array, axes, subs_of)
         return self.diagonals(array, axes)
+
+    def rolled(
+        self, array: Array, subs: Sequence[Subscript]
+    ) -> tuple[Array, tuple[Subscript, ...]]:
+        """Axes read at ``(v + c) % N``, v below N, as axes moved on by -c that are read at v."""
+        found = list(subs)
+        shifts: dict[int, Size] = {}
+        for axis, sub in enumerate(subs):
+            atom = sub.atom
+            if not isinstance(atom, Remainder) or atom.divisor is not array.shape[axis]:
+                continue
+            value = atom.value - atom.value.const
+            if sub.terms[0][1] is ONE and not sub.const.terms and inside(value, atom.divisor, ()):
+                shifts[axis] = -atom.value.const
+                found[axis] = value
+        return (arrays.roll(array, shifts) if shifts else array), tuple(found)
 
     def repeated(
         self, array: Array, subs: Sequence[Subscript]
