@@ -148,6 +148,6 @@ def test_a_longer_end_than_the_array_is_no_roll() -> None:
 def test_products_and_sums_that_are_read_at_one_place_are_rolled_once() -> None:
     source = check_backward(parse("X[N]\nW[N]\nY[i:N] = X[(i+1)%N]*W[i]*W[(i+1)%N]"), SIZES[0])
     backward = source[source.index("def backward") :]
-    assert "dX = np.roll(W * dY, 1) * W" in backward
+    assert backward.count("np.roll(W * dY, 1)") == 1
     wild = check_backward(parse("X[N]\nW[N]\nY[i:N] = W[i]*X[(i+1)%N]/W[(i+1)%N]"), SIZES[0])
     assert "np.roll(" in wild

@@ -16,6 +16,7 @@ from .facts import Facts
 from .ops import Build, Let, Loop, Op, Plan, Procedure
 from .pieces import Piece, Term, empty, in_a_row, is_sparse, locate, spellable, split_terms
 from .rotations import together
+from .splitting import split
 from .spread import reads_quotients, spread_of, ties
 from .statements import live_statements, residuals_of, without_copies
 
@@ -71,6 +72,8 @@ def operation(define: Define, facts: Facts) -> Let | Build:
     """A statement as an operation."""
     if not facts.strict:
         define = replace(define, body=together(define.body, facts))
+    if (digits := split(define.indices, define.body)) is not None:
+        return Let(define, digits)
     if ties(define) and (found := _scattered(define)):
         return found
     if (found := pieced(define, facts)) is not None:

@@ -139,8 +139,8 @@ def _apart(
 def _after(handed: Handed, op: Op) -> Op:
     """A later operation that reads what the last step of a loop handed on."""
     match op:
-        case Let(define):
-            return Let(handed.after(define))
+        case Let(define) if any(t in handed.made for t in reads(define)):
+            return operation(handed.after(define), handed.facts)
         case Build(define) if any(t in handed.made for t in reads(define)):
             return operation(handed.after(define), handed.facts)
         case _:
@@ -186,7 +186,9 @@ def _root(array: Array, made: Mapping[Tensor, Assign], views: Collection[str]) -
 
 
 def _copied(array: Array) -> Array:
-    """A copy."""
+    """A copy; made before a reshape, which might copy as well."""
+    if array.op == "reshape":
+        return arrays.reshape(_copied(array.parts[0]), array.shape)
     return Array("copy", (array,), (), array.shape, array.kind, False)
 
 
@@ -195,7 +197,14 @@ def _assigned(lowering: Lowering, op: Let | Build) -> Assign:
     define = op.define
     lowering.hint = define.indices
     with lowering.mode(floating=False, whole=define.target.kind != "float"):
-        laid = lowering.value(define.body) if isinstance(op, Let) else _built(lowering, op)
+        if isinstance(op, Build):
+            laid = _built(lowering, op)
+        elif op.split is not None:
+            lowering.hint = op.split.indices
+            digits = lowering.over(lowering.value(op.split.body), op.split.indices)
+            laid = Laid(arrays.reshape(digits, define.target.shape), define.indices)
+        else:
+            laid = lowering.value(define.body)
     return _held(lowering, define.target, define.indices, laid, define)
 
 

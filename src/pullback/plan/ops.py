@@ -10,14 +10,17 @@ from ..ir.expr import Expr, Tensor
 from ..ir.program import Define
 from .facts import Facts
 from .pieces import Piece
+from .splitting import Split
 from .spread import Spread
 
 
 @dataclass(frozen=True)
 class Let:
-    """A statement: each element of its target by itself."""
+    """A statement: each element of its target by itself. ``split`` is the statement with an axis a
+    digit of its target's indices, if they are read as numbers of several digits."""
 
     define: Define
+    split: Split | None = None
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from ...ir.expr import Tensor
 from ...ir.program import Define
 from ...ir.subscripts import constant
 from ...ir.walk import bound_indices, substitute
+from ...plan.splitting import Split, split
 from ...plan.spread import reads_quotients, ties
 from ..python.code import method
 from .arrays import Array
@@ -20,7 +21,6 @@ from .grouping import grouped
 from .rotations import together
 from .scatter import scattered
 from .scope import Pending, Scope
-from .splitting import Split, split
 
 WIDTH = 88  # of a line with values in it that could have had names of their own
 SHORT = 80  # of such a value

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ...ir.digits import Places, atoms, composed, read_as
-from ...ir.expr import Access, Expr
-from ...ir.sizes import Size
-from ...ir.subscripts import (
+from ..ir.digits import Places, atoms, composed, read_as
+from ..ir.expr import Access, Expr
+from ..ir.sizes import Size
+from ..ir.subscripts import (
     Index,
     Quotient,
     Remainder,
@@ -18,7 +18,7 @@ from ...ir.subscripts import (
     indices_of,
     reduced,
 )
-from ...ir.walk import Tree, map_subscripts, nodes, subscripts, substitute
+from ..ir.walk import Tree, map_subscripts, nodes, subscripts, substitute
 
 
 @dataclass(frozen=True)
