@@ -156,8 +156,7 @@ class ArrayApi(functional.Framework):
             self.assign(line, "")
         for now, made in lists.items():
             self.emit(f"{made}.append({self.tensors[now]})")
-        for prev, _, now in steps.carried:
-            self.emit(f"{self.tensors[prev]} = {self.tensors[now]}")
+        self.hand_on(steps)
         self.indent = self.indent[: -len(INDENT)]
         for whole, now in steps.kept:
             self.tensors[whole] = self.names.fresh(whole.name)

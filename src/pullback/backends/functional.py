@@ -426,9 +426,11 @@ class Framework:
     def named(self, node: Array) -> None:
         """Gives an array a name of its own."""
         code = self.code(node)
-        name = self.names.fresh(self.word(node))
-        self.emit(f"{name} = {code}")
-        self.shared[node] = name
+        if not code.is_name:
+            name = self.names.fresh(self.word(node))
+            self.emit(f"{name} = {code}")
+            code = Code(name)
+        self.shared[node] = code.text
 
     def word(self, array: Array) -> str:
         """What a value that no statement names is called."""
@@ -514,6 +516,16 @@ class Framework:
             return known[array]
 
         return set(filter(changes, arrays))
+
+    def hand_on(self, steps: Steps) -> None:
+        """Gives the values of a step to the next one, those that are read in turn all at once."""
+        names = [self.tensors[prev] for prev, *_ in steps.carried]
+        values = [self.tensors[now] for *_, now in steps.carried]
+        if set(names) & set(values):
+            self.emit(f"{', '.join(names)} = {', '.join(values)}")
+            return
+        for name, value in zip(names, values, strict=True):
+            self.emit(f"{name} = {value}")
 
     def bound_step(self, steps: Steps) -> str:
         """The name of the variable that counts the steps."""

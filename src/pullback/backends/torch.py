@@ -255,8 +255,7 @@ class Torch(functional.Framework):
             previous = self.assign(line, previous)
         for _, now in steps.kept:
             self.emit(f"{lists[now]}.append({self.tensors[now]})")
-        for prev, _, now in steps.carried:
-            self.emit(f"{self.tensors[prev]} = {self.tensors[now]}")
+        self.hand_on(steps)
         self.indent = self.indent[: -len(INDENT)]
         for whole, now in steps.kept:
             name = self.names.fresh(whole.name)

@@ -43,6 +43,8 @@ op             ``told`` and meaning
                the second part added at the cuts of the first, at all turns
 ``each``       an operation and variables of loops with their extents: what it makes of the values
                that the part has at all of them
+``first``      variables of loops with their extents: how many turns come before the first one at
+               which the first part is the second, in row-major order
 ``fill``       variables of loops, with their extents, of the axes that the part has at their ends:
                the values that the part has at each
 ``concatenate``  the axis along which the parts lie one behind the other
@@ -322,6 +324,11 @@ def each(op: str, turns: Turns, body: Array) -> Array:
     return Array("each", (body,), (op, turns), body.shape, body.kind, False)
 
 
+def first(turns: Turns, body: Array, best: Array) -> Array:
+    """How many turns of loops come before the first one at which an array is the best one."""
+    return Array("first", (body, best), (None, turns), best.shape, "int", False)
+
+
 def fill(turns: Turns, body: Array) -> Array:
     """What an array is at each turn of loops, as further axes."""
     shape = (*body.shape, *(n for _, n in turns))
@@ -469,7 +476,7 @@ def open_turns(array: Array) -> frozenset[str]:
     found = {n for told in _flat(array.told) for n in _sizes(told) if n.endswith(TURN)}
     for part in array.parts:
         found |= open_turns(part)
-    if array.op in ("each", "fill", "spread"):
+    if array.op in ("each", "first", "fill", "spread"):
         turns = array.told if array.op == "fill" else array.told[1]
         found -= {n for variable, _ in turns for n in variable.names()}
     return frozenset(found)

@@ -379,9 +379,7 @@ def _first_places(term: Expr) -> list[Size]:
     """Where a product reads first, of an index that is only asked to be below some number >= 1."""
     if isinstance(term, Access):
         return [
-            sub.const
-            for sub in term.subs
-            if sub.index is not None and sub.index.extent.at_least(1)
+            sub.const for sub in term.subs if sub.index is not None and sub.index.extent.at_least(1)
         ]
     if not isinstance(term, Mul):
         return []

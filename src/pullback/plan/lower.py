@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence, Set
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from typing import TypeVar
 
 from ..ir.expr import (
     ZERO,
@@ -57,7 +58,7 @@ from .reads import is_negative
 from .rotations import rolled
 from .running import running, triangle
 from .terms import flat_factors, split_sign
-from .windows import looped
+from .windows import first, looped
 
 NEUTRAL = {"sum": "0", "prod": "1", "max": "-inf", "min": "inf"}
 
@@ -140,6 +141,8 @@ class Lowering(Products):
                 decision = self.decided(cond)
                 if decision is not None:
                     return self.value(then if decision else other)
+                if (padded := self.padded_read(cond, then, other)) is not None:
+                    return padded
                 mask = self.cond(cond)
                 with self.under():
                     return self.where(mask, self.value(then), self.value(other))
@@ -277,12 +280,10 @@ class Lowering(Products):
         """A reduction over indices."""
         if expr.op == "sum":
             return self.contracted(expr)
-        if self.in_place and (found := looped(self, expr)) is not None:
+        if self.in_place and (found := looped(self, _undomained(expr))) is not None:
             return found
+        expr = _undomained(expr)
         laid = self.value(expr.body)
-        if expr.domain:
-            neutral = Laid(arrays.number(_number(NEUTRAL[expr.op])))
-            laid = self.where(self.cond(And(expr.domain)), laid, neutral)
         lacking = [i for i in expr.indices if i not in laid.indices]
         result = self.folded(expr.op, expr.indices, laid)
         if expr.op == "prod":
@@ -405,10 +406,10 @@ class Lowering(Products):
 
     def arg(self, expr: Arg) -> Laid:
         """An index of the first greatest, or least, element."""
+        expr = _undomained(expr)
+        if self.in_place and (found := first(self, expr)) is not None:
+            return self.digit(found, expr)
         laid = self.value(expr.body)
-        if expr.domain:
-            neutral = Laid(arrays.number(_number(NEUTRAL[expr.op])))
-            laid = self.where(self.cond(And(expr.domain)), laid, neutral)
         rest = tuple(i for i in laid.indices if i not in expr.indices)
         made = permuted(laid, (*rest, *expr.indices))
         extents = tuple(i.extent for i in expr.indices)
@@ -421,7 +422,11 @@ class Lowering(Products):
         for n in extents:
             total = total * n
         flat = arrays.reshape(made.array, (*(i.extent for i in rest), total))
-        place = Laid(arrays.arg(expr.op, flat, len(rest)), rest)
+        return self.digit(Laid(arrays.arg(expr.op, flat, len(rest)), rest), expr)
+
+    def digit(self, place: Laid, expr: Arg) -> Laid:
+        """One index of a place that is counted over several, in row-major order."""
+        extents = tuple(i.extent for i in expr.indices)
         below = ONE
         for n in extents[expr.which + 1 :]:
             below = below * n
@@ -430,6 +435,17 @@ class Lowering(Products):
         if expr.which:
             place = self.map("mod", place, Laid(arrays.count(extents[expr.which])))
         return place
+
+
+_Folded = TypeVar("_Folded", Reduce, Arg)
+
+
+def _undomained(expr: _Folded) -> _Folded:
+    """A fold of what is neutral outside of its domain."""
+    if not expr.domain:
+        return expr
+    neutral = _number(NEUTRAL[expr.op])
+    return replace(expr, domain=(), body=Select(And(expr.domain), expr.body, neutral))
 
 
 def _is_product(bound: Set[Index], sets: Sequence[Set[Index]]) -> bool:

@@ -9,8 +9,11 @@ from ..errors import PullbackError
 from ..ir.expr import (
     ZERO,
     Access,
+    And,
     Cond,
+    Expr,
     Inside,
+    Number,
     Tensor,
 )
 from ..ir.sizes import ONE, Size, size
@@ -157,14 +160,30 @@ class Reading:
         rest = access.subs[0] - self.step[0]
         return None if rest.terms else rest.const.literal
 
-    def look(self, array: Array, subs: Sequence[Subscript]) -> Laid:
-        """Elements of an array at subscripts."""
+    def padded_read(self, cond: Cond, then: Expr, other: Expr) -> Laid | None:
+        """``where(inside, X[...], number)`` as a read with margins of that number; None where a
+        condition says anything else."""
+        if not isinstance(then, Access) or not isinstance(other, Number):
+            return None
+        held = self.held.get(then.tensor)
+        if held is None or not all(held.present) or then.tensor.kind != "float":
+            return None
+        conds = set(cond.conds if isinstance(cond, And) else (cond,))
+        pairs = list(zip(then.subs, then.tensor.shape, strict=True))
+        outside = {Inside(sub, n) for sub, n in pairs if not self.inside(sub, n)}
+        known = all(self.margins(c.sub, c.extent) for c in outside)
+        if not known or not outside <= conds <= {Inside(sub, n) for sub, n in pairs}:
+            return None
+        return self.look(held.array, then.subs, other)
+
+    def look(self, array: Array, subs: Sequence[Subscript], margin: Number = ZERO) -> Laid:
+        """Elements of an array at subscripts; beyond the ends of its axes a number."""
         shape, places = joined(array.shape, subs)
         array = arrays.reshape(array, shape)
         array, places = self.rolled(array, places)
         array, places = self.repeated(array, places)
         array, places = self.digits(array, places)
-        array, places = self.padded(array, places)
+        array, places = self.padded(array, places, margin)
         if self.in_place and (found := windows(self, array, places)) is not None:
             return found
         fancy = self.fancy(array.shape, places)
@@ -274,9 +293,9 @@ class Reading:
         return None if low is None or high is None else (low, high)
 
     def padded(
-        self, array: Array, subs: Sequence[Subscript]
+        self, array: Array, subs: Sequence[Subscript], margin: Number
     ) -> tuple[Array, tuple[Subscript, ...]]:
-        """The array with margins of 0 where it is read outside."""
+        """The array with margins of a number where it is read outside."""
         margins = []
         for sub, n in zip(subs, array.shape, strict=True):
             reach = None if self.inside(sub, n) else self.margins(sub, n)
@@ -284,7 +303,7 @@ class Reading:
         if not any(low.terms or high.terms for low, high in margins):
             return array, tuple(subs)
         lows, highs = zip(*margins, strict=True)
-        wide = arrays.pad(array, lows, highs, ZERO)
+        wide = arrays.pad(array, lows, highs, margin)
         return wide, tuple(sub + low for sub, low in zip(subs, lows, strict=True))
 
     def fancy(self, shape: Sequence[Size], subs: Sequence[Subscript]) -> set[int]:

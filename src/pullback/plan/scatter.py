@@ -69,11 +69,7 @@ def scattered(lowering: Lowering, spread: Spread, base: Array) -> Array:
     value = lowering.folded("sum", extra, value)
     axes = (*frame, *(i for i in trailing if i is not None))
     full = lowering.over(value, axes)
-    told = [aligned(place, frame) for place in places]
-    parts = [
-        p.array if p.array.scalar else arrays.insert(p.array, range(len(frame) - p.array.rank))
-        for p in told
-    ]
+    parts = [aligned(place, frame).array for place in places]
     return arrays.put(base, full, range(count), parts, once=once)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from ..ir.expr import (
+    ZERO,
     Access,
     And,
     Cond,
@@ -136,18 +137,35 @@ class Handed:
     # after the loop
 
     def after(self, s: Define) -> Define:
-        """A later statement, with what the last step handed on for reads of that step under a
-        condition that fails where there are no steps: then 0 was handed on."""
+        """A later statement, with what the last step handed on for reads of it, which is what the
+        first step finds where there are no steps.
+
+        It stands for a read under a condition that fails then, if it is 0 then, for a selection of
+        it or of what the first step finds, and for any read where there are steps.
+        """
         steps = self.loop.group[0].target.shape[0]
         last = constant(steps - 1 if self.loop.turn > 0 else 0)
-        guard = Guard(Inside(last, steps))
+        there = Inside(last, steps)
+        guard = Guard(there)
 
         def change(node: Tree) -> Tree:
-            if not isinstance(node, Mul) or guard not in node.factors:
-                return node
-            parts = [self._at_last(f, last) for f in node.factors if f is not guard]
-            free = all(map(in_bounds, (a for f in parts for a in accesses(f))))
-            return mul(*parts) if free else node
+            match node:
+                case Select(cond, Access(tensor, (step, *rest)), other) if (
+                    cond is there and step is last and (tensor, 1) in self.before
+                ):
+                    axes = dict(zip(axes_of(tensor), rest, strict=True))
+                    if substitute(self.starts.get(tensor, ZERO), axes) is other:
+                        return Access(self.before[tensor, 1], tuple(rest))
+                case Access(tensor, (step, *rest)) if step is last and steps.literal:
+                    if (tensor, 1) in self.before:
+                        return Access(self.before[tensor, 1], tuple(rest))
+                case Mul(factors) if guard in factors:
+                    parts = [self._at_last(f, last) for f in factors if f is not guard]
+                    free = all(map(in_bounds, (a for f in parts for a in accesses(f))))
+                    return mul(*parts) if free else node
+                case _:
+                    pass
+            return node
 
         return replace(s, body=bottom_up(s.body, change))  # type: ignore[arg-type]
 

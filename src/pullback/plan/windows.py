@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from math import prod
 from typing import TYPE_CHECKING
 
-from ..ir.expr import Access, Expr, Reduce
+from ..ir.expr import Access, Arg, Expr, Reduce
 from ..ir.sizes import ONE, Size, SizeAtom, size
 from ..ir.subscripts import Index, Subscript, constant, indices_of
 from ..ir.walk import Tree, accesses, free_indices, nodes, subscripts, substitute
@@ -108,7 +108,7 @@ def turn(index: Index) -> Size:
 def looped(lowering: Lowering, expr: Reduce) -> Laid | None:
     """A reduction over windows as a loop over what is inside them; None where it is none, or where
     a matrix product does better."""
-    if expr.domain or any(i.extent.literal == 0 for i in expr.indices):
+    if any(i.extent.literal == 0 for i in expr.indices):
         return None
     places = _places(expr.indices, expr.body)
     if not places or (expr.op == "sum" and _is_product(expr)):
@@ -130,6 +130,22 @@ def looped(lowering: Lowering, expr: Reduce) -> Laid | None:
     if not laid.axes or None in laid.axes:
         return None
     return Laid(arrays.each(expr.op, turns, laid.array), laid.axes)
+
+
+def first(lowering: Lowering, expr: Arg) -> Laid | None:
+    """How many places of a window come before its greatest, or least, element; None where not all
+    indices are of a window."""
+    places = _places(expr.indices, expr.body)
+    if len(places) != len(expr.indices):
+        return None
+    best = lowering.value(Reduce(expr.op, expr.indices, (), expr.body))
+    here = {i: constant(turn(i)) for i in expr.indices}
+    turns = tuple((turn(i), i.extent) for i in expr.indices)
+    body: Expr = substitute(expr.body, here)  # type: ignore[assignment]
+    laid = _at(lowering, body, turns)
+    if laid.axes != best.axes or not laid.axes or None in laid.axes:
+        return None
+    return Laid(arrays.first(turns, laid.array, best.array), laid.axes)
 
 
 def _at(lowering: Lowering, body: Expr, turns: arrays.Turns) -> Laid:

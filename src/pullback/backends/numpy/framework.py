@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from ...calculus.step import Backward
 from ...functions import TABLE
-from ...ir.expr import Tensor
+from ...ir.expr import Number, Tensor
 from ...ir.program import Define
 from ...ir.sizes import ONE
 from ...plan import arrays
@@ -22,7 +22,7 @@ from ...plan.statements import live_statements
 from ...text import PRIVATE
 from .. import functional
 from ..functional import CHEAP
-from ..python.code import ATOM, Code, binary, call, minus, tuple_of
+from ..python.code import ATOM, COMPARE, UNARY, Code, binary, call, minus, tuple_of
 from ..python.layout import INDENT
 from ..python.preface import NOTHING, Preface
 
@@ -159,6 +159,8 @@ class NumPy(functional.Framework):
                 return self.spread(array)
             case "each":
                 return self.each(array)
+            case "first":
+                return self.first(array)
             case "fill":
                 return self.fill(array)
             case "copy":
@@ -241,8 +243,9 @@ class NumPy(functional.Framework):
         return name
 
     @contextmanager
-    def turns(self, turns: Turns, body: Array) -> Iterator[list[str]]:
-        """A loop; what its body needs that is the same at all turns is computed before."""
+    def turns(self, turns: Turns, body: Array, *, last: bool = True) -> Iterator[list[str]]:
+        """A loop, if asked for without its ``last`` turn; what its body needs that is the same at
+        all turns is computed before."""
         own = {n for variable, _ in turns for n in variable.names()}
         inside = [node for node in nodes(body, set()) if open_turns(node) & own]
         for node in inside:
@@ -261,6 +264,8 @@ class NumPy(functional.Framework):
             self.sizes.locals.add(key)
             names.append(name)
         every = f"range({extents})" if len(turns) == 1 else f"np.ndindex({extents})"
+        if not last:
+            every = f"list({every})[:-1]" if len(turns) > 1 else f"{every}[:-1]"
         self.emit(f"for {', '.join(names)} in {every}:")
         self.indent += INDENT
         self.shared, self.turning = dict(self.shared), self.turning | own
@@ -289,6 +294,27 @@ class NumPy(functional.Framework):
         with self.turns(turns, body):
             self.emit(UPDATE[op].format(name=name, value=self.code(body)))
         return Code(name)
+
+    def first(self, array: Array) -> Code:
+        """How many turns come before the one that equals the best: nothing is copied."""
+        body, best = array.parts
+        (_, turns) = array.told
+        if self.costs(best):
+            self.named(best)
+        most, count = self.code(best), self.start("first", f"np.zeros({self.extents(array)}, int)")
+        later = self.names.fresh("later")
+        self.emit(f"{later} = np.ones({self.extents(array)}, bool)")
+        with self.turns(turns, body, last=False):
+            self.emit(f"{later} &= {self.code(body).at(COMPARE + 1)} != {most}")
+            self.emit(f"{count} += {later}")
+        return Code(count)
+
+    def number(self, value: Number) -> Code:
+        """A literal."""
+        if value.special:
+            text = {"inf": "np.inf", "-inf": "-np.inf", "nan": "np.nan"}[value.special]
+            return Code(text, ATOM if text[0] != "-" else UNARY)
+        return super().number(value)
 
     def fill(self, array: Array) -> Code:
         """An array that a loop fills, a part a turn."""
@@ -420,7 +446,6 @@ class NumPy(functional.Framework):
         previous = ""
         for line in steps.lines:
             previous = self.assign(line, previous, places.get(line.tensor, ""))
-        for prev, _, now in steps.carried:
-            self.emit(f"{self.tensors[prev]} = {self.tensors[now]}")
+        self.hand_on(steps)
         self.indent = self.indent[: -len(INDENT)]
         self.tensors.update(stacks)
