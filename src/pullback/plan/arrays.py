@@ -235,6 +235,8 @@ def insert(array: Array, places: Sequence[int]) -> Array:
     """New axes of extent 1 at places of the result."""
     if not places:
         return array
+    if array.scalar:
+        return array
     shape = list(array.shape)
     for place in sorted(places):
         shape.insert(place, ONE)

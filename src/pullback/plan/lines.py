@@ -129,6 +129,9 @@ def _apart(
             line = made.get(tensor)
             if line is not None and array.op == "name" and line.array.op in views:
                 made[tensor] = replace(line, array=_copied(line.array))
+            elif line is not None and array.op == "expand" and lowering.in_place:
+                made[tensor] = replace(line, array=_copied(_rebased(array, line.array)))
+                array = arrays.name(tensor)
             else:
                 array = _copied(array)
         taken.add(root)
@@ -185,8 +188,21 @@ def _root(array: Array, made: Mapping[Tensor, Assign], views: Collection[str]) -
     return array
 
 
+def _rebased(array: Array, base: Array) -> Array:
+    """The new axes, and the repetitions, of a name for another array."""
+    match array.op:
+        case "insert":
+            return arrays.insert(_rebased(array.parts[0], base), array.told)
+        case "expand":
+            return arrays.expand(_rebased(array.parts[0], base), array.shape, array.kind)
+        case _:
+            return base
+
+
 def _copied(array: Array) -> Array:
     """A copy; made before a reshape, which might copy as well."""
+    if array.op == "full":
+        return array
     if array.op == "reshape":
         return arrays.reshape(_copied(array.parts[0]), array.shape)
     return Array("copy", (array,), (), array.shape, array.kind, False)

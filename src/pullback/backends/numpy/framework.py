@@ -163,6 +163,8 @@ class NumPy(functional.Framework):
                 return self.first(array)
             case "fill":
                 return self.fill(array)
+            case "copy" if parts[0].op == "expand" and not _unrepeated(parts[0]).rank:
+                return call("np.full", self.extents(array), self.code(_unrepeated(parts[0])))
             case "copy":
                 return self.method(parts[0], "copy")
             case "operation":
@@ -449,3 +451,10 @@ class NumPy(functional.Framework):
         self.hand_on(steps)
         self.indent = self.indent[: -len(INDENT)]
         self.tensors.update(stacks)
+
+
+def _unrepeated(array: Array) -> Array:
+    """What an array repeats along new axes."""
+    while array.op in ("expand", "insert"):
+        (array,) = array.parts
+    return array
