@@ -647,7 +647,11 @@ class _Reverse:
             made = Define(pattern.target, pattern.axes, ZERO, about.source, user=False, of=about.of)
             self.statements.insert(0, made)
         if not self.steps and not self.effort.over:
-            sums, forms = contained_sums(forms, self.defs, self.names, self.lin, self.known)
+            before: tuple[list[Pattern], dict[Tensor, Poly]] = ([], forms)
+            sums, forms = self.effort.tried(
+                lambda: contained_sums(before[1], self.defs, self.names, self.lin, self.known),
+                before,
+            )
             for pattern in sums:
                 forms[pattern.target] = (pattern.body,)
                 self.statements.insert(0, Define(pattern.target, pattern.axes, ZERO, user=False))
