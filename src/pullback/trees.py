@@ -107,8 +107,13 @@ def unflatten(structure: Structure, leaves: Iterable[Any], static: bool = True) 
 
 
 def is_traced(value: Any) -> bool:
-    """Whether a value is an array that is being traced."""
-    return hasattr(type(value), "_pullback_value")
+    """Whether a value is an array that is being traced, and holds more than known numbers."""
+    return hasattr(type(value), "_pullback_value") and known_numbers(value) is None
+
+
+def known_numbers(value: Any) -> Any:
+    """The array of known numbers that a value stands for while a trace runs, None for others."""
+    return value._pullback_plain if hasattr(type(value), "_pullback_plain") else None
 
 
 def count(structure: Structure) -> int:
@@ -258,6 +263,10 @@ def _flatten(tree: Any, leaves: list[Any], walk: _Walk) -> Structure:
         return kind
     parts = _parts(tree, walk)
     if parts is None:
+        held = known_numbers(tree)
+        if held is not None:
+            leaves.append(held)
+            return Leaf.ARRAY
         if hasattr(type(tree), "_pullback_value") or hasattr(tree, "_pullback_value"):
             leaves.append(tree)
             return Leaf.VALUE

@@ -21,6 +21,9 @@ EXAMPLES: dict[Any, list[Example]] = {
         (lambda c, p, q: np.where(c, p, q), B(4), B(4), B(1)),
         (lambda x: np.where(x < 500, np.exp(x), 1), np.array([1.0, 1e3, np.inf])),
     ],
+    np.empty_like: [
+        (lambda x: x + 0 * np.empty_like(x), F(2, 3)),
+    ],
     np.select: [
         (lambda x: np.select([x < -1, x < 0, x > 1], [x, -x, x * x], 7), F(9)),
         (lambda x: np.select([x < 0], [x]), F(2, 3)),

@@ -9,7 +9,7 @@ from ..errors import ArgumentError, NotationError
 from ..ir.expr import Tensor
 from ..ir.program import Program, check_extents, solve_sizes
 from ..later import np
-from ..trees import Branch, Leaf, Structure, is_traced
+from ..trees import Branch, Leaf, Structure, is_traced, known_numbers
 from .bounds import check_as_traced, check_integers, check_work, is_watched
 from .calls import Arguments, Call, plain_array
 from .lookups import Positions, check_lookups, positions
@@ -112,7 +112,9 @@ class Formula:
         self, args: Sequence[Any], kwargs: Mapping[str, Any]
     ) -> tuple[list[Any], dict[str, Any]]:
         """The arguments in the order of the inputs, and the sizes."""
-        return self.arguments.bind(args, kwargs, repr(self))
+        values, sizes = self.arguments.bind(args, kwargs, repr(self))
+        held = map(known_numbers, values)
+        return [v if n is None else n for v, n in zip(values, held, strict=True)], sizes
 
     def _sized(self, arrays: Sequence[Any], sizes: Mapping[str, int]) -> Program:
         """The program, its arrays' shapes checked; sizes that they don't tell are put in."""

@@ -146,10 +146,16 @@ for _op, _name in zip(COMPARE, ("lt", "le", "eq", "ne", "gt", "ge"), strict=True
 
 
 def plain(value: Any) -> Any:
-    """The same with plain ints, in nested lists, tuples, dicts and slices too."""
+    """The same with plain ints, in nested lists, tuples, dicts and slices too.
+
+    Arrays made inside the function that hold numbers so far are plain arrays, too.
+    """
     if isinstance(value, Extent):
         return int(value)
     kind = type(value)
+    if hasattr(kind, "_pullback_plain"):
+        held = value._pullback_plain
+        return value if held is None else held
     if kind is tuple:
         return tuple(map(plain, value))
     if kind is list:

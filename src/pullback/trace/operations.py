@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from math import prod
 from typing import Any, NoReturn
 
@@ -26,12 +26,14 @@ from . import (  # noqa: F401  (the tables enter their rows)
     table_reductions,
     table_shapes,
 )
+from .changes import CHANGES
 from .extents import plain
-from .places import called_name, here, instruction
+from .memory import Affine, Memory, Reshape, Step, affine_view, joined, put_back, whole
+from .places import called_name, callee, here, instruction
 from .record import Sheet, innermost, running
 from .refusals import (
+    MAKE_INSIDE,
     NO_ARRAY,
-    NO_ASSIGNMENT,
     NO_BOOL,
     NO_NUMBER,
     NO_STORE,
@@ -41,49 +43,136 @@ from .refusals import (
 )
 from .rows import ROWS, Row, View, public_name
 from .steering import UNKNOWN, called, number, used
+from .stores import accumulated, array_value, chosen, fitted, has_traced_mask, stored
 from .table_elementwise import apply_ufunc, known_ufunc
-from .table_indexing import getitem
-from .values import Value, broadcast, cast, expanded
+from .table_indexing import basic, basic_parts, getitem
+from .values import Value, cast, expanded, reshaped
 
 
-class Memory:
-    """What traced arrays share as NumPy's views share memory: whose it is, who else looks at it."""
+@dataclass(frozen=True)
+class Viewed:
+    """What an array is a view of, and what makes it of the other's value."""
 
-    __slots__ = ("argument", "views")
-
-    def __init__(self, argument: bool = False) -> None:
-        self.argument = argument
-        self.views = 0
+    of: Tracer
+    build: Callable[[Value], Any]
+    reshapes: bool = False  # to a shape of other axes, not just with other ones of extent 1
 
 
 class Tracer(np.lib.mixins.NDArrayOperatorsMixin):
     """Stands for an array while a function is traced; every operation becomes a statement."""
 
-    __slots__ = ("_memory", "_pullback_sheet", "_pullback_value")
+    __slots__ = ("__weakref__", "_memory", "_pullback_sheet", "_seen", "_value", "_viewed")
     __array_priority__ = 1000
 
-    def __init__(self, sheet: Sheet, value: Value, memory: Memory | None = None) -> None:
+    def __init__(
+        self,
+        sheet: Sheet,
+        value: Value,
+        memory: Memory | None = None,
+        viewed: Viewed | None = None,
+    ) -> None:
         self._pullback_sheet = sheet
-        self._pullback_value = value
-        self._memory = Memory() if memory is None else memory
+        self._value = value
+        self._memory = memory or Memory(sheet, value, scalar=not value.shape)
+        self._viewed = viewed
+        self._seen = self._memory.version
+
+    # What the array holds
+
+    @property
+    def _pullback_value(self) -> Value:
+        """The elements as the last store has left them."""
+        memory = self._memory
+        if memory.unsure:
+            raise self._pullback_sheet.refusal(
+                memory.unsure, hint="write .copy() where one of them is made"
+            )
+        if self._seen != memory.version:
+            value = memory.now()
+            for step in self._steps():
+                value = _seen_by(step, value, self._value.axes)
+            if self._viewed is not None:
+                value = self._pullback_sheet.keep(value)
+            self._value, self._seen = value, memory.version
+        return self._value
+
+    @property
+    def _pullback_plain(self) -> Any:
+        """The array of numbers that this one is so far, None for one that is traced."""
+        return None
+
+    def _pullback_copy(self, value: Value) -> Tracer:
+        """An array of its own that holds this value."""
+        return Tracer(self._pullback_sheet, value)
+
+    def _steps(self) -> tuple[Step, ...]:
+        """How the array is found in the memory's root: a view, perhaps of another shape of it."""
+        if self._viewed is None:
+            return (whole(self._value.shape),)
+        outer = self._viewed.of._steps()
+        if self._viewed.reshapes:
+            return (*outer, Reshape(self._value.shape))
+        own = affine_view(self._viewed.build, self._viewed.of._value)
+        assert own is not None
+        return joined(outer, own)
+
+    def _view_at(self, parts: Sequence[Any]) -> tuple[Step, ...]:
+        """How a key's part of the array is found in the memory's root."""
+        own = affine_view(lambda value: basic(value, parts), self._value)
+        assert own is not None
+        return joined(self._steps(), own)
+
+    def _part(self, sheet: Sheet, key: Any) -> Value | None:
+        """The value at a key of slices and integers, where it needs no look at the whole array."""
+        memory = self._memory
+        if self._seen == memory.version or memory.unsure or sheet is not self._pullback_sheet:
+            return None
+        parts = basic_parts(sheet, self._value, key)
+        steps = () if parts is None else self._view_at(parts)
+        if parts is None or len(steps) != 1 or not isinstance(steps[0], Affine):
+            return None
+        return memory.part(steps[0], basic(self._value, parts).axes)
+
+    def _put(self, view: Affine, value: Value) -> None:
+        """Stores a value of the view's shape into a view of this array."""
+        memory, sheet = self._memory, self._pullback_sheet
+        steps = self._steps()
+        if isinstance(steps[-1], Affine):
+            view = steps[-1].then(view)
+            steps = steps[:-1]
+        for related in memory.related:
+            related.unsure = (
+                "an array is read that may or may not share memory with one that was changed: "
+                "that depends on how its elements lie in memory"
+            )
+        if not steps:
+            memory.store(view, value, sheet.place)
+            return
+        values = [memory.now()]
+        for step in steps:
+            values.append(_seen_by(step, values[-1], ("",) * len(step.shape)))
+        new = put_back(view, values[-1], value, sheet)
+        for step, before in zip(reversed(steps), reversed(values[:-1]), strict=True):
+            new = put_back(step, before, sheet.keep(new), sheet)
+        memory.store(whole(new.shape), new, sheet.place)
 
     # What an array says of itself
 
     @property
     def shape(self) -> tuple[int, ...]:
         """The extents."""
-        extents, shape = self._pullback_sheet.extents, self._pullback_value.shape
+        extents, shape = self._pullback_sheet.extents, self._value.shape
         return shape if extents is None else extents.shape(shape)
 
     @property
     def dtype(self) -> np.dtype[Any]:
         """The dtype."""
-        return self._pullback_value.dtype
+        return self._value.dtype
 
     @property
     def ndim(self) -> int:
         """The number of axes."""
-        return self._pullback_value.ndim
+        return self._value.ndim
 
     @property
     def size(self) -> int:
@@ -98,7 +187,7 @@ class Tracer(np.lib.mixins.NDArrayOperatorsMixin):
     @property
     def nbytes(self) -> int:
         """The bytes of all elements."""
-        return self.dtype.itemsize * self._pullback_value.size
+        return self.dtype.itemsize * self._value.size
 
     @property
     def T(self) -> Any:
@@ -123,7 +212,7 @@ class Tracer(np.lib.mixins.NDArrayOperatorsMixin):
     def __iter__(self) -> Any:
         if not self.ndim:
             raise self._refused("iterating over a 0-d array")
-        return iter([self[k] for k in range(self._pullback_value.shape[0])])
+        return iter([self[k] for k in range(self._value.shape[0])])
 
     def __repr__(self) -> str:
         if number(self) is not UNKNOWN:
@@ -142,11 +231,19 @@ class Tracer(np.lib.mixins.NDArrayOperatorsMixin):
         self, function: Any, types: Any, args: tuple[Any, ...], options: dict[str, Any]
     ) -> Any:
         def traced() -> Any:
-            row = ROWS.get(function)
-            if row is None:
+            change = CHANGES.get(function)
+            if change is not None:
+                row = Row(public_name(function), change)
+                return _built(self._pullback_sheet, row, args, options)
+            out = options.get("out")
+            if isinstance(out, Tracer):
+                rest = {name: given for name, given in options.items() if name != "out"}
+                return _into(out, function(*args, **rest))
+            known = ROWS.get(function)
+            if known is None:
                 name = public_name(function)
                 raise self._refused(name, hint=hint_for(name))
-            return _built(self._pullback_sheet, row, args, options)
+            return _built(self._pullback_sheet, known, args, options)
 
         return called(self._pullback_sheet, function, args, options, traced)
 
@@ -158,8 +255,12 @@ class Tracer(np.lib.mixins.NDArrayOperatorsMixin):
     # Subscripts
 
     def __getitem__(self, key: Any) -> Tracer:
-        def build(sheet: Sheet, value: Any, key: Any) -> Any:
-            found, is_view = getitem(sheet, sheet.value(value), key)
+        def build(sheet: Sheet, array: Any, key: Any) -> Any:
+            part = array._part(sheet, key) if isinstance(array, Tracer) else None
+            found, is_view = (
+                getitem(sheet, sheet.value(array), key) if part is None else (part, True)
+            )
+            is_view = is_view and (bool(found.shape) or Ellipsis in _as_tuple(key))
             return View(found) if is_view else found
 
         def traced() -> Any:
@@ -168,8 +269,10 @@ class Tracer(np.lib.mixins.NDArrayOperatorsMixin):
         found: Tracer = called(self._pullback_sheet, operator.getitem, (self, key), {}, traced)
         return found
 
-    def __setitem__(self, key: Any, value: Any) -> NoReturn:
-        raise self._refused("assigning to elements of a traced array", hint=NO_ASSIGNMENT)
+    def __setitem__(self, key: Any, value: Any) -> None:
+        _built(
+            self._pullback_sheet, Row("assigning to elements", _assigned), (self, key, value), {}
+        )
 
     def __contains__(self, item: Any) -> NoReturn:
         raise self._refused("`in` with a traced array", hint="write np.any(x == item)")
@@ -219,6 +322,10 @@ class Tracer(np.lib.mixins.NDArrayOperatorsMixin):
     def _no_values(self, what: str, hint: str) -> TraceError:
         """The refusal of what would need an array's values: told by what the user's line does."""
         place = here()
+        if place.frame is not None and callee(place.frame) == "dot":
+            hint = (
+                "write M @ x or np.dot(M, x): NumPy doesn't ask x when a plain M is asked for .dot"
+            )
         hints = {"BINARY_SUBSCR": NO_TABLE, "STORE_SUBSCR": NO_STORE}
         hint = hints.get(instruction(place.frame), hint)
         name = called_name()
@@ -259,6 +366,8 @@ class Tracer(np.lib.mixins.NDArrayOperatorsMixin):
         copy: bool = True,
     ) -> Any:
         """The same numbers as another dtype."""
+        if not copy and np.dtype(dtype) == self.dtype:
+            return self
 
         def traced() -> Any:
             row = Row(".astype", table_shapes.astype)
@@ -267,12 +376,23 @@ class Tracer(np.lib.mixins.NDArrayOperatorsMixin):
         return called(self._pullback_sheet, _astype, (self, dtype), {}, traced)
 
     def copy(self, order: str = "C") -> Any:
-        """The same array."""
-        return np.copy(self)
+        """The same elements in memory of their own."""
+        found: Any = np.copy(self)
+        found._memory.ordered, found._memory.scalar = order == "C", False
+        return found
+
+    @property
+    def flat(self) -> Flat:
+        """The elements row by row, to read and to store into."""
+        return Flat(self)
+
+    def fill(self, value: Any) -> None:
+        """All elements the same."""
+        self[...] = value
 
     def conj(self) -> Any:
         """The array itself."""
-        return np.positive(self)
+        return self
 
     conjugate = conj
 
@@ -294,6 +414,36 @@ class Tracer(np.lib.mixins.NDArrayOperatorsMixin):
     def clip(self, min: Any = None, max: Any = None, **options: Any) -> Any:
         """Not below ``min`` nor above ``max``."""
         return np.clip(self, min, max, **options)
+
+
+class Flat:
+    """The elements of an array row by row, as NumPy's ``flat``: copies when read."""
+
+    def __init__(self, array: Any) -> None:
+        self._array = array
+
+    def __len__(self) -> int:
+        return int(self._array.size)
+
+    def __iter__(self) -> Any:
+        return iter(np.ravel(self._array))
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
+        return np.array(np.ravel(self._array), dtype)
+
+    def __getitem__(self, key: Any) -> Any:
+        return np.ravel(self._array)[key] * 1
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        array = self._array
+        places = np.arange(array.size)[plain(key)]
+        if not isinstance(places, np.ndarray):
+            array[tuple(map(int, np.unravel_index(places, array.shape)))] = value
+            return
+        given = np.ravel(value) if hasattr(value, "ndim") else np.ravel(np.asarray(value))
+        if len(given) not in (1, len(places)):
+            given = given[np.arange(len(places)) % len(given)]
+        array[np.unravel_index(places, array.shape)] = given
 
 
 def _astype(array: Any, dtype: Any) -> Any:
@@ -341,6 +491,8 @@ def _traced_ufunc(
     name = public_name(ufunc)
     if not known_ufunc(ufunc) and row is None:
         raise self._refused(name, hint=hint_for(ufunc.__name__, name))
+    if method == "at":
+        return _accumulated(self, ufunc, inputs)
     if out is not None:
         return _in_place(self, ufunc, method, inputs, options, out)
     if method == "reduce":
@@ -389,44 +541,116 @@ def _in_place(
     options: dict[str, Any],
     out: tuple[Any, ...],
 ) -> Any:
-    """``x += y``: the same tracer goes on with the new value, as NumPy's array would."""
-    sheet = self._pullback_sheet
+    """``x += y``, ``np.add(x, y, out=z)``: the target holds the new value from then on."""
     name = public_name(ufunc)
     target = out[0]
-    if len(out) != 1 or method != "__call__" or options or not isinstance(target, Tracer):
-        raise self._refused(f"{name} with out=", hint="write y = np.add(x, ...) without out=")
-    memory = target._memory
-    if target._pullback_sheet is not (running() or sheet):
+    if len(out) != 1 or not isinstance(target, Tracer):
         raise self._refused(
-            "changing an array of an enclosing function in place",
+            f"{name} with out=",
+            hint="write y = np.add(x, ...) without out=, or make the array inside the function",
+        )
+    where = options.pop("where", True)
+    new = _traced_ufunc(self, ufunc, method, inputs, options)
+    if target._memory.scalar and target._viewed is None and where is True:
+        return new  # a number is never changed
+    return _into(target, new, where)
+
+
+def _into(target: Tracer, new: Any, where: Any = True) -> Tracer:
+    """The target, which holds a new value from now on, as far as its shape and dtype allow it."""
+    options = {} if where is True else {"where": where}
+    _built(
+        target._pullback_sheet, Row("changing an array in place", _taken_in), (target, new), options
+    )
+    return target
+
+
+def _taken_in(sheet: Sheet, target: Tracer, new: Any, where: Any = None) -> None:
+    value = sheet.value(new)
+    if not np.can_cast(value.dtype, target.dtype, "same_kind"):
+        raise TypeError(f"can't put {value.dtype} into an array of {target.dtype} in place")
+    _stored(sheet, target, (), value, where)
+
+
+def _changeable(sheet: Sheet, target: Any) -> None:
+    """Refuses to change what isn't the function's own."""
+    if not isinstance(target, Tracer):
+        raise sheet.refusal(
+            "an array from outside can't take in a traced value",
+            hint=MAKE_INSIDE,
+        )
+    if target._pullback_sheet is not (running() or sheet):
+        raise sheet.refusal(
+            "changing an array of an enclosing function in place can't be traced",
             hint="write x = x + ..., which makes a new array, and return it",
         )
-    if memory.argument:
-        raise self._refused(
-            "changing an argument in place (+=, -=, *=, out=)",
-            hint="write x = x + ..., which makes a new array",
+    if target._memory.argument or any(one.argument for one in target._memory.related):
+        raise sheet.refusal(
+            "changing an argument in place (x[i] = ..., +=, -=, *=, out=) can't be traced",
+            hint="write x = x.copy() first, or x = x + ..., which makes a new array",
         )
-    if memory.views:
+    if target._memory.scalar and target._viewed is None:
+        raise TypeError("a number does not support item assignment")
+    if target._memory.unsure:
+        raise sheet.refusal(target._memory.unsure, hint="write .copy() where one of them is made")
+
+
+def _assigned(sheet: Sheet, target: Any, key: Any, given: Any) -> None:
+    """``target[key] = given``."""
+    _changeable(sheet, target)
+    if isinstance(given, Tracer) and given._memory is target._memory:
+        parts = None if has_traced_mask(key) else basic_parts(sheet, target._value, key)
+        if parts is not None and target._view_at(parts) == given._steps():
+            return  # the end of y[i] += ...: the view has changed the array already
+    _stored(sheet, target, key, array_value(sheet, given))
+
+
+def _stored(sheet: Sheet, target: Any, key: Any, value: Value, where: Any = None) -> None:
+    _changeable(sheet, target)
+    value = cast(value, target.dtype)
+    masked = where is not None or has_traced_mask(key)
+    parts = None if masked else basic_parts(sheet, target._value, key)
+    if parts is not None:
+        view = affine_view(lambda viewed: basic(viewed, parts), target._value)
+        assert view is not None
+        target._put(view, fitted(value, view.shape))
+        return
+    old = target._pullback_value
+    if where is not None:
+        new = chosen(sheet, old, sheet.value(where), value)
+    else:
+        new = stored(sheet, old, key, value)
+    target._put(whole(old.shape), sheet.keep(new))
+
+
+def _accumulated(self: Tracer, ufunc: Any, inputs: tuple[Any, ...]) -> None:
+    """``np.add.at(target, key, values)``: repeated places add up."""
+    if ufunc not in (np.add, np.subtract):
         raise self._refused(
-            "changing an array in place that shares memory with another one (its view or base)",
-            hint="write x = x + ..., which makes a new array",
+            f"{public_name(ufunc)}.at", hint="np.add.at and np.subtract.at can be traced"
         )
 
-    def build(sheet: Sheet, *args: Any) -> Any:
-        value: Value = apply_ufunc(sheet, ufunc, args)
-        if not np.can_cast(value.dtype, target.dtype, "same_kind"):
-            raise TypeError(f"can't put {value.dtype} into an array of {target.dtype} in place")
-        if value.shape != target.shape and target.shape:
-            if np.broadcast_shapes(value.shape, target.shape) != target.shape:
-                raise ValueError(f"shape {value.shape} doesn't fit into {target.shape}")
-            value = broadcast(value, target.shape)
-        return value if not target.shape else cast(value, target.dtype)
+    def build(sheet: Sheet, target: Any, key: Any, given: Any) -> None:
+        _changeable(sheet, target)
+        value = array_value(sheet, given)
+        if ufunc is np.subtract:
+            value = apply_ufunc(sheet, np.negative, (value,))
+        value = sheet.keep(cast(value, target.dtype))
+        new = accumulated(sheet, target._pullback_value, key, value)
+        target._put(whole(target._value.shape), sheet.keep(new))
 
-    new = _built(sheet, Row(name, build), inputs, {})
-    if not target.shape:
-        return new  # NumPy's scalars are never changed
-    target._pullback_value = new._pullback_value
-    return target
+    _built(self._pullback_sheet, Row(f"{public_name(ufunc)}.at", build), inputs, {})
+
+
+def _as_tuple(key: Any) -> tuple[Any, ...]:
+    return tuple(one for one in (key if isinstance(key, tuple) else (key,)) if one is Ellipsis)
+
+
+def _seen_by(step: Step, value: Value, axes: Sequence[str]) -> Value:
+    if isinstance(step, Reshape):
+        return reshaped(value, step.shape)
+    fitting = axes if len(axes) == len(step.shape) else ("",) * len(step.shape)
+    return step.read(value, fitting)
 
 
 def _built(sheet: Sheet, row: Row, args: Sequence[Any], options: dict[str, Any]) -> Any:
@@ -442,7 +666,7 @@ def _built(sheet: Sheet, row: Row, args: Sequence[Any], options: dict[str, Any])
         raise _unknown_argument(sheet, row, args, options)
     try:
         found = row.build(sheet, *args, **options)
-        return _kept(sheet, row, found, args, place.name)
+        return _kept(sheet, row, found, args, place.name, _again(sheet, row, args, options))
     except PullbackError as error:
         sheet.ask((args, tuple(options.values())))
         sheet.refuse(error)
@@ -456,6 +680,18 @@ def _built(sheet: Sheet, row: Row, args: Sequence[Any], options: dict[str, Any])
             hint="check shapes, axes and dtypes",
             kind=kind,
         ) from error
+
+
+def _again(
+    sheet: Sheet, row: Row, args: Sequence[Any], options: dict[str, Any]
+) -> Callable[[Value], Any]:
+    """The row's result for another value of the first traced array."""
+
+    def build(value: Value) -> Any:
+        first = next(k for k, arg in enumerate(args) if isinstance(arg, Tracer))
+        return row.build(sheet, *args[:first], value, *args[first + 1 :], **options)
+
+    return build
 
 
 # What NumPy raises for operands that don't fit, and the refusal that is such an error, too.
@@ -508,23 +744,109 @@ def _shapes(args: Sequence[Any]) -> str:
     return ", ".join(map(one, args))
 
 
-def _kept(sheet: Sheet, row: Row, found: Any, args: Sequence[Any], wish: str) -> Any:
+def _kept(sheet: Sheet, row: Row, found: Any, args: Sequence[Any], wish: str, again: Any) -> Any:
     view = row.view
     if isinstance(found, View):
         view, found = True, found.value
     if isinstance(found, tuple | list) and any(isinstance(part, Value) for part in found):
-        parts = [_kept(sheet, row, part, args, "") for part in found]
+        parts = [
+            _kept(sheet, row, part, args, "", lambda value, k=k: again(value)[k])
+            for k, part in enumerate(found)
+        ]
         return found._make(parts) if hasattr(found, "_make") else type(found)(parts)
+    if isinstance(found, np.ndarray):
+        from .made import made
+
+        return made(sheet, found, wish, ordered=found.ndim < 2)
     if not isinstance(found, Value):
         return found
     kept = sheet.keep(found)
     if found.weak is not None:
         kept = replace(kept, weak=found.weak)
     sheet.name(kept.tensor, wish)
-    memory = None
-    if view:
-        base = next((arg for arg in args if isinstance(arg, Tracer)), None)
-        if base is not None:
-            memory = base._memory
-            memory.views += 1
+    viewed = [arg for arg in args if isinstance(arg, Tracer)] if view else []
+    if viewed and viewed[0]._pullback_sheet is sheet:
+        return _view(sheet, row, kept, viewed, again)
+    memory = Memory(sheet, kept, scalar=not kept.shape, ordered=kept.ndim < 2)
+    memory.wish = wish
     return Tracer(sheet, kept, memory)
+
+
+def _view(sheet: Sheet, row: Row, kept: Value, viewed: list[Tracer], again: Any) -> Tracer:
+    """An array that may share memory with the first of those that it is made of."""
+    base = viewed[0]
+    if row.name == "indexing":
+        return Tracer(sheet, kept, base._memory, Viewed(base, lambda value: again(value).value))
+    certain = len(viewed) == 1 and row.name not in _MAY_SHARE
+    if certain and affine_view(again, base._value) is not None and row.name != "np.ravel":
+        return Tracer(sheet, kept, base._memory, Viewed(base, again))
+    if certain and row.name in _RESHAPES:
+        shares = _shares(base, kept.shape, row.name == "np.ravel")
+        if shares is True:
+            affine = affine_view(again, base._value) is not None
+            return Tracer(sheet, kept, base._memory, Viewed(base, again, not affine))
+        if shares is False:
+            return Tracer(sheet, kept, Memory(sheet, kept, ordered=True))
+    memory = Memory(sheet, kept, ordered=row.name in _RESHAPES)
+    for one in viewed:
+        memory.related.append(one._memory)
+        one._memory.related.append(memory)
+    return Tracer(sheet, kept, memory)
+
+
+_RESHAPES = ("np.reshape", "np.ravel")
+# Rows of which it isn't followed which elements they share.
+_MAY_SHARE = ("np.broadcast_to", "np.broadcast_arrays", "np.diagonal", "np.diag", "np.einsum")
+
+
+def _shares(base: Tracer, shape: Sequence[int], ravels: bool) -> bool | None:
+    """Whether an array in another shape shares memory, None where that isn't known.
+
+    NumPy is asked, of an array that lies in memory in the same way.
+    """
+    memory = base._memory
+    if not memory.ordered:
+        return None
+    probe = np.empty(memory.base.shape, bool)
+    for step in base._steps():
+        if isinstance(step, Reshape):
+            probe = np.reshape(probe, step.shape)
+        else:
+            probe = _strided(probe, step)
+    found = np.ravel(probe) if ravels else np.reshape(probe, tuple(shape))
+    return bool(np.may_share_memory(found, probe)) if probe.size else False
+
+
+def _strided(probe: np.ndarray[Any, Any], step: Affine) -> np.ndarray[Any, Any]:
+    """The view of an array that a step is."""
+    if not probe.size or not prod(step.shape):
+        return np.empty(step.shape, bool)
+    corner = probe[tuple(slice(first, first + 1) for first, _, _ in step.along)]
+    strides = [0] * len(step.shape)
+    for own, (_, by, axis) in zip(probe.strides, step.along, strict=True):
+        if axis >= 0:
+            strides[axis] = own * by
+    return np.lib.stride_tricks.as_strided(corner, step.shape, strides)
+
+
+def make_array(
+    sheet: Sheet, name: str, given: Any, dtype: Any = None, *, copy: Any = True, **options: Any
+) -> Any:
+    """``np.array``, ``np.asarray`` and their relatives of traced values."""
+    if isinstance(given, Tracer) and (dtype is None or np.dtype(dtype) == given.dtype):
+        if name != "array" or not copy:
+            return given
+        return given.copy()
+    left = {key: held for key, held in options.items() if held not in (None, "K", "C", False, 0)}
+    if left:
+        raise sheet.refusal(
+            f"np.{name} with {', '.join(left)} can't be traced", hint="leave it out"
+        )
+
+    def build(sheet: Sheet, given: Any) -> Value:
+        return array_value(sheet, given, dtype)
+
+    found = _built(sheet, Row(f"np.{name}", build), (given,), {})
+    found._memory.scalar = False
+    found._memory.ordered = True
+    return found

@@ -13,6 +13,7 @@ import sys
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 from types import CodeType, FrameType
 from typing import Any
 
@@ -78,7 +79,7 @@ def called_name() -> str:
         return ""
     name = above.f_code.co_name
     package, *inner = (part for part in _module(above).split(".") if not part.startswith("_"))
-    if "index_tricks" in _module(above):
+    if "index_tricks" in _module(above) and not hasattr(sys.modules["numpy"], name):
         return "np.c_ or np.r_"
     if package == "numpy" and name == "as_strided":
         return name
@@ -92,6 +93,51 @@ def instruction(frame: FrameType | None) -> str:
     if frame is None:
         return ""
     return _next_store(frame.f_code)[1].get(frame.f_lasti, "")
+
+
+def calls(frame: FrameType, function: Any) -> bool:
+    """Whether a frame's running instruction is seen to call a function by a name that it has.
+
+    Compiled code has no frame of its own, so a frame may only call what calls the function.
+    """
+    name = callee(frame)
+    if not name or name == function.__name__:
+        return bool(name)
+    return frame.f_locals.get(name, frame.f_globals.get(name)) is function
+
+
+def callee(frame: FrameType) -> str:
+    """The variable or attribute that a frame's running call names, "" where none is seen."""
+    return _callees(frame.f_code).get(frame.f_lasti, "")
+
+
+@lru_cache(maxsize=256)
+def _callees(code: CodeType) -> dict[int, str]:
+    """For each call: the variable or attribute that names what is called, "" where that isn't seen.
+
+    The name ends what stands first in the call's text.
+    """
+    found: dict[int, str] = {}
+    spans = _positions(code)
+    heads: dict[tuple[int | None, int | None], tuple[_Ends, str]] = {}  # the longest, by its start
+    steps = list(dis.get_instructions(code))
+    for step, following in pairwise([*steps, None]):
+        line, last, start, stop = spans[step.offset] if step is not None else (None,) * 4
+        if step is None or last is None or stop is None or step.opname in _UNNAMED:
+            continue
+        before = heads.get((line, start))
+        if step.opname.startswith("CALL"):
+            end = len(code.co_code) if following is None else following.offset
+            name = before[1] if before is not None and before[0] < (last, stop) else ""
+            found.update(dict.fromkeys(range(step.offset, end, 2), name))
+        if before is None or before[0] <= (last, stop):
+            named = str(step.argval) if step.opname.startswith("LOAD_") else ""
+            heads[line, start] = (last, stop), named
+    return found
+
+
+_Ends = tuple[int, int]
+_UNNAMED = ("KW_NAMES", "PUSH_NULL", "PRECALL", "CACHE")
 
 
 def source_of(frame: FrameType) -> Source:
@@ -150,7 +196,8 @@ def variable_holding(value: Any, frame: FrameType | None) -> str:
         return ""
     for names in (frame.f_locals, frame.f_globals):
         for name, held in names.items():
-            if held is value and name.isidentifier() and not name.startswith("_"):
+            own = held._pullback_plain if hasattr(type(held), "_pullback_plain") else held
+            if own is value and name.isidentifier() and not name.startswith("_"):
                 return name
     return ""
 

@@ -66,6 +66,7 @@ class Sheet:
     def __init__(self, extents: Extents | None = None) -> None:
         self.extents = extents
         self.enclosing: tuple[Sheet, ...] = tuple(_RUNNING.sheets)
+        self.packages: tuple[str, ...] = ()  # of the functions that are traced
         self.open = False
         self.closes_over = False  # whether a value of an enclosing trace may be read
         self.lines: list[Line] = []
@@ -116,10 +117,9 @@ class Sheet:
         if isinstance(given, list | tuple) and not _holds_tracer(given):
             return self._constant(np.asarray(given), given)
         if isinstance(given, list | tuple):
-            raise self.refusal(
-                "a list that holds traced arrays is used as an array",
-                hint="write np.stack([...]) to make one array of them",
-            )
+            from .stores import array_value
+
+            return self.keep(array_value(self, given))
         raise self.refusal(
             f"a {type(given).__name__} can't be part of a traced computation",
             expected="arrays and real numbers",
@@ -141,7 +141,7 @@ class Sheet:
             tensor = Tensor(f"%o{len(self._read)}", own.tensor.shape, own.tensor.dtype)
             self._read[key] = tensor
             # As it is now: a later change in place gives the traced array another value.
-            self.constants[tensor] = type(given)(sheet, own)
+            self.constants[tensor] = given._pullback_copy(own)
             wish = sheet.wish_of(own)
             self.wishes[tensor] = wish if wish.isidentifier() else ""
         lifted = of_tensor(self._read[key], value.axes)

@@ -13,12 +13,9 @@ _ORDER = "sorting can't be traced yet; np.max, np.min, np.argmax and np.argmin c
 _MATRIX = (
     "np.linalg.inv, solve, det, slogdet, cholesky, eigh, eigvalsh and matrix_power can be traced"
 )
-_IN_PLACE = "it changes its argument; write a new array with np.where or np.concatenate"
+_IN_PLACE = "it changes its array in another way than a store: write y[...] = ..."
+_OUTSIDE = "make the array inside the function: np.zeros(...), np.empty(...) or np.array(...)"
 _SPECTRUM = "write the transform as a product with a constant matrix of cosines and sines"
-_UNINITIALISED = (
-    "use np.zeros or np.zeros_like, and np.where, np.stack or np.concatenate to fill it"
-)
-
 _TABLE = (
     "a constant table can't be indexed by a traced array: make the table an argument, "
     "or write (y[:, None] == np.arange(len(table))) @ table"
@@ -52,13 +49,9 @@ HINTS: dict[str, str] = {
         ),
         _SPECTRUM,
     ),
-    **dict.fromkeys(
-        ("np.put", "np.place", "np.putmask", "np.copyto", "np.fill_diagonal"), _IN_PLACE
-    ),
-    **dict.fromkeys(
-        ("np.put_along_axis", "fill", "put", "resize", "setfield", "partition"), _IN_PLACE
-    ),
-    **dict.fromkeys(("np.empty_like",), _UNINITIALISED),
+    **dict.fromkeys(("np.place", "place"), "write y = np.where(mask, values of y's shape, y)"),
+    **dict.fromkeys(("np.fill_diagonal", "np.put_along_axis", "np.put"), _OUTSIDE),
+    **dict.fromkeys(("put", "resize", "setfield", "partition"), _IN_PLACE),
     "np.gradient": "write the differences out with slices: (x[2:] - x[:-2]) / 2",
     "np.interp": "write it with np.floor, np.take and a weighted sum",
     "np.allclose": "its result decides what runs; compute np.isclose and keep both outcomes",
@@ -85,7 +78,6 @@ HINTS: dict[str, str] = {
     "np.imag": "complex arrays can't be traced",
     "np.resize": "use np.reshape or np.tile",
     "np.take": _TABLE,
-    "np.asarray": "leave it out: the argument is an array already",
     "scipy.special.logsumexp": "write m = x.max(); np.log(np.sum(np.exp(x - m))) + m",
     "scipy.special.softmax": "write e = np.exp(x - x.max()); e / e.sum()",
     "scipy.special.log_softmax": "write s = x - x.max(); s - np.log(np.exp(s).sum())",
@@ -93,7 +85,6 @@ HINTS: dict[str, str] = {
     "tolist": "keep it an array",
     "tobytes": "keep it an array",
     "view": "use .astype for another dtype, .reshape for another shape",
-    "flat": "use .ravel()",
     "searchsorted": _ORDER,
     "choose": "write np.where, or np.take_along_axis of a np.stack",
     "data": "keep it an array",
@@ -117,7 +108,6 @@ HINTS: dict[str, str] = {
     "frexp": "write it with np.log2, np.floor and np.exp2",
     "erfc": "write 1 - scipy.special.erf(x)",
     "accumulate": _SCAN,
-    "at": _IN_PLACE,
     "reduceat": "write the sums over slices and np.stack them",
 }
 
@@ -127,24 +117,18 @@ ANYTHING_ELSE = (
 REAL_ONLY = (
     "pullback differentiates real functions: keep real and imaginary part as arrays of their own"
 )
-NO_ARRAY = (
-    "leave np.array and np.asarray out: the argument is an array already; "
-    "np.stack([...]) makes an array of traced ones"
-)
+NO_ARRAY = "a plain array can't hold traced values: np.array([...]) and np.stack([...]) make one"
+MAKE_INSIDE = _OUTSIDE
 NO_TABLE = _TABLE
 NO_STORE = (
-    "an array can't take in a traced value: "
-    "np.stack, np.concatenate, np.where and np.pad make new arrays; "
-    "rows with a single one are (y[:, None] == np.arange(n)) * 1.0"
+    "an array from outside can't take in a traced value: make it inside the function "
+    "(np.zeros, np.empty, np.array(...) of it), or use np.stack, np.concatenate, np.where or np.pad"
 )
 NO_BOOL = (
     "write np.where(condition, x, y): both outcomes become part of the formula; "
     "np.maximum for max, np.minimum for min, & | ~ for and, or, not"
 )
 NO_NUMBER = "keep it an array: arithmetic and NumPy functions take it as it is"
-NO_ASSIGNMENT = (
-    "write a new array: np.where(mask, new, x), np.concatenate or np.stack of the parts, or np.pad"
-)
 
 
 def hint_for(*names: str, default: str = ANYTHING_ELSE) -> str:

@@ -82,7 +82,9 @@ def _known(arg: Any) -> Any:
     if type(arg) in (list, tuple):
         parts = [_known(part) for part in arg]
         return UNKNOWN if any(part is UNKNOWN for part in parts) else type(arg)(parts)
-    return number(arg) if hasattr(arg, "_pullback_value") else arg
+    if not hasattr(arg, "_pullback_value"):
+        return arg
+    return number(arg) if arg._pullback_plain is None else arg._pullback_plain
 
 
 def use_numbers(values: Iterable[Any]) -> None:

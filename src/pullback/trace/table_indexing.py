@@ -31,13 +31,22 @@ _NO_INDEX = (
 
 def getitem(sheet: Sheet, value: Value, key: Any) -> tuple[Value, bool]:
     """``value[key]``, and whether NumPy gives a view."""
-    parts = _complete(sheet, value, key if isinstance(key, tuple) else (key,))
+    parts = basic_parts(sheet, value, key)
+    if parts is not None:
+        return basic(value, parts), True
+    parts = complete(sheet, value, key if isinstance(key, tuple) else (key,))
+    return advanced(sheet, value, parts), False
+
+
+def basic_parts(sheet: Sheet, value: Value, key: Any) -> list[Any] | None:
+    """A key of slices, integers and new axes with one part per axis; None for other keys."""
+    parts = complete(sheet, value, key if isinstance(key, tuple) else (key,))
     if all(part is None or part is Ellipsis or isinstance(part, slice | int) for part in parts):
-        return _basic(value, [part for part in parts if part is not Ellipsis]), True
-    return _advanced(sheet, value, parts), False
+        return [part for part in parts if part is not Ellipsis]
+    return None
 
 
-def _complete(sheet: Sheet, value: Value, key: tuple[Any, ...]) -> list[Any]:
+def complete(sheet: Sheet, value: Value, key: tuple[Any, ...]) -> list[Any]:
     """The key with one part per axis (slice, int or integers), new axes, and what has no axis.
 
     No axis have a single bool, and an ellipsis that stands for none: it parts the arrays before it
@@ -120,7 +129,7 @@ def _constant_part(sheet: Sheet, given: Any) -> Any:
     return array
 
 
-def _basic(value: Value, parts: Sequence[Any]) -> Value:
+def basic(value: Value, parts: Sequence[Any]) -> Value:
     """Slices, integers and new axes."""
     shape: list[int] = []
     names: list[str] = []
@@ -160,7 +169,7 @@ def _within(index: int, extent: int, axis: int) -> int:
     return index % extent
 
 
-def _advanced(sheet: Sheet, value: Value, parts: Sequence[Any]) -> Value:
+def advanced(sheet: Sheet, value: Value, parts: Sequence[Any]) -> Value:
     """Index arrays (and integers) run together; slices and new axes apply on their own."""
     plain: list[Any] = []
     advanced: list[int] = []  # the places of index arrays among the parts
@@ -175,7 +184,7 @@ def _advanced(sheet: Sheet, value: Value, parts: Sequence[Any]) -> Value:
             if not _is_mask(part):
                 subscripted[len(plain)] = part
                 plain.append(slice(None))
-    sliced = _basic(value, plain)
+    sliced = basic(value, plain)
     common = _common_shape([_shape(parts[place]) for place in advanced])
     getters = {
         k: _nothing(part) if np.shape(part) and not prod(common) else _getter(sheet, part, n, k)
@@ -249,12 +258,12 @@ def _getter(sheet: Sheet, part: Any, extent: int, axis: int) -> Getter:
     form = affine_form(array)
     if form is not None:
         return array.shape, lambda subs: affine(*form, subs)
-    return _lookup(sheet, sheet.value(array))
+    return lookup(sheet, sheet.value(array))
 
 
 def _traced_getter(sheet: Sheet, index: Value, extent: int) -> Getter:
     if index.nonnegative:
-        return _lookup(sheet, index)
+        return lookup(sheet, index)
 
     def lowered(subs: Subs) -> Expr:
         own = index.read(subs)
@@ -262,10 +271,10 @@ def _traced_getter(sheet: Sheet, index: Value, extent: int) -> Getter:
 
     counted = Value(index.shape, INT, lowered, index.axes, nonnegative=True)
     wish = sheet.wish_of(index)
-    return _lookup(sheet, sheet.keep(counted, f"{wish}_wrapped" if wish else ""))
+    return lookup(sheet, sheet.keep(counted, f"{wish}_wrapped" if wish else ""))
 
 
-def _lookup(sheet: Sheet, index: Value) -> Getter:
+def lookup(sheet: Sheet, index: Value) -> Getter:
     """A lookup in a tensor: an index that has a formula becomes a statement."""
     tensor = index.tensor or sheet.keep(replace(index, weak=None)).tensor
     assert tensor is not None
@@ -285,7 +294,7 @@ def taken(sheet: Sheet, value: Value, indices: Any, axis: int) -> Value:
     """``value`` at an array of indices along one axis."""
     parts: list[Any] = [slice(None)] * value.ndim
     parts[axis] = _part(sheet, indices)
-    return _advanced(sheet, value, parts)
+    return advanced(sheet, value, parts)
 
 
 @row(np.take)
@@ -395,6 +404,6 @@ def _like(make: Any) -> Any:
     return build
 
 
-row(np.zeros_like)(_like(np.zeros))
+row(np.zeros_like, np.empty_like)(_like(np.zeros))
 row(np.ones_like)(_like(np.ones))
 row(np.full_like)(_like(np.full))

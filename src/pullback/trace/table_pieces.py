@@ -14,7 +14,7 @@ from ..ir.subscripts import Subscript
 from .axes import integers, one_axis
 from .constants import lower, upper
 from .record import Sheet
-from .rows import row
+from .rows import View, row
 from .table_elementwise import apply_ufunc, common_dtype
 from .table_products import diagonal
 from .table_reductions import sum_
@@ -393,11 +393,13 @@ def roll(sheet: Sheet, a: Any, shift: Any, axis: Any = None) -> Value:
 
 
 @row(np.diag)
-def diag(sheet: Sheet, v: Any, k: int = 0) -> Value:
+def diag(sheet: Sheet, v: Any, k: int = 0) -> Value | View:
     """A vector as the diagonal of a matrix, or a matrix's diagonal."""
     value = sheet.value(v)
-    if value.ndim == 2:
-        return diagonal(sheet, value, k)
+    return View(diagonal(sheet, value, k)) if value.ndim == 2 else _on_diagonal(value, k)
+
+
+def _on_diagonal(value: Value, k: int) -> Value:
     if value.ndim != 1:
         raise ValueError("diag needs a vector or a matrix")
     extent = value.shape[0] + abs(k)
@@ -414,7 +416,7 @@ def diagflat(sheet: Sheet, v: Any, k: int = 0) -> Value:
     """All elements as the diagonal of a matrix."""
     value = sheet.value(v)
     flat = value if value.ndim == 1 else sheet.keep(reshaped(value, (value.size,)))
-    return diag(sheet, flat, k)
+    return _on_diagonal(flat, k)
 
 
 def _triangle(

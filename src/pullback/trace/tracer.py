@@ -16,11 +16,13 @@ from ..ir.program import Program
 from ..ir.sizes import size
 from .calling import bound
 from .extents import Extents, plain
+from .memory import Memory
 from .naming import Letters, tensor_names, written
-from .operations import Memory, Tracer
+from .operations import Tracer
 from .places import NOWHERE, own_variables
 from .record import PLAIN_ARRAYS, Sheet
 from .refusals import REAL_ONLY
+from .standins import standing_in
 from .values import FLOAT, dtype_name, of_tensor
 
 __all__ = ["Spec", "Traced", "Tracer", "trace"]
@@ -86,7 +88,7 @@ def trace(
     sheet.closes_over = closes_over
     sheet.asked = {} if asked is None else asked
     try:
-        with sheet.running():
+        with sheet.running(), standing_in(sheet, function):
             return _traced(sheet, function, arguments, known or {})
     except RecursionError as error:
         if _is_own(error):
@@ -176,11 +178,9 @@ def _input(sheet: Sheet, name: str, leaf: Any, letters: Letters) -> Tracer:
         )
     axes = leaf.axes if isinstance(leaf, Spec) and leaf.axes else letters.axes(shape)
     tensor = Tensor(name, tuple(map(size, shape)), dtype_name(dtype))
-    return Tracer(
-        sheet,
-        replace(of_tensor(tensor, axes), weak=weak),
-        Memory(argument=isinstance(leaf, np.ndarray | Spec)),
-    )
+    value = replace(of_tensor(tensor, axes), weak=weak)
+    is_array = isinstance(leaf, np.ndarray | Spec)
+    return Tracer(sheet, value, Memory(sheet, value, argument=is_array, scalar=not is_array))
 
 
 def _call(function: Callable[..., Any], given: Mapping[str, Any]) -> Any:
