@@ -30,6 +30,7 @@ from .numpy_programs import numpy_program
 from .outcome import Outcome, judged
 from .sizes import sizes
 from .states import states
+from .stores import stores
 from .traced import nested, subscripts
 
 KINDS: dict[str, Callable[[Random], None]] = {
@@ -38,6 +39,7 @@ KINDS: dict[str, Callable[[Random], None]] = {
     "names": names,
     "sizes": sizes,
     "state": states,
+    "stores": stores,
     "subscripts": subscripts,
     "nested": nested,
 }
