@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import threading
 from collections.abc import Callable
 from random import Random
@@ -361,6 +362,34 @@ def test_the_caller_s_arrays_are_not_changed() -> None:
     with pytest.raises(PullbackError, match="changing an argument"):
         pullback.grad(f)(x)
     np.testing.assert_array_equal(x, np.arange(6.0).reshape(2, 3))
+
+
+def test_arrays_of_numbers_stay_arrays_of_numbers() -> None:
+    def f(x: Any) -> Any:
+        y = np.arange(6.0)
+        y.shape = (2, 3)
+        kept = copy.deepcopy(y)
+        y[0, 0] = 7
+        assert kept[0, 0] == 0
+        assert float(y.max()) == 7
+        assert y.tolist()[1] == [3, 4, 5]
+        assert [int(v) for v in kept.astype(int)[0]] == [0, 1, 2]
+        assert sum(1 for row in y if row.sum() > 5) == 2
+        y[1] = x
+        return y * copy.copy(x)
+
+    checked(f, F(3))
+
+
+def test_bytes_seen_as_another_dtype_are_refused_after_a_store() -> None:
+    def f(x: Any) -> Any:
+        y = np.zeros(3)
+        whole = y.view(np.int64)
+        y[0] = x[0]
+        return (y * whole).sum()
+
+    with pytest.raises(PullbackError, match="view of an array that was changed"):
+        pullback.grad(f)(np.ones(2))
 
 
 def test_an_array_that_something_else_looks_at_is_refused() -> None:

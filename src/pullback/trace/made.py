@@ -65,19 +65,34 @@ class Made(Tracer):
 
     def _steps(self) -> tuple[Step, ...]:
         root = self._root
-        own = affine_in(root, self._held) if root.size and self._held.size else None
+        alike = root.size and self._held.size and self._held.dtype == root.dtype
+        own = affine_in(root, self._held) if alike else None
         if own is not None:
             return (own,)
         if not self._held.size:
             along = tuple((0, 0, -1) for _ in root.shape)
             return (Affine(along, self._held.shape),)
         outer = self._outer
-        if outer is not None and _reshaped(outer._held, self._held):
+        if outer is not None and alike and _reshaped(outer._held, self._held):
             return (*outer._steps(), Reshape(self._held.shape))
         raise self._pullback_sheet.refusal(
             "this view of an array that was changed can't be traced",
             hint="write .copy() where it is made",
         )
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The extents, which may be set while the array holds numbers."""
+        return Tracer.shape.fget(self)  # type: ignore[attr-defined,no-any-return]
+
+    @shape.setter
+    def shape(self, extents: Any) -> None:
+        if self._pullback_plain is None:
+            raise self._refused("setting a shape", hint="write y = y.reshape(...)")
+        held = np.reshape(self._held, plain(extents), copy=False)
+        before = Made(self._pullback_sheet, self._held, self._memory, self._outer)
+        self._held, self._outer = held, before
+        self._value = Value(held.shape, held.dtype, _nothing, ("",) * held.ndim)
 
     @property
     def _root(self) -> Data:

@@ -381,6 +381,12 @@ class Tracer(np.lib.mixins.NDArrayOperatorsMixin):
         found._memory.ordered, found._memory.scalar = order == "C", False
         return found
 
+    def __copy__(self) -> Any:
+        return self.copy()
+
+    def __deepcopy__(self, memo: Any) -> Any:
+        return self.copy()
+
     @property
     def flat(self) -> Flat:
         """The elements row by row, to read and to store into."""
