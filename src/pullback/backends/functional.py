@@ -27,6 +27,7 @@ from ..plan.lines import Assign, Lines, Steps, lines_of
 from ..plan.matmul import matrix_product
 from ..plan.ops import Procedure
 from ..text import PRIVATE
+from .matrices import LINALG, Twins, operation
 from .python.code import (
     ATOM,
     BINDING,
@@ -76,24 +77,6 @@ WORDS = {
 }
 
 
-# Matrix operations, as torch.linalg and jax.numpy.linalg both have them.
-LINALG = {
-    "inverse": "{m}.linalg.inv({0})",
-    "solve": "{m}.linalg.solve({0}, {1}[..., None])[..., 0]",
-    "solve_columns": "{m}.linalg.solve({0}, {1})",
-    "solve_transposed": "{m}.linalg.solve({0}.mT, {1}[..., None])[..., 0]",
-    "solve_transposed_columns": "{m}.linalg.solve({0}.mT, {1})",
-    "determinant": "{m}.linalg.det({0})",
-    "logdet": "{m}.linalg.slogdet({0}).logabsdet",
-    "detsign": "{m}.linalg.slogdet({0}).sign",
-    "cholesky": "{m}.linalg.cholesky({0}{lower})",
-    "eigenvalues": "{m}.linalg.eigh({0}{lower}).eigenvalues",
-    "eigenvectors": "{m}.linalg.eigh({0}{lower}).eigenvectors",
-    "eigenvalues_upper": '{m}.linalg.eigh({0}, UPLO="U"{lower}).eigenvalues',
-    "eigenvectors_upper": '{m}.linalg.eigh({0}, UPLO="U"{lower}).eigenvectors',
-}
-
-
 class Framework:
     """One function being written. A subclass says how its library writes array operations.
 
@@ -118,6 +101,7 @@ class Framework:
         self.shared: dict[Array, str] = {}
         self.repeated: set[Array] = set()
         self.turning: frozenset[str] = frozenset()  # the variables of loops inside the statement
+        self.twins = Twins()
         self.claimed = ""  # the name that the statement at hand gives to its value
         self.inputs = tuple(inputs)
         for tensor in inputs:
@@ -150,28 +134,11 @@ class Framework:
         """The identity as a mask, where ``like`` is."""
         raise NotImplementedError
 
+    matrices: ClassVar[dict[str, str]] = LINALG  # see :mod:`.matrices`
+
     def operation(self, array: Array) -> Code:
         """A matrix operation."""
-        (row,) = array.told
-        codes = [self.code(part).at(ATOM) for part in array.parts]
-        if row == "cofactors":
-            return self.cofactors(codes[0], self.size(array.shape[-1]))
-        if row not in LINALG:
-            raise PullbackError(
-                f"{self.module} has no spelling for the operation {row}",
-                hint='source("numpy") has one',
-            )
-        return Code(LINALG[row].format(*codes, m=self.module, lower=self.one_triangle), ATOM)
-
-    def cofactors(self, matrix: str, extent: Code) -> Code:
-        """By singular values: for every vector the product of all other values, so that singular
-        matrices have cofactors too."""
-        u, s, vh, others = (self.names.fresh(name) for name in ("U", "s", "Vh", "others"))
-        m, eye = self.module, self.identity(s, extent)
-        self.emit(f"{u}, {s}, {vh} = {m}.linalg.svd({matrix})")
-        self.emit(f"{others} = {m}.where({eye}, 1, {s}[..., None, :]).prod(-1)")
-        sign = f"{m}.linalg.det({u} @ {vh})[..., None, None]"
-        return Code(f"{sign} * {u} * {others}[..., None, :] @ {vh}", PRODUCT)
+        return operation(self, array)
 
     @classmethod
     def decorated(cls, quiet: Sequence[str]) -> list[str]:
@@ -386,17 +353,22 @@ class Framework:
 
     def einsum(self, array: Array) -> Code:
         """A contraction: a matrix product where it is one."""
-        product = matrix_product(array)
-        if product is not None:
-            left, right = self.code(product.left), self.code(product.right)
-            if product.left_turned:
-                left = self.turned(left, product.left.rank)
-            if product.right_turned:
-                right = self.turned(right, product.right.rank)
-            return binary("@", left, right)
+        if matrix_product(array) is not None:
+            return self.product(array)
         *letters, result = array.told
         word = f'"{",".join(letters)}->{result}"'
         return call(f"{self.module}.einsum", word, *map(self.code, array.parts))
+
+    def product(self, array: Array) -> Code:
+        """A contraction that is a matrix product."""
+        product = matrix_product(array)
+        assert product is not None
+        left, right = self.code(product.left), self.code(product.right)
+        if product.left_turned:
+            left = self.turned(left, product.left.rank)
+        if product.right_turned:
+            right = self.turned(right, product.right.rank)
+        return binary("@", left, right)
 
     def turned(self, code: Code, rank: int) -> Code:
         """The last two axes exchanged."""
@@ -455,6 +427,9 @@ class Framework:
         for index in (*define.indices, *bound_indices(define.body), *hidden):
             self.sizes.alias(index.extent, index.name.upper())
         self.settle(line.array)
+        if line.array in self.twins.made:  # together with another result
+            self.tensors[line.tensor] = self.twins.made[line.array]
+            return previous
         text = remark(define) if self.comments else ""
         if text and text != previous:
             self.emit(text)
@@ -473,6 +448,7 @@ class Framework:
         """All lines; the sources of what is returned."""
         wanted = [line.array for line in lines.lines if isinstance(line, Assign)]
         self.name_shared([*wanted, *lines.results])
+        self.twins = Twins(line for line in lines.lines if isinstance(line, Assign))
         previous = ""
         for line in lines.lines:
             if isinstance(line, Assign):

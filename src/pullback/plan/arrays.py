@@ -30,7 +30,7 @@ op             ``told`` and meaning
 ``half``       "tril" or "triu", and the diagonal from which the last two axes are 0 elsewhere
 ``repeat``     an axis and how often each of its elements is repeated
 ``expand``     repeated along axes of extent 1, to ``shape``
-``fold``       sum, prod, max or min, and the axes that go
+``fold``       sum, prod, max, min or mean, and the axes that go
 ``arg``        max or min, and the axis of which the first such place is taken
 ``einsum``     the letters of each part and those of the result
 ``convolve``   steps and spreads: an image, and a kernel that slides over it
@@ -63,7 +63,7 @@ from typing import Any
 from ..functions import WHOLE
 from ..ir.expr import Number, Tensor
 from ..ir.intern import Node, kept
-from ..ir.sizes import ONE, Size
+from ..ir.sizes import ONE, Size, size
 from ..text import PRIVATE
 
 # What gives whole numbers of whole numbers (a power may not: its exponent may be below 0).
@@ -355,13 +355,26 @@ def expand(array: Array, shape: tuple[Size, ...], kind: str = "") -> Array:
 
 
 def fold(op: str, array: Array, axes: Sequence[int]) -> Array:
-    """sum, prod, max or min over axes."""
+    """sum, prod, max, min or mean over axes."""
     if not axes:
         return array
     if array.kind == "bool" and op in ("sum", "prod"):
         array = cast(array, "int")
     shape = tuple(n for k, n in enumerate(array.shape) if k not in axes)
     return Array("fold", (array,), (op, *sorted(axes)), shape, array.kind, False)
+
+
+def mean(array: Array, count: Array) -> Array | None:
+    """A sum over the number of its terms as their mean; None where a quotient is none."""
+    if array.op != "fold" or array.told[0] != "sum" or count.op not in ("number", "size"):
+        return None
+    (part,), (_, *axes) = array.parts, array.told
+    terms = ONE
+    for axis in axes:
+        terms = terms * part.shape[axis]
+    if (count.told[0] if count.op == "size" else _size_of(count)) is not terms:
+        return None
+    return fold("mean", cast(part, "float"), axes)
 
 
 def arg(op: str, array: Array, axis: int) -> Array:
@@ -501,6 +514,11 @@ def _sizes(told: Any) -> Iterator[str]:
                 yield from n.names() if n is not None else ()
         case _:
             pass
+
+
+def _size_of(number: Array) -> Size | None:
+    value = literal(number)
+    return None if value is None or value.denominator > 1 else size(int(value))
 
 
 def literal(array: Array) -> Fraction | None:

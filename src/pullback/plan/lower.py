@@ -7,7 +7,7 @@ condition becomes a mask: what it guards is computed everywhere, read inside the
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence, Set
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
@@ -38,7 +38,6 @@ from ..ir.expr import (
     SizeOf,
     Truth,
     Zero,
-    mul,
 )
 from ..ir.magnitudes import is_arithmetic, is_beyond, is_remainder, is_whole
 from ..ir.sizes import ONE, Size
@@ -47,17 +46,16 @@ from ..ir.subscripts import (
     Subscript,
     indices_of,
 )
-from ..ir.walk import free_indices
 from . import arrays
 from .choices import chosen, either_or
-from .convolve import convolution
-from .frames import frame_of
+from .contract import contracted
 from .laid import Laid, permuted
+from .masks import guarded
 from .products import Products
 from .reads import is_negative
 from .rotations import rolled
 from .running import running, triangle
-from .terms import flat_factors, split_sign
+from .terms import split_sign
 from .windows import first, looped
 
 NEUTRAL = {"sum": "0", "prod": "1", "max": "-inf", "min": "inf"}
@@ -180,14 +178,7 @@ class Lowering(Products):
         guards = self.needed(guards, others)
         if not guards:
             return self.times(others)
-        if (half := triangle(self, guards, others)) is not None:
-            return half
-        mask = self.cond(And(tuple(guards)))
-        if not others:
-            return mask
-        with self.under():
-            value = self.times(others)
-        return self.where(mask, value, self.value(ZERO))
+        return triangle(self, guards, others) or guarded(self, guards, others)
 
     def needed(self, guards: Sequence[Cond], others: Sequence[Expr]) -> list[Cond]:
         """The conditions without those that only keep a read inside an array with margins of 0."""
@@ -279,7 +270,7 @@ class Lowering(Products):
     def reduce(self, expr: Reduce) -> Laid:
         """A reduction over indices."""
         if expr.op == "sum":
-            return self.contracted(expr)
+            return running(self, expr) or contracted(self, expr)
         if self.in_place and (found := looped(self, _undomained(expr))) is not None:
             return found
         expr = _undomained(expr)
@@ -298,111 +289,6 @@ class Lowering(Products):
         gone = [k for k, axis in enumerate(laid.axes) if axis in set(indices)]
         axes = tuple(axis for k, axis in enumerate(laid.axes) if k not in gone)
         return Laid(arrays.fold(op, laid.array, gone), axes)
-
-    def contracted(self, expr: Reduce) -> Laid:
-        """A sum of products: what has none of the indices multiplies the sum."""
-        if (found := running(self, expr)) is not None:
-            return found
-        factors = flat_factors(expr.body)
-        conds = [*expr.domain, *(f.cond for f in factors if isinstance(f, Guard))]
-        decisions = [self.decided(c) for c in conds]
-        if False in decisions:
-            return self.value(ZERO)
-        conds = [c for c, d in zip(conds, decisions, strict=True) if d is None]
-        others = [f for f in factors if not isinstance(f, Guard)]
-        conds = self.needed(conds, others)
-        bound = set(expr.indices)
-        inner = [f for f in others if bound & set(free_indices(f))]
-        outer = [f for f in others if f not in inner]
-        if conds and not self.facts.tame(outer, conds):
-            inner, outer = others, []
-        result = self.inner_sum(expr.indices, conds, inner)
-        if not outer:
-            return result
-        return self.times(outer, result)
-
-    def inner_sum(
-        self, indices: Sequence[Index], conds: Sequence[Cond], factors: Sequence[Expr]
-    ) -> Laid:
-        """The sum of a product under conditions."""
-        if not (conds or self.in_place):
-            if (found := convolution(self, indices, factors)) is not None:
-                return found
-        elif self.in_place and factors:
-            whole = Reduce("sum", tuple(indices), (), mul(*map(Guard, conds), *factors))
-            if (found := looped(self, whole)) is not None:
-                return found
-        mask = self.cond(And(tuple(conds))) if conds else None
-        if mask is None:
-            parts = self.grouped(factors, set(indices))
-        else:
-            with self.under():
-                parts = self.grouped(factors, set())
-            parts = self.masked(mask, parts, tame=self.facts.tame(factors, conds))
-        told = {i for part in parts for i in part.indices}
-        result = self.contraction([i for i in indices if i in told], parts)
-        for index in indices:
-            if index not in told:
-                result = self.map("mul", result, Laid(arrays.count(index.extent)))
-        return result
-
-    def grouped(self, factors: Sequence[Expr], bound: set[Index]) -> list[Laid]:
-        """Factors as arrays: those of the same indices are multiplied, and those of fewer indices
-        go to the smallest that has them all, but for a matrix times a vector."""
-        own: dict[frozenset[Index], list[Expr]] = {}
-        for factor in factors:
-            own.setdefault(frozenset(free_indices(factor)), []).append(factor)
-        if _is_product(bound, list(own)):
-            return [self.times(group) for group in own.values()]
-        for few in sorted(own, key=len):
-            hosts = [more for more in own if few < more]
-            if hosts:
-                host = min(hosts, key=len)
-                own[host] += own.pop(few)
-        return [self.times(group) for group in own.values()]
-
-    def masked(self, mask: Laid, parts: list[Laid], *, tame: bool) -> list[Laid]:
-        """The factors of a sum under a mask: chosen where a factor has all its indices, itself a
-        factor where every other is finite."""
-        zero = self.value(ZERO)
-        if not parts:
-            return [mask]
-        told = set(mask.indices)
-        host = next((k for k, part in enumerate(parts) if told <= set(part.indices)), None)
-        if tame or len(parts) == 1:
-            if host is None and len(parts) > 1:
-                return [*parts, mask]
-            k = host or 0
-            return [*parts[:k], self.where(mask, parts[k], zero), *parts[k + 1 :]]
-        total = self.multiplied(parts)
-        return [self.where(mask, total, zero)]
-
-    def contraction(self, indices: Sequence[Index], parts: list[Laid]) -> Laid:
-        """The sum over indices of the product of arrays."""
-        if not parts:
-            return Laid(arrays.whole(1))
-        bound = set(indices)
-        sets = [set(part.indices) for part in parts]
-        union = set().union(*sets)
-        if not bound or (any(own == union for own in sets) and not _is_product(bound, sets)):
-            total = self.multiplied(parts)
-            return self.folded("sum", indices, total)
-        alone = [  # what only one factor depends on is summed first
-            self.folded("sum", [i for i in bound & own if sum(i in o for o in sets) == 1], part)
-            for part, own in zip(parts, sets, strict=True)
-        ]
-        scalars = [part for part in alone if not part.axes]
-        tensors = [permuted(part, part.indices) for part in alone if part.axes]
-        if len(tensors) < 2:
-            total = self.multiplied([*scalars, *tensors])
-            return self.folded("sum", indices, total)
-        letters = _letters([i for part in tensors for i in part.indices])
-        free = frame_of([tuple(i for i in p.indices if i not in bound) for p in tensors], self.hint)
-        words = ["".join(letters[i] for i in part.indices) for part in tensors]
-        result = "".join(letters[i] for i in free)
-        made = Laid(arrays.einsum(words, result, [part.array for part in tensors]), free)
-        total = self.multiplied([*scalars, made])
-        return total
 
     def arg(self, expr: Arg) -> Laid:
         """An index of the first greatest, or least, element."""
@@ -448,24 +334,5 @@ def _undomained(expr: _Folded) -> _Folded:
     return replace(expr, domain=(), body=Select(And(expr.domain), expr.body, neutral))
 
 
-def _is_product(bound: Set[Index], sets: Sequence[Set[Index]]) -> bool:
-    """Whether a sum is a matrix times a vector, or the product of two vectors."""
-    few, many = sorted(sets, key=len) if len(sets) == 2 else (frozenset(), frozenset())
-    return len(bound) == 1 and few == bound and len(many) <= 2
-
-
 def _number(text: str) -> Number:
     return Number(Fraction(0), text) if "inf" in text else Number(Fraction(text), "")
-
-
-def _letters(indices: Iterable[Index]) -> dict[Index, str]:
-    """A letter an index: its own where it has one."""
-    found: dict[Index, str] = {}
-    left = list("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
-    distinct = list(dict.fromkeys(indices))
-    for index in sorted(distinct, key=lambda i: len(i.name)):
-        wanted = index.name if len(index.name) == 1 and index.name in left else ""
-        letter = wanted or next(c for c in left if all(c != i.name for i in distinct))
-        left.remove(letter)
-        found[index] = letter
-    return found

@@ -87,7 +87,7 @@ class Products(Reading):
                     above.append(self.value(rest))
         total = self.quotient(coefficient, above, below)
         for laid in last:
-            total = self.map("div", total, laid)
+            total = self.divided(total, laid)
         return total
 
     def in_turns(self, factors: Sequence[Expr]) -> list[Expr]:
@@ -116,7 +116,7 @@ class Products(Reading):
         for factor in factors:
             if _is_divisor(factor):
                 assert isinstance(factor, Power)
-                total = self.map("div", total, self.inverse(factor))
+                total = self.divided(total, self.inverse(factor))
             else:
                 total = self.map("mul", total, self.value(factor))
         return total
@@ -132,7 +132,7 @@ class Products(Reading):
                     negated ^= value < 0
                     continue
                 case Power(_, exponent) if exponent < 0:
-                    total = self.map("div", total or one, self.inverse(factor))
+                    total = self.divided(total or one, self.inverse(factor))
                     continue
                 case Number(value, ""):
                     negated ^= value < 0
@@ -173,12 +173,12 @@ class Products(Reading):
                 total = self.map("mul", total, one)
             scalars = waiting and total is not None and total.array.scalar
             if waiting and total is not None and not (scalars and waiting[0].array.scalar):
-                total = self.map("div", total, self.multiplied(waiting))
+                total = self.divided(total, self.multiplied(waiting))
                 waiting = []
         if total is None:
             total, sign = Laid(arrays.whole(sign)), 1
         if waiting:
-            total = self.map("div", total, self.multiplied(waiting))
+            total = self.divided(total, self.multiplied(waiting))
         for step in steps:
             total = self.map("mul", total, _literal(step))
         return self.map("neg", total) if sign < 0 else total
@@ -210,6 +210,11 @@ class Products(Reading):
         for part in parts[1:]:
             total = self.map("mul", total, part)
         return total
+
+    def divided(self, laid: Laid, by: Laid) -> Laid:
+        """A quotient; a sum over the number of its terms is a mean."""
+        mean = arrays.mean(laid.array, by.array)
+        return self.map("div", laid, by) if mean is None else Laid(mean, laid.axes)
 
     def inverse(self, power: Power) -> Laid:
         """What to divide by instead of multiplying by a power with a negative exponent."""

@@ -10,13 +10,15 @@ from ..ir.subscripts import Index, Subscript, constant, indices_of, reduced
 from ..ir.walk import free_indices, substitute
 from . import arrays
 from .arrays import Array, Cut
+from .contract import inner_sum
 from .convolve import transposed
 from .facts import Facts
 from .laid import Laid, aligned, permuted
 from .lower import Lowering
 from .pieces import Piece, is_range
 from .spread import Spread
-from .windows import turn, weight
+from .weights import weight
+from .windows import turn
 
 
 def placed(lowering: Lowering, piece: Piece, base: Array) -> Array:
@@ -47,7 +49,7 @@ def scattered(lowering: Lowering, spread: Spread, base: Array) -> Array:
     conds = [c for c in spread.conds if lowering.decided(c) is not True]
     own = dict.fromkeys(i for sub in spread.subs for i in indices_of(sub))
     rest = [i for i in spread.bound if i not in own]
-    value = lowering.inner_sum(rest, conds, spread.factors)
+    value = inner_sum(lowering, rest, conds, spread.factors)
     count = len(spread.subs)
     while count and _is_free(spread.subs[count - 1], spread, count - 1):
         count -= 1
@@ -158,8 +160,10 @@ def _turned(
 ) -> Array:
     """What one turn adds. A sum, or what is the same in all turns, is made before the loop."""
     if not isinstance(body, Access) and (hoist or not set(loops) & set(free_indices(body))):
+        hint, lowering.hint = lowering.hint, (*loops, *axes)  # a turn's part is one of memory
         laid = lowering.value(body)
-        laid = permuted(laid, [*axes, *loops])
+        lowering.hint = hint
+        laid = permuted(laid, laid.indices)
         cuts = [
             Cut(turn(i), ONE, None) if i in loops else Cut(size(0), ONE, n)
             for i, n in zip(laid.indices, laid.array.shape, strict=True)

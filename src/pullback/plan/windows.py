@@ -4,12 +4,12 @@ few indices does what no single array operation does as well.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from math import prod
 from typing import TYPE_CHECKING
 
 from ..ir.expr import Access, Arg, Expr, Reduce
-from ..ir.sizes import ONE, Size, SizeAtom, size
+from ..ir.sizes import ONE, Size, size
 from ..ir.subscripts import Index, Subscript, constant, indices_of
 from ..ir.walk import Tree, accesses, free_indices, nodes, subscripts, substitute
 from . import arrays
@@ -17,6 +17,7 @@ from .arrays import Array, Cut, Window
 from .laid import Laid
 from .radix import radix
 from .terms import flat_factors
+from .weights import weight
 
 if TYPE_CHECKING:
     from .lower import Lowering
@@ -24,9 +25,6 @@ if TYPE_CHECKING:
 
 FEW = 16  # turns of a loop, where an axis could be split instead and nothing else is reduced
 MOST = 64**3  # turns of a loop
-NAMED = 64  # what a size that is not known counts as in a cost,
-SHORT = 24  # one that others are lessened by,
-SHORTER = 2  # and one that others are divided by
 
 
 # views
@@ -71,6 +69,8 @@ def windows(reading: Reading, array: Array, subs: Sequence[Subscript]) -> Laid |
             first, s = first + spread * (place.extent - 1), -spread
             turned.append(place)
         reach = s * (place.extent - 1)
+        if not (reach + 1).at_least(1):  # a window may be longer than what it slides along
+            return None
         every = (n - 1 - reach) // a + 1 if a is not ONE else n - reach
         all_of_them = first.literal == 0 and every is here.extent
         length = n if all_of_them else a * (here.extent - 1) + reach + 1
@@ -119,7 +119,7 @@ def looped(lowering: Lowering, expr: Reduce) -> Laid | None:
         turns = tuple((turn(i), i.extent) for i in beside)
         moved = Reduce(expr.op, expr.indices, (), substitute(expr.body, here))  # type: ignore[arg-type]
         laid = _at(lowering, moved, turns)
-        if not laid.axes or None in laid.axes:
+        if laid.array.scalar or None in laid.axes:
             return None
         return Laid(arrays.fill(turns, laid.array), (*laid.axes, *beside))
     rest = tuple(i for i in expr.indices if i not in places)
@@ -219,43 +219,3 @@ def _others(places: tuple[Index, ...], expr: Reduce) -> tuple[Index, ...]:
 def _count(indices: tuple[Index, ...], beside: Sequence[Index] = ()) -> int:
     """About how many turns a loop over indices has."""
     return prod(weight(i, (*indices, *beside)) for i in indices)
-
-
-# about how large
-
-
-def weight(index: Index, among: Iterable[Index] = ()) -> int:
-    """What an index's extent counts as in a cost, beside other indices: a size that an extent is
-    lessened by, such as K in N - K + 1, is short, and one that it is divided by shorter."""
-    extents = [index.extent, *(i.extent for i in among)]
-    short = {name for extent in extents for name in _subtracted(extent)}
-    divisors = {name for extent in extents for name in _divisors(extent)}
-    values = {**dict.fromkeys(short, SHORT), **dict.fromkeys(divisors, SHORTER)}
-    return max(1, _estimate(index.extent, values))
-
-
-def _subtracted(extent: Size) -> Iterator[str]:
-    for mono, n in extent.terms:
-        for atom in mono:
-            if isinstance(atom, str):
-                yield from [atom] if n < 0 else []
-            else:
-                yield from _subtracted(atom.numerator)
-
-
-def _divisors(extent: Size) -> Iterator[str]:
-    for mono, _ in extent.terms:
-        for atom in mono:
-            if not isinstance(atom, str):
-                yield from (*atom.denominator.names(), *_divisors(atom.numerator))
-
-
-def _estimate(extent: Size, values: Mapping[str, int]) -> int:
-    """The size without what is subtracted."""
-
-    def of(atom: SizeAtom) -> int:
-        if isinstance(atom, str):
-            return values.get(atom, NAMED)
-        return _estimate(atom.numerator, values) // max(1, _estimate(atom.denominator, values))
-
-    return sum(n * prod(map(of, mono)) for mono, n in extent.terms if n > 0)

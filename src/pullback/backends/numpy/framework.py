@@ -17,14 +17,15 @@ from ...plan.arrays import Array, Cut, Turns, nodes, open_turns
 from ...plan.build import procedure
 from ...plan.facts import Facts
 from ...plan.lines import Steps
-from ...plan.matmul import matrix_product
 from ...plan.statements import live_statements
 from ...text import PRIVATE
 from .. import functional
 from ..functional import CHEAP
+from ..matrices import LINALG
 from ..python.code import ATOM, COMPARE, UNARY, Code, binary, call, minus, tuple_of
 from ..python.layout import INDENT
 from ..python.preface import NOTHING, Preface
+from .contractions import contraction
 
 START = {
     "sum": ("np.zeros",),
@@ -83,6 +84,12 @@ class NumPy(functional.Framework):
         "pow": "power",
     }
     functions["sigmoid"] = "1 / (1 + np.exp(-{0}))"
+
+    matrices: ClassVar[dict[str, str]] = {
+        **LINALG,
+        "eigenvalues": "{m}.linalg.eigvalsh({0})",
+        "eigenvalues_upper": '{m}.linalg.eigvalsh({0}, UPLO="U")',
+    }
 
     @classmethod
     def decorated(cls, quiet: Sequence[str]) -> list[str]:
@@ -175,18 +182,34 @@ class NumPy(functional.Framework):
         """A scalar of NumPy, which doesn't widen what it meets."""
         return call(f"{self.like}.dtype.type" if self.like else "np.float64", code)
 
+    def operands(self, array: Array) -> list[Code]:
+        """A mask is a factor as it is: it takes the width of the other one."""
+        codes = super().operands(array)
+        for k, (part, other) in enumerate(zip(array.parts, array.parts[::-1], strict=True)):
+            mask = part.op == "cast" and part.parts[0].kind == "bool" and part not in self.shared
+            if mask and array.told == ("mul",) and other.kind == "float" and not other.scalar:
+                codes[k] = self.code(part.parts[0])
+        return codes
+
     def extents(self, array: Array) -> str:
         """A shape as a tuple."""
         sizes = self.shape(array.shape)
         return sizes[0] if len(sizes) == 1 else tuple_of(sizes) if sizes else "()"
 
     def permuted(self, array: Array) -> Code:
-        """``swapaxes`` where two axes are exchanged, else ``transpose``."""
-        order = array.told
+        """The axes in another order."""
+        return self.turned_to(self.code(array.parts[0]), array.told)
+
+    def turned_to(self, code: Code, order: Sequence[int]) -> Code:
+        """``T`` of a matrix, ``swapaxes`` where two axes are exchanged, else ``transpose``."""
         moved = [k for k, axis in enumerate(order) if axis != k]
+        if not moved:
+            return code
+        if len(order) == 2:
+            return Code(f"{code.at(ATOM)}.T")
         if len(moved) == 2:
-            return self.method(array.parts[0], "swapaxes", *moved)
-        return self.method(array.parts[0], "transpose", *order)
+            return call(f"{code.at(ATOM)}.swapaxes", *moved)
+        return call(f"{code.at(ATOM)}.transpose", *order)
 
     def flipped(self, array: Array) -> Code:
         """A subscript with steps of -1."""
@@ -355,37 +378,8 @@ class NumPy(functional.Framework):
         return name
 
     def einsum(self, array: Array) -> Code:
-        """A matrix product, ``np.tensordot``, or ``np.einsum``."""
-        *words, result = array.told
-        if matrix_product(array) is not None or len(words) != 2:
-            if len(words) > 2:
-                word = f'"{",".join(words)}->{result}"'
-                return call("np.einsum", word, *map(self.code, array.parts), optimize=True)
-            return super().einsum(array)
-        left, right = words
-        shared = [c for c in left if c in right]
-        summed = [c for c in shared if c not in result]
-        batch = [c for c in shared if c in result]
-        if batch or not summed or len(left) + len(right) == 2 * len(summed):
-            code = super().einsum(array)
-            free = len(result) > len(batch)
-            return Code(code.text[:-1] + ", optimize=True)") if free and summed else code
-        axes = [[word.index(c) for c in summed] for word in words]
-        told = axes if len(summed) > 1 else [[k] for k in (axes[0][0], axes[1][0])]
-        one, two = (tuple_of([*map(str, k)]) if len(k) > 1 else str(k[0]) for k in told)
-        made = "".join(c for c in left + right if c not in summed)
-        parts = list(map(self.code, array.parts))
-        code = call("np.tensordot", *parts, axes=f"({one}, {two})")
-        if made == result:
-            return code
-        turned = "".join(c for c in right + left if c not in summed)
-        if turned == result:
-            return call("np.tensordot", *reversed(parts), axes=f"({two}, {one})")
-        order = [made.index(c) for c in result]
-        moved = [k for k, axis in enumerate(order) if axis != k]
-        if len(moved) == 2:
-            return call(f"{code}.swapaxes", *moved)
-        return call(f"{code}.transpose", *order)
+        """The product of two arrays, in the words of :mod:`.contractions`."""
+        return contraction(self, array)
 
     def put(self, array: Array) -> Code:
         """Values written into, or added to, a new array."""

@@ -1,0 +1,71 @@
+"""Products that conditions choose. Where arrays are memory, a mask is a factor of what is finite
+anyway: that is much faster than a choice."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from ..ir.expr import ZERO, And, Apply, Compare, Cond, Expr, Guard
+from ..ir.walk import free_indices, tensors
+from .laid import Laid
+
+if TYPE_CHECKING:
+    from .lower import Lowering
+
+
+def guarded(lowering: Lowering, conds: Sequence[Cond], factors: Sequence[Expr]) -> Laid:
+    """A product where conditions hold, else 0."""
+    if lowering.in_place and (kinked := _kinked(conds, factors)):
+        return lowering.times(kinked)
+    if lowering.in_place and _is_factor(lowering, conds, factors):
+        asked = Guard(conds[0] if len(conds) == 1 else And(tuple(conds)))
+        with lowering.under():
+            return lowering.times([*factors, asked])
+    mask = lowering.cond(And(tuple(conds)))
+    if not factors:
+        return mask
+    with lowering.under():
+        value = lowering.times(factors)
+    return selected(lowering, mask, value, conds, factors)
+
+
+def selected(
+    lowering: Lowering, mask: Laid, value: Laid, conds: Sequence[Cond], factors: Sequence[Expr]
+) -> Laid:
+    """``value``, the product of ``factors``, where a mask holds, else 0."""
+    scalar = value.array.scalar or mask.array.scalar or value.array.kind != "float"
+    if lowering.in_place and not scalar and lowering.facts.tame(factors, conds):
+        return lowering.map("mul", value, mask)
+    return lowering.where(mask, value, lowering.value(ZERO))
+
+
+def _kinked(conds: Sequence[Cond], factors: Sequence[Expr]) -> list[Expr] | None:
+    """``x * [x > 0]`` as a maximum; None where it is something else."""
+    if len(conds) != 1 or not isinstance(conds[0], Compare) or conds[0].op not in ("<", "<="):
+        return None
+    for side, other, name in (
+        (conds[0].right, conds[0].left, "maximum"),
+        (conds[0].left, conds[0].right, "minimum"),
+    ):
+        if other is ZERO and side in factors:
+            rest = list(factors)
+            rest[rest.index(side)] = Apply(name, (side, ZERO))
+            return rest
+    return None
+
+
+def _is_factor(lowering: Lowering, conds: Sequence[Cond], factors: Sequence[Expr]) -> bool:
+    """Whether a mask of fewer axes than a product meets the factors of few axes first, since the
+    product is finite anyway; one of them is a float, so that the mask becomes floats of that
+    width."""
+    axes = [set(free_indices(f)) for f in factors]
+    own = {i for cond in conds for i in free_indices(cond)}
+    if lowering.facts.strict or not own or own.issuperset(set().union(*axes)):
+        return False
+    first = any(len(a) < len(own) or a == own for a in axes)
+    floats = any(
+        len(a) <= len(own) and any(t.kind == "float" for t in tensors(f))
+        for f, a in zip(factors, axes, strict=True)
+    )
+    return first and floats and lowering.facts.tame(factors, conds)
