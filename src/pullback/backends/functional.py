@@ -34,7 +34,6 @@ from .python.code import (
     PRODUCT,
     UNARY,
     Code,
-    bare,
     binary,
     call,
     minus,
@@ -435,7 +434,7 @@ class Framework:
             self.emit(text)
         name = place or self.names.fresh(line.tensor.name)
         self.claimed = "" if place else name
-        code = bare(self.code(line.array))
+        code = self.code(line.array)
         self.claimed = ""
         if code.text != name:
             self.emit(f"{name} = {code}")

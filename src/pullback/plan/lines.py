@@ -102,7 +102,7 @@ def lines_of(
                 lowering.held[op.define.target] = Held(line.array, held.present)
             else:
                 found.append(line)
-    found, results = _apart(procedure, lowering, found)
+    found, results = _apart(procedure, lowering, found, saved)
     return Lines(
         procedure.inputs,
         tuple(found),
@@ -113,7 +113,7 @@ def lines_of(
 
 
 def _apart(
-    procedure: Procedure, lowering: Lowering, found: Sequence[Line]
+    procedure: Procedure, lowering: Lowering, found: Sequence[Line], saved: Sequence[Tensor]
 ) -> tuple[list[Line], list[Array]]:
     """The lines and what is returned, so that results share no memory with the arguments or with
     each other."""
@@ -121,6 +121,7 @@ def _apart(
     views = VIEWS | {"flip", "windows"} if lowering.in_place else VIEWS
     taken: set[Array] = {arrays.name(t) for t in procedure.inputs}
     taken.update(arrays.name(t) for line in found if isinstance(line, Steps) for t in line.last)
+    read = _read(found, saved) if lowering.in_place else set(procedure.results)
     results: list[Array] = []
     for tensor in procedure.results:
         array = lowering.full(tensor)
@@ -129,14 +130,27 @@ def _apart(
             line = made.get(tensor)
             if line is not None and array.op == "name" and line.array.op in views:
                 made[tensor] = replace(line, array=_copied(line.array))
-            elif line is not None and array.op == "expand" and lowering.in_place:
+            elif line is not None and array.op == "expand" and tensor not in read:
                 made[tensor] = replace(line, array=_copied(_rebased(array, line.array)))
                 array = arrays.name(tensor)
             else:
                 array = _copied(array)
-        taken.add(root)
+        taken.add(_root(array, made, views))
         results.append(array)
     return [made[x.tensor] if isinstance(x, Assign) else x for x in found], results
+
+
+def _read(found: Sequence[Line], saved: Sequence[Tensor]) -> set[Tensor]:
+    """The tensors that lines read, or that are saved."""
+    read = set(saved)
+    seen: set[Array] = set()
+    for line in found:
+        inside = line.lines if isinstance(line, Steps) else (line,)
+        firsts = [first for _, first, _ in line.carried] if isinstance(line, Steps) else []
+        for array in (*firsts, *(one.array for one in inside)):
+            nodes = arrays.nodes(array, seen)
+            read.update(node.told[0] for node in nodes if node.op == "name")
+    return read
 
 
 def _after(handed: Handed, op: Op) -> Op:

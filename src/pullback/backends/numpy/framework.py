@@ -7,24 +7,18 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import ClassVar
 
-from ...calculus.step import Backward
 from ...functions import TABLE
-from ...ir.expr import Number, Tensor
-from ...ir.program import Define
+from ...ir.expr import Number
 from ...ir.sizes import ONE
 from ...plan import arrays
 from ...plan.arrays import Array, Cut, Turns, nodes, open_turns
-from ...plan.build import procedure
-from ...plan.facts import Facts
 from ...plan.lines import Steps
-from ...plan.statements import live_statements
 from ...text import PRIVATE
 from .. import functional
 from ..functional import CHEAP
 from ..matrices import LINALG
 from ..python.code import ATOM, COMPARE, UNARY, Code, binary, call, minus, tuple_of
 from ..python.layout import INDENT
-from ..python.preface import NOTHING, Preface
 from .contractions import contraction
 
 START = {
@@ -39,30 +33,6 @@ UPDATE = {
     "max": "np.maximum({name}, {value}, out={name})",
     "min": "np.minimum({name}, {value}, out={name})",
 }
-
-
-def spell_pair(backward: Backward, *, comments: bool = True, preface: Preface = NOTHING) -> str:
-    """Module source: ``forward(*inputs) -> (Y, cache)`` and ``backward(dY, cache) -> gradients``,
-    as :func:`pullback.backends.functional.spell` has them."""
-    return functional.spell(backward, NumPy, preface, comments=comments)
-
-
-def spell(
-    name: str,
-    inputs: Sequence[Tensor],
-    statements: Sequence[Define],
-    returns: Sequence[Tensor],
-    *,
-    comments: bool = True,
-) -> str:
-    """Module source of ``def name(inputs...)`` that returns the tuple of ``returns``, a single one
-    bare. Results are new arrays: they share no memory with the inputs or with each other."""
-    facts = Facts(strict=not any(s.of for s in statements))
-    facts.learn(statements)
-    kept = live_statements(statements, returns)
-    return functional.spell_function(
-        procedure(name, inputs, kept, returns, facts), NumPy, comments=comments
-    )
 
 
 class NumPy(functional.Framework):

@@ -1,28 +1,19 @@
-"""Functions and modules: signature, sizes, one piece of source a statement, what is returned."""
+"""Functions and modules of NumPy source."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Sequence
 from inspect import Parameter
 
 from ...calculus.step import Backward
-from ...ir.expr import Access, Add, Mul, Tensor
-from ...ir.program import Define, reads
-from ...ir.recurrence import groups, is_recurrent
-from ...ir.walk import Tree, children
+from ...ir.expr import Tensor
+from ...ir.program import Define
+from ...plan.build import build, procedure
 from ...plan.facts import Facts
-from ...plan.statements import counts_of, live_statements, residuals_of, without_copies
-from ..python import code
-from ..python.code import tuple_of
-from ..python.layout import broken
-from ..python.names import Names
-from ..python.preface import NOTHING, Preface, extent_checks
-from . import matrices
-from .expressions import Speller
-from .recurrences import Recurrence
-from .scope import INDENT, Scope
-from .statements import returned, statement
+from ...plan.statements import live_statements
+from .. import functional
+from ..python.preface import NOTHING, Preface
+from .framework import NumPy
 
 
 def spell(
@@ -40,16 +31,11 @@ def spell(
     keyword arguments. Results are new arrays: they share no memory with the inputs or with each
     other.
     """
-    backward = any(s.of for s in statements)
-    scope = Scope(inputs, replace(_facts(statements), strict=not backward))
+    facts = Facts(strict=not any(s.of for s in statements))
+    facts.learn(statements)
     kept = live_statements(statements, returns)
-    body(scope, kept, returns, comments)
-    results = returned(scope, returns, inputs)
-    value = results[0] if len(results) == 1 else ", ".join(results) or "()"
-    lines = function(
-        scope, Names(plain=True).fresh(name), [str(scope.read(t)) for t in inputs], value
-    )
-    return "\n".join([*imports(scope), "", "", *lines]) + "\n"
+    made = procedure(name, inputs, kept, returns, facts)
+    return functional.spell_function(made, NumPy, comments=comments)
 
 
 def spell_pair(backward: Backward, *, comments: bool = True, preface: Preface = NOTHING) -> str:
@@ -59,8 +45,7 @@ def spell_pair(backward: Backward, *, comments: bool = True, preface: Preface = 
     ``backward.gradients``, a single one bare. ``cache`` is the tuple of what ``backward`` reads.
     ``preface`` is what ``forward`` says and asserts first.
     """
-    front, back, residuals = _emitted(backward, comments)
-    return pair_source(backward, front, back, residuals, preface)
+    return functional.spell(backward, NumPy, preface, comments=comments)
 
 
 def size_keywords(
@@ -72,167 +57,9 @@ def size_keywords(
     words = [p.name for p in parameters if p.kind is Parameter.KEYWORD_ONLY]
     if not words:
         return {}
-    front, back, residuals = _emitted(backward, False)
-    pair_source(backward, front, back, residuals, preface)
-    names = {name: key for key, name in front.sizes.names.items()}
+    plan = build(backward)
+    front = functional.written(NumPy, plan.forward, plan.saved, comments=False)
+    back = functional.written(NumPy, plan.backward, comments=False)
+    functional.pair_source(backward, front, back, plan.saved, preface)
+    names = {name: key for key, name in front.framework.sizes.names.items()}
     return {word: names[word] for word in words}
-
-
-def _emitted(backward: Backward, comments: bool) -> tuple[Scope, Scope, list[Tensor]]:
-    """The scopes of the forward and the backward function with their lines, and the forward values
-    that the backward lines read."""
-    statements = live_statements(backward.statements, backward.gradients)
-    residuals = residuals_of(statements, backward)
-    facts = _facts([*backward.forward.statements, *statements])
-    facts.learn_means(backward.forward.statements)
-    back = Scope([*backward.cotangents, *residuals], facts)
-    body(back, statements, backward.gradients, comments)
-
-    front = Scope(backward.program.inputs, replace(facts, strict=True))
-    outputs = backward.program.outputs
-    kept = live_statements(backward.forward.statements, [*outputs, *residuals])
-    body(front, kept, outputs, comments, residuals)
-    return front, back, residuals
-
-
-def pair_source(
-    backward: Backward,
-    front: Scope,
-    back: Scope,
-    residuals: Sequence[Tensor],
-    preface: Preface = NOTHING,
-) -> str:
-    """The module of a forward and a backward function whose lines have been emitted.
-
-    ``residuals`` are the forward values that the backward lines read.
-    """
-    back_head, sizes = back.head()
-    results = returned(front, backward.program.outputs, backward.program.inputs)
-    refused = extent_checks(front, backward.program.statements)
-    front.lines[:0] = [*preface.checks(front), *refused]
-    saved = [str(front.read(t)) for t in residuals]
-    keys = {name: key for key, name in back.sizes.names.items()}
-    saved += [front.sizes.name(keys[name]) for name in sizes]
-    value = results[0] if len(results) == 1 else tuple_of(results)
-    arguments = [str(front.read(t)) for t in backward.program.inputs]
-    value = f"{value}, {tuple_of(saved)}"
-    first = function(front, "forward", arguments, value, doc=preface.docstring())
-
-    cotangents = [str(back.read(t)) for t in backward.cotangents]
-    argument = cotangents[0] if len(cotangents) == 1 else "cotangents"
-    unpacked = [f"{', '.join(cotangents)} = cotangents"] if len(cotangents) > 1 else []
-    entries = [*(str(back.read(t)) for t in residuals), *sizes]
-    if entries:
-        unpacked.append(f"{', '.join(entries)}{',' if len(entries) == 1 else ''} = cache")
-    gradients = returned(back, backward.gradients, backward.cotangents)
-    value = gradients[0] if len(gradients) == 1 else ", ".join(gradients) or "()"
-    second = function(back, "backward", [argument, "cache"], value, [*unpacked, *back_head])
-    both = imports(front) + [line for line in imports(back) if line not in imports(front)]
-    return "\n".join([*both, "", "", *first, "", "", *second]) + "\n"
-
-
-def _facts(statements: Sequence[Define]) -> Facts:
-    facts = Facts()
-    facts.learn(statements)
-    return facts
-
-
-def body(
-    scope: Scope,
-    statements: Sequence[Define],
-    final: Sequence[Tensor],
-    comments: bool,
-    saved: Sequence[Tensor] = (),
-) -> None:
-    """Emits the source of all statements."""
-    speller = Speller(scope)
-    statements = without_copies(statements, (*final, *saved))
-    waiting = _waiting(statements, (*final, *saved))
-    unwritten: list[Define] = []  # gradients that have no line yet
-    previous = ""
-    paired: set[Tensor] = set()
-
-    def commented(define: Define, before: int) -> None:
-        nonlocal previous, unwritten
-        if define.target in scope.pending:
-            unwritten += [define] if define.user else []
-        elif comments and len(scope.lines) > before:
-            told = [s for s in unwritten if s.target not in scope.pending]
-            unwritten = [s for s in unwritten if s not in told]
-            texts = [text for text in map(code.remark, (*told, define)) if text]
-            shown = [t for t in texts if t not in (previous, code.comment(scope.lines[-1]))]
-            scope.lines[before:before] = [scope.indent + text for text in dict.fromkeys(shown)]
-            previous = texts[-1] if texts else previous
-
-    left = groups(statements)
-    while left:
-        group, *left = left
-        define, before = group[0], len(scope.lines)
-        if is_recurrent(group):
-            loop = Recurrence(speller, group, waiting, commented)
-            left = [tuple(map(loop.after, later)) for later in left]
-            read = {t for later in left for s in later for t in reads(s)}
-            loop.emit({s.target for s in group} & {*read, *final, *saved})
-            continue
-        if define.target in paired:
-            continue
-        other = matrices.partner(define, statements)
-        if other is not None:
-            matrices.pair(speller, define, other)
-            paired.add(other.target)
-        else:
-            waits = define.target in waiting
-            statement(speller, define, final=define.target in final, waits=waits)
-        commented(define, before)
-
-
-def _waiting(statements: Sequence[Define], kept: Sequence[Tensor]) -> set[Tensor]:
-    """The values that are read once, and so may stand where they are read rather than get a name.
-
-    Of values with a name of their own these are gradients that pass through an element-wise
-    operation: NumPy then writes the result into the memory of the value.
-    """
-    counts = counts_of(statements)
-    passing = {t for s in statements for t in _passed(s.body, s.access)}
-    return {
-        s.target
-        for s in statements
-        if counts[s.target] == 1
-        and s.target not in kept
-        and (not s.user or (s.of and s.target in passing))
-    }
-
-
-def _passed(body: Tree, whole: Access) -> Iterator[Tensor]:
-    """The tensors of the result's shape that a body reads element by element."""
-    if isinstance(body, Access) and body.subs == whole.subs:
-        yield body.tensor
-    elif isinstance(body, Add | Mul):
-        for part in children(body):
-            yield from _passed(part, whole)
-
-
-def function(
-    scope: Scope,
-    name: str,
-    arguments: list[str],
-    value: str,
-    head: list[str] | None = None,
-    doc: Sequence[str] = (),
-) -> list[str]:
-    """The lines of a function."""
-    if head is None:
-        head, keywords = scope.head(value)
-        if keywords:
-            arguments = [*arguments, "*", *keywords]
-    lines = [f"def {name}({', '.join(arguments)}):"]
-    if scope.quiet:
-        kinds = ", ".join(f'{kind}="ignore"' for kind in sorted(scope.quiet))
-        lines.insert(0, f"@np.errstate({kinds})")
-    inside = (INDENT + line for line in (*doc, *head, *scope.lines, f"return {value}"))
-    return [part for line in (*lines, *inside) for part in broken(line)]
-
-
-def imports(scope: Scope) -> list[str]:
-    """The import lines that a function needs."""
-    return ["import numpy as np", *sorted(scope.imports)]

@@ -19,12 +19,6 @@ BINDING = {
 }  # fmt: skip
 
 
-# Stands behind the one array that an element-wise expression reads, so that a change of layout can
-# be
-# spelled there, ``np.sqrt(v[:, None] + 1)`` rather than ``np.sqrt(v + 1)[:, None]``; never printed.
-LEAF = "\0"
-
-
 @dataclass(frozen=True)
 class Code:
     """The text of an expression and the binding strength of its outermost operator."""
@@ -39,27 +33,10 @@ class Code:
     @property
     def is_name(self) -> bool:
         """Whether this is just a name (reading it twice costs nothing)."""
-        return str(self).isidentifier()
+        return self.text.isidentifier()
 
     def __str__(self) -> str:
-        return self.text.replace(LEAF, "")
-
-
-def leaf(code: Code) -> Code:
-    """The code as one array whose layout is changed as a whole."""
-    return Code(f"{code}{LEAF if code.level == ATOM else LEAF * 2}", code.level)
-
-
-def postfix(code: Code, text: str) -> Code:
-    """``code`` with ``[...]`` or ``.T`` behind it, or behind the one array that it reads."""
-    if code.text.count(LEAF) == 1:
-        return Code(code.text.replace(LEAF, text + LEAF), code.level)
-    return leaf(Code(f"{bare(code).at(ATOM)}{text}"))
-
-
-def bare(code: Code) -> Code:
-    """The code without marks."""
-    return Code(str(code), code.level)
+        return self.text
 
 
 def binary(op: str, left: Code, right: Code) -> Code:
@@ -83,21 +60,6 @@ def call(function: str, *args: object, **named: object) -> Code:
     """``function(args, name=value)``."""
     parts = [*map(str, args), *(f"{key}={value}" for key, value in named.items())]
     return Code(f"{function}({', '.join(parts)})")
-
-
-def elementwise(function: str, *args: Code) -> Code:
-    """``function(args)`` of a function that works element by element."""
-    return Code(f"{function}({', '.join(arg.text for arg in args)})")
-
-
-def method(value: Code, name: str, *args: object, **named: object) -> Code:
-    """``value.name(args)``, an array of its own."""
-    return leaf(call(f"{bare(value).at(ATOM)}.{name}", *args, **named))
-
-
-def item(value: Code, parts: list[str]) -> Code:
-    """``value[parts]``."""
-    return leaf(Code(f"{bare(value).at(ATOM)}[{', '.join(parts)}]"))
 
 
 def comment(text: str) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from ...ir.expr import Tensor
 from ...ir.sizes import FloorQuotient, Monomial, Size, size
@@ -12,8 +11,6 @@ from ...ir.subscripts import is_name
 from ...text import PRIVATE
 from .code import Code, binary, minus
 from .names import Names
-
-LOCAL = f" of the source{PRIVATE}"  # ends the names of sizes and tensors that no program has
 
 
 class Extents:
@@ -31,32 +28,17 @@ class Extents:
         self.locals: set[str] = set()  # those that a line of the body binds
         self.aliases: dict[Size, str] = {}
 
-    def kept(self) -> tuple[Any, ...]:
-        """What :meth:`restore` needs."""
-        return dict(self.names), set(self.locals), dict(self.aliases)
-
-    def restore(self, kept: tuple[Any, ...]) -> None:
-        """Forgets the sizes asked for since."""
-        self.names, self.locals, self.aliases = kept
-
     def name(self, key: str) -> str:
         """The name of a size, which from now on the function binds."""
         if key not in self.names:
             self.names[key] = self.fresh(key)
         return self.names[key]
 
-    def symbol(self, name: str) -> Size:
-        """A size that stands for a number which the body names ``name``: a loop's variable, say."""
-        key = name + LOCAL
-        self.names[key] = name
-        self.locals.add(key)
-        return size(key)
-
     def alias(self, extent: Size, wanted: str) -> None:
         """Gives an extent with a floor quotient in it a name of its own."""
         if extent not in self.aliases and _quotients(extent):
             name = self.fresh(wanted)
-            key = name + LOCAL
+            key = f"{name}{PRIVATE}extent"
             self.names[key] = name
             self.aliases[extent] = key
 
