@@ -160,9 +160,11 @@ class Handed:
                     if (tensor, 1) in self.before:
                         return Access(self.before[tensor, 1], tuple(rest))
                 case Mul(factors) if guard in factors:
-                    parts = [self._at_last(f, last) for f in factors if f is not guard]
+                    others = [f for f in factors if f is not guard]
+                    parts = [self._at_last(f, last) for f in others]
                     free = all(map(in_bounds, (a for f in parts for a in accesses(f))))
-                    return mul(*parts) if free else node
+                    # only a factor that is 0 where there are no steps makes up for the guard
+                    return mul(*parts) if free and parts != others else node
                 case _:
                     pass
             return node
