@@ -17,7 +17,7 @@ from pullback.calculus.definitions import Definitions
 from pullback.calculus.linear import Linear
 from pullback.calculus.reverse import reverse
 from pullback.calculus.step import Backward
-from pullback.ir.expr import Access, Apply
+from pullback.ir.expr import Access, Add, Apply, Mul
 from pullback.ir.walk import nodes
 from pullback.notation.parse import parse
 from pullback.notation.plain import show
@@ -185,3 +185,41 @@ def test_an_outer_product_is_not_formed_for_its_products() -> None:
     text = "X[N,D]; b[N]; C[i,j] = (sum(d) X[i,d]*X[j,d]) + [i = j]; x[i] = solve(C, b)[i]"
     backward = reverse(parse(text))
     assert "dC" not in {s.target.name for s in backward.statements}
+
+
+# Factors with fewer axes.
+
+CENTRED = "a[n] = mean(d) X[n,d]; x[n,d] = X[n,d] - a[n]; "
+
+
+@pytest.mark.parametrize(
+    ("text", "taken"),
+    [
+        # each part multiplies with a row, or is one: x[n,d]*(c[n]/D) + a[n]/D
+        (CENTRED + "Y[n] = a[n]*b[n]*sum(d) x[n,d]*Z[n,d]", True),
+        # nothing with fewer axes takes the factor
+        ("Y[n,d] = v[n]*(Z[n,d]*X[n,d] + U[n,d]*X[n,d])", False),
+        # a centred value is written as people do
+        (CENTRED + "v[n] = mean(d) x[n,d]**2; Y[n,d] = x[n,d]/sqrt(v[n] + 1)", False),
+    ],
+)
+def test_a_factor_with_fewer_axes_goes_where_it_costs_less(text: str, taken: bool) -> None:
+    """The factors of all terms are taken out, but for those that a row takes for less."""
+    backward, _ = derived(text)
+    (slope,) = (s for s in backward.statements if s.target.name == "dX")
+    factors = slope.body.factors if isinstance(slope.body, Mul) else ()
+    assert any(isinstance(factor, Add) for factor in factors) is not taken
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_factors_with_fewer_axes_keep_the_value(seed: int) -> None:
+    """Random sums of products of arrays over some of the axes, as a gradient."""
+    random = Random(seed)
+    arrays = ["a[n]", "b[d]", "c[]", "U[n,d]", "V[n,d]"]
+
+    def product_of(count: int) -> str:
+        return "*".join(random.choice(arrays) for _ in range(count))
+
+    common = random.choice(arrays[:3])
+    parts = " + ".join(f"{product_of(2)}*X[n,d]" for _ in range(3))
+    derived(f"Y[n,d] = -{common}/D*({parts})")

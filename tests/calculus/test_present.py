@@ -206,7 +206,11 @@ FACTORED = {
     "more often": ([(3, R), (51, S)], plus(product(3, R), product(51, S))),
     "positive ones first": ([(-1, R), (2, S)], plus(product(2, S), minus(R))),
     "a negative number last": ([(-1,), (1, R), (1, S)], plus(R, S, number(-1))),
-    "a size under all": ([(1, PER_N, R), (1, PER_N, S)], product(ONE_N, plus(R, S))),
+    "a size under all": ([(1, PER_N, T), (1, PER_N, V)], product(ONE_N, plus(T, V))),
+    "a size under rows and columns": (
+        [(1, PER_N, R), (1, PER_N, S)],
+        plus(product(R, ONE_N), product(S, ONE_N)),
+    ),
     "a size under most": (
         [(1, PER_N, R), (1, PER_N, S), (1, T)],
         product(ONE_N, plus(R, S, product(SizeOf(N), T))),

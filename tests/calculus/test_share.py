@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 from pullback.calculus.linear import Linear
 from pullback.calculus.reverse import reverse
 from pullback.calculus.share import in_order, share
-from pullback.ir.expr import Reduce
+from pullback.ir.expr import Apply, Reduce
 from pullback.ir.interpret import run
 from pullback.ir.program import Define, Program
 from pullback.ir.walk import nodes, tensors
 from pullback.notation.parse import parse
 
-from .oracle import draw
+from .oracle import draw, gradients, worst_difference
 from .programs import PROGRAMS, SIZES
 
 SHARED = {
@@ -172,3 +172,22 @@ def test_a_function_gets_a_name_where_two_statements_need_it(text, named):
     program, found = shared(text)
     assert (len(found.statements) > len(program.statements)) is named
     assert ("exp1" in {s.target.name for s in found.statements}) is named
+
+
+@pytest.mark.parametrize(
+    ("text", "reads"),
+    [
+        ("Y[n] = sin(X[n])*w[n] + cos(X[n])*v[n]", True),
+        ("Y[n] = sin(X[n])*w[n] + cos(2*X[n])*v[n]", False),
+    ],
+)
+def test_a_function_that_the_forward_pass_computes_is_read(text: str, reads: bool) -> None:
+    """The slope of a sine is the cosine that the forward pass has, if its argument is the same."""
+    backward = reverse(parse(text))
+    (slope,) = (s for s in backward.statements if s.target.name == "dX")
+    functions = [n for n in nodes(slope.body) if isinstance(n, Apply)]
+    assert bool(functions) is not reads
+    values = draw((*backward.program.inputs, *backward.cotangents), {"N": 4}, 2)
+    compact = gradients(backward, backward.statements, values, {"N": 4})
+    raw = gradients(backward, backward.adjoints, values, {"N": 4})
+    assert worst_difference(compact, raw) < 1e-9

@@ -316,27 +316,52 @@ def factored(value: Poly, known: Known) -> Expr:
         return Add(tuple(sorted([*others, *map(nested, scattered)], key=_is_negative)))
     terms = _with_sums_as_factors(value)
     coef, guards, factors, rest = _common(terms, known)
+    if coef == -1 and not guards and not factors and any(map(_is_outer, rest)):
+        rest = tuple(map(_negative, rest))  # a part of an outer product takes the sign
+        return _grouped(rest, known)
     out = _product(coef, guards, factors, [_grouped(rest, known)])
-    spread = _spread(coef, factors, rest, known)
-    if spread is not None:
-        other = _product(coef, guards, [f for f in factors if f not in spread[0]], [spread[1]])
-        if expression_cost(other) < SPREAD * expression_cost(out):
-            return other
-    return out
+    ways = _spread(coef, guards, factors, rest, known)
+    best = min(ways, key=expression_cost, default=out)
+    return best if expression_cost(best) < SPREAD * expression_cost(out) else out
 
 
 def _spread(
-    coef: Fraction, factors: Sequence[Factor], rest: Poly, known: Known
-) -> tuple[list[Factor], Expr] | None:
-    """The common factors that have fewer axes than the terms, and the sum of the terms with these
-    factors in each: outer products are smaller before they are added than after.
+    coef: Fraction, guards: Sequence[Cond], factors: Sequence[Factor], rest: Poly, known: Known
+) -> Iterator[Expr]:
+    """Ways to write a product with the common factors that have fewer axes than the terms in each
+    term: outer products are smaller before they are added than after, and a part with fewer axes
+    that a term has anyway may take the factors.
     """
     free = dict.fromkeys(i for t in rest for i in free_of(t))
-    small = [f for f in factors if 0 < len(set(free_indices(f[0])).intersection(free)) < len(free)]
-    if not small or not any(map(_is_outer, rest)):
-        return None
-    inside = collect(term(t.coef, t.bound, t.guards, [*t.factors, *small]) for t in rest)
-    return small, _grouped(inside, known)
+    held = [(f, set(free_indices(f[0])).intersection(free)) for f in factors]
+    small = [f for f, axes in held if 0 < len(axes) < len(free)]
+    if small and any(map(_is_outer, rest)):
+        left = [f for f in factors if f not in small]
+        yield _product(coef, guards, left, [_grouped(_times(rest, small), known)])
+    small = [f for f, axes in held if len(axes) < len(free)]
+    axes = {i for f, own in held if f in small for i in own}
+    if small and all(_takes(t, axes, len(free)) for t in rest):
+        left = [f for f in factors if f not in small]
+        inside = tuple(
+            Term(t.coef * coef, t.bound, t.guards, t.factors) for t in _times(rest, small)
+        )
+        yield _product(UNIT, guards, left, [_grouped(inside, known)])
+
+
+def _times(value: Poly, factors: Sequence[Factor]) -> Poly:
+    return collect(term(t.coef, t.bound, t.guards, [*t.factors, *factors]) for t in value)
+
+
+def _takes(value: Term, axes: set[Index], count: int) -> bool:
+    """Whether a term of a sum over so many axes has fewer itself, or multiplies with a factor with
+    fewer that has all of ``axes``, so that a factor over these costs little."""
+    if len(free_of(value)) < count:
+        return True
+    outer = components_of(value)[0][1]
+    if any(isinstance(a, SizeOf) and e > 0 for a, e in outer):
+        return False  # N*x - sum x, as people write a centred value
+    found = [set(free_indices(a)) for a, e in outer if e > 0 and not isinstance(a, SizeOf)]
+    return any(axes <= own and len(own) < count for own in found)
 
 
 def _is_outer(value: Term) -> bool:

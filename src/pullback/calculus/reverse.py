@@ -219,7 +219,7 @@ class _Reverse:
     def _result(self, cotangents: Sequence[Tensor]) -> Backward:
         lin = self.lin
         forward = in_order([s for f in lin.flat for s in (f, *lin.extra.get(f.target, ()))])
-        statements = repeated(share(self._bodies(), lin), lin)
+        statements = repeated(share(self._bodies(), lin, lin.flat), lin)
         statements = fewer_residuals(statements, lin.definitions)
         statements = in_order([*lin.later, *solved(self._uncopied(statements), lin)])
         statements = _computing(statements, self.gradients.values())

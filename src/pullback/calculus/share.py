@@ -19,11 +19,18 @@ from .linear import Linear
 from .normal import in_bounds
 
 
-def share(statements: Sequence[Define], linear: Linear) -> list[Define]:
+def share(
+    statements: Sequence[Define], linear: Linear, before: Sequence[Define] = ()
+) -> list[Define]:
     """The statements with sums that occur more than once named, in an order in which they can
-    run."""
+    run. What one of the statements ``before`` has computed is read."""
     found = _occurrences(statements)
-    names: dict[Tree, Define] = {}
+    computed = {
+        value_key(s.body, s.indices): s
+        for s in reversed(before)
+        if _is_dear(s.body) and set(free_indices(s.body)) == set(s.indices)
+    }
+    names = {key: computed[key] for key in found if key in computed}
     origins = _origins(statements)
     wholes = {
         value_key(s.body, s.indices): s
@@ -31,6 +38,8 @@ def share(statements: Sequence[Define], linear: Linear) -> list[Define]:
         if set(free_indices(s.body)) == set(s.indices)
     }
     for key, places in found.items():
+        if key in names:
+            continue
         whole = wholes.get(key)
         if whole is not None:
             users = [p.statement.target for p in places if p.statement is not whole]
@@ -42,7 +51,7 @@ def share(statements: Sequence[Define], linear: Linear) -> list[Define]:
             names[key] = named_value(node, f"{word}1", about, linear)
     if not names:
         return in_order(statements)
-    fresh = [d for d in names.values() if d not in statements]
+    fresh = [d for d in names.values() if d not in statements and d not in before]
     changed = [_with_names(s, names) for s in (*fresh, *statements)]
     return in_order(changed)
 
