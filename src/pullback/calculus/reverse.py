@@ -494,7 +494,10 @@ class _Reverse:
 
     def _is_dear(self, t: Tensor, value: Poly, define: Define, found: Sequence[Occurrence]) -> bool:
         """Whether an adjoint is read so often, or grows so much, that it is better named."""
-        if any(is_multiple(o.partial) and self._feeds(o.access.tensor) for o in found):
+        if any(
+            is_multiple(o.partial) and o.partial.coef > 0 and self._feeds(o.access.tensor)
+            for o in found
+        ):
             return True
         if len(value) > 1 and any(self._scatters(t, o) for o in found):
             return True
