@@ -74,6 +74,7 @@ from .saturated import complements
 from .share import share
 from .solves import solved
 from .step import Backward, Later, Step
+from .summed import summed_together
 
 ONE = Fraction(1)
 CHEAPER = 0.98  # of the cost with fewer names, for more names to be worth reading
@@ -220,6 +221,7 @@ class _Reverse:
         lin = self.lin
         forward = in_order([s for f in lin.flat for s in (f, *lin.extra.get(f.target, ()))])
         statements = repeated(share(self._bodies(), lin, lin.flat), lin)
+        statements = summed_together(statements, lin)
         statements = fewer_residuals(statements, lin.definitions)
         statements = in_order([*lin.later, *solved(self._uncopied(statements), lin)])
         statements = _computing(statements, self.gradients.values())
