@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 
 from pullback.calculus.linear import Linear
-from pullback.calculus.summed import summed_together
+from pullback.calculus.repeated import summed_together
 from pullback.ir.interpret import run
 from pullback.ir.program import Program
 from pullback.notation.parse import parse
@@ -31,6 +31,8 @@ LEFT = {
     " - sum(j) (A[i,j] + A[j,i])*X[j,k]",
     "where a condition holds": "Y[i,k] = X[i,k]*((sum(j) A[i,j]) + sum(j) A[j,i])"
     " - sum(j if j < i) (A[i,j] + A[j,i])*X[j,k]",
+    "beside a condition": "Y[i,k] = X[i,k]*((sum(j) A[i,j]) + sum(j) A[j,i])"
+    " - sum(j) [j < i]*(A[i,j] + A[j,i])*X[j,k]",
     "larger than what is read": "Y[i,k] = X[i,k]*((sum(j:N) w[i]) + sum(j) v[j])"
     " - sum(j) (w[i] + v[j])*X[j,k]",
     "in a recurrence": "H[t,k] = where(t = 0, X[0,k], H[t-1,k] + X[t,k])",

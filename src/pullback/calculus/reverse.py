@@ -67,14 +67,13 @@ from .present import Known, Names, factored, fold_sums
 from .quotients import Divided, loses, multiplied_out
 from .refine import refined
 from .regions import Regions
-from .repeated import repeated
+from .repeated import repeated, summed_together
 from .residuals import fewer_residuals
 from .residues import joined
 from .saturated import complements
 from .share import share
 from .solves import solved
 from .step import Backward, Later, Step
-from .summed import summed_together
 
 ONE = Fraction(1)
 CHEAPER = 0.98  # of the cost with fewer names, for more names to be worth reading
