@@ -47,6 +47,7 @@ from .forms import DOUBLE, SINGLE, Forms, is_single
 from .inlining import inlined
 from .lettering import lettered
 from .points import Points
+from .rolling import FEWEST_NAMED, FEWEST_TURNS, rolled
 from .skeleton import LOWER, Filling, Leaf, Part, put_together, show_source, sizes_in, take_apart
 from .tracer import Traced
 
@@ -148,6 +149,7 @@ class Found:
     compared: tuple[Sizes, ...] = ()  # at which traces gave this program
     noted: tuple[Noted, ...] = ()
     literals: tuple[int, ...] = ()  # whole numbers in what the function reads
+    turns: int = FEWEST_TURNS  # of a loop that was rolled up
 
     def compare(self, sizes: Sizes) -> tuple[bool | None, str]:
         """Whether the function's trace at these sizes is this program, and if not, why.
@@ -155,7 +157,7 @@ class Found:
         None: it can't be told.
         """
         try:
-            other = _sample(self.trace, sizes)
+            other = _sample(self.trace, sizes, self.turns)
         except Exception as error:  # the user's function may raise anything
             return None, f"the function fails there: {_said(error)}"
         try:
@@ -204,7 +206,7 @@ class Found:
     def is_literally(self, traced: Traced, sizes: Mapping[str, int]) -> bool:
         """Whether this is the very program of a trace, which may be that of another function."""
         try:
-            other = _sample(lambda _: traced, dict(sizes))
+            other = _sample(lambda _: traced, dict(sizes), self.turns)
             if _same_skeleton(self.sample, other):
                 return self.holds_literally(other)
             return 1 in sizes.values() and self.holds_at_one(other)
@@ -321,8 +323,19 @@ def generalise(
     function makes at an assignment. Raises TraceError, which names the source line, where
     the traces are not of one form.
     """
-    found = _Search(trace, tuple(names), tuple(avoid), tuple(thresholds), notes).run()
+    names, avoid, thresholds = tuple(names), tuple(avoid), tuple(thresholds)
+    try:
+        found = _Search(trace, names, avoid, thresholds, notes).run()
+    except Differing as error:
+        try:
+            found = _Search(trace, names, avoid, thresholds, notes, FEWEST_NAMED).run()
+        except PullbackError:
+            raise error from None
     return replace(found, literals=tuple(sorted(set(literals)))).named()
+
+
+class Differing(TraceError):
+    """Traces at several sizes are not of one form."""
 
 
 class _Search:
@@ -333,8 +346,10 @@ class _Search:
         avoid: Sequence[int],
         thresholds: Sequence[int],
         notes: Notes,
+        turns: int = FEWEST_TURNS,
     ) -> None:
         self.trace = trace
+        self.turns = turns
         self.notes = notes
         self.names = names
         self.thresholds = _around(thresholds) if names else []
@@ -425,7 +440,7 @@ class _Search:
         order = tuple(sorted(self.names, key=lambda name: (sizes[name], name)))
         self.count += 1
         try:
-            sample = _sample(self.trace, sizes)
+            sample = _sample(self.trace, sizes, self.turns)
         except Exception as error:  # the user's function may raise anything
             text = f"at {show_sizes(sizes)}: {_said(error)}"
             if order in self.runs:
@@ -475,7 +490,7 @@ class _Search:
     def runnable(self, sizes: Sizes) -> list[Sample]:
         """The sample at these sizes, none where the function fails: it may well refuse them."""
         try:
-            return [_sample(self.trace, sizes)]
+            return [_sample(self.trace, sizes, self.turns)]
         except Exception:
             return []
 
@@ -552,7 +567,8 @@ class _Search:
             arrays = [sample.constant(name) for sample in samples]
             if not all(_equal(arrays[0], array) for array in arrays):
                 families[name] = self.family(name, arrays, shapes[name], forms)
-        return Found(self.trace, first, fillings, families), forms.rare
+        found = Found(self.trace, first, fillings, families, turns=self.turns)
+        return found, forms.rare
 
     def filled(
         self, forms: Forms, samples: Sequence[Sample], place: int, part: Part
@@ -595,7 +611,7 @@ class _Search:
     # ---------------------------------------------------------------------------------------------
     # Refusals
 
-    def different(self, one: Sample, other: Sample) -> TraceError:
+    def different(self, one: Sample, other: Sample) -> Differing:
         """The error for traces that aren't alike, with the names that it is due to."""
         changed = [
             name
@@ -620,7 +636,7 @@ class _Search:
         else:
             what, found = "what is computed", f"{pair[0].title} differs between {one} and {other}"
         source = next((part.source for part in pair if part.source.line), Source())
-        return TraceError(
+        return Differing(
             f"{what} depends on {on}",
             where=show_source(source),
             expected="the same statements at every size",
@@ -630,7 +646,7 @@ class _Search:
 
     def changed(self, sample: Sample, sizes: Mapping[str, int]) -> Sample:
         try:
-            return _sample(self.trace, {**sample.sizes, **sizes})
+            return _sample(self.trace, {**sample.sizes, **sizes}, self.turns)
         except Exception:
             return sample
 
@@ -716,8 +732,8 @@ _KINDS: dict[str, Callable[[int], bool]] = {
 }
 
 
-def _sample(trace: Trace, sizes: Sizes) -> Sample:
-    traced = _live(trace(sizes))
+def _sample(trace: Trace, sizes: Sizes, turns: int) -> Sample:
+    traced = _live(rolled(trace(sizes), turns, guarded=bool(sizes)))
     return Sample(sizes, traced, take_apart(traced.program))
 
 

@@ -92,9 +92,12 @@ def put_together(program: Program, fillings: Sequence[Sequence[Filling]]) -> Pro
     rest = iter(fillings)
     walk = _Walk(iter(next(rest)))
     inputs = tuple(map(walk.declare, program.inputs))
+    every = [next(rest) for _ in program.statements]
+    for statement, own in zip(program.statements, every, strict=True):
+        walk.promise(statement, own)
     statements = []
-    for statement in program.statements:
-        walk.fillings = iter(next(rest))
+    for statement, own in zip(program.statements, every, strict=True):
+        walk.fillings = iter(own)
         statements.append(walk.statement(statement))
     return Program(inputs, tuple(statements), tuple(map(walk.read, program.outputs)), program.sizes)
 
@@ -131,6 +134,14 @@ class _Walk:
         made = tensor if self.fillings is None else Tensor(tensor.name, shape, tensor.dtype)
         self.tensors[tensor] = made
         return made
+
+    def promise(self, statement: Define, fillings: Sequence[Filling]) -> None:
+        """Notes a target, which a recurrence reads before it is defined: the sizes of its axes come
+        first among the numbers of a statement."""
+        target = statement.target
+        given = zip(fillings, target.shape, strict=False)
+        shape = tuple(new if isinstance(new, Size) else old for new, old in given)
+        self.tensors[target] = Tensor(target.name, shape, target.dtype)
 
     def read(self, tensor: Tensor) -> Tensor:
         self.tokens.append(f"@{tensor.name}")

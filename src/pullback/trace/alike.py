@@ -1,0 +1,385 @@
+"""Turns of a loop as one: statements that are alike become one statement over a step index.
+
+Given are the statements of all turns, place by place. Where they differ, they have to differ in
+one of these ways: by whole numbers that are affine in the number of the turn (``X[3]``, ``X[4]``);
+by the value of the same turn or of an earlier one (it is carried) that they read; by numbers, which
+become a table. What is made is exact: for each turn it is the statement that was there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+
+from ..ir.expr import (
+    Access,
+    Add,
+    And,
+    Apply,
+    Arg,
+    Compare,
+    Cond,
+    Divides,
+    Expr,
+    Guard,
+    IndexOf,
+    Inside,
+    Mul,
+    Not,
+    Number,
+    Opaque,
+    Or,
+    Power,
+    Reduce,
+    Select,
+    Tensor,
+    Truth,
+    Zero,
+)
+from ..ir.program import Define
+from ..ir.sizes import size
+from ..ir.subscripts import Index, Lookup, Quotient, Remainder, Subscript, SubscriptAtom, at, constant
+from ..ir.walk import Tree, bound_indices, free_indices, renamed, substitute, tensors
+from ..text import PRIVATE
+
+DEEPEST_CARRY = 4  # turns back that a value may be read
+
+
+class Unlike(Exception):
+    """Turns that can't be said as one."""
+
+
+def canonical(statement: Define) -> Define:
+    """The statement with indices numbered in their order, so that names don't matter."""
+    own = dict.fromkeys((*statement.indices, *bound_indices(statement.body)))
+    names = {index: Index(f"#{PRIVATE}{n}", index.extent) for n, index in enumerate(own)}
+    body: Expr = renamed(statement.body, names, {})  # type: ignore[assignment]
+    return replace(statement, indices=tuple(names[i] for i in statement.indices), body=body)
+
+
+@dataclass
+class Turns:
+    """The turns of a loop: ``turns[k][m]`` is the statement at place m of turn k, canonical.
+
+    ``made`` gives a fresh name for a wish; ``table`` the tensor of a constant that holds numbers,
+    one a turn.
+    """
+
+    turns: Sequence[Sequence[Define]]
+    made: Callable[[str], str]
+    table: Callable[[Sequence[Fraction], str], Tensor]
+    shifted: dict[tuple[int, int], Define] = field(default_factory=dict)
+    spread: dict[Tensor, Define] = field(default_factory=dict)
+    rolled: tuple[Define, ...] = ()
+
+    def __post_init__(self) -> None:
+        self.count = len(self.turns)
+        self.step = Index(f"#{PRIVATE}t", size(self.count))
+        self.place = {
+            s.target: (m, k) for k, turn in enumerate(self.turns) for m, s in enumerate(turn)
+        }
+        self.targets = [self.stacked(m) for m in range(len(self.turns[0]))]
+
+    def run(self) -> Turns:
+        """Makes one statement of each place; raises Unlike."""
+        rolled = []
+        for m, target in enumerate(self.targets):
+            every = [turn[m] for turn in self.turns]
+            first = every[-1]
+            if any(s.indices != first.indices or s.target.dtype != target.dtype for s in every):
+                raise Unlike
+            self.dtype = target.dtype
+            body = self.expr([s.body for s in every])
+            rolled.append(replace(first, target=target, indices=(self.step, *first.indices), body=body))
+        self.rolled = (*self.spread.values(), *self.shifted.values(), *rolled)
+        return self
+
+    def stacked(self, m: int) -> Tensor:
+        """The tensor that holds the values of all turns at a place."""
+        every = [turn[m] for turn in self.turns]
+        named = next((s for s in every if s.user), every[0])
+        target = every[-1].target
+        return Tensor(self.made(named.target.name), (size(self.count), *target.shape), target.dtype)
+
+    # ---------------------------------------------------------------------------------------------
+    # What is read
+
+    def expr(self, every: Sequence[Expr]) -> Expr:
+        """One expression over the step for those of all turns."""
+        last = every[-1]
+        if all(node is last for node in every) and not self.reads(last):
+            return last
+        if isinstance(last, Access) and last.tensor in self.place:
+            return self.own(every, last)
+        kinds = {type(node) for node in every}
+        if kinds != {type(last)}:
+            raise Unlike
+        return self.parts(every, last)
+
+    def reads(self, node: Tree) -> bool:
+        """Whether an expression reads what a turn makes."""
+        return any(t in self.place for t in tensors(node))
+
+    def own(self, every: Sequence[Expr], last: Access) -> Expr:
+        """A read of what a turn makes: always the same one, that of this turn, or an earlier."""
+        if all(isinstance(node, Access) and node.tensor is last.tensor for node in every):
+            place, turn = self.place[last.tensor]
+            subs = self.subs([node.subs for node in every])  # type: ignore[union-attr]
+            return Access(self.targets[place], (constant(turn), *subs))
+        place, turn = self.place[last.tensor]
+        back = self.count - 1 - turn
+        if not 0 <= back <= DEEPEST_CARRY or back >= self.count - 1:
+            raise Unlike
+        later = []
+        for k in range(back, self.count):
+            node = every[k]
+            if not isinstance(node, Access) or self.place.get(node.tensor) != (place, k - back):
+                raise Unlike
+            later.append(node.subs)
+        subs = self.subs(later, back)
+        if not back:
+            return Access(self.targets[place], (at(self.step), *subs))
+        for k in reversed(range(back)):  # what the first turns read in its place
+            own = self.before(place, back - k, every[k], self.at_turn(subs, k))
+            if substitute(own.body.other, self.axes(own, self.at_turn(subs, k))) is not every[k]:  # type: ignore[union-attr]
+                raise Unlike
+        return Access(self.shifted[place, back].target, (at(self.step), *subs))
+
+    def at_turn(self, subs: Sequence[Subscript], k: int) -> tuple[Subscript, ...]:
+        moved = substitute(Access(self.targets[0], tuple(subs)), {self.step: constant(k)})
+        return moved.subs  # type: ignore[union-attr]
+
+    def axes(self, own: Define, subs: Sequence[Subscript]) -> dict[Index, Subscript]:
+        return dict(zip(own.indices[1:], subs, strict=True))
+
+    def before(self, place: int, back: int, first: Expr, subs: Sequence[Subscript]) -> Define:
+        """The statement of the value ``back`` turns ago: ``first`` is what the first turn has."""
+        if (place, back) not in self.shifted:
+            of = self.targets[place]
+            target = Tensor(self.made(_before(of.name, back)), of.shape, of.dtype)
+            axes = tuple(Index(f"#{PRIVATE}{n}", extent) for n, extent in enumerate(of.shape[1:]))
+            start = self.start(first, subs, of, axes)
+            earlier = of if back == 1 else self.earlier(place, back - 1)
+            read = Access(earlier, (at(self.step) - 1, *map(at, axes)))
+            there = Inside(at(self.step) - 1, size(self.count - 1))
+            source = self.turns[-1][place]
+            self.shifted[place, back] = Define(
+                target, (self.step, *axes), Select(there, read, start), source.source, False
+            )
+        return self.shifted[place, back]
+
+    def earlier(self, place: int, back: int) -> Tensor:
+        if (place, back) not in self.shifted:
+            raise Unlike
+        return self.shifted[place, back].target
+
+    def start(
+        self, first: Expr, subs: Sequence[Subscript], of: Tensor, axes: tuple[Index, ...]
+    ) -> Expr:
+        """What the first turn reads, over the axes of what is carried."""
+        if isinstance(first, Access) and first.subs == tuple(subs) and first.tensor.dtype == of.dtype:
+            if first.tensor.shape == of.shape[1:]:
+                return Access(first.tensor, tuple(map(at, axes)))
+        plain = [sub.index for sub in subs]
+        free = free_indices(first)
+        if None in plain or len(set(plain)) < len(plain) or set(free) - set(plain):
+            if free:
+                raise Unlike
+            return first
+        own = {old: at(new) for old, new in zip(plain, axes, strict=True) if old is not None}
+        if any(old.extent is not new.extent for old, new in zip(plain, axes, strict=True) if old):
+            raise Unlike
+        found: Expr = substitute(first, own)  # type: ignore[assignment]
+        return found
+
+    # ---------------------------------------------------------------------------------------------
+    # Parts
+
+    def exprs(self, columns: Sequence[Sequence[Expr]]) -> tuple[Expr, ...]:
+        if len({len(column) for column in columns}) > 1:
+            raise Unlike
+        return tuple(self.expr(list(parts)) for parts in zip(*columns, strict=True))
+
+    def conds(self, columns: Sequence[Sequence[Cond]]) -> tuple[Cond, ...]:
+        if len({len(column) for column in columns}) > 1:
+            raise Unlike
+        return tuple(self.cond(list(parts)) for parts in zip(*columns, strict=True))
+
+    def same(self, values: Sequence[object]) -> None:
+        if any(value != values[0] for value in values):
+            raise Unlike
+
+    def parts(self, every: Sequence[Expr], last: Expr) -> Expr:
+        own: Sequence[object] = every
+        match last:
+            case Number():
+                return self.number(every)  # type: ignore[arg-type]
+            case IndexOf():
+                return IndexOf(self.sub([node.sub for node in every]))  # type: ignore[union-attr]
+            case Access():
+                self.same([node.tensor for node in every])  # type: ignore[union-attr]
+                return Access(last.tensor, self.subs([node.subs for node in every]))  # type: ignore[union-attr]
+            case Apply():
+                self.same([node.function for node in every])  # type: ignore[union-attr]
+                return Apply(last.function, self.exprs([node.args for node in every]))  # type: ignore[union-attr]
+            case Add():
+                return Add(self.exprs([node.terms for node in every]))  # type: ignore[union-attr]
+            case Mul():
+                return Mul(self.exprs([node.factors for node in every]))  # type: ignore[union-attr]
+            case Power():
+                self.same([node.exponent for node in every])  # type: ignore[union-attr]
+                return Power(self.expr([node.base for node in every]), last.exponent)  # type: ignore[union-attr]
+            case Reduce():
+                self.same([(node.op, node.indices) for node in every])  # type: ignore[union-attr]
+                domain = self.conds([node.domain for node in every])  # type: ignore[union-attr]
+                return Reduce(last.op, last.indices, domain, self.expr([n.body for n in every]))  # type: ignore[union-attr]
+            case Arg():
+                self.same([(node.op, node.indices, node.which) for node in every])  # type: ignore[union-attr]
+                domain = self.conds([node.domain for node in every])  # type: ignore[union-attr]
+                body = self.expr([n.body for n in every])  # type: ignore[union-attr]
+                return Arg(last.op, last.indices, last.which, domain, body)
+            case Select():
+                cond = self.cond([node.cond for node in every])  # type: ignore[union-attr]
+                then = self.expr([node.then for node in every])  # type: ignore[union-attr]
+                return Select(cond, then, self.expr([node.other for node in every]))  # type: ignore[union-attr]
+            case Guard():
+                return Guard(self.cond([node.cond for node in every]))  # type: ignore[union-attr]
+            case Opaque():
+                return self.opaque(own, last)  # type: ignore[arg-type]
+            case _:
+                raise Unlike
+
+    def cond(self, every: Sequence[Cond]) -> Cond:
+        last = every[-1]
+        if all(node is last for node in every) and not self.reads(last):
+            return last
+        self.same([type(node) for node in every])
+        match last:
+            case Compare():
+                self.same([node.op for node in every])  # type: ignore[union-attr]
+                left = self.expr([node.left for node in every])  # type: ignore[union-attr]
+                return Compare(last.op, left, self.expr([node.right for node in every]))  # type: ignore[union-attr]
+            case Zero():
+                return Zero(self.sub([node.sub for node in every]))  # type: ignore[union-attr]
+            case Inside():
+                self.same([node.extent for node in every])  # type: ignore[union-attr]
+                return Inside(self.sub([node.sub for node in every]), last.extent)  # type: ignore[union-attr]
+            case Divides():
+                self.same([node.divisor for node in every])  # type: ignore[union-attr]
+                return Divides(last.divisor, self.sub([node.sub for node in every]))  # type: ignore[union-attr]
+            case And() | Or():
+                return type(last)(self.conds([node.conds for node in every]))  # type: ignore[union-attr]
+            case Not():
+                return Not(self.cond([node.cond for node in every]))  # type: ignore[union-attr]
+            case Truth():
+                return Truth(self.expr([node.value for node in every]))  # type: ignore[union-attr]
+        raise Unlike
+
+    def number(self, every: Sequence[Number]) -> Expr:
+        """A number that differs from turn to turn: affine in the turn, or a table's."""
+        values = [node.value for node in every]
+        if any(node.special for node in every):
+            raise Unlike
+        line = _affine([int(v) for v in values], 0) if all(v.denominator == 1 for v in values) else None
+        if line is not None:
+            return IndexOf(at(self.step) * line[0] + line[1])
+        if "float" not in self.dtype:
+            raise Unlike
+        return Access(self.table(values, self.dtype), (at(self.step),))
+
+    def opaque(self, every: Sequence[Opaque], last: Opaque) -> Expr:
+        """A matrix operation, of one matrix a turn: all operands get the step as a batch axis."""
+        self.same([node.operation for node in every])
+        operands = tuple(
+            self.operand([Access(node.operands[n], ()) for node in every])
+            for n in range(len(last.operands))
+        )
+        return Opaque(last.operation, operands, (at(self.step), *self.subs([n.subs for n in every])))
+
+    def operand(self, every: Sequence[Access]) -> Tensor:
+        """What an operation on whole tensors reads of all turns."""
+        last = every[-1].tensor
+        if last not in self.place:
+            self.same([access.tensor for access in every])
+            return self.copies(last)
+        axes = [Index(f"#{PRIVATE}{n}", extent) for n, extent in enumerate(last.shape)]
+        read = self.own([Access(a.tensor, tuple(map(at, axes))) for a in every], Access(last, tuple(map(at, axes))))
+        if not isinstance(read, Access) or read.subs[0] is not at(self.step):
+            raise Unlike
+        return read.tensor
+
+    def copies(self, tensor: Tensor) -> Tensor:
+        """A tensor that all turns read, once for each turn."""
+        if tensor not in self.spread:
+            axes = tuple(Index(f"#{PRIVATE}{n}", extent) for n, extent in enumerate(tensor.shape))
+            target = Tensor(self.made(f"{tensor.name.split(PRIVATE)[0]}_each"), (size(self.count), *tensor.shape), tensor.dtype)
+            body = Access(tensor, tuple(map(at, axes)))
+            self.spread[tensor] = Define(target, (self.step, *axes), body, user=False)
+        return self.spread[tensor].target
+
+    # ---------------------------------------------------------------------------------------------
+    # Subscripts
+
+    def subs(self, columns: Sequence[Sequence[Subscript]], first: int = 0) -> tuple[Subscript, ...]:
+        if len({len(column) for column in columns}) > 1:
+            raise Unlike
+        return tuple(self.sub(list(parts), first) for parts in zip(*columns, strict=True))
+
+    def sub(self, every: Sequence[Subscript], first: int = 0) -> Subscript:
+        """One subscript over the step for those of the turns from ``first`` on."""
+        last = every[-1]
+        if all(sub is last for sub in every) and not any(
+            isinstance(atom, Lookup | Quotient | Remainder) for atom, _ in last.terms
+        ):
+            return last
+        self.same([len(sub.terms) for sub in every])
+        total = self.constant(every, first)
+        for terms in zip(*(sub.terms for sub in every), strict=True):
+            self.same([n for _, n in terms])
+            total = total + at(self.atom([atom for atom, _ in terms], first)) * terms[-1][1]
+        return total
+
+    def constant(self, every: Sequence[Subscript], first: int) -> Subscript:
+        values = [sub.const.literal for sub in every]
+        if any(value is None for value in values):
+            raise Unlike
+        line = _affine(values, first)  # type: ignore[arg-type]
+        if line is None:
+            raise Unlike
+        return at(self.step) * line[0] + line[1]
+
+    def atom(self, every: Sequence[SubscriptAtom], first: int) -> SubscriptAtom:
+        last = every[-1]
+        self.same([type(atom) for atom in every])
+        match last:
+            case Index():
+                self.same(every)
+                return last
+            case Quotient() | Remainder():
+                self.same([atom.divisor for atom in every])  # type: ignore[union-attr]
+                return type(last)(self.sub([a.value for a in every], first), last.divisor)  # type: ignore[union-attr]
+            case Lookup():
+                if first:
+                    raise Unlike
+                inner = self.expr([atom.access for atom in every])  # type: ignore[union-attr]
+                if not isinstance(inner, Access):
+                    raise Unlike
+                return Lookup(inner)
+        raise Unlike
+
+
+def _affine(values: Sequence[int], first: int) -> tuple[int, int] | None:
+    """(a, b) so that the value of each turn k, from ``first`` on, is a*k + b; None if there's no
+    such line."""
+    slope = values[1] - values[0] if len(values) > 1 else 0
+    start = values[0] - slope * first
+    if len(values) < 2 or any(slope * (first + k) + start != v for k, v in enumerate(values)):
+        return None
+    return slope, start
+
+
+
+def _before(name: str, back: int) -> str:
+    """A wish for the name of what was there some turns ago."""
+    return f"{name.split(PRIVATE)[0]}_before{back if back > 1 else ''}"

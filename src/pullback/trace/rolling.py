@@ -1,0 +1,470 @@
+"""Loops of a traced function, found in its trace: what comes again becomes a recurrence.
+
+A trace is a flat list of statements, in which a Python loop left one stretch a turn. The stretches
+are found (:mod:`pullback.ir.turns`), compared exactly (:mod:`pullback.trace.alike`), and become
+statements over a step index. A list of what the turns made, stacked, is then the array over all
+steps; a read of what the last turn made is one of the last step, where there is one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from ..ir.expr import Access, Add, Expr, Guard, Inside, Mul, Opaque, Select, Tensor, Zero
+from ..ir.program import Define, Program, Source, computing, reads
+from ..ir.recurrence import direction, groups, in_order, is_recurrent
+from ..ir.sizes import Size, size
+from ..ir.subscripts import Index, Subscript, at, constant
+from ..ir.turns import Run, runs
+from ..ir.walk import (
+    Tree,
+    accesses,
+    bottom_up,
+    bound_indices,
+    map_tensors,
+    nodes,
+    rename_tensors,
+    renamed,
+    substitute,
+)
+from ..text import PRIVATE
+from .alike import Turns, Unlike, canonical
+from .naming import unique
+from .tracer import Traced
+
+FEWEST_TURNS = 8  # of a loop that is rolled where its length is plain
+FEWEST_NAMED = 3  # of one whose length is a named size
+MOST_LOOPS = 12  # that are looked for in a trace
+MOST_RUNS = 12  # that are looked at for one loop
+MOST_STARTS = 8
+TRIED = 4  # turns that are compared to see which start is best
+
+STEPS = ("t", "s", "n", "p", "q", "r", "u", "v", "w")
+_NAME = re.compile(r"(?<=Tensor\()((?:\\.|[^,\\])+)")
+_LITERAL = re.compile(r"(?<![\w.\\])(-?\d+(?:/\d+)?)(?![\w.])")
+_NUMBERED = re.compile(r"(.+?)_\d+")
+_TEMPORARY = re.compile(r"t\d+")
+
+
+def rolled(traced: Traced, least: int = FEWEST_TURNS, *, guarded: bool = False) -> Traced:
+    """The trace with its loops of at least ``least`` turns as recurrences; itself where it has none.
+
+    ``guarded``: what comes after a loop reads what was there before it, where there are no turns.
+    """
+    if not _may_loop(traced.program.statements, least):
+        return traced
+    return _Rolling(traced, least, guarded).run()
+
+
+def _may_loop(statements: Sequence[Define], least: int) -> bool:
+    """Whether so many statements come from one source line."""
+    if len(statements) < least:
+        return False
+    lines = Counter((s.source.file, s.source.line) for s in statements)
+    return max(lines.values()) >= least
+
+
+@dataclass
+class _Region:
+    """The places of the statements of each turn, and what they become."""
+
+    turns: list[list[int]]
+    made: Turns
+
+    @property
+    def covered(self) -> int:
+        return sum(map(len, self.turns))
+
+    @property
+    def cost(self) -> tuple[int, int]:
+        return -self.covered, len(self.made.shifted)
+
+
+@dataclass
+class _Rolling:
+    traced: Traced
+    least: int
+    guarded: bool
+    loops: list[Turns] = field(default_factory=list)
+    constants: dict[str, Any] = field(default_factory=dict)
+    tables: dict[tuple[tuple[Fraction, ...], str], Tensor] = field(default_factory=dict)
+    wishes: dict[Tensor, str] = field(default_factory=dict)
+    known: set[str] = field(default_factory=set)
+    count: int = 0
+
+    def run(self) -> Traced:
+        program = self.traced.program
+        kept = computing(program.statements, program.outputs)
+        self.statements = [canonical(s) for s in kept]
+        self.letters = {s.target: _letters(s) for s in kept}
+        self.outputs = list(program.outputs)
+        self.known = {s.target.name for s in program.statements}
+        for _ in range(MOST_LOOPS):
+            region = self.region()
+            if region is None:
+                break
+            try:
+                self.apply(region)
+            except Unlike:
+                break
+        if not self.loops:
+            return self.traced
+        return self.finished()
+
+    # ---------------------------------------------------------------------------------------------
+    # Finding
+
+    def region(self) -> _Region | None:
+        """The loop that covers most."""
+        ids = [_shape(s) for s in self.statements]
+        best: _Region | None = None
+        for run in runs(ids, max(2, self.least - 1))[:MOST_RUNS]:
+            if best is not None and (run.count + 1) * run.period <= best.covered:
+                continue
+            found = self.of_run(run)
+            if found is not None and (best is None or found.cost < best.cost):
+                best = found
+        return best
+
+    def of_run(self, run: Run) -> _Region | None:
+        """The best loop in a run, over the statements at which its first turn may begin."""
+        best: tuple[tuple[int, int], int, bool] | None = None
+        for start in self.starts(run):
+            count = (run.stop - start) // run.period
+            turns = [
+                list(range(start + k * run.period, start + (k + 1) * run.period))
+                for k in range(count)
+            ]
+            first = self.turn_before(turns)
+            for extended in (True, False) if first else (False,):
+                some = ([first] if extended and first else []) + turns
+                tried = self.compared(some[:TRIED])
+                if tried is None or len(some) < self.least:
+                    continue
+                cost = (-len(some) * run.period, len(tried.shifted))
+                if best is None or cost < best[0]:
+                    best = (cost, start, extended)
+                break
+        if best is None:
+            return None
+        _, start, extended = best
+        count = (run.stop - start) // run.period
+        turns = [
+            list(range(start + k * run.period, start + (k + 1) * run.period)) for k in range(count)
+        ]
+        first = self.turn_before(turns) if extended else None
+        turns = ([first] if first else []) + turns
+        for _ in range(2):  # the last turn may be another one
+            made = self.compared(turns)
+            if made is not None:
+                return _Region(turns, made)
+            turns = turns[:-1]
+            if len(turns) < self.least:
+                return None
+        return None
+
+    def starts(self, run: Run) -> list[int]:
+        """Where a turn may begin: at the end's distance, where lines go back, at the beginning."""
+        window = range(run.start, run.start + run.period)
+        aligned = run.start + run.length % run.period
+        back = [n for n in window if n and self.goes_back(n)]
+        return list(dict.fromkeys([*back, aligned, run.start]))[:MOST_STARTS]
+
+    def goes_back(self, place: int) -> bool:
+        one, other = self.statements[place - 1].source, self.statements[place].source
+        return one.file == other.file and other.line < one.line
+
+    def turn_before(self, turns: Sequence[Sequence[int]]) -> list[int] | None:
+        """The places of one more turn before the first one, beside statements that no turn
+        repeats (what is the same in all turns is made once, in the first)."""
+        found: list[int] = []
+        place = turns[0][0] - 1
+        skipped = 0
+        for model in (self.statements[n] for n in reversed(turns[0])):
+            while place >= 0 and not _alike(self.statements[place], model):
+                place -= 1
+                skipped += 1
+            if place < 0 or skipped > len(turns[0]) + TRIED:
+                return None
+            found.append(place)
+            place -= 1
+        found.reverse()
+        own = {self.statements[n].target for n in found}
+        between = [n for n in range(found[0], turns[0][0]) if n not in set(found)]
+        if any(own & set(reads(self.statements[n])) for n in between):
+            return None
+        return found
+
+    def compared(self, turns: Sequence[Sequence[int]]) -> Turns | None:
+        """What the turns are as one; None where they are unlike."""
+        if len(turns) < 3:
+            return None
+        try:
+            made = Turns(
+                [[self.statements[n] for n in turn] for turn in turns], self.name, self.table
+            ).run()
+            ordered = in_order(made.rolled)
+        except (Unlike, AssertionError):
+            return None
+        return made if all(map(_runs, groups(ordered))) else None
+
+    def name(self, wish: str) -> str:
+        """A name that nothing has; the final one is made of the wish."""
+        self.count += 1
+        return f"{_wish(wish, self.known)}{PRIVATE}{self.count}"
+
+    def table(self, values: Sequence[Fraction], dtype: str) -> Tensor:
+        """A constant array of numbers, one a turn."""
+        key = (tuple(values), dtype)
+        if key not in self.tables:
+            tensor = Tensor(f"c{PRIVATE}{len(self.tables)}", (size(len(values)),), dtype)
+            self.constants[tensor.name] = np.array([float(v) for v in values], dtype=dtype)
+            self.tables[key] = tensor
+        return self.tables[key]
+
+    # ---------------------------------------------------------------------------------------------
+    # Rewriting
+
+    def apply(self, region: _Region) -> None:
+        """Puts the statements of a loop in the place of its turns."""
+        made = region.made
+        gone = {n for turn in region.turns for n in turn}
+        last = max(gone)
+        out: list[Define] = []
+        for n, s in enumerate(self.statements):
+            if n == last:
+                out += made.rolled
+            if n not in gone:
+                out += self.reading(s, made) if n > min(gone) else [s]
+        for k, tensor in enumerate(self.outputs):
+            if tensor in made.place:
+                out.append(self.copied(tensor, made))
+                self.outputs[k] = out[-1].target
+        for m, target in enumerate(made.targets):
+            self.letters[target] = ("", *self.letters[made.turns[-1][m].target])
+        self.loops.append(made)
+        self.statements = out
+
+    def copied(self, tensor: Tensor, made: Turns) -> Define:
+        """A statement that holds what one turn made."""
+        place, turn = made.place[tensor]
+        target = Tensor(self.name(f"{_wish(tensor.name, self.known)}_last"), tensor.shape, tensor.dtype)
+        axes = tuple(Index(f"#{PRIVATE}{n}", extent) for n, extent in enumerate(tensor.shape))
+        body = Access(made.targets[place], (constant(turn), *map(at, axes)))
+        origin = made.turns[turn][place]
+        self.letters[target] = self.letters[tensor]
+        return Define(target, axes, body, origin.source, origin.user)
+
+    def reading(self, statement: Define, made: Turns) -> list[Define]:
+        """A later statement, reading of the loop's arrays."""
+        whole: dict[Tensor, Define] = {}
+        for node in nodes(statement.body):
+            for tensor in node.operands if isinstance(node, Opaque) else ():
+                if tensor in made.place and tensor not in whole:
+                    whole[tensor] = self.copied(tensor, made)
+        body = rename_tensors(statement.body, {t: s.target for t, s in whole.items()})
+
+        def read(access: Access) -> Expr:
+            if access.tensor not in made.place:
+                return access
+            place, turn = made.place[access.tensor]
+            return Access(made.targets[place], (constant(turn), *access.subs))
+
+        body = bottom_up(map_tensors(body, read), self.folded)
+        return [*whole.values(), replace(statement, body=body)]  # type: ignore[arg-type]
+
+    def folded(self, node: Tree) -> Tree:
+        """A sum of what stands at one place each, all alike, as one term."""
+        if not isinstance(node, Add) or len(node.terms) < self.least:
+            return node
+        placed = [_placed(term) for term in node.terms]
+        out: list[Expr] = []
+        n = 0
+        while n < len(placed):
+            stop = n
+            while stop < len(placed) and _follows(placed, n, stop):
+                stop += 1
+            term = self.fold(placed[n:stop]) if stop - n >= self.least else None  # type: ignore[arg-type]
+            if term is not None:
+                out.append(term)
+                n = stop
+            else:
+                out.append(node.terms[n])
+                n += 1
+        return out[0] if len(out) == 1 else Add(tuple(out))
+
+    def fold(self, placed: Sequence[tuple[Subscript, Expr]]) -> Expr | None:
+        dummy = [
+            [Define(Tensor(f"%{PRIVATE}{k}", ()), (), value)] for k, (_, value) in enumerate(placed)
+        ]
+        turns = Turns(dummy, self.name, self.table)
+        turns.dtype = "float64"
+        try:
+            value = turns.expr([value for _, value in placed])
+        except Unlike:
+            return None
+        step = placed[0][0]
+        found: Expr = substitute(value, {turns.step: step})  # type: ignore[assignment]
+        index = step.index
+        if index is not None and index.extent is size(len(placed)):
+            return found
+        return Mul((Guard(Inside(step, size(len(placed)))), found))
+
+    # ---------------------------------------------------------------------------------------------
+    # At last
+
+    def finished(self) -> Traced:
+        program = self.traced.program
+        statements = [self.at_end(s) for s in self.statements]
+        statements = in_order(computing(statements, self.outputs))
+        tables = [t for t in self.tables.values() if any(t in reads(s) for s in statements)]
+        inputs = (*program.inputs, *tables)
+        fixed = {t.name for t in program.inputs}
+        names = _names(statements, tables, fixed, self.known)
+        taken = {*fixed, *(t.name for t in names.values())}
+        written = tuple(self.written(s, names, taken) for s in statements)
+        outputs = tuple(names.get(t, t) for t in self.outputs)
+        constants = {
+            **self.traced.constants,
+            **{names[t].name: self.constants[t.name] for t in tables},
+        }
+        made = Program(tuple(names.get(t, t) for t in inputs), written, outputs, program.sizes)
+        return replace(self.traced, program=made, constants=constants)
+
+    def at_end(self, statement: Define) -> Define:
+        """The statement reading, where a loop has no turns, what was there before it."""
+        if not self.guarded:
+            return statement
+
+        def read(access: Access) -> Expr:
+            for made in self.loops:
+                if access.tensor in made.targets and access.subs and not access.subs[0].terms:
+                    return _last(access, made)
+            return access
+
+        body = map_tensors(statement.body, read)
+        return statement if body is statement.body else replace(statement, body=body)  # type: ignore[arg-type]
+
+    def written(
+        self, statement: Define, names: Mapping[Tensor, Tensor], taken: set[str]
+    ) -> Define:
+        """The statement with its final names and letters."""
+        wishes = self.letters.get(statement.target, ())
+        own = dict.fromkeys((*statement.indices, *bound_indices(statement.body)))
+        letters: dict[Index, Index] = {}
+        used: set[str] = set()
+        for n, index in enumerate(own):
+            wish = wishes[n] if n < len(wishes) else ""
+            every = [wish, *STEPS, *(f"i{k}" for k in range(len(own)))]
+            letter = next(c for c in every if c and c not in used and c not in taken)
+            used.add(letter)
+            letters[index] = Index(letter, index.extent)
+        body: Expr = renamed(statement.body, letters, names)  # type: ignore[assignment]
+        return replace(
+            statement,
+            target=names[statement.target],
+            indices=tuple(letters[i] for i in statement.indices),
+            body=body,
+        )
+
+
+def _last(access: Access, made: Turns) -> Expr:
+    """A read of what a late turn made, or of what it would be without any turns."""
+    place = made.targets.index(access.tensor)
+    count = size(made.count)
+    back = made.count - (access.subs[0].const.literal or 0)
+    first = made.shifted.get((place, back))
+    if first is None or not isinstance(first.body, Select):
+        return access
+    earlier = access.tensor if back == 1 else made.shifted[place, back - 1].target
+    rest = access.subs[1:]
+    last = constant(made.count - 1)
+    other: Expr = substitute(first.body.other, made.axes(first, rest))  # type: ignore[assignment]
+    return Select(Inside(last, count), Access(earlier, (last, *rest)), other)
+
+
+def _runs(group: tuple[Define, ...]) -> bool:
+    """Whether a group can be computed step by step."""
+    if not is_recurrent(group):
+        return True
+    return direction(group) != 0 and not any(isinstance(s.body, Opaque) for s in group)
+
+
+def _letters(statement: Define) -> tuple[str, ...]:
+    own = dict.fromkeys((*statement.indices, *bound_indices(statement.body)))
+    return tuple(index.name for index in own)
+
+
+def _shape(statement: Define) -> str:
+    """A statement's text without names and numbers."""
+    return _LITERAL.sub("%", _NAME.sub("", f"{statement.target.key}={statement.body.key}"))
+
+
+def _alike(one: Define, other: Define) -> bool:
+    """Whether a statement may be another turn's."""
+    return (
+        one.source.line == other.source.line
+        and one.target.shape == other.target.shape
+        and one.target.dtype == other.target.dtype
+        and type(one.body) is type(other.body)
+    )
+
+
+def _placed(term: Expr) -> tuple[Subscript, Expr] | None:
+    """For ``[i = c]·value``, the subscript that is 0 there, and the value."""
+    if not isinstance(term, Mul) or len(term.factors) != 2 or not isinstance(term.factors[0], Guard):
+        return None
+    cond, value = term.factors[0].cond, term.factors[1]
+    if isinstance(cond, Zero) or (isinstance(cond, Inside) and cond.extent.literal == 1):
+        return cond.sub, value
+    return None
+
+
+def _follows(placed: Sequence[tuple[Subscript, Expr] | None], first: int, place: int) -> bool:
+    one, other = placed[first], placed[place]
+    return one is not None and other is not None and one[0] - other[0] is constant(place - first)
+
+
+def _base(name: str) -> str:
+    """A name without the number that set it apart."""
+    found = _NUMBERED.fullmatch(name.split(PRIVATE)[0])
+    return found[1] if found else name.split(PRIVATE)[0]
+
+
+def _names(
+    statements: Sequence[Define], tables: Sequence[Tensor], fixed: set[str], known: set[str]
+) -> dict[Tensor, Tensor]:
+    """Names that don't depend on the number of turns."""
+    taken = set(fixed)
+    own = {s.target for s in statements}
+    users = {s.target: _wish(s.target.name, known) for s in statements if s.user}
+    names = {t: unique(users[t], taken) for t in users}
+    for n, tensor in enumerate(tables, 1):
+        names[tensor] = unique(f"c{n}", taken)
+    n = 0
+    for s in statements:
+        if s.target not in names:
+            wish = s.target.name.split(PRIVATE)[0]
+            if not _TEMPORARY.fullmatch(wish):
+                names[s.target] = unique(_wish(s.target.name, known), taken)
+                continue
+            n += 1
+            while f"t{n}" in taken:
+                n += 1
+            names[s.target] = unique(f"t{n}", taken)
+    assert own <= set(names)
+    return {t: Tensor(name, t.shape, t.dtype) for t, name in names.items()}
+
+
+def _wish(name: str, known: set[str]) -> str:
+    """A name without a number, where that told it from another of the same name."""
+    plain = name.split(PRIVATE)[0]
+    base = _base(plain)
+    return base if base in known else plain
