@@ -106,11 +106,15 @@ def settle(guards: Iterable[Cond], scope: Iterable[Index]) -> tuple[Cond, ...] |
     flat: dict[Cond, None] = {}
     for cond in guards:
         _spread(cond, flat)
-    names = positive_names([*scope, *(i for c in flat for i in free_indices(c))])
+    at_hand = [*scope, *(i for c in flat for i in free_indices(c))]
+    names = positive_names(at_hand)
+    taken = {index.extent for index in at_hand}
     pinned = _pinned(flat)
     held: dict[Cond, None] = {}
     for cond in flat:
         verdict = decide(cond, names)
+        if verdict is None:
+            verdict = _taken(cond, taken)
         if verdict is None and not isinstance(cond, Zero):
             verdict = decide(_tidy_cond(substitute(cond, pinned)), names)  # type: ignore[arg-type]
         if verdict is False:
@@ -122,6 +126,18 @@ def settle(guards: Iterable[Cond], scope: Iterable[Index]) -> tuple[Cond, ...] |
             return None
     kept = [c for c in held if not _weaker(c, held)]
     return tuple(sorted(kept, key=lambda cond: cond.key))
+
+
+def _taken(cond: Cond, extents: set[Size]) -> bool | None:
+    """True for a condition that an axis has a last place, False for the opposite, where an index
+    runs over an axis of that extent: it takes a value, so there is one."""
+    match cond:
+        case Inside(Subscript((), last), extent) if extent in extents and last is extent - 1:
+            return True
+        case Not(Inside(Subscript((), last), extent)) if extent in extents:
+            return False if last is extent - 1 else None
+        case _:
+            return None
 
 
 def _pinned(guards: Iterable[Cond]) -> dict[Index, Subscript]:

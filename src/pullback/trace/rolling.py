@@ -101,9 +101,8 @@ class _Rolling:
 
     def run(self) -> Traced:
         program = self.traced.program
-        kept = computing(program.statements, program.outputs)
-        self.statements = [canonical(s) for s in kept]
-        self.letters = {s.target: _letters(s) for s in kept}
+        self.statements = [canonical(s) for s in program.statements]
+        self.letters = {s.target: _letters(s) for s in program.statements}
         self.outputs = list(program.outputs)
         self.known = {s.target.name for s in program.statements}
         for _ in range(MOST_LOOPS):
