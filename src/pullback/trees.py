@@ -71,6 +71,29 @@ class Held:
 
 
 Structure = Leaf | Static | Branch
+
+
+def same_containers(one: Structure, other: Structure) -> bool:
+    """Whether two structures differ at most in the kinds of their leaves.
+
+    >>> same_containers(Leaf.ARRAY, Leaf.FLOAT)
+    True
+    """
+    match one, other:
+        case Leaf(), Leaf():
+            return True
+        case Branch(), Branch():
+            alike = one._replace(children=()) == other._replace(children=())
+            pairs = zip(one.children, other.children, strict=False)
+            return (
+                alike
+                and len(one.children) == len(other.children)
+                and all(same_containers(*pair) for pair in pairs)
+            )
+        case _:
+            return one == other
+
+
 IsLeaf = Callable[[Any], bool]
 
 

@@ -16,6 +16,7 @@ from ..ir.expr import Tensor
 from ..ir.program import Program, solve_sizes
 from ..trace.constants import is_pattern
 from ..trace.record import running
+from ..trace.rolling import rolled
 from ..trace.steering import UNKNOWN, number, use_numbers
 from ..trace.tracer import Spec, Traced, trace
 from ..trees import (
@@ -190,6 +191,7 @@ def forward_of(
             form = (identity(function), has_aux, call.form, own)
             names = [*call.names, *_names(call, chosen)]
             traced = _GENERALS.best(form, shapes, names, traced, lambda s: at(s, chosen))
+    traced = rolled(traced) if type(traced) is Traced else traced
     if steered:
         use_numbers([call.leaves[n] for n in steering])
     constants = tuple(traced.constants[t.name] for t in traced.program.inputs[len(shapes) :])

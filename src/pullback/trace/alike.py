@@ -39,7 +39,16 @@ from ..ir.expr import (
 )
 from ..ir.program import Define
 from ..ir.sizes import size
-from ..ir.subscripts import Index, Lookup, Quotient, Remainder, Subscript, SubscriptAtom, at, constant
+from ..ir.subscripts import (
+    Index,
+    Lookup,
+    Quotient,
+    Remainder,
+    Subscript,
+    SubscriptAtom,
+    at,
+    constant,
+)
 from ..ir.walk import Tree, bound_indices, free_indices, renamed, substitute, tensors
 from ..text import PRIVATE
 
@@ -91,7 +100,9 @@ class Turns:
                 raise Unlike
             self.dtype = target.dtype
             body = self.expr([s.body for s in every])
-            rolled.append(replace(first, target=target, indices=(self.step, *first.indices), body=body))
+            rolled.append(
+                replace(first, target=target, indices=(self.step, *first.indices), body=body)
+            )
         self.rolled = (*self.spread.values(), *self.shifted.values(), *rolled)
         return self
 
@@ -178,9 +189,13 @@ class Turns:
         self, first: Expr, subs: Sequence[Subscript], of: Tensor, axes: tuple[Index, ...]
     ) -> Expr:
         """What the first turn reads, over the axes of what is carried."""
-        if isinstance(first, Access) and first.subs == tuple(subs) and first.tensor.dtype == of.dtype:
-            if first.tensor.shape == of.shape[1:]:
-                return Access(first.tensor, tuple(map(at, axes)))
+        if (
+            isinstance(first, Access)
+            and first.subs == tuple(subs)
+            and first.tensor.dtype == of.dtype
+            and first.tensor.shape == of.shape[1:]
+        ):
+            return Access(first.tensor, tuple(map(at, axes)))
         plain = [sub.index for sub in subs]
         free = free_indices(first)
         if None in plain or len(set(plain)) < len(plain) or set(free) - set(plain):
@@ -281,7 +296,11 @@ class Turns:
         values = [node.value for node in every]
         if any(node.special for node in every):
             raise Unlike
-        line = _affine([int(v) for v in values], 0) if all(v.denominator == 1 for v in values) else None
+        line = (
+            _affine([int(v) for v in values], 0)
+            if all(v.denominator == 1 for v in values)
+            else None
+        )
         if line is not None:
             return IndexOf(at(self.step) * line[0] + line[1])
         if "float" not in self.dtype:
@@ -295,7 +314,9 @@ class Turns:
             self.operand([Access(node.operands[n], ()) for node in every])
             for n in range(len(last.operands))
         )
-        return Opaque(last.operation, operands, (at(self.step), *self.subs([n.subs for n in every])))
+        return Opaque(
+            last.operation, operands, (at(self.step), *self.subs([n.subs for n in every]))
+        )
 
     def operand(self, every: Sequence[Access]) -> Tensor:
         """What an operation on whole tensors reads of all turns."""
@@ -304,7 +325,10 @@ class Turns:
             self.same([access.tensor for access in every])
             return self.copies(last)
         axes = [Index(f"#{PRIVATE}{n}", extent) for n, extent in enumerate(last.shape)]
-        read = self.own([Access(a.tensor, tuple(map(at, axes))) for a in every], Access(last, tuple(map(at, axes))))
+        read = self.own(
+            [Access(a.tensor, tuple(map(at, axes))) for a in every],
+            Access(last, tuple(map(at, axes))),
+        )
         if not isinstance(read, Access) or read.subs[0] is not at(self.step):
             raise Unlike
         return read.tensor
@@ -313,7 +337,11 @@ class Turns:
         """A tensor that all turns read, once for each turn."""
         if tensor not in self.spread:
             axes = tuple(Index(f"#{PRIVATE}{n}", extent) for n, extent in enumerate(tensor.shape))
-            target = Tensor(self.made(f"{tensor.name.split(PRIVATE)[0]}_each"), (size(self.count), *tensor.shape), tensor.dtype)
+            target = Tensor(
+                self.made(f"{tensor.name.split(PRIVATE)[0]}_each"),
+                (size(self.count), *tensor.shape),
+                tensor.dtype,
+            )
             body = Access(tensor, tuple(map(at, axes)))
             self.spread[tensor] = Define(target, (self.step, *axes), body, user=False)
         return self.spread[tensor].target
@@ -377,7 +405,6 @@ def _affine(values: Sequence[int], first: int) -> tuple[int, int] | None:
     if len(values) < 2 or any(slope * (first + k) + start != v for k, v in enumerate(values)):
         return None
     return slope, start
-
 
 
 def _before(name: str, back: int) -> str:

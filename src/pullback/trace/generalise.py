@@ -42,6 +42,7 @@ from ..ir.size_conditions import Choice, SizeCondition
 from ..ir.sizes import FloorQuotient, Size
 from ..ir.subscripts import Subscript, constant, indices_of, map_indices
 from ..ir.walk import Tree, bound_indices, map_subscripts, nodes
+from ..trees import same_containers
 from .families import Data, Family, family, fits
 from .forms import DOUBLE, SINGLE, Forms, is_single
 from .inlining import inlined
@@ -258,7 +259,7 @@ class Found:
 
     def equal_in_value(self, other: Sample) -> bool | None:
         """Whether both programs give equal results for random arguments, None if it costs much."""
-        if self.sample.traced.structure != other.traced.structure:
+        if not same_containers(self.sample.traced.structure, other.traced.structure):
             return False
         named = self.named()
         mine, theirs = named.program.with_sizes(other.sizes), other.traced.program
@@ -641,7 +642,9 @@ class _Search:
             where=show_source(source),
             expected="the same statements at every size",
             found=found,
-            hint=f"write loops over {on} as array operations; or {GIVE_NUMBERS}",
+            hint=f"write loops over {on} so that all turns do the same, of values of equal shapes, "
+            "as array operations, with pullback.scan, or as a recurrence in index notation "
+            f"(docs/loops.md); or {GIVE_NUMBERS}",
         )
 
     def changed(self, sample: Sample, sizes: Mapping[str, int]) -> Sample:

@@ -17,10 +17,24 @@ from typing import Any
 
 import numpy as np
 
-from ..ir.expr import Access, Add, Expr, Guard, Inside, Mul, Opaque, Select, Tensor, Zero
-from ..ir.program import Define, Program, Source, computing, reads
+from ..ir.expr import (
+    ZERO,
+    Access,
+    Add,
+    Expr,
+    Guard,
+    Inside,
+    Mul,
+    Opaque,
+    Reduce,
+    Select,
+    Tensor,
+    Zero,
+    add,
+)
+from ..ir.program import Define, Program, computing, reads
 from ..ir.recurrence import direction, groups, in_order, is_recurrent
-from ..ir.sizes import Size, size
+from ..ir.sizes import size
 from ..ir.subscripts import Index, Subscript, at, constant
 from ..ir.turns import Run, runs
 from ..ir.walk import (
@@ -33,6 +47,7 @@ from ..ir.walk import (
     rename_tensors,
     renamed,
     substitute,
+    tensors,
 )
 from ..text import PRIVATE
 from .alike import Turns, Unlike, canonical
@@ -54,7 +69,7 @@ _TEMPORARY = re.compile(r"t\d+")
 
 
 def rolled(traced: Traced, least: int = FEWEST_TURNS, *, guarded: bool = False) -> Traced:
-    """The trace with its loops of at least ``least`` turns as recurrences; itself where it has none.
+    """The trace, its loops of at least ``least`` turns as recurrences; itself where it has none.
 
     ``guarded``: what comes after a loop reads what was there before it, where there are no turns.
     """
@@ -254,10 +269,13 @@ class _Rolling:
     def copied(self, tensor: Tensor, made: Turns) -> Define:
         """A statement that holds what one turn made."""
         place, turn = made.place[tensor]
-        target = Tensor(self.name(f"{_wish(tensor.name, self.known)}_last"), tensor.shape, tensor.dtype)
+        origin = made.turns[turn][place]
+        wish = _wish(tensor.name, self.known)
+        target = Tensor(
+            self.name(f"{wish}_last" if origin.user else wish), tensor.shape, tensor.dtype
+        )
         axes = tuple(Index(f"#{PRIVATE}{n}", extent) for n, extent in enumerate(tensor.shape))
         body = Access(made.targets[place], (constant(turn), *map(at, axes)))
-        origin = made.turns[turn][place]
         self.letters[target] = self.letters[tensor]
         return Define(target, axes, body, origin.source, origin.user)
 
@@ -321,6 +339,9 @@ class _Rolling:
 
     def finished(self) -> Traced:
         program = self.traced.program
+        for made in self.loops:
+            for place, target in enumerate(made.targets):
+                self.sum_up(made, place, target)
         statements = [self.at_end(s) for s in self.statements]
         statements = in_order(computing(statements, self.outputs))
         tables = [t for t in self.tables.values() if any(t in reads(s) for s in statements)]
@@ -337,6 +358,47 @@ class _Rolling:
         made = Program(tuple(names.get(t, t) for t in inputs), written, outputs, program.sizes)
         return replace(self.traced, program=made, constants=constants)
 
+    def sum_up(self, made: Turns, place: int, target: Tensor) -> None:
+        """Makes a sum of a running one of which only the last value is read."""
+        own = next((s for s in self.statements if s.target is target), None)
+        before = made.shifted.get((place, 1))
+        if own is None or before is None or not isinstance(before.body, Select):
+            return
+        terms = own.body.terms if isinstance(own.body, Add) else ()
+        read = Access(before.target, tuple(map(at, own.indices)))
+        rest = tuple(term for term in terms if term is not read)
+        if len(rest) != len(terms) - 1 or {target, before.target} & _read(rest):
+            return
+        last = constant(made.count - 1)
+        for s in self.statements:
+            for access in accesses(s.body):
+                if access.tensor is before.target and s is not own:
+                    return
+                if access.tensor is target and s is not before and access.subs[0] is not last:
+                    return
+        body = Reduce("sum", own.indices[:1], (), add(*rest))
+        start: Expr = substitute(before.body.other, made.axes(before, read.subs[1:]))  # type: ignore[assignment]
+        total = Tensor(self.name(target.name), target.shape[1:], target.dtype)
+        made_up = Define(
+            total,
+            own.indices[1:],
+            body if start is ZERO else Add((start, body)),
+            own.source,
+            own.user,
+        )
+        self.letters[total] = self.letters[target][1:]
+
+        def moved(access: Access) -> Expr:
+            return Access(total, access.subs[1:]) if access.tensor is target else access
+
+        out = []
+        for s in self.statements:
+            if s is own:
+                out.append(made_up)
+            elif s is not before:
+                out.append(replace(s, body=map_tensors(s.body, moved)))  # type: ignore[arg-type]
+        self.statements = out
+
     def at_end(self, statement: Define) -> Define:
         """The statement reading, where a loop has no turns, what was there before it."""
         if not self.guarded:
@@ -351,9 +413,7 @@ class _Rolling:
         body = map_tensors(statement.body, read)
         return statement if body is statement.body else replace(statement, body=body)  # type: ignore[arg-type]
 
-    def written(
-        self, statement: Define, names: Mapping[Tensor, Tensor], taken: set[str]
-    ) -> Define:
+    def written(self, statement: Define, names: Mapping[Tensor, Tensor], taken: set[str]) -> Define:
         """The statement with its final names and letters."""
         wishes = self.letters.get(statement.target, ())
         own = dict.fromkeys((*statement.indices, *bound_indices(statement.body)))
@@ -396,6 +456,10 @@ def _runs(group: tuple[Define, ...]) -> bool:
     return direction(group) != 0 and not any(isinstance(s.body, Opaque) for s in group)
 
 
+def _read(values: Sequence[Expr]) -> set[Tensor]:
+    return {t for value in values for t in tensors(value)}
+
+
 def _letters(statement: Define) -> tuple[str, ...]:
     own = dict.fromkeys((*statement.indices, *bound_indices(statement.body)))
     return tuple(index.name for index in own)
@@ -418,7 +482,11 @@ def _alike(one: Define, other: Define) -> bool:
 
 def _placed(term: Expr) -> tuple[Subscript, Expr] | None:
     """For ``[i = c]·value``, the subscript that is 0 there, and the value."""
-    if not isinstance(term, Mul) or len(term.factors) != 2 or not isinstance(term.factors[0], Guard):
+    if (
+        not isinstance(term, Mul)
+        or len(term.factors) != 2
+        or not isinstance(term.factors[0], Guard)
+    ):
         return None
     cond, value = term.factors[0].cond, term.factors[1]
     if isinstance(cond, Zero) or (isinstance(cond, Inside) and cond.extent.literal == 1):
