@@ -25,6 +25,7 @@ LAYERS = (
     "plan",
     "derivation",
     "trees",
+    "scans",
     "trace",
     "backends",
     "runtime",

@@ -58,6 +58,7 @@ _HOMES: dict[str, str | None] = {
         ("hessian", "hvp", "jacfwd", "jacobian", "jacrev", "linearize"), "jacobians.functions"
     ),
     "limits": "runtime.bounds",
+    "scan": "scans",
     "check_backward": "verify.written",
     "check_grads": "verify.gradients",
     **dict.fromkeys(
@@ -98,6 +99,7 @@ __all__ = [
     "layers",
     "limits",
     "linearize",
+    "scan",
     "value_and_grad",
     "vjp",
 ]
