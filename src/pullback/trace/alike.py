@@ -409,4 +409,7 @@ def _affine(values: Sequence[int], first: int) -> tuple[int, int] | None:
 
 def _before(name: str, back: int) -> str:
     """A wish for the name of what was there some turns ago."""
-    return f"{name.split(PRIVATE)[0]}_before{back if back > 1 else ''}"
+    number = back if back > 1 else ""
+    plain = name.split(PRIVATE)[0]
+    made_up = plain[:1] == "t" and plain[1:].isdigit()
+    return f"before{number}" if made_up else f"{plain}_before{number}"

@@ -32,7 +32,7 @@ from ..ir.expr import (
     Zero,
     add,
 )
-from ..ir.program import Define, Program, computing, reads
+from ..ir.program import Define, Program, computing, live, reads
 from ..ir.recurrence import direction, groups, in_order, is_recurrent
 from ..ir.sizes import size
 from ..ir.subscripts import Index, Subscript, at, constant
@@ -59,7 +59,8 @@ FEWEST_NAMED = 3  # of one whose length is a named size
 MOST_LOOPS = 12  # that are looked for in a trace
 MOST_RUNS = 12  # that are looked at for one loop
 MOST_STARTS = 8
-TRIED = 4  # turns that are compared to see which start is best
+MOST_BEFORE = 3  # turns before those that look alike
+TRIED = 6  # turns that are compared to see which start is best
 
 STEPS = ("t", "s", "n", "p", "q", "r", "u", "v", "w")
 _NAME = re.compile(r"(?<=Tensor\()((?:\\.|[^,\\])+)")
@@ -73,9 +74,16 @@ def rolled(traced: Traced, least: int = FEWEST_TURNS, *, guarded: bool = False) 
 
     ``guarded``: what comes after a loop reads what was there before it, where there are no turns.
     """
-    if not _may_loop(traced.program.statements, least):
+    if least >= FEWEST_TURNS and not _may_loop(traced.program.statements, least):
         return traced
-    return _Rolling(traced, least, guarded).run()
+    program = traced.program
+    kept = tuple(computing(program.statements, program.outputs))
+    found = _Rolling(traced, kept, least, guarded).run()
+    if len(kept) == len(program.statements):
+        return found
+    # The last turn may lack what nothing reads any more.
+    other = _Rolling(traced, program.statements, least, guarded).run()
+    return min(found, other, key=lambda one: len(live(one.program).statements))
 
 
 def _may_loop(statements: Sequence[Define], least: int) -> bool:
@@ -105,19 +113,21 @@ class _Region:
 @dataclass
 class _Rolling:
     traced: Traced
+    given: Sequence[Define]
     least: int
     guarded: bool
     loops: list[Turns] = field(default_factory=list)
     constants: dict[str, Any] = field(default_factory=dict)
     tables: dict[tuple[tuple[Fraction, ...], str], Tensor] = field(default_factory=dict)
     wishes: dict[Tensor, str] = field(default_factory=dict)
+    texts: dict[tuple[Tensor, Expr], str] = field(default_factory=dict)
     known: set[str] = field(default_factory=set)
     count: int = 0
 
     def run(self) -> Traced:
         program = self.traced.program
-        self.statements = [canonical(s) for s in program.statements]
-        self.letters = {s.target: _letters(s) for s in program.statements}
+        self.statements = [canonical(s) for s in self.given]
+        self.letters = {s.target: _letters(s) for s in self.given}
         self.outputs = list(program.outputs)
         self.known = {s.target.name for s in program.statements}
         for _ in range(MOST_LOOPS):
@@ -128,7 +138,7 @@ class _Rolling:
                 self.apply(region)
             except Unlike:
                 break
-        if not self.loops:
+        if not self.loops and self.least >= FEWEST_TURNS:
             return self.traced
         return self.finished()
 
@@ -137,7 +147,8 @@ class _Rolling:
 
     def region(self) -> _Region | None:
         """The loop that covers most."""
-        ids = [_shape(s) for s in self.statements]
+        made = {s.target for s in self.statements}
+        ids = [self.shape(s, made) for s in self.statements]
         best: _Region | None = None
         for run in runs(ids, max(2, self.least - 1))[:MOST_RUNS]:
             if best is not None and (run.count + 1) * run.period <= best.covered:
@@ -147,34 +158,35 @@ class _Rolling:
                 best = found
         return best
 
+    def shape(self, statement: Define, made: set[Tensor]) -> tuple[str, ...]:
+        """A statement's text without numbers and the names of what is made, and what else it
+        reads."""
+        key = statement.target, statement.body
+        if key not in self.texts:
+            text = f"{statement.target.key}={statement.body.key}"
+            self.texts[key] = _LITERAL.sub("%", _NAME.sub("", text))
+        return self.texts[key], *(t.name for t in reads(statement) if t not in made)
+
     def of_run(self, run: Run) -> _Region | None:
         """The best loop in a run, over the statements at which its first turn may begin."""
-        best: tuple[tuple[int, int], int, bool] | None = None
+        best: tuple[tuple[int, int], list[list[int]]] | None = None
         for start in self.starts(run):
             count = (run.stop - start) // run.period
             turns = [
                 list(range(start + k * run.period, start + (k + 1) * run.period))
                 for k in range(count)
             ]
-            first = self.turn_before(turns)
-            for extended in (True, False) if first else (False,):
-                some = ([first] if extended and first else []) + turns
+            for some in reversed(self.extended(turns)):
                 tried = self.compared(some[:TRIED])
                 if tried is None or len(some) < self.least:
                     continue
                 cost = (-len(some) * run.period, len(tried.shifted))
                 if best is None or cost < best[0]:
-                    best = (cost, start, extended)
+                    best = cost, some
                 break
         if best is None:
             return None
-        _, start, extended = best
-        count = (run.stop - start) // run.period
-        turns = [
-            list(range(start + k * run.period, start + (k + 1) * run.period)) for k in range(count)
-        ]
-        first = self.turn_before(turns) if extended else None
-        turns = ([first] if first else []) + turns
+        turns = best[1]
         for _ in range(2):  # the last turn may be another one
             made = self.compared(turns)
             if made is not None:
@@ -183,6 +195,13 @@ class _Rolling:
             if len(turns) < self.least:
                 return None
         return None
+
+    def extended(self, turns: list[list[int]]) -> list[list[list[int]]]:
+        """The turns, and the same with one more before them, and another one."""
+        found = [turns]
+        while len(found) <= MOST_BEFORE and (first := self.turn_before(found[-1])):
+            found.append([first, *found[-1]])
+        return found
 
     def starts(self, run: Run) -> list[int]:
         """Where a turn may begin: at the end's distance, where lines go back, at the beginning."""
@@ -281,6 +300,8 @@ class _Rolling:
 
     def reading(self, statement: Define, made: Turns) -> list[Define]:
         """A later statement, reading of the loop's arrays."""
+        if not any(tensor in made.place for tensor in reads(statement)):
+            return [statement]
         whole: dict[Tensor, Define] = {}
         for node in nodes(statement.body):
             for tensor in node.operands if isinstance(node, Opaque) else ():
@@ -294,8 +315,12 @@ class _Rolling:
             place, turn = made.place[access.tensor]
             return Access(made.targets[place], (constant(turn), *access.subs))
 
-        body = bottom_up(map_tensors(body, read), self.folded)
-        return [*whole.values(), replace(statement, body=body)]  # type: ignore[arg-type]
+        return [*whole.values(), replace(statement, body=map_tensors(body, read))]  # type: ignore[arg-type]
+
+    def with_folded(self, statement: Define) -> Define:
+        """The statement, a list of what the turns made as the array of all steps."""
+        body = bottom_up(statement.body, self.folded)
+        return statement if body is statement.body else replace(statement, body=body)  # type: ignore[arg-type]
 
     def folded(self, node: Tree) -> Tree:
         """A sum of what stands at one place each, all alike, as one term."""
@@ -339,6 +364,7 @@ class _Rolling:
 
     def finished(self) -> Traced:
         program = self.traced.program
+        self.statements = [self.with_folded(s) for s in self.statements]
         for made in self.loops:
             for place, target in enumerate(made.targets):
                 self.sum_up(made, place, target)
@@ -463,11 +489,6 @@ def _read(values: Sequence[Expr]) -> set[Tensor]:
 def _letters(statement: Define) -> tuple[str, ...]:
     own = dict.fromkeys((*statement.indices, *bound_indices(statement.body)))
     return tuple(index.name for index in own)
-
-
-def _shape(statement: Define) -> str:
-    """A statement's text without names and numbers."""
-    return _LITERAL.sub("%", _NAME.sub("", f"{statement.target.key}={statement.body.key}"))
 
 
 def _alike(one: Define, other: Define) -> bool:
