@@ -11,8 +11,9 @@ from collections import Counter
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 
-SHORT = 48  # periods that are all tried
-MOST_PERIODS = 24  # longer ones that are tried
+SHORT = 256  # periods that are all tried, if there's time
+FIRST = 48  # of these, those that are tried before the others
+MOST_PERIODS = 24  # longer ones that are tried, those at which items come again most often
 MOST_COMPARED = 10**7  # pairs of items
 
 
@@ -44,25 +45,27 @@ def runs(items: Sequence[Hashable], least: int = 2) -> list[Run]:
     >>> runs("abbabbab", least=2)[0]
     Run(start=0, length=8, period=3)
     """
-    found = [run for period in _periods(items) for run in _of_period(items, period, least)]
+    numbers: dict[Hashable, int] = {}
+    known = [numbers.setdefault(item, len(numbers)) for item in items]
+    found = [run for period in _periods(known) for run in _of_period(known, period, least)]
     return sorted(found, key=lambda run: (-run.count * run.period, run.period, run.start))
 
 
-def _periods(items: Sequence[Hashable]) -> list[int]:
+def _periods(items: Sequence[int]) -> list[int]:
     """Distances to look at: short ones, and those at which rare items come again."""
     half = len(items) // 2
-    last: dict[Hashable, int] = {}
+    last: dict[int, int] = {}
     distances: Counter[int] = Counter()
     for place, item in enumerate(items):
-        if item in last and SHORT < place - last[item] <= half:
+        if item in last and FIRST < place - last[item] <= half:
             distances[place - last[item]] += 1
         last[item] = place
     common = sorted(distances, key=lambda period: (-distances[period], period))[:MOST_PERIODS]
-    short = list(range(1, min(SHORT, half) + 1))
-    return (short + sorted(common))[: max(1, MOST_COMPARED // max(1, len(items)))] if half else []
+    every = dict.fromkeys((*range(1, FIRST + 1), *sorted(common), *range(FIRST + 1, SHORT + 1)))
+    return [p for p in every if p <= half][: max(1, MOST_COMPARED // max(1, len(items)))]
 
 
-def _of_period(items: Sequence[Hashable], period: int, least: int) -> Iterator[Run]:
+def _of_period(items: Sequence[int], period: int, least: int) -> Iterator[Run]:
     equal = 0
     last = len(items) - period
     for place in range(last + 1):

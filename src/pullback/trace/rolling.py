@@ -129,7 +129,7 @@ class _Rolling:
         self.statements = [canonical(s) for s in self.given]
         self.letters = {s.target: _letters(s) for s in self.given}
         self.outputs = list(program.outputs)
-        self.known = {s.target.name for s in program.statements}
+        self.known = {t.name for t in program.inputs} | {s.target.name for s in program.statements}
         for _ in range(MOST_LOOPS):
             region = self.region()
             if region is None:
