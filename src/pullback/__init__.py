@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from .jacobians.functions import linearize as linearize
     from .jacobians.operator import Jacobian as Jacobian
     from .runtime.bounds import limits as limits
+    from .scans import scan as scan
     from .verify.gradients import check_grads as check_grads
     from .verify.written import check_backward as check_backward
 

@@ -29,7 +29,8 @@ class Assumption(NamedTuple):
 def line_of(source: Source) -> str:
     """A source line with its file's name in front, "" where none is known."""
     file = source.file.replace("\\", "/").rpartition("/")[2]
-    place = f"{file}:{source.line}" if source.line else ""
+    number = f"{file}:{source.line}" if file else f"line {source.line}"
+    place = number if source.line else ""
     return ": ".join(part for part in (place, source.text) if part)
 
 

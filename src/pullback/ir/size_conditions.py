@@ -1,15 +1,17 @@
-"""Conditions on named sizes: two forms, and how they compare."""
+"""Conditions on named sizes: two forms, and how they compare; those that reads rely on."""
 
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from .program import Source
-from .sizes import Size
+from .expr import Access, Guard, Mul, Select
+from .program import Define, Source
+from .sizes import Size, size
+from .walk import Tree, children
 
 COMPARE: dict[str, Callable[[Any, Any], bool]] = {
     "<": operator.lt,
@@ -84,3 +86,37 @@ class Choice:
 
     condition: SizeCondition
     source: Source
+
+
+def last_places(statement: Define) -> Iterator[tuple[Access, int]]:
+    """The reads, each with its axis, of the last place of an axis of named extent that stand
+    under no condition: they are made wherever the statement has an element."""
+    pending: list[Tree] = [statement.body]
+    while pending:
+        node = pending.pop()
+        if isinstance(node, Access):
+            for axis, (sub, extent) in enumerate(zip(node.subs, node.tensor.shape, strict=True)):
+                if not sub.terms and extent.literal is None and sub.const is extent - 1:
+                    yield node, axis
+        elif not isinstance(node, Select) and not _is_guarded(node):
+            pending += reversed(children(node))
+
+
+def assumed(statements: Iterable[Define]) -> tuple[Choice, ...]:
+    """That the axes aren't empty whose last place is read.
+
+    >>> from ..notation.parse import parse
+    >>> program = parse("X[L]; Y[] = X[L-1]")
+    >>> print(*(choice.condition for choice in assumed(program.statements)))
+    L >= 1
+    """
+    found: dict[SizeCondition, Choice] = {}
+    for statement in statements:
+        for access, axis in last_places(statement):
+            condition = SizeCondition(access.tensor.shape[axis], ">=", size(1))
+            found.setdefault(condition, Choice(condition, statement.source))
+    return tuple(found.values())
+
+
+def _is_guarded(node: Tree) -> bool:
+    return isinstance(node, Mul) and any(isinstance(factor, Guard) for factor in node.factors)

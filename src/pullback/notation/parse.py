@@ -8,6 +8,7 @@ from ..errors import LimitError, NotationError, ShapeError
 from ..ir.expr import Access, Expr, Tensor
 from ..ir.program import Define, Program, Source
 from ..ir.recurrence import Group, groups, offsets
+from ..ir.size_conditions import last_places
 from ..ir.sizes import Size, size
 from ..ir.subscripts import Index, Subscript, at, bounds
 from ..ir.walk import Tree, accesses, children, substitute
@@ -182,8 +183,12 @@ class _Program:
         return tuple(found), body
 
     def check(self, body: Expr, indices: tuple[Index, ...], line: Definition) -> None:
+        probe = Define(Tensor("", ()), (), body)
+        last = None
         for stray in strays(body, indices):
-            self.refuse(stray, line)
+            last = set(last_places(probe)) if last is None else last
+            if (stray.access, stray.axis) not in last:  # else it is assumed that there is one
+                self.refuse(stray, line)
 
     def refuse(self, stray: Stray, line: Definition) -> None:
         access, axis = stray.access, stray.axis

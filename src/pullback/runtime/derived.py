@@ -81,18 +81,24 @@ class Derived(Derivation):
 
     def compare(self, sizes: Mapping[str, int]) -> None:
         """Refuses sizes at which the function isn't what was derived: it is traced at them."""
-        if self.origin.disagreement is None or not sizes:
+        if not sizes:
             return
         at = ", ".join(f"{name} = {n}" for name, n in sizes.items())
+        advice = "" if self.origin.notated else "derive with example arrays of these shapes"
         for choice in self.asserted:
             if not choice.condition.holds(sizes):
+                told = "the last place of an empty axis is read"
+                if not self.origin.notated:
+                    told = f"the function branches here: it was derived for {choice.condition}"
                 raise ShapeError(
-                    f"the function branches here: it was derived for {choice.condition}",
+                    told,
                     where=line_of(choice.source),
                     expected=str(choice.condition),
                     found=at,
-                    hint="derive with example arrays of these shapes",
+                    hint=advice,
                 )
+        if self.origin.disagreement is None:
+            return
         reason = self.origin.disagreement(sizes)
         if reason:
             raise ShapeError(

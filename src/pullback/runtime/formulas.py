@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from ..calculus.reverse import reverse
+from ..derivation.assumptions import Assumption, line_of
 from ..errors import ArgumentError
 from ..ir.expr import Tensor
 from ..ir.program import Program
+from ..ir.size_conditions import assumed
 from ..trees import Branch, Leaf, Structure, distinct, flatten, leaf_name, paths
 from .derived import Derived, Origin
 from .notated import Formula
@@ -29,7 +32,13 @@ def derive_formula(
     named = tuple((n, s) for n, s, _ in found)
     origin = Origin(parameters, formula.structure, named, notated=True)
     wrt = tuple(t for _, _, tensors in found for t in tensors)
-    return derived_from(program, wrt, conventions, sizes, origin)
+    made = derived_from(program, wrt, conventions, sizes, origin)
+    choices = assumed(program.statements)
+    every = [
+        Assumption(str(one.condition), line_of(one.source), "asserted in the source")
+        for one in choices
+    ]
+    return replace(made, assumptions=tuple(every), asserted=choices) if choices else made
 
 
 def derived_from(

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
-from ..errors import ArgumentError, NotationError
+from ..errors import ArgumentError, NotationError, ShapeError
 from ..ir.expr import Tensor
-from ..ir.program import Program, check_extents, solve_sizes
+from ..ir.program import Define, Program, check_extents, solve_sizes
+from ..ir.size_conditions import assumed
 from ..later import np
 from ..trees import Branch, Leaf, Structure, is_traced, known_numbers
 from .bounds import check_as_traced, check_integers, check_work, is_watched
@@ -125,6 +126,7 @@ class Formula:
         }
         known = solve_sizes(shapes)
         check_extents(program.statements, known)
+        check_last_places(program.statements, known)
         check_work(program, known)
         return program
 
@@ -135,6 +137,19 @@ class Formula:
         from .nested import inlined  # loaded with what traces
 
         return inlined(program.with_sizes(known), values, self._name)
+
+
+def check_last_places(statements: Sequence[Define], sizes: Mapping[str, int]) -> None:
+    """Refuses sizes at which an axis is empty whose last place is read; raises ShapeError."""
+    for choice in assumed(statements):
+        names = choice.condition.names
+        if all(name in sizes for name in names) and not choice.condition.holds(sizes):
+            raise ShapeError(
+                "the last place of an empty axis is read",
+                where=choice.source.text.strip(),
+                expected=str(choice.condition),
+                found=", ".join(f"{name} = {sizes[name]}" for name in names),
+            )
 
 
 def _evaluation(program: Program) -> Callable[..., Sequence[Any]]:

@@ -381,8 +381,8 @@ class _Rolling:
             **self.traced.constants,
             **{names[t].name: self.constants[t.name] for t in tables},
         }
-        made = Program(tuple(names.get(t, t) for t in inputs), written, outputs, program.sizes)
-        return replace(self.traced, program=made, constants=constants)
+        whole = Program(tuple(names.get(t, t) for t in inputs), written, outputs, program.sizes)
+        return replace(self.traced, program=whole, constants=constants)
 
     def sum_up(self, made: Turns, place: int, target: Tensor) -> None:
         """Makes a sum of a running one of which only the last value is read."""
