@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import pullback
-from pullback.errors import ArgumentError, TraceError
+from pullback.errors import ArgumentError, ShapeError, TraceError
 from pullback.ir.interpret import run
 from pullback.ir.program import live
 from pullback.ir.recurrence import groups, is_recurrent
@@ -143,6 +143,16 @@ def scanned(X: Any, W: Any) -> Any:
     return h, ys["h"], ys["s"]
 
 
+def a_turn_late(X: Any) -> Any:
+    """The first turn is another one, so that there are two steps less than X has rows."""
+    c, d, total = np.zeros(3), X[0], np.zeros(())
+    for t in range(1, X.shape[0]):
+        v = 0.5 * (X[t] - 0.3 * c)
+        c, d = np.tanh(c * X[t - 1]), 0.4 * v
+        total = total + d.sum()
+    return d, total
+
+
 NAMED: list[tuple[Callable[..., Any], dict[str, str]]] = [
     (rnn_list, {"X": "T D", "W": "D D", "h": "D"}),
     (lstm, {"X": "T 3", "W": "3 8", "U": "2 8", "b": "8"}),
@@ -155,6 +165,7 @@ NAMED: list[tuple[Callable[..., Any], dict[str, str]]] = [
     (two_ways, {"X": "T 3", "W": "3 3", "V": "3 3"}),
     (two_ago, {"x": "T", "a": "", "b": ""}),
     (counted, {"x": "T"}),
+    (a_turn_late, {"X": "T 3"}),
     (running_sum, {"X": "T 3", "w": "3"}),
     (scanned, {"X": "T 3", "W": "3 3"}),
 ]
@@ -200,6 +211,10 @@ def test_loops_over_a_named_size(function: Callable[..., Any], shapes: dict[str,
     assert len(derivation.source().splitlines()) < 110
     forward, backward = derivation.compile()
     for length in LENGTHS:
+        if function is a_turn_late and length < 2:
+            with pytest.raises(ShapeError, match="negative extent"):
+                forward(*arguments(shapes, length))
+            continue
         given = arguments(shapes, length)
         try:
             function(*given)
