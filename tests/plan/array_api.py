@@ -140,6 +140,8 @@ class ArrayApi(functional.Framework):
         return Code(name)
 
     def dtype(self, kind: str) -> str:
+        if kind not in ("float", "int", "bool"):
+            return self.width(kind)
         return "int" if kind == "int" else f"{self.like}.dtype" if self.like else "float"
 
     def loop(self, steps: Steps) -> None:

@@ -201,6 +201,11 @@ class Framework:
             case _:
                 return self.written(array)
 
+    def width(self, dtype: str) -> str:
+        """The dtype of an input that has it, or its name."""
+        like = next((t for t in self.inputs if t.dtype == dtype), None)
+        return f"{self.module}.{dtype}" if like is None else f"{self.tensors[like]}.dtype"
+
     def real(self, code: Code) -> Code:
         """A scalar of Python as a float that overflows without an error."""
         return call(f"{self.module}.float64", code)

@@ -157,6 +157,8 @@ class Jax(functional.Framework):
 
     def dtype(self, kind: str) -> str:
         """The dtype of a kind."""
+        if kind not in ("float", "int", "bool"):
+            return self.width(kind)
         if kind == "int":
             return "int"
         return f"{self.like}.dtype" if self.like else "float"

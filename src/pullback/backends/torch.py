@@ -215,6 +215,8 @@ class Torch(functional.Framework):
 
     def dtype(self, kind: str) -> str:
         """The dtype of a kind."""
+        if kind not in ("float", "int", "bool"):
+            return self.width(kind)
         if kind == "int":
             return "torch.long"
         return f"{self.like}.dtype" if self.like else "torch.get_default_dtype()"

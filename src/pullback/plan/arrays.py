@@ -189,6 +189,32 @@ def as_int(array: Array) -> Array:
     return Array("cast", (array,), ("int",), array.shape, "int", False)
 
 
+def widened(array: Array, dtype: str) -> Array:
+    """Floats of another width, by the name of their dtype."""
+    return Array("cast", (array,), (dtype,), array.shape, "float", False)
+
+
+@kept
+def widths(array: Array) -> frozenset[str]:
+    """The dtypes of the floats that an array is computed of; those that it is chosen or gathered by
+    don't count."""
+    match array.op:
+        case "name":
+            return frozenset([array.told[0].dtype] if array.kind == "float" else [])
+        case "cast" if array.told[0] not in ("float", "int"):
+            return frozenset(array.told)
+        case "where":
+            return widths(array.parts[1]) | widths(array.parts[2])
+        case "take":
+            return widths(array.parts[0])
+        case _:
+            return (
+                frozenset().union(*map(widths, array.parts))
+                if array.kind == "float"
+                else frozenset()
+            )
+
+
 def _is_natural(array: Array) -> bool:
     """Whether a scalar is a whole number of at least 0."""
     value = literal(array)

@@ -10,8 +10,8 @@ from ..errors import PullbackError
 from ..ir.expr import Add, Expr, Tensor
 from ..ir.program import Define
 from ..ir.recurrence import direction, groups, is_recurrent
-from ..ir.subscripts import at
-from ..ir.walk import tensors
+from ..ir.subscripts import at, constant
+from ..ir.walk import substitute, tensors
 from .facts import Facts
 from .ops import Build, Let, Loop, Op, Plan, Procedure
 from .pieces import Piece, Term, empty, in_a_row, is_sparse, locate, spellable, split_terms
@@ -70,6 +70,7 @@ def _op(group: tuple[Define, ...], facts: Facts) -> Op:
 
 def operation(define: Define, facts: Facts) -> Let | Build:
     """A statement as an operation."""
+    define = _thinned(define)
     if not facts.strict:
         define = replace(define, body=together(define.body, facts))
     if (digits := split(define.indices, define.body)) is not None:
@@ -81,6 +82,16 @@ def operation(define: Define, facts: Facts) -> Let | Build:
     if reads_quotients(define) and (found := _scattered(define)):
         return found
     return Let(define)
+
+
+def _thinned(define: Define) -> Define:
+    """The statement with 0 for its indices of extent 1."""
+    thin = {i: constant(0) for i in define.indices if i.extent.literal == 1}
+    if not thin:
+        return define
+    body = substitute(define.body, thin)
+    scatter = None if define.scatter is None else substitute(define.scatter, thin)
+    return replace(define, body=body, scatter=scatter)  # type: ignore[arg-type]
 
 
 def _scattered(define: Define) -> Build | None:

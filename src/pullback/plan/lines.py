@@ -23,6 +23,7 @@ from .scatter import filled, placed, scattered
 from .statements import counts_of
 from .steps import Handed, axes_of
 
+WIDTHS = ("float16", "float32", "float64")
 SHORT = 8  # operations of a value that stands where it is read
 VIEWS = frozenset({"name", "slice", "permute", "insert", "reshape", "expand", "diagonal"})
 
@@ -82,6 +83,7 @@ def lines_of(
     lowering = Lowering(procedure.facts, in_place=in_place)
     for tensor in procedure.inputs:
         lowering.held[tensor] = Held(arrays.name(tensor), (True,) * len(tensor.shape))
+    lowering.width = frozenset(t.dtype for t in floats_of(procedure)[:1])
     found: list[Line] = []
     waiting = set() if named else _waiting(procedure, saved)
     left = list(procedure.ops)
@@ -110,6 +112,11 @@ def lines_of(
         tuple(lowering.full(t) for t in saved),
         tuple(sorted(lowering.quiet)),
     )
+
+
+def floats_of(procedure: Procedure) -> list[Tensor]:
+    """The inputs that are floats: the first says what numbers alone become."""
+    return [t for t in procedure.inputs if t.kind == "float"]
 
 
 def _apart(
@@ -242,12 +249,24 @@ def _held(
     lowering: Lowering, target: Tensor, indices: Sequence[Index], laid: Laid, define: Define
 ) -> Assign:
     array, missing = _ordered(laid, indices, target.kind)
+    array = _as_wide(array, target, lowering)
     present = tuple(k not in missing for k in range(len(indices)))
     name = arrays.name(target, array.shape)
     if array.scalar:
         name = Array("name", (), (target,), (), array.kind, True)
     lowering.held[target] = Held(name, present)
     return Assign(target, array, define)
+
+
+def _as_wide(array: Array, target: Tensor, lowering: Lowering) -> Array:
+    """Floats of the width of a target, where what they are computed of has another one."""
+    if target.dtype not in WIDTHS or array.kind != "float" or array.scalar:
+        return array
+    found = arrays.widths(array) or lowering.width
+    known = [WIDTHS.index(dtype) for dtype in found if dtype in WIDTHS]
+    if not known or max(known) == WIDTHS.index(target.dtype):
+        return array
+    return arrays.widened(array, target.dtype)
 
 
 def _ordered(laid: Laid, indices: Sequence[Index], kind: str) -> tuple[Array, list[int]]:
@@ -296,6 +315,7 @@ def _steps(
         step=(step, count),
         in_place=lowering.in_place,
         quiet=lowering.quiet,
+        width=lowering.width,
     )
     for target, tensor in handed.same.items():
         now[target] = handed.before[tensor, 1]
@@ -324,6 +344,7 @@ def _steps(
         with inner.mode(floating=False, whole=s.target.kind != "float"):
             laid = inner.value(body) if built is None else _built(inner, built)
         array, missing = _ordered(laid, rest, s.target.kind)
+        array = _as_wide(array, s.target, lowering)
         array = arrays.insert(array, missing) if array.rank else array
         array = arrays.expand(array, tuple(i.extent for i in rest))
         alone = (s.target, 1) not in handed.before

@@ -66,6 +66,7 @@ class Lowering(Products):
     """Expressions as array operations, in one procedure."""
 
     known: dict[tuple[Expr | Cond, bool, bool], Laid] = field(default_factory=dict)
+    width: frozenset[str] = frozenset()  # the dtype of floats that are made of numbers alone
     whole: bool = False  # what is lowered has to be an exact integer
     floating: bool = False  # whole numbers are computed as floats: they may be beyond 64 bits
 

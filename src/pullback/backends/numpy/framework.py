@@ -87,7 +87,10 @@ class NumPy(functional.Framework):
         parts = array.parts
         match array.op:
             case "where":
-                return call("np.where", *map(self.code, parts))
+                chosen = call("np.where", *map(self.code, parts))
+                if array.kind == "float" and parts[1].scalar and parts[2].scalar:
+                    return call(f"{chosen}.astype", self.dtype("float"))
+                return chosen
             case "cast":
                 return self.method(parts[0], "astype", self.dtype(array.told[0]))
             case "range":
@@ -381,6 +384,8 @@ class NumPy(functional.Framework):
 
     def dtype(self, kind: str) -> str:
         """The dtype of a kind."""
+        if kind not in ("float", "int", "bool"):
+            return self.width(kind)
         if kind != "float":
             return kind
         return f"{self.like}.dtype" if self.like else "float"
