@@ -36,6 +36,7 @@ from .python.code import (
     Code,
     binary,
     call,
+    comment,
     minus,
     remark,
     tuple_of,
@@ -435,14 +436,15 @@ class Framework:
             self.tensors[line.tensor] = self.twins.made[line.array]
             return previous
         text = remark(define) if self.comments else ""
-        if text and text != previous:
-            self.emit(text)
+        start = len(self.lines)
         name = place or self.names.fresh(line.tensor.name)
         self.claimed = "" if place else name
         code = self.code(line.array)
         self.claimed = ""
         if code.text != name:
             self.emit(f"{name} = {code}")
+        if text and text not in (previous, comment(self.lines[-1].lstrip() if self.lines else "")):
+            self.lines.insert(start, self.indent + text)
         self.tensors[line.tensor] = name
         if line.array.op not in CHEAP:
             self.shared.setdefault(line.array, name)
