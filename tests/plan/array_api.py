@@ -97,7 +97,7 @@ class ArrayApi(functional.Framework):
                 return call(f"np.arg{op}", codes[0], axis)
             case "concatenate":
                 return call("np.concatenate", tuple_of([*map(str, codes)]), array.told[0])
-            case "put" | "set":
+            case "put" | "add" | "set":
                 name = self.names.fresh("made")
                 self.emit(f"{name} = np.array({codes[0]})")
                 self.emit(f"np.add.at({name}, np.index_exp[{self.cuts(array)}], {codes[1]})")

@@ -140,7 +140,7 @@ class Jax(functional.Framework):
             case "arg":
                 op, axis = array.told
                 return self.method(parts[0], f"arg{op}", axis)
-            case "put" | "set":
+            case "put" | "add" | "set":
                 base, value = parts[:2]
                 how = "set" if is_zeros(base) and not parts[2:] else "add"
                 code = self.code(base).at(ATOM)

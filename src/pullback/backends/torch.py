@@ -149,13 +149,13 @@ class Torch(functional.Framework):
             case "arg":
                 op, axis = array.told
                 return self.method(parts[0], f"arg{op}", axis)
-            case "put" | "set":
+            case "put" | "add" | "set":
                 if not parts[2:]:
                     return self.put(array)
                 base, value, *places = parts
                 where = tuple_of([str(self.index(place)) for place in places])
                 return self.method(
-                    base, "index_put", where, self.code(value), accumulate=array.op == "put"
+                    base, "index_put", where, self.code(value), accumulate=array.op != "set"
                 )
             case "concatenate":
                 texts = tuple_of([str(self.code(part)) for part in parts])
@@ -194,7 +194,7 @@ class Torch(functional.Framework):
         """Values written into slices of an array that is new."""
         base, value = array.parts
         wanted, self.claimed = self.claimed, ""
-        if base.op in ("put", "set") and not base.parts[2:] and base not in self.repeated:
+        if base.op in ("put", "add", "set") and not base.parts[2:] and base not in self.repeated:
             self.claimed = wanted
             name = str(self.code(base))
             self.claimed = ""

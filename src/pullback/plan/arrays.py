@@ -38,7 +38,8 @@ op             ``told`` and meaning
 ``operation``  a row of ``opaque.py``
 ``put``        the first part with values, the second, added at subscripts: a :class:`Cut` an axis,
                or the number of the part that holds integers
-``set``        as ``put``, where no subscript occurs twice, in an array of zeros
+``add``        as ``put``, where no subscript occurs twice
+``set``        as ``put``, where no subscript occurs twice and the first part is 0 at all of them
 ``spread``     cuts, variables of loops with their extents, and whether no place is written twice:
                the second part added at the cuts of the first, at all turns
 ``each``       an operation and variables of loops with their extents: what it makes of the values
@@ -457,11 +458,12 @@ def put(
     places: Sequence[Array],
     *,
     once: bool = False,
+    apart: bool = False,
 ) -> Array:
     """``array`` with ``value`` added at ``subs``: cuts, or numbers of ``places``; ``once`` where no
-    subscript occurs twice."""
+    subscript occurs twice, ``apart`` where the array is 0 at all of them."""
     return Array(
-        "set" if once and is_zeros(array) else "put",
+        "put" if not once else "set" if apart or is_zeros(array) else "add",
         (array, cast(value, array.kind), *places),
         tuple(subs),
         array.shape,

@@ -18,7 +18,7 @@ from .build import operation, pieced
 from .laid import Held, Laid, permuted
 from .lower import Lowering
 from .ops import Build, Let, Loop, Op, Procedure
-from .pieces import Piece
+from .pieces import Piece, overlap
 from .scatter import filled, placed, scattered
 from .statements import counts_of
 from .steps import Handed, axes_of
@@ -284,17 +284,19 @@ def _built(lowering: Lowering, op: Build) -> Laid:
     define = op.define
     shape = define.target.shape
     if op.row is not None:
-        pieces = [filled(lowering, part) for part in op.parts if isinstance(part, Piece)]
-        return Laid(arrays.concatenate(pieces, op.row, shape), define.indices)
+        row = [filled(lowering, part) for part in op.parts if isinstance(part, Piece)]
+        return Laid(arrays.concatenate(row, op.row, shape), define.indices)
     base = arrays.zeros(shape)
     if op.terms:
         laid = permuted(lowering.value(add(*op.terms)), define.indices)
         missing = [k for k, i in enumerate(define.indices) if i not in laid.axes]
         dense = arrays.insert(laid.array, missing) if laid.axes else laid.array
         base = arrays.expand(dense, shape, "float")
+    pieces = [part for part in op.parts if isinstance(part, Piece)]
+    apart = not op.terms and len(pieces) == len(op.parts) and not overlap(pieces)
     for part in op.parts:
         if isinstance(part, Piece):
-            base = placed(lowering, part, base)
+            base = placed(lowering, part, base, apart=apart)
         else:
             base = scattered(lowering, part, base)
     laid = Laid(base, define.indices)

@@ -265,12 +265,23 @@ def overlap(parts: Sequence[Piece]) -> bool:
 
 def _disjoint(one: Piece, two: Piece) -> bool:
     for a, b in zip(one.subs, two.subs, strict=True):
+        if _interleaved(a, b):
+            return True
         (low_a, high_a), (low_b, high_b) = _span(a), _span(b)
         if None in (low_a, high_a, low_b, high_b):
             continue
         if (low_b - high_a).at_least(0) or (low_a - high_b).at_least(0):  # type: ignore[operator]
             return True
     return False
+
+
+def _interleaved(a: Subscript, b: Subscript) -> bool:
+    """Whether one range lies between the places of another, with the same step."""
+    if not (is_range(a) and is_range(b)):
+        return False
+    step, gap = a.terms[0][1].literal, (a.const - b.const).literal
+    same = a.terms[0][1] is b.terms[0][1]
+    return bool(same and step and gap is not None and gap % step)
 
 
 def _span(sub: Subscript) -> tuple[Size | None, Size | None]:

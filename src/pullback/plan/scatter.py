@@ -21,8 +21,8 @@ from .weights import weight
 from .windows import turn
 
 
-def placed(lowering: Lowering, piece: Piece, base: Array) -> Array:
-    """``base`` with the values of a piece added where the piece is."""
+def placed(lowering: Lowering, piece: Piece, base: Array, *, apart: bool) -> Array:
+    """``base`` with the values of a piece added where the piece is; ``apart`` if it is 0 there."""
     own = [i for sub in piece.subs for i in indices_of(sub)]
     plain = all(not sub.terms or is_range(sub) for sub in piece.subs)
     if not plain or len(set(own)) < len(own):
@@ -30,7 +30,8 @@ def placed(lowering: Lowering, piece: Piece, base: Array) -> Array:
         spread = Spread(bound, base.shape, piece.subs, (), (piece.body,))
         return scattered(lowering, spread, base)
     cuts = [lowering.cut(sub, extent) for sub, extent in zip(piece.subs, base.shape, strict=True)]
-    return arrays.put(base, lowering.over(lowering.value(piece.body), own), cuts, (), once=True)
+    value = lowering.over(lowering.value(piece.body), own)
+    return arrays.put(base, value, cuts, (), once=True, apart=apart)
 
 
 def filled(lowering: Lowering, piece: Piece) -> Array:

@@ -133,7 +133,7 @@ class NumPy(functional.Framework):
                 texts = f"[{', '.join(str(self.code(part)) for part in parts)}]"
                 named = {"axis": array.told[0]} if array.told[0] else {}
                 return call("np.concatenate", texts, **named)
-            case "put" | "set":
+            case "put" | "add" | "set":
                 return self.put(array)
             case "spread":
                 return self.spread(array)
@@ -339,7 +339,7 @@ class NumPy(functional.Framework):
     def based(self, base: Array) -> str:
         """A new array that holds what another does."""
         wanted, self.claimed = self.claimed, ""
-        if base.op in ("put", "set", "spread", "each", "fill") and base not in self.repeated:
+        if base.op in ("put", "add", "set", "spread", "each", "fill") and base not in self.repeated:
             self.claimed = wanted
             name = str(self.code(base))
             self.claimed = ""
@@ -358,9 +358,16 @@ class NumPy(functional.Framework):
         """Values written into, or added to, a new array."""
         base, value, *places = array.parts
         name = self.based(base)
+        if value.op == "expand" and value not in self.shared:  # what is written repeats by itself
+            (value,) = value.parts
+        op = "=" if array.op == "set" else "+="
+        if op == "+=" and value.op == "map" and value.told == ("neg",) and value not in self.shared:
+            op, (value,) = "-=", value.parts
+        if op != "=" and array.op == "put" and places:
+            op, value = "", array.parts[1]
         cuts, code = self.cuts(array), self.code(value)
-        if array.op == "set" or not places:
-            self.emit(f"{name}[{cuts}] {'=' if array.op == 'set' else '+='} {code}")
+        if op:
+            self.emit(f"{name}[{cuts}] {op} {code}")
         elif all(not isinstance(told, Cut) for told in array.told):
             self.emit(f"np.add.at({name}, {self.places(array)}, {code})")
         else:
