@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import ClassVar
 
 from ...functions import TABLE
+from ...ir.arithmetic import sinc_series
 from ...ir.expr import Number
 from ...ir.sizes import ONE
 from ...plan import arrays
@@ -17,7 +18,19 @@ from ...text import PRIVATE
 from .. import functional
 from ..functional import CHEAP
 from ..matrices import LINALG
-from ..python.code import ATOM, COMPARE, UNARY, Code, binary, call, minus, tuple_of
+from ..python.code import (
+    ATOM,
+    COMPARE,
+    POWER,
+    PRODUCT,
+    SUM,
+    UNARY,
+    Code,
+    binary,
+    call,
+    minus,
+    tuple_of,
+)
 from ..python.layout import INDENT
 from .contractions import contraction
 
@@ -72,7 +85,46 @@ class NumPy(functional.Framework):
         if function == "sigmoid":
             power = call("np.exp", minus(self.code(parts[0])))
             return binary("/", Code("1"), binary("+", Code("1"), power))
+        if function == "softplus":
+            x = self.under_a_name(parts[0], "x")
+            return Code(f"np.maximum({x}, 0) + np.log1p(np.exp(-np.abs({x})))", SUM)
+        if function.startswith("sinc") and function != "sinc":
+            return self.sinc(int(function.removeprefix("sinc")), parts[0])
         return super().function(function, parts)
+
+    def under_a_name(self, array: Array, wanted: str) -> str:
+        """An array under a name, made up unless it has one."""
+        code = self.code(array)
+        return code.text if code.is_name else self.kept(wanted, code.text)
+
+    def kept(self, wanted: str, value: str) -> str:
+        """The name of a new line."""
+        name = self.names.fresh(wanted)
+        self.emit(f"{name} = {value}")
+        return name
+
+    def sinc(self, order: int, array: Array) -> Code:
+        """The derivative of np.sinc of this order: near 0 its series, else ``t s(t) = sin(t)``
+        differentiated so many times."""
+        limit, series = sinc_series(order)
+        angle = self.kept("angle", f"np.pi * {self.code(array).at(PRODUCT + 1)}")
+        near = self.kept("near", f"np.abs({angle}) < {limit!r}")
+        far = self.kept("far", f"np.where({near}, {limit!r}, {angle})")
+        small = self.kept("small", f"np.where({near}, {angle}, 0)")
+        square = self.kept("square", f"{small} * {small}")
+        terms = self.kept("coefficients", f"({', '.join(map(repr, reversed(series)))})")
+        name, each = self.kept("series", "0"), self.names.fresh("coefficient")
+        self.emit(f"for {each} in {terms}:")
+        self.emit(f"{INDENT}{name} = {name} * {square} + {each}")
+        total = f"{small} * {name}" if order % 2 else name
+        waves = [f"np.sin({far})", f"np.cos({far})"]
+        value = f"{waves[0]} / {far}"
+        for k in range(1, order + 1):
+            slope = self.kept("slope", value)
+            wave = f"{'' if k % 4 < 2 else '-'}{waves[k % 2]}"
+            value = f"({wave} - {'' if k == 1 else f'{k} * '}{slope}) / {far}"
+        found = call("np.where", near, total, value)
+        return binary("*", Code("np.pi") if order == 1 else Code(f"np.pi ** {order}", POWER), found)
 
     def fold(self, op: str, array: Array, axes: tuple[int, ...], keep: bool) -> Code:
         """A method of the array."""
