@@ -19,7 +19,7 @@ from ..ir.expr import Number, Tensor
 from ..ir.magnitudes import INT64
 from ..ir.sizes import ONE, Size
 from ..ir.walk import bound_indices
-from ..plan.arrays import TESTS, Array, Cut, open_turns
+from ..plan.arrays import TESTS, Array, Cut, literal, open_turns
 from ..plan.arrays import nodes as nodes_of
 from ..plan.build import build
 from ..plan.facts import Facts
@@ -302,6 +302,8 @@ class Framework:
             if array.scalar and function in ("and", "or"):
                 return Code(f"({left} {function} {right})")
             op = OPERATORS[function]
+            if op == "/" and array.scalar and literal(array.parts[1]) == 0:
+                left = self.real(left)
             if op in ("<", "<=") and array.parts[0].scalar and array.parts[1].op != "number":
                 left, right, op = right, left, op.replace("<", ">")
             if function in TESTS and op in ("&", "|"):

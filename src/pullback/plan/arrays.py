@@ -185,9 +185,9 @@ def apply(function: str, *parts: Array) -> Array:
     return Array("map", parts, (function,), shape, kind, all(p.scalar for p in parts))
 
 
-def as_int(array: Array) -> Array:
-    """Integers of whatever width as those of the usual width."""
-    return Array("cast", (array,), ("int",), array.shape, "int", False)
+def as_int(array: Array, dtype: str = "int") -> Array:
+    """Integers of whatever width as those of the usual width, or of another one."""
+    return Array("cast", (array,), (dtype,), array.shape, "int", False)
 
 
 def widened(array: Array, dtype: str) -> Array:

@@ -233,6 +233,8 @@ def _assigned(lowering: Lowering, op: Let | Build) -> Assign:
     """A statement as a line; its target is then known by its name."""
     define = op.define
     lowering.hint = define.indices
+    wraps = lowering.facts.wraps and define.target.kind == "int"
+    lowering.integer = define.target.dtype if wraps else ""
     with lowering.mode(floating=False, whole=define.target.kind != "float"):
         if isinstance(op, Build):
             laid = _built(lowering, op)

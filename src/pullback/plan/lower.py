@@ -44,7 +44,6 @@ from ..ir.sizes import ONE, Size
 from ..ir.subscripts import (
     Index,
     Subscript,
-    indices_of,
 )
 from . import arrays
 from .choices import chosen, either_or
@@ -65,14 +64,15 @@ NEUTRAL = {"sum": "0", "prod": "1", "max": "-inf", "min": "inf"}
 class Lowering(Products):
     """Expressions as array operations, in one procedure."""
 
-    known: dict[tuple[Expr | Cond, bool, bool], Laid] = field(default_factory=dict)
+    known: dict[tuple[Expr | Cond, bool, str], Laid] = field(default_factory=dict)
     width: frozenset[str] = frozenset()  # the dtype of floats that are made of numbers alone
+    integer: str = ""  # the dtype of the integers of a NumPy function that a statement makes
     whole: bool = False  # what is lowered has to be an exact integer
     floating: bool = False  # whole numbers are computed as floats: they may be beyond 64 bits
 
     def value(self, expr: Expr) -> Laid:
         """The array that holds an expression, over the indices that it depends on."""
-        key = expr, self.floating, self.whole
+        key = expr, self.floating, f"{self.whole}{self.integer}"
         if key not in self.known:
             exact = self.whole or self.floating or self.facts.wraps
             if not exact and is_arithmetic(expr) and is_beyond(expr):
@@ -118,6 +118,9 @@ class Lowering(Products):
                 return self.counted(self.position(sub))
             case Access(tensor, _):
                 laid = self.read(expr)
+                wider = self.integer and _bits(tensor.dtype) < _bits(self.integer)
+                if wider and not laid.array.scalar:
+                    return Laid(arrays.as_int(laid.array, self.integer), laid.axes)
                 narrow = tensor.kind == "int" and tensor.dtype not in ("int", "int64")
                 if narrow and not self.facts.wraps and not laid.array.scalar:
                     laid = Laid(arrays.as_int(laid.array), laid.axes)
@@ -149,7 +152,7 @@ class Lowering(Products):
                 return self.cond(cond)
             case Opaque(operation, operands, subs):
                 parts = [self.full(t) for t in operands]
-                shape = tuple(i.extent for sub in subs for i in indices_of(sub))
+                shape = tuple(ONE if sub.index is None else sub.index.extent for sub in subs)
                 axes = tuple(sub.index for sub in subs)
                 return Laid(arrays.operation(operation, parts, shape), axes)
 
@@ -220,7 +223,7 @@ class Lowering(Products):
 
     def cond(self, cond: Cond) -> Laid:
         """A condition as a mask."""
-        key = cond, False, False
+        key = cond, False, ""
         if key not in self.known:
             self.known[key] = self._cond(cond)
         return self.known[key]
@@ -322,6 +325,12 @@ class Lowering(Products):
         if expr.which:
             place = self.map("mod", place, Laid(arrays.count(extents[expr.which])))
         return place
+
+
+def _bits(dtype: str) -> int:
+    """The width of an integer dtype that says one."""
+    digits = dtype.lstrip("uint")
+    return int(digits) if "int" in dtype and digits.isdigit() else 64
 
 
 _Folded = TypeVar("_Folded", Reduce, Arg)
