@@ -89,7 +89,7 @@ def test_the_backward_pass_of_a_loop_grows_with_its_length():
 
 def test_derive_says_that_the_search_was_over():
     told = "stand as the chain rule gives them"
-    long = pullback.derive(epidemic(12), beta="", gamma="", s="", i="", r="")
+    long = pullback.derive(epidemic(7), beta="", gamma="", s="", i="", r="")
     assert long.backward.unsearched and told in str(long)
     short = pullback.derive(epidemic(1), beta="", gamma="", s="", i="", r="")
     assert not short.backward.unsearched and told not in str(short)
