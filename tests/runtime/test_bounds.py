@@ -300,3 +300,20 @@ def test_magnitudes() -> None:
     assert Magnitudes({"N": 5}, {y: 10}).of(body) == 800 < INT64
     assert Magnitudes().size(size("N") * 3 + 1) == 3 * 2**31 + 1
     assert Magnitudes().of(parse("Y = prod(k:2000) 10").statements[0].body) == ENDLESS
+
+
+def test_whole_numbers_lose_no_digits_in_single_precision() -> None:
+    """They are computed in 64 bits before they meet floats of fewer."""
+    forward, _ = pb.derive("Y[i] = X[i]*(i*i*i - (i-1)*(i-1)*(i-1))").compile()
+    exact = np.array([i**3 - (i - 1) ** 3 for i in range(3000)], float)
+    found, _ = forward(np.ones(3000, np.float32))
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, exact, rtol=2e-7)
+
+
+@pytest.mark.parametrize("fold", [max, min])
+def test_windows_of_whole_numbers(fold: Callable[..., int]) -> None:
+    text = f"X: int[N]\nZ[N]\nY[i:N-2] = Z[i]*{fold.__name__}(k:3) X[i+k]"
+    values = np.array([1, 5, -2, 3, 7])
+    found, _ = pb.derive(text).compile()[0](values, np.ones(5))
+    assert found.tolist() == [fold(values[i : i + 3]) for i in range(3)]

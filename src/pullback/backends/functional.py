@@ -174,7 +174,8 @@ class Framework:
             case "size":
                 return self.size(array.told[0])
             case "real":
-                return self.real(self.code(array.parts[0]))
+                code = self.code(array.parts[0])
+                return self.wide_real(code) if array.told else self.real(code)
             case "map":
                 return self.map(array)
             case "reshape":
@@ -210,6 +211,10 @@ class Framework:
     def real(self, code: Code) -> Code:
         """A scalar of Python as a float that overflows without an error."""
         return call(f"{self.module}.float64", code)
+
+    def wide_real(self, code: Code) -> Code:
+        """The same of 64 bits, for whole numbers among others."""
+        return self.real(code)
 
     chooses: ClassVar[bool] = True  # whether a condition on a loop's step is one of Python's own
 

@@ -145,9 +145,9 @@ def count(value: Size) -> Array:
     return Array("size", (), (value,), (), "int", True)
 
 
-def real(scalar: Array) -> Array:
-    """A scalar of Python as a float that overflows without an error."""
-    return Array("real", (scalar,), (), (), "float", True)
+def real(scalar: Array, wide: bool = False) -> Array:
+    """A scalar of Python as a float that overflows without an error; of 64 bits if ``wide``."""
+    return Array("real", (scalar,), ("float64",) if wide else (), (), "float", True)
 
 
 def positions(extent: Size) -> Array:

@@ -166,18 +166,21 @@ class Facts:
         """Whether a size is known not to be below 0 wherever there is something to compute."""
         return value.at_least(0) or any((value - n).at_least(0) for n in self.reached)
 
-    def inside(self, sub: Subscript, extent: Size) -> bool:
-        """Whether ``0 <= sub < extent`` is known."""
+    def always_inside(self, sub: Subscript, extent: Size) -> bool:
+        """Whether ``0 <= sub < extent`` is known at all sizes that a derivation is made for."""
         if isinstance(sub.atom, Lookup):
             pair = (sub.atom.access.tensor, extent)
             if pair in self.read and pair not in self.doubted:
                 return True
         if not sub.terms and self.at_least_zero(sub.const):
             return self.at_least_zero(extent - 1 - sub.const)
-        bounded = self.bounded(sub)
-        if inside(bounded, extent, ()):
+        return inside(self.bounded(sub), extent, ())
+
+    def inside(self, sub: Subscript, extent: Size) -> bool:
+        """Whether ``0 <= sub < extent`` is known wherever there is something to compute."""
+        if self.always_inside(sub, extent):
             return True
-        reach = bounds(bounded)
+        reach = bounds(self.bounded(sub))
         if reach is None:
             return False
         low, high = reach
@@ -205,7 +208,7 @@ class Facts:
         match cond:
             case Zero(sub) if not sub.terms and sub.const.literal is not None:
                 return sub.const.literal == 0
-            case Inside(sub, extent) if self.inside(sub, extent):
+            case Inside(sub, extent) if self.always_inside(sub, extent):
                 return True
             case Divides(divisor, _) if divisor.literal == 1:
                 return True

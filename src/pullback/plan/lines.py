@@ -233,9 +233,7 @@ def _assigned(lowering: Lowering, op: Let | Build) -> Assign:
     """A statement as a line; its target is then known by its name."""
     define = op.define
     lowering.hint = define.indices
-    wraps = lowering.facts.wraps and define.target.kind == "int"
-    lowering.integer = define.target.dtype if wraps else ""
-    with lowering.mode(floating=False, whole=define.target.kind != "float"):
+    with lowering.making(define.target):
         if isinstance(op, Build):
             laid = _built(lowering, op)
         elif op.split is not None:
@@ -345,7 +343,7 @@ def _steps(
         inner.hint = tuple(rest)
         at_step = Define(now[s.target], tuple(rest), body, s.source, s.user, of=s.of)
         built = pieced(at_step, inner.facts)
-        with inner.mode(floating=False, whole=s.target.kind != "float"):
+        with inner.making(s.target):
             laid = inner.value(body) if built is None else _built(inner, built)
         array, missing = _ordered(laid, rest, s.target.kind)
         array = _as_wide(array, s.target, lowering)

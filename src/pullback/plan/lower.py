@@ -36,6 +36,7 @@ from ..ir.expr import (
     Reduce,
     Select,
     SizeOf,
+    Tensor,
     Truth,
     Zero,
 )
@@ -64,20 +65,31 @@ NEUTRAL = {"sum": "0", "prod": "1", "max": "-inf", "min": "inf"}
 class Lowering(Products):
     """Expressions as array operations, in one procedure."""
 
-    known: dict[tuple[Expr | Cond, bool, str], Laid] = field(default_factory=dict)
+    known: dict[tuple[Expr | Cond, bool, bool, bool, str], Laid] = field(default_factory=dict)
     width: frozenset[str] = frozenset()  # the dtype of floats that are made of numbers alone
     integer: str = ""  # the dtype of the integers of a NumPy function that a statement makes
     whole: bool = False  # what is lowered has to be an exact integer
     floating: bool = False  # whole numbers are computed as floats: they may be beyond 64 bits
+    wide: bool = False  # such floats are of 64 bits, which hold more whole numbers than others
 
     def value(self, expr: Expr) -> Laid:
         """The array that holds an expression, over the indices that it depends on."""
-        key = expr, self.floating, f"{self.whole}{self.integer}"
+        key = expr, self.floating, self.wide, self.whole, self.integer
         if key not in self.known:
             exact = self.whole or self.floating or self.facts.wraps
             if not exact and is_arithmetic(expr) and is_beyond(expr):
                 with self.mode(floating=True):
                     return self.value(expr)
+            if self.floating and not self.wide and is_arithmetic(expr) and is_whole(expr):
+                self.wide = True
+                laid = self.value(expr)
+                self.wide = False
+                self.known[key] = (
+                    laid
+                    if laid.array.scalar
+                    else Laid(arrays.widened(laid.array, "float"), laid.axes)
+                )
+                return self.known[key]
             turned = rolled(self, expr)
             self.known[key] = self._value(expr) if turned is None else turned
         return self.known[key]
@@ -86,17 +98,29 @@ class Lowering(Products):
     def mode(self, *, floating: bool | None = None, whole: bool | None = None) -> Iterator[None]:
         """Inside, whole numbers are computed this way. Those of a NumPy function are left as they
         are: NumPy's integers wrap."""
-        before = self.floating, self.whole
+        before = self.floating, self.whole, self.wide
         self.floating = self.floating if floating is None else floating
         self.whole = self.whole if whole is None else whole
+        self.wide = self.wide and self.floating
         yield
-        self.floating, self.whole = before
+        self.floating, self.whole, self.wide = before
+
+    @contextmanager
+    def making(self, target: Tensor) -> Iterator[None]:
+        """Inside, the value of a target is made: integers keep its width."""
+        before = self.integer
+        wraps = self.facts.wraps and target.kind == "int"
+        self.integer = target.dtype if wraps else ""
+        with self.mode(floating=False, whole=target.kind != "float"):
+            yield
+        self.integer = before
 
     def counted(self, laid: Laid) -> Laid:
         """Whole numbers as a value."""
         if laid.array.kind != "int" or not self.floating or laid.array.scalar:
             return laid
-        return Laid(arrays.cast(laid.array, "float"), laid.axes)
+        width = "float64" if self.wide else "float"
+        return Laid(arrays.widened(laid.array, width), laid.axes)
 
     def applied(self, expr: Expr, function: str, args: Sequence[Expr]) -> Laid:
         """A function of the table."""
@@ -113,7 +137,7 @@ class Lowering(Products):
                 return Laid(arrays.number(expr))
             case SizeOf(value):
                 counted = arrays.count(value)
-                return Laid(arrays.real(counted) if self.floating else counted)
+                return Laid(arrays.real(counted, self.wide) if self.floating else counted)
             case IndexOf(sub):
                 return self.counted(self.position(sub))
             case Access(tensor, _):
@@ -223,7 +247,7 @@ class Lowering(Products):
 
     def cond(self, cond: Cond) -> Laid:
         """A condition as a mask."""
-        key = cond, False, ""
+        key = cond, False, False, False, ""
         if key not in self.known:
             self.known[key] = self._cond(cond)
         return self.known[key]

@@ -129,6 +129,8 @@ def looped(lowering: Lowering, expr: Reduce) -> Laid | None:
     laid = _at(lowering, Reduce(expr.op, rest, (), body) if rest else body, turns)
     if not laid.axes or None in laid.axes:
         return None
+    if expr.op in ("max", "min") and laid.array.kind != "float":
+        return None  # integers have no infinity to start from
     return Laid(arrays.each(expr.op, turns, laid.array), laid.axes)
 
 

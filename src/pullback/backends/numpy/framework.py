@@ -61,12 +61,9 @@ class NumPy(functional.Framework):
     }
     reserved: ClassVar[tuple[str, ...]] = ("np", "scipy", "math", "sliding_window_view")
     functions: ClassVar[dict[str, str]] = {
-        "sigmoid": "1 / (1 + np.exp(-{0}))",
-        "softplus": "np.logaddexp({0}, 0)",
         **{name: row.numpy for name, row in TABLE.items() if row.numpy.startswith("scipy.")},
         "pow": "power",
     }
-    functions["sigmoid"] = "1 / (1 + np.exp(-{0}))"
 
     matrices: ClassVar[dict[str, str]] = {
         **LINALG,
@@ -206,6 +203,10 @@ class NumPy(functional.Framework):
     def real(self, code: Code) -> Code:
         """A scalar of NumPy, which doesn't widen what it meets."""
         return call(f"{self.like}.dtype.type" if self.like else "np.float64", code)
+
+    def wide_real(self, code: Code) -> Code:
+        """A scalar of NumPy of 64 bits."""
+        return call("np.float64", code)
 
     def operands(self, array: Array) -> list[Code]:
         """A mask is a factor as it is: it takes the width of the other one."""
