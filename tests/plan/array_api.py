@@ -60,17 +60,8 @@ class ArrayApi(functional.Framework):
             case "full":
                 shape = tuple_of(self.shape(array.shape)) if array.shape else "()"
                 return call("np.full", shape, codes[0], self.dtype(array.kind))
-            case "roll":
-                axes, shifts = zip(*array.told, strict=True)
-                by = [str(self.size(n)) for n in shifts]
-                if len(axes) > 1:
-                    return call("np.roll", self.code(parts[0]), tuple_of(by), axis=axes)
-                return call("np.roll", self.code(parts[0]), by[0], axis=axes[0])
             case "cumsum":
                 return call("np.cumsum", self.code(parts[0]), array.told[0])
-            case "half":
-                which, k = array.told
-                return call(f"np.{which}", self.code(parts[0]), *([k] if k else []))
             case "flip":
                 return call("np.flip", codes[0], array.told)
             case "convolve" | "convolve_transposed":

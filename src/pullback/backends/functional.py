@@ -85,6 +85,7 @@ class Framework:
     """
 
     module: ClassVar[str]
+    axes: ClassVar[str] = "axis"  # what the axes of a roll are called
     functions: ClassVar[dict[str, str]]
     reserved: ClassVar[tuple[str, ...]]
     imports: ClassVar[tuple[str, ...]]
@@ -197,6 +198,13 @@ class Framework:
                 return self.item(base, parts)
             case "einsum":
                 return self.einsum(array)
+            case "roll":
+                return self.rolled(array)
+            case "half":
+                which, k = array.told
+                return call(
+                    f"{self.module}.{which}", self.code(array.parts[0]), *([k] if k else [])
+                )
             case "where" if array.parts[0].scalar and self.chooses:
                 mask, one, other = map(self.code, array.parts)
                 return Code(f"({one} if {mask} else {other})")
@@ -211,6 +219,14 @@ class Framework:
     def real(self, code: Code) -> Code:
         """A scalar of Python as a float that overflows without an error."""
         return call(f"{self.module}.float64", code)
+
+    def rolled(self, array: Array) -> Code:
+        """Elements moved on along one axis or several."""
+        axes, shifts = zip(*array.told, strict=True)
+        by = [str(self.size(n)) for n in shifts]
+        told = (tuple_of(by), axes) if len(by) > 1 else (by[0], axes[0])
+        named = {self.axes: told[1]} if array.rank > 1 else {}
+        return call(f"{self.module}.roll", self.code(array.parts[0]), told[0], **named)
 
     def wide_real(self, code: Code) -> Code:
         """The same of 64 bits, for whole numbers among others."""

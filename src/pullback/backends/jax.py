@@ -99,17 +99,8 @@ class Jax(functional.Framework):
                 return call("jnp.broadcast_to", self.code(parts[0]), shape)
             case "full":
                 return self.full(array)
-            case "roll":
-                axes, shifts = zip(*array.told, strict=True)
-                by = [str(self.size(n)) for n in shifts]
-                if len(axes) > 1:
-                    return call("jnp.roll", self.code(parts[0]), tuple_of(by), axis=axes)
-                return call("jnp.roll", self.code(parts[0]), by[0], axis=axes[0])
             case "cumsum":
                 return call("jnp.cumsum", self.code(parts[0]), array.told[0])
-            case "half":
-                which, k = array.told
-                return call(f"jnp.{which}", self.code(parts[0]), *([k] if k else []))
             case "flip":
                 told = array.told[0] if len(array.told) == 1 else array.told
                 return call("jnp.flip", self.code(parts[0]), told)

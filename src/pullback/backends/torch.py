@@ -40,6 +40,7 @@ class Torch(functional.Framework):
     """How PyTorch writes array operations."""
 
     module: ClassVar[str] = "torch"
+    axes: ClassVar[str] = "dims"
     imports: ClassVar[tuple[str, ...]] = ("import torch",)
     optional: ClassVar[dict[str, str]] = {
         "F.": "import torch.nn.functional as F",
@@ -118,17 +119,8 @@ class Torch(functional.Framework):
                 return self.method(parts[0], "expand", *self.shape(array.shape))
             case "full":
                 return self.full(array)
-            case "roll":
-                axes, shifts = zip(*array.told, strict=True)
-                by = [str(self.size(n)) for n in shifts]
-                if len(axes) > 1:
-                    return call("torch.roll", self.code(parts[0]), tuple_of(by), dims=axes)
-                return call("torch.roll", self.code(parts[0]), by[0], dims=axes[0])
             case "cumsum":
                 return call("torch.cumsum", self.code(parts[0]), array.told[0])
-            case "half":
-                which, k = array.told
-                return call(f"torch.{which}", self.code(parts[0]), *([k] if k else []))
             case "flip":
                 return self.method(parts[0], "flip", *array.told)
             case "pad":

@@ -150,19 +150,9 @@ class NumPy(functional.Framework):
                 return call("np.broadcast_to", self.code(parts[0]), self.extents(array))
             case "full":
                 return self.full(array)
-            case "roll":
-                axes, shifts = zip(*array.told, strict=True)
-                by = [str(self.size(n)) for n in shifts]
-                if len(axes) > 1:
-                    return call("np.roll", self.code(parts[0]), tuple_of(by), axis=axes)
-                axis = {"axis": axes[0]} if array.rank > 1 else {}
-                return call("np.roll", self.code(parts[0]), by[0], **axis)
             case "cumsum":
                 axis = {"axis": array.told[0]} if array.rank > 1 else {}
                 return call("np.cumsum", self.code(parts[0]), **axis)
-            case "half":
-                which, k = array.told
-                return call(f"np.{which}", self.code(parts[0]), *([k] if k else []))
             case "flip":
                 return self.flipped(array)
             case "pad":
