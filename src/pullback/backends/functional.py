@@ -102,6 +102,7 @@ class Framework:
         self.shared: dict[Array, str] = {}
         self.repeated: set[Array] = set()
         self.turning: frozenset[str] = frozenset()  # the variables of loops inside the statement
+        self.around: tuple[tuple[Size, Size], ...] = ()  # the same, and their extents
         self.twins = Twins()
         self.claimed = ""  # the name that the statement at hand gives to its value
         self.inputs = tuple(inputs)
@@ -205,6 +206,8 @@ class Framework:
                 return call(
                     f"{self.module}.{which}", self.code(array.parts[0]), *([k] if k else [])
                 )
+            case "cast" if array.scalar:
+                return self.counted(array.told[0], self.code(array.parts[0]))
             case "where" if array.parts[0].scalar and self.chooses:
                 mask, one, other = map(self.code, array.parts)
                 return Code(f"({one} if {mask} else {other})")
@@ -220,6 +223,10 @@ class Framework:
         """A scalar of Python as a float that overflows without an error."""
         return call(f"{self.module}.float64", code)
 
+    def counted(self, kind: str, code: Code) -> Code:
+        """A condition of Python as a number: 1 or 0."""
+        return call(kind, code)
+
     def rolled(self, array: Array) -> Code:
         """Elements moved on along one axis or several."""
         axes, shifts = zip(*array.told, strict=True)
@@ -234,9 +241,11 @@ class Framework:
 
     chooses: ClassVar[bool] = True  # whether a condition on a loop's step is one of Python's own
 
-    def cuts(self, array: Array) -> str:
-        """The subscript at which a ``put`` puts its values."""
-        base, _, *places = array.parts
+    def cuts(self, array: Array, places: Sequence[Array] = ()) -> str:
+        """The subscript at which a ``put`` puts its values: cuts, and its integers unless others
+        are given."""
+        base, _, *own = array.parts
+        places = places or own
         parts = [
             self.cut(told, extent) if isinstance(told, Cut) else str(self.code(places[told]))
             for told, extent in zip(array.told, base.shape, strict=False)
@@ -294,7 +303,15 @@ class Framework:
         if before is not None and before < 0:
             return str(before)
         text = str(self.size(value))
-        return text if self.facts.at_least_zero(value) else f"max({text}, 0)"
+        return text if self.facts.at_least_zero(self.least(value)) else f"max({text}, 0)"
+
+    def least(self, value: Size) -> Size:
+        """A bound below a size: its least value at any turn of the loops around."""
+        for variable, extent in self.around:
+            (key,) = variable.names()
+            falls = any(key in mono and n < 0 for mono, n in value.terms)
+            value = value.replace({key: extent - 1 if falls else 0})
+        return value
 
     def inserted(self, array: Array) -> Code:
         """New axes; those that a fold has just taken away are kept instead."""

@@ -68,6 +68,10 @@ class Jax(functional.Framework):
         """An array without axes: numbers of Python refuse to overflow."""
         return call("jnp.asarray", code, self.dtype("float"))
 
+    def counted(self, kind: str, code: Code) -> Code:
+        """The same where sizes are traced."""
+        return call("jnp.asarray", code, self.dtype(kind))
+
     def fold(self, op: str, array: Array, axes: tuple[int, ...], keep: bool) -> Code:
         """A method of the array."""
         named = {"keepdims": True} if keep else {}

@@ -226,7 +226,7 @@ def cast(array: Array, kind: str) -> Array:
     """The array as floats or integers; a scalar of Python takes the width of what it meets."""
     if array.kind == kind or (array.scalar and array.kind != "bool"):
         return array
-    return Array("cast", (array,), (kind,), array.shape, kind, False)
+    return Array("cast", (array,), (kind,), array.shape, kind, array.scalar)
 
 
 def where(mask: Array, one: Array, other: Array) -> Array:

@@ -18,7 +18,7 @@ from .pieces import Piece, Term, empty, in_a_row, is_sparse, locate, spellable, 
 from .rotations import together
 from .splitting import split
 from .spread import reads_quotients, spread_of, ties
-from .statements import live_statements, residuals_of, without_copies
+from .statements import joined, live_statements, residuals_of, without_copies
 
 
 def build(backward: Backward) -> Plan:
@@ -49,6 +49,8 @@ def procedure(
 ) -> Procedure:
     """Statements as a procedure."""
     statements = without_copies(statements, (*results, *saved))
+    if not facts.strict:
+        statements = joined(statements, results)
     ops = tuple(_op(group, facts) for group in groups(statements))
     return Procedure(name, tuple(inputs), ops, tuple(results), facts)
 

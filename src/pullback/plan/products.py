@@ -159,7 +159,7 @@ class Products(Reading):
         above, below = self._apart(above, below, axes)
         parts = [(len(one.indices), 0, n, one) for n, one in enumerate(above)]
         parts += [(len(one.indices), 1, n, one) for n, one in enumerate(below)]
-        most = max((rank for rank, *_ in parts), default=0)
+        most = len({i for one in (*above, *below) for i in one.indices})
         total: Laid | None = None
         waiting: list[Laid] = []  # what to divide by as soon as there is something to divide
         for _, side, _, one in sorted(parts, key=lambda part: part[:3]):

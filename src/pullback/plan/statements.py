@@ -7,9 +7,19 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from ..calculus.step import Backward
-from ..ir.expr import Access, Opaque, Tensor
+from ..ir.expr import Access, Guard, Mul, Opaque, Tensor
 from ..ir.program import Define, Program, live, reads
-from ..ir.walk import Tree, children, lookups, subscripts
+from ..ir.subscripts import at
+from ..ir.walk import (
+    Tree,
+    accesses,
+    bottom_up,
+    children,
+    free_indices,
+    lookups,
+    subscripts,
+    substitute,
+)
 
 
 def residuals_of(statements: Sequence[Define], backward: Backward) -> list[Tensor]:
@@ -45,6 +55,49 @@ def without_copies(statements: Sequence[Define], kept: Sequence[Tensor]) -> list
             made[define.target] = place
             found[n] = None
     return [define for define in found if define is not None]
+
+
+def joined(statements: Sequence[Define], kept: Sequence[Tensor]) -> list[Define]:
+    """The statements with quotients and products that are read once, and have no name of the
+    user's, where they are read: a factor with few axes meets those of few axes first.
+
+    ``(dL/N)*(E[n,i]/s[n])`` divides numbers and vectors, then multiplies a matrix once.
+    """
+    counts = counts_of(statements)
+    bodies = {
+        s.target: s
+        for s in statements
+        if counts[s.target] == 1 and not s.user and s.target not in kept and _is_uneven(s)
+    }
+
+    def change(node: Tree) -> Tree:
+        if not isinstance(node, Access) or node.tensor not in bodies:
+            return node
+        define = bodies[node.tensor]
+        if any(sub.index is None or sub != at(sub.index) for sub in node.subs):
+            return node
+        done.add(node.tensor)
+        return substitute(define.body, dict(zip(define.indices, node.subs, strict=True)))
+
+    found: list[Define] = []
+    done: set[Tensor] = set()
+    for define in statements:
+        body = bottom_up(define.body, change) if bodies else define.body
+        define = define if body is define.body else replace(define, body=body)
+        found.append(define)
+        if define.target in bodies:
+            bodies[define.target] = define
+    return [s for s in found if s.target not in done]
+
+
+def _is_uneven(define: Define) -> bool:
+    """Whether a statement is a product of floats of which some have fewer axes than others."""
+    if not isinstance(define.body, Mul) or define.target.kind != "float":
+        return False
+    factors = define.body.factors
+    if any(isinstance(f, Guard) or not accesses(f) for f in factors):
+        return False
+    return len({len(free_indices(f)) for f in factors}) > 1
 
 
 def counts_of(statements: Sequence[Define]) -> Counter[Tensor]:

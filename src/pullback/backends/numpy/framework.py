@@ -33,6 +33,7 @@ from ..python.code import (
 )
 from ..python.layout import INDENT
 from .contractions import contraction
+from .grids import gridded
 
 START = {
     "sum": ("np.zeros",),
@@ -46,6 +47,9 @@ UPDATE = {
     "max": "np.maximum({name}, {value}, out={name})",
     "min": "np.minimum({name}, {value}, out={name})",
 }
+# What makes a new array by writing to it; arithmetic that may then be done in its memory.
+MADE = frozenset({"put", "add", "set", "spread", "each", "fill"})
+IN_PLACE = {"add": "+=", "mul": "*=", "sub": "-=", "div": "/="}
 
 
 class NumPy(functional.Framework):
@@ -161,7 +165,8 @@ class NumPy(functional.Framework):
                 return self.windows(array)
             case "diagonal":
                 one, two = array.told
-                return self.method(parts[0], "diagonal", 0, one, two)
+                axes = {} if (one, two) == (0, 1) else {"axis1": one, "axis2": two}
+                return self.method(parts[0], "diagonal", **axes)
             case "repeat":
                 axis, times = array.told
                 return self.method(parts[0], "repeat", self.size(times), axis=axis)
@@ -197,6 +202,32 @@ class NumPy(functional.Framework):
     def wide_real(self, code: Code) -> Code:
         """A scalar of NumPy of 64 bits."""
         return call("np.float64", code)
+
+    def map(self, array: Array) -> Code:
+        """A function, element by element; arithmetic of an array that was just made is done in its
+        memory."""
+        place = self.place_of(array)
+        if place is None:
+            return super().map(array)
+        name = self.code(array.parts[place])
+        self.emit(f"{name} {IN_PLACE[array.told[0]]} {self.code(array.parts[1 - place])}")
+        return name
+
+    def place_of(self, array: Array) -> int | None:
+        """Which operand of a sum or product is an array that was just made, and nothing else
+        reads."""
+        if array.op != "map" or array.told[0] not in IN_PLACE or array.kind != "float":
+            return None
+        sides = (0, 1) if array.told[0] in ("add", "mul") else (0,)
+        return next((k for k in sides if self.is_room(array, k)), None)
+
+    def is_room(self, array: Array, k: int) -> bool:
+        """Whether an operand is an array that was just made, which can hold the result."""
+        part, other = array.parts[k], array.parts[1 - k]
+        if part in self.shared or part.shape != array.shape or part.kind != array.kind:
+            return False
+        fits = other.scalar or arrays.widths(other) <= arrays.widths(part)
+        return fits and (part.op in MADE or self.place_of(part) is not None)
 
     def operands(self, array: Array) -> list[Code]:
         """A mask is a factor as it is: it takes the width of the other one."""
@@ -295,7 +326,7 @@ class NumPy(functional.Framework):
                     self.named(part)
         if not open_turns(body) & own and self.costs(body):
             self.named(body)
-        before = self.shared, self.repeated, self.turning
+        before = self.shared, self.repeated, self.turning, self.around
         names = []
         extents = ", ".join(self.shape(n for _, n in turns))
         for variable, _ in turns:
@@ -310,12 +341,13 @@ class NumPy(functional.Framework):
         self.emit(f"for {', '.join(names)} in {every}:")
         self.indent += INDENT
         self.shared, self.turning = dict(self.shared), self.turning | own
+        self.around = (*self.around, *turns)
         counts = Counter(part for node in inside for part in node.parts if part in inside)
         self.repeated = {n for n, k in counts.items() if k > 1 and n.op not in CHEAP}
         self.settle(body)
         yield names
         self.indent = self.indent[: -len(INDENT)]
-        self.shared, self.repeated, self.turning = before
+        self.shared, self.repeated, self.turning, self.around = before
         self.names.taken.difference_update(names)
 
     def costs(self, array: Array) -> bool:
@@ -382,7 +414,7 @@ class NumPy(functional.Framework):
     def based(self, base: Array) -> str:
         """A new array that holds what another does."""
         wanted, self.claimed = self.claimed, ""
-        if base.op in ("put", "add", "set", "spread", "each", "fill") and base not in self.repeated:
+        if base.op in MADE and base not in self.repeated:
             self.claimed = wanted
             name = str(self.code(base))
             self.claimed = ""
@@ -401,26 +433,37 @@ class NumPy(functional.Framework):
         """Values written into, or added to, a new array."""
         base, value, *places = array.parts
         name = self.based(base)
-        if value.op == "expand" and value not in self.shared:  # what is written repeats by itself
-            (value,) = value.parts
+        value = self.unrepeated(value)
         op = "=" if array.op == "set" else "+="
         if op == "+=" and value.op == "map" and value.told == ("neg",) and value not in self.shared:
-            op, (value,) = "-=", value.parts
+            op, value = "-=", self.unrepeated(value.parts[0])
         if op != "=" and array.op == "put" and places:
             op, value = "", array.parts[1]
-        cuts, code = self.cuts(array), self.code(value)
+        places = gridded(self, places)
+        cuts, code = self.cuts(array, places), self.code(value)
         if op:
             self.emit(f"{name}[{cuts}] {op} {code}")
         elif all(not isinstance(told, Cut) for told in array.told):
-            self.emit(f"np.add.at({name}, {self.places(array)}, {code})")
+            texts = [str(self.code(place)) for place in places]
+            where = texts[0] if len(texts) == 1 else tuple_of(texts)
+            self.emit(f"np.add.at({name}, {where}, {code})")
         else:
             self.emit(f"np.add.at({name}, np.index_exp[{cuts}], {code})")
         return Code(name)
 
-    def places(self, array: Array) -> str:
-        """The integers at which values are added."""
-        texts = [str(self.code(part)) for part in array.parts[2:]]
-        return texts[0] if len(texts) == 1 else tuple_of(texts)
+    def unrepeated(self, value: Array) -> Array:
+        """What is written over and over where a value is."""
+        while value not in self.shared:
+            match value.op:
+                case "expand" | "full":
+                    (value,) = value.parts
+                case "cast" if value.parts[0].op == "full":
+                    (value,) = value.parts
+                case "insert" if value.told == tuple(range(len(value.told))):
+                    (value,) = value.parts
+                case _:
+                    break
+        return value
 
     def full(self, array: Array) -> Code:
         """An array filled with one number."""

@@ -50,7 +50,10 @@ class Extents:
         if not value.terms:
             return Code("0")
         total: Code | None = None
-        for mono, n in sorted(value.terms, key=self._order):
+        terms = sorted(value.terms, key=self._order)
+        added = next((term for term in terms if term[1] > 0), terms[0])
+        terms.remove(added)
+        for mono, n in (added, *terms):
             part = self._monomial(mono, abs(n))
             if total is None:
                 total = part if n > 0 else minus(part)
@@ -60,7 +63,8 @@ class Extents:
         return total
 
     def _order(self, term: tuple[Monomial, int]) -> tuple[bool, bool, bool]:
-        """A loop's variable first, numbers and what is subtracted last."""
+        """A loop's variable first, numbers and what is subtracted last. What comes first of all
+        is added."""
         mono, n = term
         return not any(atom in self.locals for atom in mono), not mono, n < 0
 
