@@ -83,7 +83,7 @@ def joined(statements: Sequence[Define], kept: Sequence[Tensor]) -> list[Define]
     done: set[Tensor] = set()
     for define in statements:
         body = bottom_up(define.body, change) if bodies else define.body
-        define = define if body is define.body else replace(define, body=body)
+        define = define if body is define.body else replace(define, body=body)  # type: ignore[arg-type]
         found.append(define)
         if define.target in bodies:
             bodies[define.target] = define

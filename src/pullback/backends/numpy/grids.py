@@ -87,6 +87,6 @@ class _Grid:
         if whole:
             writer.emit(f"{', '.join(texts)} = np.ogrid[{', '.join(':' + n for n in extents)}]")
             return
-        for (axis, _), text, extent in zip(axes, texts, extents, strict=True):
+        for (axis, _), text, upto in zip(axes, texts, extents, strict=True):
             new = ", ".join([":", *["None"] * (self.rank - axis - 1)])
-            writer.emit(f"{text} = np.arange({extent})[{new}]")
+            writer.emit(f"{text} = np.arange({upto})[{new}]")
