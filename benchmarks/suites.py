@@ -23,6 +23,7 @@ from .growth import growth
 from .jacobians import jacobians
 from .measure import Thunk, Timing, in_turns
 from .overhead import batches, overhead
+from .published import published
 from .tables import Result, plain
 
 
@@ -261,6 +262,7 @@ SUITES: dict[str, Callable[[int], Result]] = {
     "derive": derive,
     "forms": forms,
     "handwritten": handwritten,
+    "published": published,
     "calls": calls,
     "captured": captured,
     "overhead": overhead,

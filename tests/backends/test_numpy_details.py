@@ -57,6 +57,16 @@ def backward_lines(text: str) -> list[str]:
         ("X[N]\nY[i:N//2] = X[2*i+1]", "dX[1::2] = dY"),
         ("Y[i] = X[i,i]", "dX[np.arange(N), np.arange(N)] = dY"),
         ("Y[h,d] = X[d,h]", "dX = dY.T.copy()"),
+        ("Y[n,m] = -u[n]*v[m]*w[n,m]*0 - u[n]*v[m]", "du = -(dY @ v)"),
+        (
+            "S[n,m] = sum(d) X[n,d]*Z[m,d]; L[] = sum(n) log(sum(m) exp(S[n,m]))",
+            "dS = (dL / t2)[:, None] * t1",
+        ),
+        (
+            "A[N,N]; L[] = sum(i) A[i,i]*w[i] + sum(i,j) A[i,j]",
+            "dA[np.arange(N), np.arange(N)] += dL * w",
+        ),
+        ("X[N,M]\nY[i:N,j:M] = sum(m:3) pad(X,0)[i,j-m]", "dX[:, 2 - m2:M - m2 + 2] += dY"),
     ],
 )
 def test_a_gradient_is_the_line_a_person_writes(text: str, line: str) -> None:
@@ -456,3 +466,69 @@ def test_outer_products_have_all_their_factors_however_often_one_stands(seed: in
     module = load_module(spell_pair(backward), "pair")
     _, cache = module.forward(**values)
     np.testing.assert_allclose(module.backward(np.ones((3, 4)), cache), expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("text", ["Y[] = X[]*3 + [2*K > 3]", "Y[i] = X[i]*[K > 4] + 2*[2*K > 3]"])
+@pytest.mark.parametrize("count", [1, 2, 5])
+def test_a_condition_on_sizes_alone_is_a_number(text: str, count: int) -> None:
+    X = np.float32(0.5) * np.ones((3,) if "i" in text else (), np.float32)
+    _, module = pair(f"size K\n{text}")
+    Y, _ = module.forward(X, K=count)
+    told = (3 * X if "i" not in text else X * (count > 4)) + (2 * count > 3) * (1 + ("i" in text))
+    assert Y.dtype == np.float32
+    np.testing.assert_allclose(Y, told)
+
+
+def test_long_subscripts_are_read_from_an_open_grid() -> None:
+    lines = backward_lines("X[N,C,H,W]\nY[n,c,i:H//2,j:W//2] = max(p:2,q:2) X[n,c,2*i+p,2*j+q]")
+    assert "n, c, i, j = np.ogrid[:N, :C, :I, :J]" in [
+        line.replace("h, w", "i, j") for line in lines
+    ]
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_arithmetic_in_the_memory_of_new_arrays(seed: int) -> None:
+    """Scaled, shifted and divided, a sum that a loop builds has the values of the statement, and
+    nothing that is read later is written over."""
+    rng = np.random.default_rng(seed)
+    text = (
+        "t[i,j] = a[j]*(sum(m:3) pad(X,0)[i+m-1,j]) + 2 - b[i]\n"
+        "Y[i,j] = X[i,j]*t[i,j]/(1 + (sum(m:3) pad(X,0)[i+m-1,j])**2)"
+    )
+    X, a, b = rng.normal(size=(5, 4)), rng.normal(size=4), rng.normal(size=5)
+    _, module = pair(text)
+    padded = np.pad(X, ((1, 1), (0, 0)))
+    total = padded[:-2] + padded[1:-1] + padded[2:]
+    Y, _ = module.forward(X=X, a=a, b=b)
+    np.testing.assert_allclose(Y, X * (a * total + 2 - b[:, None]) / (1 + total**2))
+    X_before = X.copy()
+    derivation = pullback.derive(text)
+    assert derivation.verify().passed
+    np.testing.assert_array_equal(X, X_before)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("X[N,N,4]\nY[l:8] = sum(i) X[i,i,l%4]", lambda X, m: np.tile(np.einsum("iik->k", X), 2)),
+        ("X[N,N,4]\nY[i,l:8] = X[i,i,l%4]", lambda X, m: np.tile(np.einsum("iik->ik", X), 2)),
+        ("X[N,N,K]\nm: int[N]\nY[i,l] = X[i,i,m[l]]", lambda X, m: np.einsum("iik->ik", X)[:, m]),
+        ("X[K,N,N]\nm: int[N]\nY[i,l] = X[m[l],i,i]", lambda X, m: np.einsum("kii->ik", X)[:, m]),
+        ("X[N,K,N]\nm: int[N]\nY[i,l] = X[i,m[l],i]", lambda X, m: np.einsum("iki->ik", X)[:, m]),
+        ("X[N,K,N]\nm: int[N]\nY[i] = X[i,m[i],i]", lambda X, m: X[[0, 1, 2, 3], m, [0, 1, 2, 3]]),
+        (
+            "X[N,N,K,K]\nm: int[N]\nY[i,k,l] = X[i,i,k,k]*(X[i,i,k,m[l]])",
+            lambda X, m: np.einsum("iikk->ik", X)[:, :, None] * np.einsum("iikl->ikl", X)[:, :, m],
+        ),
+    ],
+)  # fmt: skip
+def test_one_index_at_two_axes_beside_a_gather(text: str, expected: Any) -> None:
+    """An index at two axes reads a diagonal, also where other axes are gathered."""
+    derivation = pullback.derive(text)
+    rng = np.random.default_rng(0)
+    shape = tuple(s.value({"N": 4, "K": 4}) for s in derivation.backward.program.inputs[0].shape)
+    X, m = rng.normal(size=shape), rng.integers(0, 4, size=4)
+    forward, _ = derivation.compile()
+    named = {"X": X, "m": m} if "m:" in text else {"X": X}
+    np.testing.assert_allclose(forward(**named)[0], expected(X, m))
+    assert derivation.verify().passed

@@ -63,6 +63,7 @@ from .normal import (
     replaced,
     term,
 )
+from .operations import one_operation_each
 from .present import Known, Names, factored, fold_sums
 from .quotients import Divided, loses, multiplied_out
 from .refine import refined
@@ -102,26 +103,43 @@ def reverse(
     and stands as the chain rule gives it.
 
     Of programs of at most ``SHORT`` flat statements, as long as there is work left, passes with
-    more and with fewer named adjoints are derived, too (:class:`Naming`); the cheapest is chosen.
+    more and with fewer named adjoints are derived, too (:class:`Naming`), and those of the program
+    with an operation a statement; the cheapest is chosen.
     """
     with _collector_paused():
         linear = Linear(refined(program), wrt, conventions)
         effort = limit.of(len(linear.flat))
         start = effort.left
-        search = _Reverse(linear.copy(), effort)
-        best = search.run()
-        taken = start - effort.left
-        short = len(linear.flat) <= SHORT and not (search.delicate or search.defs.roundings)
-        left = search.others if short else []
-        while left and effort.left > 2 * taken:
-            naming = left.pop(0)
-            search = _Reverse(linear.copy(), effort, naming, search.regions)
-            other = search.run()
-            left = [n for n in left if n in search.others]
-            cheaper = cost(other.statements) < CHEAPER * cost(best.statements)
-            if cheaper and other.unsearched <= best.unsearched:
-                best = other
-        return best
+        best = _cheapest(linear, effort)
+        steps = one_operation_each(program)
+        if steps is program or len(linear.flat) > SHORT or effort.left <= start - effort.left:
+            return best
+        other = _cheapest(Linear(refined(steps), wrt, conventions), effort)
+        return replace(other, program=best.program) if _is_better(other, best) else best
+
+
+def _cheapest(linear: Linear, effort: Effort) -> Backward:
+    """The cheapest of the backward passes with more and with fewer named adjoints."""
+    start = effort.left
+    search = _Reverse(linear.copy(), effort)
+    best = search.run()
+    taken = start - effort.left
+    short = len(linear.flat) <= SHORT and not (search.delicate or search.defs.roundings)
+    left = search.others if short else []
+    while left and effort.left > 2 * taken:
+        naming = left.pop(0)
+        search = _Reverse(linear.copy(), effort, naming, search.regions)
+        other = search.run()
+        left = [n for n in left if n in search.others]
+        if _is_better(other, best):
+            best = other
+    return best
+
+
+def _is_better(other: Backward, best: Backward) -> bool:
+    """Whether a backward pass with more names is so much cheaper that they are worth reading."""
+    cheaper = cost(other.statements) < CHEAPER * cost(best.statements)
+    return cheaper and other.unsearched <= best.unsearched
 
 
 class Naming(Enum):

@@ -196,7 +196,8 @@ class Reading:
         axes = [None if k in fancy else indices_of(places[k])[0] for k in kept]
         subs_of = {kept.index(k): places[k] for k in fancy}
         if fancy:
-            return self.taken(array, axes, subs_of)
+            taken = self.taken(array, axes, subs_of)
+            array, axes = taken.array, list(taken.axes)
         return self.diagonals(array, axes)
 
     def rolled(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import chain
 
 from ..calculus.step import Backward
 from ..ir.expr import Access, Guard, Mul, Opaque, Tensor
@@ -71,16 +72,24 @@ def joined(statements: Sequence[Define], kept: Sequence[Tensor]) -> list[Define]
     }
 
     def change(node: Tree) -> Tree:
-        if not isinstance(node, Access) or node.tensor not in bodies:
-            return node
-        define = bodies[node.tensor]
-        if any(sub.index is None or sub != at(sub.index) for sub in node.subs):
-            return node
-        done.add(node.tensor)
-        return substitute(define.body, dict(zip(define.indices, node.subs, strict=True)))
+        match node:
+            case Access(tensor, subs) if tensor in bodies:
+                define = bodies[tensor]
+                if any(sub.index is None or sub != at(sub.index) for sub in subs):
+                    return node
+                done.add(tensor)
+                moved = substitute(define.body, dict(zip(define.indices, subs, strict=True)))
+                put.add(moved)
+                return moved
+            case Mul(factors) if put.intersection(factors):
+                parts = [f.factors if isinstance(f, Mul) and f in put else (f,) for f in factors]
+                return Mul(tuple(chain(*parts)))
+            case _:
+                return node
 
     found: list[Define] = []
     done: set[Tensor] = set()
+    put: set[Tree] = set()
     for define in statements:
         body = bottom_up(define.body, change) if bodies else define.body
         define = define if body is define.body else replace(define, body=body)  # type: ignore[arg-type]
