@@ -26,7 +26,7 @@ def published(rounds: int) -> Result:
     return Result(
         "Generated NumPy against published backward passes",
         (
-            "Forward and backward together, float64, the forms of docs/papers.md in NumPy notation.",
+            "Forward and backward together, float64, the forms of docs/papers.md in NumPy.",
             "A figure is published / pullback, the median over the rounds: above 1 pullback is",
             f"faster. The sizes are {', '.join(f'{n} x {k}' for k, n in SCALES.items())} of those",
             f"of docs/papers.md. Median of all: {np.median(found):.2f}; least: {least:.2f}; below",

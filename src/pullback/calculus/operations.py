@@ -78,7 +78,7 @@ class _Steps:
                 return self.contraction(indices, factors)
             case Reduce(op, indices, domain, body):
                 with self.under(bool(domain)):
-                    inner = self.value if isinstance(body, Add) else self.operation
+                    inner = self.operation if isinstance(body, Mul) else self.value
                     return Reduce(op, indices, domain, inner(body))
             case _:
                 return expr

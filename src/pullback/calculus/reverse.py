@@ -103,18 +103,17 @@ def reverse(
     and stands as the chain rule gives it.
 
     Of programs of at most ``SHORT`` flat statements, as long as there is work left, passes with
-    more and with fewer named adjoints are derived, too (:class:`Naming`), and those of the program
-    with an operation a statement; the cheapest is chosen.
+    more and with fewer named adjoints are derived, too (:class:`Naming`), and, where formulas are
+    asked for, those of the program with an operation a statement; the cheapest is chosen.
     """
     with _collector_paused():
         linear = Linear(refined(program), wrt, conventions)
-        effort = limit.of(len(linear.flat))
-        start = effort.left
-        best = _cheapest(linear, effort)
-        steps = one_operation_each(program)
-        if steps is program or len(linear.flat) > SHORT or effort.left <= start - effort.left:
+        best = _cheapest(linear, limit.of(len(linear.flat)))
+        short = limit is FORMULAS and len(linear.flat) <= SHORT
+        steps = one_operation_each(program) if short else program
+        if steps is program:
             return best
-        other = _cheapest(Linear(refined(steps), wrt, conventions), effort)
+        other = _cheapest(Linear(refined(steps), wrt, conventions), limit.of(len(linear.flat)))
         return replace(other, program=best.program) if _is_better(other, best) else best
 
 

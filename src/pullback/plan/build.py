@@ -14,7 +14,7 @@ from ..ir.subscripts import at, constant
 from ..ir.walk import substitute, tensors
 from .facts import Facts
 from .ops import Build, Let, Loop, Op, Plan, Procedure
-from .pieces import Piece, Term, empty, in_a_row, is_sparse, locate, spellable, split_terms
+from .pieces import Piece, Term, empty, in_a_row, is_sparse, locate, spellable, split_terms, summed
 from .rotations import together
 from .splitting import split
 from .spread import reads_quotients, spread_of, ties
@@ -126,7 +126,7 @@ def pieced(define: Define, facts: Facts) -> Build | None:
     inside = all(facts.inside(sub, n) for p in parts for sub, n in zip(p.subs, shape, strict=True))
     if not parts or not inside or not all(map(spellable, parts)):
         return None
-    parts = [piece for piece in parts if not empty(piece)]
+    parts = summed([piece for piece in parts if not empty(piece)])
     row = None if dense or outer else in_a_row(parts, define)
     if row is not None:
         return Build(define, (), tuple(row[1]), (), row[0])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..ir.expr import Access, Add, Cond, Divides, Expr, Guard, Inside, Mul, Zero, mul
+from ..ir.expr import Access, Add, Cond, Divides, Expr, Guard, Inside, Mul, Zero, add, mul
 from ..ir.program import Define
 from ..ir.sizes import Size, size
 from ..ir.subscripts import Index, Subscript, at, constant, indices_of, map_indices, reduced
@@ -238,6 +238,15 @@ def _between(low: Size, high: Size, count: Size, facts: Facts) -> tuple[Size, Si
 def empty(piece: Piece) -> bool:
     """Whether a piece has no elements."""
     return any(is_range(s) and s.terms[0][0].extent.literal == 0 for s in piece.subs)  # type: ignore[union-attr]
+
+
+def summed(parts: Sequence[Piece]) -> list[Piece]:
+    """The pieces, those that fill the same part of the target as one: what they have is added up
+    before it is written."""
+    groups: dict[tuple[Subscript, ...], list[Expr]] = {}
+    for piece in parts:
+        groups.setdefault(piece.subs, []).append(piece.body)
+    return [Piece(subs, add(*bodies)) for subs, bodies in groups.items()]
 
 
 def is_sparse(piece: Piece) -> bool:

@@ -171,8 +171,7 @@ class Products(Reading):
                 sign = 1 if total is not one else sign
             else:
                 total = self.map("mul", total, one)
-            scalars = waiting and total is not None and total.array.scalar
-            if waiting and total is not None and not (scalars and waiting[0].array.scalar):
+            if waiting and total is not None and not _by_count(total, waiting[0]):
                 total = self.divided(total, self.multiplied(waiting))
                 waiting = []
         if total is None:
@@ -256,6 +255,12 @@ class Products(Reading):
             root = self.map("sqrt", base)
             return self.map("mul", base, root) if whole else root
         return self.map("pow", base, Laid(arrays.number(Number(exponent, ""))))
+
+
+def _by_count(total: Laid, by: Laid) -> bool:
+    """Whether one number of Python is divided by another one that is an integer: an array is
+    multiplied first, ``2*X/N``, but ``(2/sqrt(N))*X``."""
+    return total.array.scalar and by.array.scalar and by.array.kind == "int"
 
 
 def _literal(value: Fraction) -> Laid:
