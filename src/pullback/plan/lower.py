@@ -182,13 +182,17 @@ class Lowering(Products):
 
     def sum(self, terms: Sequence[Expr]) -> Laid:
         """The sum of terms, one with a plus sign first."""
-        signed = [split_sign(term) for term in either_or(terms)]
+        joined = either_or(terms)
+        signed = [split_sign(term) for term in joined]
         if not signed:
             return self.value(ZERO)
         first = next((n for n, (sign, _) in enumerate(signed) if sign > 0), 0)
         signed.insert(0, signed.pop(first))
         (sign, term), *rest = signed
-        total = self.value(term) if sign > 0 else self.map("neg", self.value(term))
+        # where all are subtracted, the sign of the first one meets its smallest factor
+        total = self.value(term if sign > 0 or self.facts.strict else joined[0])
+        if sign < 0 and self.facts.strict:
+            total = self.map("neg", total)
         for sign, term in rest:
             total = self.map("add" if sign > 0 else "sub", total, self.value(term))
         return total
