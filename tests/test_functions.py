@@ -17,6 +17,7 @@ from pullback.functions import ROWS, TABLE, Function
 from pullback.ir.arithmetic import FLOAT, SINC_ORDERS
 from pullback.ir.expr import Access, Apply, Tensor
 from pullback.ir.interpret import Array, evaluate
+from pullback.ir.special import NAMES
 from pullback.verify.decimals import DECIMALS
 
 MP = DECIMALS.context
@@ -59,10 +60,12 @@ def numpy_of(row: Function) -> Any:
 def interior(row: Function, count: int = 12) -> list[tuple[float, ...]]:
     """Points inside a row's domain, none of them round."""
     rng = Random(row.name)
-    return [
+    points = [
         tuple(low + (high - low) * rng.uniform(0.02, 0.98) for low, high in row.domain)
         for _ in range(count)
     ]
+    whole = row.parameters if row.counted else 0
+    return [(*map(float, map(round, at[:whole])), *at[whole:]) for at in points]
 
 
 def partial_at(row: Function, k: int, at: tuple[Any, ...], arithmetic: Any = DECIMALS) -> Any:
@@ -86,6 +89,7 @@ def test_the_interpreter_and_numpy_agree_on_the_value(row: Function) -> None:
 
 
 EDGES = (0.0, -0.0, 1.0, -1.0, 0.5, -0.5, 2.5, -2.5, 700.0, -700.0, 1e300, -1e300)
+POLES = ("gamma", "gammasgn", "digamma")  # of which the sign of a zero decides
 SPECIAL = (math.inf, -math.inf, math.nan)
 
 
@@ -93,9 +97,15 @@ SPECIAL = (math.inf, -math.inf, math.nan)
 def test_the_interpreter_and_numpy_agree_at_the_edges(row: Function) -> None:
     function = numpy_of(row)
     values = (*EDGES, *SPECIAL) if row.arity < 3 else (0.0, 1.0, -1.0, math.inf, math.nan)
+    if row.name in NAMES and row.arity > 1 and "_" not in row.name:
+        values = (0.5, 1.0, 2.0, 2.5, 20.0)  # SciPy's own edges contradict each other
+    if row.name in ("j0", "j1", "y0", "y1"):
+        values = tuple(x for x in values if not abs(x) > 700)  # SciPy has no digit of the cosine
     for at in itertools.product(values, repeat=row.arity):
         if row.name == "pow" and at == (-math.inf, 0.5):
             continue  # C says inf, NumPy takes the root: NaN
+        if row.name in POLES and at == (0.0,) and math.copysign(1, at[0]) < 0:
+            continue  # mpmath has no -0.0
         with np.errstate(all="ignore"):
             expected = float(function(*at))
         found = FLOAT.apply(row.name, at)
@@ -114,7 +124,10 @@ def test_partials_are_the_derivatives(row: Function) -> None:
         return
     for at in interior(row, 6):
         point = [MP.mpf(x) for x in at]
-        for k in range(row.arity):
+        for k in range(row.parameters):
+            with pytest.raises(DerivationError, match=f"the derivative of {row.name} by its"):
+                partial_at(row, k, tuple(point))
+        for k in range(row.parameters, row.arity):
             step = MP.mpf(10) ** -20
             moved = [[x + s * step * (n == k) for n, x in enumerate(point)] for s in (1, -1)]
             rise = DECIMALS.apply(row.name, moved[0]) - DECIMALS.apply(row.name, moved[1])
@@ -132,7 +145,7 @@ def test_partials_are_numbers_all_over_the_domain(row: Function) -> None:
     for at in interior(row, 40):
         assert math.isfinite(FLOAT.apply(row.name, at))
         for k, partial in enumerate(row.partials):
-            if partial is not None and not last:
+            if partial is not None and not last and k >= row.parameters:
                 assert math.isfinite(partial_at(row, k, at, FLOAT)), (k, at)
 
 
@@ -140,7 +153,8 @@ def test_partials_are_numbers_all_over_the_domain(row: Function) -> None:
 def test_facts_about_the_output_hold(row: Function) -> None:
     """Bounds, sign and wholeness, at points far outside the sample domain too."""
     rng = Random(f"{row.name} facts")
-    wide = [tuple(rng.uniform(-40, 40) for _ in row.domain) for _ in range(200)]
+    count = 30 if row.name in NAMES else 200
+    wide = [tuple(rng.uniform(-40, 40) for _ in row.domain) for _ in range(count)]
     grid = itertools.product((-3.0, -1.5, -1.0, 0.0, 0.5, 1.0, 2.0), repeat=row.arity)
     for at in (*interior(row, 40), *wide, *grid):
         value = DECIMALS.apply(row.name, [MP.mpf(x) for x in at])

@@ -1,6 +1,7 @@
 """Modules that are loaded when something in them is first asked for.
 
-To derive a formula takes no arrays, and NumPy takes as long to load as all the rest.
+To derive a formula takes no arrays, and NumPy takes as long to load as all the rest. mpmath is
+needed for the values of special functions.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-__all__ = ["np"]
+__all__ = ["mpmath", "np"]
 
 
 class _Later:
@@ -24,6 +25,8 @@ class _Later:
 
 
 if TYPE_CHECKING:
+    import mpmath
     import numpy as np
 else:
+    mpmath = _Later("mpmath")
     np = _Later("numpy")

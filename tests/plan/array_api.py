@@ -12,6 +12,7 @@ from pullback.backends import functional
 from pullback.backends.python.code import ATOM, Code, call, tuple_of
 from pullback.backends.python.layout import INDENT
 from pullback.calculus.step import Backward
+from pullback.functions import TABLE
 from pullback.plan.arrays import Array
 from pullback.plan.lines import Steps
 
@@ -32,10 +33,8 @@ class ArrayApi(functional.Framework):
     }
     reserved: ClassVar[tuple[str, ...]] = ("scipy", "math")
     functions: ClassVar[dict[str, str]] = {
-        "sigmoid": "scipy.special.expit",
+        **{name: row.numpy for name, row in TABLE.items() if row.numpy.startswith("scipy.")},
         "softplus": "np.logaddexp({0}, 0.0)",
-        "erf": "scipy.special.erf",
-        "xlogy": "scipy.special.xlogy",
         "pow": "power",
     }
 

@@ -66,11 +66,11 @@ RANGES: dict[str, tuple[tuple[float, float], ...]] = {
 
 
 def ufunc_named(name: str) -> Any:
-    return (
-        np._core.umath.clip
-        if name == "clip"
-        else getattr(np, name, None) or getattr(scipy.special, name)
-    )
+    if name == "clip":
+        return np._core.umath.clip
+    homes = np, scipy.special
+    found = (getattr(home, name, None) for home in homes)
+    return next(function for function in found if isinstance(function, np.ufunc))
 
 
 def arguments(name: str, ufunc: Any, *shapes: tuple[int, ...]) -> list[Arg]:
@@ -78,6 +78,8 @@ def arguments(name: str, ufunc: Any, *shapes: tuple[int, ...]) -> list[Arg]:
     kinds = ["float64"] * ufunc.nin
     if name == "ldexp":
         kinds[1] = "int64"
+    if name in ("jn", "yn", "kn"):
+        kinds[0], ranges = "int64", ((0, 4), (0.3, 4.0))
     if name in ("invert", "bitwise_and", "bitwise_or", "bitwise_xor"):
         kinds = ["bool"] * ufunc.nin
     return [

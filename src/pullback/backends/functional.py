@@ -10,11 +10,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
+from math import isfinite
 from typing import ClassVar
 
 from ..calculus.step import Backward
 from ..errors import PullbackError
 from ..functions import TABLE
+from ..ir.arithmetic import FLOAT_VALUES
 from ..ir.expr import Number, Tensor
 from ..ir.magnitudes import INT64
 from ..ir.sizes import ONE, Size
@@ -60,6 +63,15 @@ SCALARS = {
     "minimum": "min",
     "abs": "abs",
 }
+
+
+def special_value(function: str, parts: Sequence[Array]) -> Number | None:
+    """The value of a function of a literal number where it isn't finite: Python's would raise."""
+    value = literal(parts[0]) if len(parts) == 1 and function in SCALARS else None
+    found = 0.0 if value is None else float(FLOAT_VALUES[function](float(value)))
+    return None if isfinite(found) else Number(Fraction(0), str(found))
+
+
 # Reading these again costs nothing, or next to nothing.
 CHEAP = frozenset(
     {"name", "number", "size", "range", "slice", "insert", "permute", "reshape", "expand", "flip",
@@ -352,6 +364,8 @@ class Framework:
         if array.scalar and function == "clip":
             value, low, high = map(self.code, array.parts)
             return Code(f"min(max({value}, {low}), {high})")
+        if array.scalar and (special := special_value(function, array.parts)) is not None:
+            return self.number(special)
         if array.scalar and function in SCALARS:
             return call(SCALARS[function], *map(self.code, array.parts))
         return self.function(function, array.parts)
@@ -385,8 +399,9 @@ class Framework:
     def function(self, function: str, parts: Sequence[Array]) -> Code:
         """A function of the table."""
         row = TABLE.get(function)
-        form = self.functions.get(function, "" if row is None and function != "sqrt" else function)
-        if not form or (function.startswith("sinc") and function != "sinc"):
+        own = function == "sqrt" or (row is not None and row.numpy == f"np.{function}")
+        form = self.functions.get(function, function if own else "")
+        if not form:
             raise PullbackError(
                 f"{self.module} has no spelling for the function {function}",
                 hint='source("numpy") has one',

@@ -34,6 +34,14 @@ def spell(backward: Backward, preface: Preface = NOTHING) -> str:
     return functional.spell(backward, Jax, preface)
 
 
+# Functions that JAX has under SciPy's names.
+SPECIAL = (
+    *("erf", "xlogy", "gamma", "gammaln", "gammasgn", "digamma", "polygamma", "beta", "betaln"),
+    *("poch", "gammainc", "gammaincc", "betainc", "erfc", "erfcx", "erfinv", "ndtr", "log_ndtr"),
+    *("ndtri", "dawsn", "exp1", "expi", "i0", "i1", "i0e", "i1e", "entr", "rel_entr", "kl_div"),
+)
+
+
 class Jax(functional.Framework):
     """How JAX writes array operations."""
 
@@ -51,8 +59,9 @@ class Jax(functional.Framework):
     functions: ClassVar[dict[str, str]] = {
         "sigmoid": "jax.nn.sigmoid",
         "softplus": "jax.nn.softplus",
-        "erf": "jax.scipy.special.erf",
-        "xlogy": "jax.scipy.special.xlogy",
+        **{name: f"jax.scipy.special.{name}" for name in SPECIAL},
+        "rgamma": "(1 / jax.scipy.special.gamma({0}))",
+        "erfcinv": "(jax.scipy.special.ndtri(jnp.multiply({0}, 0.5)) * -0.7071067811865476)",
         "pow": "power",
     }
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from ..calculus.step import Backward
+from ..errors import PullbackError
 from ..ir.sizes import ONE, Size
 from ..plan.arrays import Array
 from ..plan.lines import Steps
@@ -36,6 +37,43 @@ def spell(backward: Backward, preface: Preface = NOTHING) -> str:
     return functional.spell(backward, Torch, preface)
 
 
+# Functions that PyTorch has under SciPy's names.
+SPECIAL = (
+    *("gammaln", "digamma", "polygamma", "gammainc", "gammaincc", "erfc", "erfcx", "erfinv"),
+    *("ndtr", "log_ndtr", "ndtri", "entr", "i0", "i1", "i0e", "i1e"),
+)
+BESSEL = {
+    **{name: f"torch.special.bessel_{name}" for name in ("j0", "j1", "y0", "y1")},
+    **{name: f"torch.special.modified_bessel_{name}" for name in ("k0", "k1")},
+    "k0e": "torch.special.scaled_modified_bessel_k0",
+    "k1e": "torch.special.scaled_modified_bessel_k1",
+}
+
+
+def _sign(of: str) -> str:
+    """The sign of the gamma function: it turns at each pole below 0."""
+    return f"(1 - 2 * torch.remainder(torch.floor(torch.clamp({of}, max=0)), 2))"
+
+
+_LOG_BETA = (
+    "torch.special.gammaln({0}) + torch.special.gammaln({1})"
+    " - torch.special.gammaln(torch.add({0}, {1}))"
+)
+_SIGN_OF_BETA = f"{_sign('{0}')} * {_sign('{1}')} * {_sign('torch.add({0}, {1})')}"
+_REL_ENTR = "torch.special.xlogy({0}, torch.where(torch.eq({0}, 0), 1, torch.div({0}, {1})))"
+# Functions that PyTorch hasn't got, by those that it has.
+MADE = {
+    "gamma": f"(torch.exp(torch.special.gammaln({{0}})) * {_sign('{0}')})",
+    "rgamma": f"(torch.exp(-torch.special.gammaln({{0}})) * {_sign('{0}')})",
+    "gammasgn": _sign("{0}"),
+    "betaln": f"({_LOG_BETA})",
+    "beta": f"(torch.exp({_LOG_BETA}) * {_SIGN_OF_BETA})",
+    "erfcinv": "(torch.special.ndtri(torch.mul({0}, 0.5)) * -0.7071067811865476)",
+    "rel_entr": _REL_ENTR,
+    "kl_div": f"({_REL_ENTR} + torch.sub({{1}}, {{0}}))",
+}
+
+
 class Torch(functional.Framework):
     """How PyTorch writes array operations."""
 
@@ -52,6 +90,10 @@ class Torch(functional.Framework):
         "cbrt": "torch.sign({0}) * torch.abs({0}) ** (1 / 3)",
         "softplus": "torch.logaddexp({0}, torch.zeros_like({0}))",
         "pow": "pow",
+        **dict(zip(("sigmoid", "erf", "xlogy"), ("sigmoid", "erf", "xlogy"), strict=True)),
+        **{name: f"torch.special.{name}" for name in SPECIAL},
+        **BESSEL,
+        **MADE,
     }
 
     def as_array(self, array: Array) -> Code:
@@ -62,6 +104,13 @@ class Torch(functional.Framework):
 
     def function(self, function: str, parts: tuple[Array, ...]) -> Code:  # type: ignore[override]
         """``torch.clamp`` where a bound is a number of Python."""
+        if function == "polygamma" and not parts[0].scalar:
+            raise PullbackError(
+                "torch has polygamma of orders that are numbers only",
+                hint='source("numpy") has it of any',
+            )
+        if function == "polygamma":
+            return call(self.functions[function], self.code(parts[0]), self.as_array(parts[1]))
         bounds = {"maximum": "min", "minimum": "max"}
         if function in bounds and any(p.scalar for p in parts):
             array, bound = sorted(parts, key=lambda p: p.scalar)

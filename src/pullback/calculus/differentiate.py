@@ -294,7 +294,7 @@ def _of_apply(value: Apply, result: Expr, context: Context) -> list[Occurrence]:
     row = TABLE[value.function]
     out: list[Occurrence] = []
     for k, (argument, partial) in enumerate(zip(value.args, row.partials, strict=True)):
-        if partial is None:
+        if partial is None or (k < row.parameters and _keeps(argument, context)):
             continue
         others = (a for j, a in enumerate(value.args) if j != k)
         lone = not any(map(context.depends, others))
@@ -306,6 +306,26 @@ def _of_apply(value: Apply, result: Expr, context: Context) -> list[Occurrence]:
             outer = collect(_under(part, [Compare("!=", result, ZERO)]) for part in outer)
         out.extend(_through(outer, _of_poly(poly(argument), context)))
     return out
+
+
+def _keeps(value: Expr, context: Context) -> bool:
+    """Whether a value doesn't depend on a differentiated tensor but by functions that keep their
+    value in pieces (floor)."""
+    match value:
+        case Access(tensor, _):
+            define = context.roots.definitions.get(tensor)
+            if define is None or define.scatter is not None:
+                return not context.active(tensor)
+            return not context.active(tensor) or _keeps(define.body, context)
+        case Apply(function, args):
+            partials = TABLE[function].partials
+            pairs = zip(args, partials, strict=True)
+            return all(partial is None or _keeps(arg, context) for arg, partial in pairs)
+        case Add(parts) | Mul(parts):
+            return all(_keeps(part, context) for part in parts)
+        case Power(base, _):
+            return _keeps(base, context)
+    return not context.depends(value)
 
 
 def _of_product(value: Reduce, context: Context) -> list[Occurrence]:

@@ -279,55 +279,68 @@ def _sinc(order: int) -> Callable[[float], float]:
     return value
 
 
-# The interpreter is an oracle for the table of functions: Python's math alone gives these values.
-FLOAT_VALUES: dict[str, Callable[..., Any]] = {
-    "exp": _safe(math.exp),
-    "exp2": _safe(lambda x: math.pow(2.0, x)),
-    "expm1": _safe(math.expm1),
-    "log": _LOG,
-    "log2": _log_of(math.log2),
-    "log10": _log_of(math.log10),
-    "log1p": _safe(math.log1p, {-1.0: -INF}),
-    "sin": _safe(math.sin),
-    "cos": _safe(math.cos),
-    "tan": _safe(math.tan),
-    "arcsin": _safe(math.asin),
-    "arccos": _safe(math.acos),
-    "arctan": _safe(math.atan),
-    "sinh": _safe(math.sinh, overflow=lambda x: math.copysign(INF, x)),
-    "cosh": _safe(math.cosh),
-    "tanh": _safe(math.tanh),
-    "arcsinh": _safe(math.asinh),
-    "arccosh": _safe(math.acosh),
-    "arctanh": _safe(math.atanh, {1.0: INF, -1.0: -INF}),
-    "cbrt": _safe(math.cbrt),
-    "abs": abs,
-    "deg2rad": _safe(math.radians),
-    "rad2deg": _safe(math.degrees),
-    "sigmoid": _sigmoid,
-    "softplus": _softplus,
-    "erf": _safe(math.erf),
-    "xlogy": _xlogy,
-    "pow": _power,
-    "arctan2": lambda y, x: math.atan2(y, x),
-    "hypot": lambda x, y: math.hypot(x, y),
-    "logaddexp": _logaddexp,
-    "maximum": _larger,
-    "minimum": _smaller,
-    "clip": lambda x, low, high: _smaller(_larger(x, low), high),
-    "mod": _over(lambda x, y: x % y),
-    "fmod": _over(_fmod),
-    "copysign": lambda x, y: math.copysign(x, y),
-    "sign": _sign,
-    "floor": _rounded(math.floor),
-    "ceil": _rounded(math.ceil),
-    "trunc": _rounded(math.trunc),
-    "rint": _rounded(round),
-    "floor_divide": _over(_floor_divide),
-    "heaviside": _heaviside,
-    "sinc": _safe(_sinc(0)),
-    **{f"sinc{order}": _safe(_sinc(order)) for order in range(1, SINC_ORDERS + 1)},
-}
+class _Values(dict[str, Callable[..., Any]]):
+    """Values of functions by name; those of special functions when they are first asked for."""
+
+    def __missing__(self, name: str) -> Callable[..., Any]:
+        from .special import special_value
+
+        self[name] = found = special_value(name)
+        return found
+
+
+# The interpreter is an oracle for the table of functions: Python's math alone, and mpmath for
+# special functions, give these values.
+FLOAT_VALUES: dict[str, Callable[..., Any]] = _Values(
+    {
+        "exp": _safe(math.exp),
+        "exp2": _safe(lambda x: math.pow(2.0, x)),
+        "expm1": _safe(math.expm1),
+        "log": _LOG,
+        "log2": _log_of(math.log2),
+        "log10": _log_of(math.log10),
+        "log1p": _safe(math.log1p, {-1.0: -INF}),
+        "sin": _safe(math.sin),
+        "cos": _safe(math.cos),
+        "tan": _safe(math.tan),
+        "arcsin": _safe(math.asin),
+        "arccos": _safe(math.acos),
+        "arctan": _safe(math.atan),
+        "sinh": _safe(math.sinh, overflow=lambda x: math.copysign(INF, x)),
+        "cosh": _safe(math.cosh),
+        "tanh": _safe(math.tanh),
+        "arcsinh": _safe(math.asinh),
+        "arccosh": _safe(math.acosh),
+        "arctanh": _safe(math.atanh, {1.0: INF, -1.0: -INF}),
+        "cbrt": _safe(math.cbrt),
+        "abs": abs,
+        "deg2rad": _safe(math.radians),
+        "rad2deg": _safe(math.degrees),
+        "sigmoid": _sigmoid,
+        "softplus": _softplus,
+        "erf": _safe(math.erf),
+        "xlogy": _xlogy,
+        "pow": _power,
+        "arctan2": lambda y, x: math.atan2(y, x),
+        "hypot": lambda x, y: math.hypot(x, y),
+        "logaddexp": _logaddexp,
+        "maximum": _larger,
+        "minimum": _smaller,
+        "clip": lambda x, low, high: _smaller(_larger(x, low), high),
+        "mod": _over(lambda x, y: x % y),
+        "fmod": _over(_fmod),
+        "copysign": lambda x, y: math.copysign(x, y),
+        "sign": _sign,
+        "floor": _rounded(math.floor),
+        "ceil": _rounded(math.ceil),
+        "trunc": _rounded(math.trunc),
+        "rint": _rounded(round),
+        "floor_divide": _over(_floor_divide),
+        "heaviside": _heaviside,
+        "sinc": _safe(_sinc(0)),
+        **{f"sinc{order}": _safe(_sinc(order)) for order in range(1, SINC_ORDERS + 1)},
+    }
+)
 
 PRIME = 2**61 - 1
 
@@ -399,7 +412,7 @@ class Modular:
         raise Abstain("a residue is no integer")
 
 
-SYMMETRIC = frozenset(("maximum", "minimum", "hypot", "logaddexp"))
+SYMMETRIC = frozenset(("maximum", "minimum", "hypot", "logaddexp", "beta", "betaln"))
 
 
 def _residue(numerator: int, denominator: int) -> Residue:

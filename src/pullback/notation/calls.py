@@ -6,7 +6,7 @@ from collections.abc import Callable
 from fractions import Fraction
 from typing import TYPE_CHECKING, NoReturn
 
-from ..functions import TABLE
+from ..functions import MADE, TABLE
 from ..ir.expr import ZERO, Add, Apply, Expr, IndexOf, Mul, Select, SizeOf
 from ..text import nearest
 from .conditions import cond as condition
@@ -26,9 +26,16 @@ SPELLINGS = {
     "fabs": "abs", "asin": "arcsin", "acos": "arccos", "atan": "arctan", "asinh": "arcsinh",
     "acosh": "arccosh", "atanh": "arctanh", "atan2": "arctan2", "round": "rint", "max": "maximum",
     "min": "minimum", "fmax": "maximum", "fmin": "minimum", "remainder": "mod", "power": "pow",
-    "radians": "deg2rad", "degrees": "rad2deg",
+    "radians": "deg2rad", "degrees": "rad2deg", "psi": "digamma", "lgamma": "gammaln",
 }  # fmt: skip
 """Other names of functions."""
+
+OVER_AXES = {
+    "softmax": "E[i,j] = exp(X[i,j] - max(k) X[i,k]); P[i,j] = E[i,j] / sum(k) E[i,k]",
+    "log_softmax": "Z[i,j] = X[i,j] - max(k) X[i,k]; Y[i,j] = Z[i,j] - log(sum(k) exp(Z[i,k]))",
+    "logsumexp": "M[i] = max(k) X[i,k]; Y[i] = M[i] + log(sum(k) exp(X[i,k] - M[i]))",
+}
+"""Functions of whole axes, which have no name in index notation, and how they are written."""
 
 CHAINED = frozenset({"maximum", "minimum"})
 """Functions of two arguments that take more by nesting to the left."""
@@ -44,8 +51,11 @@ def call(lower: Lower, node: Call) -> Expr:
         return lower.powered(arg, POWERS[node.name], node)
     name = SPELLINGS.get(node.name, node.name)
     row = TABLE.get(name)
-    if row is None:
+    if node.name in lower.names.arrays or (row is None and name not in MADE):
         _unknown(lower, node)
+    if row is None or name in MADE:
+        count, made = MADE[name]
+        return made(*_args(lower, node, count))
     if name in CHAINED and len(node.args) > 2:
         args = [lower.whole(arg) for arg in node.args]
         out = args[0]
@@ -56,9 +66,11 @@ def call(lower: Lower, node: Call) -> Expr:
 
 
 def _unknown(lower: Lower, node: Call) -> NoReturn:
-    known = sorted({*TABLE, *SPELLINGS, *POWERS, *BUILDERS} - {"add", "mul"})
+    known = sorted({*TABLE, *MADE, *SPELLINGS, *POWERS, *BUILDERS} - {"add", "mul"})
     close = nearest(node.name, known, 2)
     hint = f"did you mean {' or '.join(close)}?" if close else ""
+    if node.name in OVER_AXES:
+        hint = f"over an axis it is written {OVER_AXES[node.name]}"
     if node.name in lower.names.arrays:
         hint = f"{node.name} is an array: its subscripts go in brackets"
     lower.names.fail(

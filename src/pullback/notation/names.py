@@ -496,7 +496,10 @@ def _unknown(names: Names, use: Bare) -> NoReturn:
             hint=f"an integer scalar is declared as {name}: int[], a size as size {name}",
         )  # fmt: skip
     if name in TABLE:
-        names.fail(use.node, f"{name} is a function", expected=f"{name}(...)")
+        names.fail(
+            use.node, f"{name} is a function", expected=f"{name}(...)",
+            hint=f"a scalar input of this name is written {name}[]",
+        )  # fmt: skip
     known = _known(names, use)
     close = nearest(name, known) or nearest(name, CONSTANTS)
     here = ", ".join(map(quoted, known[:KNOWN])) + (", ..." if len(known) > KNOWN else "")

@@ -104,8 +104,9 @@ def public_name(function: Any) -> str:
     name = str(getattr(function, "__name__", function))
     if isinstance(function, np.ufunc):  # ufuncs don't know their module
         special = sys.modules.get("scipy.special")
-        home = "scipy.special" if getattr(special, name, None) is function else "np"
-        return f"{home}.{name}"
+        if getattr(special, name, None) is function or name.startswith("_"):
+            return f"scipy.special.{name.removeprefix('_')}"
+        return f"np.{name}"
     module = str(getattr(function, "__module__", "") or "numpy")
     public = ".".join(part for part in module.split(".") if not part.startswith("_"))
     return f"np.{name}" if public == "numpy" else f"{public.replace('numpy.', 'np.', 1)}.{name}"

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..functions import LN2, fn
+from ..functions import LN2, MADE, TABLE, fn
 from ..ir.expr import (
     ONE,
     ZERO,
@@ -29,6 +29,7 @@ from ..ir.expr import (
     number,
     power,
 )
+from ..ir.special import NAMES as SPECIAL
 from .record import Sheet
 from .refusals import hint_for
 from .rows import row
@@ -81,10 +82,6 @@ def _fraction(x: Expr) -> Expr:
     return Select(endless, fn("copysign", ZERO, x), fn("fmod", x, ONE))
 
 
-def _xlog1py(x: Expr, y: Expr) -> Expr:
-    return Select(Compare("==", x, ZERO), ZERO, Mul((x, fn("log1p", y))))
-
-
 # ufunc name -> what it is of the elements as numbers
 NUMBERS: dict[str, Numbers] = {
     "add": lambda a, b: Add((a, b)),
@@ -110,9 +107,13 @@ NUMBERS: dict[str, Numbers] = {
     "ldexp": lambda x, n: Mul((x, fn("exp2", n))),
     "invert": lambda x: Add((neg(x), number(-1))),
     "expit": _calls("sigmoid"),
-    "logit": lambda p: fn("log", Mul((p, power(Add((ONE, neg(p))), -1)))),
-    "log_expit": lambda x: neg(fn("softplus", neg(x))),
-    "xlog1py": _xlog1py,
+    "psi": _calls("digamma"),
+    **{
+        row.name: _calls(row.name)
+        for row in TABLE.values()
+        if row.name in SPECIAL and not row.counted
+    },
+    **{name: made for name, (_, made) in MADE.items()},
     **{
         name: _calls(name)
         for name in (

@@ -84,7 +84,7 @@ class Decimals:
     def apply(self, function: str, args: Sequence[Value]) -> Value:
         try:
             found = self.values[function](*map(self.context.mpf, args))
-        except (ZeroDivisionError, ValueError):
+        except (ZeroDivisionError, ValueError, self.context.NoConvergence):
             return self.nan
         return found if isinstance(found, self.context.mpf) else self.nan
 
@@ -99,6 +99,8 @@ class Decimals:
 
 def _functions(mp: Any) -> dict[str, Callable[..., Any]]:
     """The scalar functions' values, from mpmath and their definitions alone."""
+    from ..ir.special import special_values
+
     two, ten = mp.mpf(2), mp.mpf(10)
 
     def log(x: Any) -> Any:
@@ -190,6 +192,7 @@ def _functions(mp: Any) -> dict[str, Callable[..., Any]]:
         "heaviside": lambda x, at_zero: at_zero if x == 0 else mp.mpf(x > 0),
         "sinc": sinc(0),
         **{f"sinc{order}": sinc(order) for order in range(1, SINC_ORDERS + 1)},
+        **special_values(mp),
     }
 
 

@@ -18,6 +18,7 @@ from typing import Any
 from ..calculus.step import Backward, Step
 from ..derivation.steps import Check
 from ..errors import PullbackError
+from ..functions import FINITE, STEEP, TABLE
 from ..ir.arithmetic import MODULAR, Abstain, Arithmetic, Resample
 from ..ir.expr import Apply, Arg, Compare, Expr, Power, Reduce, Select, Truth
 from ..ir.interpret import Array, Context, Scope, value_of
@@ -203,12 +204,7 @@ def risky(value: Expr) -> set[Expr]:
     return found
 
 
-PARTIAL = frozenset(
-    (
-        *("log", "log2", "log10", "log1p", "arcsin", "arccos", "arccosh", "arctanh", "tan"),
-        *("xlogy", "pow", "arctan2", "mod", "fmod", "floor_divide"),
-    )
-)
+PARTIAL = frozenset(TABLE) - FINITE - STEEP
 PIECEWISE = frozenset(
     [
         *("abs", "sign", "maximum", "minimum", "clip", "xlogy", "pow", "mod", "fmod", "copysign"),

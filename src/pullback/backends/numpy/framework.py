@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from math import factorial
 from typing import ClassVar
 
 from ...functions import TABLE
@@ -91,7 +92,17 @@ class NumPy(functional.Framework):
             return Code(f"np.maximum({x}, 0) + np.log1p(np.exp(-np.abs({x})))", SUM)
         if function.startswith("sinc") and function != "sinc":
             return self.sinc(int(function.removeprefix("sinc")), parts[0])
+        if function == "polygamma" and parts[0].scalar and str(self.code(parts[0])).isdigit():
+            return self.polygamma(int(str(self.code(parts[0]))), self.code(parts[1]))
         return super().function(function, parts)
+
+    def polygamma(self, order: int, code: Code) -> Code:
+        """As it is defined by Hurwitz' zeta function: SciPy's own widens what it is given."""
+        if not order:
+            return call("scipy.special.digamma", code)
+        zeta = call("scipy.special.zeta", order + 1, code)
+        scale = (-1) ** (order + 1) * factorial(order)
+        return zeta if scale == 1 else binary("*", Code(str(scale), ATOM), zeta)
 
     def under_a_name(self, array: Array, wanted: str) -> str:
         """An array under a name, made up unless it has one."""
