@@ -21,6 +21,11 @@ EXAMPLES: dict[Any, list[Example]] = {
         (lambda c, p, q: np.where(c, p, q), B(4), B(4), B(1)),
         (lambda x: np.where(x < 500, np.exp(x), 1), np.array([1.0, 1e3, np.inf])),
     ],
+    np.i0: [
+        (lambda x: np.i0(x), F(2, 3)),
+        (lambda n: np.i0(n), I(3)),
+        (lambda x: np.i0(x), Arg(3, dtype="float32")),
+    ],
     np.empty_like: [
         (lambda x: x + 0 * np.empty_like(x), F(2, 3)),
     ],

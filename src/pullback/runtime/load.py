@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view as WINDOWS
 
+from ..errors import UnsupportedError
+
 _COUNT = itertools.count(1)
 
 
@@ -18,7 +20,8 @@ def load_module(source: str, name: str = "generated") -> ModuleType:
     """A fresh module made of generated source; tracebacks and ``inspect`` show its lines.
 
     ``source`` must come from one of the backends: it is executed. Windows that don't fit into their
-    array are no windows here, where NumPy refuses them.
+    array are no windows here, where NumPy refuses them. Raises UnsupportedError where a library
+    that it imports is missing (special functions are SciPy's).
 
     >>> load_module("def double(x):\\n    return 2 * x\\n").double(4)
     8
@@ -27,7 +30,14 @@ def load_module(source: str, name: str = "generated") -> ModuleType:
     module = ModuleType(f"pullback_{name}")
     module.__file__ = file
     linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)
-    exec(compile(source, file, "exec"), module.__dict__)
+    try:
+        exec(compile(source, file, "exec"), module.__dict__)
+    except ModuleNotFoundError as error:
+        library = str(error.name or "").partition(".")[0]
+        raise UnsupportedError(
+            f"the source imports {error.name}, which is not installed",
+            hint=f"pip install {library}",
+        ) from error
     if WINDOWS.__name__ in module.__dict__:
         setattr(module, WINDOWS.__name__, windows)
     return module

@@ -26,6 +26,8 @@ from typing import Any
 import numpy as np
 
 from ..trace.rows import ROWS
+from ..trace.scipys import is_traced
+from ..trace.table_stats import METHODS
 
 _BUILTINS = (
     "abs all any bool bytes bytearray callable chr classmethod complex dict divmod enumerate "
@@ -160,7 +162,7 @@ def is_pure(value: Any) -> bool:
     >>> is_pure(np.sin), is_pure(np.random.rand), is_pure(lambda x: x)
     (True, False, False)
     """
-    return _table().get(id(value), _table) is value or _is_compiled(value)
+    return _table().get(id(value), _table) is value or _is_compiled(value) or is_traced(value)
 
 
 @cache
@@ -216,4 +218,5 @@ def known_attributes() -> frozenset[str]:
     """Names of attributes of listed objects that lead to nothing but what is in them."""
     found = {name for kind in _KINDS for name in dir(kind) if not name.startswith("_")}
     found |= {f"__{name}__" for name in _SPECIAL} | {"name", "value", "_replace", "_asdict"}
+    found |= {*METHODS, "entropy"}  # of distributions
     return frozenset(found - HIDDEN)

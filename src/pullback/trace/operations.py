@@ -672,7 +672,8 @@ def _built(sheet: Sheet, row: Row, args: Sequence[Any], options: dict[str, Any])
         raise _unknown_argument(sheet, row, args, options)
     try:
         found = row.build(sheet, *args, **options)
-        return _kept(sheet, row, found, args, place.name, _again(sheet, row, args, options))
+        wish = "" if sheet.composes else place.name
+        return _kept(sheet, row, found, args, wish, _again(sheet, row, args, options))
     except PullbackError as error:
         sheet.ask((args, tuple(options.values())))
         sheet.refuse(error)
@@ -686,6 +687,22 @@ def _built(sheet: Sheet, row: Row, args: Sequence[Any], options: dict[str, Any])
             hint="check shapes, axes and dtypes",
             kind=kind,
         ) from error
+
+
+def built(
+    sheet: Sheet, function: Any, row: Row, args: Sequence[Any], options: dict[str, Any]
+) -> Any:
+    """What a row makes of a function's arguments; of numbers that are known, also its value."""
+
+    def array(arg: Any) -> Any:
+        listed = isinstance(arg, list | tuple) and any(isinstance(one, Tracer) for one in arg)
+        return make_array(sheet, "asarray", arg) if listed else arg
+
+    def traced() -> Any:
+        given = {name: array(arg) for name, arg in options.items()}
+        return _built(sheet, row, [*map(array, args)], given)
+
+    return called(sheet, function, args, options, traced)
 
 
 def _again(

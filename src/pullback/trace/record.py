@@ -68,6 +68,7 @@ class Sheet:
         self.enclosing: tuple[Sheet, ...] = tuple(_RUNNING.sheets)
         self.packages: tuple[str, ...] = ()  # of the functions that are traced
         self.open = False
+        self.composes = False  # a library function of others
         self.closes_over = False  # whether a value of an enclosing trace may be read
         self.lines: list[Line] = []
         self.constants: dict[Tensor, Any] = {}  # arrays, and traced arrays of enclosing traces
@@ -97,6 +98,16 @@ class Sheet:
         finally:
             _RUNNING.sheets.remove(self)
             self.open = False
+
+    @contextmanager
+    def composing(self) -> Iterator[None]:
+        """The time in which a library function's value is made up of others: these have no name of
+        the user's."""
+        before, self.composes = self.composes, True
+        try:
+            yield
+        finally:
+            self.composes = before
 
     # ----------------------------------------------------------------------------------------------
     # Values

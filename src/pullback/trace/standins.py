@@ -23,6 +23,7 @@ from .operations import Tracer, make_array
 from .places import calls, here, is_user
 from .record import Sheet, running
 from .rows import ROWS
+from .scipys import imported_by, scipy_standing_in
 
 _MAKES = (
     *("zeros", "ones", "empty", "full", "eye", "identity", "arange", "linspace", "tri", "copy"),
@@ -203,7 +204,8 @@ def standing_in(sheet: Sheet, function: Callable[..., Any]) -> Iterator[None]:
                 _USES[key] = _USES.get(key, 0) + 1
                 taken.append((space, name))
     try:
-        yield
+        with scipy_standing_in():
+            yield
     finally:
         with _LOCK:
             for space, name in taken:
@@ -232,6 +234,7 @@ def _spaces(function: Any) -> list[dict[str, Any]]:
         if not isinstance(one, FunctionType) or id(one) in seen:
             continue
         seen[id(one)] = one
+        imported_by(one.__code__)
         left += [cell.cell_contents for cell in one.__closure__ or () if _filled(cell)]
         space = one.__globals__
         if _package(space) in ("numpy", "scipy", "pullback") or id(space) in found:
