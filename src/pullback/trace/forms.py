@@ -240,6 +240,18 @@ class Forms:
                 found = None if inner is None else self._rational(inner)
                 if found is not None:
                     return redo(found)
+        return self._multiple(column)
+
+    def _multiple(self, column: tuple[Fraction, ...]) -> Expr | None:
+        """A number that is no quotient of small ones, such as π, times a size or over one."""
+        for known in self._denominators:
+            if 0 in known.values or len({*known.values}) < min(3, len(column)):
+                continue
+            for power in (-1, 1):
+                scales = [float(n) ** -power for n in known.values]
+                found = [float(v) * n for v, n in zip(column, scales, strict=True)]
+                if all(abs(value - found[0]) <= 4 * DOUBLE * abs(found[0]) for value in found):
+                    return Mul((number(found[0]), Power(SizeOf(known.form), Fraction(power))))
         return None
 
     def _rational(self, column: tuple[Fraction, ...]) -> Ratio | None:

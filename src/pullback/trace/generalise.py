@@ -120,6 +120,12 @@ class Sample:
         data: Data = self.traced.constants[name]
         return data.astype(np.float64) if name in self.widened else data
 
+    def reader(self, name: str) -> Source:
+        """The line of the first statement that reads a constant."""
+        lines = self.traced.program.statements
+        reading = (s.source for s in lines if any(t.name == name for t in reads(s)))
+        return next(reading, Source())
+
     @cached_property
     def widened(self) -> frozenset[str]:
         """The constants of lower precision that statements of double precision read."""
@@ -151,6 +157,7 @@ class Found:
     noted: tuple[Noted, ...] = ()
     literals: tuple[int, ...] = ()  # whole numbers in what the function reads
     turns: int = FEWEST_TURNS  # of a loop that was rolled up
+    by_value: Trace | None = None  # the traces that it is compared with, if by value alone
 
     def compare(self, sizes: Sizes) -> tuple[bool | None, str]:
         """Whether the function's trace at these sizes is this program, and if not, why.
@@ -158,7 +165,7 @@ class Found:
         None: it can't be told.
         """
         try:
-            other = _sample(self.trace, sizes, self.turns)
+            other = _sample(self.by_value or self.trace, sizes, self.turns)
         except Exception as error:  # the user's function may raise anything
             return None, f"the function fails there: {_said(error)}"
         try:
@@ -337,6 +344,10 @@ def generalise(
 
 class Differing(TraceError):
     """Traces at several sizes are not of one form."""
+
+
+class Unwritten(TraceError):
+    """A constant or a number for which no formula in the named sizes is found."""
 
 
 class _Search:
@@ -567,7 +578,7 @@ class _Search:
         for name in first.traced.constants:
             arrays = [sample.constant(name) for sample in samples]
             if not all(_equal(arrays[0], array) for array in arrays):
-                families[name] = self.family(name, arrays, shapes[name], forms)
+                families[name] = self.family(name, arrays, shapes[name], forms, first.reader(name))
         found = Found(self.trace, first, fillings, families, turns=self.turns)
         return found, forms.rare
 
@@ -597,13 +608,20 @@ class _Search:
         return found
 
     def family(
-        self, name: str, arrays: Sequence[Data], shape: Sequence[Size], forms: Forms
+        self,
+        name: str,
+        arrays: Sequence[Data],
+        shape: Sequence[Size],
+        forms: Forms,
+        reader: Source,
     ) -> Family:
         found = family(name, arrays, shape, forms)
         if found is None:
-            raise TraceError(
+            raise Unwritten(
                 f"the constant {name} can't be written in the named sizes",
-                expected="np.arange, np.eye, np.tri and their kin, or the same array at all sizes",
+                where=show_source(reader),
+                expected="np.arange, np.eye, np.tri and their kin, what is computed from these, "
+                "or the same array at all sizes",
                 found=f"an array of shape ({', '.join(map(str, shape))})",
                 hint="pass it to the function as an argument",
             )
@@ -655,7 +673,7 @@ class _Search:
 
     def no_form(self, samples: Sequence[Sample], part: Part, column: Sequence[Leaf]) -> TraceError:
         kind = "a size" if isinstance(column[0], int) else "a number"
-        return TraceError(
+        return Unwritten(
             f"{kind} in {part.title} can't be written in the named sizes",
             where=show_source(part.source),
             expected=f"a sum, product, floor quotient or root of {', '.join(self.names)}",

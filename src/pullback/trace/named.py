@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from math import ceil
 from types import CodeType
 from typing import Any
 
 import numpy as np
 
+from ..errors import PullbackError
 from ..ir.size_conditions import Choice
 from ..trees import Branch
 from .annotations import Spec, annotated, spec
 from .extents import Extents, extents_of
-from .generalise import Named, generalise
+from .generalise import Named, Unwritten, generalise
 from .lettering import Letters
 from .tracer import Spec as Plain
 from .tracer import Traced, trace
 
 DTYPES = {"float": "float64", "int": "int64"}
 DEEPEST = 3
+CHECKED = (7, 20)  # sizes at which the numbers of constants are compared with their formulas
 LARGEST, MOST_PARTS = 10**9, 100  # of the numbers and the parts that are looked at
 NUMBERS = (int, float, np.integer, np.floating, tuple, list, dict, set, frozenset)
 
@@ -49,19 +52,45 @@ def trace_named(
     names = tuple(dict.fromkeys(name for leaf in leaves for name in leaf.names))
     letters = Letters(names, list(shapes))
 
-    def at(sizes: Mapping[str, int], extents: Extents | None = None) -> Traced:
+    def at(
+        sizes: Mapping[str, int], extents: Extents | None = None, spelled: bool = False
+    ) -> Traced:
         arguments = {name: _plain(tree, sizes, letters) for name, tree in shapes.items()}
-        return trace(function, _ordered(function, {**arguments, **statics}), extents)
+        ordered = _ordered(function, {**arguments, **statics})
+        return trace(function, ordered, extents, spelled=spelled)
 
-    def notes(sizes: Mapping[str, int]) -> tuple[Choice, ...]:
-        extents = extents_of([leaf.shape for leaf in leaves], sizes)
-        at(sizes, extents)
-        return tuple(extents.choices)
+    def search(spelled: bool) -> Named:
+        def notes(sizes: Mapping[str, int]) -> tuple[Choice, ...]:
+            extents = extents_of([leaf.shape for leaf in leaves], sizes)
+            at(sizes, extents, spelled)
+            return tuple(extents.choices)
+
+        return generalise(
+            lambda sizes: at(sizes, None, spelled),
+            names,
+            avoid=literals,
+            thresholds=plain,
+            literals=numbers,
+            notes=notes,
+        )
 
     literals = [n.literal for leaf in leaves for n in leaf.shape if n.literal is not None]
     numbers = _numbers(function)
     plain = [n for n, in_sight in numbers.items() if in_sight]
-    return generalise(at, names, avoid=literals, thresholds=plain, literals=numbers, notes=notes)
+    try:
+        return search(spelled=False)
+    except Unwritten as error:
+        # what the constant is made of may have a formula where its numbers have none that is found
+        try:
+            found = search(spelled=True)
+        except PullbackError:
+            raise error from None
+        checked = replace(found, found=replace(found.found, by_value=at))
+        for n in CHECKED:
+            sizes = {name: n + k for k, name in enumerate(names)}
+            if not checked.agrees(sizes):
+                raise error from None
+        return checked
 
 
 def _specs(tree: Any, where: str) -> Any:

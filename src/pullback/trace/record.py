@@ -69,6 +69,7 @@ class Sheet:
         self.packages: tuple[str, ...] = ()  # of the functions that are traced
         self.open = False
         self.composes = False  # a library function of others
+        self.spelled = False  # whether arrays that NumPy makes of sizes are traced
         self.closes_over = False  # whether a value of an enclosing trace may be read
         self.lines: list[Line] = []
         self.constants: dict[Tensor, Any] = {}  # arrays, and traced arrays of enclosing traces

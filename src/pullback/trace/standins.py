@@ -24,11 +24,12 @@ from .places import calls, here, is_user
 from .record import Sheet, running
 from .rows import ROWS
 from .scipys import imported_by, scipy_standing_in
+from .spelled import SPELLED, WINDOWS, traced_constant
 
 _MAKES = (
     *("zeros", "ones", "empty", "full", "eye", "identity", "arange", "linspace", "tri", "copy"),
     *("zeros_like", "ones_like", "empty_like", "full_like", "diag", "tile", "logspace"),
-    *("fromfunction", "indices", "outer"),
+    *("fromfunction", "indices", "outer", "geomspace", *WINDOWS),
 )
 _TAKES = ("array", "asarray", "asanyarray", "ascontiguousarray")
 _TRICKS = ("r_", "c_")
@@ -60,11 +61,15 @@ def _making(function: Any) -> Any:
     @wraps(function)
     def stand_in(*args: Any, **options: Any) -> Any:
         sheet = _sheet_of_user(stand_in)
+        if sheet is not None and sheet.spelled and function in SPELLED:
+            return SPELLED[function](sheet, *args, **options)
         found = function(*args, **options)
         if sheet is None or type(found) is not np.ndarray:
             return found
         if empty:
             found[...] = 0  # what is read before it is written is the same in each trace
+        if sheet.spelled and found.dtype.kind in "fiub":
+            return traced_constant(sheet, found)
         return made(sheet, found, here().name)
 
     return stand_in

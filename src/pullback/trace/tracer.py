@@ -67,6 +67,7 @@ def trace(
     closes_over: bool = False,
     known: Mapping[str, Any] | None = None,
     asked: dict[str, bool] | None = None,
+    spelled: bool = False,
 ) -> Traced:
     """The program that a plain NumPy function computes, for arguments of these shapes.
 
@@ -78,14 +79,16 @@ def trace(
     ``extents`` tell the forms of extents in named sizes, and take note of what they are compared
     with. ``known`` are values of numbers among the arguments, which the function may ask for
     (``if rate > 0``). ``asked`` holds names of arguments; where the values of one are asked for,
-    which is refused, it is set to True. The function runs once.
+    which is refused, it is set to True. Where constants are to be ``spelled``, arrays that NumPy
+    makes of sizes (``np.arange``) are traced, as what is computed from them is, so that it is known
+    how it is made. The function runs once.
 
     >>> traced = trace(lambda X, w: X @ w, {"X": Spec((3, 2)), "w": Spec((2,))})
     >>> [tensor.name for tensor in traced.program.inputs], len(traced.program.statements)
     (['X', 'w'], 1)
     """
     sheet = Sheet(extents)
-    sheet.closes_over = closes_over
+    sheet.closes_over, sheet.spelled = closes_over, spelled
     sheet.asked = {} if asked is None else asked
     try:
         with sheet.running(), standing_in(sheet, function):
