@@ -40,6 +40,16 @@ def solve(a: Array, b: Array) -> Array:
     return np.asarray(np.linalg.solve(a, b[..., None])[..., 0])
 
 
+def running_place(a: Array, arg: Any) -> Array:
+    found = [arg(a[..., : k + 1], axis=-1) for k in range(a.shape[-1])]
+    return np.stack(found, -1) if found else np.zeros(a.shape, int)
+
+
+def searched(a: Array, v: Array, side: Any) -> Array:
+    compare = np.less if side == "left" else np.less_equal
+    return np.asarray(compare(a[..., None, :], v[..., None]).sum(-1))
+
+
 NUMPY = {
     "inverse": np.linalg.inv,
     "solve": solve,
@@ -55,6 +65,12 @@ NUMPY = {
     "eigenvectors": lambda a: np.linalg.eigh(a).eigenvectors,
     "eigenvalues_upper": lambda a: np.linalg.eigvalsh(a, "U"),
     "eigenvectors_upper": lambda a: np.linalg.eigh(a, "U").eigenvectors,
+    "argsort": lambda a: np.argsort(a, kind="stable"),
+    "argorder": lambda a: np.argsort(a, kind="stable"),
+    "argcummax": lambda a: running_place(a, np.argmax),
+    "argcummin": lambda a: running_place(a, np.argmin),
+    "searchsorted": lambda a, v: searched(a, v, "left"),
+    "searchsorted_right": lambda a, v: searched(a, v, "right"),
 }
 
 
@@ -70,10 +86,14 @@ def text(row: Operation, batch: int = 0) -> str:
 
 
 def operands(row: Operation, batch: tuple[int, ...] = (), n: int = 3, seed: int = 0) -> list[Array]:
-    """Well-conditioned operands: a symmetric positive matrix first where a triangle is read."""
+    """Well-conditioned operands: a symmetric positive matrix first where a triangle is read, sorted
+    vectors with ties among them for what gives places."""
     rng = np.random.default_rng(seed)
     extents = {"n": n, "m": 2}
     found = [rng.normal(size=(*batch, *(extents[c] for c in axes(x)))) for x in row.operands]
+    if row.kind == "int":
+        ties = [np.round(value) for value in found]
+        return [np.sort(ties[0]), *ties[1:]] if len(ties) > 1 else ties
     first = found[0]
     if row.triangle:
         first = first @ np.swapaxes(first, -1, -2)

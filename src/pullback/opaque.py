@@ -1,5 +1,7 @@
 """The table of opaque operations: what index notation can't say, by its differential, which it can.
 
+Integer results (the places of a sorted array) have no differential: what is read there has one.
+
 A row holds no vector-Jacobian product: it is the differential as a program in index notation, and
 both modes follow from it as from any other statement. In a differential the operands and the result
 have the names that the row gives them, ``dA`` is the differential of ``A``; every statement of a
@@ -24,6 +26,10 @@ class Operation:
     read, as NumPy does: ``dT`` is then the differential of the symmetric matrix with that triangle;
     ``positive`` that this matrix is positive definite; ``keeps_symmetry`` that the result is
     symmetric where the operand is. In ``latex`` and ``unicode`` an operand stands as ``@A``.
+
+    ``kind`` is that of the result. Integers are at least 0 and less than the extent of the letter
+    ``below``, or at most that extent where ``ends``; ``distinct`` says that no two along the last
+    axis are equal.
     """
 
     name: str
@@ -36,6 +42,10 @@ class Operation:
     turned: str = ""
     beside: str = ""
     keeps_symmetry: bool = False
+    kind: str = "float"
+    below: str = ""
+    ends: bool = False
+    distinct: bool = False
     latex: str = ""
     unicode: str = ""
 
@@ -190,6 +200,33 @@ ROWS = (
         triangle="upper",
         beside="eigenvalues_upper", latex=r"\operatorname{eigvec} @A", unicode="eigvec @A",
     ),
+    Operation(  # the places of the elements in ascending order, equal ones in theirs, NaN last
+        "argsort", ("A[n]",), "p[n]", "",
+        kind="int", below="n", distinct=True,
+        latex=r"\operatorname{argsort} @A", unicode="argsort @A",
+    ),
+    Operation(  # the same; all of them the place of a NaN where there is one
+        "argorder", ("A[n]",), "p[n]", "",
+        kind="int", below="n", latex=r"\operatorname{argorder} @A", unicode="argorder @A",
+    ),
+    Operation(  # the place of the first greatest element of those up to each, of the first NaN
+        "argcummax", ("A[n]",), "p[n]", "",
+        kind="int", below="n", latex=r"\operatorname{argcummax} @A", unicode="argcummax @A",
+    ),
+    Operation(
+        "argcummin", ("A[n]",), "p[n]", "",
+        kind="int", below="n", latex=r"\operatorname{argcummin} @A", unicode="argcummin @A",
+    ),
+    Operation(  # how many elements of a sorted vector are less than each of others
+        "searchsorted", ("A[n]", "v[m]"), "p[m]", "",
+        kind="int", below="n", ends=True,
+        latex=r"\#\{@A < @v\}", unicode="searchsorted(@A, @v)",
+    ),
+    Operation(  # ... less or equal
+        "searchsorted_right", ("A[n]", "v[m]"), "p[m]", "",
+        kind="int", below="n", ends=True,
+        latex=r"\#\{@A \le @v\}", unicode="searchsorted_right(@A, @v)",
+    ),
 )  # fmt: skip
 
 TABLE = {row.name: row for row in ROWS}
@@ -203,6 +240,16 @@ ALIASES = {"inv": "inverse", "det": "determinant", "eigvalsh": "eigenvalues", "s
 def batch_of(row: Operation, shapes: Sequence[tuple[Size, ...]]) -> int:
     """How many batch axes operands of these shapes have."""
     return len(shapes[0]) - len(axes(row.operands[0]))
+
+
+def bound_of(row: Operation, operands: Sequence[tuple[Size, ...]]) -> Size | None:
+    """The size that integer results are below, None for other results."""
+    for item, shape in zip(row.operands, operands, strict=True):
+        letters = axes(item)
+        if row.below and row.below in letters:
+            extent = shape[len(shape) - len(letters) + letters.index(row.below)]
+            return extent + 1 if row.ends else extent
+    return None
 
 
 def result_shape(row: Operation, shapes: Sequence[tuple[Size, ...]]) -> tuple[Size, ...] | None:

@@ -31,6 +31,7 @@ from ..plan.matmul import matrix_product
 from ..plan.ops import Procedure
 from ..text import PRIVATE
 from .matrices import LINALG, Twins, operation
+from .places import accumulated
 from .python.code import (
     ATOM,
     BINDING,
@@ -213,6 +214,8 @@ class Framework:
                 return self.einsum(array)
             case "roll":
                 return self.rolled(array)
+            case "accumulate":
+                return accumulated(self, array)
             case "half":
                 which, k = array.told
                 return call(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ..errors import PullbackError
 from ..plan.arrays import Array
 from ..plan.lines import Assign
+from .places import places
 from .python.code import ATOM, PRODUCT, Code
 
 if TYPE_CHECKING:
@@ -52,6 +53,8 @@ def operation(framework: Framework, array: Array) -> Code:
     pair = next((pair for pair in PAIRS if row in pair), ())
     twin = next((t for p in pair if p != row and (t := (p, array.parts))), None)
     codes = [framework.code(part).at(ATOM) for part in array.parts]
+    if array.kind == "int":
+        return places(framework, array, codes)
     if row == "cofactors":
         return _cofactors(framework, codes[0], framework.size(array.shape[-1]))
     form = framework.matrices.get(row)

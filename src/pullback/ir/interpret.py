@@ -41,7 +41,7 @@ from .expr import (
     Truth,
     Zero,
 )
-from .matrices import opaque
+from .matrices import batch_axes, opaque
 from .program import Define, Program, show_shape, solve_sizes
 from .recurrence import Group, groups, is_recurrent
 from .sizes import Size
@@ -429,7 +429,7 @@ class Scope:
         if any(isinstance(array, _Growing) for array in arrays):
             raise CheckError("an opaque operation can't be part of a recurrence", where=node.key)
         operands = [(array.shape, array.flat) for array in arrays]
-        batch = len(node.operands[0].shape) - 2
+        batch = batch_axes(node.operation, len(node.operands[0].shape))
         subs = [self.sub(sub) for sub in node.subs]
         made: dict[tuple[int, ...], Any] = {}
 

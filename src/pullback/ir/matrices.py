@@ -6,6 +6,7 @@ A matrix is a list of rows of values of an arithmetic. What needs roots or a lim
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 from typing import Any
@@ -164,6 +165,42 @@ def _log_of(a: Arithmetic, det: Value) -> Value:
     return a.apply("log", [a.apply("abs", [det])])
 
 
+def _ordered(values: Sequence[Value]) -> list[tuple[bool, Value]]:
+    """Keys by which values are in order: NaN comes last, residues are taken for integers."""
+    return [(False, x) if x == x else (True, 0) for x in values]
+
+
+def _column(matrix: Matrix) -> list[Value]:
+    return [x for (x,) in matrix]
+
+
+def _argsort(values: Sequence[Value]) -> list[int]:
+    keys = _ordered(values)
+    return sorted(range(len(keys)), key=keys.__getitem__)
+
+
+def _argorder(values: Sequence[Value]) -> list[int]:
+    places = _argsort(values)
+    most = [k for k in places[-1:] if values[k] != values[k]]
+    return most * len(places) if most else places
+
+
+def _running_place(values: Sequence[Value], sign: int) -> list[int]:
+    """The place of the first greatest (least) of the values up to each; the first NaN stays."""
+    best, found = 0, []
+    for k, x in enumerate(values):
+        most = values[best]
+        if most == most and (x != x or (x > most if sign > 0 else x < most)):
+            best = k
+        found.append(best)
+    return found
+
+
+def _searched(operands: list[Matrix], bisect: Callable[[Any, Any], int]) -> list[int]:
+    keys, values = (_ordered(_column(one)) for one in operands)
+    return [bisect(keys, value) for value in values]
+
+
 # Each takes the matrices of one place of the batch (a vector as one column).
 VALUES: dict[str, Callable[[Arithmetic, list[Matrix]], Any]] = {
     "inverse": lambda a, m: _eliminated(a, m[0], _identity(a, len(m[0])))[1],
@@ -180,7 +217,23 @@ VALUES: dict[str, Callable[[Arithmetic, list[Matrix]], Any]] = {
     "eigenvectors": lambda a, m: _eigen(a, m[0])[1],
     "eigenvalues_upper": lambda a, m: _eigen(a, _turned(m[0]))[0],
     "eigenvectors_upper": lambda a, m: _eigen(a, _turned(m[0]))[1],
+    "argsort": lambda a, m: _argsort(_column(m[0])),
+    "argorder": lambda a, m: _argorder(_column(m[0])),
+    "argcummax": lambda a, m: _running_place(_column(m[0]), 1),
+    "argcummin": lambda a, m: _running_place(_column(m[0]), -1),
+    "searchsorted": lambda a, m: _searched(m, bisect_left),
+    "searchsorted_right": lambda a, m: _searched(m, bisect_right),
 }
+
+# The operations whose first operand is a vector.
+OF_VECTORS = frozenset(
+    {"argsort", "argorder", "argcummax", "argcummin", "searchsorted", "searchsorted_right"}
+)
+
+
+def batch_axes(operation: str, rank: int) -> int:
+    """How many axes a first operand of this rank has in front of its matrix or vector."""
+    return rank - (1 if operation in OF_VECTORS else 2)
 
 
 def opaque(

@@ -12,11 +12,13 @@ from ..ir.expr import (
     IndexOf,
     Mul,
     Number,
+    Opaque,
     Reduce,
     Select,
     SizeOf,
 )
 from ..ir.walk import tensors
+from ..opaque import TABLE
 
 WHOLE = frozenset({"maximum", "minimum", "mod", "floor_divide", "sign", "abs"})
 """Functions that give integers for integers."""
@@ -41,6 +43,8 @@ def _whole(node: Expr) -> bool | None:
             return True
         case Access(tensor, _):
             return tensor.kind == "int"
+        case Opaque(operation):
+            return TABLE[operation].kind == "int"
         case Number(value, special):
             return None if not special and value.denominator == 1 else False
         case SizeOf() | Guard():

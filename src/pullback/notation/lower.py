@@ -322,14 +322,15 @@ class Lower:
 
     def operation(self, node: Operation) -> Opaque:
         operands = tuple(self.tensors[operand.name] for operand in node.operands)
+        row = self.names.rows[node.start]
         for tensor, place in zip(operands, node.operands, strict=True):
-            if tensor.kind != "float":
+            if tensor.kind != "float" and (row.kind == "float" or tensor.kind == "bool"):
                 self.names.fail(
                     place, f"{node.name} takes arrays of floats", found=f"{tensor.dtype} array",
                     hint="declare it as floats, or convert it: F: float[i,j] = A[i,j]",
                 )  # fmt: skip
         subs = tuple(map(self.affine.subscript, node.subs))
-        return Opaque(self.names.rows[node.start].name, operands, subs)
+        return Opaque(row.name, operands, subs)
 
     def subs(self, node: Read | Pad) -> tuple[Subscript, ...]:
         tensor = self.tensors[node.name]

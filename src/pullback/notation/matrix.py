@@ -33,6 +33,7 @@ from ..ir.expr import (
     number,
 )
 from ..ir.interpret import Array, define
+from ..ir.matrices import batch_axes
 from ..ir.program import Define, solve_sizes
 from ..ir.sizes import Size
 from ..ir.subscripts import Index, Subscript, at
@@ -306,7 +307,7 @@ class _Reader:
                 raise NoForm
 
     def result(self, node: Opaque) -> Result:
-        count = len(node.operands[0].shape) - 2
+        count = batch_axes(node.operation, len(node.operands[0].shape))
         if node.subs[:count] != tuple(map(at, self.batch)):
             raise NoForm
         operands = tuple(Whole(t, *_free_axes(t.shape[count:]), self.batch) for t in node.operands)

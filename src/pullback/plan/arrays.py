@@ -27,6 +27,8 @@ op             ``told`` and meaning
                the places inside the windows behind all axes, in the same order; a view
 ``roll``       an axis each, and by how much its elements move on, those of its end to its start
 ``cumsum``     the axis along which sums run
+``accumulate``  a function of two numbers, and the axis along which it takes each element with what
+               it gave for those before
 ``half``       "tril" or "triu", and the diagonal from which the last two axes are 0 elsewhere
 ``repeat``     an axis and how often each of its elements is repeated
 ``expand``     repeated along axes of extent 1, to ``shape``
@@ -65,6 +67,7 @@ from ..functions import WHOLE
 from ..ir.expr import Number, Tensor
 from ..ir.intern import Node, kept
 from ..ir.sizes import ONE, Size, size
+from ..opaque import TABLE
 from ..text import PRIVATE
 
 # What gives whole numbers of whole numbers (a power may not: its exponent may be below 0).
@@ -276,11 +279,12 @@ def slice_of(array: Array, cuts: Sequence[Cut]) -> Array:
     if full:
         return array
     flips = [k for k, c in enumerate(cuts) if c.count is not None and (-c.step).at_least(1)]
-    forward = tuple(_forward(c) if k in flips else c for k, c in enumerate(cuts))
-    shape = tuple(c.count for c in forward if c.count is not None)
-    made = Array("slice", (array,), forward, shape, array.kind, False)
-    kept = [k for k, c in enumerate(cuts) if c.count is not None]
-    return flip(made, [kept.index(k) for k in flips])
+    if flips:
+        kept = [k for k, c in enumerate(cuts) if c.count is not None]
+        forward = [_forward(c) if k in flips else c for k, c in enumerate(cuts)]
+        return flip(slice_of(array, forward), [kept.index(k) for k in flips])
+    shape = tuple(c.count for c in cuts if c.count is not None)
+    return Array("slice", (array,), tuple(cuts), shape, array.kind, False)
 
 
 def _forward(cut: Cut) -> Cut:
@@ -290,9 +294,11 @@ def _forward(cut: Cut) -> Cut:
 
 
 def flip(array: Array, axes: Sequence[int]) -> Array:
-    """Some axes reversed."""
+    """Some axes reversed; reversed twice they are as they were."""
     if not axes:
         return array
+    if array.op == "flip" and array.told == tuple(axes):
+        return array.parts[0]
     return Array("flip", (array,), tuple(axes), array.shape, array.kind, False)
 
 
@@ -336,6 +342,11 @@ def cumsum(array: Array, axis: int) -> Array:
     """The sums up to each element of an axis."""
     kind = "int" if array.kind == "bool" else array.kind
     return Array("cumsum", (array,), (axis,), array.shape, kind, False)
+
+
+def accumulate(function: str, array: Array, axis: int) -> Array:
+    """What a function of two numbers makes of all elements of an axis up to each."""
+    return Array("accumulate", (array,), (function, axis), array.shape, array.kind, False)
 
 
 def half(which: str, array: Array, k: int) -> Array:
@@ -448,7 +459,7 @@ def convolve_transposed(
 
 def operation(row: str, parts: Sequence[Array], shape: tuple[Size, ...]) -> Array:
     """A matrix operation."""
-    return Array("operation", tuple(parts), (row,), shape, "float", False)
+    return Array("operation", tuple(parts), (row,), shape, TABLE[row].kind, False)
 
 
 def put(

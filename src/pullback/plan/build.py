@@ -10,12 +10,13 @@ from ..errors import PullbackError
 from ..ir.expr import Add, Expr, Tensor
 from ..ir.program import Define
 from ..ir.recurrence import direction, groups, is_recurrent
-from ..ir.subscripts import at, constant
+from ..ir.subscripts import at, constant, indices_of
 from ..ir.walk import substitute, tensors
 from .facts import Facts
 from .ops import Build, Let, Loop, Op, Plan, Procedure
 from .pieces import Piece, Term, empty, in_a_row, is_sparse, locate, spellable, split_terms, summed
 from .rotations import together
+from .running import runs
 from .splitting import split
 from .spread import reads_quotients, spread_of, ties
 from .statements import joined, live_statements, residuals_of, without_copies
@@ -77,13 +78,25 @@ def operation(define: Define, facts: Facts) -> Let | Build:
         define = replace(define, body=together(define.body, facts))
     if (digits := split(define.indices, define.body)) is not None:
         return Let(define, digits)
-    if ties(define) and (found := _scattered(define)):
+    if ties(define) and not _runs(define, facts) and (found := _scattered(define)):
         return found
     if (found := pieced(define, facts)) is not None:
         return found
     if reads_quotients(define) and (found := _scattered(define)):
         return found
     return Let(define)
+
+
+def _runs(define: Define, facts: Facts) -> bool:
+    """Whether all that is tied to a target's indices are sums that run along an axis."""
+    made = pieced(define, facts)
+    if made is None:
+        return runs(define.body, define.indices)
+    pieces = [p for p in made.parts if isinstance(p, Piece)]
+    parts = [(p.body, [i for sub in p.subs for i in indices_of(sub)]) for p in pieces]
+    return all(
+        runs(body, own) for body, own in (*((t, define.indices) for t in made.terms), *parts)
+    )
 
 
 def _thinned(define: Define) -> Define:

@@ -16,6 +16,7 @@ from .frames import frame_of
 from .laid import Laid, permuted
 from .masks import selected
 from .pairing import Pairs, pairs
+from .running import running
 from .terms import flat_factors
 from .windows import looped
 
@@ -52,8 +53,9 @@ def contracted(lowering: Lowering, expr: Reduce) -> Laid:
     around = [c for c in conds if c not in inside]
     if around:
         mask = lowering.cond(And(tuple(around)))
+        whole = Reduce("sum", expr.indices, tuple(inside), mul(*others))
         with lowering.under():
-            made = _summed(lowering, expr.indices, inside, others)
+            made = running(lowering, whole) or _summed(lowering, expr.indices, inside, others)
         return selected(lowering, mask, made, around, others)
     return _summed(lowering, expr.indices, inside, others)
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from itertools import combinations_with_replacement
 from math import gcd, prod
 
+from .. import opaque
 from ..functions import FINITE, STEEP, TABLE
 from ..ir.expr import (
     Access,
@@ -38,6 +39,7 @@ from ..ir.sizes import Size, size
 from ..ir.subscripts import Index, Lookup, Subscript, at, bounds, constant, inside
 from ..ir.walk import Tree, accesses, children, free_indices, nodes, substitute, tensors
 from ..text import PRIVATE
+from .distinct import distinct_axes
 
 FACTORS = 3  # of a number of terms
 
@@ -46,8 +48,8 @@ FACTORS = 3  # of a number of terms
 class Facts:
     """``read`` holds the integer tensors that index an axis of that extent somewhere, so that
     their values are inside it, unless a guard asks whether they are (``doubted``); ``sure`` those
-    of which every value is read, whatever holds, and such reads; ``below`` an upper bound of the
-    values of args."""
+    of which every value is read, whatever holds, and such reads; ``below`` an upper bound of
+    integers that are at least 0; ``distinct`` the axes along which no two integers are equal."""
 
     read: set[tuple[Tensor, Size]] = field(default_factory=set)
     doubted: set[tuple[Tensor, Size]] = field(default_factory=set)
@@ -59,6 +61,7 @@ class Facts:
     )  # see :meth:`wildness`; 0 for those not in here
     above: set[Tensor] = field(default_factory=set)  # greater than 0 everywhere
     below: dict[Tensor, Size] = field(default_factory=dict)
+    distinct: dict[Tensor, frozenset[int]] = field(default_factory=dict)
     reached: dict[Size, None] = field(default_factory=dict)  # extents, first places of reads: >= 0
     small: set[Tensor] = field(default_factory=set)  # see :meth:`is_small`
     sums: dict[Tensor, frozenset[Size]] = field(default_factory=dict)  # 0 where such a size is 0
@@ -83,9 +86,10 @@ class Facts:
                 self.small.add(define.target)
             if self.positive(define.body):
                 self.above.add(define.target)
-            if isinstance(define.body, Arg):
-                index = define.body.indices[define.body.which]
-                self.below[define.target] = index.extent
+            if (bound := self.bound(define.body)) is not None:
+                self.below[define.target] = bound
+            if axes := distinct_axes(define, self.distinct):
+                self.distinct[define.target] = axes
             for term in define.body.terms if isinstance(define.body, Add) else (define.body,):
                 self.reached.update(dict.fromkeys(_first_places(term)))
             for node in nodes(define.body):
@@ -98,6 +102,7 @@ class Facts:
                     if isinstance(sub.atom, Lookup):
                         self.read.add((sub.atom.access.tensor, extent))
             self.sure.update(_sure_places(define.body))
+            self.reached.update(dict.fromkeys(_sure_constants(define.body)))
         return self.wild != before
 
     def alias(self, other: Tensor, tensor: Tensor) -> None:
@@ -112,6 +117,8 @@ class Facts:
             self.sums[other] = self.sums[tensor]
         if tensor in self.below:
             self.below[other] = self.below[tensor]
+        if tensor in self.distinct:
+            self.distinct[other] = self.distinct[tensor]
         for known in (self.read, self.doubted):
             known.update([(other, n) for t, n in known if t is tensor])
         self.sure.update([(other, n) for t, n in self.sure if t is tensor])
@@ -194,6 +201,20 @@ class Facts:
                 return inside(self.bounded(sub), extent, ())
         return self.inside(sub, extent)
 
+    def bound(self, body: Expr) -> Size | None:
+        """An upper bound of integers that are at least 0, None where none is known."""
+        match body:
+            case Arg(_, indices, which):
+                return indices[which].extent
+            case Opaque(operation, operands):
+                return opaque.bound_of(opaque.TABLE[operation], [t.shape for t in operands])
+            case Access(tensor):
+                return self.below.get(tensor)
+            case Apply("clip", (_, Number(low, ""), SizeOf(high))) if low >= 0:
+                return high + 1
+            case _:
+                return None
+
     def bounded(self, sub: Subscript) -> Subscript:
         """The subscript with args as indices of their range, for proofs about bounds."""
         total = constant(sub.const)
@@ -268,8 +289,8 @@ class Facts:
                 return max(own, *map(self.wildness, args))
             case Reduce(op, _, _, body):
                 return max(self.wildness(body), op == "prod")
-            case Opaque():
-                return 2
+            case Opaque(operation):
+                return 0 if opaque.TABLE[operation].kind == "int" else 2
             case Select(_, then, other):
                 return max(self.wildness(then), self.wildness(other))
 
@@ -363,6 +384,29 @@ def _sure_places(expr: Tree) -> Iterator[tuple[Tensor | Tree, Size]]:
         case _:
             for part in children(expr):
                 yield from _sure_places(part)
+
+
+def _sure_constants(expr: Tree) -> Iterator[Size]:
+    """What is at least 0 because an element at a fixed place is read under no condition."""
+    match expr:
+        case Access(tensor, subs):
+            for sub, extent in zip(subs, tensor.shape, strict=True):
+                reach = bounds(sub)
+                if reach is not None and reach[0] is reach[1] and reach[0].literal is None:
+                    yield from (reach[0], extent - 1 - reach[1])
+                for access in (a.access for a, _ in sub.terms if isinstance(a, Lookup)):
+                    yield from _sure_constants(access)
+        case Mul(factors) if any(isinstance(f, Guard) for f in factors):
+            return
+        case Select(cond, _, _):
+            yield from _sure_constants(cond)
+        case Reduce(_, _, domain, _) | Arg(_, _, _, domain, _) if domain:
+            return
+        case And() | Or():
+            return
+        case _:
+            for part in children(expr):
+                yield from _sure_constants(part)
 
 
 def _canonical(access: Access) -> Tree:

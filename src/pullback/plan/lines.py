@@ -13,6 +13,7 @@ from ..ir.subscripts import Index, constant
 from ..ir.walk import substitute
 from ..text import PRIVATE
 from . import arrays
+from .accumulated import accumulated, accumulation
 from .arrays import Array
 from .build import operation, pieced
 from .laid import Held, Laid, permuted
@@ -94,6 +95,10 @@ def lines_of(
             left = [_after(handed, other) for other in left]
             later = {t for other in left for s in _of(other) for t in reads(s)}
             wanted = {*later, *procedure.results, *saved}
+            if (known := accumulation(op, wanted)) is not None:
+                laid = accumulated(lowering, *known)
+                found.append(_held(lowering, known[0].target, known[0].indices, laid, known[0]))
+                continue
             steps = _steps(lowering, handed, wanted, waiting)
             last = tuple(t for t in handed.before.values() if t in later)
             found.append(replace(steps, last=last))

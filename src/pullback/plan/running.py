@@ -1,22 +1,24 @@
 """Sums that run along an axis, and values on one side of a diagonal.
 
-A sum over ``j <= i + c``, or ``j >= i + c``, for each i adds one element to the sum before; a mask
-over all pairs would be an array with an axis more. What isn't finite counts in the sums that it
-belongs to only, as under the mask.
+A sum over ``j <= i + c``, or ``j >= c - i``, for each i is read of the sums up to (from) each j; a
+mask over all pairs would be an array with an axis more. What isn't finite counts in the sums that
+it belongs to only, as under the mask.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..ir.expr import Cond, Expr, Guard, Inside, Reduce, mul
-from ..ir.sizes import ONE, size
-from ..ir.subscripts import Index
-from ..ir.walk import free_indices
+from ..ir.sizes import ONE, Size, size
+from ..ir.subscripts import Index, Subscript, at, bounds, within
+from ..ir.walk import free_indices, nodes
 from . import arrays
-from .arrays import Cut
+from .arrays import Array, Cut
 from .laid import Laid, permuted
+from .radix import radix
 from .terms import flat_factors
 
 if TYPE_CHECKING:
@@ -35,48 +37,148 @@ def ends(cond: Cond) -> tuple[Index, Index, int] | None:
     return (plus, minus, c) if below else None
 
 
-def running(lowering: Lowering, expr: Reduce) -> Laid | None:
-    """A sum as a running sum; None where it is none."""
+@dataclass(frozen=True)
+class Run:
+    """A sum over the places up to ``place``, or from there on where ``backwards``.
+
+    A place is counted by ``digits``, bound indices with the highest first; ``cond`` says so.
+    """
+
+    cond: Cond
+    digits: tuple[Index, ...]
+    place: Subscript
+    backwards: bool
+
+    @property
+    def extent(self) -> Size:
+        """The number of places."""
+        total = ONE
+        for index in self.digits:
+            total = total * index.extent
+        return total
+
+
+def run_of(expr: Reduce) -> Run | None:
+    """The condition by which a sum runs along an axis; None where there is none."""
+    if expr.op != "sum":
+        return None
     factors = [*map(Guard, expr.domain), *flat_factors(expr.body)]
     for cond in (f.cond for f in factors if isinstance(f, Guard)):
-        found = ends(cond)
-        if found is None or found[2] > 0 or found[0].extent is not found[1].extent:
+        run = _run(cond, expr.indices)
+        if run is None:
             continue
-        above, below, lag = found  # above + lag >= below
-        bound, index = (below, above) if below in expr.indices else (above, below)
-        if bound not in expr.indices or index in expr.indices:
-            continue
-        left = [f for f in factors if f is not Guard(cond)]
-        inside = [f for f in left if any(i in expr.indices for i in free_indices(f))]
-        outside = [f for f in left if f not in inside]
-        if not inside or any(index in free_indices(f) for f in inside):
-            return None
-        if any(isinstance(f, Guard) for f in outside):
-            return None
-        if lag and not lowering.facts.tame(outside, [cond]):
-            return None  # a sum over nothing is 0, whatever it is multiplied by
-        rest = tuple(i for i in expr.indices if i is not bound)
-        body = Reduce("sum", rest, (), mul(*inside)) if rest else mul(*inside)
-        laid = lowering.value(body)
-        laid = permuted(laid, laid.indices)
-        if bound not in laid.axes or laid.array.kind != "float" or laid.array.scalar:
-            return None
-        made = _along(laid, bound, index, -lag, backwards=bound is above)
-        return lowering.times(outside, made) if outside else made
+        inside = _inside(expr, run)
+        own = set(free_indices(Inside(run.place, ONE)))
+        if inside and not any(own & set(free_indices(f)) for f in inside):
+            return run
     return None
 
 
-def _along(laid: Laid, bound: Index, index: Index, lag: int, *, backwards: bool) -> Laid:
-    """The sums of what is at least ``lag`` places before each, or after each where backwards."""
-    axis = laid.axes.index(bound)
-    array = arrays.flip(laid.array, [axis] if backwards else [])
-    if lag:
-        nought = size(0)
-        low = [size(lag) if k == axis else nought for k in range(array.rank)]
-        wide = arrays.pad(array, low, [nought] * array.rank, arrays.NOUGHT)
-        array = arrays.slice_of(wide, [Cut(nought, ONE, n) for n in array.shape])
-    array = arrays.flip(arrays.cumsum(array, axis), [axis] if backwards else [])
-    return Laid(array, tuple(index if a is bound else a for a in laid.axes))
+def _run(cond: Cond, bound: Sequence[Index]) -> Run | None:
+    if not isinstance(cond, Inside) or not within(cond.sub, cond.extent)[1]:
+        return None
+    terms = cond.sub.terms
+    own = tuple((atom, n) for atom, n in terms if atom in bound)
+    rest = tuple((atom, n) for atom, n in terms if atom not in bound)
+    if not own or not rest or not all(isinstance(atom, Index) for atom, _ in rest):
+        return None
+    for sign in (-1, 1):
+        digits = radix(Subscript(own, size(0)) * sign)
+        if digits is not None:
+            return Run(cond, tuple(digits), Subscript(rest, cond.sub.const) * -sign, sign > 0)
+    return None
+
+
+def _inside(expr: Reduce, run: Run) -> list[Expr]:
+    """The factors of what is summed, without the condition of the run."""
+    factors = [*map(Guard, expr.domain), *flat_factors(expr.body)]
+    left = [f for f in factors if f is not Guard(run.cond)]
+    return [f for f in left if any(i in expr.indices for i in free_indices(f))]
+
+
+def runs(body: Expr, indices: Iterable[Index]) -> bool:
+    """Whether every sum that is tied to some indices by conditions runs along an axis."""
+    own = set(indices)
+    sums = [node for node in nodes(body) if isinstance(node, Reduce) and node.op == "sum"]
+    return all(run_of(node) is not None for node in sums if _is_tied(node, own))
+
+
+def _is_tied(node: Reduce, own: set[Index]) -> bool:
+    conds = [*node.domain, *(f.cond for f in flat_factors(node.body) if isinstance(f, Guard))]
+    found = [set(free_indices(cond)) for cond in conds]
+    return any(f & own and f & set(node.indices) for f in found)
+
+
+def running(lowering: Lowering, expr: Reduce) -> Laid | None:
+    """A sum as a running sum; None where it is none."""
+    run = run_of(expr)
+    margins = None if run is None else _margins(lowering, run)
+    if run is None or margins is None:
+        return None
+    inside = _inside(expr, run)
+    factors = [*map(Guard, expr.domain), *flat_factors(expr.body)]
+    outside = [f for f in factors if f not in inside and f is not Guard(run.cond)]
+    if any(isinstance(f, Guard) for f in outside):
+        return None
+    if any(n.terms for n in margins) and not lowering.facts.tame(outside, [run.cond]):
+        return None  # a sum over nothing is 0, whatever it is multiplied by
+    rest = tuple(i for i in expr.indices if i not in run.digits)
+    body = Reduce("sum", rest, (), mul(*inside)) if rest else mul(*inside)
+    laid = lowering.value(body)
+    laid = permuted(laid, laid.indices)
+    if laid.array.scalar or not set(run.digits) <= set(laid.axes):
+        return None
+    made = _read(lowering, laid, run, margins)
+    return lowering.times(outside, made) if outside else made
+
+
+def _margins(lowering: Lowering, run: Run) -> tuple[Size, Size] | None:
+    """How far places are before the first one and behind the last one; below 0 where all of them
+    are inside by so much. None where that isn't known."""
+    reach = bounds(lowering.general(run.place))
+    if reach is None:
+        return None
+    low, high = -reach[0], reach[1] - run.extent + 1
+    known = all(n.at_least(0) or (-n).at_least(0) for n in (low, high))
+    return (low, high) if known else None
+
+
+def _read(lowering: Lowering, laid: Laid, run: Run, margins: tuple[Size, Size]) -> Laid:
+    """The sums up to each place, or from there on, where they are asked for."""
+    axes = [i for i in laid.indices if i not in run.digits]
+    first = [laid.indices.index(i) for i in run.digits]
+    stays = first == list(range(first[0], first[0] + len(first)))
+    axis = first[0] if stays else len(axes)
+    order = [*axes[:axis], *run.digits, *axes[axis:]]
+    array = permuted(laid, order).array
+    if len(run.digits) > 1:
+        extents = [i.extent for i in order]
+        extents[axis : axis + len(run.digits)] = [run.extent]
+        array = arrays.reshape(array, extents)
+    low, high = margins
+    before, behind = (n if n.at_least(0) else size(0) for n in margins)
+    array = _padded(array, axis, before, behind)
+    skipped = -low if run.backwards and not low.at_least(0) else size(0)
+    left = high if not run.backwards and not high.at_least(0) else size(0)
+    if skipped.terms or left.terms:
+        count = array.shape[axis] - skipped + left
+        cuts = [Cut(size(0), ONE, n) for n in array.shape]
+        cuts[axis] = Cut(skipped, ONE, count)
+        array = arrays.slice_of(array, cuts)
+    turned = [axis] if run.backwards else []
+    array = arrays.flip(arrays.cumsum(arrays.flip(array, turned), axis), turned)
+    subs = [at(i) for i in axes]
+    subs.insert(axis, run.place + before - skipped)
+    return lowering.look(array, subs)
+
+
+def _padded(array: Array, axis: int, before: Size, behind: Size) -> Array:
+    if not before.terms and not behind.terms:
+        return array
+    nought = size(0)
+    low = [before if k == axis else nought for k in range(array.rank)]
+    high = [behind if k == axis else nought for k in range(array.rank)]
+    return arrays.pad(array, low, high, arrays.NOUGHT)
 
 
 def triangle(lowering: Lowering, guards: Sequence[Cond], others: Sequence[Expr]) -> Laid | None:

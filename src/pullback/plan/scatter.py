@@ -12,6 +12,7 @@ from . import arrays
 from .arrays import Array, Cut
 from .contract import inner_sum
 from .convolve import transposed
+from .distinct import told_by
 from .facts import Facts
 from .laid import Laid, aligned, permuted
 from .lower import Lowering
@@ -105,7 +106,12 @@ def is_injective(spread: Spread, facts: Facts) -> bool:
             digits.append(atom)
         else:
             told.update(digits)
-    return all(i in told for sub in spread.subs for i in indices_of(sub))
+    while True:
+        more = (told_by(sub, told, facts.distinct) for sub in spread.subs)
+        found = {index for index in more if index is not None} - told
+        if not found:
+            return all(i in told for sub in spread.subs for i in indices_of(sub))
+        told |= found
 
 
 # loops over a few indices, a slice a turn

@@ -5,7 +5,7 @@ returns.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -17,6 +17,7 @@ from ..ir.program import Program, solve_sizes
 from ..trace.constants import is_pattern
 from ..trace.record import running
 from ..trace.rolling import rolled
+from ..trace.settled import settled
 from ..trace.steering import UNKNOWN, number, use_numbers
 from ..trace.tracer import Spec, Traced, trace
 from ..trees import (
@@ -191,7 +192,8 @@ def forward_of(
             form = (identity(function), has_aux, call.form, own)
             names = [*call.names, *_names(call, chosen)]
             traced = _GENERALS.best(form, shapes, names, traced, lambda s: at(s, chosen))
-    traced = rolled(traced) if type(traced) is Traced else traced
+    if type(traced) is Traced:
+        traced = rolled(replace(traced, program=settled(traced.program)))
     if steered:
         use_numbers([call.leaves[n] for n in steering])
     constants = tuple(traced.constants[t.name] for t in traced.program.inputs[len(shapes) :])

@@ -49,6 +49,7 @@ from .inlining import inlined
 from .lettering import lettered
 from .points import Points
 from .rolling import FEWEST_NAMED, FEWEST_TURNS, rolled
+from .settled import settled
 from .skeleton import LOWER, Filling, Leaf, Part, put_together, show_source, sizes_in, take_apart
 from .tracer import Traced
 
@@ -310,7 +311,7 @@ class Found:
                 constants[name] = found.data
         sizes = _not_given(program, self.sample.sizes, constants)
         program = Program(program.inputs, program.statements, program.outputs, sizes)
-        return Named(program, constants, traced.structure, self)
+        return Named(settled(program), constants, traced.structure, self)
 
 
 def generalise(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from math import prod
 from typing import Any, NoReturn
 
@@ -21,9 +22,11 @@ from . import (  # noqa: F401  (the tables enter their rows)
     table_elementwise,
     table_indexing,
     table_matrices,
+    table_order,
     table_pieces,
     table_products,
     table_reductions,
+    table_running,
     table_shapes,
 )
 from .changes import CHANGES
@@ -396,6 +399,14 @@ class Tracer(np.lib.mixins.NDArrayOperatorsMixin):
         """All elements the same."""
         self[...] = value
 
+    def sort(self, axis: Any = -1, kind: Any = None, order: Any = None, **options: Any) -> None:
+        """The elements in ascending order, in place."""
+        _into(self, np.sort(self, axis, kind, order, **options))
+
+    def partition(self, kth: Any, axis: Any = -1, **options: Any) -> None:
+        """The elements in ascending order, in place."""
+        _into(self, np.partition(self, kth, axis, **options))
+
     def conj(self) -> Any:
         """The array itself."""
         return self
@@ -468,6 +479,7 @@ def _method(name: str, function: Any) -> Callable[..., Any]:
 for _name in (
     *("sum", "prod", "mean", "var", "std", "max", "min", "argmax", "argmin", "any", "all"),
     *("dot", "trace", "diagonal", "swapaxes", "squeeze", "ravel", "repeat", "take", "round"),
+    *("cumsum", "cumprod", "argsort", "argpartition", "searchsorted"),
 ):
     setattr(Tracer, _name, _method(_name, getattr(np, _name)))
 
@@ -503,6 +515,9 @@ def _traced_ufunc(
         return _in_place(self, ufunc, method, inputs, options, out)
     if method == "reduce":
         return _reduced(self, ufunc, inputs, options)
+    if method in _METHODS:
+        made = partial(_METHODS[method], ufunc)
+        return _built(sheet, Row(f"{name}.{method}", made), inputs, options)
     if method not in ("__call__", "outer"):
         raise self._refused(f"{name}.{method}", hint=hint_for(method))
 
@@ -517,6 +532,7 @@ def _traced_ufunc(
     return _built(sheet, Row(name, build), inputs, options)
 
 
+_METHODS: dict[str, Any] = {"accumulate": table_running.accumulate}
 _REDUCTIONS: dict[str, Any] = {
     "add": np.sum,
     "multiply": np.prod,

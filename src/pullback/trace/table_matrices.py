@@ -12,7 +12,7 @@ from .record import Sheet
 from .rows import row
 from .table_elementwise import common_dtype
 from .table_products import matmul
-from .values import DType, Subs, Value, broadcast, cast, transposed
+from .values import INT, DType, Subs, Value, broadcast, cast, transposed
 
 IDENTITY = np.eye(1)
 
@@ -39,11 +39,13 @@ def result(sheet: Sheet, operation: str, *operands: Value) -> Value:
     def read(subs: Subs) -> Expr:
         return Opaque(operation, tensors, subs)
 
+    whole = row_.kind == "int"
     return Value(
         (*shapes[0][:count], *(extents[c] for c in letters)),
-        operands[0].dtype,
+        INT if whole else operands[0].dtype,
         read,
         (*operands[0].axes[:count], *own),
+        nonnegative=whole,
     )
 
 

@@ -524,6 +524,8 @@ def _is_opaque(node: Tree) -> TypeGuard[Opaque]:
 
 def _work_of_operation(node: Opaque, sizes: Mapping[str, int]) -> int:
     """About how many operations a whole result takes: eliminations, or rotations of all pairs."""
+    if TABLE[node.operation].kind == "int":  # sorted, or found by halving
+        return 10 * sum(prod(value_of(n, sizes) for n in t.shape) for t in node.operands)
     *batch, n, _ = (value_of(extent, sizes) for extent in node.operands[0].shape)
     each = {"cofactors": n**5 if n < 7 else 2 * n**3}.get(node.operation, n**3)
     return prod(batch) * (30 * n**3 if node.operation.startswith("eigen") else each)

@@ -51,7 +51,7 @@ from ...ir.expr import (
     Zero,
 )
 from ...ir.interpret import value_of
-from ...ir.matrices import opaque
+from ...ir.matrices import batch_axes, opaque
 from ...ir.program import Define
 from ...ir.recurrence import direction, groups, is_recurrent
 from ...ir.subscripts import Index, Lookup, Quotient, Remainder, Subscript
@@ -367,7 +367,7 @@ class Grid:
     def opaque(self, node: Opaque) -> Value:
         arrays = [self.arrays[t] for t in node.operands]
         flat = [(a.shape, np.asarray(a, np.float64).ravel().tolist()) for a in arrays]
-        batch = arrays[0].shape[: len(node.operands[0].shape) - 2]
+        batch = arrays[0].shape[: batch_axes(node.operation, len(node.operands[0].shape))]
         rows = [opaque(FLOAT, node.operation, flat, place) for place in product(*map(range, batch))]
         whole = np.asarray(rows)
         whole = whole.reshape((*batch, *whole.shape[1:]))
