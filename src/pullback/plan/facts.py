@@ -212,6 +212,14 @@ class Facts:
                 return self.below.get(tensor)
             case Apply("clip", (_, Number(low, ""), SizeOf(high))) if low >= 0:
                 return high + 1
+            case IndexOf(sub):
+                reach = bounds(sub)
+                return reach[1] + 1 if reach is not None and reach[0].at_least(0) else None
+            case Select(_, then, other):
+                one, two = self.bound(then), self.bound(other)
+                if one is None or two is None:
+                    return None
+                return one if (one - two).at_least(0) else two if (two - one).at_least(0) else None
             case _:
                 return None
 

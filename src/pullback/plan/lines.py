@@ -263,13 +263,16 @@ def _held(
     return Assign(target, array, define)
 
 
-def _as_wide(array: Array, target: Tensor, lowering: Lowering) -> Array:
+def _as_wide(
+    array: Array, target: Tensor, lowering: Lowering, *, only_wider: bool = False
+) -> Array:
     """Floats of the width of a target, where what they are computed of has another one."""
     if target.dtype not in WIDTHS or array.kind != "float" or array.scalar:
         return array
     found = arrays.widths(array) or lowering.width
     known = [WIDTHS.index(dtype) for dtype in found if dtype in WIDTHS]
-    if not known or max(known) == WIDTHS.index(target.dtype):
+    own = WIDTHS.index(target.dtype)
+    if not known or max(known) == own or (only_wider and max(known) > own):
         return array
     return arrays.widened(array, target.dtype)
 
@@ -291,7 +294,7 @@ def _built(lowering: Lowering, op: Build) -> Laid:
     if op.row is not None:
         row = [filled(lowering, part) for part in op.parts if isinstance(part, Piece)]
         return Laid(arrays.concatenate(row, op.row, shape), define.indices)
-    base = arrays.zeros(shape)
+    base = _as_wide(arrays.zeros(shape), define.target, lowering, only_wider=True)
     if op.terms:
         laid = permuted(lowering.value(add(*op.terms)), define.indices)
         missing = [k for k, i in enumerate(define.indices) if i not in laid.axes]

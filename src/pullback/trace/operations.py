@@ -19,6 +19,7 @@ from ..errors import (
     TraceTypeError,
 )
 from . import (  # noqa: F401  (the tables enter their rows)
+    table_counting,
     table_elementwise,
     table_indexing,
     table_matrices,
@@ -532,7 +533,21 @@ def _traced_ufunc(
     return _built(sheet, Row(name, build), inputs, options)
 
 
-_METHODS: dict[str, Any] = {"accumulate": table_running.accumulate}
+def _log_of_summed_powers(
+    array: Any, axis: Any = None, dtype: Any = None, keepdims: bool = False
+) -> Any:
+    """``np.logaddexp.reduce``: the greatest is taken out."""
+    array = array if dtype is None else array.astype(dtype)
+    most = np.max(array, axis=axis, keepdims=True)
+    most = np.where(np.abs(most) < np.inf, most, 0)
+    total = np.sum(np.exp(array - most), axis=axis, keepdims=keepdims)
+    return np.log(total) + (most if keepdims else np.reshape(most, np.shape(total)))
+
+
+_METHODS: dict[str, Any] = {
+    "accumulate": table_running.accumulate,
+    "reduceat": table_counting.reduceat,
+}
 _REDUCTIONS: dict[str, Any] = {
     "add": np.sum,
     "multiply": np.prod,
@@ -540,6 +555,7 @@ _REDUCTIONS: dict[str, Any] = {
     "minimum": np.min,
     "logical_and": np.all,
     "logical_or": np.any,
+    "logaddexp": _log_of_summed_powers,
 }
 
 
