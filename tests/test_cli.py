@@ -50,7 +50,7 @@ def wrong(dY, cache):
     return dZ @ W.T, X.T @ dZ
 
 def untraceable(X):
-    return np.sort(X).sum()
+    return np.unique(X).sum()
 
 def affine_backward(dY, X, W, b):
     return dY @ W.T, X.T @ dY, dY.sum(axis=0)
@@ -291,7 +291,7 @@ def test_a_written_backward_of_a_formula(run: Any, model: str) -> None:
         (("code", "MODEL:lost"), "one of loss, annotated"),
         (("code", "MODEL:STARTED"), "STARTED, a bool"),
         (("code", "MODEL:loss"), "no shape is given for X, W, y"),
-        (("code", "MODEL:untraceable", "--shape", "X=N"), "np.sort"),
+        (("code", "MODEL:untraceable", "--shape", "X=N"), "np.unique"),
         (("code", "MODEL:loss", "--shape", "X=N D; Z=N"), "no parameter Z"),
         (("code", "Y[i] = Q["), "never closed"),
         (("code", ""), "INPUT is empty"),

@@ -29,7 +29,7 @@ class Operation:
 
     ``kind`` is that of the result. Integers are at least 0 and less than the extent of the letter
     ``below``, or at most that extent where ``ends``; ``distinct`` says that no two along the last
-    axis are equal.
+    axis are equal. ``ascending``: the first operand's elements have to be in order.
     """
 
     name: str
@@ -46,6 +46,7 @@ class Operation:
     below: str = ""
     ends: bool = False
     distinct: bool = False
+    ascending: bool = False
     latex: str = ""
     unicode: str = ""
 
@@ -219,12 +220,12 @@ ROWS = (
     ),
     Operation(  # how many elements of a sorted vector are less than each of others
         "searchsorted", ("A[n]", "v[m]"), "p[m]", "",
-        kind="int", below="n", ends=True,
+        kind="int", below="n", ends=True, ascending=True,
         latex=r"\#\{@A < @v\}", unicode="searchsorted(@A, @v)",
     ),
     Operation(  # ... less or equal
         "searchsorted_right", ("A[n]", "v[m]"), "p[m]", "",
-        kind="int", below="n", ends=True,
+        kind="int", below="n", ends=True, ascending=True,
         latex=r"\#\{@A \le @v\}", unicode="searchsorted_right(@A, @v)",
     ),
 )  # fmt: skip

@@ -443,7 +443,7 @@ STEERED: dict[str, Callable[..., Any]] = {
     "min and max": lambda x, a: (x * min(max(a, 0.1), 0.4)).sum(),
     "a NumPy function of it": lambda x, a: (x if np.sin(a) > 0.2 else 3 * x).sum(),
     "an array of it": lambda x, a: (x * np.linspace(0, a, 3)).sum(),
-    "what can't be traced": lambda x, a: (x * np.cumsum(np.ones(3) * a)).sum(),
+    "what can't be traced": lambda x, a: (x * np.histogram(np.ones(3) * a, 3)[0]).sum(),
     "a condition on an array of it": lambda x, a: (
         x if (np.ones(3) * a).sum() > 1 else 2 * x
     ).sum(),

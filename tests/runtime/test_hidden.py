@@ -383,7 +383,7 @@ ASKING: dict[str, Callable[..., Any]] = {
     "round": lambda x, w: (x * (3 * round(w[0]) // 2)).sum(),
     "asarray": lambda x, w: (x * np.asarray(w)).sum(),
     "a function that can't be traced": lambda x, w: (x * np.histogram(w, 3)[0]).sum(),
-    "a store": lambda x, w: (x * functools.reduce(operator.add, [*np.sort(w)])).sum(),
+    "a store": lambda x, w: (x * functools.reduce(operator.add, [*w[w > 0]])).sum(),
     "positions that are computed": lambda x, w: x[np.argsort(w)].sum(),
     "whole numbers made of it": lambda x, w: x[w.astype(int) % 3].sum(),
     "a mask": lambda x, w: x[w > 2.0].sum(),

@@ -124,7 +124,7 @@ def well_formed(program: Program) -> None:
         names = [i.name for i in (*statement.indices, *bound_indices(statement.body))]
         assert len(set(names)) == len({*statement.indices, *bound_indices(statement.body)})
         for access in accesses(statement.body):
-            assert access.tensor in known
+            assert access.tensor in known or access.tensor is statement.target
             assert len(access.subs) == len(access.tensor.shape)
             for sub in access.subs:
                 indices_of(sub)

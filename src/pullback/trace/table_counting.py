@@ -338,7 +338,7 @@ def _segments(sheet: Sheet, value: Value, axis: int, pairs: list[tuple[int, int]
 # What is there once
 
 
-class Unsized:
+class Unsized(np.lib.mixins.NDArrayOperatorsMixin):
     """An array whose size depends on data: it can't be used."""
 
     def __init__(self, sheet: Sheet, name: str) -> None:
@@ -353,6 +353,12 @@ class Unsized:
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__") and name != "__array__":
             raise AttributeError(name)
+        raise self._refused()
+
+    def __array_ufunc__(self, *given: Any, **options: Any) -> Any:
+        raise self._refused()
+
+    def __array_function__(self, *given: Any) -> Any:
         raise self._refused()
 
     def __getitem__(self, key: Any) -> Any:
@@ -383,7 +389,7 @@ def unique(
         raise sheet.refusal(
             "np.unique of traced values can't be traced: the result's size depends on them",
             expected="np.unique(x, return_inverse=True), of which the inverse is used",
-            hint=hint_for("np.unique"),
+            hint="keep the shape with np.where or a product with a mask",
         )
     value = sheet.value(ar)
     flat, _ = in_a_row(sheet, value, None)

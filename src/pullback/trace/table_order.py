@@ -29,6 +29,7 @@ from ..ir.expr import (
     Mul,
     Reduce,
     Select,
+    Tensor,
     Zero,
     neg,
     number,
@@ -60,7 +61,6 @@ from .values import (
 NAN = number(float("nan"))
 HALF = Fraction(1, 2)
 Statistic = Callable[[Subs], Expr]
-Ordered = Callable[[Subscript], Value]  # the rows' elements at a place of the sorted ones
 KINDS = (None, "quicksort", "heapsort", "mergesort", "stable")
 
 
@@ -216,20 +216,29 @@ def _of_rows(rows: Value, read: Callable[[Subs], Expr]) -> Value:
     return Value(rows.shape[:-1], rows.dtype, read, rows.axes[:-1])
 
 
-def order_statistics(sheet: Sheet, rows: Value) -> Ordered:
+@dataclass(frozen=True)
+class Ordered:
     """The elements of each row by their place in ascending order: all are NaN where one is."""
-    operation = "argorder" if rows.dtype.kind == "f" else "argsort"
-    keys = cast(rows, INT) if rows.is_bool else rows
-    tensor = sheet.keep(result(sheet, operation, keys)).tensor
-    assert tensor is not None
 
-    def element(place: Subscript) -> Value:
-        def read(subs: Subs) -> Expr:
-            return rows.read((*subs, at(Lookup(Access(tensor, (*subs, place))))))
+    sheet: Sheet
+    rows: Value
+    places: Tensor
 
-        return sheet.keep(_of_rows(rows, read))
+    @classmethod
+    def of(cls, sheet: Sheet, rows: Value) -> Ordered:
+        operation = "argorder" if rows.dtype.kind == "f" else "argsort"
+        keys = cast(rows, INT) if rows.is_bool else rows
+        tensor = sheet.keep(result(sheet, operation, keys)).tensor
+        assert tensor is not None
+        return cls(sheet, rows, tensor)
 
-    return element
+    def read(self, subs: Subs, place: Subscript) -> Expr:
+        """A row's element at a place."""
+        return self.rows.read((*subs, at(Lookup(Access(self.places, (*subs, place))))))
+
+    def kept(self, place: Subscript) -> Value:
+        """The rows' elements at a place where every row has one."""
+        return self.sheet.keep(_of_rows(self.rows, lambda subs: self.read(subs, place)))
 
 
 @row(np.median)
@@ -242,9 +251,9 @@ def median(
     count = rows.shape[-1]
     if not count:
         return _kept(_nothing(rows, found), axes, keepdims)
-    ordered = order_statistics(sheet, rows)
+    ordered = Ordered.of(sheet, rows)
 
-    lower, upper = (ordered(constant(n) // 2) for n in (count - 1, count))
+    lower, upper = (ordered.kept(constant(n) // 2) for n in (count - 1, count))
 
     def middle(subs: Subs) -> Expr:
         both = Add((lower.read(subs), upper.read(subs)))
@@ -323,23 +332,23 @@ def _at_continuous(ordered: Ordered, place: Between, count: int) -> Statistic:
     """The value between two sorted elements, of the first or the last one beyond them."""
     total, over = place.times * count + place.more, place.over
     if over == 1:
-        return ordered(constant(total)).read
-    low, high = ordered(constant(total) // over), ordered(constant(total + over - 1) // over)
+        return ordered.kept(constant(total)).read
+    low, high = constant(total) // over, constant(total + over - 1) // over
+    weight = Mul((IndexOf(constant(total) % over), power(number(over), -1)))
 
-    def between(subs: Subs) -> Expr:
-        weight = Mul((IndexOf(constant(total) % over), power(number(over), -1)))
-        one, other = low.read(subs), high.read(subs)
+    def between(one: Expr, other: Expr) -> Expr:
         return Add((one, Mul((weight, Add((other, neg(one)))))))
 
     if place.more == -place.times:  # the linear method stays inside
-        return between
-    first, last_one = ordered(constant(0)), ordered(constant(count - 1))
+        one, other = ordered.kept(low), ordered.kept(high)
+        return lambda subs: between(one.read(subs), other.read(subs))
+    first, most = ordered.kept(constant(0)), ordered.kept(constant(count - 1))
     inside = Inside(constant(total), size(over * (count - 1) + 1))
     below = Inside(constant(total + over), size(over))
 
     def limited(subs: Subs) -> Expr:
-        ends = Select(below, first.read(subs), last_one.read(subs))
-        return Select(inside, between(subs), ends)
+        here = between(ordered.read(subs, low), ordered.read(subs, high))
+        return Select(inside, here, Select(below, first.read(subs), most.read(subs)))
 
     return limited
 
@@ -348,7 +357,7 @@ def _at_jumping(ordered: Ordered, method: str, q: float, count: int) -> Statisti
     found, share = JUMPING[method](count, np.float64(q))
     weight = float(share)
     places = (min(max(k, 0), count - 1) for k in (int(found), int(found) + 1))
-    one, other = (ordered(constant(k)) for k in places)
+    one, other = (ordered.kept(constant(k)) for k in places)
     if weight in (0.0, 1.0):
         return (other if weight else one).read
 
@@ -394,7 +403,7 @@ def _quantile(
     count = rows.shape[-1]
     if not count:
         raise IndexError("a quantile of no elements")
-    ordered = order_statistics(sheet, rows)
+    ordered = Ordered.of(sheet, rows)
     reads = [
         _at_continuous(ordered, Between.of(one, *CONTINUOUS[method]), count)
         if method in CONTINUOUS

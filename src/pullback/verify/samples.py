@@ -219,6 +219,7 @@ def draw_exact(
     ranges = lookup_ranges(statements, sizes)
     direct = {a.tensor for s in statements for a in lookups_in(s.body)}
     positive = {tensor for s in statements for tensor in positive_in(s.body)}
+    ascending = {tensor for s in statements for tensor in ascending_in(s.body)}
     found = {}
     for tensor in tensors:
         shape = tuple(value_of(n, sizes) for n in tensor.shape)
@@ -230,6 +231,8 @@ def draw_exact(
             drawn = Array(shape, [x * scale for x in drawn.flat])
         if tensor in positive and not isinstance(arithmetic, Modular):
             drawn = _positive(drawn)
+        if tensor in ascending:
+            drawn = _ascending(drawn)
         found[tensor] = drawn
     return found
 
@@ -250,6 +253,20 @@ def positive_in(body: Expr) -> tuple[Tensor, ...]:
     """The operands in a value that are positive definite matrices."""
     bodies = [node for node in nodes(body) if isinstance(node, Opaque)]
     return tuple(body.operands[0] for body in bodies if TABLE[body.operation].positive)
+
+
+@_kept
+def ascending_in(body: Expr) -> tuple[Tensor, ...]:
+    """The operands in a value whose elements have to be in ascending order."""
+    bodies = [node for node in nodes(body) if isinstance(node, Opaque)]
+    return tuple(body.operands[0] for body in bodies if TABLE[body.operation].ascending)
+
+
+def _ascending(array: Array) -> Array:
+    """The elements of each row in order."""
+    n = array.shape[-1]
+    rows = [sorted(array.flat[k : k + n]) for k in range(0, len(array.flat), n or 1)]
+    return Array(array.shape, [x for row in rows for x in row])
 
 
 def _positive(matrices: Array) -> Array:
