@@ -41,6 +41,49 @@ MORE_UNARY: list[tuple[str, Callable[..., Any]]] = [
     ("np.where({0} > 0, np.log(np.abs({0}) + 0.1), {0})", lambda x: _guarded(x)),
 ]
 
+KNOTS, HEIGHTS = np.array([-1.5, -0.4, 0.3, 1.1]), np.array([1.0, -0.5, 2.0, 0.25])
+Along = Callable[[Any, int], Any]
+ORDER: list[tuple[str, Along]] = [
+    ("np.cumsum({{0}}, {0})", lambda x, a: np.cumsum(x, a)),
+    ("np.cumprod({{0}} / 2, {0})", lambda x, a: np.cumprod(x / 2, a)),
+    ("np.maximum.accumulate({{0}}, {0})", lambda x, a: np.maximum.accumulate(x, a)),
+    ("np.minimum.accumulate({{0}}, {0})", lambda x, a: np.minimum.accumulate(x, a)),
+    ("np.logaddexp.accumulate({{0}}, {0})", lambda x, a: np.logaddexp.accumulate(x, a)),
+    ("np.logaddexp.reduce({{0}}, {0})", lambda x, a: np.logaddexp.reduce(x, a)),
+    ("np.sort({{0}}, {0})", lambda x, a: np.sort(x, a)),
+    ("np.flip(np.cumsum(np.flip({{0}}, {0}), {0}), {0})", lambda x, a: _from_behind(x, a)),
+    ("np.median({{0}}, {0}, keepdims=True)", lambda x, a: np.median(x, a, keepdims=True)),
+    ("np.quantile({{0}}, 0.3, {0})", lambda x, a: np.quantile(x, 0.3, a)),
+    ("np.percentile({{0}}, [20, 75], {0}, method='hazen')", lambda x, a: _hazen(x, a)),
+    ("np.take_along_axis({{0}}, np.argsort(-{{0}}, {0}), {0})", lambda x, a: _descending(x, a)),
+    ("np.argsort(np.argsort({{0}}, {0}), {0}) * {{0}}", lambda x, a: _ranked(x, a)),
+    ("np.trapezoid({{0}}, axis={0})", lambda x, a: np.trapezoid(x, axis=a)),
+    ("np.add.reduceat({{0}}, [0, 1], {0})", lambda x, a: np.add.reduceat(x, [0, 1], a)),
+    ("np.interp({{0}}, KNOTS, HEIGHTS)", lambda x, a: np.interp(x, KNOTS, HEIGHTS)),
+    ("{{0}} * np.searchsorted(KNOTS, {{0}})", lambda x, a: x * np.searchsorted(KNOTS, x)),
+    ("np.histogram({{0}}, KNOTS, weights={{0}}**2)[0]", lambda x, a: _counted(x)),
+]
+
+
+def _from_behind(x: Any, axis: int) -> Any:
+    return np.flip(np.cumsum(np.flip(x, axis), axis), axis)
+
+
+def _hazen(x: Any, axis: int) -> Any:
+    return np.percentile(x, [20, 75], axis, method="hazen")
+
+
+def _descending(x: Any, axis: int) -> Any:
+    return np.take_along_axis(x, np.argsort(-x, axis), axis)
+
+
+def _ranked(x: Any, axis: int) -> Any:
+    return np.argsort(np.argsort(x, axis), axis) * x
+
+
+def _counted(x: Any) -> Any:
+    return np.histogram(x, KNOTS, weights=x**2)[0]
+
 
 def _guarded(x: Any) -> Any:
     return np.where(x > 0, np.log(np.abs(x) + 0.1), x)
@@ -96,10 +139,10 @@ def _values(rng: Random, values: np.random.Generator, shape: tuple[int, ...]) ->
 def _step(rng: Random, values: list[Any]) -> Step:
     last = len(values) - 1
     first = last if rng.randrange(2) else rng.randrange(last + 1)
-    kind = rng.choice(["unary", "more", "along", "matrix", "binary", "binary"])
+    kind = rng.choice(["unary", "more", "along", "order", "matrix", "binary", "binary"])
     rank = np.ndim(values[first])
-    if kind == "along" and rank:
-        text, function = rng.choice(ALONG)
+    if kind in ("along", "order") and rank:
+        text, function = rng.choice(ALONG if kind == "along" else ORDER)
         axis = rng.randrange(rank)
         return Step(text.format(axis), lambda x: function(x, axis), (first,))
     if kind == "matrix" and rank >= 2:
