@@ -56,7 +56,7 @@ ORDER: list[tuple[str, Along]] = [
     ("np.quantile({{0}}, 0.3, {0})", lambda x, a: np.quantile(x, 0.3, a)),
     ("np.percentile({{0}}, [20, 75], {0}, method='hazen')", lambda x, a: _hazen(x, a)),
     ("np.take_along_axis({{0}}, np.argsort(-{{0}}, {0}), {0})", lambda x, a: _descending(x, a)),
-    ("np.argsort(np.argsort({{0}}, {0}), {0}) * {{0}}", lambda x, a: _ranked(x, a)),
+    ("np.argsort(np.argsort({{0}}, {0}, 'stable'), {0}) * {{0}}", lambda x, a: _ranked(x, a)),
     ("np.trapezoid({{0}}, axis={0})", lambda x, a: np.trapezoid(x, axis=a)),
     ("np.add.reduceat({{0}}, [0, 1], {0})", lambda x, a: np.add.reduceat(x, [0, 1], a)),
     ("np.interp({{0}}, KNOTS, HEIGHTS)", lambda x, a: np.interp(x, KNOTS, HEIGHTS)),
@@ -78,7 +78,7 @@ def _descending(x: Any, axis: int) -> Any:
 
 
 def _ranked(x: Any, axis: int) -> Any:
-    return np.argsort(np.argsort(x, axis), axis) * x
+    return np.argsort(np.argsort(x, axis, "stable"), axis) * x
 
 
 def _counted(x: Any) -> Any:

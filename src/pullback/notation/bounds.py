@@ -20,6 +20,7 @@ from ..ir.expr import (
     Inside,
     Mul,
     Not,
+    Opaque,
     Or,
     Reduce,
     Select,
@@ -284,10 +285,13 @@ def is_natural(sub: Subscript, natural: Collection[Tensor]) -> bool:
 
 
 def is_natural_value(body: Expr, natural: Collection[Tensor]) -> bool:
-    """Whether an integer value is >= 0: an arg, a position, a subscript counted from the end."""
+    """Whether an integer value is >= 0: an arg, a position, a place in a sorted array, a subscript
+    counted from the end, or an element of such an array."""
     match body:
-        case Arg():
+        case Arg() | Opaque():
             return True
+        case Access(tensor):
+            return tensor in natural
         case IndexOf(sub):
             return is_natural(sub, natural)
         case Select(Compare("<", value, zero), Add((term, SizeOf())), other):

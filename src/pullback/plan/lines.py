@@ -91,14 +91,15 @@ def lines_of(
     while left:
         op = left.pop(0)
         if isinstance(op, Loop):
+            later = {t for other in left for s in _of(other) for t in reads(s)}
+            if (known := accumulation(op, {*later, *procedure.results, *saved})) is not None:
+                laid = accumulated(lowering, *known)
+                found.append(_held(lowering, known[0].target, known[0].indices, laid, known[0]))
+                continue
             handed = Handed(op, procedure.facts)
             left = [_after(handed, other) for other in left]
             later = {t for other in left for s in _of(other) for t in reads(s)}
             wanted = {*later, *procedure.results, *saved}
-            if (known := accumulation(op, wanted)) is not None:
-                laid = accumulated(lowering, *known)
-                found.append(_held(lowering, known[0].target, known[0].indices, laid, known[0]))
-                continue
             steps = _steps(lowering, handed, wanted, waiting)
             last = tuple(t for t in handed.before.values() if t in later)
             found.append(replace(steps, last=last))

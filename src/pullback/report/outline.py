@@ -20,7 +20,7 @@ from ..derivation import (
     shape_text,
     show_bytes,
 )
-from ..ir.expr import Access, Apply, Compare, Power, Reduce, Tensor
+from ..ir.expr import Access, Apply, Compare, Opaque, Power, Reduce, Tensor
 from ..ir.program import Define
 from ..ir.sizes import size
 from ..ir.subscripts import Index, at
@@ -422,6 +422,12 @@ def _kink(node: object) -> Sequence[str]:
             return ("clip: the gradient passes at the bounds.",)
         case Power(Reduce("sum", _, _, Power(_, two)), half) if two == 2 and half * 2 == 1:
             return ("a root of a sum of squares is a norm: its gradient at 0 is 0.",)
+        case Opaque("argsort" | "argorder" as name):
+            return (f"{name}: equal elements stand in the order in which they are given.",)
+        case Opaque("argcummax" | "argcummin" as name):
+            return (f"{name}: at a tie the first place counts.",)
+        case Opaque("searchsorted" | "searchsorted_right" as name):
+            return (f"{name}: places are piecewise constant, so nothing passes through them.",)
         case Compare():
             return ("a condition is taken as written; it has no gradient of its own.",)
         case _:
