@@ -129,6 +129,36 @@ def test_forms(framework: Framework, name: str, monkeypatch: pytest.MonkeyPatch)
     framework.check(forms()[name]().backward, monkeypatch)
 
 
+ORDER: dict[str, tuple[Callable[..., Any], dict[str, str]]] = {
+    "running sum": (lambda x: np.cumsum(x, 1)[:, ::-1], {"x": "B N"}),
+    "running product": (lambda x: np.cumprod(x), {"x": "N"}),
+    "running maximum": (lambda x: np.maximum.accumulate(x, axis=1), {"x": "B N"}),
+    "logaddexp": (lambda x: np.logaddexp.accumulate(x), {"x": "N"}),
+    "sort": (lambda x: np.sort(x, 0), {"x": "N B"}),
+    "median": (lambda x: np.median(x, axis=1), {"x": "B N"}),
+    "quantile": (lambda x: np.quantile(x, 0.3), {"x": "N"}),
+    "searchsorted": (lambda a, v: np.searchsorted(a, v, "right") * v, {"a": "N", "v": "M"}),
+    "interp": (lambda x, p, f: np.interp(x, p, f), {"x": "M", "p": "N", "f": "N"}),
+    "histogram": (
+        lambda x, e: np.histogram(x, bins=e, weights=x)[0],
+        {"x": "M", "e": "N"},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ORDER)
+def test_order(framework: Framework, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    function, shapes = ORDER[name]
+    framework.check(pullback.derive(function, **shapes).backward, monkeypatch)
+
+
+def test_batches_of_vectors_are_searched(
+    framework: Framework, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = "p[b,j] = searchsorted(a, v)[b,j]; Y[b,j] = p[b,j]*v[b,j]"
+    framework.check(pullback.derive(text).backward, monkeypatch)
+
+
 @pytest.mark.parametrize("seed", [1022, 1044, 1112, 1213, 2005, *range(8)])
 def test_random_programs(framework: Framework, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     if framework.name == "jax" and seed > 3:

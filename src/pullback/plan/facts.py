@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import combinations_with_replacement
 from math import gcd, prod
@@ -15,6 +15,7 @@ from ..ir.expr import (
     And,
     Apply,
     Arg,
+    Compare,
     Cond,
     Divides,
     Expr,
@@ -36,10 +37,11 @@ from ..ir.expr import (
 from ..ir.program import Define
 from ..ir.recurrence import groups, is_recurrent
 from ..ir.sizes import Size, size
-from ..ir.subscripts import Index, Lookup, Subscript, at, bounds, constant, inside
+from ..ir.subscripts import Index, Lookup, Subscript, at, bounds, constant, inside, isolated
 from ..ir.walk import Tree, accesses, children, free_indices, nodes, substitute, tensors
 from ..text import PRIVATE
 from .distinct import distinct_axes
+from .terms import flat_factors
 
 FACTORS = 3  # of a number of terms
 
@@ -49,7 +51,9 @@ class Facts:
     """``read`` holds the integer tensors that index an axis of that extent somewhere, so that
     their values are inside it, unless a guard asks whether they are (``doubted``); ``sure`` those
     of which every value is read, whatever holds, and such reads; ``below`` an upper bound of
-    integers that are at least 0; ``distinct`` the axes along which no two integers are equal."""
+    integers that are at least 0; ``distinct`` the axes along which no two integers are equal;
+    ``wrapped`` integers that were counted from the end of an extent where they were below 0,
+    ``stored`` those of them at which a NumPy function adds values."""
 
     read: set[tuple[Tensor, Size]] = field(default_factory=set)
     doubted: set[tuple[Tensor, Size]] = field(default_factory=set)
@@ -62,6 +66,8 @@ class Facts:
     above: set[Tensor] = field(default_factory=set)  # greater than 0 everywhere
     below: dict[Tensor, Size] = field(default_factory=dict)
     distinct: dict[Tensor, frozenset[int]] = field(default_factory=dict)
+    wrapped: dict[Tensor, Size] = field(default_factory=dict)
+    stored: set[tuple[Tensor, Size]] = field(default_factory=set)
     reached: dict[Size, None] = field(default_factory=dict)  # extents, first places of reads: >= 0
     small: set[Tensor] = field(default_factory=set)  # see :meth:`is_small`
     sums: dict[Tensor, frozenset[Size]] = field(default_factory=dict)  # 0 where such a size is 0
@@ -90,6 +96,11 @@ class Facts:
                 self.below[define.target] = bound
             if axes := distinct_axes(define, self.distinct):
                 self.distinct[define.target] = axes
+            if (extent := _wrapped(define)) is not None:
+                self.wrapped[define.target] = extent
+            stored = set(_stored_at(define, self.wrapped))
+            self.stored |= stored
+            self.sure |= stored
             for term in define.body.terms if isinstance(define.body, Add) else (define.body,):
                 self.reached.update(dict.fromkeys(_first_places(term)))
             for node in nodes(define.body):
@@ -177,7 +188,7 @@ class Facts:
         """Whether ``0 <= sub < extent`` is known at all sizes that a derivation is made for."""
         if isinstance(sub.atom, Lookup):
             pair = (sub.atom.access.tensor, extent)
-            if pair in self.read and pair not in self.doubted:
+            if pair in self.stored or (pair in self.read and pair not in self.doubted):
                 return True
         if not sub.terms and self.at_least_zero(sub.const):
             return self.at_least_zero(extent - 1 - sub.const)
@@ -345,6 +356,35 @@ class Facts:
                 return self.nonnegative(body)
             case _:
                 return self.positive(expr)
+
+
+def _wrapped(define: Define) -> Size | None:
+    """The extent where a statement is ``where(y < 0, y + extent, y)``."""
+    match define.body:
+        case Select(Compare("<", low, Number()), Add((moved, SizeOf(extent))), other):
+            return extent if low is moved is other else None
+        case Select(Compare("<", low, Number()), Add((moved, Number(by, ""))), other):
+            return size(int(by)) if low is moved is other and by.denominator == 1 else None
+        case _:
+            return None
+
+
+def _stored_at(define: Define, wrapped: Mapping[Tensor, Size]) -> Iterator[tuple[Tensor, Size]]:
+    """The integers that say at which places of an axis a NumPy function adds values, which it does
+    inside of it alone."""
+    body = define.body
+    if not define.source.file or define.of or not isinstance(body, Reduce) or body.op != "sum":
+        return
+    conds = [*body.domain, *(f.cond for f in flat_factors(body.body) if isinstance(f, Guard))]
+    places = [cond.sub for cond in conds if isinstance(cond, Zero)]
+    for sub in places if len(places) == len(conds) else ():
+        index = next((i for i in define.indices if sub.coefficient(i).terms), None)
+        other = None if index is None else isolated(sub, index)
+        atom = None if other is None else other.atom
+        if index is not None and isinstance(atom, Lookup) and _is_full(atom.access):
+            tensor = atom.access.tensor
+            if wrapped.get(tensor) is index.extent:
+                yield tensor, index.extent
 
 
 def is_product_of(count: Size, extents: Iterable[Size]) -> bool:

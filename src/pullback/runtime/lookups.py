@@ -11,7 +11,20 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import PositionError
-from ..ir.expr import ZERO, Access, Add, Compare, Expr, Guard, Mul, Number, Select, SizeOf, Tensor
+from ..ir.expr import (
+    ZERO,
+    Access,
+    Add,
+    Compare,
+    Expr,
+    Guard,
+    Mul,
+    Number,
+    Select,
+    SizeOf,
+    Tensor,
+    Zero,
+)
 from ..ir.program import Define, Program, solve_sizes
 from ..ir.sizes import Size, size
 from ..ir.subscripts import Lookup
@@ -57,12 +70,19 @@ def positions(program: Program) -> tuple[Positions, ...]:
     wrapped = {s.target: s for s in program.statements}
     found: dict[Positions, None] = {}
     for statement in program.statements:
-        for tensor in _unguarded(statement.body):
+        for tensor in (*_unguarded(statement.body), *_stored_at(statement)):
             source = wrapped.get(tensor)
             normal = None if source is None else _wrapped_input(source)
             if normal is not None and normal[0] in places and normal[1] is not None:
                 found[Positions(places[normal[0]], normal[0].name, normal[1])] = None
     return tuple(found)
+
+
+def _stored_at(statement: Define) -> Iterator[Tensor]:
+    """The tensors that say where a NumPy function puts values: ``np.add.at(y, t, w)``."""
+    for node in nodes(statement.body) if statement.source.file else ():
+        if isinstance(node, Zero):
+            yield from (access.tensor for access in lookups(node.sub))
 
 
 def unchecked(program: Program, inputs: Sequence[Tensor]) -> list[Tensor]:

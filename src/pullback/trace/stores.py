@@ -140,12 +140,9 @@ def accumulated(sheet: Sheet, old: Value, key: Any, value: Value) -> Value:
         bound = {k: sheet.bound(value.shape[k], value.axes[k]) for k in places.open}
         full = {k: at(index) for k, index in bound.items()}
         conds, own = places.solved(subs, full)
-        body = value.read(own)
-        if bound:
-            return Add((old.read(subs), Reduce("sum", tuple(bound.values()), tuple(conds), body)))
-        for cond in reversed(conds):
-            body = Mul((Guard(cond), body))
-        return Add((old.read(subs), body))
+        body = Mul((*map(Guard, conds), value.read(own))) if conds else value.read(own)
+        added = Reduce("sum", tuple(bound.values()), (), body) if bound else body
+        return added if old.literal == 0 else Add((old.read(subs), added))
 
     return Value(old.shape, old.dtype, read, old.axes)
 
