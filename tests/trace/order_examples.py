@@ -54,6 +54,10 @@ ORDER: dict[Any, list[tuple[Any, ...]]] = {
         (lambda x: np.subtract.accumulate(x), F(4)),
         (lambda x: np.hypot.accumulate(x, axis=1), F(2, 3, low=1)),
     ],
+    np.ediff1d: [
+        (lambda x: np.ediff1d(x), F(2, 3)),
+        (lambda x, y: np.ediff1d(x, to_begin=y, to_end=[1.0, 2.0]), F(4), F(2)),
+    ],
     np.nancumsum: [(lambda x: np.nancumsum(x, axis=1), NANS[:2])],
     np.nancumprod: [(lambda x: np.nancumprod(x), NANS[:2])],
     np.cumulative_sum: [
@@ -164,6 +168,8 @@ ORDER: dict[Any, list[tuple[Any, ...]]] = {
 
 # Methods of ufuncs, which are no rows of their own.
 METHODS_OF_UFUNCS: list[tuple[Any, ...]] = [
+    (lambda x: np.cumsum(np.diff(x, prepend=0.0)), F(5)),
+    (lambda x, y: np.diff(x, n=2, axis=0, prepend=y, append=1.0), F(4, 2), F(1, 2)),
     (lambda x: np.maximum.accumulate(x, axis=1), F(3, 5)),
     (lambda x: np.minimum.accumulate(x), F(5, 2)),
     (lambda x: np.maximum.accumulate(x), np.array([0.0, 1.0, 1.0, np.nan, 2.0])),

@@ -454,12 +454,18 @@ def triu(sheet: Sheet, m: Any, k: int = 0) -> Value:
 
 
 @row(np.diff)
-def diff(sheet: Sheet, a: Any, n: int = 1, axis: int = -1) -> Value:
+def diff(
+    sheet: Sheet, a: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = None
+) -> Value:
     """Each element less the one before, n times."""
     value = sheet.value(a)
     along = one_axis(axis, value.ndim)
     if n < 0:
         raise ValueError("n is negative")
+    ends = [None if end is None else _end(sheet, end, value, along) for end in (prepend, append)]
+    if n and any(end is not None for end in ends):
+        parts = [part for part in (ends[0], value, ends[1]) if part is not None]
+        value = sheet.keep(_joined(sheet, parts, along, None))
 
     for _ in range(n):
         extent = value.shape[along]
@@ -470,6 +476,27 @@ def diff(sheet: Sheet, a: Any, n: int = 1, axis: int = -1) -> Value:
         less = np.not_equal if value.is_bool else np.subtract
         value = sheet.keep(apply_ufunc(sheet, less, (later, earlier)))
     return value
+
+
+def _end(sheet: Sheet, given: Any, value: Value, axis: int) -> Value:
+    """What is put before or behind an array: one number stands for a slice of them."""
+    end = sheet.value(given)
+    if end.ndim:
+        return end
+    shape = [1 if k == axis else n for k, n in enumerate(value.shape)]
+    return broadcast(replace(end, weak=None), shape)
+
+
+@row(np.ediff1d)
+def ediff1d(sheet: Sheet, ary: Any, to_end: Any = None, to_begin: Any = None) -> Value:
+    """Each element less the one before, of all elements in a row, between others."""
+    flat = sheet.value(ary)
+    flat = flat if flat.ndim == 1 else sheet.keep(reshaped(flat, (flat.size,)))
+    inner = sheet.keep(diff(sheet, flat))
+    ends = [None if end is None else sheet.value(end) for end in (to_begin, to_end)]
+    first, last = (None if v is None else sheet.keep(reshaped(v, (v.size,))) for v in ends)
+    parts = [cast(part, inner.dtype) for part in (first, inner, last) if part is not None]
+    return concatenated(parts, 0, inner.dtype) if len(parts) > 1 else inner
 
 
 @row(np.trapezoid)
