@@ -533,7 +533,7 @@ class Framework:
             for node in nodes_of(line.array, set()):
                 for part in node.parts if node in moving else ():
                     fixed = part not in moving and part.op not in CHEAP and not part.scalar
-                    if fixed and part not in self.shared:
+                    if fixed and part not in self.shared and open_turns(part) <= self.turning:
                         self.named(part)
         outside = dict(self.shared)
         self.name_shared([line.array for line in steps.lines])

@@ -16,7 +16,7 @@ from .facts import Facts
 from .ops import Build, Let, Loop, Op, Plan, Procedure
 from .pieces import Piece, Term, empty, in_a_row, is_sparse, locate, spellable, split_terms, summed
 from .rotations import together
-from .running import runs
+from .running import outside, runs
 from .splitting import split
 from .spread import reads_quotients, spread_of, ties
 from .statements import joined, live_statements, residuals_of, without_copies
@@ -52,8 +52,15 @@ def procedure(
     statements = without_copies(statements, (*results, *saved))
     if not facts.strict:
         statements = joined(statements, results)
-    ops = tuple(_op(group, facts) for group in groups(statements))
-    return Procedure(name, tuple(inputs), ops, tuple(results), facts)
+    names = {t.name for t in inputs} | {s.target.name for s in statements}
+    ops: list[Op] = []
+    for group in groups(statements):
+        if is_recurrent(group):
+            before, group = outside(group, names)
+            facts.learn(before)
+            ops += [operation(define, facts) for define in before]
+        ops.append(_op(group, facts))
+    return Procedure(name, tuple(inputs), tuple(ops), tuple(results), facts)
 
 
 def _op(group: tuple[Define, ...], facts: Facts) -> Op:

@@ -8,13 +8,16 @@ it belongs to only, as under the mask.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import count
 from typing import TYPE_CHECKING
 
-from ..ir.expr import Cond, Expr, Guard, Inside, Reduce, mul
+from ..ir.expr import Access, Cond, Expr, Guard, Inside, Reduce, Tensor, mul
+from ..ir.program import Define
 from ..ir.sizes import ONE, Size, size
 from ..ir.subscripts import Index, Subscript, at, bounds, within
-from ..ir.walk import free_indices, nodes
+from ..ir.walk import Tree, bottom_up, free_indices, nodes, tensors
 from . import arrays
 from .arrays import Array, Cut
 from .laid import Laid, permuted
@@ -103,6 +106,31 @@ def runs(body: Expr, indices: Iterable[Index]) -> bool:
     return all(run_of(node) is not None for node in sums if _is_tied(node, own))
 
 
+def outside(group: Sequence[Define], names: set[str]) -> tuple[list[Define], tuple[Define, ...]]:
+    """The statements of a recurrence, and before them those of sums that run along its steps and
+    read nothing that it makes: inside of it each step would sum everything anew."""
+    made = {s.target for s in group}
+    before: list[Define] = []
+
+    def named(s: Define, node: Tree) -> Tree:
+        if not isinstance(node, Reduce) or made & set(tensors(node)):
+            return node
+        run, own = run_of(node), set(free_indices(node))
+        if run is None or s.indices[0] not in own or not own <= set(s.indices):
+            return node
+        if _margins(run, run.place) is None:
+            return node
+        indices = tuple(i for i in s.indices if i in own)
+        name = next(n for k in count(1) if (n := f"{s.target.name}_sum{k}") not in names)
+        names.add(name)
+        target = Tensor(name, tuple(i.extent for i in indices), s.target.dtype)
+        before.append(Define(target, indices, node, s.source, False, of=s.of))
+        return Access(target, tuple(map(at, indices)))
+
+    kept = [replace(s, body=bottom_up(s.body, partial(named, s))) for s in group]  # type: ignore[arg-type]
+    return before, tuple(kept)
+
+
 def _is_tied(node: Reduce, own: set[Index]) -> bool:
     conds = [*node.domain, *(f.cond for f in flat_factors(node.body) if isinstance(f, Guard))]
     found = [set(free_indices(cond)) for cond in conds]
@@ -112,7 +140,7 @@ def _is_tied(node: Reduce, own: set[Index]) -> bool:
 def running(lowering: Lowering, expr: Reduce) -> Laid | None:
     """A sum as a running sum; None where it is none."""
     run = run_of(expr)
-    margins = None if run is None else _margins(lowering, run)
+    margins = None if run is None else _margins(run, lowering.general(run.place))
     if run is None or margins is None:
         return None
     inside = _inside(expr, run)
@@ -132,10 +160,10 @@ def running(lowering: Lowering, expr: Reduce) -> Laid | None:
     return lowering.times(outside, made) if outside else made
 
 
-def _margins(lowering: Lowering, run: Run) -> tuple[Size, Size] | None:
+def _margins(run: Run, place: Subscript) -> tuple[Size, Size] | None:
     """How far places are before the first one and behind the last one; below 0 where all of them
     are inside by so much. None where that isn't known."""
-    reach = bounds(lowering.general(run.place))
+    reach = bounds(place)
     if reach is None:
         return None
     low, high = -reach[0], reach[1] - run.extent + 1
