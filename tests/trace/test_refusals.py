@@ -109,6 +109,7 @@ REFUSED: list[tuple[Callable[..., Any], str, str, str]] = [
     (lambda x: x.sort(), "changing an argument in place", "x.sort()", "x = x.copy()"),
     (lambda x: np.quantile(x, x[0]), "at traced places", "np.quantile(x, x[0])", "np.interp"),
     (lambda x: np.nanquantile(x, [0.1, 0.2]), "several quantiles", "np.nanq", "np.stack"),
+    (lambda x: np.median(x, overwrite_input=True), "in any order", "np.median", "leave"),
     (lambda x: np.unique(x), "np.unique", "np.unique(x)", "np.where"),
     (lambda x: np.unique(x, return_inverse=True)[0] * 2, "its size depends", "* 2", "inverse"),
     (lambda x: np.bincount(x.astype(int)), "length depends", "np.bincount", "np.add.at"),

@@ -241,11 +241,21 @@ class Ordered:
         return self.sheet.keep(_of_rows(self.rows, lambda subs: self.read(subs, place)))
 
 
+def _keeps(sheet: Sheet, overwrite_input: bool) -> None:
+    """Refuses to leave an argument in disorder: nobody could say what it then holds."""
+    if overwrite_input:
+        raise sheet.refusal(
+            "overwrite_input=True can't be traced: the argument would hold its elements in any order",
+            hint="leave overwrite_input out",
+        )
+
+
 @row(np.median)
 def median(
     sheet: Sheet, a: Any, axis: Any = None, *, overwrite_input: bool = False, keepdims: bool = False
 ) -> Value:
     """The middle element in ascending order, or the mean of the two in the middle."""
+    _keeps(sheet, overwrite_input)
     value, axes, rows = _rows(sheet, a, axis)
     found = asked(np.median, value)
     count = rows.shape[-1]
@@ -436,6 +446,7 @@ def _quantile_row(function: Any, over: int) -> Callable[..., Value]:
         method: str = "linear",
         keepdims: bool = False,
     ) -> Value:
+        _keeps(sheet, overwrite_input)
         return _quantile(sheet, function, a, q, axis, method, keepdims, over)
 
     return build
@@ -529,6 +540,7 @@ def _nan_row(function: Any, over: int) -> Callable[..., Value]:
         method: str = "linear",
         keepdims: bool = False,
     ) -> Value:
+        _keeps(sheet, overwrite_input)
         if not sheet.value(a).size or sheet.value(a).dtype.kind != "f":
             plain = np.percentile if over == 100 else np.quantile
             return _quantile(sheet, plain, a, q, axis, method, keepdims, over)
@@ -546,6 +558,7 @@ def nanmedian(
     sheet: Sheet, a: Any, axis: Any = None, *, overwrite_input: bool = False, keepdims: bool = False
 ) -> Value:
     """The median of what is not NaN."""
+    _keeps(sheet, overwrite_input)
     if not sheet.value(a).size or sheet.value(a).dtype.kind != "f":
         return median(sheet, a, axis, keepdims=keepdims)
     return _nan_quantile(sheet, np.nanquantile, a, 0.5, axis, "linear", keepdims, 1)
