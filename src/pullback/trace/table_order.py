@@ -245,7 +245,7 @@ def _keeps(sheet: Sheet, overwrite_input: bool) -> None:
     """Refuses to leave an argument in disorder: nobody could say what it then holds."""
     if overwrite_input:
         raise sheet.refusal(
-            "overwrite_input=True can't be traced: the argument would hold its elements in any order",
+            "overwrite_input=True can't be traced: what the argument then holds is in any order",
             hint="leave overwrite_input out",
         )
 
