@@ -561,4 +561,19 @@ def nanmedian(
     _keeps(sheet, overwrite_input)
     if not sheet.value(a).size or sheet.value(a).dtype.kind != "f":
         return median(sheet, a, axis, keepdims=keepdims)
-    return _nan_quantile(sheet, np.nanquantile, a, 0.5, axis, "linear", keepdims, 1)
+    value, axes, ordered, count = _nan_rows(sheet, a, axis)
+    two = number(2)
+
+    def half(subs: Subs, less: int) -> Expr:
+        return fn("floor_divide", Add((count(subs), number(-less))) if less else count(subs), two)
+
+    lower = _looked_up(sheet, ordered, lambda subs: half(subs, 1))
+    upper = _looked_up(sheet, ordered, lambda subs: half(subs, 0))
+
+    def middle(subs: Subs) -> Expr:
+        odd = Compare("==", half(subs, 1), half(subs, 0))
+        both = Mul((number(HALF), Add((lower(subs), upper(subs)))))
+        return Select(odd, upper(subs), both)
+
+    made = Value(ordered.shape[:-1], asked(np.nanmedian, value), middle, ordered.axes[:-1])
+    return _kept(made, axes, keepdims)
