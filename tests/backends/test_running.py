@@ -108,3 +108,26 @@ def test_a_sum_under_a_condition_on_data_is_a_product_with_the_mask(condition: s
     dX, dw = module.backward(dY, cache)
     np.testing.assert_allclose(dX, mask[condition].T @ dY * w[:, None])
     np.testing.assert_allclose(dw, (mask[condition].T @ dY * X).sum(axis=1))
+
+
+SURE = ("j <= i+2", "j >= i-1", "i+j < M")  # the others may end before or behind the axis
+ENDS = (*SURE, "i+j >= 2", "2*i >= j", "j >= 2*i+1", "j+2 > 2*i")
+
+
+@pytest.mark.parametrize("extent", ["M", "M+3", "M-1", "2*M"])
+@pytest.mark.parametrize("condition", ENDS)
+def test_sums_may_end_at_any_place_that_is_affine(condition: str, extent: str) -> None:
+    text = f"x[B,M]\nC[b,i:{extent}] = sum(j:M) [{condition}]*x[b,j]\nY[b,i] = C[b,i]**2"
+    source, module = module_of(text)
+    assert source.count("np.cumsum(") == 2 or condition not in SURE or extent == "2*M"
+    for size in (5, 2, 1):
+        count = eval(extent, {"M": size})
+        x = np.random.default_rng(size).normal(size=(2, size))
+        places = {"i": np.arange(count)[:, None], "j": np.arange(size), "M": size}
+        mask = np.broadcast_to(eval(condition, places), (count, size)).astype(float)
+        value, cache = module.forward(x)
+        np.testing.assert_allclose(value, (x @ mask.T) ** 2, atol=1e-12)
+        dY = np.cos(value)
+        np.testing.assert_allclose(
+            module.backward(dY, cache), (2 * dY * (x @ mask.T)) @ mask, atol=1e-12
+        )

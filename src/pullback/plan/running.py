@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from ..ir.expr import Access, Cond, Expr, Guard, Inside, Reduce, Tensor, mul
 from ..ir.program import Define
 from ..ir.sizes import ONE, Size, size
-from ..ir.subscripts import Index, Subscript, at, bounds, within
+from ..ir.subscripts import Index, Subscript, at, bounds, constant, within
 from ..ir.walk import Tree, bottom_up, free_indices, nodes, tensors
 from . import arrays
 from .arrays import Array, Cut
@@ -78,9 +78,10 @@ def run_of(expr: Reduce) -> Run | None:
 
 
 def _run(cond: Cond, bound: Sequence[Index]) -> Run | None:
-    if not isinstance(cond, Inside) or not within(cond.sub, cond.extent)[1]:
+    left = _one_sided(cond)
+    if left is None:
         return None
-    terms = cond.sub.terms
+    terms = left.terms
     own = tuple((atom, n) for atom, n in terms if atom in bound)
     rest = tuple((atom, n) for atom, n in terms if atom not in bound)
     if not own or not rest or not all(isinstance(atom, Index) for atom, _ in rest):
@@ -88,8 +89,16 @@ def _run(cond: Cond, bound: Sequence[Index]) -> Run | None:
     for sign in (-1, 1):
         digits = radix(Subscript(own, size(0)) * sign)
         if digits is not None:
-            return Run(cond, tuple(digits), Subscript(rest, cond.sub.const) * -sign, sign > 0)
+            return Run(cond, tuple(digits), Subscript(rest, left.const) * -sign, sign > 0)
     return None
+
+
+def _one_sided(cond: Cond) -> Subscript | None:
+    """What a condition asks to be at least 0, where that is all that it asks."""
+    if not isinstance(cond, Inside):
+        return None
+    low, high = within(cond.sub, cond.extent)
+    return cond.sub if high else constant(cond.extent - 1) - cond.sub if low else None
 
 
 def _inside(expr: Reduce, run: Run) -> list[Expr]:
