@@ -78,6 +78,7 @@ CHEAP = frozenset(
     {"name", "number", "size", "range", "slice", "insert", "permute", "reshape", "expand", "flip",
      "diagonal", "full", "copy"}
 )  # fmt: skip
+VIEWS = (CHEAP - {"full", "copy"}) | {"windows"}  # what may be the memory of another array
 # What a value that is read several times, and that no statement names, is called.
 NAMES = {"div": "ratio", "mul": "product", "add": "total", "sub": "difference", "pow": "power"}
 WORDS = {
@@ -254,6 +255,7 @@ class Framework:
         """The same of 64 bits, for whole numbers among others."""
         return self.real(code)
 
+    views: ClassVar[frozenset[str]] = VIEWS
     chooses: ClassVar[bool] = True  # whether a condition on a loop's step is one of Python's own
 
     def cuts(self, array: Array, places: Sequence[Array] = ()) -> str:
@@ -398,6 +400,18 @@ class Framework:
             mask, one, other = array.parts
             return Code(f"({self.lean(one)} if {self.code(mask)} else {self.lean(other)})")
         return self.code(array)
+
+    def owned(self, array: Array, copy: str) -> Code:
+        """An array in memory of its own, which may be written into: copied by the method ``copy``
+        where it may be another's memory, also where only one side of a condition is."""
+        if array.op == "where" and array.parts[0].scalar and self.chooses:
+            if array not in self.shared:
+                mask, one, other = array.parts
+                either = self.owned(one, copy), self.owned(other, copy)
+                return Code(f"({either[0]} if {self.code(mask)} else {either[1]})")
+        code = self.code(array)
+        shares = array.op in self.views or code.is_name
+        return Code(f"{code.at(ATOM)}.{copy}()") if shares else code
 
     def function(self, function: str, parts: Sequence[Array]) -> Code:
         """A function of the table."""

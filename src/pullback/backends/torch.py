@@ -11,7 +11,7 @@ from ..ir.sizes import ONE, Size
 from ..plan.arrays import Array
 from ..plan.lines import Steps
 from . import functional
-from .functional import CHEAP
+from .functional import VIEWS
 from .python.code import ATOM, Code, call, tuple_of
 from .python.layout import INDENT
 from .python.preface import NOTHING, Preface
@@ -85,6 +85,7 @@ class Torch(functional.Framework):
         "math.": "import math",
     }
     reserved: ClassVar[tuple[str, ...]] = ("torch", "F", "math")
+    views: ClassVar[frozenset[str]] = VIEWS | {"take"}  # a tensor without axes selects, too
     functions: ClassVar[dict[str, str]] = {
         "rint": "round",
         "cbrt": "torch.sign({0}) * torch.abs({0}) ** (1 / 3)",
@@ -241,9 +242,7 @@ class Torch(functional.Framework):
             self.claimed = ""
         else:
             name = wanted or self.names.fresh("filled")
-            code = self.code(base)
-            own = base.op in CHEAP and base.op != "full"
-            self.emit(f"{name} = {code.at(ATOM) + '.clone()' if own or code.is_name else code}")
+            self.emit(f"{name} = {self.owned(base, 'clone')}")
         self.emit(
             f"{name}[{self.cuts(array)}] {'=' if array.op == 'set' else '+='} {self.code(value)}"
         )

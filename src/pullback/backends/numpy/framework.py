@@ -431,9 +431,7 @@ class NumPy(functional.Framework):
             self.claimed = ""
             return name
         name = wanted or self.names.fresh("filled")
-        code = self.code(base)
-        own = base.op in CHEAP and base.op != "full"
-        self.emit(f"{name} = {code.at(ATOM) + '.copy()' if own or code.is_name else code}")
+        self.emit(f"{name} = {self.owned(base, 'copy')}")
         return name
 
     def einsum(self, array: Array) -> Code:
