@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any
@@ -21,6 +21,7 @@ from ..ir.expr import (
     ZERO,
     Access,
     Add,
+    Divides,
     Expr,
     Guard,
     Inside,
@@ -35,7 +36,7 @@ from ..ir.expr import (
 from ..ir.program import Define, Program, computing, live, reads
 from ..ir.recurrence import direction, groups, in_order, is_recurrent
 from ..ir.sizes import size
-from ..ir.subscripts import Index, Subscript, at, constant
+from ..ir.subscripts import Index, Lookup, Subscript, at, constant
 from ..ir.turns import Run, runs
 from ..ir.walk import (
     Tree,
@@ -107,7 +108,7 @@ class _Region:
 
     @property
     def cost(self) -> tuple[int, int]:
-        return -self.covered, len(self.made.shifted)
+        return _cost(self.covered, self.made)
 
 
 @dataclass
@@ -126,8 +127,9 @@ class _Rolling:
 
     def run(self) -> Traced:
         program = self.traced.program
-        self.statements = [canonical(s) for s in self.given]
-        self.letters = {s.target: _letters(s) for s in self.given}
+        given = _without_views(self.given, program.outputs)
+        self.statements = [canonical(s) for s in given]
+        self.letters = {s.target: _letters(s) for s in given}
         self.outputs = list(program.outputs)
         self.known = {t.name for t in program.inputs} | {s.target.name for s in program.statements}
         for _ in range(MOST_LOOPS):
@@ -180,7 +182,7 @@ class _Rolling:
                 tried = self.compared(some[:TRIED])
                 if tried is None or len(some) < self.least:
                     continue
-                cost = (-len(some) * run.period, len(tried.shifted))
+                cost = _cost(len(some) * run.period, tried)
                 if best is None or cost < best[0]:
                     best = cost, some
                 break
@@ -204,11 +206,19 @@ class _Rolling:
         return found
 
     def starts(self, run: Run) -> list[int]:
-        """Where a turn may begin: at the end's distance, where lines go back, at the beginning."""
+        """Where a turn may begin: where lines go back, where those of the turns begin, at the
+        end's distance, at the beginning."""
         window = range(run.start, run.start + run.period)
         aligned = run.start + run.length % run.period
         back = [n for n in window if n and self.goes_back(n)]
-        return list(dict.fromkeys([*back, aligned, run.start]))[:MOST_STARTS]
+        middle = run.start + (run.count - 1) // 2 * run.period
+        own = {self.line(n) for n in range(middle, middle + run.period)}
+        enters = [n for n in window if self.line(n) in own and not (n and self.line(n - 1) in own)]
+        return list(dict.fromkeys([*back, *enters, aligned, run.start]))[:MOST_STARTS]
+
+    def line(self, place: int) -> tuple[str, int]:
+        source = self.statements[place].source
+        return source.file, source.line
 
     def goes_back(self, place: int) -> bool:
         one, other = self.statements[place - 1].source, self.statements[place].source
@@ -330,10 +340,11 @@ class _Rolling:
         out: list[Expr] = []
         n = 0
         while n < len(placed):
-            stop = n
-            while stop < len(placed) and _follows(placed, n, stop):
+            stop = n + 1
+            apart = _apart(placed, n)
+            while apart and stop < len(placed) and _apart(placed, stop - 1) == apart:
                 stop += 1
-            term = self.fold(placed[n:stop]) if stop - n >= self.least else None  # type: ignore[arg-type]
+            term = self.fold(placed[n:stop], apart) if stop - n >= self.least else None  # type: ignore[arg-type]
             if term is not None:
                 out.append(term)
                 n = stop
@@ -342,7 +353,7 @@ class _Rolling:
                 n += 1
         return out[0] if len(out) == 1 else Add(tuple(out))
 
-    def fold(self, placed: Sequence[tuple[Subscript, Expr]]) -> Expr | None:
+    def fold(self, placed: Sequence[tuple[Subscript, Expr]], apart: int) -> Expr | None:
         dummy = [
             [Define(Tensor(f"%{PRIVATE}{k}", ()), (), value)] for k, (_, value) in enumerate(placed)
         ]
@@ -352,12 +363,18 @@ class _Rolling:
             value = turns.expr([value for _, value in placed])
         except Unlike:
             return None
-        step = placed[0][0]
+        ahead = placed[0][0] if apart > 0 else -placed[0][0]
+        step = ahead if abs(apart) == 1 else ahead // abs(apart)
         found: Expr = substitute(value, {turns.step: step})  # type: ignore[assignment]
         index = step.index
         if index is not None and index.extent is size(len(placed)):
             return found
-        return Mul((Guard(Inside(step, size(len(placed)))), found))
+        guards = [Guard(Inside(ahead, size((len(placed) - 1) * abs(apart) + 1)))]
+        if abs(apart) > 1:
+            guards.append(Guard(Divides(size(abs(apart)), ahead)))
+        for guard in reversed(guards):
+            found = Mul((guard, found))
+        return found
 
     # ---------------------------------------------------------------------------------------------
     # At last
@@ -475,11 +492,55 @@ def _last(access: Access, made: Turns) -> Expr:
     return Select(Inside(last, count), Access(earlier, (last, *rest)), other)
 
 
+def _cost(covered: int, made: Turns) -> tuple[int, int]:
+    """How many statements there are more than before a loop was put in place of some."""
+    return len(made.rolled) - covered, len(made.shifted)
+
+
 def _runs(group: tuple[Define, ...]) -> bool:
     """Whether a group can be computed step by step."""
     if not is_recurrent(group):
         return True
     return direction(group) != 0 and not any(isinstance(s.body, Opaque) for s in group)
+
+
+def _without_views(statements: Sequence[Define], outputs: Sequence[Tensor]) -> list[Define]:
+    """The statements, each reading what a view is of in the view's place: a turn that reads
+    ``X[t-1]`` reads X, and not what the turn before made of it."""
+    kept = {*outputs, *(t for s in statements for t in _operands(s.body))}
+    views: dict[Tensor, Define] = {}
+
+    def read(access: Access) -> Expr:
+        view = views.get(access.tensor)
+        if view is None:
+            return access
+        return substitute(view.body, dict(zip(view.indices, access.subs, strict=True)))  # type: ignore[return-value]
+
+    out = []
+    for s in statements:
+        body = map_tensors(s.body, read)
+        own = s if body is s.body else replace(s, body=body)  # type: ignore[arg-type]
+        if _is_view(own) and s.target not in kept:
+            views[s.target] = own
+        else:
+            out.append(own)
+    return out
+
+
+def _is_view(statement: Define) -> bool:
+    """Whether a statement only reads elements of a tensor, at places that no data tells."""
+    body = statement.body
+    return (
+        isinstance(body, Access)
+        and body.tensor.dtype == statement.target.dtype
+        and not any(isinstance(atom, Lookup) for sub in body.subs for atom, _ in sub.terms)
+    )
+
+
+def _operands(body: Expr) -> Iterator[Tensor]:
+    for node in nodes(body):
+        if isinstance(node, Opaque):
+            yield from node.operands
 
 
 def _read(values: Sequence[Expr]) -> set[Tensor]:
@@ -515,9 +576,13 @@ def _placed(term: Expr) -> tuple[Subscript, Expr] | None:
     return None
 
 
-def _follows(placed: Sequence[tuple[Subscript, Expr] | None], first: int, place: int) -> bool:
-    one, other = placed[first], placed[place]
-    return one is not None and other is not None and one[0] - other[0] is constant(place - first)
+def _apart(placed: Sequence[tuple[Subscript, Expr] | None], place: int) -> int:
+    """How many places a term stands before the next one; 0 where that is no number."""
+    one, other = placed[place], placed[place + 1] if place + 1 < len(placed) else None
+    if one is None or other is None:
+        return 0
+    ahead = one[0] - other[0]
+    return 0 if ahead.terms else ahead.const.literal or 0
 
 
 def _base(name: str) -> str:
