@@ -577,9 +577,10 @@ def _placed(term: Expr) -> tuple[Subscript, Expr] | None:
 
 
 def _apart(placed: Sequence[tuple[Subscript, Expr] | None], place: int) -> int:
-    """How many places a term stands before the next one; 0 where that is no number."""
+    """How many places a term stands before the next one, which reads the same; 0 where that is no
+    number."""
     one, other = placed[place], placed[place + 1] if place + 1 < len(placed) else None
-    if one is None or other is None:
+    if one is None or other is None or tensors(one[1]) != tensors(other[1]):
         return 0
     ahead = one[0] - other[0]
     return 0 if ahead.terms else ahead.const.literal or 0
