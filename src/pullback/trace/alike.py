@@ -8,7 +8,7 @@ become a table. What is made is exact: for each turn it is the statement that wa
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
@@ -38,7 +38,7 @@ from ..ir.expr import (
     Zero,
 )
 from ..ir.program import Define
-from ..ir.sizes import size
+from ..ir.sizes import ONE, Size, size
 from ..ir.subscripts import (
     Index,
     Lookup,
@@ -72,15 +72,20 @@ class Turns:
     """The turns of a loop: ``turns[k][m]`` is the statement at place m of turn k, canonical.
 
     ``made`` gives a fresh name for a wish; ``table`` the tensor of a constant that holds numbers,
-    one a turn.
+    one a turn. ``stored`` are other bodies of statements, of equal values.
+
+    An axis, or a range of a sum, may have another extent in each turn, as long as these are affine
+    in the turn, too: the statement has the greatest of them, and a condition.
     """
 
     turns: Sequence[Sequence[Define]]
     made: Callable[[str], str]
     table: Callable[[Sequence[Fraction], str], Tensor]
+    stored: Mapping[Tensor, Define] = field(default_factory=dict)
     shifted: dict[tuple[int, int], Define] = field(default_factory=dict)
     spread: dict[Tensor, Define] = field(default_factory=dict)
     rolled: tuple[Define, ...] = ()
+    widths: dict[Index, tuple[int, int]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.count = len(self.turns)
@@ -88,30 +93,97 @@ class Turns:
         self.place = {
             s.target: (m, k) for k, turn in enumerate(self.turns) for m, s in enumerate(turn)
         }
-        self.targets = [self.stacked(m) for m in range(len(self.turns[0]))]
+        self.columns = [[turn[m] for turn in self.turns] for m in range(len(self.turns[0]))]
+        self.targets = [self.stacked(column) for column in self.columns]
 
     def run(self) -> Turns:
         """Makes one statement of each place; raises Unlike."""
         rolled = []
-        for m, target in enumerate(self.targets):
-            every = [turn[m] for turn in self.turns]
-            first = every[-1]
-            if any(s.indices != first.indices or s.target.dtype != target.dtype for s in every):
-                raise Unlike
-            self.dtype = target.dtype
-            body = self.expr([s.body for s in every])
-            rolled.append(
-                replace(first, target=target, indices=(self.step, *first.indices), body=body)
-            )
+        for m, column in enumerate(self.columns):
+            stores = [self.stored.get(s.target) for s in column]
+            before = dict(self.shifted), dict(self.spread)
+            try:
+                rolled.append(self.one(m, column))
+            except Unlike:
+                if None in stores:
+                    raise
+                self.shifted, self.spread = before
+                rolled.append(self.one(m, stores))  # type: ignore[arg-type]
         self.rolled = (*self.spread.values(), *self.shifted.values(), *rolled)
         return self
 
-    def stacked(self, m: int) -> Tensor:
+    def one(self, m: int, column: Sequence[Define]) -> Define:
+        """One statement for those at a place."""
+        last = column[-1]
+        if any(s.target.dtype != last.target.dtype for s in column):
+            raise Unlike
+        self.dtype = last.target.dtype
+        every = self.widened(column)
+        if any(s.indices != every[-1].indices for s in every):
+            raise Unlike
+        indices = every[-1].indices
+        body = self.expr([s.body for s in every])
+        for index in reversed([i for i in indices if i in self.widths]):
+            if self.dtype == "bool":
+                raise Unlike
+            factors = body.factors if isinstance(body, Mul) else (body,)
+            body = Mul((Guard(self.within(index)), *factors))
+        return replace(last, target=self.targets[m], indices=(self.step, *indices), body=body)
+
+    def stacked(self, column: Sequence[Define]) -> Tensor:
         """The tensor that holds the values of all turns at a place."""
-        every = [turn[m] for turn in self.turns]
-        named = next((s for s in every if s.user), every[0])
-        target = every[-1].target
-        return Tensor(self.made(named.target.name), (size(self.count), *target.shape), target.dtype)
+        named = next((s for s in column if s.user), column[0])
+        target = column[-1].target
+        shapes = [s.target.shape for s in (column[0], column[-1])]
+        shape = [_greatest(pair) for pair in zip(*shapes, strict=False)]
+        if any(len(s.target.shape) != len(shape) for s in column):
+            raise Unlike
+        return Tensor(self.made(named.target.name), (size(self.count), *shape), target.dtype)
+
+    # ---------------------------------------------------------------------------------------------
+    # Extents that differ
+
+    def widened(self, column: Sequence[Define]) -> Sequence[Define]:
+        """The statements, indices whose extents differ having the greatest of these."""
+        self.widths = {}
+        every = [dict.fromkeys((*s.indices, *bound_indices(s.body))) for s in column]
+        if all(own == every[-1] for own in every):
+            return column
+        if any(len(own) != len(every[-1]) for own in every):
+            raise Unlike
+        names: list[dict[Index, Index]] = [{} for _ in every]
+        for indices in zip(*every, strict=True):
+            wide = self.wide(indices)
+            for own, index in zip(names, indices, strict=True):
+                own[index] = wide
+        return [
+            replace(
+                s,
+                indices=tuple(own[i] for i in s.indices),
+                body=renamed(s.body, own, {}),  # type: ignore[arg-type]
+            )
+            for s, own in zip(column, names, strict=True)
+        ]
+
+    def wide(self, indices: Sequence[Index]) -> Index:
+        """The index of one place of all turns."""
+        last = indices[-1]
+        if all(index is last for index in indices):
+            return last
+        extents = [index.extent.literal for index in indices]
+        if None in extents:
+            raise Unlike
+        line = _affine(extents, 0)  # type: ignore[arg-type]
+        if line is None:
+            raise Unlike
+        index = Index(last.name, _greatest((indices[0].extent, last.extent)))
+        self.widths[index] = line
+        return index
+
+    def within(self, index: Index) -> Cond:
+        """Whether a widened index is one that its turn has."""
+        slope, first = self.widths[index]
+        return Inside(at(self.step) * slope + first - 1 - at(index), index.extent)
 
     # ---------------------------------------------------------------------------------------------
     # What is read
@@ -119,7 +191,7 @@ class Turns:
     def expr(self, every: Sequence[Expr]) -> Expr:
         """One expression over the step for those of all turns."""
         last = every[-1]
-        if all(node is last for node in every) and not self.reads(last):
+        if all(node is last for node in every) and not self.reads(last) and not self.widens(last):
             return last
         if isinstance(last, Access) and last.tensor in self.place:
             return self.own(every, last)
@@ -127,6 +199,10 @@ class Turns:
         if kinds != {type(last)}:
             raise Unlike
         return self.parts(every, last)
+
+    def widens(self, node: Tree) -> bool:
+        """Whether a range of another extent in each turn is inside."""
+        return bool(self.widths) and any(i in self.widths for i in bound_indices(node))
 
     def reads(self, node: Tree) -> bool:
         """Whether an expression reads what a turn makes."""
@@ -247,11 +323,11 @@ class Turns:
                 return Power(self.expr([node.base for node in every]), last.exponent)  # type: ignore[union-attr]
             case Reduce():
                 self.same([(node.op, node.indices) for node in every])  # type: ignore[union-attr]
-                domain = self.conds([node.domain for node in every])  # type: ignore[union-attr]
+                domain = self.domain(every, last)
                 return Reduce(last.op, last.indices, domain, self.expr([n.body for n in every]))  # type: ignore[union-attr]
             case Arg():
                 self.same([(node.op, node.indices, node.which) for node in every])  # type: ignore[union-attr]
-                domain = self.conds([node.domain for node in every])  # type: ignore[union-attr]
+                domain = self.domain(every, last)
                 body = self.expr([n.body for n in every])  # type: ignore[union-attr]
                 return Arg(last.op, last.indices, last.which, domain, body)
             case Select():
@@ -265,10 +341,18 @@ class Turns:
             case _:
                 raise Unlike
 
+    def domain(self, every: Sequence[Expr], last: Reduce | Arg) -> tuple[Cond, ...]:
+        """The conditions of a range, those of extents that differ among them."""
+        own = self.conds([node.domain for node in every])  # type: ignore[union-attr]
+        return (*own, *(self.within(i) for i in last.indices if i in self.widths))
+
     def cond(self, every: Sequence[Cond]) -> Cond:
         last = every[-1]
-        if all(node is last for node in every) and not self.reads(last):
+        if all(node is last for node in every) and not self.reads(last) and not self.widens(last):
             return last
+        if {type(node) for node in every} == {Zero, Inside}:  # a range of a single place
+            every = [Inside(c.sub, ONE) if isinstance(c, Zero) else c for c in every]
+            last = every[-1]
         self.same([type(node) for node in every])
         match last:
             case Compare():
@@ -278,8 +362,7 @@ class Turns:
             case Zero():
                 return Zero(self.sub([node.sub for node in every]))  # type: ignore[union-attr]
             case Inside():
-                self.same([node.extent for node in every])  # type: ignore[union-attr]
-                return Inside(self.sub([node.sub for node in every]), last.extent)  # type: ignore[union-attr]
+                return self.inside(every)  # type: ignore[arg-type]
             case Divides():
                 self.same([node.divisor for node in every])  # type: ignore[union-attr]
                 return Divides(last.divisor, self.sub([node.sub for node in every]))  # type: ignore[union-attr]
@@ -290,6 +373,22 @@ class Turns:
             case Truth():
                 return Truth(self.expr([node.value for node in every]))  # type: ignore[union-attr]
         raise Unlike
+
+    def inside(self, every: Sequence[Inside]) -> Cond:
+        """A range, whose extent may be another one in each turn."""
+        extents = [node.extent for node in every]
+        sub = self.sub([node.sub for node in every])
+        if all(extent is extents[-1] for extent in extents):
+            return Inside(sub, extents[-1])
+        line = _affine([-1 if n.literal is None else n.literal for n in extents], 0)
+        if line is None or line[0] * (self.count - 1) + line[1] < 0 or line[1] < 0:
+            raise Unlike
+        most = _greatest((extents[0], extents[-1]))
+        last = at(self.step) * line[0] + line[1] - 1 - sub
+        least = _least(last)
+        if least is not None and least >= 0:
+            return Inside(sub, most)
+        return And((Inside(sub, most), Inside(last, most)))
 
     def number(self, every: Sequence[Number]) -> Expr:
         """A number that differs from turn to turn: affine in the turn, or a table's."""
@@ -395,6 +494,24 @@ class Turns:
                     raise Unlike
                 return Lookup(inner)
         raise Unlike
+
+
+def _least(sub: Subscript) -> int | None:
+    """The least value that a subscript may have, None where that isn't seen."""
+    least = sub.const.literal
+    for atom, factor in sub.terms:
+        slope = factor.literal
+        if least is None or slope is None or not isinstance(atom, Index):
+            return None
+        most = None if atom.extent.literal is None else atom.extent.literal - 1
+        if most is None:
+            return None
+        least += min(0, slope * most)
+    return least
+
+
+def _greatest(extents: Sequence[Size]) -> Size:
+    return max(extents, key=lambda extent: extent.literal or 0)
 
 
 def _affine(values: Sequence[int], first: int) -> tuple[int, int] | None:

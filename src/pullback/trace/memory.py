@@ -259,6 +259,17 @@ class Store:
     place: Place
 
 
+def _cut(stores: Sequence[Store], box: Box) -> list[Store] | None:
+    """Stores without what a later one writes; None where one of them would fall apart."""
+    out: list[Store] = []
+    for store in stores:
+        left = without([store.box], box)
+        if left is None or len(left) > 1:
+            return None
+        out += [replace(store, box=one) for one in left]
+    return out
+
+
 class Memory:
     """The elements of an array that owns them, as stores have left them.
 
@@ -353,11 +364,12 @@ class Memory:
         stores = self._alive()
         self._forget()
         while stores:
-            layer = self._layer(stores)
-            stores = stores[len(layer) :]
+            layer, taken = self._layer(stores)
+            stores = stores[taken:]
             outer, self.sheet.place = self.sheet.place, layer[-1].place
             parts = [(store.box, store.value) for store in self._joined(layer)]
-            self._value = self.sheet.keep(pieces(self.base, parts))
+            other = pieces(self.base, parts, selects=True)
+            self._value = self.sheet.keep_store(pieces(self.base, parts), other)
             self.sheet.name(self._value.tensor, self.wish)
             self.sheet.place = outer
         return self.base
@@ -378,19 +390,27 @@ class Memory:
             kept.append(store)
         return kept[::-1]
 
-    def _layer(self, stores: Sequence[Store]) -> list[Store]:
-        """The first stores that have no element in common."""
+    def _layer(self, stores: Sequence[Store]) -> tuple[list[Store], int]:
+        """The first stores that have no element in common, and how many they are; what a later one
+        writes again is left out of an earlier one, where a box is left."""
         layer: list[Store] = []
+        taken = 0
         wide: list[Box] = []
         singles: list[Box] = []
         for store in stores:
             single = count(store.box) == 1  # of these, no two are alike
             others = wide if single else [*wide, *singles]
             if not all(apart(box, store.box) for box in others):
-                break
+                cut = _cut(layer, store.box)
+                if cut is None:
+                    break
+                layer = cut
+                wide = [one.box for one in layer if count(one.box) > 1]
+                singles = [one.box for one in layer if count(one.box) == 1]
             (singles if single else wide).append(store.box)
             layer.append(store)
-        return layer
+            taken += 1
+        return layer, taken
 
     def _joined(self, layer: list[Store]) -> list[Store]:
         """Single elements of a matrix that fill a box are one store of a reshaped stack."""
@@ -430,12 +450,17 @@ def stacked(elements: Sequence[Value], like: Value) -> Value:
     )
 
 
-def pieces(base: Value, parts: Sequence[tuple[Box, Value]]) -> Value:
-    """``base`` with other elements in some boxes, no two of which have an element in common."""
+def pieces(base: Value, parts: Sequence[tuple[Box, Value]], *, selects: bool = False) -> Value:
+    """``base`` with other elements in some boxes, no two of which have an element in common.
+
+    ``selects``: as a selection, which is of one form wherever the boxes lie.
+    """
     shape = base.shape
     covered = sum(count(box) for box, _ in parts)
     absent = base.literal is not None and base.literal == 0
     rest = [] if covered == base.size or absent else _rest(shape, [box for box, _ in parts])
+    if selects:
+        rest = None
     axes = tuple(
         name or next((value.axes[k] for _, value in parts if value.axes[k]), "")
         for k, name in enumerate(base.axes)

@@ -38,6 +38,7 @@ class Line:
     labels: dict[Index, str]
     source: Source
     wish: str
+    stored: Expr | None = None  # another body, of the same values
 
 
 class _Running(local):
@@ -217,6 +218,14 @@ class Sheet:
             line = self._known[key] = self._written(value, indices, body, wish)
         kept = of_tensor(line.tensor, value.axes)
         return replace(kept, nonnegative=value.nonnegative or kept.nonnegative)
+
+    def keep_store(self, value: Value, other: Value) -> Value:
+        """``value`` as a statement of its own, which may be written as ``other``, too."""
+        kept = self.keep(value)
+        line = self.lines[-1]
+        if line.tensor is kept.tensor and line.stored is None:
+            line.stored = _body(other, line.indices)
+        return kept
 
     def copied(self, value: Value) -> Tensor:
         """A statement that holds ``value``, even where that is a tensor already."""

@@ -127,8 +127,9 @@ class _Rolling:
 
     def run(self) -> Traced:
         program = self.traced.program
-        given = _without_views(self.given, program.outputs)
+        given, stored = _without_views(self.given, program.outputs, self.traced.stored)
         self.statements = [canonical(s) for s in given]
+        self.stored = {target: canonical(s) for target, s in stored.items()}
         self.letters = {s.target: _letters(s) for s in given}
         self.outputs = list(program.outputs)
         self.known = {t.name for t in program.inputs} | {s.target.name for s in program.statements}
@@ -164,9 +165,13 @@ class _Rolling:
         """A statement's text without numbers and the names of what is made, and what else it
         reads."""
         key = statement.target, statement.body
+        if statement.target in self.stored:
+            self.texts[key] = _LITERAL.sub("%", _NAME.sub("", f"{statement.target.key}=stored"))
         if key not in self.texts:
             text = f"{statement.target.key}={statement.body.key}"
             self.texts[key] = _LITERAL.sub("%", _NAME.sub("", text))
+        if statement.target in self.stored:
+            return (self.texts[key],)
         return self.texts[key], *(t.name for t in reads(statement) if t not in made)
 
     def of_run(self, run: Run) -> _Region | None:
@@ -251,7 +256,10 @@ class _Rolling:
             return None
         try:
             made = Turns(
-                [[self.statements[n] for n in turn] for turn in turns], self.name, self.table
+                [[self.statements[n] for n in turn] for turn in turns],
+                self.name,
+                self.table,
+                self.stored,
             ).run()
             ordered = in_order(made.rolled)
         except (Unlike, AssertionError):
@@ -286,6 +294,8 @@ class _Rolling:
                 out += made.rolled
             if n not in gone:
                 out += self.reading(s, made) if n > min(gone) else [s]
+                if n > min(gone) and s.target in self.stored:
+                    self.stored[s.target] = self.reading(self.stored[s.target], made)[-1]
         for k, tensor in enumerate(self.outputs):
             if tensor in made.place:
                 out.append(self.copied(tensor, made))
@@ -333,48 +343,48 @@ class _Rolling:
         return statement if body is statement.body else replace(statement, body=body)  # type: ignore[arg-type]
 
     def folded(self, node: Tree) -> Tree:
-        """A sum of what stands at one place each, all alike, as one term."""
+        """A sum of what stands at one place each as one term for all that are alike."""
         if not isinstance(node, Add) or len(node.terms) < self.least:
             return node
-        placed = [_placed(term) for term in node.terms]
-        out: list[Expr] = []
-        n = 0
-        while n < len(placed):
-            stop = n + 1
-            apart = _apart(placed, n)
-            while apart and stop < len(placed) and _apart(placed, stop - 1) == apart:
-                stop += 1
-            term = self.fold(placed[n:stop], apart) if stop - n >= self.least else None  # type: ignore[arg-type]
-            if term is not None:
-                out.append(term)
-                n = stop
-            else:
-                out.append(node.terms[n])
-                n += 1
+        kinds: dict[str, list[Expr]] = {}
+        for term in node.terms:
+            text = _LITERAL.sub("%", term.key) if _is_placed(term) else term.key
+            kinds.setdefault(text, []).append(term)
+        out = [part for terms in kinds.values() for part in self.terms(terms)]
+        if len(out) == len(node.terms):
+            return node
         return out[0] if len(out) == 1 else Add(tuple(out))
 
-    def fold(self, placed: Sequence[tuple[Subscript, Expr]], apart: int) -> Expr | None:
-        dummy = [
-            [Define(Tensor(f"%{PRIVATE}{k}", ()), (), value)] for k, (_, value) in enumerate(placed)
-        ]
+    def terms(self, terms: list[Expr]) -> list[Expr]:
+        """As few terms as possible; the first or the last one may be another one."""
+        if len(terms) >= self.least and _is_placed(terms[0]):
+            for first, stop in ((0, None), (1, None), (0, -1), (1, -1)):
+                some = terms[first:stop]
+                found = self.fold(some) if len(some) >= self.least else None
+                if found is not None:
+                    return [*terms[:first], found, *(terms[stop:] if stop else ())]
+        return terms
+
+    def fold(self, terms: Sequence[Expr]) -> Expr | None:
+        """``[i = 0]*a[0] + [i = 1]*a[1] + ...`` as ``a[i]``."""
+        dummy = [[Define(Tensor(f"%{PRIVATE}{k}", ()), (), term)] for k, term in enumerate(terms)]
         turns = Turns(dummy, self.name, self.table)
         turns.dtype = "float64"
         try:
-            value = turns.expr([value for _, value in placed])
+            product = turns.expr(terms)
         except Unlike:
             return None
-        ahead = placed[0][0] if apart > 0 else -placed[0][0]
-        step = ahead if abs(apart) == 1 else ahead // abs(apart)
-        found: Expr = substitute(value, {turns.step: step})  # type: ignore[assignment]
-        index = step.index
-        if index is not None and index.extent is size(len(placed)):
-            return found
-        guards = [Guard(Inside(ahead, size((len(placed) - 1) * abs(apart) + 1)))]
-        if abs(apart) > 1:
-            guards.append(Guard(Divides(size(abs(apart)), ahead)))
-        for guard in reversed(guards):
-            found = Mul((guard, found))
-        return found
+        factors = product.factors if isinstance(product, Mul) else ()
+        for k, factor in enumerate(factors):
+            slope = _slope(factor, turns.step)
+            if not slope:
+                continue
+            sub = factor.cond.sub - at(turns.step) * slope  # type: ignore[union-attr]
+            ahead = -sub if slope > 0 else sub
+            step = ahead if abs(slope) == 1 else ahead // abs(slope)
+            rest = [substitute(f, {turns.step: step}) for f in (*factors[:k], *factors[k + 1 :])]
+            return Mul((*_every(ahead, len(terms), abs(slope)), *rest)) if rest else None  # type: ignore[arg-type]
+        return None
 
     # ---------------------------------------------------------------------------------------------
     # At last
@@ -504,9 +514,11 @@ def _runs(group: tuple[Define, ...]) -> bool:
     return direction(group) != 0 and not any(isinstance(s.body, Opaque) for s in group)
 
 
-def _without_views(statements: Sequence[Define], outputs: Sequence[Tensor]) -> list[Define]:
+def _without_views(
+    statements: Sequence[Define], outputs: Sequence[Tensor], stored: Mapping[Tensor, Expr]
+) -> tuple[list[Define], dict[Tensor, Define]]:
     """The statements, each reading what a view is of in the view's place: a turn that reads
-    ``X[t-1]`` reads X, and not what the turn before made of it."""
+    ``X[t-1]`` reads X, and not what the turn before made of it. The same for the other bodies."""
     kept = {*outputs, *(t for s in statements for t in _operands(s.body))}
     views: dict[Tensor, Define] = {}
 
@@ -516,15 +528,18 @@ def _without_views(statements: Sequence[Define], outputs: Sequence[Tensor]) -> l
             return access
         return substitute(view.body, dict(zip(view.indices, access.subs, strict=True)))  # type: ignore[return-value]
 
-    out = []
+    out: list[Define] = []
+    others: dict[Tensor, Define] = {}
     for s in statements:
         body = map_tensors(s.body, read)
         own = s if body is s.body else replace(s, body=body)  # type: ignore[arg-type]
+        if s.target in stored:
+            others[s.target] = replace(s, body=map_tensors(stored[s.target], read))  # type: ignore[arg-type]
         if _is_view(own) and s.target not in kept:
             views[s.target] = own
         else:
             out.append(own)
-    return out
+    return out, others
 
 
 def _is_view(statement: Define) -> bool:
@@ -562,28 +577,27 @@ def _alike(one: Define, other: Define) -> bool:
     )
 
 
-def _placed(term: Expr) -> tuple[Subscript, Expr] | None:
-    """For ``[i = c]·value``, the subscript that is 0 there, and the value."""
-    if (
-        not isinstance(term, Mul)
-        or len(term.factors) != 2
-        or not isinstance(term.factors[0], Guard)
-    ):
-        return None
-    cond, value = term.factors[0].cond, term.factors[1]
-    if isinstance(cond, Zero) or (isinstance(cond, Inside) and cond.extent.literal == 1):
-        return cond.sub, value
-    return None
+def _is_placed(term: Expr) -> bool:
+    """Whether a term is ``[i = c]*value``, maybe with further conditions."""
+    return isinstance(term, Mul) and any(
+        isinstance(f, Guard) and isinstance(f.cond, Zero) for f in term.factors
+    )
 
 
-def _apart(placed: Sequence[tuple[Subscript, Expr] | None], place: int) -> int:
-    """How many places a term stands before the next one, which reads the same; 0 where that is no
-    number."""
-    one, other = placed[place], placed[place + 1] if place + 1 < len(placed) else None
-    if one is None or other is None or tensors(one[1]) != tensors(other[1]):
+def _slope(factor: Expr, step: Index) -> int:
+    """How far a place moves with each step, where a factor says that something is there."""
+    if not isinstance(factor, Guard) or not isinstance(factor.cond, Zero):
         return 0
-    ahead = one[0] - other[0]
-    return 0 if ahead.terms else ahead.const.literal or 0
+    return next((n.literal or 0 for atom, n in factor.cond.sub.terms if atom is step), 0)
+
+
+def _every(ahead: Subscript, count: int, apart: int) -> list[Expr]:
+    """Conditions that something is one of so many places, so far apart."""
+    index = ahead.index
+    if apart == 1 and index is not None and index.extent is size(count):
+        return []
+    inside = Guard(Inside(ahead, size((count - 1) * apart + 1)))
+    return [inside] if apart == 1 else [inside, Guard(Divides(size(apart), ahead))]
 
 
 def _base(name: str) -> str:

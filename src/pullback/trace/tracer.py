@@ -11,7 +11,7 @@ import numpy as np
 
 from .. import trees
 from ..errors import LimitError, TraceError
-from ..ir.expr import Tensor
+from ..ir.expr import Expr, Tensor
 from ..ir.program import Program
 from ..ir.sizes import size
 from .calling import bound
@@ -46,13 +46,15 @@ class Traced:
     trace). ``structure`` tells how the program's outputs
     make up the function's result (see :mod:`pullback.trees`; :meth:`result` puts it together).
     ``steered``: the value of a Python float decided something, so the program is that of this
-    value only.
+    value only. ``stored``: other bodies of the statements that stores made, as a selection of what
+    was stored.
     """
 
     program: Program
     constants: Mapping[str, Any]
     structure: trees.Structure
     steered: bool = field(default=False, kw_only=True)
+    stored: Mapping[Tensor, Expr] = field(default_factory=dict, kw_only=True, compare=False)
 
     def result(self, outputs: Sequence[Any]) -> Any:
         """What the function returns, given the values of the program's outputs."""
@@ -210,7 +212,12 @@ def _finished(sheet: Sheet, inputs: list[Tensor], result: Any) -> Traced:
     constants = {names[tensor]: data for tensor, data in sheet.constants.items()}
     all_inputs = (*inputs, *(tensors[tensor] for tensor in sheet.constants))
     program = Program(all_inputs, statements, tuple(tensors[tensor] for tensor in outputs))
-    return Traced(program, constants, structure, steered=sheet.steered)
+    stored = {
+        tensors[line.tensor]: written(replace(line, body=line.stored), letters, tensors, True).body
+        for line in sheet.lines
+        if line.stored is not None
+    }
+    return Traced(program, constants, structure, steered=sheet.steered, stored=stored)
 
 
 def _output(sheet: Sheet, leaf: Any, inputs: Sequence[Tensor]) -> Tensor:
