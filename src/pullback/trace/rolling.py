@@ -21,12 +21,15 @@ from ..ir.expr import (
     ZERO,
     Access,
     Add,
+    And,
+    Cond,
     Divides,
     Expr,
     Guard,
     Inside,
     Mul,
     Opaque,
+    Or,
     Reduce,
     Select,
     Tensor,
@@ -344,16 +347,27 @@ class _Rolling:
 
     def folded(self, node: Tree) -> Tree:
         """A sum of what stands at one place each as one term for all that are alike."""
+        if isinstance(node, Or) and len(node.conds) >= self.least:
+            places = [Mul(tuple(map(Guard, _parts(cond)))) for cond in node.conds]
+            left = self.fewer(places)
+            if len(left) == len(places):
+                return node
+            conds = [And(tuple(f.cond for f in term.factors)) for term in left]  # type: ignore[union-attr]
+            return conds[0] if len(conds) == 1 else Or(tuple(conds))
         if not isinstance(node, Add) or len(node.terms) < self.least:
             return node
-        kinds: dict[str, list[Expr]] = {}
-        for term in node.terms:
-            text = _LITERAL.sub("%", term.key) if _is_placed(term) else term.key
-            kinds.setdefault(text, []).append(term)
-        out = [part for terms in kinds.values() for part in self.terms(terms)]
+        out = self.fewer(node.terms)
         if len(out) == len(node.terms):
             return node
         return out[0] if len(out) == 1 else Add(tuple(out))
+
+    def fewer(self, terms: Sequence[Expr]) -> list[Expr]:
+        """Terms, those that are alike as one."""
+        kinds: dict[str, list[Expr]] = {}
+        for term in terms:
+            text = _LITERAL.sub("%", term.key) if _is_placed(term) else term.key
+            kinds.setdefault(text, []).append(term)
+        return [part for alike in kinds.values() for part in self.terms(alike)]
 
     def terms(self, terms: list[Expr]) -> list[Expr]:
         """As few terms as possible; the first or the last one may be another one."""
@@ -383,7 +397,7 @@ class _Rolling:
             ahead = -sub if slope > 0 else sub
             step = ahead if abs(slope) == 1 else ahead // abs(slope)
             rest = [substitute(f, {turns.step: step}) for f in (*factors[:k], *factors[k + 1 :])]
-            return Mul((*_every(ahead, len(terms), abs(slope)), *rest)) if rest else None  # type: ignore[arg-type]
+            return Mul((*_every(ahead, len(terms), abs(slope)), *rest))  # type: ignore[arg-type]
         return None
 
     # ---------------------------------------------------------------------------------------------
@@ -582,6 +596,11 @@ def _is_placed(term: Expr) -> bool:
     return isinstance(term, Mul) and any(
         isinstance(f, Guard) and isinstance(f.cond, Zero) for f in term.factors
     )
+
+
+def _parts(cond: Cond) -> tuple[Cond, ...]:
+    """The conditions that one says to hold together."""
+    return cond.conds if isinstance(cond, And) else (cond,)
 
 
 def _slope(factor: Expr, step: Index) -> int:
