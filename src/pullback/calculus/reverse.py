@@ -20,6 +20,7 @@ from itertools import combinations
 from math import isfinite
 from typing import Any
 
+from ..errors import DerivationError
 from ..functions import FINITE, TABLE
 from ..ir.expr import (
     ZERO,
@@ -244,7 +245,13 @@ class _Reverse:
         self.final = {s.target: s for s in statements}
         for group in groups(statements):
             if is_recurrent(group) and not direction(group):
-                raise AssertionError("a recurrence that runs in neither direction")
+                raise DerivationError(
+                    "the gradient of a recurrence can't be taken step by step",
+                    expected="steps that need what steps before or after them made",
+                    found=f"the adjoints of {', '.join(s.of or s.target.name for s in group)} need "
+                    "each other at places whose order isn't known",
+                    hint="read what is carried at fixed places, or at those of the same step",
+                )
         return Backward(
             lin.program,
             Program(

@@ -15,7 +15,7 @@ from heapq import heapify, heappop, heappush
 
 from .expr import Access, Cond, Guard, Mul, Tensor, Zero
 from .program import Define, reads
-from .subscripts import Index, Subscript, at
+from .subscripts import Index, Subscript, at, indices_of
 from .walk import Tree, accesses, bottom_up, map_tensors
 
 Group = tuple[Define, ...]
@@ -79,8 +79,9 @@ def direction(group: Group) -> int:
 
 
 def unpinned(statement: Define, made: Collection[Tensor]) -> Define:
-    """The statement reading ``made`` at its own first index where an equality fixes that:
-    ``[t = 0]*A[1]`` is ``[t = 0]*A[t+1]``, of which the step can be told."""
+    """The statement reading ``made`` at its own first index where an equality says what that is:
+    ``[t = 0]*A[1]`` is ``[t = 0]*A[t+1]``, and ``[t = s]*A[s+1]`` is ``[t = s]*A[t+1]``, of which
+    the step can be told."""
     if not statement.indices:
         return statement
     index = statement.indices[0]
@@ -88,15 +89,19 @@ def unpinned(statement: Define, made: Collection[Tensor]) -> Define:
     def change(node: Tree) -> Tree:
         factors = node.factors if isinstance(node, Mul) else ()
         conds = [f.cond for f in factors if isinstance(f, Guard)]
-        fixed = next((k for k in (_fixed(c, index) for c in conds) if k is not None), None)
-        if fixed is None:
-            return node
+        fixed = [place for c in conds if (place := _fixed(c, index)) is not None]
 
         def moved(access: Access) -> Access:
-            if access.tensor not in made or not access.subs or access.subs[0].terms:
+            if access.tensor not in made or not access.subs or not fixed:
                 return access
-            return Access(access.tensor, (at(index) + (access.subs[0] - fixed), *access.subs[1:]))
+            for place in fixed:
+                ahead = access.subs[0] - place
+                if not ahead.terms:
+                    return Access(access.tensor, (at(index) + ahead, *access.subs[1:]))
+            return access
 
+        if not fixed:
+            return node
         return map_tensors(node, moved)
 
     body = bottom_up(statement.body, change)
@@ -105,10 +110,13 @@ def unpinned(statement: Define, made: Collection[Tensor]) -> Define:
 
 def _fixed(cond: Cond, index: Index) -> Subscript | None:
     """What a condition says an index is, if it says so."""
-    if not isinstance(cond, Zero) or len(cond.sub.terms) != 1 or cond.sub.terms[0][0] is not index:
+    if not isinstance(cond, Zero):
         return None
-    sign = cond.sub.terms[0][1].literal
-    return at(index) - cond.sub * sign if sign in (1, -1) else None
+    sign = next((n.literal for atom, n in cond.sub.terms if atom is index), None)
+    if sign not in (1, -1):
+        return None
+    found = at(index) - cond.sub * sign
+    return None if index in indices_of(found) else found
 
 
 def in_order(statements: Sequence[Define]) -> list[Define]:

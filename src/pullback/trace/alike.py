@@ -67,7 +67,7 @@ def canonical(statement: Define) -> Define:
     return replace(statement, indices=tuple(names[i] for i in statement.indices), body=body)
 
 
-@dataclass
+@dataclass(eq=False)
 class Turns:
     """The turns of a loop: ``turns[k][m]`` is the statement at place m of turn k, canonical.
 

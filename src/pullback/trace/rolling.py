@@ -60,6 +60,7 @@ from .tracer import Traced
 
 FEWEST_TURNS = 8  # of a loop that is rolled where its length is plain
 FEWEST_NAMED = 3  # of one whose length is a named size
+FEWEST_INNER = 4  # of a loop within a loop
 MOST_LOOPS = 12  # that are looked for in a trace
 MOST_RUNS = 12  # that are looked at for one loop
 MOST_STARTS = 8
@@ -126,6 +127,7 @@ class _Rolling:
     wishes: dict[Tensor, str] = field(default_factory=dict)
     texts: dict[tuple[Tensor, Expr], str] = field(default_factory=dict)
     known: set[str] = field(default_factory=set)
+    placed: dict[Tensor, Turns] = field(default_factory=dict)
     count: int = 0
 
     def run(self) -> Traced:
@@ -140,6 +142,9 @@ class _Rolling:
             region = self.region()
             if region is None:
                 break
+            inner = self.inside(region)
+            if inner is not None and self.sweep(inner):
+                continue
             try:
                 self.apply(region)
             except Unlike:
@@ -151,10 +156,113 @@ class _Rolling:
     # ---------------------------------------------------------------------------------------------
     # Finding
 
+    def ids(self) -> list[tuple[str, ...]]:
+        """The shapes of all statements."""
+        made = {s.target for s in self.statements}
+        return [self.shape(s, made) for s in self.statements]
+
+    # Loops within loops
+
+    def inside(self, region: _Region) -> list[list[int]] | None:
+        """The turns of a loop that each turn of a loop has in it; None where there's none."""
+        every = self.ids()
+        if not region.made.turns:
+            return None
+        own = region.turns[len(region.turns) // 2]
+        for run in runs([every[n] for n in own], FEWEST_INNER)[:MOST_RUNS]:
+            moved = Run(own[0] + run.start, run.length, run.period)
+            if own[-1] - own[0] + 1 != len(own):
+                return None
+            for start in self.starts(moved):
+                count = (moved.stop - start) // run.period
+                turns = _turns(start, run.period, count)
+                if count >= FEWEST_INNER and self.compared(turns[:TRIED]) is not None:
+                    return turns
+        return None
+
+    def sweep(self, model: list[list[int]]) -> bool:
+        """Makes a loop of each stretch of turns like these; False where there's none.
+
+        From the first statement on, since what a stretch reads may come from another one.
+        """
+        every = self.ids()
+        kind = [every[n] for n in model[0]]
+        period, count = len(kind), len(self.statements)
+        out: list[Define] = []
+        self.placed: dict[Tensor, Turns] = {}
+        given, self.statements = self.statements, []
+        n = found = 0
+        while n < count:
+            turns = 0
+            while every[n + turns * period : n + (turns + 1) * period] == kind:
+                turns += 1
+            if turns < self.least:
+                out += self.read_now(given[n])
+                n += 1
+                continue
+            stretch = [self.read_now(s) for s in given[n : n + turns * period]]
+            if any(len(own) > 1 for own in stretch):
+                out += [s for own in stretch for s in own]
+                n += turns * period
+                continue
+            self.statements = [own[-1] for own in stretch]
+            most = self.most(period, turns)
+            if most is None:
+                out += self.statements[:period]
+                n += period
+                continue
+            out += most.rolled
+            self.enter(most)
+            n += most.count * period
+            found += 1
+        self.statements = out
+        for k, tensor in enumerate(self.outputs):
+            if tensor in self.placed:
+                self.statements.append(self.copied(tensor, self.placed[tensor]))
+                self.outputs[k] = self.statements[-1].target
+        return found > 0
+
+    def most(self, period: int, count: int) -> Turns | None:
+        """The most turns from the first statement on that are one loop."""
+        turns = _turns(0, period, count)
+        found = self.compared(turns)
+        if found is not None or count <= self.least:
+            return found
+        low, high = self.least - 1, count  # so many are a loop, so many aren't
+        while high - low > 1:
+            middle = (low + high) // 2
+            tried = self.compared(turns[:middle])
+            if tried is None:
+                high = middle
+            else:
+                low, found = middle, tried
+        return found
+
+    def read_now(self, statement: Define) -> list[Define]:
+        """A statement reading of the loops made so far; its other body with it."""
+        loops = list(dict.fromkeys(self.placed[t] for t in reads(statement) if t in self.placed))
+        out = [statement]
+        for made in loops:
+            out = [*out[:-1], *self.reading(out[-1], made)]
+        if statement.target in self.stored:
+            self.stored[statement.target] = self._stored_now(self.stored[statement.target])
+        return out
+
+    def _stored_now(self, statement: Define) -> Define:
+        for made in dict.fromkeys(self.placed[t] for t in reads(statement) if t in self.placed):
+            statement = self.reading(statement, made)[-1]
+        return statement
+
+    def enter(self, made: Turns) -> None:
+        """Takes note of a loop that was made."""
+        for m, target in enumerate(made.targets):
+            self.letters[target] = ("", *self.letters[made.turns[-1][m].target])
+        self.placed.update(dict.fromkeys(made.place, made))
+        self.loops.append(made)
+
     def region(self) -> _Region | None:
         """The loop that covers most."""
-        made = {s.target for s in self.statements}
-        ids = [self.shape(s, made) for s in self.statements]
+        ids = self.ids()
         best: _Region | None = None
         for run in runs(ids, max(2, self.least - 1))[:MOST_RUNS]:
             if best is not None and (run.count + 1) * run.period <= best.covered:
@@ -182,10 +290,7 @@ class _Rolling:
         best: tuple[tuple[int, int], list[list[int]]] | None = None
         for start in self.starts(run):
             count = (run.stop - start) // run.period
-            turns = [
-                list(range(start + k * run.period, start + (k + 1) * run.period))
-                for k in range(count)
-            ]
+            turns = _turns(start, run.period, count)
             for some in reversed(self.extended(turns)):
                 tried = self.compared(some[:TRIED])
                 if tried is None or len(some) < self.least:
@@ -303,9 +408,8 @@ class _Rolling:
             if tensor in made.place:
                 out.append(self.copied(tensor, made))
                 self.outputs[k] = out[-1].target
-        for m, target in enumerate(made.targets):
-            self.letters[target] = ("", *self.letters[made.turns[-1][m].target])
-        self.loops.append(made)
+        self.placed = {}
+        self.enter(made)
         self.statements = out
 
     def copied(self, tensor: Tensor, made: Turns) -> Define:
@@ -514,6 +618,11 @@ def _last(access: Access, made: Turns) -> Expr:
     last = constant(made.count - 1)
     other: Expr = substitute(first.body.other, made.axes(first, rest))  # type: ignore[assignment]
     return Select(Inside(last, count), Access(earlier, (last, *rest)), other)
+
+
+def _turns(start: int, period: int, count: int) -> list[list[int]]:
+    """The places of the statements of so many turns, one behind the other."""
+    return [[start + k * period + m for m in range(period)] for k in range(count)]
 
 
 def _cost(covered: int, made: Turns) -> tuple[int, int]:
