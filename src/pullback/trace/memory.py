@@ -368,7 +368,8 @@ class Memory:
             stores = stores[taken:]
             outer, self.sheet.place = self.sheet.place, layer[-1].place
             parts = [(store.box, store.value) for store in self._joined(layer)]
-            other = pieces(self.base, parts, selects=True)
+            alone = [(store.box, store.value) for store in layer]
+            other = pieces(self.base, alone, selects=True)
             self._value = self.sheet.keep_store(pieces(self.base, parts), other)
             self.sheet.name(self._value.tensor, self.wish)
             self.sheet.place = outer
@@ -404,9 +405,9 @@ class Memory:
                 cut = _cut(layer, store.box)
                 if cut is None:
                     break
-                layer = cut
-                wide = [one.box for one in layer if count(one.box) > 1]
-                singles = [one.box for one in layer if count(one.box) == 1]
+                layer, before = cut, set(singles)
+                singles = [one.box for one in layer if one.box in before]
+                wide = [one.box for one in layer if one.box not in before]
             (singles if single else wide).append(store.box)
             layer.append(store)
             taken += 1

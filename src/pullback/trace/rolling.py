@@ -35,6 +35,7 @@ from ..ir.expr import (
     Tensor,
     Zero,
     add,
+    mul,
 )
 from ..ir.program import Define, Program, computing, live, reads
 from ..ir.recurrence import direction, groups, in_order, is_recurrent
@@ -449,6 +450,18 @@ class _Rolling:
         body = bottom_up(statement.body, self.folded)
         return statement if body is statement.body else replace(statement, body=body)  # type: ignore[arg-type]
 
+    def stored_as(self, statement: Define, made: Mapping[Tensor, Define]) -> Define:
+        """The statement, or its other body, whichever is shorter."""
+        other = self.stored.get(statement.target)
+        if other is None:
+            return statement
+        found = self.with_folded(other)
+        lists = [made[t].body for t in reads(statement) if t in made and _is_list(made[t].body)]
+        given = [statement.body, *lists]
+        if sum(1 for _ in nodes(found.body)) >= sum(1 for body in given for _ in nodes(body)):
+            return statement
+        return replace(statement, body=_chosen(found))
+
     def folded(self, node: Tree) -> Tree:
         """A sum of what stands at one place each as one term for all that are alike."""
         if isinstance(node, Or) and len(node.conds) >= self.least:
@@ -471,17 +484,30 @@ class _Rolling:
         for term in terms:
             text = _LITERAL.sub("%", term.key) if _is_placed(term) else term.key
             kinds.setdefault(text, []).append(term)
-        return [part for alike in kinds.values() for part in self.terms(alike)]
+        out = [part for alike in kinds.values() for part in self.terms(alike)]
+        return out if len(out) == len(terms) else self.fewer(out)
 
     def terms(self, terms: list[Expr]) -> list[Expr]:
-        """As few terms as possible; the first or the last one may be another one."""
-        if len(terms) >= self.least and _is_placed(terms[0]):
-            for first, stop in ((0, None), (1, None), (0, -1), (1, -1)):
-                some = terms[first:stop]
-                found = self.fold(some) if len(some) >= self.least else None
-                if found is not None:
-                    return [*terms[:first], found, *(terms[stop:] if stop else ())]
-        return terms
+        """As few terms as possible for some that differ in numbers only: those of a row are one
+        first, and then those of all rows."""
+        out: list[Expr] = []
+        n = 0
+        while len(terms) - n >= self.least and _is_placed(terms[n]):
+            found, count = self.longest(terms[n:])
+            out.append(terms[n] if found is None else found)
+            n += count
+        return [*out, *terms[n:]]
+
+    def longest(self, terms: Sequence[Expr]) -> tuple[Expr | None, int]:
+        """The most terms from the first one on that are one, and how many they are."""
+        best = self.fold(terms)
+        if best is not None or self.fold(terms[: self.least]) is None:
+            return best, len(terms) if best is not None else 1
+        low, high = self.least, len(terms)
+        while high - low > 1:
+            middle = (low + high) // 2
+            low, high = (low, middle) if self.fold(terms[:middle]) is None else (middle, high)
+        return self.fold(terms[:low]), low
 
     def fold(self, terms: Sequence[Expr]) -> Expr | None:
         """``[i = 0]*a[0] + [i = 1]*a[1] + ...`` as ``a[i]``."""
@@ -509,7 +535,8 @@ class _Rolling:
 
     def finished(self) -> Traced:
         program = self.traced.program
-        self.statements = [self.with_folded(s) for s in self.statements]
+        made_by = {s.target: s for s in self.statements}
+        self.statements = [self.stored_as(self.with_folded(s), made_by) for s in self.statements]
         for made in self.loops:
             for place, target in enumerate(made.targets):
                 self.sum_up(made, place, target)
@@ -658,7 +685,7 @@ def _without_views(
         own = s if body is s.body else replace(s, body=body)  # type: ignore[arg-type]
         if s.target in stored:
             others[s.target] = replace(s, body=map_tensors(stored[s.target], read))  # type: ignore[arg-type]
-        if _is_view(own) and s.target not in kept:
+        if _is_view(own) and s.target not in kept and s.target not in stored:
             views[s.target] = own
         else:
             out.append(own)
@@ -705,6 +732,29 @@ def _is_placed(term: Expr) -> bool:
     return isinstance(term, Mul) and any(
         isinstance(f, Guard) and isinstance(f.cond, Zero) for f in term.factors
     )
+
+
+def _is_list(body: Expr) -> bool:
+    """Whether a body is a list of what stands at one place each."""
+    return isinstance(body, Add) and all(map(_is_placed, body.terms))
+
+
+def _chosen(statement: Define) -> Expr:
+    """A selection's value where its condition says no more than that the places are there."""
+    body = statement.body
+    if not isinstance(body, Select):
+        return body
+    own = set(_every_place(statement))
+    rest = tuple(c for c in _parts(body.cond) if c not in own)
+    if rest:
+        return body
+    factors = body.then.factors if isinstance(body.then, Mul) else (body.then,)
+    return mul(*(f for f in factors if not (isinstance(f, Guard) and f.cond in own)))
+
+
+def _every_place(statement: Define) -> Iterator[Cond]:
+    for index in statement.indices:
+        yield Inside(at(index), index.extent)
 
 
 def _parts(cond: Cond) -> tuple[Cond, ...]:
