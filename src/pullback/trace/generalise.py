@@ -58,6 +58,7 @@ Sizes = dict[str, int]
 Notes = Callable[[Mapping[str, int]], Sequence[Choice]]
 
 LEAST, GREATEST = 5, 48  # of the sizes that are tried
+LONG, GREATEST_LONG = 300, 18  # statements, from which on sizes are tried up to here
 FIRST = 3  # traces to solve from
 # Kinds of sizes to verify with: those of branches on parity and the like, where primes are blind.
 CHECKS = ("divisible", "even")
@@ -333,14 +334,20 @@ def generalise(
     the traces are not of one form.
     """
     names, avoid, thresholds = tuple(names), tuple(avoid), tuple(thresholds)
+    known: dict[tuple[tuple[str, int], ...], Traced] = {}
+
+    def traced(sizes: Mapping[str, int]) -> Traced:
+        """A trace, which both searches use."""
+        key = tuple(sizes.items())
+        if not key or key not in known:
+            known[key] = trace(sizes)
+        return known[key]
+
     try:
-        found = _Search(trace, names, avoid, thresholds, notes).run()
-    except Differing as error:
-        try:
-            found = _Search(trace, names, avoid, thresholds, notes, FEWEST_NAMED).run()
-        except PullbackError:
-            raise error from None
-    return replace(found, literals=tuple(sorted(set(literals)))).named()
+        found = _Search(traced, names, avoid, thresholds, notes).run()
+    except Differing:
+        found = _Search(traced, names, avoid, thresholds, notes, FEWEST_NAMED).run()
+    return replace(found, trace=trace, literals=tuple(sorted(set(literals)))).named()
 
 
 class Differing(TraceError):
@@ -453,7 +460,14 @@ class _Search:
         order = tuple(sorted(self.names, key=lambda name: (sizes[name], name)))
         self.count += 1
         try:
-            sample = _sample(self.trace, sizes, self.turns)
+            traced = self.trace(sizes)
+            if len(traced.program.statements) > LONG and self.names:
+                self.draw.narrow()
+                if self.turns > FEWEST_NAMED:
+                    raise Differing("a long trace, of which loops of few turns are loops, too")
+            sample = _sample(lambda _: traced, sizes, self.turns)
+        except Differing:
+            raise
         except Exception as error:  # the user's function may raise anything
             text = f"at {show_sizes(sizes)}: {_said(error)}"
             if order in self.runs:
@@ -636,7 +650,8 @@ class _Search:
         changed = [
             name
             for name in self.names
-            if not _same_skeleton(one, self.changed(one, {name: other.sizes[name]}))
+            if self.turns == FEWEST_NAMED  # else no one reads it
+            and not _same_skeleton(one, self.changed(one, {name: other.sizes[name]}))
         ]
         on = " and ".join(changed or self.names)
         counts = [len(sample.parts) - 2 for sample in (one, other)]
@@ -717,9 +732,11 @@ class _Draw:
         self.avoid = avoid
         self.random = Random(1)
         self.used: dict[str, set[int]] = {name: set() for name in names}
-        greatest = max(GREATEST, round(LEAST * 1.5 ** len(names)))
-        ratio = (greatest / LEAST) ** (1 / max(1, len(names)))
-        self.edges = [round(LEAST * ratio**k) for k in range(len(names) + 1)]
+        self.edges = _edges(GREATEST, len(names))
+
+    def narrow(self) -> None:
+        """From here on smaller sizes are drawn: loops make long traces at large ones."""
+        self.edges = _edges(GREATEST_LONG, len(self.names))
 
     def order(self, tried: Collection[tuple[str, ...]]) -> tuple[str, ...]:
         """The names from the smallest to the greatest, in a new order if there's one left."""
@@ -744,6 +761,13 @@ class _Draw:
             drawn[name] = self.random.choice(free)
             self.used[name].add(drawn[name])
         return {name: drawn[name] for name in self.names}
+
+
+def _edges(greatest: int, count: int) -> list[int]:
+    """Where the ranges begin that so many names are drawn from, each above the one before."""
+    most = max(greatest, round(LEAST * 1.5**count))
+    ratio = (most / LEAST) ** (1 / max(1, count))
+    return [round(LEAST * ratio**k) for k in range(count + 1)]
 
 
 _KINDS: dict[str, Callable[[int], bool]] = {

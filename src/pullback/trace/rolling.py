@@ -190,7 +190,7 @@ class _Rolling:
         kind = [every[n] for n in model[0]]
         period, count = len(kind), len(self.statements)
         out: list[Define] = []
-        self.placed: dict[Tensor, Turns] = {}
+        self.placed = {}
         given, self.statements = self.statements, []
         n = found = 0
         while n < count:
@@ -198,10 +198,10 @@ class _Rolling:
             while every[n + turns * period : n + (turns + 1) * period] == kind:
                 turns += 1
             if turns < self.least:
-                out += self.read_now(given[n])
+                out += self.reading_all(given[n])
                 n += 1
                 continue
-            stretch = [self.read_now(s) for s in given[n : n + turns * period]]
+            stretch = [self.reading_all(s) for s in given[n : n + turns * period]]
             if any(len(own) > 1 for own in stretch):
                 out += [s for own in stretch for s in own]
                 n += turns * period
@@ -216,11 +216,7 @@ class _Rolling:
             self.enter(most)
             n += most.count * period
             found += 1
-        self.statements = out
-        for k, tensor in enumerate(self.outputs):
-            if tensor in self.placed:
-                self.statements.append(self.copied(tensor, self.placed[tensor]))
-                self.outputs[k] = self.statements[-1].target
+        self.statements = [*out, *self.outputs_now()]
         return found > 0
 
     def most(self, period: int, count: int) -> Turns | None:
@@ -238,21 +234,6 @@ class _Rolling:
             else:
                 low, found = middle, tried
         return found
-
-    def read_now(self, statement: Define) -> list[Define]:
-        """A statement reading of the loops made so far; its other body with it."""
-        loops = list(dict.fromkeys(self.placed[t] for t in reads(statement) if t in self.placed))
-        out = [statement]
-        for made in loops:
-            out = [*out[:-1], *self.reading(out[-1], made)]
-        if statement.target in self.stored:
-            self.stored[statement.target] = self._stored_now(self.stored[statement.target])
-        return out
-
-    def _stored_now(self, statement: Define) -> Define:
-        for made in dict.fromkeys(self.placed[t] for t in reads(statement) if t in self.placed):
-            statement = self.reading(statement, made)[-1]
-        return statement
 
     def enter(self, made: Turns) -> None:
         """Takes note of a loop that was made."""
@@ -394,27 +375,30 @@ class _Rolling:
 
     def apply(self, region: _Region) -> None:
         """Puts the statements of a loop in the place of its turns."""
-        made = region.made
         gone = {n for turn in region.turns for n in turn}
-        last = max(gone)
+        first, last = min(gone), max(gone)
         out: list[Define] = []
+        self.placed = {}
+        self.enter(region.made)
         for n, s in enumerate(self.statements):
             if n == last:
-                out += made.rolled
+                out += region.made.rolled
             if n not in gone:
-                out += self.reading(s, made) if n > min(gone) else [s]
-                if n > min(gone) and s.target in self.stored:
-                    self.stored[s.target] = self.reading(self.stored[s.target], made)[-1]
-        for k, tensor in enumerate(self.outputs):
-            if tensor in made.place:
-                out.append(self.copied(tensor, made))
-                self.outputs[k] = out[-1].target
-        self.placed = {}
-        self.enter(made)
-        self.statements = out
+                out += self.reading_all(s) if n > first else [s]
+        self.statements = [*out, *self.outputs_now()]
 
-    def copied(self, tensor: Tensor, made: Turns) -> Define:
+    def outputs_now(self) -> list[Define]:
+        """Copies of what turns made that is an output."""
+        out = []
+        for k, tensor in enumerate(self.outputs):
+            if tensor in self.placed:
+                out.append(self.copied(tensor))
+                self.outputs[k] = out[-1].target
+        return out
+
+    def copied(self, tensor: Tensor) -> Define:
         """A statement that holds what one turn made."""
+        made = self.placed[tensor]
         place, turn = made.place[tensor]
         origin = made.turns[turn][place]
         wish = _wish(tensor.name, self.known)
@@ -426,24 +410,30 @@ class _Rolling:
         self.letters[target] = self.letters[tensor]
         return Define(target, axes, body, origin.source, origin.user)
 
-    def reading(self, statement: Define, made: Turns) -> list[Define]:
-        """A later statement, reading of the loop's arrays."""
-        if not any(tensor in made.place for tensor in reads(statement)):
+    def reading(self, statement: Define) -> list[Define]:
+        """A later statement, reading of the arrays of loops that were made."""
+        if not any(tensor in self.placed for tensor in reads(statement)):
             return [statement]
         whole: dict[Tensor, Define] = {}
-        for node in nodes(statement.body):
-            for tensor in node.operands if isinstance(node, Opaque) else ():
-                if tensor in made.place and tensor not in whole:
-                    whole[tensor] = self.copied(tensor, made)
+        for tensor in _operands(statement.body):
+            if tensor in self.placed and tensor not in whole:
+                whole[tensor] = self.copied(tensor)
         body = rename_tensors(statement.body, {t: s.target for t, s in whole.items()})
 
         def read(access: Access) -> Expr:
-            if access.tensor not in made.place:
+            made = self.placed.get(access.tensor)
+            if made is None:
                 return access
             place, turn = made.place[access.tensor]
             return Access(made.targets[place], (constant(turn), *access.subs))
 
         return [*whole.values(), replace(statement, body=map_tensors(body, read))]  # type: ignore[arg-type]
+
+    def reading_all(self, statement: Define) -> list[Define]:
+        """The same, and the other body of a store with it."""
+        if statement.target in self.stored:
+            self.stored[statement.target] = self.reading(self.stored[statement.target])[-1]
+        return self.reading(statement)
 
     def with_folded(self, statement: Define) -> Define:
         """The statement, a list of what the turns made as the array of all steps."""
