@@ -143,13 +143,15 @@ class _Rolling:
             region = self.region()
             if region is None:
                 break
+            known = len(self.loops)
             inner = self.inside(region)
-            if inner is not None and self.sweep(inner):
-                continue
-            try:
-                self.apply(region)
-            except Unlike:
-                break
+            if inner is None or not self.sweep(inner):
+                try:
+                    self.apply(region)
+                except Unlike:
+                    break
+            for made in self.loops[known:]:
+                self.sum_up(made)
         if not self.loops and self.least >= FEWEST_TURNS:
             return self.traced
         return self.finished()
@@ -174,11 +176,17 @@ class _Rolling:
             moved = Run(own[0] + run.start, run.length, run.period)
             if own[-1] - own[0] + 1 != len(own):
                 return None
+            best: tuple[tuple[int, int], list[list[int]]] | None = None
             for start in self.starts(moved):
-                count = (moved.stop - start) // run.period
-                turns = _turns(start, run.period, count)
-                if count >= FEWEST_INNER and self.compared(turns[:TRIED]) is not None:
-                    return turns
+                turns = _turns(start, run.period, (moved.stop - start) // run.period)
+                tried = self.compared(turns[:TRIED]) if len(turns) >= FEWEST_INNER else None
+                if tried is None:
+                    continue
+                cost = _cost(len(turns) * run.period, tried)
+                if best is None or cost < best[0]:
+                    best = cost, turns
+            if best is not None:
+                return best[1]
         return None
 
     def sweep(self, model: list[list[int]]) -> bool:
@@ -212,7 +220,7 @@ class _Rolling:
                 out += self.statements[:period]
                 n += period
                 continue
-            out += most.rolled
+            out += map(canonical, most.rolled)
             self.enter(most)
             n += most.count * period
             found += 1
@@ -382,7 +390,7 @@ class _Rolling:
         self.enter(region.made)
         for n, s in enumerate(self.statements):
             if n == last:
-                out += region.made.rolled
+                out += map(canonical, region.made.rolled)
             if n not in gone:
                 out += self.reading_all(s) if n > first else [s]
         self.statements = [*out, *self.outputs_now()]
@@ -459,7 +467,7 @@ class _Rolling:
             left = self.fewer(places)
             if len(left) == len(places):
                 return node
-            conds = [And(tuple(f.cond for f in term.factors)) for term in left]  # type: ignore[union-attr]
+            conds = [_together(term) for term in left]
             return conds[0] if len(conds) == 1 else Or(tuple(conds))
         if not isinstance(node, Add) or len(node.terms) < self.least:
             return node
@@ -517,7 +525,7 @@ class _Rolling:
             ahead = -sub if slope > 0 else sub
             step = ahead if abs(slope) == 1 else ahead // abs(slope)
             rest = [substitute(f, {turns.step: step}) for f in (*factors[:k], *factors[k + 1 :])]
-            return Mul((*_every(ahead, len(terms), abs(slope)), *rest))  # type: ignore[arg-type]
+            return mul(*_every(ahead, len(terms), abs(slope)), *rest)  # type: ignore[arg-type]
         return None
 
     # ---------------------------------------------------------------------------------------------
@@ -527,9 +535,6 @@ class _Rolling:
         program = self.traced.program
         made_by = {s.target: s for s in self.statements}
         self.statements = [self.stored_as(self.with_folded(s), made_by) for s in self.statements]
-        for made in self.loops:
-            for place, target in enumerate(made.targets):
-                self.sum_up(made, place, target)
         statements = [self.at_end(s) for s in self.statements]
         statements = in_order(computing(statements, self.outputs))
         tables = [t for t in self.tables.values() if any(t in reads(s) for s in statements)]
@@ -546,46 +551,67 @@ class _Rolling:
         whole = Program(tuple(names.get(t, t) for t in inputs), written, outputs, program.sizes)
         return replace(self.traced, program=whole, constants=constants)
 
-    def sum_up(self, made: Turns, place: int, target: Tensor) -> None:
-        """Makes a sum of a running one of which only the last value is read."""
-        own = next((s for s in self.statements if s.target is target), None)
-        before = made.shifted.get((place, 1))
-        if own is None or before is None or not isinstance(before.body, Select):
+    def sum_up(self, made: Turns) -> None:
+        """Makes sums of the running ones of a loop of which only the last value is read."""
+        uses: dict[Tensor, list[tuple[Define, Access]]] = {}
+        for s in (*self.statements, *self.stored.values()):
+            for access in accesses(s.body):
+                uses.setdefault(access.tensor, []).append((s, access))
+        by = {s.target: s for s in self.statements}
+        totals: dict[Tensor, Define] = {}
+        gone: set[Tensor] = set()
+        for place, target in enumerate(made.targets):
+            shifted = made.shifted.get((place, 1))
+            before = by.get(shifted.target) if shifted is not None else None
+            own = by.get(target)
+            if before is None or own is None:
+                continue
+            found = self.total(made, own, before, uses)
+            if found is not None:
+                totals[target] = found
+                gone.add(before.target)
+        if not totals:
             return
+
+        def moved(access: Access) -> Expr:
+            total = totals.get(access.tensor)
+            return access if total is None else Access(total.target, access.subs[1:])
+
+        def change(s: Define) -> Define:
+            body = map_tensors(s.body, moved)
+            return s if body is s.body else replace(s, body=body)  # type: ignore[arg-type]
+
+        left = [totals.get(s.target, s) for s in self.statements if s.target not in gone]
+        self.statements = [change(s) for s in left]
+        self.stored = {target: change(s) for target, s in self.stored.items()}
+
+    def total(
+        self,
+        made: Turns,
+        own: Define,
+        before: Define,
+        uses: Mapping[Tensor, Sequence[tuple[Define, Access]]],
+    ) -> Define | None:
+        """The sum that a running one comes to; None where more than its last value is read."""
+        target = own.target
         terms = own.body.terms if isinstance(own.body, Add) else ()
         read = Access(before.target, tuple(map(at, own.indices)))
         rest = tuple(term for term in terms if term is not read)
         if len(rest) != len(terms) - 1 or {target, before.target} & _read(rest):
-            return
+            return None
         last = constant(made.count - 1)
-        for s in self.statements:
-            for access in accesses(s.body):
-                if access.tensor is before.target and s is not own:
-                    return
-                if access.tensor is target and s is not before and access.subs[0] is not last:
-                    return
+        if any(s is not own for s, _ in uses.get(before.target, ())):
+            return None
+        if any(s is not before and a.subs[0] is not last for s, a in uses.get(target, ())):
+            return None
+        if target in self.outputs or not isinstance(before.body, Select):
+            return None
         body = Reduce("sum", own.indices[:1], (), add(*rest))
         start: Expr = substitute(before.body.other, made.axes(before, read.subs[1:]))  # type: ignore[assignment]
         total = Tensor(self.name(target.name), target.shape[1:], target.dtype)
-        made_up = Define(
-            total,
-            own.indices[1:],
-            body if start is ZERO else Add((start, body)),
-            own.source,
-            own.user,
-        )
         self.letters[total] = self.letters[target][1:]
-
-        def moved(access: Access) -> Expr:
-            return Access(total, access.subs[1:]) if access.tensor is target else access
-
-        out = []
-        for s in self.statements:
-            if s is own:
-                out.append(made_up)
-            elif s is not before:
-                out.append(replace(s, body=map_tensors(s.body, moved)))  # type: ignore[arg-type]
-        self.statements = out
+        value = body if start is ZERO else Add((start, body))
+        return Define(total, own.indices[1:], value, own.source, own.user)
 
     def at_end(self, statement: Define) -> Define:
         """The statement reading, where a loop has no turns, what was there before it."""
@@ -745,6 +771,13 @@ def _chosen(statement: Define) -> Expr:
 def _every_place(statement: Define) -> Iterator[Cond]:
     for index in statement.indices:
         yield Inside(at(index), index.extent)
+
+
+def _together(guards: Expr) -> Cond:
+    """The condition that a product of conditions is."""
+    factors = guards.factors if isinstance(guards, Mul) else (guards,)
+    conds = tuple(f.cond for f in factors if isinstance(f, Guard))
+    return conds[0] if len(conds) == 1 else And(conds)
 
 
 def _parts(cond: Cond) -> tuple[Cond, ...]:
