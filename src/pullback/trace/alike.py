@@ -86,6 +86,7 @@ class Turns:
     spread: dict[Tensor, Define] = field(default_factory=dict)
     rolled: tuple[Define, ...] = ()
     widths: dict[Index, tuple[int, int]] = field(default_factory=dict)
+    first: dict[tuple[int, int], Expr] = field(default_factory=dict)  # read for what is carried
 
     def __post_init__(self) -> None:
         self.count = len(self.turns)
@@ -229,7 +230,8 @@ class Turns:
             return Access(self.targets[place], (at(self.step), *subs))
         for k in reversed(range(back)):  # what the first turns read in its place
             own = self.before(place, back - k, every[k], self.at_turn(subs, k))
-            if substitute(own.body.other, self.axes(own, self.at_turn(subs, k))) is not every[k]:  # type: ignore[union-attr]
+            first = self.first[place, back - k]
+            if substitute(first, self.axes(own, self.at_turn(subs, k))) is not every[k]:
                 raise Unlike
         return Access(self.shifted[place, back].target, (at(self.step), *subs))
 
@@ -244,17 +246,32 @@ class Turns:
         """The statement of the value ``back`` turns ago: ``first`` is what the first turn has."""
         if (place, back) not in self.shifted:
             of = self.targets[place]
-            target = Tensor(self.made(_before(of.name, back)), of.shape, of.dtype)
-            axes = tuple(Index(f"#{PRIVATE}{n}", extent) for n, extent in enumerate(of.shape[1:]))
-            start = self.start(first, subs, of, axes)
+            shape = self.carried_shape(first, subs, of) if back == 1 else of.shape[1:]
+            target = Tensor(self.made(_before(of.name, back)), (of.shape[0], *shape), of.dtype)
+            axes = tuple(Index(f"#{PRIVATE}{n}", extent) for n, extent in enumerate(shape))
+            start = self.first[place, back] = self.start(first, subs, target, axes)
+            if isinstance(start, Access) and start.subs == tuple(map(at, axes)):
+                start = _within(start)
             earlier = of if back == 1 else self.earlier(place, back - 1)
-            read = Access(earlier, (at(self.step) - 1, *map(at, axes)))
+            if earlier.shape[1:] != shape and back > 1:
+                raise Unlike
+            read = _within(Access(earlier, (at(self.step) - 1, *map(at, axes))))
             there = Inside(at(self.step) - 1, size(self.count - 1))
             source = self.turns[-1][place]
             self.shifted[place, back] = Define(
                 target, (self.step, *axes), Select(there, read, start), source.source, False
             )
         return self.shifted[place, back]
+
+    def carried_shape(
+        self, first: Expr, subs: Sequence[Subscript], of: Tensor
+    ) -> tuple[Size, ...]:
+        """The shape that holds what is carried, and what the first turn has in its place."""
+        own = of.shape[1:]
+        if not isinstance(first, Access) or first.subs != tuple(subs) or self.dtype == "bool":
+            return own
+        pairs = zip(own, first.tensor.shape, strict=True)
+        return tuple(_greatest(pair) for pair in pairs)
 
     def earlier(self, place: int, back: int) -> Tensor:
         if (place, back) not in self.shifted:
@@ -269,7 +286,7 @@ class Turns:
             isinstance(first, Access)
             and first.subs == tuple(subs)
             and first.tensor.dtype == of.dtype
-            and first.tensor.shape == of.shape[1:]
+            and len(first.tensor.shape) == len(axes)
         ):
             return Access(first.tensor, tuple(map(at, axes)))
         plain = [sub.index for sub in subs]
@@ -508,6 +525,17 @@ def _least(sub: Subscript) -> int | None:
             return None
         least += min(0, slope * most)
     return least
+
+
+def _within(read: Access) -> Expr:
+    """A read, absent where an index is beyond the array's extent."""
+    found: Expr = read
+    for sub, extent in reversed(list(zip(read.subs, read.tensor.shape, strict=True))):
+        index = sub.index
+        if index is not None and index.extent is not extent:
+            factors = found.factors if isinstance(found, Mul) else (found,)
+            found = Mul((Guard(Inside(sub, extent)), *factors))
+    return found
 
 
 def _greatest(extents: Sequence[Size]) -> Size:
