@@ -172,19 +172,16 @@ class _Rolling:
         if not region.made.turns:
             return None
         own = region.turns[len(region.turns) // 2]
+        if own[-1] - own[0] + 1 != len(own):
+            return None
         for run in runs([every[n] for n in own], FEWEST_INNER)[:MOST_RUNS]:
-            moved = Run(own[0] + run.start, run.length, run.period)
-            if own[-1] - own[0] + 1 != len(own):
-                return None
-            best: tuple[tuple[int, int], list[list[int]]] | None = None
-            for start in self.starts(moved):
-                turns = _turns(start, run.period, (moved.stop - start) // run.period)
-                tried = self.compared(turns[:TRIED]) if len(turns) >= FEWEST_INNER else None
-                if tried is None:
-                    continue
-                cost = _cost(len(turns) * run.period, tried)
-                if best is None or cost < best[0]:
-                    best = cost, turns
+            whole = _whole_run(every, own[0] + run.start, run.period)
+            best: tuple[int, list[list[int]]] | None = None
+            for start in self.starts(whole):
+                turns = _turns(start, run.period, (whole.stop - start) // run.period)[:TRIED]
+                tried = self.compared(turns[:FEWEST_INNER])
+                if tried is not None and (best is None or len(tried.shifted) < best[0]):
+                    best = len(tried.shifted), turns
             if best is not None:
                 return best[1]
         return None
@@ -246,7 +243,7 @@ class _Rolling:
     def enter(self, made: Turns) -> None:
         """Takes note of a loop that was made."""
         for m, target in enumerate(made.targets):
-            self.letters[target] = ("", *self.letters[made.turns[-1][m].target])
+            self.letters[target] = ("", *self.letters.get(made.turns[-1][m].target, ()))
         self.placed.update(dict.fromkeys(made.place, made))
         self.loops.append(made)
 
@@ -415,7 +412,7 @@ class _Rolling:
         )
         axes = tuple(Index(f"#{PRIVATE}{n}", extent) for n, extent in enumerate(tensor.shape))
         body = Access(made.targets[place], (constant(turn), *map(at, axes)))
-        self.letters[target] = self.letters[tensor]
+        self.letters[target] = self.letters.get(tensor, ())
         return Define(target, axes, body, origin.source, origin.user)
 
     def reading(self, statement: Define) -> list[Define]:
@@ -516,7 +513,7 @@ class _Rolling:
             product = turns.expr(terms)
         except Unlike:
             return None
-        factors = product.factors if isinstance(product, Mul) else ()
+        factors = product.factors if isinstance(product, Mul) else (product,)
         for k, factor in enumerate(factors):
             slope = _slope(factor, turns.step)
             if not slope:
@@ -525,7 +522,8 @@ class _Rolling:
             ahead = -sub if slope > 0 else sub
             step = ahead if abs(slope) == 1 else ahead // abs(slope)
             rest = [substitute(f, {turns.step: step}) for f in (*factors[:k], *factors[k + 1 :])]
-            return mul(*_every(ahead, len(terms), abs(slope)), *rest)  # type: ignore[arg-type]
+            guards = _every(ahead, len(terms), abs(slope))
+            return mul(*guards, *rest) if guards or rest else Mul(())  # type: ignore[arg-type]
         return None
 
     # ---------------------------------------------------------------------------------------------
@@ -663,6 +661,16 @@ def _last(access: Access, made: Turns) -> Expr:
     return Select(Inside(last, count), Access(earlier, (last, *rest)), other)
 
 
+def _whole_run(ids: Sequence[tuple[str, ...]], place: int, period: int) -> Run:
+    """All of the run that goes through a place."""
+    start = stop = place
+    while start and ids[start - 1] == ids[start - 1 + period]:
+        start -= 1
+    while stop + period < len(ids) and ids[stop] == ids[stop + period]:
+        stop += 1
+    return Run(start, stop + period - start, period)
+
+
 def _turns(start: int, period: int, count: int) -> list[list[int]]:
     """The places of the statements of so many turns, one behind the other."""
     return [[start + k * period + m for m in range(period)] for k in range(count)]
@@ -745,9 +753,8 @@ def _alike(one: Define, other: Define) -> bool:
 
 def _is_placed(term: Expr) -> bool:
     """Whether a term is ``[i = c]*value``, maybe with further conditions."""
-    return isinstance(term, Mul) and any(
-        isinstance(f, Guard) and isinstance(f.cond, Zero) for f in term.factors
-    )
+    factors = term.factors if isinstance(term, Mul) else (term,)
+    return any(isinstance(f, Guard) and isinstance(f.cond, Zero) for f in factors)
 
 
 def _is_list(body: Expr) -> bool:
