@@ -112,6 +112,11 @@ class _Region:
         return sum(map(len, self.turns))
 
     @property
+    def is_dense(self) -> bool:
+        """Whether no other statements stand between the turns."""
+        return self.turns[-1][-1] - self.turns[0][0] + 1 == self.covered
+
+    @property
     def cost(self) -> tuple[int, int]:
         return _cost(self.covered, self.made)
 
@@ -144,8 +149,8 @@ class _Rolling:
             if region is None:
                 break
             known = len(self.loops)
-            inner = self.inside(region)
-            if inner is None or not self.sweep(inner):
+            model = self.inside(region) or (region.turns if self.is_inner(region) else None)
+            if model is None or not self.sweep(model):
                 try:
                     self.apply(region)
                 except Unlike:
@@ -186,43 +191,73 @@ class _Rolling:
                 return best[1]
         return None
 
+    def is_inner(self, region: _Region) -> bool:
+        """Whether a loop stands in the turns of another one: such turns are elsewhere, too."""
+        if not region.is_dense:
+            return False
+        places = [_sketch(s) for s in self.statements]
+        kind = [places[n] for n in region.turns[0]]
+        period, n = len(kind), 0
+        while n + period * self.least <= len(places):
+            if n == region.turns[0][0]:
+                n += region.covered
+            elif places[n : n + period * self.least] == kind * self.least:
+                return True
+            else:
+                n += 1
+        return False
+
     def sweep(self, model: list[list[int]]) -> bool:
         """Makes a loop of each stretch of turns like these; False where there's none.
 
         From the first statement on, since what a stretch reads may come from another one.
         """
-        every = self.ids()
-        kind = [every[n] for n in model[0]]
-        period, count = len(kind), len(self.statements)
+        places = [_sketch(s) for s in self.statements]
+        lines = [places[n] for n in model[0]]
+        period, given = len(lines), self.statements
+        made = {s.target for s in given}
         out: list[Define] = []
         self.placed = {}
-        given, self.statements = self.statements, []
         n = found = 0
-        while n < count:
-            turns = 0
-            while every[n + turns * period : n + (turns + 1) * period] == kind:
-                turns += 1
-            if turns < self.least:
+        while n < len(given):
+            turns = self.turns_at(given, places, n, lines, made)
+            self.statements = given[n : n + turns * period]
+            most = self.most(period, turns) if turns >= self.least else None
+            if most is None:
                 out += self.reading_all(given[n])
                 n += 1
                 continue
-            stretch = [self.reading_all(s) for s in given[n : n + turns * period]]
-            if any(len(own) > 1 for own in stretch):
-                out += [s for own in stretch for s in own]
-                n += turns * period
-                continue
-            self.statements = [own[-1] for own in stretch]
-            most = self.most(period, turns)
-            if most is None:
-                out += self.statements[:period]
-                n += period
-                continue
             out += map(canonical, most.rolled)
             self.enter(most)
+            made |= {s.target for s in most.rolled}
             n += most.count * period
             found += 1
         self.statements = [*out, *self.outputs_now()]
         return found > 0
+
+    def turns_at(
+        self,
+        given: list[Define],
+        places: Sequence[_Sketch],
+        start: int,
+        lines: Sequence[_Sketch],
+        made: set[Tensor],
+    ) -> int:
+        """How many turns of these lines stand at a place, each of the shapes of the first; their
+        statements read of the loops made so far."""
+        kind: list[tuple[str, ...]] = []
+        n = start
+        while list(places[n : n + len(lines)]) == list(lines):
+            every = [self.reading_all(s) for s in given[n : n + len(lines)]]
+            if any(len(own) > 1 for own in every):
+                break
+            given[n : n + len(lines)] = [s for own in every for s in own]
+            own = [self.shape(s, made) for s in given[n : n + len(lines)]]
+            kind = kind or own
+            if own != kind:
+                break
+            n += len(lines)
+        return (n - start) // len(lines)
 
     def most(self, period: int, count: int) -> Turns | None:
         """The most turns from the first statement on that are one loop."""
@@ -674,6 +709,15 @@ def _whole_run(ids: Sequence[tuple[str, ...]], place: int, period: int) -> Run:
 def _turns(start: int, period: int, count: int) -> list[list[int]]:
     """The places of the statements of so many turns, one behind the other."""
     return [[start + k * period + m for m in range(period)] for k in range(count)]
+
+
+_Sketch = tuple[str, int, int, str]
+
+
+def _sketch(statement: Define) -> _Sketch:
+    """What a statement has in common with those of other turns, whatever these read."""
+    source, body = statement.source, statement.body
+    return source.file, source.line, len(statement.indices), type(body).__name__
 
 
 def _cost(covered: int, made: Turns) -> tuple[int, int]:
