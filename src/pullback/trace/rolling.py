@@ -38,7 +38,7 @@ from ..ir.expr import (
     mul,
 )
 from ..ir.program import Define, Program, computing, live, reads
-from ..ir.recurrence import direction, groups, in_order, is_recurrent
+from ..ir.recurrence import direction, groups, in_order, is_recurrent, recurrent
 from ..ir.sizes import size
 from ..ir.subscripts import Index, Lookup, Subscript, at, constant
 from ..ir.turns import Run, runs
@@ -165,9 +165,13 @@ class _Rolling:
     # Finding
 
     def ids(self) -> list[tuple[str, ...]]:
-        """The shapes of all statements."""
+        """The shapes of all statements; those of a recurrence are like no others, since its steps
+        run along the first index."""
         made = {s.target for s in self.statements}
-        return [self.shape(s, made) for s in self.statements]
+        steps = recurrent(self.statements) if self.loops else set()
+        return [
+            (s.target.name,) if s.target in steps else self.shape(s, made) for s in self.statements
+        ]
 
     # Loops within loops
 
@@ -191,11 +195,18 @@ class _Rolling:
                 return best[1]
         return None
 
+    def sketches(self) -> list[_Sketch]:
+        """What each statement has in common with those of other turns, whatever these read."""
+        steps = recurrent(self.statements) if self.loops else set()
+        return [
+            (s.target.name, 0, 0, "") if s.target in steps else _sketch(s) for s in self.statements
+        ]
+
     def is_inner(self, region: _Region) -> bool:
         """Whether a loop stands in the turns of another one: such turns are elsewhere, too."""
         if not region.is_dense:
             return False
-        places = [_sketch(s) for s in self.statements]
+        places = self.sketches()
         kind = [places[n] for n in region.turns[0]]
         period, n = len(kind), 0
         while n + period * self.least <= len(places):
@@ -212,7 +223,7 @@ class _Rolling:
 
         From the first statement on, since what a stretch reads may come from another one.
         """
-        places = [_sketch(s) for s in self.statements]
+        places = self.sketches()
         lines = [places[n] for n in model[0]]
         period, given = len(lines), self.statements
         made = {s.target for s in given}
@@ -715,7 +726,6 @@ _Sketch = tuple[str, int, int, str]
 
 
 def _sketch(statement: Define) -> _Sketch:
-    """What a statement has in common with those of other turns, whatever these read."""
     source, body = statement.source, statement.body
     return source.file, source.line, len(statement.indices), type(body).__name__
 
