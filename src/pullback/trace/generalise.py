@@ -48,7 +48,7 @@ from .forms import DOUBLE, SINGLE, Forms, is_single
 from .inlining import inlined
 from .lettering import lettered
 from .points import Points
-from .rolling import FEWEST_NAMED, FEWEST_TURNS, rolled
+from .rolling import FEWEST_NAMED, FEWEST_TURNS, may_loop, rolled
 from .settled import settled
 from .skeleton import LOWER, Filling, Leaf, Part, put_together, show_source, sizes_in, take_apart
 from .tracer import Traced
@@ -58,7 +58,7 @@ Sizes = dict[str, int]
 Notes = Callable[[Mapping[str, int]], Sequence[Choice]]
 
 LEAST, GREATEST = 5, 48  # of the sizes that are tried
-LONG, GREATEST_LONG = 300, 18  # statements, from which on sizes are tried up to here
+LONG, GREATEST_LONG = 40, 18  # statements of one line, from which on sizes are tried up to here
 FIRST = 3  # traces to solve from
 # Kinds of sizes to verify with: those of branches on parity and the like, where primes are blind.
 CHECKS = ("divisible", "even")
@@ -461,7 +461,7 @@ class _Search:
         self.count += 1
         try:
             traced = self.trace(sizes)
-            if len(traced.program.statements) > LONG and self.names:
+            if self.names and may_loop(traced.program.statements, LONG):
                 self.draw.narrow()
                 if self.turns > FEWEST_NAMED:
                     raise Differing("a long trace, of which loops of few turns are loops, too")

@@ -80,7 +80,7 @@ def rolled(traced: Traced, least: int = FEWEST_TURNS, *, guarded: bool = False) 
 
     ``guarded``: what comes after a loop reads what was there before it, where there are no turns.
     """
-    if least >= FEWEST_TURNS and not _may_loop(traced.program.statements, least):
+    if least >= FEWEST_TURNS and not may_loop(traced.program.statements, least):
         return traced
     program = traced.program
     kept = tuple(computing(program.statements, program.outputs))
@@ -92,7 +92,7 @@ def rolled(traced: Traced, least: int = FEWEST_TURNS, *, guarded: bool = False) 
     return min(found, other, key=lambda one: len(live(one.program).statements))
 
 
-def _may_loop(statements: Sequence[Define], least: int) -> bool:
+def may_loop(statements: Sequence[Define], least: int) -> bool:
     """Whether so many statements come from one source line."""
     if len(statements) < least:
         return False
@@ -298,8 +298,11 @@ class _Rolling:
         ids = self.ids()
         best: _Region | None = None
         for run in runs(ids, max(2, self.least - 1))[:MOST_RUNS]:
-            if best is not None and (run.count + 1) * run.period <= best.covered:
-                continue
+            if best is not None and (
+                (run.count + 1) * run.period <= best.covered
+                or (run.period % len(best.turns[0]) == 0 and run.stop <= best.turns[-1][-1] + run.period)
+            ):
+                continue  # it covers less, or is several turns of the same loop
             found = self.of_run(run)
             if found is not None and (best is None or found.cost < best.cost):
                 best = found
