@@ -404,11 +404,11 @@ class Framework:
     def owned(self, array: Array, copy: str) -> Code:
         """An array in memory of its own, which may be written into: copied by the method ``copy``
         where it may be another's memory, also where only one side of a condition is."""
-        if array.op == "where" and array.parts[0].scalar and self.chooses:
-            if array not in self.shared:
-                mask, one, other = array.parts
-                either = self.owned(one, copy), self.owned(other, copy)
-                return Code(f"({either[0]} if {self.code(mask)} else {either[1]})")
+        chosen = array.op == "where" and array.parts[0].scalar and self.chooses
+        if chosen and array not in self.shared:
+            mask, one, other = array.parts
+            either = self.owned(one, copy), self.owned(other, copy)
+            return Code(f"({either[0]} if {self.code(mask)} else {either[1]})")
         code = self.code(array)
         shares = array.op in self.views or code.is_name
         return Code(f"{code.at(ATOM)}.{copy}()") if shares else code

@@ -263,9 +263,7 @@ class Turns:
             )
         return self.shifted[place, back]
 
-    def carried_shape(
-        self, first: Expr, subs: Sequence[Subscript], of: Tensor
-    ) -> tuple[Size, ...]:
+    def carried_shape(self, first: Expr, subs: Sequence[Subscript], of: Tensor) -> tuple[Size, ...]:
         """The shape that holds what is carried, and what the first turn has in its place."""
         own = of.shape[1:]
         if not isinstance(first, Access) or first.subs != tuple(subs) or self.dtype == "bool":

@@ -116,6 +116,11 @@ class _Region:
         """Whether no other statements stand between the turns."""
         return self.turns[-1][-1] - self.turns[0][0] + 1 == self.covered
 
+    def has(self, run: Run) -> bool:
+        """Whether the turns of a run are several turns of this loop each."""
+        last = self.turns[-1][-1]
+        return run.period % len(self.turns[0]) == 0 and run.stop <= last + run.period
+
     @property
     def cost(self) -> tuple[int, int]:
         return _cost(self.covered, self.made)
@@ -298,10 +303,7 @@ class _Rolling:
         ids = self.ids()
         best: _Region | None = None
         for run in runs(ids, max(2, self.least - 1))[:MOST_RUNS]:
-            if best is not None and (
-                (run.count + 1) * run.period <= best.covered
-                or (run.period % len(best.turns[0]) == 0 and run.stop <= best.turns[-1][-1] + run.period)
-            ):
+            if best is not None and ((run.count + 1) * run.period <= best.covered or best.has(run)):
                 continue  # it covers less, or is several turns of the same loop
             found = self.of_run(run)
             if found is not None and (best is None or found.cost < best.cost):
