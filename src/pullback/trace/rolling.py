@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any
@@ -584,7 +584,8 @@ class _Rolling:
         program = self.traced.program
         made_by = {s.target: s for s in self.statements}
         self.statements = [self.stored_as(self.with_folded(s), made_by) for s in self.statements]
-        statements = [self.at_end(s) for s in self.statements]
+        current = {s.target: s for s in self.statements}
+        statements = [self.at_end(s, current) for s in self.statements]
         statements = in_order(computing(statements, self.outputs))
         tables = [t for t in self.tables.values() if any(t in reads(s) for s in statements)]
         inputs = (*program.inputs, *tables)
@@ -662,7 +663,7 @@ class _Rolling:
         value = body if start is ZERO else Add((start, body))
         return Define(total, own.indices[1:], value, own.source, own.user)
 
-    def at_end(self, statement: Define) -> Define:
+    def at_end(self, statement: Define, current: Mapping[Tensor, Define]) -> Define:
         """The statement reading, where a loop has no turns, what was there before it."""
         if not self.guarded:
             return statement
@@ -670,7 +671,7 @@ class _Rolling:
         def read(access: Access) -> Expr:
             for made in self.loops:
                 if access.tensor in made.targets and access.subs and not access.subs[0].terms:
-                    return _last(access, made)
+                    return _last(access, made, current, read)
             return access
 
         body = map_tensors(statement.body, read)
@@ -697,19 +698,26 @@ class _Rolling:
         )
 
 
-def _last(access: Access, made: Turns) -> Expr:
-    """A read of what a late turn made, or of what it would be without any turns."""
+def _last(
+    access: Access,
+    made: Turns,
+    current: Mapping[Tensor, Define],
+    read: Callable[[Access], Expr],
+) -> Expr:
+    """A read of what a late turn made, or of what it would be without any turns, which ``read``
+    reads of earlier loops."""
     place = made.targets.index(access.tensor)
     count = size(made.count)
     back = made.count - (access.subs[0].const.literal or 0)
-    first = made.shifted.get((place, back))
+    shifted = made.shifted.get((place, back))
+    first = None if shifted is None else current.get(shifted.target)
     if first is None or not isinstance(first.body, Select):
         return access
     earlier = access.tensor if back == 1 else made.shifted[place, back - 1].target
     rest = access.subs[1:]
     last = constant(made.count - 1)
-    other: Expr = substitute(first.body.other, made.axes(first, rest))  # type: ignore[assignment]
-    return Select(Inside(last, count), Access(earlier, (last, *rest)), other)
+    other = map_tensors(substitute(first.body.other, made.axes(first, rest)), read)
+    return Select(Inside(last, count), Access(earlier, (last, *rest)), other)  # type: ignore[arg-type]
 
 
 def _whole_run(ids: Sequence[tuple[str, ...]], place: int, period: int) -> Run:
