@@ -84,3 +84,56 @@ def _value(random: Random, known: list[str]) -> str:
     if random.random() < 0.6:
         value = random.choice(UNARY).format(value)
     return value
+
+
+ROWS = ("range(n)", "range(1, n)", "range(n - 1, -1, -1)", "reversed(range(n))", "range(1, n - 1)")
+COLUMNS = ("range(m)", "range(1, m)", "range(min(i, m))", "range(min(i + 1, m))", "range(m)[::-1]")
+ELEMENTS = (
+    *("A[i, j]", "B[i, j]", "x[i]", "y[i]", "s", "A[i - 1, j]", "Z[i, j]", "A[n - 1 - i, j]"),
+    *("B[i, :j + 1].sum()", "A[:i + 1, j] @ x[:i + 1]", "A[i:, j].sum()", "y[:i + 1].sum()"),
+    *("y[i:] @ x[i:]", "Z[i].sum()", "A[i, :j] @ B[i, :j]"),
+)
+VECTORS = ("0.5*A[i]", "B[i] + A[i]", "A[i]*y[i]", "Z[i] + B[i]", "A[i]*B[i].sum()", "0.1*A[i - 1]")
+
+
+def random_stores(seed: int) -> tuple[str, Callable[..., Any]]:
+    """A function ``f(A, B, x)`` of arrays of shapes (n, m), (n, m) and (n,) with loops that store
+    into arrays of its own, and loops in these."""
+    random = Random(seed)
+
+    def element(j: str) -> str:
+        found = random.choice(ELEMENTS)
+        for _ in range(random.randint(0, 2)):
+            found = f"({found} {random.choice('+*-')} {random.choice(ELEMENTS)})"
+        return found.replace("j", j) if j != "j" else found
+
+    def store(targets: tuple[str, ...], value: str) -> str:
+        return f"{random.choice(targets)} {random.choice(('=', '+='))} {value}"
+
+    body: list[str] = []
+    for _ in range(random.randint(1, 2)):
+        body.append(f"for i in {random.choice(ROWS)}:")
+        for _ in range(random.randint(1, 3)):
+            match random.randrange(5):
+                case 0 | 1:
+                    body.append(f"    for j in {random.choice(COLUMNS)}:")
+                    value = f"0.3*np.sin({element('j')})"
+                    body.append(f"        {store(('A[i, j]', 'Z[i, j]', 'y[i]', 's'), value)}")
+                case 2:
+                    value = random.choice(VECTORS)
+                    body.append(f"    {store(('A[i]', 'Z[i]', 'A[i - 1]', 'Z[n - 1 - i]'), value)}")
+                case 3:
+                    body.append(f"    {store(('y[i]', 's'), '0.3*' + element('0'))}")
+                case 4:
+                    body.append(f"    y[:i + 1] {random.choice(('*=', '+='))} 0.5*x[i]")
+    lines = [
+        "def f(A, B, x):",
+        "    A, y, Z, s = A.copy(), x.copy(), np.zeros_like(B), 0.0",
+        "    n, m = A.shape",
+        *(f"    {line}" for line in body),
+        "    return A, y, Z, s + 0*A[0, 0]",
+    ]
+    text = "\n".join(lines)
+    space: dict[str, Any] = {"np": np}
+    exec(text, space)  # our own text
+    return text, space["f"]

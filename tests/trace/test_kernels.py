@@ -11,6 +11,10 @@ import pytest
 
 import pullback
 from pullback.errors import PullbackError
+from pullback.ir.interpret import run
+from pullback.trace.rolling import rolled
+from pullback.trace.tracer import Spec, trace
+from tests.trace.loops import random_stores
 
 Array = np.ndarray[Any, Any]
 
@@ -240,3 +244,20 @@ def test_inner_loops_whose_turns_need_each_other_are_refused_over_named_sizes() 
         pullback.derive(sweep, u="N N")
     assert "test_kernels.py" in caught.value.where
     assert "give the size as a number" in caught.value.hint
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_random_loops_of_stores_are_what_they_were_before_they_were_rolled_up(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    n, m = random.integers(3, 9, 2)
+    text, function = random_stores(seed)
+    given = {"A": random.normal(size=(n, m)), "B": random.normal(size=(n, m))}
+    given["x"] = random.normal(size=n)
+    traced = trace(function, {name: Spec(x.shape) for name, x in given.items()})
+    wanted = function(**given)
+    for least in (3, 8):
+        made = rolled(traced, least, guarded=least == 3)
+        found = run(made.program, {**given, **made.constants})
+        for tensor, value in zip(made.program.outputs, wanted, strict=True):
+            own = np.array(found[tensor.name].flat, dtype=float).reshape(np.shape(value))
+            np.testing.assert_allclose(own, value, rtol=1e-9, atol=1e-9, err_msg=text)
