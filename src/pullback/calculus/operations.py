@@ -100,7 +100,9 @@ class _Steps:
     def named(self, expr: Expr) -> Access:
         """An operation under a name."""
         if expr not in self.known:
-            free = free_indices(expr)
+            own = free_indices(expr)
+            first = [i for i in self.statement.indices if i in own]
+            free = tuple(dict.fromkeys((*first, *own)))
             shape = tuple(i.extent for i in free)
             target = Tensor(next(self.names), shape, dtype_of(expr))
             about = self.statement

@@ -79,6 +79,7 @@ from .step import Backward, Later, Step
 
 ONE = Fraction(1)
 CHEAPER = 0.98  # of the cost with fewer names, for more names to be worth reading
+KEPT = 2.0  # operations that keeping an element from the forward pass costs
 SHORT = 64  # flat statements, at most, of a program for which several passes are derived
 GROWTH = 24
 READS = 3
@@ -115,7 +116,8 @@ def reverse(
         if steps is program:
             return best
         other = _cheapest(Linear(refined(steps), wrt, conventions), limit.of(len(linear.flat)))
-        return replace(other, program=best.program) if _is_better(other, best) else best
+        worth = _is_better(other, best, _kept(other) - _kept(best))
+        return replace(other, program=best.program) if worth else best
 
 
 def _cheapest(linear: Linear, effort: Effort) -> Backward:
@@ -136,10 +138,20 @@ def _cheapest(linear: Linear, effort: Effort) -> Backward:
     return best
 
 
-def _is_better(other: Backward, best: Backward) -> bool:
-    """Whether a backward pass with more names is so much cheaper that they are worth reading."""
-    cheaper = cost(other.statements) < CHEAPER * cost(best.statements)
+def _is_better(other: Backward, best: Backward, more: float = 0.0) -> bool:
+    """Whether a backward pass with more names is so much cheaper that they are worth reading, and
+    ``more`` that is kept for it worth its memory."""
+    cheaper = cost(other.statements) + more < CHEAPER * cost(best.statements)
     return cheaper and other.unsearched <= best.unsearched
+
+
+def _kept(backward: Backward) -> float:
+    """What the values that a backward pass reads cost to keep: those that are there anyway,
+    inputs and outputs, nothing."""
+    there = {*backward.program.inputs, *backward.program.outputs}
+    read = {t for s in backward.statements for t in tensors(s.body)}
+    made = [s for s in backward.forward.statements if s.target in read - there]
+    return KEPT * sum(volume(s.indices) for s in made)
 
 
 class Naming(Enum):
