@@ -79,6 +79,7 @@ from .step import Backward, Later, Step
 
 ONE = Fraction(1)
 CHEAPER = 0.98  # of the cost with fewer names, for more names to be worth reading
+STEPS = 0.9  # of the cost of a program as it is written, for one with an operation a statement
 KEPT = 2.0  # operations that keeping an element from the forward pass costs
 SHORT = 64  # flat statements, at most, of a program for which several passes are derived
 GROWTH = 24
@@ -116,7 +117,8 @@ def reverse(
         if steps is program:
             return best
         other = _cheapest(Linear(refined(steps), wrt, conventions), limit.of(len(linear.flat)))
-        worth = _is_better(other, best, _kept(other) - _kept(best))
+        more = _kept(other) - _kept(best)
+        worth = _is_better(other, best, more, STEPS)
         return replace(other, program=best.program) if worth else best
 
 
@@ -138,10 +140,12 @@ def _cheapest(linear: Linear, effort: Effort) -> Backward:
     return best
 
 
-def _is_better(other: Backward, best: Backward, more: float = 0.0) -> bool:
+def _is_better(
+    other: Backward, best: Backward, more: float = 0.0, cheaper_by: float = CHEAPER
+) -> bool:
     """Whether a backward pass with more names is so much cheaper that they are worth reading, and
     ``more`` that is kept for it worth its memory."""
-    cheaper = cost(other.statements) + more < CHEAPER * cost(best.statements)
+    cheaper = cost(other.statements) + more < cheaper_by * cost(best.statements)
     return cheaper and other.unsearched <= best.unsearched
 
 
