@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from math import isfinite
+from math import isfinite, nan
 from typing import ClassVar
 
 from ..calculus.step import Backward
@@ -69,7 +69,12 @@ SCALARS = {
 def special_value(function: str, parts: Sequence[Array]) -> Number | None:
     """The value of a function of a literal number where it isn't finite: Python's would raise."""
     value = literal(parts[0]) if len(parts) == 1 and function in SCALARS else None
-    found = 0.0 if value is None else float(FLOAT_VALUES[function](float(value)))
+    if value is None:
+        return None
+    if function == "sqrt":  # a power, which is no row of the table
+        found = 0.0 if value >= 0 else nan
+    else:
+        found = float(FLOAT_VALUES[function](float(value)))
     return None if isfinite(found) else Number(Fraction(0), str(found))
 
 
