@@ -39,7 +39,7 @@ def driven(field: Any, force: Any) -> Any:
 
 def two_way_filter(x: Any) -> Any:
     """Recursive filters ahead and back, column by column."""
-    ahead, back = np.empty_like(x), np.ndarray(x.shape)
+    ahead, back = np.empty_like(x), np.empty(x.shape)
     ahead[:, 0] = 0.5 * x[:, 0]
     for j in range(1, x.shape[1]):
         ahead[:, j] = 0.5 * x[:, j] + 0.3 * ahead[:, j - 1]

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import wraps
 from threading import RLock
-from types import FrameType, FunctionType, ModuleType
+from types import FrameType, FunctionType
 from typing import Any
 
 import numpy as np
@@ -163,58 +163,11 @@ class _Trick:
         return np.concatenate([np.atleast_1d(make_array(sheet, "asarray", one)) for one in arrays])
 
 
-class _ArrayType(type):
-    """What ``np.ndarray`` is to the user's code: the class, of which a call makes an array."""
-
-    def __call__(cls, *args: Any, **options: Any) -> Any:
-        sheet = _sheet_of_user()
-        found = np.ndarray(*args, **options)
-        if sheet is None or found.base is not None:
-            return found
-        found[...] = 0  # as for np.empty
-        return made(sheet, found, here().name)
-
-    def __instancecheck__(cls, one: Any) -> bool:
-        return isinstance(one, np.ndarray)
-
-    def __subclasscheck__(cls, one: type) -> bool:
-        return issubclass(one, np.ndarray)
-
-    def __getattr__(cls, name: str) -> Any:
-        return getattr(np.ndarray, name)
-
-    def __getitem__(cls, types: Any) -> Any:
-        return np.ndarray[types]
-
-    def __eq__(cls, other: object) -> bool:
-        return other is np.ndarray or other is cls
-
-    def __hash__(cls) -> int:
-        return hash(np.ndarray)
-
-
-class _Array(metaclass=_ArrayType):
-    """Stands for ``np.ndarray``."""
-
-
-class _NumPy(ModuleType):
-    """NumPy as the modules of the traced functions see it.
-
-    ``np.ndarray`` is too much in use to be another one for all.
-    """
-
-    ndarray = _Array
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(np, name)
-
-
 def _stand_ins() -> dict[int, tuple[Any, Any]]:
     """Originals and what stands for them, by the ids of the originals."""
     found: dict[int, tuple[Any, Any]] = {}
     pairs = [(getattr(np, name), _making(getattr(np, name))) for name in _MAKES]
     pairs += [(getattr(np, name), _taking(getattr(np, name))) for name in _TAKES]
-    pairs += [(np, _NumPy("numpy", np.__doc__))]
     pairs += [(getattr(np, name), _Trick(getattr(np, name), name == "c_")) for name in _TRICKS]
     known = [original for original, _ in pairs]
     pairs += [
