@@ -532,3 +532,31 @@ def test_one_index_at_two_axes_beside_a_gather(text: str, expected: Any) -> None
     named = {"X": X, "m": m} if "m:" in text else {"X": X}
     np.testing.assert_allclose(forward(**named)[0], expected(X, m))
     assert derivation.verify().passed
+
+
+def test_what_a_loop_builds_takes_the_width_of_what_it_meets() -> None:
+    """The array that a loop adds up has the width of the first input; a wider one isn't written
+    into it."""
+    _, module = pair("X: float32[N]\nW[3]\nY[i:N] = 2*(sum(p:3) pad(X,0)[i+p]*W[p]) + W[0]")
+    Y, _ = module.forward(X=np.ones(4, np.float32), W=np.full(3, 0.1))
+    assert Y.dtype == np.float64
+
+
+@pytest.mark.parametrize("text", ["Y[n,d] = 3*X[n,d]/sqrt(D)", "Y[n] = sum(d) 5*X[n,d]/sqrt(D)"])
+def test_a_root_of_a_size_that_is_0_divides_arrays(text: str) -> None:
+    _, module = pair(f"X[N,D]\n{text}")
+    Y, cache = module.forward(X=np.zeros((2, 0)))
+    with np.errstate(all="ignore"):
+        assert module.backward(np.ones_like(Y), cache).shape == (2, 0)
+
+
+def test_products_that_a_loop_reads_are_made_before_it() -> None:
+    """They are not computed anew at every step, although they are read once."""
+    derivation = pullback.derive(
+        "X[T,N]\na[N]\nS[N,N]\n"
+        "h[t,n] = tanh(sum(m) where(t >= 1, h[t-1,m], 0)*S[m,n]/a[n] + X[t,n])\n"
+        "L[] = sum(t,n) h[t,n]"
+    )
+    assert derivation.verify().passed
+    loop = derivation.source().partition("def backward")[2].partition("for t in")[2]
+    assert "S / a" not in loop.partition("dX =")[0]

@@ -26,7 +26,7 @@ from ..plan.arrays import TESTS, Array, Cut, literal, open_turns
 from ..plan.arrays import nodes as nodes_of
 from ..plan.build import build
 from ..plan.facts import Facts
-from ..plan.lines import Assign, Lines, Steps, lines_of
+from ..plan.lines import VIEWS_IN_MEMORY, Assign, Lines, Steps, lines_of
 from ..plan.matmul import matrix_product
 from ..plan.ops import Procedure
 from ..text import PRIVATE
@@ -83,7 +83,6 @@ CHEAP = frozenset(
     {"name", "number", "size", "range", "slice", "insert", "permute", "reshape", "expand", "flip",
      "diagonal", "full", "copy"}
 )  # fmt: skip
-VIEWS = (CHEAP - {"full", "copy"}) | {"windows"}  # what may be the memory of another array
 # What a value that is read several times, and that no statement names, is called.
 NAMES = {"div": "ratio", "mul": "product", "add": "total", "sub": "difference", "pow": "power"}
 WORDS = {
@@ -130,6 +129,7 @@ class Framework:
         self.sizes = Extents(self.inputs, self.names, lambda t: Code(self.tensors[t]))
         floats = [t for t in inputs if t.kind == "float"]
         self.like = self.tensors[floats[0]] if floats else ""
+        self.made = frozenset(t.dtype for t in floats[:1])  # the width of arrays that are made
 
     # what a library says
 
@@ -260,7 +260,7 @@ class Framework:
         """The same of 64 bits, for whole numbers among others."""
         return self.real(code)
 
-    views: ClassVar[frozenset[str]] = VIEWS
+    views: ClassVar[frozenset[str]] = VIEWS_IN_MEMORY  # what may be the memory of another array
     chooses: ClassVar[bool] = True  # whether a condition on a loop's step is one of Python's own
 
     def cuts(self, array: Array, places: Sequence[Array] = ()) -> str:
@@ -325,15 +325,22 @@ class Framework:
         if before is not None and before < 0:
             return str(before)
         text = str(self.size(value))
-        return text if self.facts.at_least_zero(self.least(value)) else f"max({text}, 0)"
+        inside = all(map(self.facts.at_least_zero, self.ends(value)))
+        return text if inside else f"max({text}, 0)"
 
-    def least(self, value: Size) -> Size:
-        """A bound below a size: its least value at any turn of the loops around."""
+    def ends(self, value: Size) -> list[Size]:
+        """A size at the first and the last turns of the loops around: none of its values is beyond
+        all of these, unless it divides a variable, which stays then."""
+        found = [value]
         for variable, extent in self.around:
             (key,) = variable.names()
-            falls = any(key in mono and n < 0 for mono, n in value.terms)
-            value = value.replace({key: extent - 1 if falls else 0})
-        return value
+            atoms = [atom for mono, _ in value.terms for atom in mono]
+            if any(not isinstance(atom, str) and key in atom.numerator.names() for atom in atoms):
+                continue
+            if any(mono.count(key) > 1 for mono, _ in value.terms):
+                continue
+            found = [one.replace({key: end}) for one in found for end in (0, extent - 1)]
+        return list(dict.fromkeys(found))
 
     def inserted(self, array: Array) -> Code:
         """New axes; those that a fold has just taken away are kept instead."""

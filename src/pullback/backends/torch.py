@@ -9,9 +9,8 @@ from ..calculus.step import Backward
 from ..errors import PullbackError
 from ..ir.sizes import ONE, Size
 from ..plan.arrays import Array
-from ..plan.lines import Steps
+from ..plan.lines import VIEWS_IN_MEMORY, Steps
 from . import functional
-from .functional import VIEWS
 from .python.code import ATOM, Code, call, tuple_of
 from .python.layout import INDENT
 from .python.preface import NOTHING, Preface
@@ -85,7 +84,9 @@ class Torch(functional.Framework):
         "math.": "import math",
     }
     reserved: ClassVar[tuple[str, ...]] = ("torch", "F", "math")
-    views: ClassVar[frozenset[str]] = VIEWS | {"take"}  # a tensor without axes selects, too
+    views: ClassVar[frozenset[str]] = VIEWS_IN_MEMORY | {
+        "take"
+    }  # a tensor without axes selects, too
     functions: ClassVar[dict[str, str]] = {
         "rint": "round",
         "cbrt": "torch.sign({0}) * torch.abs({0}) ** (1 / 3)",

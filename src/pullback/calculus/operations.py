@@ -19,7 +19,7 @@ from ..ir.recurrence import recurrent
 from ..ir.subscripts import Index, at
 from ..ir.walk import accesses, free_indices
 from .cost import volume
-from .flatten import dtype_of
+from .flatten import dtype_of, has_lookup_node
 from .normal import in_bounds
 
 OPERATIONS = (Add, Mul, Power, Apply, Select, Reduce)
@@ -120,7 +120,9 @@ class _Steps:
 
     def may_be_named(self, expr: Expr) -> bool:
         """Whether an operation may be computed whatever conditions stand around."""
-        return in_bounds(expr) and not (self.guarded and not _is_finite(expr))
+        if self.guarded and not _is_finite(expr):
+            return False
+        return in_bounds(expr) and not (self.guarded and has_lookup_node(expr))
 
     def factors(self, factors: Sequence[Expr]) -> tuple[list[Expr], list[Expr]]:
         """The numbers and conditions, and the values among factors."""

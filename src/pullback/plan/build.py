@@ -9,7 +9,7 @@ from ..calculus.step import Backward
 from ..errors import PullbackError
 from ..ir.expr import Add, Expr, Tensor
 from ..ir.program import Define
-from ..ir.recurrence import direction, groups, is_recurrent
+from ..ir.recurrence import direction, groups, is_recurrent, recurrent
 from ..ir.subscripts import at, constant, indices_of
 from ..ir.walk import substitute, tensors
 from .facts import Facts
@@ -51,7 +51,7 @@ def procedure(
     """Statements as a procedure."""
     statements = without_copies(statements, (*results, *saved))
     if not facts.strict:
-        statements = joined(statements, results)
+        statements = joined(statements, results, recurrent(statements))
     names = {t.name for t in inputs} | {s.target.name for s in statements}
     ops: list[Op] = []
     for group in groups(statements):

@@ -27,6 +27,7 @@ from .steps import Handed, axes_of
 WIDTHS = ("float16", "float32", "float64")
 SHORT = 8  # operations of a value that stands where it is read
 VIEWS = frozenset({"name", "slice", "permute", "insert", "reshape", "expand", "diagonal"})
+VIEWS_IN_MEMORY = VIEWS | {"flip", "windows"}  # what shares memory with another array in NumPy
 
 
 @dataclass(frozen=True)
@@ -131,7 +132,7 @@ def _apart(
     """The lines and what is returned, so that results share no memory with the arguments or with
     each other."""
     made = {line.tensor: line for line in found if isinstance(line, Assign)}
-    views = VIEWS | {"flip", "windows"} if lowering.in_place else VIEWS
+    views = VIEWS_IN_MEMORY if lowering.in_place else VIEWS
     taken: set[Array] = {arrays.name(t) for t in procedure.inputs}
     taken.update(arrays.name(t) for line in found if isinstance(line, Steps) for t in line.last)
     read = _read(found, saved) if lowering.in_place else set(procedure.results)

@@ -258,9 +258,10 @@ class Products(Reading):
 
 
 def _by_count(total: Laid, by: Laid) -> bool:
-    """Whether one number of Python is divided by another one that is an integer: an array is
-    multiplied first, ``2*X/N``, but ``(2/sqrt(N))*X``."""
-    return total.array.scalar and by.array.scalar and by.array.kind == "int"
+    """Whether one number of Python is divided by another one that depends on sizes: an array is
+    multiplied first, ``2*X/sqrt(N)``, since N may be 0, but ``(2/sqrt(3))*X``."""
+    sized = any(node.op == "size" for node in arrays.nodes(by.array, set()))
+    return total.array.scalar and by.array.scalar and sized
 
 
 def _literal(value: Fraction) -> Laid:

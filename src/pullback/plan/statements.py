@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from itertools import chain
 
@@ -58,17 +58,21 @@ def without_copies(statements: Sequence[Define], kept: Sequence[Tensor]) -> list
     return [define for define in found if define is not None]
 
 
-def joined(statements: Sequence[Define], kept: Sequence[Tensor]) -> list[Define]:
+def joined(
+    statements: Sequence[Define], kept: Sequence[Tensor], loops: Collection[Tensor]
+) -> list[Define]:
     """The statements with quotients and products that are read once, and have no name of the
     user's, where they are read: a factor with few axes meets those of few axes first.
 
-    ``(dL/N)*(E[n,i]/s[n])`` divides numbers and vectors, then multiplies a matrix once.
+    ``(dL/N)*(E[n,i]/s[n])`` divides numbers and vectors, then multiplies a matrix once. What
+    ``loops`` read or make stays: it would be computed anew at every step.
     """
     counts = counts_of(statements)
+    stay = {*kept, *loops, *(t for s in statements if s.target in loops for t in reads(s))}
     bodies = {
         s.target: s
         for s in statements
-        if counts[s.target] == 1 and not s.user and s.target not in kept and _is_uneven(s)
+        if counts[s.target] == 1 and not s.user and s.target not in stay and _is_uneven(s)
     }
 
     def change(node: Tree) -> Tree:

@@ -237,8 +237,9 @@ class NumPy(functional.Framework):
         part, other = array.parts[k], array.parts[1 - k]
         if part in self.shared or part.shape != array.shape or part.kind != array.kind:
             return False
-        fits = other.scalar or arrays.widths(other) <= arrays.widths(part)
-        return fits and (part.op in MADE or self.place_of(part) is not None)
+        if not arrays.widths(part) | arrays.widths(other) <= self.made:
+            return False
+        return part.op in MADE or self.place_of(part) is not None
 
     def operands(self, array: Array) -> list[Code]:
         """A mask is a factor as it is: it takes the width of the other one."""
@@ -425,7 +426,8 @@ class NumPy(functional.Framework):
     def based(self, base: Array) -> str:
         """A new array that holds what another does."""
         wanted, self.claimed = self.claimed, ""
-        if base.op in MADE and base not in self.repeated:
+        new = base.op in MADE or self.place_of(base) is not None
+        if new and base not in self.shared and base not in self.repeated:
             self.claimed = wanted
             name = str(self.code(base))
             self.claimed = ""

@@ -22,8 +22,10 @@ def gridded(writer: NumPy, places: Sequence[Array]) -> list[Array]:
     ``x[n, c, p + 2*h, q + 2*w]`` is what a reader expects, not four times ``np.arange`` with new
     axes.
     """
+    if writer.indent or not all(_adds_no_lines(writer, place) for place in places):
+        return list(places)
     text = ", ".join(str(writer.code(place)) for place in places)
-    if len(text) <= LONG or writer.indent:
+    if len(text) <= LONG:
         return list(places)
     grid = _Grid(writer, max(place.rank for place in places))
     found = [grid.on(place, range(grid.rank - place.rank, grid.rank)) for place in places]
@@ -31,6 +33,14 @@ def gridded(writer: NumPy, places: Sequence[Array]) -> list[Array]:
         return list(places)
     grid.emit()
     return found
+
+
+def _adds_no_lines(writer: NumPy, place: Array) -> bool:
+    """Whether writing an array adds no lines: it is a name, or arithmetic of names and ranges."""
+    if place in writer.shared or place.op in ("name", "range", "number", "size"):
+        return True
+    plain = place.op in ("map", "insert", "slice", "permute", "where", "cast")
+    return plain and all(_adds_no_lines(writer, part) for part in place.parts)
 
 
 class _Grid:
