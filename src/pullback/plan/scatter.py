@@ -61,7 +61,9 @@ def scattered(lowering: Lowering, spread: Spread, base: Array) -> Array:
     for sub, extent in zip(spread.subs[:count], spread.shape, strict=False):
         place = lowering.position(sub)
         if not lowering.inside(sub, extent):
-            value = lowering.where(lowering.cond(Inside(sub, extent)), value, lowering.value(ZERO))
+            asked = Inside(sub, extent)
+            if lowering.decided(asked) is not True:
+                value = lowering.where(lowering.cond(asked), value, lowering.value(ZERO))
             top = Laid(arrays.count(extent - 1))
             place = lowering.map("clip", place, Laid(arrays.whole(0)), top)
             once = False
