@@ -66,6 +66,7 @@ NUMPY = {
     "eigenvalues_upper": lambda a: np.linalg.eigvalsh(a, "U"),
     "eigenvectors_upper": lambda a: np.linalg.eigh(a, "U").eigenvectors,
     "argsort": lambda a: np.argsort(a, kind="stable"),
+    "argsort_unstable": lambda a: np.argsort(a, kind="stable"),
     "argorder": lambda a: np.argsort(a, kind="stable"),
     "argcummax": lambda a: running_place(a, np.argmax),
     "argcummin": lambda a: running_place(a, np.argmin),

@@ -206,7 +206,12 @@ ROWS = (
         kind="int", below="n", distinct=True,
         latex=r"\operatorname{argsort} @A", unicode="argsort @A",
     ),
-    Operation(  # the same; all of them the place of a NaN where there is one
+    Operation(  # the same, equal ones in the order in which NumPy's own sorting leaves them
+        "argsort_unstable", ("A[n]",), "p[n]", "",
+        kind="int", below="n", distinct=True,
+        latex=r"\operatorname{argsort} @A", unicode="argsort @A",
+    ),
+    Operation(  # as argsort; all of them the place of a NaN where there is one
         "argorder", ("A[n]",), "p[n]", "",
         kind="int", below="n", latex=r"\operatorname{argorder} @A", unicode="argorder @A",
     ),

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import pullback
+from pullback.errors import TraceError
 
 Array = np.ndarray[Any, Any]
 KNOTS = np.array([-1.0, -0.2, 0.5, 1.3])
@@ -243,3 +244,28 @@ def test_a_whole_loop_of_a_running_value_is_one_call() -> None:
     one = pullback.grad(lambda x: (by_hand(x) ** 2).sum())(x)
     other = pullback.grad(lambda x: (np.logaddexp.accumulate(x) ** 2).sum())(x)
     np.testing.assert_allclose(one, other)
+
+
+@pytest.mark.parametrize("shape", [(1,), (40,), (300,), (70, 3)])
+def test_equal_elements_stand_where_numpys_own_argsort_leaves_them(shape: tuple[int, ...]) -> None:
+    """NumPy's default sorting isn't stable: the source calls the same sorting."""
+
+    def ranked(x: Any, w: Any) -> Any:
+        return np.take_along_axis(w, np.argsort(-x, axis=0), axis=0)
+
+    rng = np.random.default_rng(len(shape))
+    x, w = rng.integers(0, 4, shape).astype(float), rng.normal(size=shape)
+    names = "N M"[: 2 * len(shape) - 1]
+    value, _ = pullback.derive(ranked, x=names, w=names).compile().forward(x, w)
+    np.testing.assert_array_equal(value, ranked(x, w))
+
+
+@pytest.mark.parametrize(
+    "function",
+    [lambda x: x[np.argsort(x > 0)], lambda x: x[np.argsort(x, kind="heapsort")]],
+    ids=["booleans", "heapsort"],
+)
+def test_orders_that_the_source_could_not_repeat_are_refused(function: Any) -> None:
+    with pytest.raises(TraceError, match="can't be traced") as caught:
+        pullback.derive(function, x="N")
+    assert "stable" in str(caught.value)

@@ -15,6 +15,7 @@ ARGSORT = {
     "torch": "torch.argsort({0}, stable=True)",
     "jnp": "jnp.argsort({0})",
 }
+ARGSORT_UNSTABLE = "{1}.argsort({0})"
 # What a function makes of the elements up to each along an axis.
 ACCUMULATED = {
     "np": {
@@ -60,6 +61,8 @@ def places(framework: Framework, array: Array, codes: list[str]) -> Code:
     module = framework.module
     if row == "argsort":
         return Code(ARGSORT[module].format(codes[0]), ATOM)
+    if row == "argsort_unstable":
+        return Code(ARGSORT_UNSTABLE.format(codes[0], module), ATOM)
     if row == "argorder":
         return _argorder(framework, array, codes[0])
     if row.startswith("searchsorted"):

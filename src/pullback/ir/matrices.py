@@ -218,6 +218,7 @@ VALUES: dict[str, Callable[[Arithmetic, list[Matrix]], Any]] = {
     "eigenvalues_upper": lambda a, m: _eigen(a, _turned(m[0]))[0],
     "eigenvectors_upper": lambda a, m: _eigen(a, _turned(m[0]))[1],
     "argsort": lambda a, m: _argsort(_column(m[0])),
+    "argsort_unstable": lambda a, m: _argsort(_column(m[0])),
     "argorder": lambda a, m: _argorder(_column(m[0])),
     "argcummax": lambda a, m: _running_place(_column(m[0]), 1),
     "argcummin": lambda a, m: _running_place(_column(m[0]), -1),
@@ -227,7 +228,10 @@ VALUES: dict[str, Callable[[Arithmetic, list[Matrix]], Any]] = {
 
 # The operations whose first operand is a vector.
 OF_VECTORS = frozenset(
-    {"argsort", "argorder", "argcummax", "argcummin", "searchsorted", "searchsorted_right"}
+    {
+        *("argsort", "argsort_unstable", "argorder", "argcummax", "argcummin"),
+        *("searchsorted", "searchsorted_right"),
+    }
 )
 
 

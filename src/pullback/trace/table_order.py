@@ -73,10 +73,10 @@ def last(value: Value, axes: Sequence[int]) -> Value:
     return moved if len(axes) == 1 else reshaped(moved, (*shape, count))
 
 
-def sorting_places(sheet: Sheet, rows: Value) -> Value:
+def sorting_places(sheet: Sheet, rows: Value, operation: str = "argsort") -> Value:
     """The places of the elements along the last axis in ascending order."""
     keys = cast(rows, INT) if rows.is_bool else rows
-    return sheet.keep(result(sheet, "argsort", keys))
+    return sheet.keep(result(sheet, operation, keys))
 
 
 def _back(value: Value, axis: int) -> Value:
@@ -101,10 +101,26 @@ def argsort(
     *,
     stable: Any = None,
 ) -> Value:
-    """The places of the elements in ascending order, equal ones in the order in which they are."""
+    """The places of the elements in ascending order.
+
+    NumPy puts equal elements in the order in which they are only if asked for: without
+    ``kind="stable"`` the generated source calls ``np.argsort`` as the function does.
+    """
     _check_kind(kind, order, stable)
+    if kind == "heapsort":
+        raise sheet.refusal(
+            'kind="heapsort" can\'t be traced: it puts equal elements in an order of its own',
+            hint='write kind="stable"',
+        )
     value, own = _sorted_along(sheet, a, axis)
-    return _back(sorting_places(sheet, sheet.keep(last(value, (own,)))), own)
+    steady = stable or kind in ("stable", "mergesort")
+    if value.is_bool and not steady:
+        raise sheet.refusal(
+            "np.argsort of booleans can't be traced: equal ones may be put in any order",
+            hint='write kind="stable"',
+        )
+    rows = sheet.keep(last(value, (own,)))
+    return _back(sorting_places(sheet, rows, "argsort" if steady else "argsort_unstable"), own)
 
 
 @row(np.sort)
@@ -157,7 +173,7 @@ def argpartition(
     """The places of the elements in ascending order."""
     value, own = _sorted_along(sheet, a, axis)
     _check_kth(value, own, kth)
-    return argsort(sheet, value, own, order=order)
+    return argsort(sheet, value, own, "stable", order)
 
 
 @row(np.lexsort)
