@@ -865,6 +865,15 @@ def count_source(
     return count(lambda: (outputs, cache), lambda kept: scope["backward"](upstream, kept), meter)
 
 
+def largest_of_source(source: str, inputs: Mapping[str, Any]) -> int:
+    """Elements of the largest array among inputs, outputs and forward values of generated
+    source."""
+    meter = Meter()
+    counting_module(source, meter)["forward"](**{k: given(meter, x) for k, x in inputs.items()})
+    made = max((o.made for o in meter.operations), default=0)
+    return max([made, *(np.size(x) for x in inputs.values())])
+
+
 def largest_forward(function: FunctionType, inputs: Sequence[Any]) -> int:
     """Elements of the largest array among inputs, outputs and forward values."""
     meter = Meter()

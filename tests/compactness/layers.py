@@ -22,6 +22,7 @@ from tests.compactness.counter import (
     counted_in,
     counting_module,
     given,
+    largest_of_source,
     plain,
 )
 from tests.compactness.measure import Array, Measured, agree, upstream_of
@@ -95,6 +96,7 @@ def measure_layer(kind: Kind) -> Measured:
         "index",
         ours,
         theirs,
+        largest_of_source(source, arrays),
         bound,
         seconds,
         source,

@@ -346,13 +346,15 @@ class _Flattener:
         return made.access
 
     def _axes(self, body: Expr) -> tuple[Index, ...]:
-        """The axes of a value without a name: in the statement's order, else in the widest
-        tensor's."""
+        """The axes of a value without a name: in the statement's order, else in that of a tensor
+        which has them all, else what is summed comes last."""
         free = free_indices(body)
         order = list(self.indices)
         if not set(free) <= set(order):
             read = [[i for s in a.subs for i in indices_of(s) if i in free] for a in accesses(body)]
-            order = [*max(read, key=len, default=[]), *order]
+            widest = max(read, key=len, default=[])
+            full = set(free) <= set(widest)
+            order = [*widest, *order] if full else [*order, *widest]
         if self.recurrent:  # all values of a recurrence have its steps on their first axis
             order = [*self.indices[:1], *order]
         rank = {index: k for k, index in reversed(list(enumerate(order)))}

@@ -13,6 +13,7 @@ from ..ir.recurrence import direction, groups, is_recurrent, recurrent
 from ..ir.subscripts import at, constant, indices_of
 from ..ir.walk import substitute, tensors
 from .facts import Facts
+from .masked import masks_read
 from .ops import Build, Let, Loop, Op, Plan, Procedure
 from .pieces import Piece, Term, empty, in_a_row, is_sparse, locate, spellable, split_terms, summed
 from .rotations import together
@@ -27,7 +28,7 @@ def build(backward: Backward) -> Plan:
     statements = live_statements(backward.statements, backward.gradients)
     saved = tuple(residuals_of(statements, backward))
     outputs = backward.program.outputs
-    kept = live_statements(backward.forward.statements, [*outputs, *saved])
+    kept = live_statements(masks_read(backward.forward.statements), [*outputs, *saved])
     facts = Facts()
     facts.learn([*backward.forward.statements, *statements])
     facts.learn_means(backward.forward.statements)

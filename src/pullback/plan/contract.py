@@ -16,7 +16,7 @@ from .frames import frame_of
 from .laid import Laid, permuted
 from .masks import selected
 from .pairing import Pairs, pairs
-from .running import running
+from .running import running, triangle
 from .terms import flat_factors
 from .windows import looped
 
@@ -130,9 +130,15 @@ def _masked(lowering: Lowering, factors: Sequence[Expr], conds: Sequence[Cond]) 
         return [Factor(mask)]
     with lowering.under():
         laid = list(map(lowering.value, factors))
-    tame = lowering.facts.tame
-    risky = [n for n, f in enumerate(factors) if not tame([f], conds)]
+    facts = lowering.facts
     fits = [n for n, one in enumerate(laid) if set(mask.indices) <= set(one.indices)]
+    tame = [facts.tame([f], conds) for f in factors]
+    if fits and not facts.wraps:  # in index notation nobody said in which order things are done
+        tame = [
+            ok or (n not in fits and facts.finite([f], conds))
+            for n, (f, ok) in enumerate(zip(factors, tame, strict=True))
+        ]
+    risky = [n for n, ok in enumerate(tame) if not ok]
     if not fits and not risky and any(one.array.kind == "float" for one in laid):
         return [*map(Factor, laid), Factor(mask)]
     if not fits or not set(risky) <= set(fits):
@@ -140,7 +146,8 @@ def _masked(lowering: Lowering, factors: Sequence[Expr], conds: Sequence[Cond]) 
             product = lowering.times(factors)
         return [Factor(selected(lowering, mask, product, conds, factors))]
     for n in risky or fits[:1]:
-        laid[n] = selected(lowering, mask, laid[n], conds, [factors[n]])
+        half = triangle(lowering, conds, [factors[n]])
+        laid[n] = half or selected(lowering, mask, laid[n], conds, [factors[n]])
     return [*map(Factor, laid)]
 
 

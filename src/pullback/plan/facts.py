@@ -274,8 +274,11 @@ class Facts:
 
         A tensor that a condition reads may be guarded by it, so it doesn't count.
         """
-        if self.strict and any(tensors(f) for f in factors):
-            return False
+        factors = list(factors)
+        return not (self.strict and any(map(tensors, factors))) and self.finite(factors, conds)
+
+    def finite(self, factors: Iterable[Expr], conds: Iterable[Cond]) -> bool:
+        """As :meth:`tame`, in a forward pass, too."""
         guarded = {t for cond in conds for t in tensors(cond)}
         return all(not self.wildness(f) and not guarded & set(tensors(f)) for f in factors)
 
