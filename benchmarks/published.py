@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -43,6 +44,8 @@ def row(form: Form, rounds: int) -> dict[str, Any]:
     generator = form.published(*form.arrays().values())
     wrt = list(_sent(generator, upstream_of(next(generator))))
     derivation = derive(form, "NumPy", wrt)
+    gc.collect()
+    gc.freeze()  # the derivation's nodes, which would be looked at before each turn
     scope: dict[str, Any] = {}
     exec(derivation.source(), scope)
     inputs = [t.name for t in derivation.backward.program.inputs]

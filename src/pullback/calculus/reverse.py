@@ -79,7 +79,8 @@ from .step import Backward, Later, Step
 
 ONE = Fraction(1)
 CHEAPER = 0.98  # of the cost with fewer names, for more names to be worth reading
-STEPS = 0.9  # of the cost of a program as it is written, for one with an operation a statement
+STEPS = 0.9  # of the cost of a program as it is written, for one with an operation a statement,
+# where its backward pass is longer or keeps more
 KEPT = 2.0  # operations that keeping an element from the forward pass costs
 SHORT = 64  # flat statements, at most, of a program for which several passes are derived
 GROWTH = 24
@@ -118,7 +119,8 @@ def reverse(
             return best
         other = _cheapest(Linear(refined(steps), wrt, conventions), limit.of(len(linear.flat)))
         more = _kept(other) - _kept(best)
-        worth = _is_better(other, best, more, STEPS)
+        longer = more > 0 or _length(other) > _length(best)
+        worth = _is_better(other, best, more, STEPS if longer else CHEAPER)
         return replace(other, program=best.program) if worth else best
 
 
@@ -156,6 +158,11 @@ def _kept(backward: Backward) -> float:
     read = {t for s in backward.statements for t in tensors(s.body)}
     made = [s for s in backward.forward.statements if s.target in read - there]
     return KEPT * sum(volume(s.indices) for s in made)
+
+
+def _length(backward: Backward) -> int:
+    """How many nodes the statements have."""
+    return sum(1 for s in backward.statements for _ in nodes(s.body))
 
 
 class Naming(Enum):

@@ -423,7 +423,7 @@ def _kink(node: object) -> Sequence[str]:
         case Power(Reduce("sum", _, _, Power(_, two)), half) if two == 2 and half * 2 == 1:
             return ("a root of a sum of squares is a norm: its gradient at 0 is 0.",)
         case Opaque("argsort_unstable"):
-            return ("argsort: equal elements stand in the order in which NumPy's sorting left them.",)
+            return ("argsort: equal elements stand in the order in which NumPy sorts them.",)
         case Opaque("argsort" | "argorder" as name):
             return (f"{name}: equal elements stand in the order in which they are given.",)
         case Opaque("argcummax" | "argcummin" as name):
