@@ -139,7 +139,7 @@ REFUSED: list[tuple[Callable[..., Any], str, str, str]] = [
     (lambda x: x[x > 0], "bool array", "x[x > 0]", "np.where(mask, x, 0)"),
     (lambda x: x[x], "index is not an integer", "x[x]", "astype(int)"),
     (lambda x: np.pad(x, 1, mode="mean"), "mode='mean'", "np.pad", "np.concatenate"),
-    (lambda x: np.reshape(x, (3, 1), order="F"), "order='F'", "np.reshape", "transpose first"),
+    (lambda x: np.reshape(x, (3, 1), order="A"), "order='A'", "np.reshape", "write order='C'"),
     (lambda x: np.linalg.norm(x[None], 2), "ord=2", "np.linalg.norm", "singular values"),
     (lambda x: scipy.special.zeta(x, 2), "scipy.special.zeta", "zeta(x, 2)", "write it with"),
     (lambda x: scipy.special.spence(x), "scipy.special.spence", "spence(x)", "write it with"),

@@ -19,6 +19,7 @@ from ..errors import (
     TraceTypeError,
 )
 from . import (  # noqa: F401  (the tables enter their rows)
+    table_composed,
     table_counting,
     table_elementwise,
     table_indexing,

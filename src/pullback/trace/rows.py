@@ -10,7 +10,7 @@ import inspect
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, wraps
 from types import CellType, CodeType, FunctionType
 from typing import Any, TypeVar
 
@@ -110,3 +110,19 @@ def public_name(function: Any) -> str:
     module = str(getattr(function, "__module__", "") or "numpy")
     public = ".".join(part for part in module.split(".") if not part.startswith("_"))
     return f"np.{name}" if public == "numpy" else f"{public.replace('numpy.', 'np.', 1)}.{name}"
+
+
+def composed(function: Builder) -> Builder:
+    """The builder of a function that is written with NumPy's functions, of traced arrays. What is
+    computed on the way has no name of the user's."""
+
+    @wraps(function)
+    def build(sheet: Any, *args: Any, **options: Any) -> Any:
+        wish = sheet.place.name
+        with sheet.composing():
+            found = function(*args, **options)
+        if hasattr(found, "_pullback_value"):
+            sheet.name(found._pullback_value.tensor, wish)
+        return found
+
+    return build

@@ -19,12 +19,13 @@ from typing import Any
 import numpy as np
 
 from .made import Made, made
-from .operations import Tracer, make_array
+from .operations import Tracer, built, make_array
 from .places import calls, here, is_user
 from .record import Sheet, running
-from .rows import ROWS
+from .rows import ROWS, Row
 from .scipys import imported_by, scipy_standing_in
 from .spelled import SPELLED, WINDOWS, traced_constant
+from .table_indexing import full
 
 _MAKES = (
     *("zeros", "ones", "empty", "full", "eye", "identity", "arange", "linspace", "tri", "copy"),
@@ -56,13 +57,15 @@ def _package(space: Mapping[str, Any]) -> str:
 
 
 def _making(function: Any) -> Any:
-    empty = function in (np.empty, np.empty_like)
+    empty, fills = function in (np.empty, np.empty_like), function is np.full
 
     @wraps(function)
     def stand_in(*args: Any, **options: Any) -> Any:
         sheet = _sheet_of_user(stand_in)
         if sheet is not None and sheet.spelled and function in SPELLED:
             return SPELLED[function](sheet, *args, **options)
+        if sheet is not None and fills and any(map(_is_traced, args)):
+            return built(sheet, function, Row("np.full", full), args, options)
         found = function(*args, **options)
         if sheet is None or type(found) is not np.ndarray:
             return found

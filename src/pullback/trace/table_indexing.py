@@ -16,7 +16,7 @@ from ..ir.subscripts import Lookup, Subscript, at, constant
 from .axes import integers, one_axis
 from .constants import affine, affine_form
 from .record import Sheet
-from .rows import row
+from .rows import composed, row
 from .table_elementwise import apply_ufunc
 from .values import INT, Subs, Value, cast, expanded, remapped, reshaped
 
@@ -301,12 +301,8 @@ def taken(sheet: Sheet, value: Value, indices: Any, axis: int) -> Value:
 def take(sheet: Sheet, a: Any, indices: Any, axis: Any = None, *, mode: str = "raise") -> Value:
     """The elements at some places of one axis."""
     value = sheet.value(a)
-    if mode != "raise":
-        raise sheet.refusal(
-            f"np.take with mode={mode!r} can't be traced",
-            expected="mode='raise'",
-            hint="bring the indices in range first, with np.clip or %",
-        )
+    if mode not in ("raise", "wrap", "clip"):
+        raise ValueError(f"clipmode must be one of 'clip', 'raise', or 'wrap' (got {mode!r})")
     if axis is None or not value.ndim:
         value = value if value.ndim == 1 else sheet.keep(reshaped(value, (value.size,)))
         axis = 0 if axis is None else axis
@@ -320,7 +316,15 @@ def take(sheet: Sheet, a: Any, indices: Any, axis: Any = None, *, mode: str = "r
         if array.size and not value.shape[along]:
             raise IndexError("cannot do a non-empty take from an empty axis")
         indices = array
+    if mode != "raise":
+        indices = _in_range(sheet, indices, value.shape[along], mode)
     return taken(sheet, value, indices, along)
+
+
+@composed
+def _in_range(indices: Any, count: int, mode: str) -> Any:
+    """Indices brought in range."""
+    return indices % count if mode == "wrap" else np.clip(indices, 0, count - 1)
 
 
 @row(np.take_along_axis)
@@ -385,6 +389,12 @@ def unravel_index(sheet: Sheet, indices: Any, shape: Any) -> tuple[Value, ...]:
 # Constants of an array's form: NumPy's own arrays, which enter later operations as constants
 
 
+@composed
+def full(shape: Any, fill_value: Any, dtype: Any = None) -> Any:
+    """An array that has a traced value everywhere."""
+    return np.copy(np.broadcast_to(fill_value, shape)).astype(dtype or fill_value.dtype)
+
+
 def _like(make: Any) -> Any:
     def build(
         sheet: Sheet, a: Any, *fill: Any, dtype: Any = None, shape: Any = None, **options: Any
@@ -394,10 +404,7 @@ def _like(make: Any) -> Any:
         options.pop("device", None)
         value = sheet.value(a)
         if any(hasattr(part, "_pullback_value") for part in fill):
-            raise sheet.refusal(
-                "np.full_like with a traced fill value can't be traced",
-                hint="write np.broadcast_to(value, x.shape)",
-            )
+            return full(sheet, value.shape if shape is None else shape, *fill, dtype or value.dtype)
         extents = value.shape if shape is None else shape
         return make(extents, *fill, dtype=value.dtype if dtype is None else dtype)
 

@@ -204,10 +204,14 @@ def pad(sheet: Sheet, array: Any, pad_width: Any, mode: Any = "constant", **opti
         fill = options.pop("constant_values", 0)
         _no_more(sheet, options, mode)
         return _padded_constant(sheet, value, widths, fill)
+    if mode in ("maximum", "minimum", "mean", "median", "linear_ramp") and value.dtype.kind == "f":
+        from .table_composed import bordered
+
+        return bordered(sheet, array, widths, mode, **options)  # type: ignore[no-any-return]
     if mode not in ("edge", "reflect", "symmetric", "wrap"):
         raise sheet.refusal(
             f"np.pad with mode={mode!r} can't be traced",
-            expected="mode 'constant', 'edge', 'reflect', 'symmetric' or 'wrap'",
+            expected="a mode of np.pad other than 'empty', of floats",
             hint="np.concatenate can put any border beside an array",
         )
     if options.pop("reflect_type", "even") != "even":

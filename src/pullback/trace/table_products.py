@@ -397,9 +397,19 @@ def correlate(sheet: Sheet, a: Any, v: Any, mode: str = "valid") -> Value:
 
 
 @row(np.cross)
-def cross(sheet: Sheet, a: Any, b: Any, axis: int = -1) -> Value:
+def cross(
+    sheet: Sheet,
+    a: Any,
+    b: Any,
+    axisa: int = -1,
+    axisb: int = -1,
+    axisc: int = -1,
+    axis: int | None = None,
+) -> Value:
     """The vector product of 3-vectors."""
-    left, right = (_to_last(sheet.value(v), axis) for v in (a, b))
+    if axis is not None:
+        axisa = axisb = axisc = axis
+    left, right = _to_last(sheet.value(a), axisa), _to_last(sheet.value(b), axisb)
     if left.shape[-1] != 3 or right.shape[-1] != 3:
         raise sheet.refusal(
             "np.cross can be traced for vectors of 3 only",
@@ -415,7 +425,7 @@ def cross(sheet: Sheet, a: Any, b: Any, axis: int = -1) -> Value:
     one = sheet.keep(apply_ufunc(sheet, np.multiply, (turned(left, 1), turned(right, 2))))
     two = sheet.keep(apply_ufunc(sheet, np.multiply, (turned(left, 2), turned(right, 1))))
     out: Value = apply_ufunc(sheet, np.subtract, (one, two))
-    back = one_axis(axis, out.ndim)
+    back = one_axis(axisc, out.ndim)
     order = list(range(out.ndim - 1))
     order.insert(back, out.ndim - 1)
     return transposed(sheet.keep(out), order)

@@ -13,7 +13,7 @@ import numpy as np
 from ..ir.subscripts import Subscript, constant
 from .axes import all_axes, integers, one_axis
 from .record import Sheet
-from .rows import row
+from .rows import composed, row
 from .values import (
     Subs,
     Value,
@@ -158,8 +158,11 @@ def reshape(
 ) -> Value:
     """The same elements in row-major order."""
     value = sheet.value(a)
+    asked = newshape if shape is None else shape
+    if order == "F" and value.ndim > 1:
+        return _by_columns(sheet, a, tuple(integers(asked)))  # type: ignore[no-any-return]
     _row_major(sheet, value, order, "np.reshape")
-    wanted = list(integers(newshape if shape is None else shape))
+    wanted = list(integers(asked))
     if wanted.count(-1) > 1:
         raise ValueError("only one extent can be -1")
     if -1 in wanted:
@@ -170,6 +173,12 @@ def reshape(
     if prod(wanted) != value.size or min(wanted, default=0) < 0:
         raise ValueError(f"{value.size} elements don't fit shape {tuple(wanted)}")
     return reshaped(value, wanted)
+
+
+@composed
+def _by_columns(a: Any, shape: Sequence[int]) -> Any:
+    """The same elements in column-major order."""
+    return np.transpose(np.reshape(np.transpose(a), shape[::-1]))
 
 
 def _row_major(sheet: Sheet, value: Value, order: str, name: str) -> None:
@@ -189,6 +198,8 @@ def _row_major(sheet: Sheet, value: Value, order: str, name: str) -> None:
 def ravel(sheet: Sheet, a: Any, order: str = "C") -> Value:
     """One axis of all elements, row by row."""
     value = sheet.value(a)
+    if order == "F" and value.ndim > 1:
+        return _by_columns(sheet, a, (-1,))  # type: ignore[no-any-return]
     _row_major(sheet, value, order, "np.ravel")
     return reshaped(value, (value.size,))
 

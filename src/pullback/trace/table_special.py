@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable
-from functools import wraps
 from math import log, pi
 from typing import Any
 
@@ -17,7 +16,7 @@ import numpy as np
 from ..functions import fn
 from ..ir.expr import ZERO, Add, Expr, number
 from .record import Sheet
-from .rows import row
+from .rows import composed, row
 from .table_elementwise import elementwise
 from .values import Value, cast
 
@@ -30,22 +29,6 @@ SPECIAL: dict[str, Builder] = {}
 def special(build: Builder) -> Builder:
     """Enters the builder of the function of this name."""
     SPECIAL[build.__name__] = build
-    return build
-
-
-def composed(function: Builder) -> Builder:
-    """The builder of a function that is written with NumPy's functions, of traced arrays. What is
-    computed on the way has no name of the user's."""
-
-    @wraps(function)
-    def build(sheet: Sheet, *args: Any, **options: Any) -> Any:
-        wish = sheet.place.name
-        with sheet.composing():
-            found = function(*args, **options)
-        if hasattr(found, "_pullback_value"):
-            sheet.name(found._pullback_value.tensor, wish)
-        return found
-
     return build
 
 

@@ -34,8 +34,8 @@ from ..ir.expr import (
 from ..ir.walk import map_tensors
 from ..notation.parse import parse
 from .record import Sheet
+from .rows import composed
 from .table_elementwise import elementwise
-from .table_special import composed
 from .values import Value, cast
 
 HALF_LOG_TWO_PI = "0.91893853320467274178"

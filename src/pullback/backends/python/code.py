@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from ...ir.program import Define
 from ...text import one_line
 
+LONGEST = 300  # characters of a comment
+
 # How tightly the operators of Python bind, from loose to tight.
 COMPARE, OR, XOR, AND, SUM, PRODUCT, UNARY, POWER, ATOM = range(9)
 
@@ -67,8 +69,11 @@ def comment(text: str) -> str:
 
     >>> print(comment("Y[i] = X[i]" + chr(13) + "import os"))
     # Y[i] = X[i] import os
+
+    A very long line, such as a lambda among many others, is cut.
     """
-    return f"# {one_line(text)}"
+    line = one_line(text)
+    return f"# {line if len(line) <= LONGEST else line[: LONGEST - 4].rstrip() + ' ...'}"
 
 
 def remark(define: Define) -> str:
