@@ -51,3 +51,20 @@ def test_a_list_times_a_traced_integer_is_refused() -> None:
     ):
         with pytest.raises(pullback.TraceError, match="a list times a traced integer"):
             pullback.grad(f)(np.ones(2), np.array([3]))
+
+
+def test_a_line_that_widens_float32_is_named() -> None:
+    """NumPy's float64 scalars widen float32 arrays; Python's don't."""
+
+    def scaled(Q: Any) -> Any:
+        s = Q @ Q.T / np.sqrt(Q.shape[1])
+        return np.exp(s)
+
+    def narrow(Q: Any) -> Any:
+        return np.exp(Q @ Q.T / float(np.sqrt(2)))
+
+    derivation = pullback.derive(scaled, Q="N D:float32")
+    told = "NumPy makes float64 of float32 in: s = Q @ Q.T / np.sqrt(Q.shape[1])"
+    assert told in " ".join(derivation.source().split())
+    assert "s is float64, though what is read is float32" in derivation.markdown()
+    assert "float64" not in pullback.derive(narrow, Q="N D:float32").source()

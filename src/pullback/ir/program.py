@@ -95,6 +95,17 @@ def _resized(statement: Define, names: Mapping[str, SizeLike]) -> Define:
     )
 
 
+def widened(statements: Iterable[Define]) -> list[Define]:
+    """The statements that make float64 of float32 alone: NumPy's own scalars of float64, such as
+    ``np.sqrt(4)``, widen an array, where those of Python don't."""
+    found = []
+    for statement in statements:
+        floats = {t.dtype for t in reads(statement) if t.kind == "float"}
+        if statement.target.dtype == "float64" and floats == {"float32"}:
+            found.append(statement)
+    return found
+
+
 def reads(statement: Define) -> tuple[Tensor, ...]:
     """The tensors that a statement reads."""
     return tensors(statement.body)

@@ -21,7 +21,7 @@ from ..derivation import (
     show_bytes,
 )
 from ..ir.expr import Access, Apply, Compare, Opaque, Power, Reduce, Tensor
-from ..ir.program import Define
+from ..ir.program import Define, widened
 from ..ir.sizes import size
 from ..ir.subscripts import Index, at
 from ..ir.walk import fresh, nodes
@@ -399,6 +399,11 @@ def _conventions(derivation: Derivation) -> Iterator[Block]:
         for text in _kink(node)
     )
     rows = [(text,) for text in found]
+    rows += [
+        (f"{s.target.name} is float64, though what is read is float32, in {text}",)
+        for s in widened(derivation.forward.statements)
+        if (text := s.source.text.strip())
+    ]
     rows += [
         (f"given: {name} = {value}",) for name, value in sorted(derivation.conventions.items())
     ]

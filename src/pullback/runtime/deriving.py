@@ -14,7 +14,7 @@ import numpy as np
 from ..derivation.assumptions import Assumption, at_all, at_each, line_of
 from ..errors import ArgumentError
 from ..ir.expr import Tensor
-from ..ir.program import Program, Source
+from ..ir.program import Program, Source, widened
 from ..trace.annotations import Spec, annotated, spec
 from ..trace.calling import bound, parameters_of
 from ..trace.generalise import Found, Named
@@ -72,7 +72,10 @@ def derive_function(
     )
     wrt = tuple(t for _, _, tensors in asked for t in tensors)
     made = derived_from(traced.program, wrt, conventions, sizes, origin)
-    return _assuming(made, traced.found) if traced.found.sample.sizes else made
+    made = _assuming(made, traced.found) if traced.found.sample.sizes else made
+    lines = dict.fromkeys(s.source.text.strip() for s in widened(traced.program.statements))
+    wider = [f"NumPy makes float64 of float32 in: {text}" for text in lines if text]
+    return replace(made, said=" ".join([*filter(None, [made.said]), *wider])) if wider else made
 
 
 def _assuming(derived: Derived, found: Found) -> Derived:
