@@ -179,3 +179,13 @@ def test_a_function_of_elements_may_be_filled_in() -> None:
         return y.sum()
 
     np.testing.assert_allclose(pullback.grad(f)(np.array([1.0, 3.0])), [3, 6])
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_float32_stays_where_it_does_in_numpy(name: str) -> None:
+    function, args = CASES[name]
+    narrow = [a.astype(np.float32) if isinstance(a, np.ndarray) else a for a in args]
+    wanted = np.asarray(function(*narrow))
+    value = np.asarray(pullback.vjp(function, *narrow)[0])
+    assert value.dtype == wanted.dtype
+    np.testing.assert_allclose(value, wanted, rtol=1e-4, atol=1e-4)

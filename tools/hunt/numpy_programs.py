@@ -64,6 +64,40 @@ ORDER: list[tuple[str, Along]] = [
     ("np.histogram({{0}}, KNOTS, weights={{0}}**2)[0]", lambda x, a: _counted(x)),
 ]
 
+COMPOSED: list[tuple[str, Along]] = [
+    ("np.delete({{0}}, -1, {0})", lambda x, a: np.delete(x, -1, a)),
+    ("np.insert({{0}}, 1, 0.5, {0})", lambda x, a: np.insert(x, 1, 0.5, a)),
+    ("np.insert({{0}}, [0, 1], {{0}}, {0})", lambda x, a: np.insert(x, [0, 1], _two(x, a), a)),
+    ("np.gradient({{0}}, 0.3, axis={0})", lambda x, a: np.gradient(x, 0.3, axis=a)),
+    ("np.diff({{0}}, axis={0}, prepend=1.0)", lambda x, a: np.diff(x, axis=a, prepend=1.0)),
+    ("np.take({{0}}, [4, -7], {0}, mode='wrap')", lambda x, a: np.take(x, [4, -7], a, mode="wrap")),
+    ("np.take({{0}}, [9, 0], {0}, mode='clip')", lambda x, a: np.take(x, [9, 0], a, mode="clip")),
+    ("np.ravel({{0}}, 'F')", lambda x, a: np.ravel(x, "F")),
+    ("np.reshape({{0}}.T, {{0}}.shape, 'F')", lambda x, a: np.reshape(x.T, x.shape, "F")),
+    ("np.pad({{0}}, 1, mode='mean')", lambda x, a: np.pad(x, 1, mode="mean")),
+    ("np.pad({{0}}, 2, mode='linear_ramp')", lambda x, a: np.pad(x, 2, mode="linear_ramp")),
+    ("np.unwrap({{0}} * 3, axis={0})", lambda x, a: np.unwrap(x * 3, axis=a)),
+    ("np.linspace({{0}}, 1, 3, axis={0})", lambda x, a: np.linspace(x, 1, 3, axis=a)),
+    ("np.resize({{0}}, (3, 3))", lambda x, a: np.resize(x, (3, 3))),
+    ("np.cov(np.reshape({{0}}, (len({{0}}), -1)), ddof=0)", lambda x, a: _covariance(x)),
+    ("np.vander(np.ravel({{0}}), 3)", lambda x, a: np.vander(np.ravel(x), 3)),
+    ("np.apply_along_axis(lambda r: r * r[0], {0}, {{0}})", lambda x, a: _along(x, a)),
+]
+
+KINDS: dict[str, list[tuple[str, Along]]] = {"along": ALONG, "order": ORDER, "composed": COMPOSED}
+
+
+def _two(x: Any, axis: int) -> Any:
+    return np.take(x, [0, -1], axis)
+
+
+def _covariance(x: Any) -> Any:
+    return np.cov(np.reshape(x, (x.shape[0], -1)), ddof=0)
+
+
+def _along(x: Any, axis: int) -> Any:
+    return np.apply_along_axis(lambda r: r * r[0], axis, x)
+
 
 def _from_behind(x: Any, axis: int) -> Any:
     return np.flip(np.cumsum(np.flip(x, axis), axis), axis)
@@ -139,10 +173,10 @@ def _values(rng: Random, values: np.random.Generator, shape: tuple[int, ...]) ->
 def _step(rng: Random, values: list[Any]) -> Step:
     last = len(values) - 1
     first = last if rng.randrange(2) else rng.randrange(last + 1)
-    kind = rng.choice(["unary", "more", "along", "order", "matrix", "binary", "binary"])
+    kind = rng.choice([*KINDS, "unary", "more", "matrix", "binary", "binary"])
     rank = np.ndim(values[first])
-    if kind in ("along", "order") and rank:
-        text, function = rng.choice(ALONG if kind == "along" else ORDER)
+    if kind in KINDS and rank:
+        text, function = rng.choice(KINDS[kind])
         axis = rng.randrange(rank)
         return Step(text.format(axis), lambda x: function(x, axis), (first,))
     if kind == "matrix" and rank >= 2:

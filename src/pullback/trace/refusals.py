@@ -53,6 +53,7 @@ HINTS: dict[str, str] = {
     "np.nanstd": "write it with np.nanmean",
     "np.nanprod": "write np.prod(np.where(np.isnan(x), 1, x))",
     "np.trapz": "write ((y[1:] + y[:-1]) / 2 * np.diff(x)).sum()",
+    "np.take": _TABLE,
     "np.angle": "complex arrays can't be traced; use np.arctan2",
     "np.imag": "complex arrays can't be traced",
     "loggamma": "use scipy.special.gammaln, the logarithm of the absolute value",

@@ -67,6 +67,7 @@ def insert(arr: Any, obj: Any, values: Any, axis: Any = None) -> Any:
     if np.ndim(values) > array.ndim:
         raise ValueError("the values have more axes than the array")
     more = np.reshape(values, (1,) * (array.ndim - np.ndim(values)) + np.shape(values))
+    more = more.astype(array.dtype)
     one = not isinstance(obj, slice) and np.size(obj) == 1 and np.asarray(obj).dtype.kind in "iu"
     if one:
         more = np.moveaxis(more, 0, axis) if np.ndim(obj) == 0 else more
@@ -130,7 +131,7 @@ def _ramp(end: Any, edge: Any, width: int, axis: int) -> Any:
     """Numbers from an end on towards the elements at an edge."""
     shape = tuple(width if k == axis else 1 for k in range(edge.ndim))
     steps = np.reshape(np.arange(width) / max(width, 1), shape)
-    return end + steps * (edge - end)
+    return (end + steps * (edge - end)).astype(edge.dtype)
 
 
 @row(np.dsplit)
@@ -202,9 +203,11 @@ def _spread(start: Any, stop: Any, num: Any, endpoint: bool, axis: int) -> tuple
     if count < 0:
         raise ValueError(f"Number of samples, {count}, must be non-negative.")
     over = count - 1 if endpoint else count
-    start, stop = np.broadcast_arrays(1.0 * start, 1.0 * stop)
+    traced = any(hasattr(one, "_pullback_value") for one in (start, stop))
+    width = (1.0 * start + 1.0 * stop).dtype if traced else np.result_type(start, stop, 1.0)
+    start, stop = (one.astype(width) for one in np.broadcast_arrays(1.0 * start, 1.0 * stop))
     step = (stop - start) / over if over > 0 else np.nan * (stop - start)
-    steps = np.reshape(np.arange(count), (count,) + (1,) * np.ndim(start))
+    steps = np.reshape(np.arange(count), (count,) + (1,) * np.ndim(start)).astype(width)
     found = start + steps * (step if over > 0 else stop - start)
     return (np.moveaxis(found, 0, axis) if axis else found), step
 
@@ -238,6 +241,7 @@ def logspace(
     axis: int = 0,
 ) -> Any:
     """Powers of a base, their exponents at equal distances."""
+    base = base if hasattr(base, "dtype") else np.float64(base)
     found = np.power(base, _spread(start, stop, num, endpoint, axis)[0])
     return found if dtype is None else found.astype(dtype)
 
@@ -251,7 +255,7 @@ def geomspace(
     sign = np.sign(start)
     logs = _spread(np.log10(sign * start), np.log10(sign * stop), num, endpoint, axis)[0]
     found = sign * np.power(10.0, logs)
-    return found if dtype is None else found.astype(dtype)
+    return found.astype(float if dtype is None else dtype)
 
 
 # --------------------------------------------------------------------------------------------------
@@ -273,7 +277,8 @@ def gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: int = 1) -> An
     for own, spacing in zip(axes, given, strict=True):
         if f.shape[own] < edge_order + 1:
             raise ValueError("too few elements to calculate a numerical gradient")
-        found.append(_slopes(f, own, spacing, edge_order))
+        slopes = _slopes(f, own, spacing, edge_order)
+        found.append(slopes.astype(f.dtype) if f.dtype.kind == "f" else slopes)
     return found[0] if len(found) == 1 else tuple(found)
 
 
@@ -358,7 +363,7 @@ def cov(
     X = _variables(m, rowvar)
     if y is not None:
         X = np.concatenate([X, _variables(y, rowvar)])
-    X = X if dtype is None else X.astype(dtype)
+    X = X.astype(float if dtype is None else dtype)
     taken = ddof if ddof is not None else 0 if bias else 1
     weights = fweights
     if aweights is not None:
@@ -403,10 +408,10 @@ def vander(x: Any, N: Any = None, increasing: bool = False) -> Any:
     count = x.shape[0] if N is None else N
     if count == 0:
         return np.zeros((x.shape[0], 0))
-    column = x[:, None]
+    column = x.astype(np.promote_types(x.dtype, int))[:, None]
     if type(count) is int and count <= FEW:
         order = range(count) if increasing else range(count - 1, -1, -1)
-        return np.stack([x**k for k in order], axis=1)
+        return np.concatenate([column**k for k in order], axis=1)
     powers = np.cumprod(np.broadcast_to(column, (x.shape[0], count - 1)), axis=1)
     found = np.concatenate([np.ones_like(column), powers], axis=1)
     return found if increasing else found[:, ::-1]
@@ -463,4 +468,4 @@ def _as_long(*given: Any) -> list[Any]:
     """Coefficients with zeros before them, all as many."""
     rows = [np.atleast_1d(one) for one in given]
     most = max(len(one) for one in rows)
-    return [np.concatenate([np.zeros(most - len(one)), one]) for one in rows]
+    return [np.concatenate([np.zeros(most - len(one), one.dtype), one]) for one in rows]

@@ -184,13 +184,11 @@ def _by_columns(a: Any, shape: Sequence[int]) -> Any:
 def _row_major(sheet: Sheet, value: Value, order: str, name: str) -> None:
     """Refuses an order of the elements other than row by row, or the one in memory."""
     wide = sum(n > 1 for n in value.shape)
-    if order != "C" and (wide > 1 or order not in ("K", "A")):
+    if order not in ("C", "F", "K", "A") or (order in ("K", "A") and wide > 1):
         raise sheet.refusal(
             f"{name} with order={order!r} can't be traced",
-            expected="order='C'",
-            hint="transpose first: x.T.reshape(...) holds the elements in column-major order"
-            if order == "F"
-            else "a traced array has no order in memory: write order='C'",
+            expected="order='C' or 'F'",
+            hint="a traced array has no order in memory: write order='C'",
         )
 
 
