@@ -269,7 +269,25 @@ def spellable(piece: Piece) -> bool:
 
 def overlap(parts: Sequence[Piece]) -> bool:
     """Whether two pieces may share a place."""
-    return any(not _disjoint(one, two) for n, one in enumerate(parts) for two in parts[:n])
+    boxes = [tuple(map(_literal_span, piece.subs)) for piece in parts]
+    return any(
+        not (_apart(boxes[n], boxes[m]) or _disjoint(one, parts[m]))
+        for n, one in enumerate(parts)
+        for m in range(n)
+    )
+
+
+def _literal_span(sub: Subscript) -> tuple[int, int] | None:
+    """The first place and the one behind the last, where both are plain numbers."""
+    low, high = _span(sub)
+    if low is None or high is None or low.literal is None or high.literal is None:
+        return None
+    return low.literal, high.literal
+
+
+def _apart(one: Sequence[tuple[int, int] | None], two: Sequence[tuple[int, int] | None]) -> bool:
+    """Whether two boxes share no place along some axis: most pairs of many pieces are seen to."""
+    return any(a and b and (a[1] <= b[0] or b[1] <= a[0]) for a, b in zip(one, two, strict=True))
 
 
 def _disjoint(one: Piece, two: Piece) -> bool:
