@@ -10,9 +10,12 @@ have the names that the row gives them, ``dA`` is the differential of ``A``; eve
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from .ir.expr import Opaque
+from .ir.program import Define
+from .ir.size_conditions import Choice, SizeCondition, empty_unless
 from .ir.sizes import Size
 
 
@@ -27,6 +30,9 @@ class Operation:
     ``positive`` that this matrix is positive definite; ``keeps_symmetry`` that the result is
     symmetric where the operand is. In ``latex`` and ``unicode`` an operand stands as ``@A``.
 
+    ``shape`` is "tall" where the first operand has at least as many rows as columns, "wide" where
+    it has at most as many. ``beside`` are the operations that the same computation gives.
+
     ``kind`` is that of the result. Integers are at least 0 and less than the extent of the letter
     ``below``, or at most that extent where ``ends``; ``distinct`` says that no two along the last
     axis are equal. ``ascending``: the first operand's elements have to be in order.
@@ -40,7 +46,8 @@ class Operation:
     triangle: str = ""
     positive: bool = False
     turned: str = ""
-    beside: str = ""
+    beside: tuple[str, ...] = ()
+    shape: str = ""
     keeps_symmetry: bool = False
     kind: str = "float"
     below: str = ""
@@ -72,7 +79,7 @@ def name_of(item: str) -> str:
     return item.partition("[")[0]
 
 
-ROWS = (
+ROWS: tuple[Operation, ...] = (
     Operation(
         "inverse", ("A[n,n]",), "B[n,n]",
         "dB[i,j] = -sum(k,l) B[i,k]*dA[k,l]*B[l,j]",
@@ -139,12 +146,12 @@ ROWS = (
         M[i,j] = inverse(A)[i,j]
         dL[] = sum(i,j) M[j,i]*dA[i,j]
         """,
-        turned="logdet", beside="detsign",
+        turned="logdet", beside=("detsign",),
         latex=r"\log\left|\det @A\right|", unicode="log |det @A|",
     ),
     Operation(
         "detsign", ("A[n,n]",), "s[]", "",
-        turned="detsign", beside="logdet",
+        turned="detsign", beside=("logdet",),
         latex=r"\operatorname{sign} \det @A", unicode="sign det @A",
     ),
     Operation(
@@ -166,7 +173,7 @@ ROWS = (
         dw[k] = sum(i,j) V[i,k]*dT[i,j]*V[j,k]
         """,
         triangle="lower",
-        beside="eigenvectors", latex=r"\lambda @A", unicode="λ @A",
+        beside=("eigenvectors",), latex=r"\lambda @A", unicode="λ @A",
     ),
     Operation(
         "eigenvectors", ("A[n,n]",), "V[n,n]",  # in the columns, of length 1, each up to its sign
@@ -178,7 +185,7 @@ ROWS = (
         dV[i,l] = sum(k) V[i,k]*dH[k,l]
         """,
         triangle="lower",
-        beside="eigenvalues", latex=r"\operatorname{eigvec} @A", unicode="eigvec @A",
+        beside=("eigenvalues",), latex=r"\operatorname{eigvec} @A", unicode="eigvec @A",
     ),
     Operation(
         "eigenvalues_upper", ("A[n,n]",), "w[n]",
@@ -187,7 +194,7 @@ ROWS = (
         dw[k] = sum(i,j) V[i,k]*dT[i,j]*V[j,k]
         """,
         triangle="upper",
-        beside="eigenvectors_upper", latex=r"\lambda @A", unicode="λ @A",
+        beside=("eigenvectors_upper",), latex=r"\lambda @A", unicode="λ @A",
     ),
     Operation(
         "eigenvectors_upper", ("A[n,n]",), "V[n,n]",
@@ -199,7 +206,7 @@ ROWS = (
         dV[i,l] = sum(k) V[i,k]*dH[k,l]
         """,
         triangle="upper",
-        beside="eigenvalues_upper", latex=r"\operatorname{eigvec} @A", unicode="eigvec @A",
+        beside=("eigenvalues_upper",), latex=r"\operatorname{eigvec} @A", unicode="eigvec @A",
     ),
     Operation(  # the places of the elements in ascending order, equal ones in theirs, NaN last
         "argsort", ("A[n]",), "p[n]", "",
@@ -235,17 +242,171 @@ ROWS = (
     ),
 )  # fmt: skip
 
+
+def _svd(suffix: str, given: str, values: str) -> list[Operation]:
+    """The parts of A = U·diag(s)·W, of tall, wide or square matrices.
+
+    The columns of U and the rows of W stay orthonormal: they turn among themselves by H, and of a
+    matrix that isn't square those of the longer side turn out of their span.
+    """
+    rows, columns = axes(given)
+    shape = suffix.removeprefix("_") if suffix == "_wide" else "tall"
+    left, middle, right = (f"svd_{part}{suffix}" for part in ("left", "values", "right"))
+    u, s, w = f"U[i,k] = {left}(A)[i,k]", f"s[k] = {middle}(A)[k]", f"W[k,j] = {right}(A)[k,j]"
+    turns = "dE[k,j] = sum(i) U[i,k]*dA[i,j]; dP[k,l] = sum(j) dE[k,j]*W[l,j]"
+    gap = "[k != l]/((s[l] - s[k])*(s[l] + s[k]))"
+    of_left = f"""
+        {s}; {w}
+        {turns}
+        dH[k,l] = {gap}*(dP[k,l]*s[l] + s[k]*dP[l,k])"""
+    of_right = f"""
+        {u}; {s}
+        {turns}
+        dH[k,l] = {gap}*(s[k]*dP[k,l] + s[l]*dP[l,k])"""
+    if suffix:
+        of_left += "; dU[i,l] = sum(k) U[i,k]*dH[k,l]"
+    else:
+        of_left += """
+        dB[i,l] = sum(j) dA[i,j]*W[l,j]
+        dU[i,l] = sum(k) U[i,k]*dH[k,l] + (dB[i,l] - sum(k) U[i,k]*dP[k,l])/s[l]"""
+    if suffix == "_wide":
+        of_right += """
+        dW[k,j] = sum(l) W[l,j]*dH[l,k] + (dE[k,j] - sum(l) dP[k,l]*W[l,j])/s[k]"""
+    else:
+        of_right += "; dW[k,j] = sum(l) W[l,j]*dH[l,k]"
+    return [
+        Operation(
+            left, (given,), f"U[{rows},{values}]", of_left, beside=(middle, right), shape=shape,
+            latex=r"\operatorname{svd}_U @A", unicode="svd_U @A",
+        ),
+        Operation(
+            middle, (given,), f"s[{values}]",
+            f"{u}; {w}; ds[k] = sum(i,j) U[i,k]*dA[i,j]*W[k,j]",
+            beside=(left, right), shape=shape, latex=r"\sigma @A", unicode="σ @A",
+        ),
+        Operation(
+            right, (given,), f"W[{values},{columns}]", of_right, beside=(left, middle),
+            shape=shape, latex=r"\operatorname{svd}_V @A", unicode="svd_V @A",
+        ),
+    ]  # fmt: skip
+
+
+# Of matrices that need not be square. Singular values are in descending order, singular vectors
+# each up to its sign.
+ROWS += (
+    *_svd("", "A[n,m]", "m"),
+    *_svd("_wide", "A[n,m]", "n"),
+    *_svd("_square", "A[n,n]", "n"),
+    Operation(
+        "qr_factor", ("A[n,m]",), "Q[n,m]",
+        """
+        R[k,l] = qr_triangle(A)[k,l]
+        M[k,l] = inverse(R)[k,l]
+        dB[i,l] = sum(k) dA[i,k]*M[k,l]
+        dC[k,l] = sum(i) Q[i,k]*dB[i,l]
+        dT[k,l] = [k <= l]*dC[k,l] + [k < l]*dC[l,k]
+        dQ[i,l] = dB[i,l] - sum(k) Q[i,k]*dT[k,l]
+        """,
+        beside=("qr_triangle",), shape="tall",
+        latex=r"\operatorname{qr}_Q @A", unicode="qr_Q @A",
+    ),
+    Operation(
+        "qr_triangle", ("A[n,m]",), "R[m,m]",
+        """
+        Q[i,k] = qr_factor(A)[i,k]
+        M[k,l] = inverse(R)[k,l]
+        dE[k,j] = sum(i) Q[i,k]*dA[i,j]
+        dC[k,l] = sum(j) dE[k,j]*M[j,l]
+        dT[k,l] = [k <= l]*dC[k,l] + [k < l]*dC[l,k]
+        dR[k,l] = sum(j) dT[k,j]*R[j,l]
+        """,
+        beside=("qr_factor",), shape="tall",
+        latex=r"\operatorname{qr}_R @A", unicode="qr_R @A",
+    ),
+    Operation(
+        "pseudoinverse", ("A[n,m]",), "P[m,n]",  # where the rank stays (Golub and Pereyra 1973)
+        """
+        N[k,l] = sum(i) P[k,i]*P[l,i]
+        H[i,j] = sum(k) P[k,i]*P[k,j]
+        dE[l,k] = sum(i) dA[i,l]*A[i,k]
+        dF[l,j] = dA[j,l] - sum(k) dE[l,k]*P[k,j]
+        dG[j,k] = sum(l) A[j,l]*dA[k,l]
+        dK[i,k] = dA[k,i] - sum(j) P[i,j]*dG[j,k]
+        dB[i,l] = sum(k) P[i,k]*dA[k,l]
+        dP[i,j] = sum(l) N[i,l]*dF[l,j] + sum(k) dK[i,k]*H[k,j] - sum(l) dB[i,l]*P[l,j]
+        """,
+        latex="{@A}^{+}", unicode="@A⁺",
+    ),
+    *(
+        Operation(
+            f"least_squares{suffix}", ("A[n,m]", f"B[n{more}]"), f"X[m{more}]",
+            f"""
+            P[i,j] = pseudoinverse(A)[i,j]
+            R[i{c}] = B[i{c}] - sum(j) A[i,j]*X[j{c}]
+            Z[i{c}] = sum(j) P[j,i]*X[j{c}]
+            dT[j{c}] = sum(i) dA[i,j]*R[i{c}]
+            dU[j{c}] = sum(i) dA[i,j]*Z[i{c}]
+            dV[i{c}] = dB[i{c}] - sum(j) dA[i,j]*X[j{c}] + sum(j) P[j,i]*dT[j{c}]
+            dW[i{c}] = dV[i{c}] - sum(j) A[i,j]*dU[j{c}]
+            dX[j{c}] = dU[j{c}] + sum(i) P[j,i]*dW[i{c}]
+            """,
+            word="least_squares", latex="{@A}^{+} @B", unicode="@A⁺·@B",
+        )
+        for suffix, more, c in (("", "", ""), ("_columns", ",q", ",c"))
+    ),
+)  # fmt: skip
+
 TABLE = {row.name: row for row in ROWS}
 WORDS = {
     word: tuple(row for row in ROWS if row.spelled == word)
     for word in dict.fromkeys(row.spelled for row in ROWS)
 }
-ALIASES = {"inv": "inverse", "det": "determinant", "eigvalsh": "eigenvalues", "slogdet": "logdet"}
+ALIASES = {
+    "inv": "inverse",
+    "det": "determinant",
+    "eigvalsh": "eigenvalues",
+    "slogdet": "logdet",
+    "pinv": "pseudoinverse",
+    "lstsq": "least_squares",
+}
 
 
 def batch_of(row: Operation, shapes: Sequence[tuple[Size, ...]]) -> int:
     """How many batch axes operands of these shapes have."""
     return len(shapes[0]) - len(axes(row.operands[0]))
+
+
+def is_of_shape(row: Operation, first: tuple[Size, ...]) -> bool:
+    """Whether a first operand may have at least as many rows as columns, where that is asked."""
+    if not row.shape or len(first) < 2:
+        return True
+    rows, columns = (extent.literal for extent in first[-2:])
+    if rows is None or columns is None:
+        return True
+    return rows >= columns if row.shape == "tall" else rows <= columns
+
+
+def assumed(statements: Sequence[Define]) -> tuple[Choice, ...]:
+    """What statements take for granted of the sizes: axes whose last place is read aren't empty,
+    and a matrix has as many rows and columns as an operation takes.
+
+    >>> from .notation.parse import parse
+    >>> program = parse("A[N,M]; R[i,j] = qr_triangle(A)[i,j]; y = A[N-1,0]")
+    >>> print(*(choice.condition for choice in assumed(program.statements)), sep=", ")
+    N >= 1, N >= M
+    """
+    return (*empty_unless(statements), *dict.fromkeys(_shapes_assumed(statements)))
+
+
+def _shapes_assumed(statements: Iterable[Define]) -> Iterable[Choice]:
+    for statement in statements:
+        match statement.body:
+            case Opaque(operation, (matrix, *_)) if TABLE[operation].shape:
+                rows, columns = matrix.shape[-2:]
+                op = ">=" if TABLE[operation].shape == "tall" else "<="
+                condition = SizeCondition(rows, op, columns)
+                if condition.names and not condition.always:
+                    yield Choice(condition, statement.source)
 
 
 def bound_of(row: Operation, operands: Sequence[tuple[Size, ...]]) -> Size | None:
@@ -260,6 +421,8 @@ def bound_of(row: Operation, operands: Sequence[tuple[Size, ...]]) -> Size | Non
 
 def result_shape(row: Operation, shapes: Sequence[tuple[Size, ...]]) -> tuple[Size, ...] | None:
     """The result's shape; None where the operands' ranks or extents don't fit."""
+    if not is_of_shape(row, shapes[0]):
+        return None
     batch = batch_of(row, shapes)
     extents: dict[str, Size] = {}
     for item, shape in zip(row.operands, shapes, strict=True):

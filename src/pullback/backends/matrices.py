@@ -14,6 +14,8 @@ from .python.code import ATOM, PRODUCT, Code
 if TYPE_CHECKING:
     from .functional import Framework
 
+SUFFIXES = ("", "_wide", "_square")  # of the parts of a singular value decomposition
+
 LINALG = {
     "inverse": "{m}.linalg.inv({0})",
     "solve": "{m}.linalg.solve({0}, {1}[..., None])[..., 0]",
@@ -28,18 +30,35 @@ LINALG = {
     "eigenvectors": "{m}.linalg.eigh({0}{lower}).eigenvectors",
     "eigenvalues_upper": '{m}.linalg.eigh({0}, UPLO="U"{lower}).eigenvalues',
     "eigenvectors_upper": '{m}.linalg.eigh({0}, UPLO="U"{lower}).eigenvectors',
+    "qr_factor": "{m}.linalg.qr({0})[0]",
+    "qr_triangle": "{m}.linalg.qr({0})[1]",
+    "pseudoinverse": "{m}.linalg.pinv({0})",
+    "least_squares": "({m}.linalg.pinv({0}) @ {1}[..., None])[..., 0]",
+    "least_squares_columns": "({m}.linalg.pinv({0}) @ {1})",
+    **{
+        f"svd_{part}{suffix}": f"{{m}}.linalg.svd({{0}}, full_matrices=False)[{k}]"
+        for k, part in enumerate(("left", "values", "right"))
+        for suffix in SUFFIXES
+    },
 }
 
-# Two results of one call, in their order.
-PAIRS = {
+# Several results of one call, in their order.
+TOGETHER = {
     ("detsign", "logdet"): "{m}.linalg.slogdet({0})",
     ("eigenvalues", "eigenvectors"): "{m}.linalg.eigh({0}{lower})",
     ("eigenvalues_upper", "eigenvectors_upper"): '{m}.linalg.eigh({0}, UPLO="U"{lower})',
+    ("qr_factor", "qr_triangle"): "{m}.linalg.qr({0})",
+    **{
+        (f"svd_left{suffix}", f"svd_values{suffix}", f"svd_right{suffix}"): (
+            "{m}.linalg.svd({0}, full_matrices=False)"
+        )
+        for suffix in SUFFIXES
+    },
 }
 
 
 class Twins:
-    """The operations of which statements want both results, and the names of those made."""
+    """The operations of which statements want several results, and the names of those made."""
 
     def __init__(self, lines: Iterable[Assign] = ()) -> None:
         arrays = {line.array: line.tensor for line in lines if line.array.op == "operation"}
@@ -48,10 +67,9 @@ class Twins:
 
 
 def operation(framework: Framework, array: Array) -> Code:
-    """A matrix operation; two results of one decomposition are one call."""
+    """A matrix operation; several results of one decomposition are one call."""
     (row,) = array.told
-    pair = next((pair for pair in PAIRS if row in pair), ())
-    twin = next((t for p in pair if p != row and (t := (p, array.parts))), None)
+    others = [name for group in TOGETHER if row in group for name in group if name != row]
     codes = [framework.code(part).at(ATOM) for part in array.parts]
     if array.kind == "int":
         return places(framework, array, codes)
@@ -63,8 +81,11 @@ def operation(framework: Framework, array: Array) -> Code:
             f"{framework.module} has no spelling for the operation {row}",
             hint='source("numpy") has one',
         )
-    if twin in framework.twins.wanted and not framework.turning:
-        return _both(framework, array, codes)
+    wanted = any((name, array.parts) in framework.twins.wanted for name in others)
+    if wanted and not framework.turning:
+        return _together(framework, array, codes)
+    if array.parts[0].rank == 2:
+        form = framework.matrices.get(f"{row}_of_one", form)
     if row in ("solve", "solve_transposed") and array.parts[1].rank == 1:
         form = framework.matrices[f"{row}_columns"]  # one vector
     return Code(_filled(framework, form, array, codes), ATOM)
@@ -75,13 +96,18 @@ def _filled(framework: Framework, form: str, array: Array, codes: list[str]) -> 
     return form.format(*codes, m=framework.module, lower=framework.one_triangle, turned=turned)
 
 
-def _both(framework: Framework, array: Array, codes: list[str]) -> Code:
-    """Two results of one call, under the names of their statements."""
+def _together(framework: Framework, array: Array, codes: list[str]) -> Code:
+    """Several results of one call, under the names of their statements."""
     (row,) = array.told
-    pair, form = next((pair, form) for pair, form in PAIRS.items() if row in pair)
+    group, form = next((group, form) for group, form in TOGETHER.items() if row in group)
     names = []
-    for one in pair:
-        own, tensor = framework.twins.wanted.get((one, array.parts), (array, None))
+    for one in group:
+        own, tensor = framework.twins.wanted.get((one, array.parts), (None, None))
+        if one == row:
+            own = array
+        if own is None:  # nothing reads it
+            names.append("_")
+            continue
         if own is array and framework.claimed:
             name, framework.claimed = framework.claimed, ""
         else:

@@ -97,6 +97,8 @@ class _Maker:
         for s in inner:
             if isinstance(s.body, Opaque):
                 values += self.value(s, s.body)
+            elif not s.target.name.startswith("d"):
+                values.append(self.computed(s))
             else:
                 tangents.append(self.tangent(s, self.virtual(s)))
         tangents.append(self.tangent(last, self.define.target))
@@ -112,6 +114,12 @@ class _Maker:
         names = "_".join([body.operation, *(t.name for t in operands)])
         target = self.tensors[s.target.name] = self.tensor(s, self.name(names))
         return [Define(target, *self.placed(s), self.define.source, False)]
+
+    def computed(self, s: Define) -> Define:
+        """A value that is made of others."""
+        name = f"{s.target.name.lower()}_{self.define.target.name}"
+        target = self.tensors[s.target.name] = self.tensor(s, self.name(name))
+        return Define(target, *self.placed(s), self.define.source, False)
 
     def virtual(self, s: Define) -> Tensor:
         """What an inner tangent is the differential of: it has no other name."""

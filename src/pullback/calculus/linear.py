@@ -101,9 +101,10 @@ class Linear:
         made = differential(s, known, self.name)
         values = [self._on_axes(value) for value in made.values]
         body: Opaque = s.body  # type: ignore[assignment]
-        beside = Opaque(TABLE[body.operation].beside, body.operands, ())
+        row = TABLE[body.operation]
+        beside = {Opaque(name, body.operands, ()) for name in row.beside}
         for value in values:  # what the same computation gives is kept, the rest can wait
-            together = beside in _operations([value])
+            together = not beside.isdisjoint(_operations([value]))
             (self.flat if together else self.later).append(value)
         self.definitions.update({value.target: value for value in values})
         known.update(_operations(values))

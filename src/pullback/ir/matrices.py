@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from fractions import Fraction
 from typing import Any
 
+from ..errors import CheckError
 from .arithmetic import Arithmetic, Modular, Value
 
 Matrix = list[list[Value]]
@@ -156,6 +157,124 @@ def _rotate(a: Arithmetic, work: Matrix, vectors: Matrix, i: int, j: int) -> Non
     )
 
 
+def _any(a: Arithmetic, name: str, matrix: Matrix, *place: int) -> Value:
+    """A value that depends on a matrix's elements and on nothing else."""
+    return a.apply(f"{name}{place}", [x for row in matrix for x in row])
+
+
+def _svd(a: Arithmetic, matrix: Matrix) -> tuple[Matrix, list[Value], Matrix]:
+    """The parts of U·diag(s)·W, s descending, by rotations of pairs of columns (Hestenes 1958).
+
+    The greatest component of every column of U is positive.
+    """
+    n, m = len(matrix), len(matrix[0]) if matrix else 0
+    if isinstance(a, Modular):
+        count = min(n, m)
+        left = [[_any(a, "svd_left", matrix, i, k) for k in range(count)] for i in range(n)]
+        right = [[_any(a, "svd_right", matrix, k, j) for j in range(m)] for k in range(count)]
+        return left, [_any(a, "svd_values", matrix, k) for k in range(count)], right
+    if n < m:
+        left, values, right = _svd(a, _turned(matrix))
+        return _raised(_turned(right), values, _turned(left))
+    columns, turns = _turned(matrix), _identity(a, m)
+    for _ in range(SWEEPS):
+        moved = [_orthogonal(a, columns, turns, i, j) for i in range(m) for j in range(i)]
+        if not any(moved):
+            break
+    lengths = [a.power(_total(a, [x * x for x in column]), HALF) for column in columns]
+    order = sorted(range(m), key=lambda k: -lengths[k])
+    units = [[x * a.power(lengths[k], Fraction(-1)) for x in columns[k]] for k in order]
+    values = [lengths[k] for k in order]
+    return _raised(_turned(units) or [[] for _ in matrix], values, [turns[k] for k in order])
+
+
+def _raised(left: Matrix, values: list[Value], right: Matrix) -> tuple[Matrix, list[Value], Matrix]:
+    """The same, each pair of vectors with the sign that makes the left one's greatest component
+    positive."""
+    units = _turned(left)
+    signs = [1 if max(column, key=abs, default=1) >= 0 else -1 for column in units]
+    units = [[sign * x for x in column] for sign, column in zip(signs, units, strict=True)]
+    right = [[sign * x for x in row] for sign, row in zip(signs, right, strict=True)]
+    return _turned(units) or left, values, right
+
+
+def _orthogonal(a: Arithmetic, columns: Matrix, turns: Matrix, i: int, j: int) -> bool:
+    """Make two columns orthogonal by a rotation; False where they are already."""
+    inner = _total(a, [x * y for x, y in zip(columns[i], columns[j], strict=True)])
+    one, other = (_total(a, [x * x for x in columns[k]]) for k in (i, j))
+    size = a.power(one * other, HALF)
+    if size + abs(inner) == size:
+        return False
+    ratio = (other - one) / (2 * inner)
+    tangent = (1 if ratio >= 0 else -1) / (abs(ratio) + a.power(1 + ratio * ratio, HALF))
+    cosine = a.power(1 + tangent * tangent, -HALF)
+    sine = tangent * cosine
+    for rows in (columns, turns):
+        rows[i], rows[j] = (
+            [cosine * x - sine * y for x, y in zip(rows[i], rows[j], strict=True)],
+            [sine * x + cosine * y for x, y in zip(rows[i], rows[j], strict=True)],
+        )
+    return True
+
+
+def _qr(a: Arithmetic, matrix: Matrix) -> tuple[Matrix, Matrix]:
+    """Orthonormal columns and a triangle, by Householder's reflections with LAPACK's signs."""
+    n, m = len(matrix), len(matrix[0]) if matrix else 0
+    if isinstance(a, Modular):
+        left = [[_any(a, "qr_factor", matrix, i, k) for k in range(m)] for i in range(n)]
+        zero = a.element(0)
+        return left, [
+            [_any(a, "qr_triangle", matrix, k, j) if k <= j else zero for j in range(m)]
+            for k in range(m)
+        ]
+    rest = _turned(matrix)
+    columns = [[a.element(int(i == k)) for i in range(n)] for k in range(m)]
+    normals: list[list[Value]] = []
+    for k in range(m):
+        normal = [a.element(0)] * k + rest[k][k:]
+        length = a.power(_total(a, [x * x for x in normal]), HALF)
+        if any(x != 0 for x in normal[k + 1 :]):
+            normal[k] = normal[k] + (length if normal[k] >= 0 else -length)
+        else:
+            normal = [a.element(0)] * n
+        normals.append(normal)
+        rest = [_reflected(a, normal, column) for column in rest]
+    for normal in reversed(normals):
+        columns = [_reflected(a, normal, column) for column in columns]
+    zero = a.element(0)
+    triangle = [[rest[j][k] if k <= j else zero for j in range(m)] for k in range(m)]
+    return _turned(columns) or [[] for _ in matrix], triangle
+
+
+def _reflected(a: Arithmetic, normal: list[Value], column: list[Value]) -> list[Value]:
+    """A column's image in the plane of a normal, which needn't be of length 1."""
+    square = _total(a, [x * x for x in normal])
+    if square == 0:
+        return column
+    factor = 2 * _total(a, [x * y for x, y in zip(normal, column, strict=True)]) / square
+    return [y - factor * x for x, y in zip(normal, column, strict=True)]
+
+
+def _product(a: Arithmetic, left: Matrix, right: Matrix) -> Matrix:
+    columns = _turned(right)
+    return [
+        [_total(a, [a.mul(x, y) for x, y in zip(row, column, strict=True)]) for column in columns]
+        for row in left
+    ]
+
+
+def _pseudoinverse(a: Arithmetic, matrix: Matrix) -> Matrix:
+    """(AᵀA)⁻¹Aᵀ, or Aᵀ(AAᵀ)⁻¹: of a matrix of full rank."""
+    turned = _turned(matrix)
+    if len(matrix) >= len(turned):
+        return _eliminated(a, _product(a, turned, matrix), turned)[1]
+    return _turned(_eliminated(a, _product(a, matrix, turned), matrix)[1])
+
+
+def _least_squares(a: Arithmetic, matrix: Matrix, right: Matrix) -> Matrix:
+    return _product(a, _pseudoinverse(a, matrix), right)
+
+
 def _upright(column: list[Value]) -> list[Value]:
     greatest = max(column, key=abs)
     return [-x for x in column] if greatest < 0 else column
@@ -217,6 +336,16 @@ VALUES: dict[str, Callable[[Arithmetic, list[Matrix]], Any]] = {
     "eigenvectors": lambda a, m: _eigen(a, m[0])[1],
     "eigenvalues_upper": lambda a, m: _eigen(a, _turned(m[0]))[0],
     "eigenvectors_upper": lambda a, m: _eigen(a, _turned(m[0]))[1],
+    **{
+        f"svd_{part}{suffix}": lambda a, m, k=k: _svd(a, m[0])[k]  # type: ignore[misc]
+        for k, part in enumerate(("left", "values", "right"))
+        for suffix in ("", "_wide", "_square")
+    },
+    "qr_factor": lambda a, m: _qr(a, m[0])[0],
+    "qr_triangle": lambda a, m: _qr(a, m[0])[1],
+    "pseudoinverse": lambda a, m: _pseudoinverse(a, m[0]),
+    "least_squares": lambda a, m: [x for (x,) in _least_squares(a, m[0], m[1])],
+    "least_squares_columns": lambda a, m: _least_squares(a, m[0], m[1]),
     "argsort": lambda a, m: _argsort(_column(m[0])),
     "argsort_unstable": lambda a, m: _argsort(_column(m[0])),
     "argorder": lambda a, m: _argorder(_column(m[0])),
@@ -225,6 +354,9 @@ VALUES: dict[str, Callable[[Arithmetic, list[Matrix]], Any]] = {
     "searchsorted": lambda a, m: _searched(m, bisect_left),
     "searchsorted_right": lambda a, m: _searched(m, bisect_right),
 }
+
+TALL = frozenset({"qr_factor", "qr_triangle", "svd_left", "svd_values", "svd_right"})
+WIDE = frozenset({"svd_left_wide", "svd_values_wide", "svd_right_wide"})
 
 # The operations whose first operand is a vector.
 OF_VECTORS = frozenset(
@@ -248,6 +380,9 @@ def opaque(
 ) -> Any:
     """The result at one place of the batch, as nested lists, from the operands' shapes and
     elements."""
+    rows, columns = (*operands[0][0], 0)[len(batch) :][:2]
+    if (operation in TALL and rows < columns) or (operation in WIDE and rows > columns):
+        raise CheckError(f"a matrix of {rows} by {columns} is no operand of {operation}")
     k = 0
     for n, at in zip(operands[0][0], batch, strict=False):
         k = k * n + at

@@ -102,12 +102,12 @@ def last_places(statement: Define) -> Iterator[tuple[Access, int]]:
             pending += reversed(children(node))
 
 
-def assumed(statements: Iterable[Define]) -> tuple[Choice, ...]:
-    """That the axes aren't empty whose last place is read.
+def empty_unless(statements: Iterable[Define]) -> tuple[Choice, ...]:
+    """The conditions that the axes aren't empty whose last place is read.
 
     >>> from ..notation.parse import parse
     >>> program = parse("X[L]; Y[] = X[L-1]")
-    >>> print(*(choice.condition for choice in assumed(program.statements)))
+    >>> print(*(choice.condition for choice in empty_unless(program.statements)))
     L >= 1
     """
     found: dict[SizeCondition, Choice] = {}

@@ -39,6 +39,7 @@ from ..ir.expr import Mul as Product
 from ..ir.program import Define, Source
 from ..ir.sizes import Size, size
 from ..ir.subscripts import Index, Lookup, Quotient, Remainder, Subscript, at, indices_of
+from ..opaque import is_of_shape
 from .affine import Affine, is_forced
 from .bounds import has_lookup, is_natural
 from .calls import call
@@ -329,6 +330,12 @@ class Lower:
                     place, f"{node.name} takes arrays of floats", found=f"{tensor.dtype} array",
                     hint="declare it as floats, or convert it: F: float[i,j] = A[i,j]",
                 )  # fmt: skip
+        if not is_of_shape(row, operands[0].shape):
+            self.names.fail(
+                node, f"{node.name} takes a matrix that is {row.shape}",
+                expected=f"at {'least' if row.shape == 'tall' else 'most'} as many rows as columns",
+                found=" by ".join(map(str, operands[0].shape[-2:])),
+            )  # fmt: skip
         subs = tuple(map(self.affine.subscript, node.subs))
         return Opaque(row.name, operands, subs)
 

@@ -11,7 +11,7 @@ from ..derivation.assumptions import Assumption, line_of
 from ..errors import ArgumentError
 from ..ir.expr import Tensor
 from ..ir.program import Program
-from ..ir.size_conditions import assumed
+from ..opaque import assumed
 from ..trees import Branch, Leaf, Structure, distinct, flatten, leaf_name, paths
 from .derived import Derived, Origin
 from .notated import Formula

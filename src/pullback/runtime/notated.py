@@ -8,8 +8,9 @@ from typing import Any, TypeAlias
 from ..errors import ArgumentError, NotationError, ShapeError
 from ..ir.expr import Tensor
 from ..ir.program import Define, Program, check_extents, solve_sizes
-from ..ir.size_conditions import assumed
+from ..ir.sizes import ONE
 from ..later import np
+from ..opaque import assumed
 from ..trees import Branch, Leaf, Structure, is_traced, known_numbers
 from .bounds import check_as_traced, check_integers, check_work, is_watched
 from .calls import Arguments, Call, plain_array
@@ -126,7 +127,7 @@ class Formula:
         }
         known = solve_sizes(shapes)
         check_extents(program.statements, known)
-        check_last_places(program.statements, known)
+        check_sizes(program.statements, known)
         check_work(program, known)
         return program
 
@@ -139,13 +140,16 @@ class Formula:
         return inlined(program.with_sizes(known), values, self._name)
 
 
-def check_last_places(statements: Sequence[Define], sizes: Mapping[str, int]) -> None:
-    """Refuses sizes at which an axis is empty whose last place is read; raises ShapeError."""
+def check_sizes(statements: Sequence[Define], sizes: Mapping[str, int]) -> None:
+    """Refuses sizes at which an axis is empty whose last place is read, or a matrix has too few
+    rows or columns for what is computed of it; raises ShapeError."""
     for choice in assumed(statements):
         names = choice.condition.names
         if all(name in sizes for name in names) and not choice.condition.holds(sizes):
             raise ShapeError(
-                "the last place of an empty axis is read",
+                "the last place of an empty axis is read"
+                if choice.condition.right is ONE
+                else "a matrix has too few rows or columns",
                 where=choice.source.text.strip(),
                 expected=str(choice.condition),
                 found=", ".join(f"{name} = {sizes[name]}" for name in names),

@@ -21,9 +21,11 @@ from ..errors import (
 from . import (  # noqa: F401  (the tables enter their rows)
     table_composed,
     table_counting,
+    table_decompositions,
     table_elementwise,
     table_indexing,
     table_matrices,
+    table_norms,
     table_order,
     table_pieces,
     table_products,

@@ -32,7 +32,7 @@ from ..ir.subscripts import Index, Subscript, at
 from .axes import all_axes, one_axis, reduced_axes
 from .record import Sheet
 from .rows import row
-from .table_elementwise import HALF, INFINITY, apply_ufunc, elementwise, select, test_elementwise
+from .table_elementwise import HALF, INFINITY, elementwise
 from .values import (
     BOOL,
     INT,
@@ -101,11 +101,11 @@ def _as(sheet: Sheet, value: Value, dtype: Any) -> Value:
     return sheet.keep(cast(value, wanted))
 
 
-def _sum(indices: tuple[Index, ...], body: Expr) -> Expr:
+def sums(indices: tuple[Index, ...], body: Expr) -> Expr:
     return total(indices, body)
 
 
-def _reduce(op: str) -> Reading:
+def reducing(op: str) -> Reading:
     return lambda indices, body: Reduce(op, indices, (), body) if indices else body
 
 
@@ -117,7 +117,7 @@ def sum_(
     value = sheet.value(a)
     found = asked(np.sum, value, dtype=dtype)
     value = _as(sheet, value, dtype)
-    return folded(sheet, value, reduced_axes(axis, value.ndim), keepdims, found, _sum)
+    return folded(sheet, value, reduced_axes(axis, value.ndim), keepdims, found, sums)
 
 
 @row(np.prod)
@@ -128,7 +128,7 @@ def prod_(
     value = sheet.value(a)
     found = asked(np.prod, value, dtype=dtype)
     value = _as(sheet, value, dtype)
-    return folded(sheet, value, reduced_axes(axis, value.ndim), keepdims, found, _reduce("prod"))
+    return folded(sheet, value, reduced_axes(axis, value.ndim), keepdims, found, reducing("prod"))
 
 
 @row(np.mean)
@@ -203,7 +203,7 @@ def _extremum(op: str) -> Callable[..., Value]:
         axes = reduced_axes(axis, value.ndim)
         if not count(value, axes):
             raise ValueError(f"the {op} over no elements")
-        return folded(sheet, value, axes, keepdims, value.dtype, _reduce(op))
+        return folded(sheet, value, axes, keepdims, value.dtype, reducing(op))
 
     return build
 
@@ -253,7 +253,7 @@ def _counted(sheet: Sheet, a: Any, axis: Any, keepdims: bool, negated: bool) -> 
         lambda subs: Not(value.test(subs)) if negated else value.test(subs),
         value.axes,
     )
-    return folded(sheet, told, reduced_axes(axis, value.ndim), keepdims, INT, _sum)
+    return folded(sheet, told, reduced_axes(axis, value.ndim), keepdims, INT, sums)
 
 
 @row(np.any)
@@ -297,8 +297,8 @@ def average(
         weight = broadcast(weight, value.shape)
     found = np.average(np.ones(1, value.dtype), weights=np.ones(1, weight.dtype)).dtype
     weighted = elementwise(lambda x, w: Mul((x, w)), [value, weight], found)
-    over = sheet.keep(folded(sheet, weighted, axes, keepdims, found, _sum))
-    under = sheet.keep(folded(sheet, weight, axes, keepdims, found, _sum))
+    over = sheet.keep(folded(sheet, weighted, axes, keepdims, found, sums))
+    under = sheet.keep(folded(sheet, weight, axes, keepdims, found, sums))
     return elementwise(lambda x, y: Mul((x, power(y, -1))), [over, under], found)
 
 
@@ -308,7 +308,7 @@ def nansum(sheet: Sheet, a: Any, axis: Any = None, *, keepdims: bool = False) ->
     value = sheet.value(a)
     value = elementwise(lambda x: Select(Compare("==", x, x), x, ZERO), [value], value.dtype)
     found = asked(np.sum, value)
-    return folded(sheet, value, reduced_axes(axis, value.ndim), keepdims, found, _sum)
+    return folded(sheet, value, reduced_axes(axis, value.ndim), keepdims, found, sums)
 
 
 @row(np.nanmean)
@@ -321,55 +321,5 @@ def nanmean(sheet: Sheet, a: Any, axis: Any = None, *, keepdims: bool = False) -
     present = condition(
         value.shape, lambda s: Compare("==", value.read(s), value.read(s)), value.axes
     )
-    under = sheet.keep(folded(sheet, present, axes, keepdims, INT, _sum))
+    under = sheet.keep(folded(sheet, present, axes, keepdims, INT, sums))
     return elementwise(lambda x, y: Mul((x, power(y, -1))), [over, under], found)
-
-
-@row(np.linalg.norm)
-def norm(sheet: Sheet, x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Value:
-    """A vector norm, or the Frobenius norm of a matrix: the root of a sum of squares."""
-    value = sheet.value(x)
-    rank = value.ndim
-    axes = all_axes(axis, rank)
-    if axis is None and ord is not None and rank not in (1, 2):
-        raise ValueError("ord needs a vector, a matrix or an axis")
-    found = np.linalg.norm(np.ones(1, value.dtype)).dtype
-    if ord is None or ord == ("fro" if len(axes) == 2 else 2):
-        return _root_of_squares(sheet, value, axes, keepdims, found)
-    if len(axes) != 1:
-        raise sheet.refusal(
-            f"np.linalg.norm(ord={ord!r}) of a matrix can't be traced",
-            expected="the Frobenius norm (ord=None or 'fro'), or norms of vectors along an axis",
-            hint="the norms of a matrix need singular values or sorting",
-        )
-    size_of = sheet.keep(apply_ufunc(sheet, np.absolute, (x,)))
-    if ord in (np.inf, -np.inf):
-        op = "max" if ord > 0 else "min"
-        return folded(sheet, size_of, axes, keepdims, found, _reduce(op))
-    if ord == 1:
-        return folded(sheet, size_of, axes, keepdims, found, _sum)
-    if ord == 0:
-        told = condition(value.shape, value.test, value.axes)
-        return folded(sheet, told, axes, keepdims, found, _sum)
-    powered = apply_ufunc(sheet, np.power, (size_of, float(ord)))
-    summed = sheet.keep(folded(sheet, powered, axes, keepdims, found, _sum))
-    rooted: Value = apply_ufunc(sheet, np.power, (summed, 1.0 / ord))
-    if ord < 0:  # one element that is 0 makes it 0, by way of an infinite sum
-        finite = test_elementwise(lambda s: Compare("!=", s, INFINITY), [summed], False)
-        rooted = select(finite, rooted, sheet.value(0.0), rooted.dtype)
-    return replace(rooted, dtype=found)
-
-
-def _root_of_squares(
-    sheet: Sheet, value: Value, axes: Sequence[int], keepdims: bool, dtype: DType
-) -> Value:
-    squares = folded(
-        sheet,
-        value,
-        axes,
-        keepdims,
-        dtype,
-        lambda indices, body: total(indices, power(body, 2)),
-    )
-    summed = sheet.keep(squares)
-    return elementwise(lambda s: power(s, HALF), [summed], dtype)
