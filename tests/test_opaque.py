@@ -28,6 +28,9 @@ from pullback.verify.programs import check_backward_program
 from pullback.verify.steps import check_steps
 
 Array = NDArray[Any]
+# Of matrices that need not be square, and those whose results have a sign to choose.
+RECTANGULAR = [row for row in ROWS if axes(row.operands[0]) == "nm"]
+SIGNED = [row for row in ROWS if row.name.startswith(("eigenvectors", "svd_left", "svd_right"))]
 LETTERS = "ijk"
 BATCHES = ((), (2,), (2, 3))
 
@@ -50,7 +53,14 @@ def searched(a: Array, v: Array, side: Any) -> Array:
     return np.asarray(compare(a[..., None, :], v[..., None]).sum(-1))
 
 
-NUMPY = {
+def each_least_squares(a: Array, b: Array) -> Array:
+    found = np.zeros((*a.shape[:-2], a.shape[-1], b.shape[-1]))
+    for k in np.ndindex(a.shape[:-2]):
+        found[k] = np.linalg.lstsq(a[k], b[k])[0]
+    return found
+
+
+NUMPY: dict[str, Any] = {
     "inverse": np.linalg.inv,
     "solve": solve,
     "solve_columns": np.linalg.solve,
@@ -72,6 +82,16 @@ NUMPY = {
     "argcummin": lambda a: running_place(a, np.argmin),
     "searchsorted": lambda a, v: searched(a, v, "left"),
     "searchsorted_right": lambda a, v: searched(a, v, "right"),
+    **{
+        f"svd_{part}{suffix}": lambda a, k=k: np.linalg.svd(a, full_matrices=False)[k]
+        for suffix in ("", "_wide", "_square")
+        for k, part in enumerate(("left", "values", "right"))
+    },
+    "qr_factor": lambda a: np.linalg.qr(a).Q,
+    "qr_triangle": lambda a: np.linalg.qr(a).R,
+    "pseudoinverse": np.linalg.pinv,
+    "least_squares": lambda a, b: each_least_squares(a, b[..., None])[..., 0],
+    "least_squares_columns": lambda a, b: each_least_squares(a, b),
 }
 
 
@@ -90,7 +110,9 @@ def operands(row: Operation, batch: tuple[int, ...] = (), n: int = 3, seed: int 
     """Well-conditioned operands: a symmetric positive matrix first where a triangle is read, sorted
     vectors with ties among them for what gives places."""
     rng = np.random.default_rng(seed)
-    extents = {"n": n, "m": 2}
+    extents = {"n": n, "m": 2, "q": 2}
+    if row in RECTANGULAR:
+        extents |= {"n": n, "m": n + 1} if row.shape == "wide" else {"n": n + 1, "m": n}
     found = [rng.normal(size=(*batch, *(extents[c] for c in axes(x)))) for x in row.operands]
     if row.kind == "int":
         ties = [np.round(value) for value in found]
@@ -98,7 +120,7 @@ def operands(row: Operation, batch: tuple[int, ...] = (), n: int = 3, seed: int 
     first = found[0]
     if row.triangle:
         first = first @ np.swapaxes(first, -1, -2)
-    found[0] = first + n * np.eye(n)
+    found[0] = first + n * np.eye(*first.shape[-2:])
     return found
 
 
@@ -114,7 +136,9 @@ def upright(vectors: Array) -> Array:
 
 def compared(row: Operation, value: Any) -> Array:
     value = np.asarray(value, dtype=float)
-    return upright(value) if row.name.startswith("eigenvectors") else value
+    if row.name.startswith("svd_right"):
+        return np.swapaxes(upright(np.swapaxes(value, -1, -2)), -1, -2)
+    return upright(value) if row in SIGNED else value
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
@@ -148,7 +172,7 @@ def test_the_interpreter_gives_what_numpy_gives(
 def test_an_empty_matrix_is_like_numpys(row: Operation) -> None:
     values = operands(row, (), 0)
     found = run(parse(text(row)), named(row, values))["Y"]
-    if row.name != "cofactors":
+    if row.name not in ("cofactors", "pseudoinverse", "least_squares", "least_squares_columns"):
         assert found.shape == np.shape(NUMPY[row.name](*values))
         assert np.allclose(found.flat, np.ravel(NUMPY[row.name](*values)))
 
@@ -262,9 +286,9 @@ def test_every_row_is_drawn_and_has_an_oracle() -> None:
 # Gradients ----------------------------------------------------------------------------------------
 
 DIFFERENTIABLE = [row for row in ROWS if row.differential]
-STEADY = [
-    row for row in DIFFERENTIABLE if not row.name.startswith("eigenvectors")
-]  # no sign to choose
+STEADY = [row for row in DIFFERENTIABLE if row not in SIGNED]
+# Each kind once: the parts of a decomposition have one differential for matrices of all shapes.
+KINDS = [row for row in STEADY if not row.name.endswith(("_wide", "_square"))]
 
 
 def derived(program: Program) -> tuple[Any, Any]:
@@ -302,7 +326,7 @@ def test_gradients_are_those_of_what_numpy_computes(
             assert np.isclose(np.sum(gradient * direction), slope, rtol=1e-6, atol=1e-8)
 
 
-@pytest.mark.parametrize("row", STEADY, ids=lambda row: row.name)
+@pytest.mark.parametrize("row", KINDS, ids=lambda row: row.name)
 @pytest.mark.parametrize("batch", (0, 1))
 def test_a_derivation_passes_every_check(row: Operation, batch: int) -> None:
     report = check_backward_program(reverse(parse(text(row, batch))))
@@ -310,6 +334,14 @@ def test_a_derivation_passes_every_check(row: Operation, batch: int) -> None:
 
 
 FUNCTIONS = (
+    "A[4,3]; U[i,k] = svd_left(A)[i,k]; s[k] = svd_values(A)[k]; V[k,j] = svd_right(A)[k,j];"
+    " Y[i,j] = sum(k) U[i,k]*exp(s[k]/4)*V[k,j]; return Y",
+    "A[2,3]; U[i,k] = svd_left_wide(A)[i,k]; s[k] = svd_values_wide(A)[k];"
+    " V[k,j] = svd_right_wide(A)[k,j]; Y[i,j] = sum(k) U[i,k]*s[k]**2*V[k,j]; return Y",
+    "A[3,3]; U[i,k] = svd_left_square(A)[i,k]; V[k,j] = svd_right_square(A)[k,j];"
+    " Y[i,j] = sum(k) U[i,k]*V[k,j]; return Y",
+    "A[4,3]; Q[i,k] = qr_factor(A)[i,k]; R[k,j] = qr_triangle(A)[k,j];"
+    " Y[i] = sum(k) Q[i,k]*log(abs(R[k,k])); return Y",
     "w[k] = eigenvalues(A)[k]; V[i,k] = eigenvectors(A)[i,k];"
     " Y[i,j] = sum(k) V[i,k]*exp(w[k]/4)*V[j,k]; return Y",
     "S[i,j] = sum(n) X[n,i]*X[n,j] + [i = j]; L[i,j] = cholesky(S)[i,j];"
@@ -346,7 +378,7 @@ def test_forward_mode_agrees_with_differences(row: Operation) -> None:
     assert np.allclose(found.flat, np.ravel(up - down) / 2e-5, rtol=1e-6, atol=1e-8)
 
 
-@pytest.mark.parametrize("row", STEADY, ids=lambda row: row.name)
+@pytest.mark.parametrize("row", KINDS, ids=lambda row: row.name)
 def test_second_derivatives_come_from_deriving_the_derivative(row: Operation) -> None:
     backward = reverse(parse(text(row)))
     second = Program(

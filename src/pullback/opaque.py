@@ -249,9 +249,9 @@ def _svd(suffix: str, given: str, values: str) -> list[Operation]:
     The columns of U and the rows of W stay orthonormal: they turn among themselves by H, and of a
     matrix that isn't square those of the longer side turn out of their span.
     """
-    rows, columns = axes(given)
+    rows, columns = tuple(axes(given))
     shape = suffix.removeprefix("_") if suffix == "_wide" else "tall"
-    left, middle, right = (f"svd_{part}{suffix}" for part in ("left", "values", "right"))
+    left, middle, right = [f"svd_{part}{suffix}" for part in ("left", "values", "right")]
     u, s, w = f"U[i,k] = {left}(A)[i,k]", f"s[k] = {middle}(A)[k]", f"W[k,j] = {right}(A)[k,j]"
     turns = "dE[k,j] = sum(i) U[i,k]*dA[i,j]; dP[k,l] = sum(j) dE[k,j]*W[l,j]"
     gap = "[k != l]/((s[l] - s[k])*(s[l] + s[k]))"

@@ -13,6 +13,11 @@ windows = np.lib.stride_tricks.sliding_window_view
 
 Example = tuple[Any, ...]
 
+
+def REDUCED(a: Any) -> Any:
+    return np.linalg.svd(a, full_matrices=False)
+
+
 EXAMPLES: dict[Any, list[Example]] = {
     # elementwise
     np.where: [
@@ -163,6 +168,15 @@ EXAMPLES: dict[Any, list[Example]] = {
         (lambda x: np.linalg.norm(x, 2), F(4)),
         (lambda x: np.linalg.norm(x, 3, axis=1), F(2, 4)),
         (lambda x: np.linalg.norm(x, 0), np.array([0.0, 1.0, 2.0])),
+        *(
+            (lambda x, ord=ord: np.linalg.norm(x, ord), F(3, 4))
+            for ord in (1, -1, 2, -2, np.inf, -np.inf, "nuc")
+        ),
+        *(
+            (lambda x, ord=ord: np.linalg.norm(x, ord, axis=(2, 0), keepdims=True), F(2, 3, 4))
+            for ord in (1, -1, 2, np.inf, "nuc")
+        ),
+        (lambda x: np.linalg.norm(x, 1), I(3, 3)),
     ],
     # products
     np.matmul: [
@@ -275,6 +289,61 @@ EXAMPLES: dict[Any, list[Example]] = {
     np.linalg.eigh: [
         (lambda a: (lambda w, v: (w, (v * np.exp(w)) @ v.T))(*np.linalg.eigh(a)), F(3, 3)),
         (lambda a: np.linalg.eigh(a, "U").eigenvectors ** 2, F(3, 3)),
+    ],
+    np.linalg.svd: [
+        *(
+            (lambda a: (lambda u, s, vh: (u**2, s, vh**2, (u * s) @ vh))(*REDUCED(a)), F(*shape))
+            for shape in ((4, 3), (3, 4), (3, 3), (1, 1))
+        ),
+        (lambda a: np.linalg.svd(a).S, F(2, 3, 3)),
+        (lambda a: np.linalg.svd(a, compute_uv=False), F(2, 3, 4)),
+        (lambda a: np.linalg.svd(a, compute_uv=False), I(2, 3, 4)),
+        (lambda a: np.linalg.svd(a, compute_uv=False), Arg(3, 2, dtype="float32")),
+    ],
+    np.linalg.svdvals: [(lambda a: np.linalg.svdvals(a), F(2, 4))],
+    np.linalg.qr: [
+        *((lambda a: tuple(np.linalg.qr(a)), F(*shape)) for shape in ((4, 3), (3, 4), (3, 3))),
+        (lambda a: np.linalg.qr(a).R, F(2, 4, 3)),
+        (lambda a: np.linalg.qr(a, mode="r"), F(2, 3, 4)),
+        (lambda a: np.linalg.qr(a, mode="complete").Q, F(3, 4)),
+        (lambda a: np.linalg.qr(a, mode="r"), Arg(3, 2, dtype="float32")),
+    ],
+    np.linalg.pinv: [
+        (lambda a: np.linalg.pinv(a), F(4, 3)),
+        (lambda a: np.linalg.pinv(a), F(2, 3, 4)),
+        (lambda a: np.linalg.pinv(a, rcond=0.2), F(4, 3)),
+        (lambda a: np.linalg.pinv(a, rtol=0.2), F(3, 4)),
+    ],
+    np.linalg.lstsq: [
+        *(
+            (lambda a, b: tuple(np.linalg.lstsq(a, b)), F(*shape), F(shape[0], *more))
+            for shape in ((5, 3), (3, 5), (3, 3))
+            for more in ((), (2,))
+        ),
+        (lambda b: np.linalg.lstsq(np.vander([1.0, 2, 3, 4], 2), b)[0], F(4)),
+    ],
+    np.linalg.matrix_rank: [
+        (lambda a: np.linalg.matrix_rank(np.outer(a, a)), F(3)),
+        (lambda a: np.linalg.matrix_rank(a, tol=1.5), F(2, 3, 4)),
+    ],
+    np.linalg.cond: [
+        *((lambda a, p=p: np.linalg.cond(a, p), F(3, 3)) for p in (None, 2, -2, 1, "fro", "nuc")),
+        (lambda a: np.linalg.cond(a), F(2, 3, 4)),
+    ],
+    np.linalg.tensorsolve: [
+        (lambda a, b: np.linalg.tensorsolve(a, b), F(2, 3, 6), F(2, 3)),
+        (lambda a, b: np.linalg.tensorsolve(a, b, axes=(1,)), F(2, 6, 3), F(2, 3)),
+    ],
+    np.linalg.tensorinv: [(lambda a: np.linalg.tensorinv(a, ind=1), F(6, 2, 3))],
+    np.linalg.vector_norm: [
+        (lambda a: np.linalg.vector_norm(a, keepdims=True), F(2, 3)),
+        (lambda a: np.linalg.vector_norm(a, axis=(0, 2), ord=3, keepdims=True), F(2, 3, 4)),
+        (lambda a: np.linalg.vector_norm(a, axis=1, ord=-np.inf), F(2, 3, 4)),
+        (lambda a: np.linalg.vector_norm(a, ord=1), F(2, 3)),
+    ],
+    np.linalg.matrix_norm: [
+        (lambda a: np.linalg.matrix_norm(a), F(2, 3, 4)),
+        (lambda a: np.linalg.matrix_norm(a, ord="nuc", keepdims=True), F(2, 3, 4)),
     ],
     np.kron: [
         (lambda a, b: np.kron(a, b), F(2, 3), F(3, 2)),

@@ -43,7 +43,7 @@ LINALG = {
 }
 
 # Several results of one call, in their order.
-TOGETHER = {
+TOGETHER: dict[tuple[str, ...], str] = {
     ("detsign", "logdet"): "{m}.linalg.slogdet({0})",
     ("eigenvalues", "eigenvectors"): "{m}.linalg.eigh({0}{lower})",
     ("eigenvalues_upper", "eigenvectors_upper"): '{m}.linalg.eigh({0}, UPLO="U"{lower})',

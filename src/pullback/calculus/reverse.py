@@ -689,7 +689,8 @@ class _Reverse:
             if forms.keys().isdisjoint(reads_of(form)):  # a gradient may itself read this name
                 forms[pattern.target] = form
             t = of[pattern.target]
-            about = Define(pattern.target, (), ZERO, self.lin.definitions[t].source, of=t.name)
+            of_t = self.lin.definitions.get(t)  # none of what only a differential names
+            about = Define(pattern.target, (), ZERO, of_t.source if of_t else Source(), of=t.name)
             if pattern.target is not self.adjoint[t]:  # no gradient, but a part of those of others
                 readers = (
                     r for r in self.statements if pattern.target in reads_of(forms[r.target])

@@ -725,12 +725,22 @@ def _built(sheet: Sheet, row: Row, args: Sequence[Any], options: dict[str, Any])
 
 
 def built(
-    sheet: Sheet, function: Any, row: Row, args: Sequence[Any], options: dict[str, Any]
+    sheet: Sheet,
+    function: Any,
+    row: Row,
+    args: Sequence[Any],
+    options: dict[str, Any],
+    *,
+    lists: bool = True,
 ) -> Any:
-    """What a row makes of a function's arguments; of numbers that are known, also its value."""
+    """What a row makes of a function's arguments; of numbers that are known, also its value.
+
+    ``lists`` of traced values are arrays."""
 
     def array(arg: Any) -> Any:
-        listed = isinstance(arg, list | tuple) and any(isinstance(one, Tracer) for one in arg)
+        listed = (
+            lists and isinstance(arg, list | tuple) and any(isinstance(one, Tracer) for one in arg)
+        )
         return make_array(sheet, "asarray", arg) if listed else arg
 
     def traced() -> Any:

@@ -7,7 +7,17 @@ _DATA_SHAPE = (
     "the result's shape depends on data; keep the shape with np.where or a product with a mask"
 )
 _MATRIX = (
-    "np.linalg.inv, solve, det, slogdet, cholesky, eigh, eigvalsh and matrix_power can be traced"
+    "inv, solve, det, slogdet, cholesky, eigh, svd, qr, pinv, lstsq and norms can be traced "
+    "(docs/matrices.md)"
+)
+_SCIPY = (
+    *("eig", "eigvals", "lu", "lu_factor", "lu_solve", "ldl", "schur", "rsf2csf", "hessenberg"),
+    *("qz", "ordqz", "cossin", "orth", "null_space", "logm", "sqrtm", "funm", "signm"),
+    *("sinm", "cosm", "tanm", "sinhm", "coshm", "tanhm", "fractional_matrix_power"),
+    *("solve_banded", "solveh_banded", "eig_banded", "eigvals_banded", "eigh_tridiagonal"),
+    *("eigvalsh_tridiagonal", "rq", "qr_multiply", "qr_update", "qr_insert", "qr_delete"),
+    *("cholesky_banded", "cho_solve_banded", "solve_continuous_are", "solve_discrete_are"),
+    *("expm_frechet", "expm_cond", "matrix_balance", "subspace_angles", "interpolative"),
 )
 _IN_PLACE = "it changes its array in another way than a store: write y[...] = ..."
 _OUTSIDE = "make the array inside the function: np.zeros(...), np.empty(...) or np.array(...)"
@@ -24,12 +34,9 @@ HINTS: dict[str, str] = {
         ("np.extract", "np.compress", "np.trim_zeros", "nonzero", "compress"), _DATA_SHAPE
     ),
     **dict.fromkeys(
-        tuple(
-            f"np.linalg.{name}"
-            for name in (
-                *("qr", "svd", "svdvals", "eig", "eigvals", "pinv", "lstsq", "matrix_rank"),
-                *("cond", "tensorinv", "tensorsolve"),
-            )
+        (
+            *("np.linalg.eig", "np.linalg.eigvals"),
+            *(f"scipy.linalg.{name}" for name in _SCIPY),
         ),
         _MATRIX,
     ),

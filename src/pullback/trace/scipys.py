@@ -21,10 +21,12 @@ from typing import Any
 
 from .operations import Tracer, built
 from .rows import Row
+from .table_scipy_linalg import LINALG, PAIRED
 from .table_special import SPECIAL
 from .table_stats import DISTRIBUTIONS, METHODS, MULTIVARIATE, PARAMETERS, distribution
 
-MODULES = ("scipy.special", "scipy.stats")
+MODULES = ("scipy.special", "scipy.linalg", "scipy.stats")
+FUNCTIONS = {"scipy.special": SPECIAL, "scipy.linalg": LINALG}
 
 
 def imported_by(code: CodeType) -> None:
@@ -112,18 +114,22 @@ def scipy_standing_in() -> Iterator[None]:
 
 def _swaps() -> Iterator[_Swap]:
     """Of what is loaded."""
-    if "scipy.special" in sys.modules:
-        yield from _special(sys.modules["scipy.special"])
+    for name in FUNCTIONS:
+        if name in sys.modules:
+            yield from _functions(sys.modules[name])
     if "scipy.stats" in sys.modules:
         yield from _stats(sys.modules["scipy.stats"])
 
 
 @cache
-def _special(module: Any) -> tuple[_Swap, ...]:
-    found = ((getattr(module, name, None), build) for name, build in SPECIAL.items())
+def _functions(module: Any) -> tuple[_Swap, ...]:
+    table = FUNCTIONS[module.__name__]
+    found = ((name, getattr(module, name, None), build) for name, build in table.items())
     return tuple(
-        _Swap(function, _function(function, build))
-        for function, build in found
+        _Swap(
+            function, _function(function, Row(f"{module.__name__}.{name}", build), name in PAIRED)
+        )
+        for name, function, build in found
         if isinstance(function, FunctionType)
     )
 
@@ -157,8 +163,8 @@ def is_traced(value: Any) -> bool:
     The results of these depend on their arguments only.
     """
     if isinstance(value, FunctionType):
-        loaded = sys.modules.get("scipy.special")
-        return loaded is not None and any(swap.function is value for swap in _special(loaded))
+        loaded = [sys.modules[name] for name in FUNCTIONS if name in sys.modules]
+        return any(swap.function is value for module in loaded for swap in _functions(module))
     if not type(value).__module__.startswith("scipy.stats."):
         return False
     stats = sys.modules["scipy.stats"]
@@ -189,15 +195,14 @@ def _with_numbers(function: Callable[..., Any], args: tuple[Any, ...], options: 
     return function(*map(plain, args), **{name: plain(arg) for name, arg in options.items()})
 
 
-def _function(function: FunctionType, build: Callable[..., Any]) -> Callable[..., Any]:
+def _function(function: FunctionType, row: Row, paired: bool) -> Callable[..., Any]:
     original = _copy(function)
-    row = Row(f"scipy.special.{function.__name__}", build)
 
     def stand_in(*args: Any, **options: Any) -> Any:
         sheet = _traced_among((*args, *options.values()))
         if sheet is None:
             return _with_numbers(original, args, options)
-        return built(sheet, original, row, args, options)
+        return built(sheet, original, row, args, options, lists=not paired)
 
     return stand_in
 

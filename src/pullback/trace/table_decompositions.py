@@ -142,7 +142,8 @@ def lstsq(sheet: Sheet, a: Any, b: Any, rcond: Any = None) -> Any:
     right = sheet.keep(cast(right, left.dtype))
     operation = "least_squares" if right.ndim == 1 else "least_squares_columns"
     x = sheet.keep(result(sheet, operation, left, right))
-    return x, _residuals(sheet, left, right, x), matrix_rank(sheet, a), svdvals(sheet, left)
+    rank = cast(sheet.value(matrix_rank(sheet, a)), np.dtype(np.int32))
+    return x, _residuals(sheet, left, right, x), rank, svdvals(sheet, left)
 
 
 def _residuals(sheet: Sheet, a: Value, b: Value, x: Value) -> Any:
