@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 
 from ..ir.expr import (
+    ONE,
     ZERO,
     Add,
+    And,
     Arg,
     Compare,
     Cond,
@@ -32,13 +34,14 @@ from ..ir.subscripts import Index, Subscript, at
 from .axes import all_axes, one_axis, reduced_axes
 from .record import Sheet
 from .rows import row
-from .table_elementwise import HALF, INFINITY, elementwise
+from .table_elementwise import HALF, INFINITY, apply_ufunc, elementwise
 from .values import (
     BOOL,
     INT,
     DType,
     Subs,
     Value,
+    absent_unless,
     broadcast,
     cast,
     condition,
@@ -109,37 +112,113 @@ def reducing(op: str) -> Reading:
     return lambda indices, body: Reduce(op, indices, (), body) if indices else body
 
 
+Where = Any  # the elements that count, a bool array, or None for all
+
+
+def _mask(sheet: Sheet, where: Where, value: Value) -> Value | None:
+    """The elements that count, of the value's shape."""
+    if where is None:
+        return None
+    mask = sheet.value(where)
+    if not mask.is_bool:
+        raise TypeError("where= takes bools")
+    if np.broadcast_shapes(mask.shape, value.shape) != value.shape:
+        raise ValueError(f"where= of shape {mask.shape} doesn't fit {value.shape}")
+    return broadcast(mask, value.shape)
+
+
+def only(value: Value, mask: Value | None) -> Value:
+    """The elements where a mask holds; nothing of the others is read."""
+    if mask is None:
+        return value
+    return replace(
+        value,
+        at=lambda subs: absent_unless(mask.test(subs), value.read(subs)),
+        tensor=None,
+        literal=None,
+    )
+
+
+def _or_else(value: Value, mask: Value | None, other: Expr) -> Value:
+    """The elements where a mask holds, and a number elsewhere."""
+    if mask is None:
+        return value
+    return replace(
+        value,
+        at=lambda subs: Select(mask.test(subs), value.read(subs), other),
+        tensor=None,
+        literal=None,
+    )
+
+
+def _begun(sheet: Sheet, ufunc: Any, reduced: Value, initial: Any) -> Value:
+    """What was reduced, and an initial value."""
+    if initial is None:
+        return reduced
+    begun: Value = apply_ufunc(sheet, ufunc, (sheet.keep(reduced), initial))
+    return cast(begun, reduced.dtype)
+
+
 @row(np.sum)
 def sum_(
-    sheet: Sheet, a: Any, axis: Any = None, dtype: Any = None, *, keepdims: bool = False
+    sheet: Sheet,
+    a: Any,
+    axis: Any = None,
+    dtype: Any = None,
+    *,
+    keepdims: bool = False,
+    initial: Any = None,
+    where: Where = None,
 ) -> Value:
     """Σ over the axes."""
     value = sheet.value(a)
     found = asked(np.sum, value, dtype=dtype)
     value = _as(sheet, value, dtype)
-    return folded(sheet, value, reduced_axes(axis, value.ndim), keepdims, found, sums)
+    value = only(value, _mask(sheet, where, value))
+    axes = reduced_axes(axis, value.ndim)
+    return _begun(sheet, np.add, folded(sheet, value, axes, keepdims, found, sums), initial)
 
 
 @row(np.prod)
 def prod_(
-    sheet: Sheet, a: Any, axis: Any = None, dtype: Any = None, *, keepdims: bool = False
+    sheet: Sheet,
+    a: Any,
+    axis: Any = None,
+    dtype: Any = None,
+    *,
+    keepdims: bool = False,
+    initial: Any = None,
+    where: Where = None,
 ) -> Value:
     """Π over the axes."""
     value = sheet.value(a)
     found = asked(np.prod, value, dtype=dtype)
     value = _as(sheet, value, dtype)
-    return folded(sheet, value, reduced_axes(axis, value.ndim), keepdims, found, reducing("prod"))
+    value = _or_else(value, _mask(sheet, where, value), ONE)
+    axes = reduced_axes(axis, value.ndim)
+    product = folded(sheet, value, axes, keepdims, found, reducing("prod"))
+    return _begun(sheet, np.multiply, product, initial)
 
 
 @row(np.mean)
 def mean(
-    sheet: Sheet, a: Any, axis: Any = None, dtype: Any = None, *, keepdims: bool = False
+    sheet: Sheet,
+    a: Any,
+    axis: Any = None,
+    dtype: Any = None,
+    *,
+    keepdims: bool = False,
+    where: Where = None,
 ) -> Value:
     """1/n Σ over the axes."""
     value = sheet.value(a)
     found = asked(np.mean, value, dtype=dtype)
     value = _as(sheet, value, dtype)
-    return averaged(sheet, value, all_axes(axis, value.ndim), keepdims, found)
+    axes = all_axes(axis, value.ndim)
+    mask = _mask(sheet, where, value)
+    if mask is not None:
+        return _averaged_where(sheet, value, mask, axes, keepdims, found)
+    return averaged(sheet, value, axes, keepdims, found)
 
 
 def averaged(
@@ -154,6 +233,25 @@ def averaged(
     return folded(sheet, value, axes, keepdims, dtype, fold)
 
 
+def _averaged_where(
+    sheet: Sheet,
+    value: Value,
+    mask: Value,
+    axes: Sequence[int],
+    keepdims: bool,
+    dtype: DType,
+    less: int = 0,
+) -> Value:
+    """Σ where a mask holds, divided by the number of these elements, less ``less``: NaN where there
+    is none."""
+    over = sheet.keep(folded(sheet, only(value, mask), axes, keepdims, dtype, sums))
+    under = sheet.keep(folded(sheet, mask, axes, keepdims, INT, sums))
+    if less:
+        lessened: Any = apply_ufunc(sheet, np.subtract, (under, less))
+        under = sheet.keep(apply_ufunc(sheet, np.maximum, (sheet.keep(lessened), 0)))
+    return elementwise(lambda x, n: Mul((x, power(n, -1))), [over, under], dtype)
+
+
 @row(np.var)
 def var(
     sheet: Sheet,
@@ -163,6 +261,7 @@ def var(
     *,
     ddof: int = 0,
     keepdims: bool = False,
+    where: Where = None,
     mean: Any = None,
     correction: Any = None,
 ) -> Value:
@@ -174,16 +273,23 @@ def var(
     less = ddof if correction is None else correction
     if less != int(less):
         raise sheet.refusal(f"ddof={less} can't be traced", expected="an integer")
-    if count(value, axes) == 1 <= less:  # NumPy divides 0 by 0: the slope is no number, either
-        only = sheet.keep(averaged(sheet, value, axes, keepdims, found))
-        return elementwise(lambda x: Mul((number(float("nan")), x)), [only], found)
-    if mean is None:  # kept in the form that the user's own mean would have, to be shared with it
+    mask = _mask(sheet, where, value)
+    if mask is None and count(value, axes) == 1 <= less:
+        # NumPy divides 0 by 0: the slope is no number, either
+        only_one = sheet.keep(averaged(sheet, value, axes, keepdims, found))
+        return elementwise(lambda x: Mul((number(float("nan")), x)), [only_one], found)
+    if mean is not None:
+        middle = sheet.value(mean)
+    elif mask is not None:
+        middle = sheet.keep(_averaged_where(sheet, value, mask, axes, True, found))
+    else:  # kept in the form that the user's own mean would have, to be shared with it
         middle = sheet.keep(averaged(sheet, value, axes, keepdims, found))
         middle = middle if keepdims else expanded(middle, axes)
-    else:
-        middle = sheet.value(mean)
-    centred = sheet.keep(elementwise(lambda x, m: Add((x, neg(m))), [value, middle], found))
+    apart = elementwise(lambda x, m: Add((x, neg(m))), [value, middle], found)
+    centred = sheet.keep(only(apart, mask))
     squares = replace(centred, at=lambda subs: power(centred.read(subs), 2))
+    if mask is not None:
+        return _averaged_where(sheet, squares, mask, axes, keepdims, found, int(less))
     if 1 < count(value, axes) <= less:  # NumPy divides by 0
         square = sheet.keep(averaged(sheet, squares, axes, keepdims, found))
         return elementwise(lambda x: Mul((INFINITY, x)), [square], found)
@@ -198,14 +304,42 @@ def std(sheet: Sheet, a: Any, axis: Any = None, dtype: Any = None, **options: An
 
 
 def _extremum(op: str) -> Callable[..., Value]:
-    def build(sheet: Sheet, a: Any, axis: Any = None, *, keepdims: bool = False) -> Value:
+    ufunc = np.maximum if op == "max" else np.minimum
+
+    def build(
+        sheet: Sheet,
+        a: Any,
+        axis: Any = None,
+        *,
+        keepdims: bool = False,
+        initial: Any = None,
+        where: Where = None,
+    ) -> Value:
         value = sheet.value(a)
         axes = reduced_axes(axis, value.ndim)
+        mask = _mask(sheet, where, value)
+        if mask is not None:
+            if initial is None:
+                raise ValueError(f"np.{op} with where= needs an initial value")
+            value = _or_else(value, mask, number(least(value.dtype, op)))
         if not count(value, axes):
-            raise ValueError(f"the {op} over no elements")
-        return folded(sheet, value, axes, keepdims, value.dtype, reducing(op))
+            if initial is None:
+                raise ValueError(f"the {op} over no elements")
+            empty = folded(sheet, value, axes, keepdims, value.dtype, sums)
+            return replace(empty, at=lambda subs: sheet.value(initial).read(()))
+        found = folded(sheet, value, axes, keepdims, value.dtype, reducing(op))
+        return _begun(sheet, ufunc, found, initial)
 
     return build
+
+
+def least(dtype: DType, op: str) -> float | int:
+    """What no maximum (minimum) of a dtype is changed by."""
+    if dtype.kind == "f":
+        return float("-inf") if op == "max" else float("inf")
+    if dtype.kind == "b":
+        return int(op == "min")
+    return int(np.iinfo(dtype).min if op == "max" else np.iinfo(dtype).max)
 
 
 row(np.max, np.amax)(_extremum("max"))
@@ -246,29 +380,37 @@ row(np.argmax)(_place("max"))
 row(np.argmin)(_place("min"))
 
 
-def _counted(sheet: Sheet, a: Any, axis: Any, keepdims: bool, negated: bool) -> Value:
+def _counted(
+    sheet: Sheet, a: Any, axis: Any, keepdims: bool, negated: bool, where: Where = None
+) -> Value:
     value = sheet.value(a)
-    told = condition(
-        value.shape,
-        lambda subs: Not(value.test(subs)) if negated else value.test(subs),
-        value.axes,
-    )
+    mask = _mask(sheet, where, value)
+
+    def test(subs: Subs) -> Cond:
+        own = Not(value.test(subs)) if negated else value.test(subs)
+        return own if mask is None else And((mask.test(subs), own))
+
+    told = condition(value.shape, test, value.axes)
     return folded(sheet, told, reduced_axes(axis, value.ndim), keepdims, INT, sums)
 
 
 @row(np.any)
-def any_(sheet: Sheet, a: Any, axis: Any = None, *, keepdims: bool = False) -> Value:
+def any_(
+    sheet: Sheet, a: Any, axis: Any = None, *, keepdims: bool = False, where: Where = None
+) -> Value:
     """Whether one of them is true."""
-    counted = _counted(sheet, a, axis, keepdims, False)
+    counted = _counted(sheet, a, axis, keepdims, False, where)
     return condition(
         counted.shape, lambda subs: Compare("<", ZERO, counted.read(subs)), counted.axes
     )
 
 
 @row(np.all)
-def all_(sheet: Sheet, a: Any, axis: Any = None, *, keepdims: bool = False) -> Value:
+def all_(
+    sheet: Sheet, a: Any, axis: Any = None, *, keepdims: bool = False, where: Where = None
+) -> Value:
     """Whether none of them is false."""
-    counted = _counted(sheet, a, axis, keepdims, True)
+    counted = _counted(sheet, a, axis, keepdims, True, where)
     return condition(
         counted.shape, lambda subs: Compare("==", counted.read(subs), ZERO), counted.axes
     )
