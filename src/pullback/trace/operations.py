@@ -232,11 +232,16 @@ class Tracer(np.lib.mixins.NDArrayOperatorsMixin):
     # NumPy's ways in
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
+        if any(map(_selects, inputs)):
+            return NotImplemented  # they know what to do
         return _called_ufunc(self, ufunc, method, inputs, options)
 
     def __array_function__(
         self, function: Any, types: Any, args: tuple[Any, ...], options: dict[str, Any]
     ) -> Any:
+        if any(map(_selects, (*args, *options.values()))):
+            return NotImplemented
+
         def traced() -> Any:
             change = CHANGES.get(function)
             if change is not None:
@@ -246,6 +251,9 @@ class Tracer(np.lib.mixins.NDArrayOperatorsMixin):
             if isinstance(out, Tracer):
                 rest = {name: given for name, given in options.items() if name != "out"}
                 return _into(out, function(*args, **rest))
+            selecting = _selecting(function, args, options)
+            if selecting is not None:
+                return selecting(*args, **options)
             known = ROWS.get(function)
             if known is None:
                 name = public_name(function)
@@ -271,12 +279,17 @@ class Tracer(np.lib.mixins.NDArrayOperatorsMixin):
             return View(found) if is_view else found
 
         def traced() -> Any:
+            part = _selection(self, key)
+            if part is not None:
+                return part
             return _built(self._pullback_sheet, Row("indexing", build), (self, key), {})
 
         found: Tracer = called(self._pullback_sheet, operator.getitem, (self, key), {}, traced)
         return found
 
     def __setitem__(self, key: Any, value: Any) -> None:
+        if _stored_selection(self, key, value):
+            return
         _built(
             self._pullback_sheet, Row("assigning to elements", _assigned), (self, key, value), {}
         )
@@ -467,6 +480,42 @@ class Flat:
         array[np.unravel_index(places, array.shape)] = given
 
 
+def _selects(given: Any) -> bool:
+    """Whether something is, or holds, a selection by a traced mask."""
+    if isinstance(given, list | tuple):
+        return any(map(_selects, given))
+    return hasattr(type(given), "_pullback_selects")
+
+
+def _selecting(function: Any, args: Sequence[Any], options: dict[str, Any]) -> Any:
+    """What makes a selection of a traced array, None for other functions."""
+    from .selected import selecting
+
+    return selecting(function, len(args) + len(options))
+
+
+def _selection(array: Tracer, key: Any) -> Any:
+    """What a traced mask selects, None for other keys."""
+    if not has_traced_mask(key) and not _selects(key):
+        return None
+    from .selected import selected
+
+    return selected(array, key)
+
+
+def _stored_selection(array: Tracer, key: Any, value: Any) -> bool:
+    """Stores a selection where it was selected; False where it is none."""
+    if (
+        not _selects(value)
+        and not _selects(key)
+        and not (isinstance(key, tuple) and has_traced_mask(key))
+    ):
+        return False
+    from .selected import stored as stored_selection
+
+    return stored_selection(array, key, value)
+
+
 def _astype(array: Any, dtype: Any) -> Any:
     return np.asarray(array).astype(dtype)[()]
 
@@ -483,7 +532,7 @@ def _method(name: str, function: Any) -> Callable[..., Any]:
 for _name in (
     *("sum", "prod", "mean", "var", "std", "max", "min", "argmax", "argmin", "any", "all"),
     *("dot", "trace", "diagonal", "swapaxes", "squeeze", "ravel", "repeat", "take", "round"),
-    *("cumsum", "cumprod", "argsort", "argpartition", "searchsorted"),
+    *("cumsum", "cumprod", "argsort", "argpartition", "searchsorted", "nonzero"),
 ):
     setattr(Tracer, _name, _method(_name, getattr(np, _name)))
 

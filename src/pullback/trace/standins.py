@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from . import selected  # noqa: F401  (while NumPy's names are its own)
 from .made import Made, made
 from .operations import Tracer, built, make_array
 from .places import calls, here, is_user
