@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from .checking import Arg, B, F, I
+from .more_examples import MORE, SOME_ELEMENTS
 from .order_examples import METHODS_OF_UFUNCS, ORDER
 
 windows = np.lib.stride_tricks.sliding_window_view
@@ -763,4 +764,6 @@ def _in_place_scalar(a: Any) -> Any:
 
 PLAIN += [(_in_place, F(3)), (_in_place_scalar, F(3))]
 EXAMPLES |= ORDER
+EXAMPLES |= MORE
 PLAIN += METHODS_OF_UFUNCS
+PLAIN += SOME_ELEMENTS

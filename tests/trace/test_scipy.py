@@ -24,7 +24,7 @@ import pullback
 from pullback.errors import DerivationError, TraceError
 from pullback.functions import MADE, ROWS, Function
 from pullback.ir.special import NAMES
-from pullback.trace.scipys import _special, _stats
+from pullback.trace.scipys import _functions, _stats
 from pullback.trace.table_stats import DISTRIBUTIONS, METHODS
 from pullback.verify.decimals import DECIMALS
 
@@ -433,7 +433,7 @@ def test_by_whatever_name_they_are_called() -> None:
 
 
 def test_scipys_code_is_its_own_after_a_trace() -> None:
-    swaps = [*_special(scipy.special), *_stats(scipy.stats)]
+    swaps = [*_functions(scipy.special), *_stats(scipy.stats)]
     own = [swap.function.__code__ for swap in swaps]
     seen: list[Any] = []
 

@@ -25,6 +25,7 @@ from . import (  # noqa: F401  (the tables enter their rows)
     table_elementwise,
     table_indexing,
     table_matrices,
+    table_more,
     table_norms,
     table_order,
     table_pieces,

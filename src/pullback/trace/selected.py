@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from math import isfinite
 from typing import Any, NoReturn
 
 import numpy as np
@@ -25,7 +26,7 @@ from .table_elementwise import apply_ufunc, known_ufunc
 from .table_reductions import least
 from .values import Subs, Value, absent_unless
 
-NO_LENGTH = "its length is known when it is run only"
+NO_LENGTH = "its length depends on data"
 REDUCE = (
     "reduce it (sum, mean, max, a product with one of the same mask), store it where it was "
     "selected, or keep the shape: np.where(mask, x, 0)"
@@ -66,10 +67,11 @@ class Selected(np.lib.mixins.NDArrayOperatorsMixin):
     _pullback_plain = None
     _pullback_selects = True
 
-    def __init__(self, full: Any, mask: Mask, place: int = -1) -> None:
+    def __init__(self, full: Any, mask: Mask, place: int = -1, zero: bool = False) -> None:
         self._full = full
         self._mask = mask
         self._place = place  # the axis of which these are the places where the mask holds
+        self._zero = zero  # whether the elements are 0 where the mask doesn't hold
         self._pullback_sheet: Sheet = mask.array._pullback_sheet
 
     # What it says of itself
@@ -115,29 +117,29 @@ class Selected(np.lib.mixins.NDArrayOperatorsMixin):
 
     def __len__(self) -> NoReturn:
         hint = "use .size, or np.count_nonzero(mask), which are traced numbers"
-        raise self._refused("len()", hint)
+        raise self._refused("len() of", hint)
 
     def __iter__(self) -> NoReturn:
-        raise self._refused("iterating")
+        raise self._refused("iterating over")
 
     def __bool__(self) -> NoReturn:
-        raise self._refused("deciding (if, while, and, or, not)")
+        raise self._refused("deciding (if, while, and, or, not) by")
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> NoReturn:
-        raise self._refused("an array of numbers made")
+        raise self._refused("an array of numbers of")
 
     @property
     def _pullback_value(self) -> NoReturn:
-        raise self._refused("this")
+        raise self._refused("returning, or putting into other arrays,")
 
     def __getattr__(self, name: str) -> NoReturn:
         if not name.startswith("_") and hasattr(np.ndarray, name):
-            raise self._refused(f".{name}")
+            raise self._refused(f".{name} of")
         raise AttributeError(f"a traced array has no attribute {name!r}")
 
     def _refused(self, what: str, hint: str = REDUCE) -> TraceError:
         return self._pullback_sheet.refusal(
-            f"{what} of the elements where a traced mask holds can't be traced: {NO_LENGTH}",
+            f"{what} what a traced mask selects can't be traced: {NO_LENGTH}",
             hint=hint,
         )
 
@@ -148,18 +150,18 @@ class Selected(np.lib.mixins.NDArrayOperatorsMixin):
         if method == "reduce" and out is None:
             return _reduced(self, ufunc, inputs, options)
         if method != "__call__" or not (known_ufunc(ufunc) or ufunc in ROWS):
-            raise self._refused(public_name(ufunc) + ("" if method == "__call__" else f".{method}"))
+            name = public_name(ufunc) + ("" if method == "__call__" else f".{method}")
+            raise self._refused(f"{name} of")
         if out is not None and (len(out) != 1 or not isinstance(out[0], Selected)):
-            raise self._refused(f"{public_name(ufunc)} with out=")
+            raise self._refused(f"{public_name(ufunc)} with out= of")
         if ufunc is np.matmul:
             found = _multiplied(*inputs)
         else:
-            found = _by_element(
-                public_name(ufunc), partial(_of_ufunc, ufunc=ufunc), inputs, options
-            )
+            name, build = public_name(ufunc), partial(_of_ufunc, ufunc=ufunc)
+            found = _by_element(name, build, inputs, options, ufunc.__name__)
         if out is None:
             return found
-        out[0]._full = found._full.astype(out[0].dtype)
+        out[0]._full, out[0]._zero = found._full.astype(out[0].dtype), found._zero
         return out[0]
 
     def __array_function__(
@@ -169,16 +171,16 @@ class Selected(np.lib.mixins.NDArrayOperatorsMixin):
             return _by_element(public_name(function), ROWS[function].build, args, options)
         handled = HANDLED.get(function)
         if handled is None:
-            raise self._refused(public_name(function))
+            raise self._refused(f"{public_name(function)} of")
         return handled(*args, **options)
 
     def astype(self, dtype: Any, **how: Any) -> Selected:
         """The same numbers as another dtype."""
-        return Selected(self._full.astype(dtype), self._mask)
+        return Selected(self._full.astype(dtype), self._mask, zero=self._zero)
 
     def copy(self, order: str = "C") -> Selected:
         """The same elements in memory of their own."""
-        return Selected(self._full, self._mask, self._place)
+        return Selected(self._full, self._mask, self._place, self._zero)
 
     # Subscripts
 
@@ -196,16 +198,17 @@ class Selected(np.lib.mixins.NDArrayOperatorsMixin):
         if isinstance(value, Selected):
             self._same(value)
         elif np.ndim(value):
-            raise self._refused("storing an array")
+            raise self._refused("storing an array into")
         if isinstance(key, Selected) and key.dtype.kind == "b":
             self._same(key)
             chosen = key._full
         elif key is Ellipsis or key == slice(None):
             chosen = True
         else:
-            raise self._refused("storing into parts")
+            raise self._refused("storing into parts of")
         new = full if chosen is True else np.where(chosen, full, self._full)
         self._full = np.broadcast_to(new, self._full.shape).astype(self.dtype)
+        self._zero = False
 
     def _same(self, other: Selected) -> None:
         if not self._mask.is_like(other._mask):
@@ -219,6 +222,8 @@ class Selected(np.lib.mixins.NDArrayOperatorsMixin):
 
     def zeroed(self, fill: Any = 0) -> Any:
         """The array of the full size, with a number where the mask doesn't hold."""
+        if fill == 0 and self._zero:
+            return self._full
         return np.where(self._mask.over(self._full.ndim), self._full, fill)
 
     def axes(self, axis: Any) -> tuple[tuple[int, ...], bool]:
@@ -238,7 +243,7 @@ class Selected(np.lib.mixins.NDArrayOperatorsMixin):
 def _both(mask: Mask, other: Selected) -> Any:
     """The mask of a selection within a selection."""
     if other.ndim != 1:
-        raise other._refused("a mask of several axes", "reduce it over the other axes first")
+        raise other._refused("a mask of several axes in", "reduce it over the other axes first")
     return mask.array & other._full
 
 
@@ -294,12 +299,32 @@ def _holds(given: Any) -> bool:
     return any(isinstance(one, Selected) or _holds(one) for one in given)
 
 
+# ufuncs that give no warning, and nothing that isn't finite, for finite operands however large they
+# are; those that do so where the selections among them are 0; and those that are 0 there.
+CALM = frozenset(
+    {
+        *("add", "subtract", "negative", "positive", "absolute", "fabs", "sign"),
+        *("maximum", "minimum", "logical_and", "logical_or", "logical_not", "logical_xor"),
+        *("bitwise_and", "bitwise_or", "bitwise_xor", "invert"),
+        *("less", "less_equal", "greater", "greater_equal", "equal", "not_equal"),
+    }
+)
+CALM_AT_ZERO = CALM | {"multiply", "square"}
+ZERO_AT_ZERO = frozenset({"multiply", "square", "negative", "positive", "absolute", "fabs"})
+
+
 def _by_element(
-    name: str, build: Callable[..., Any], args: Sequence[Any], options: dict[str, Any]
+    name: str,
+    build: Callable[..., Any],
+    args: Sequence[Any],
+    options: dict[str, Any],
+    ufunc: str = "",
 ) -> Any:
     """What a function makes of the elements, computed where the mask holds."""
     first = _first((*args, *options.values()))
     mask, behind = first._mask, len(first._behind)
+    zeros = all(arg._zero for arg in args if isinstance(arg, Selected))
+    calm = ufunc in (CALM_AT_ZERO if zeros else CALM)
 
     def fitted(arg: Any) -> Any:
         if isinstance(arg, Selected):
@@ -310,13 +335,15 @@ def _by_element(
         if rank <= behind:
             return arg
         if arg.shape[rank - 1 - behind] != 1:
-            raise first._refused(f"{name} with an array of another length")
+            raise first._refused(f"{name} with an array of another length, of")
         return arg.reshape(
             (*arg.shape[: rank - behind], *(1,) * (mask.rank - 1), *arg.shape[rank - behind :])
         )
 
     def guarded(sheet: Sheet, *given: Any, **named: Any) -> Any:
         found = build(sheet, *given, **named)
+        if calm:
+            return found
         holds = sheet.value(mask.array)
         parts = tuple(_under(mask, holds, sheet.value(part)) for part in _as_tuple(found))
         return parts if isinstance(found, tuple) else parts[0]
@@ -324,9 +351,11 @@ def _by_element(
     given = [fitted(arg) for arg in args]
     named = {key: fitted(arg) for key, arg in options.items()}
     found = _built(first._pullback_sheet, Row(name, guarded), given, named)
-    if isinstance(found, tuple):
-        return tuple(Selected(part, mask) for part in found)
-    return Selected(found, mask)
+    others = (arg for arg in args if not isinstance(arg, Selected))
+    finite = all(isinstance(arg, int | float) and isfinite(arg) for arg in others)
+    zero = (zeros and finite and ufunc in ZERO_AT_ZERO) if calm else True
+    parts = tuple(Selected(part, mask, zero=zero) for part in _as_tuple(found))
+    return parts if isinstance(found, tuple) else parts[0]
 
 
 def _under(mask: Mask, holds: Value, value: Value) -> Value:
@@ -365,21 +394,25 @@ def _handles(*functions: Any) -> Callable[[Callable[..., Any]], Callable[..., An
     return enter
 
 
+_SUM = np.sum
+
+
 def _over(function: Any, a: Any, axis: Any, keepdims: Any, options: dict[str, Any]) -> Any:
     """A reduction of a selection, over the elements where its mask holds."""
     options = {k: v for k, v in options.items() if v is not None and v is not np._NoValue}
     if options.get("where", True) is True:
         options.pop("where", None)
     if "where" in options or "out" in options:
-        raise a._refused(f"{public_name(function)} with where= or out=")
+        raise a._refused(f"{public_name(function)} with where= or out=, of")
     axes, masked = a.axes(axis)
     keepdims = bool(keepdims) and keepdims is not np._NoValue
     if not masked:
         return Selected(
             function(a._full, axis=axes, keepdims=keepdims, **options), _moved(a, axes, keepdims)
         )
-    holds = np.broadcast_to(a._mask.over(a._full.ndim), a._full.shape)
-    found = function(a._full, axis=axes, keepdims=keepdims, where=holds, **options)
+    if function is not _SUM or not a._zero:
+        options["where"] = np.broadcast_to(a._mask.over(a._full.ndim), a._full.shape)
+    found = function(a._full, axis=axes, keepdims=keepdims, **options)
     first = a._mask.axis
     return np.squeeze(found, tuple(range(first + 1, first + a._mask.rank))) if keepdims else found
 
@@ -453,7 +486,7 @@ for _function, _without in (
 @_handles(np.linalg.norm)
 def _norm(x: Any, ord: Any = None, axis: Any = None, keepdims: Any = False) -> Any:
     if not (ord is None or ord in (1, 2, np.inf)) or (x.ndim > 1 and ord is not None):
-        raise x._refused(f"np.linalg.norm with ord={ord}")
+        raise x._refused(f"np.linalg.norm(ord={ord}) of")
     size = np.abs(x)
     if ord == np.inf:
         return np.max(size, axis=axis, keepdims=keepdims)
@@ -472,7 +505,7 @@ def _reduced(self: Selected, ufunc: Any, inputs: Sequence[Any], options: dict[st
         "logical_or": np.any,
     }.get(ufunc.__name__)
     if function is None:
-        raise self._refused(f"{public_name(ufunc)}.reduce")
+        raise self._refused(f"{public_name(ufunc)}.reduce of")
     return function(*inputs, **{"axis": 0, **options})
 
 
@@ -490,7 +523,7 @@ def _multiplied(a: Any, b: Any) -> Any:
     selected: Selected = a if isinstance(a, Selected) else b
     both = isinstance(a, Selected) and isinstance(b, Selected)
     if first or last or both or selected._mask.rank != 1:
-        raise selected._refused("a product")
+        raise selected._refused("this product with")
     if selected is a:
         return Selected(np.matmul(a._full, b), a._mask)
     gone = 1 if np.ndim(a) == 1 else 0
@@ -520,14 +553,14 @@ def _dot(a: Any, b: Any) -> Any:
     if not np.ndim(a) or not np.ndim(b):
         return a * b
     if np.ndim(b) > 2:
-        raise _first((a, b))._refused("np.dot of more than two axes")
+        raise _first((a, b))._refused("np.dot over more than two axes of")
     return _multiplied(a, b)
 
 
 @_handles(np.inner, np.vdot)
 def _inner(a: Any, b: Any) -> Any:
     if np.ndim(a) != 1 or np.ndim(b) != 1:
-        raise _first((a, b))._refused("np.inner of more than one axis")
+        raise _first((a, b))._refused("np.inner over more than one axis of")
     return np.sum(a * b)
 
 
@@ -535,7 +568,7 @@ def _inner(a: Any, b: Any) -> Any:
 def _transpose(a: Any, axes: Any = None) -> Any:
     mask = a._mask
     if axes is not None or mask.rank != 1:
-        raise a._refused("np.transpose")
+        raise a._refused("np.transpose of")
     return Selected(np.transpose(a._full), Mask(mask.array, a._full.ndim - 1 - mask.axis))
 
 
@@ -562,7 +595,7 @@ def _copy(a: Any, order: str = "K", subok: bool = False) -> Any:
 @_handles(np.ravel)
 def _ravel(a: Any, order: str = "C") -> Any:
     if a.ndim != 1:
-        raise a._refused("np.ravel")
+        raise a._refused("np.ravel of")
     return a
 
 
@@ -655,7 +688,7 @@ def _of_places(
     fits = fits and all(place._mask.is_like(first._mask) for place in places)
     if not fits or any(part is not place for part, place in zip(parts, places, strict=False)):
         raise first._refused(
-            "indexing by other numbers than the places",
+            "indexing by other numbers than the places of",
             "index by the mask, or by what np.nonzero gives of it, for all axes",
         )
     return _selecting(array, first._mask.array, (), parts[count:])
@@ -690,7 +723,7 @@ def stored(array: Any, key: Any, value: Any) -> bool:
         value = value._full
     elif np.ndim(value) > part.ndim - mask.axis - mask.rank:
         raise Selected(array, mask)._refused(
-            "storing an array into the places", "write np.where(mask, values of its shape, y)"
+            "storing an array into", "write np.where(mask, values of its shape, y)"
         )
     part[...] = np.where(mask.over(part.ndim), value, part)
     return True

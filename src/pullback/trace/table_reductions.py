@@ -151,9 +151,11 @@ def _or_else(value: Value, mask: Value | None, other: Expr) -> Value:
     )
 
 
-def _begun(sheet: Sheet, ufunc: Any, reduced: Value, initial: Any) -> Value:
-    """What was reduced, and an initial value."""
-    if initial is None:
+def _begun(
+    sheet: Sheet, ufunc: Any, reduced: Value, initial: Any, neutral: float | int | None = None
+) -> Value:
+    """What was reduced, and an initial value, unless that is ``neutral``."""
+    if initial is None or (isinstance(initial, int | float) and initial == neutral):
         return reduced
     begun: Value = apply_ufunc(sheet, ufunc, (sheet.keep(reduced), initial))
     return cast(begun, reduced.dtype)
@@ -328,7 +330,7 @@ def _extremum(op: str) -> Callable[..., Value]:
             empty = folded(sheet, value, axes, keepdims, value.dtype, sums)
             return replace(empty, at=lambda subs: sheet.value(initial).read(()))
         found = folded(sheet, value, axes, keepdims, value.dtype, reducing(op))
-        return _begun(sheet, ufunc, found, initial)
+        return _begun(sheet, ufunc, found, initial, least(value.dtype, op))
 
     return build
 
