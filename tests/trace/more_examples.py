@@ -121,6 +121,12 @@ SOME_ELEMENTS = [
         for function in (np.sum, np.prod, np.max, np.min)
         for axis in (None, 0)
     ),
+    *(
+        (lambda x, f=function: f(x > 0, axis=0, where=x > -1), F(3, 4))
+        for function in (np.sum, np.prod, np.any, np.all, np.mean)
+    ),
+    (lambda x: np.max(x > 0, axis=0, where=x > -1, initial=False), F(3, 4)),
+    (lambda x: np.min(x > 0, axis=0, where=x > -1, initial=True), F(3, 4)),
     (lambda x: np.max(x, initial=7, axis=0), F(3, 4)),
     (lambda x: np.max(x, axis=0, where=x > 0, initial=-5), I(3, 4)),
     (lambda x: np.sum(x, where=np.array([True, False, True])), F(2, 3)),

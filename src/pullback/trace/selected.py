@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from ..errors import TraceError
+from ..errors import TraceError, TraceIndexError
 from ..ir.expr import And
 from .axes import one_axis
 from .operations import Tracer, _built
@@ -475,12 +475,9 @@ def _quantile(function: Any, without_nan: Any) -> None:
         return without_nan(a.zeroed(np.nan), *q, axis=axes if axis is not None else None, **options)
 
 
-for _function, _without in (
-    (np.median, np.nanmedian),
-    (np.quantile, np.nanquantile),
-    (np.percentile, np.nanpercentile),
-):
-    _quantile(_function, _without)
+_quantile(np.median, np.nanmedian)
+_quantile(np.quantile, np.nanquantile)
+_quantile(np.percentile, np.nanpercentile)
 
 
 @_handles(np.linalg.norm)
@@ -496,14 +493,15 @@ def _norm(x: Any, ord: Any = None, axis: Any = None, keepdims: Any = False) -> A
 
 
 def _reduced(self: Selected, ufunc: Any, inputs: Sequence[Any], options: dict[str, Any]) -> Any:
-    function = {
+    reductions: dict[str, Any] = {
         "add": np.sum,
         "multiply": np.prod,
         "maximum": np.max,
         "minimum": np.min,
         "logical_and": np.all,
         "logical_or": np.any,
-    }.get(ufunc.__name__)
+    }
+    function = reductions.get(ufunc.__name__)
     if function is None:
         raise self._refused(f"{public_name(ufunc)}.reduce of")
     return function(*inputs, **{"axis": 0, **options})
@@ -605,8 +603,8 @@ def _constant(function: Any) -> None:
         return Selected(function(a._full, *fill, dtype=dtype), a._mask)
 
 
-for _function in (np.zeros_like, np.ones_like, np.full_like, np.empty_like):
-    _constant(_function)
+for _like in (np.zeros_like, np.ones_like, np.full_like, np.empty_like):
+    _constant(_like)
 
 
 def _method(name: str) -> Callable[..., Any]:
@@ -666,7 +664,12 @@ def _selecting(
 ) -> tuple[Mask, tuple[Any, ...]]:
     at = len(before)
     if tuple(array.shape[at : at + mask.ndim]) != tuple(mask.shape):
-        raise IndexError(f"a boolean index of shape {mask.shape} doesn't fit {array.shape}")
+        raise array._pullback_sheet.refusal(
+            "a boolean index has another shape than what it indexes",
+            expected=f"shape {tuple(array.shape[at : at + mask.ndim])}",
+            found=f"shape {tuple(mask.shape)}",
+            kind=TraceIndexError,
+        )
     odd = [part for part in before if part != slice(None)]
     odd += [part for part in behind if not (part is Ellipsis or isinstance(part, slice | int))]
     if odd:

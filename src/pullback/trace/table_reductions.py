@@ -21,6 +21,7 @@ from ..ir.expr import (
     Guard,
     Mul,
     Not,
+    Or,
     Reduce,
     Select,
     SizeOf,
@@ -129,26 +130,25 @@ def _mask(sheet: Sheet, where: Where, value: Value) -> Value | None:
 
 def only(value: Value, mask: Value | None) -> Value:
     """The elements where a mask holds; nothing of the others is read."""
-    if mask is None:
-        return value
-    return replace(
-        value,
-        at=lambda subs: absent_unless(mask.test(subs), value.read(subs)),
-        tensor=None,
-        literal=None,
-    )
+    return _or_else(value, mask, ZERO)
 
 
 def _or_else(value: Value, mask: Value | None, other: Expr) -> Value:
-    """The elements where a mask holds, and a number elsewhere."""
+    """The elements where a mask holds, and a number elsewhere (of bools, whether it isn't 0)."""
     if mask is None:
         return value
-    return replace(
-        value,
-        at=lambda subs: Select(mask.test(subs), value.read(subs), other),
-        tensor=None,
-        literal=None,
-    )
+
+    def at(subs: Subs) -> Expr | Cond:
+        holds = mask.test(subs)
+        if value.is_bool and other is ZERO:
+            return And((holds, value.test(subs)))
+        if value.is_bool:
+            return Or((Not(holds), value.test(subs)))
+        if other is ZERO:
+            return absent_unless(holds, value.read(subs))
+        return Select(holds, value.read(subs), other)
+
+    return replace(value, at=at, tensor=None, literal=None)
 
 
 def _begun(
