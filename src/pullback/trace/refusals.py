@@ -29,10 +29,8 @@ _TABLE = (
 
 # Name of a NumPy or SciPy function, or of a method -> what to write instead.
 HINTS: dict[str, str] = {
-    **dict.fromkeys(("np.nonzero", "np.flatnonzero", "np.argwhere"), _DATA_SHAPE),
-    **dict.fromkeys(
-        ("np.extract", "np.compress", "np.trim_zeros", "nonzero", "compress"), _DATA_SHAPE
-    ),
+    **dict.fromkeys(("np.argwhere", "np.trim_zeros"), _DATA_SHAPE),
+    "compress": "write x[mask]",
     **dict.fromkeys(
         (
             *("np.linalg.eig", "np.linalg.eigvals"),
@@ -53,16 +51,9 @@ HINTS: dict[str, str] = {
     "np.array_equal": "its result decides what runs; compute x == y and keep both outcomes",
     "np.array_equiv": "its result decides what runs; compute x == y and keep both outcomes",
     "np.vectorize": "write the function for the whole array",
-    "np.piecewise": "write np.where(condition, x, y)",
-    "np.nanmax": "write np.max(np.where(np.isnan(x), -np.inf, x))",
-    "np.nanmin": "write np.min(np.where(np.isnan(x), np.inf, x))",
-    "np.nanvar": "write it with np.nanmean",
-    "np.nanstd": "write it with np.nanmean",
-    "np.nanprod": "write np.prod(np.where(np.isnan(x), 1, x))",
     "np.trapz": "write ((y[1:] + y[:-1]) / 2 * np.diff(x)).sum()",
     "np.take": _TABLE,
     "np.angle": "complex arrays can't be traced; use np.arctan2",
-    "np.imag": "complex arrays can't be traced",
     "loggamma": "use scipy.special.gammaln, the logarithm of the absolute value",
     "item": "keep it an array: x.sum() is one already; index it as x[0] for one element",
     "tolist": "keep it an array",
