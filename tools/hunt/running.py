@@ -28,6 +28,7 @@ from .index_programs import index_program
 from .names import names
 from .numpy_programs import numpy_program
 from .outcome import Outcome, judged
+from .selections import masks, matrices
 from .sizes import sizes
 from .states import states
 from .stores import stores
@@ -40,6 +41,8 @@ KINDS: dict[str, Callable[[Random], None]] = {
     "sizes": sizes,
     "state": states,
     "stores": stores,
+    "masks": masks,
+    "matrices": matrices,
     "subscripts": subscripts,
     "nested": nested,
 }
