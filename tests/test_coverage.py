@@ -1,8 +1,9 @@
 """docs/coverage.md is what the tables say, and each "yes" in it has an example that is compared.
 
-Rows of the tables have theirs in ``tests/trace/examples.py``, whose values and gradients are compared
-by ``tests/trace``; functions of SciPy in ``tests/trace/test_scipy.py`` and ``test_matrices.py``. Here
-are those of what is no row: arrays that are made, changed and selected, and methods of arrays.
+Rows of the tables have theirs in ``tests/trace/examples.py``, whose values and gradients are
+compared by ``tests/trace``; functions of SciPy in ``tests/trace/test_scipy.py`` and
+``test_matrices.py``. Here are those of what is no row: arrays that are made, changed and selected,
+and methods of arrays.
 """
 
 from __future__ import annotations
@@ -124,7 +125,7 @@ HERE = {"np": MADE_ARRAYS | CHANGED | SELECTED, "array methods": METHODS}
 
 
 def has_example(space: str, name: str) -> bool:
-    """Whether what can be traced is compared with NumPy or SciPy, here or by the tests of a table."""
+    """Whether what can be traced is compared with its library, here or by the tests of a table."""
     if name in HERE.get(space, {}):
         return True
     if space == "array methods":

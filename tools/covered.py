@@ -235,9 +235,9 @@ What becomes of each public function of NumPy {numpy}, and of `scipy.special` an
 {scipy}, that a traced function calls. Written by `python -m tools.covered` from the tables of what
 can be traced; a test walks it.
 
-"yes" is traced and differentiated, as far as it has a derivative. "constants" are functions of plain
-arguments, which a traced function may call as any other code. What is refused is refused by name
-while tracing, with the line and what to write instead.
+"yes" is traced and differentiated, as far as it has a derivative. "constants" are functions of
+plain arguments, which a traced function may call as any other code. What is refused is refused by
+name while tracing, with the line and what to write instead.
 """
 
 
