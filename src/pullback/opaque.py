@@ -32,6 +32,7 @@ class Operation:
 
     ``shape`` is "tall" where the first operand has at least as many rows as columns, "wide" where
     it has at most as many. ``beside`` are the operations that the same computation gives.
+    ``refuses`` is what can't be written of a result that has a derivative.
 
     ``kind`` is that of the result. Integers are at least 0 and less than the extent of the letter
     ``below``, or at most that extent where ``ends``; ``distinct`` says that no two along the last
@@ -48,6 +49,7 @@ class Operation:
     turned: str = ""
     beside: tuple[str, ...] = ()
     shape: str = ""
+    refuses: str = ""
     keeps_symmetry: bool = False
     kind: str = "float"
     below: str = ""
@@ -337,6 +339,33 @@ ROWS += (
         """,
         latex="{@A}^{+}", unicode="@A⁺",
     ),
+    Operation(
+        "exponential", ("A[n,n]",), "E[n,n]",
+        """
+        K[i,j,k,l] = exponential_slopes(A)[i,j,k,l]
+        dE[i,j] = sum(k,l) K[i,j,k,l]*dA[k,l]
+        """,
+        keeps_symmetry=True, latex="e^{@A}", unicode="exp @A",
+    ),
+    *(
+        Operation(
+            name, operands, result, "", refuses="the second derivative of a matrix exponential",
+            latex=latex, unicode=unicode,
+        )
+        for name, operands, result, latex, unicode in (
+            # the derivative of exponential(A) by A; along a direction; and along one that is pulled
+            # back, which is that of the exponential of the transpose
+            ("exponential_slopes", ("A[n,n]",), "K[n,n,n,n]", r"D e^{@A}", "D exp @A"),
+            (
+                "exponential_pushed", ("A[n,n]", "X[n,n]"), "Y[n,n]",
+                r"D e^{@A}[@X]", "D exp @A[@X]",
+            ),
+            (
+                "exponential_pulled", ("A[n,n]", "X[n,n]"), "Y[n,n]",
+                r"D e^{@A^\top}[@X]", "D exp @Aᵀ[@X]",
+            ),
+        )
+    ),
     *(
         Operation(
             f"least_squares{suffix}", ("A[n,m]", f"B[n{more}]"), f"X[m{more}]",
@@ -368,6 +397,7 @@ ALIASES = {
     "slogdet": "logdet",
     "pinv": "pseudoinverse",
     "lstsq": "least_squares",
+    "expm": "exponential",
 }
 
 

@@ -131,6 +131,13 @@ SCIPY: dict[str, list[tuple[Any, ...]]] = {
         (lambda a: scipy.linalg.qr(a, mode="r"), R),
         (lambda a: scipy.linalg.qr(a), R.T),
     ],
+    "expm": [
+        (lambda a: scipy.linalg.expm(a), A / 3),
+        (lambda a: scipy.linalg.expm(a), RNG.normal(size=(2, 3, 3))),
+        (lambda a: scipy.linalg.expm(a @ a.T) @ b[:3], A / 5),
+        (lambda a: np.trace(scipy.linalg.expm(a * a)), A / 3),
+        (lambda t: scipy.linalg.expm(t[0] * A / 3 + t[1] * A.T / 4), b[:2]),
+    ],
     "polar": [(lambda a, s=s: scipy.linalg.polar(a, s), R) for s in ("right", "left")],
     "norm": [(lambda a, o=o: scipy.linalg.norm(a, o), R) for o in (None, 1, 2, "nuc")],
     "toeplitz": [

@@ -9,6 +9,7 @@ from ..ir.sizes import ONE, Size
 from ..plan.arrays import Array, Cut, is_zeros
 from ..plan.lines import Steps
 from . import functional
+from .matrices import LINALG
 from .python.code import ATOM, Code, call, tuple_of
 from .python.layout import INDENT
 from .python.preface import NOTHING, Preface
@@ -48,6 +49,10 @@ class Jax(functional.Framework):
     module: ClassVar[str] = "jnp"
     chooses: ClassVar[bool] = False
     one_triangle: ClassVar[str] = ", symmetrize_input=False"
+    matrices: ClassVar[dict[str, str]] = {
+        **LINALG,
+        "exponential": "jax.scipy.linalg.expm({0})",
+    }
     imports: ClassVar[tuple[str, ...]] = ("import jax.numpy as jnp",)
     optional: ClassVar[dict[str, str]] = {
         "jax.nn.": "import jax",

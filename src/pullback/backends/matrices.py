@@ -9,7 +9,7 @@ from ..errors import PullbackError
 from ..plan.arrays import Array
 from ..plan.lines import Assign
 from .places import places
-from .python.code import ATOM, PRODUCT, Code
+from .python.code import ATOM, PRODUCT, Code, binary
 
 if TYPE_CHECKING:
     from .functional import Framework
@@ -33,6 +33,7 @@ LINALG = {
     "qr_factor": "{m}.linalg.qr({0})[0]",
     "qr_triangle": "{m}.linalg.qr({0})[1]",
     "pseudoinverse": "{m}.linalg.pinv({0})",
+    "exponential": "{m}.linalg.matrix_exp({0})",
     "least_squares": "({m}.linalg.pinv({0}) @ {1}[..., None])[..., 0]",
     "least_squares_columns": "({m}.linalg.pinv({0}) @ {1})",
     **{
@@ -75,6 +76,8 @@ def operation(framework: Framework, array: Array) -> Code:
         return places(framework, array, codes)
     if row == "cofactors":
         return _cofactors(framework, codes[0], framework.size(array.shape[-1]))
+    if row in SLOPES:
+        return _exponential_slope(framework, array, codes)
     form = framework.matrices.get(row)
     if form is None:
         raise PullbackError(
@@ -118,6 +121,40 @@ def _together(framework: Framework, array: Array, codes: list[str]) -> Code:
         names.append(name)
     framework.emit(f"{', '.join(names)} = {_filled(framework, form, array, codes)}")
     return Code(framework.shared[array])
+
+
+SLOPES = ("exponential_slopes", "exponential_pushed", "exponential_pulled")
+
+
+def _exponential_slope(framework: Framework, array: Array, codes: list[str]) -> Code:
+    """The derivative of a matrix exponential: a block of that of [[A, X], [0, A]]."""
+    m, (row,) = framework.module, array.told
+    matrix, extent = codes[0], framework.size(array.shape[-1])
+    if row == "exponential_slopes":  # along every unit matrix
+        if array.parts[0].rank > 2:
+            raise PullbackError(
+                f"{m} has no spelling for all slopes of a stack of matrix exponentials",
+                hint="take the gradient of a number, or matrix by matrix",
+            )
+        unit = framework.names.fresh("unit")
+        square = binary("*", extent, extent)
+        framework.emit(
+            f"{unit} = {m}.eye({square}, dtype={matrix}.dtype)"
+            f".reshape({extent}, {extent}, {extent}, {extent})"
+        )
+        codes = [f"({matrix} + {m}.zeros_like({unit}))", unit]
+    elif row == "exponential_pulled":
+        codes = [framework.turned(Code(matrix, ATOM), array.parts[0].rank).at(ATOM), codes[1]]
+    block = framework.names.fresh("block")
+    one, along = codes
+    upper = f"{m}.concatenate([{one}, {along}], -1)"
+    lower = f"{m}.concatenate([{m}.zeros_like({along}), {one}], -1)"
+    framework.emit(f"{block} = {m}.concatenate([{upper}, {lower}], -2)")
+    power = framework.matrices["exponential"].format(block, m=m)
+    found = f"{power}[..., :{extent}, {extent}:]"
+    if row == "exponential_slopes":
+        found = f"{m}.moveaxis({found}, (0, 1), (2, 3))"
+    return Code(found, ATOM)
 
 
 def _cofactors(framework: Framework, matrix: str, extent: Code) -> Code:

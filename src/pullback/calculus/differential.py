@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 
+from ..errors import DerivationError
 from ..ir.expr import Access, Expr, Opaque, Tensor
 from ..ir.program import Define, Program
 from ..ir.subscripts import Index, at
@@ -56,6 +57,12 @@ def differential(
     body = define.body
     assert isinstance(body, Opaque)
     row = TABLE[body.operation]
+    if row.refuses:
+        raise DerivationError(
+            f"{row.refuses} can't be written",
+            where=define.target.name,
+            hint="write the matrix function out as a series, or by eigenvalues, if it is needed",
+        )
     return _Maker(define, body, row, known, name).made()
 
 

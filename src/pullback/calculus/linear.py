@@ -263,7 +263,10 @@ def _operations(statements: Iterable[Define]) -> dict[Opaque, Tensor]:
 
 def _is_steady(body: Expr) -> bool:
     """Whether a body is piecewise constant: an opaque operation without a differential."""
-    return isinstance(body, Opaque) and not TABLE[body.operation].differential
+    if not isinstance(body, Opaque):
+        return False
+    row = TABLE[body.operation]
+    return not row.differential and not row.refuses
 
 
 def _active(statements: Sequence[Define], wrt: Sequence[Tensor]) -> set[Tensor]:

@@ -112,7 +112,7 @@ def _system(node: Tree, inverse: Tensor, matrix: Tensor) -> _System | None:
             return None
     if right.tensor is inverse:
         left, right = right, left
-    rows, places = _plain(left), _plain(right)
+    rows, places = plain_indices(left), plain_indices(right)
     if left.tensor is not inverse or right.tensor is inverse or bound not in rows[-2:]:
         return None
     *batch, row, column = rows
@@ -124,7 +124,7 @@ def _system(node: Tree, inverse: Tensor, matrix: Tensor) -> _System | None:
     return _System(name, (matrix, right.tensor), (*batch, free, *more))
 
 
-def _plain(access: Access) -> tuple[Index, ...]:
+def plain_indices(access: Access) -> tuple[Index, ...]:
     """The indices that a tensor is read at, one an axis over all of it; nothing otherwise."""
     found = [sub.index for sub in access.subs if is_whole(access)]
     plain = tuple(index for index in found if index is not None)

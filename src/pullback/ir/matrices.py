@@ -275,6 +275,58 @@ def _least_squares(a: Arithmetic, matrix: Matrix, right: Matrix) -> Matrix:
     return _product(a, _pseudoinverse(a, matrix), right)
 
 
+TERMS, DEGREE = 45, 4  # of the series of a small matrix, and of all matrices modulo the prime
+
+
+def _exponential(a: Arithmetic, matrix: Matrix, more: int = 0) -> Matrix:
+    """exp(A), by the series of a fraction of A; modulo the prime its first terms, ``more`` of them
+    for a derivative, so that the one along the identity is exp(A) there, too."""
+    n = len(matrix)
+    halvings, count = 0, DEGREE + more
+    if not isinstance(a, Modular):
+        size, count = sum(abs(x) for row in matrix for x in row), TERMS
+        while size > HALF:
+            size, halvings = size / 2, halvings + 1
+    part = a.element(Fraction(1, 2**halvings))
+    small = [[a.mul(part, x) for x in row] for row in matrix]
+    out = term = _identity(a, n)
+    for k in range(1, count + 1):
+        each = a.element(Fraction(1, k))
+        term = [[a.mul(each, x) for x in row] for row in _product(a, term, small)]
+        out = _plus(a, out, term)
+    for _ in range(halvings):
+        out = _product(a, out, out)
+    return out
+
+
+def _plus(a: Arithmetic, one: Matrix, other: Matrix) -> Matrix:
+    return [
+        [a.add(x, y) for x, y in zip(left, right, strict=True)]
+        for left, right in zip(one, other, strict=True)
+    ]
+
+
+def _exponential_along(a: Arithmetic, matrix: Matrix, direction: Matrix) -> Matrix:
+    """The derivative of exp(A) along a direction: a block of the exponential of one matrix."""
+    n = len(matrix)
+    zeros = [a.element(0)] * n
+    upper = [[*row, *more] for row, more in zip(matrix, direction, strict=True)]
+    found = _exponential(a, [*upper, *([*zeros, *row] for row in matrix)], 1)
+    return [row[n:] for row in found[:n]]
+
+
+def _exponential_slopes(a: Arithmetic, matrix: Matrix) -> Any:
+    n = range(len(matrix))
+    made = {
+        (k, m): _exponential_along(
+            a, matrix, [[a.element(int((i, j) == (k, m))) for j in n] for i in n]
+        )
+        for k in n
+        for m in n
+    }
+    return [[[[made[k, m][i][j] for m in n] for k in n] for j in n] for i in n]
+
+
 def _upright(column: list[Value]) -> list[Value]:
     greatest = max(column, key=abs)
     return [-x for x in column] if greatest < 0 else column
@@ -343,6 +395,10 @@ VALUES: dict[str, Callable[[Arithmetic, list[Matrix]], Any]] = {
     },
     "qr_factor": lambda a, m: _qr(a, m[0])[0],
     "qr_triangle": lambda a, m: _qr(a, m[0])[1],
+    "exponential": lambda a, m: _exponential(a, m[0]),
+    "exponential_slopes": lambda a, m: _exponential_slopes(a, m[0]),
+    "exponential_pushed": lambda a, m: _exponential_along(a, m[0], m[1]),
+    "exponential_pulled": lambda a, m: _exponential_along(a, _turned(m[0]), m[1]),
     "pseudoinverse": lambda a, m: _pseudoinverse(a, m[0]),
     "least_squares": lambda a, m: [x for (x,) in _least_squares(a, m[0], m[1])],
     "least_squares_columns": lambda a, m: _least_squares(a, m[0], m[1]),

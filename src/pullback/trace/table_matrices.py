@@ -56,7 +56,7 @@ def _tensor(sheet: Sheet, value: Value) -> Tensor:
     return sheet.copied(kept) if kept.tensor in sheet.constants else kept.tensor
 
 
-def _matrix(sheet: Sheet, a: Any, dtype: DType | None = None) -> Value:
+def square(sheet: Sheet, a: Any, dtype: DType | None = None) -> Value:
     """A stack of square matrices of floats, as the operations of ``np.linalg`` take it."""
     value = sheet.value(a)
     if value.ndim < 2 or value.shape[-1] != value.shape[-2]:
@@ -67,19 +67,19 @@ def _matrix(sheet: Sheet, a: Any, dtype: DType | None = None) -> Value:
 @row(np.linalg.inv)
 def inv(sheet: Sheet, a: Any) -> Value:
     """The inverse of every matrix."""
-    return result(sheet, "inverse", _matrix(sheet, a))
+    return result(sheet, "inverse", square(sheet, a))
 
 
 @row(np.linalg.det)
 def det(sheet: Sheet, a: Any) -> Value:
     """The determinant of every matrix."""
-    return result(sheet, "determinant", _matrix(sheet, a))
+    return result(sheet, "determinant", square(sheet, a))
 
 
 @row(np.linalg.slogdet)
 def slogdet(sheet: Sheet, a: Any) -> Any:
     """The determinant's sign, and the logarithm of its absolute value."""
-    value = _matrix(sheet, a)
+    value = square(sheet, a)
     kind: Any = type(np.linalg.slogdet(IDENTITY))
     return kind(result(sheet, "detsign", value), result(sheet, "logdet", value))
 
@@ -91,7 +91,7 @@ def solve(sheet: Sheet, a: Any, b: Any) -> Value:
     if not right.ndim:
         raise ValueError("solve: b is 0-d")
     dtype = common_dtype([sheet.value(a), right])
-    left = _matrix(sheet, a, dtype)
+    left = square(sheet, a, dtype)
     right = cast(right, left.dtype)
     core = 1 if right.ndim == 1 else 2
     batch = np.broadcast_shapes(left.shape[:-2], right.shape[: right.ndim - core])
@@ -105,7 +105,7 @@ def solve(sheet: Sheet, a: Any, b: Any) -> Value:
 @row(np.linalg.cholesky)
 def cholesky(sheet: Sheet, a: Any, *, upper: bool = False) -> Value:
     """The lower triangular factor of every positive definite matrix, or the upper one."""
-    value = _matrix(sheet, a)
+    value = square(sheet, a)
     if not upper:
         return result(sheet, "cholesky", value)
     return _turned(sheet.keep(result(sheet, "cholesky", _turned(value))))
@@ -127,13 +127,13 @@ def _of_triangle(operation: str, uplo: str) -> str:
 @row(np.linalg.eigvalsh)
 def eigvalsh(sheet: Sheet, a: Any, UPLO: str = "L") -> Value:
     """The eigenvalues of every symmetric matrix, in ascending order."""
-    return result(sheet, _of_triangle("eigenvalues", UPLO), _matrix(sheet, a))
+    return result(sheet, _of_triangle("eigenvalues", UPLO), square(sheet, a))
 
 
 @row(np.linalg.eigh)
 def eigh(sheet: Sheet, a: Any, UPLO: str = "L") -> Any:
     """The eigenvalues of every symmetric matrix, and its eigenvectors in columns."""
-    value = sheet.keep(_matrix(sheet, a))
+    value = sheet.keep(square(sheet, a))
     kind: Any = type(np.linalg.eigh(IDENTITY))
     parts = (_of_triangle(name, UPLO) for name in ("eigenvalues", "eigenvectors"))
     return kind(*(result(sheet, part, value) for part in parts))

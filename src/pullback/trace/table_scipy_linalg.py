@@ -14,7 +14,10 @@ import numpy as np
 
 from ..errors import UnsupportedError
 from .places import here, show_place
+from .record import Sheet
+from .table_matrices import result, square
 from .table_special import composed
+from .values import Value
 
 # Name of a function of scipy.linalg -> the builder of its value.
 LINALG: dict[str, Callable[..., Any]] = {}
@@ -201,6 +204,13 @@ def polar(a: Any, side: str = "right") -> Any:
         return u @ vh, (vh.T * s) @ vh
     return u @ vh, (u * s) @ u.T
 
+
+def _expm(sheet: Sheet, A: Any) -> Value:
+    """exp(A) of every matrix."""
+    return result(sheet, "exponential", square(sheet, A))
+
+
+LINALG["expm"] = _expm
 
 # --------------------------------------------------------------------------------------------------
 # Matrices of few different elements

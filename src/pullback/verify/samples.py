@@ -544,7 +544,13 @@ def _work_of_operation(node: Opaque, sizes: Mapping[str, int]) -> int:
     if TABLE[node.operation].kind == "int":  # sorted, or found by halving
         return 10 * sum(prod(value_of(n, sizes) for n in t.shape) for t in node.operands)
     *batch, n, _ = (value_of(extent, sizes) for extent in node.operands[0].shape)
-    each = {"cofactors": n**5 if n < 7 else 2 * n**3}.get(node.operation, n**3)
+    each = {
+        "cofactors": n**5 if n < 7 else 2 * n**3,
+        "exponential": 60 * n**3,
+        "exponential_pushed": 480 * n**3,
+        "exponential_pulled": 480 * n**3,
+        "exponential_slopes": 480 * n**5,
+    }.get(node.operation, n**3)
     return prod(batch) * (30 * n**3 if node.operation.startswith("eigen") else each)
 
 

@@ -61,6 +61,7 @@ class NumPy(functional.Framework):
     imports: ClassVar[tuple[str, ...]] = ("import numpy as np",)
     optional: ClassVar[dict[str, str]] = {
         "scipy.special": "import scipy.special",
+        "scipy.linalg": "import scipy.linalg",
         "math.": "import math",
         "sliding_window_view(": "from numpy.lib.stride_tricks import sliding_window_view",
     }
@@ -75,6 +76,7 @@ class NumPy(functional.Framework):
         "eigenvalues": "{m}.linalg.eigvalsh({0})",
         "eigenvalues_upper": '{m}.linalg.eigvalsh({0}, UPLO="U")',
         **{f"svd_values{suffix}": "{m}.linalg.svd({0}, compute_uv=False)" for suffix in SUFFIXES},
+        "exponential": "scipy.linalg.expm({0})",
         "least_squares_of_one": "{m}.linalg.lstsq({0}, {1})[0]",  # NumPy's takes no stacks
         "least_squares_columns_of_one": "{m}.linalg.lstsq({0}, {1})[0]",
     }
