@@ -293,9 +293,48 @@ def _svd(suffix: str, given: str, values: str) -> list[Operation]:
     ]  # fmt: skip
 
 
+def _triangular(side: str) -> list[Operation]:
+    """Systems with a triangle of a matrix, of which the rest isn't read."""
+    other = "upper" if side == "lower" else "lower"
+    inside, turned = ("j <= i", "i <= j") if side == "lower" else ("i <= j", "j <= i")
+    sign = r"\triangle" if side == "lower" else r"\nabla"
+    drawn = "◣" if side == "lower" else "◥"
+    made = [
+        Operation(
+            f"inverse_{side}", ("A[n,n]",), "B[n,n]",
+            f"""
+            dT[i,j] = [{inside}]*dA[i,j]
+            dB[i,j] = -sum(k,l) B[i,k]*dT[k,l]*B[l,j]
+            """,
+            latex=rf"{{@A}}_{{{sign}}}^{{-1}}", unicode=f"@A{drawn}⁻¹",
+        )
+    ]  # fmt: skip
+    for transposed, condition, read, row, power in (
+        ("", inside, "i,j", "i,j", ("{-1}", "⁻¹")),
+        ("_transposed", turned, "j,i", "j,i", (r"{-\top}", "⁻ᵀ")),
+    ):
+        made += [
+            Operation(
+                f"solve_{side}{transposed}{columns}", ("A[n,n]", f"B[n{more}]"), f"X[n{more}]",
+                f"""
+                M[i,j] = inverse_{side}(A)[i,j]
+                dR[i{c}] = dB[i{c}] - sum(j) [{condition}]*dA[{read}]*X[j{c}]
+                dX[i{c}] = sum(j) M[{row}]*dR[j{c}]
+                """,
+                word=f"solve_{side}{transposed}",
+                turned=f"solve_{other}{'' if transposed else '_transposed'}{columns}",
+                latex=rf"{{@A}}_{{{sign}}}^{power[0]} @B", unicode=f"@A{drawn}{power[1]}·@B",
+            )
+            for columns, more, c in (("", "", ""), ("_columns", ",m", ",c"))
+        ]  # fmt: skip
+    return made
+
+
 # Of matrices that need not be square. Singular values are in descending order, singular vectors
 # each up to its sign.
 ROWS += (
+    *_triangular("lower"),
+    *_triangular("upper"),
     *_svd("", "A[n,m]", "m"),
     *_svd("_wide", "A[n,m]", "n"),
     *_svd("_square", "A[n,n]", "n"),

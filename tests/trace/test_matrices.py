@@ -213,6 +213,17 @@ def test_a_decomposition_is_one_call() -> None:
         assert sum("np.linalg.svd(" in line and "#" not in line for line in lines) == 1
 
 
+def test_triangular_systems_stay_triangular() -> None:
+    for function in (
+        lambda a, x: solve_triangular(a, x, lower=True),
+        lambda a, x: solve_triangular(a.T, x),
+        lambda a, x: cho_solve(cho_factor(a, lower=True), x),
+    ):
+        source = pullback.derive(function, a=(3, 3), x=(3, 2)).source()
+        assert source.count("solve_triangular(") >= 2
+        assert "linalg.solve(" not in source
+
+
 def test_repeated_singular_values() -> None:
     """Values have the gradients of the vectors that were found, vectors have none."""
     gradient = pullback.grad(lambda a: np.linalg.norm(a, "nuc"))(2 * np.eye(3))

@@ -9,7 +9,7 @@ from ..ir.sizes import ONE, Size
 from ..plan.arrays import Array, Cut, is_zeros
 from ..plan.lines import Steps
 from . import functional
-from .matrices import LINALG
+from .matrices import LINALG, triangular
 from .python.code import ATOM, Code, call, tuple_of
 from .python.layout import INDENT
 from .python.preface import NOTHING, Preface
@@ -52,6 +52,7 @@ class Jax(functional.Framework):
     matrices: ClassVar[dict[str, str]] = {
         **LINALG,
         "exponential": "jax.scipy.linalg.expm({0})",
+        **triangular("jax.scipy.linalg.solve_triangular({matrix}, {{1}}, lower={lower})"),
     }
     imports: ClassVar[tuple[str, ...]] = ("import jax.numpy as jnp",)
     optional: ClassVar[dict[str, str]] = {

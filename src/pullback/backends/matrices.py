@@ -16,6 +16,34 @@ if TYPE_CHECKING:
 
 SUFFIXES = ("", "_wide", "_square")  # of the parts of a singular value decomposition
 
+
+def _triangular() -> dict[str, str]:
+    """Systems with a triangle of a matrix, as systems with the matrix of that triangle alone."""
+    found: dict[str, str] = {}
+    for side, part in (("lower", "tril"), ("upper", "triu")):
+        for turned, matrix in (("", "{0}"), ("_transposed", "{turned}")):
+            kept = part if not turned else {"tril": "triu", "triu": "tril"}[part]
+            system = f"{{m}}.linalg.solve({{m}}.{kept}({matrix}), {{1}}"
+            found[f"solve_{side}{turned}"] = f"{system}[..., None])[..., 0]"
+            found[f"solve_{side}{turned}_columns"] = f"{system})"
+        found[f"inverse_{side}"] = f"{{m}}.linalg.inv({{m}}.{part}({{0}}))"
+    return found
+
+
+def triangular(form: str) -> dict[str, str]:
+    """Systems with a triangle of one matrix by a library's function, of side and transposition."""
+    return {
+        f"solve_{side}{turned}{columns}_of_one": form.format(
+            matrix="{turned}" if turned else "{0}",
+            lower=(side == "lower") != bool(turned),
+        )
+        for side in ("lower", "upper")
+        for turned in ("", "_transposed")
+        for columns in ("", "_columns")
+    }
+
+
+TRIANGULAR = _triangular()
 LINALG = {
     "inverse": "{m}.linalg.inv({0})",
     "solve": "{m}.linalg.solve({0}, {1}[..., None])[..., 0]",
@@ -34,6 +62,7 @@ LINALG = {
     "qr_triangle": "{m}.linalg.qr({0})[1]",
     "pseudoinverse": "{m}.linalg.pinv({0})",
     "exponential": "{m}.linalg.matrix_exp({0})",
+    **TRIANGULAR,
     "least_squares": "({m}.linalg.pinv({0}) @ {1}[..., None])[..., 0]",
     "least_squares_columns": "({m}.linalg.pinv({0}) @ {1})",
     **{

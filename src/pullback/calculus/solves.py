@@ -12,6 +12,8 @@ from ..ir.walk import Tree, bottom_up, nodes, substitute, tensors
 from .linear import Linear
 from .residuals import is_whole
 
+SYSTEMS = {"inverse": "solve", "inverse_lower": "solve_lower", "inverse_upper": "solve_upper"}
+
 MOST = 2
 """More systems than this with one matrix are cheaper by its inverse."""
 
@@ -38,13 +40,13 @@ def solved(statements: Sequence[Define], linear: Linear) -> list[Define]:
     out = list(statements)
     for define in linear.later:
         match define.body:
-            case Opaque("inverse", (matrix,), _):
-                out = _without(define.target, matrix, out, linear)
+            case Opaque(name, (matrix,), _) if name in SYSTEMS:
+                out = _without(define.target, matrix, SYSTEMS[name], out, linear)
     return out
 
 
 def _without(
-    inverse: Tensor, matrix: Tensor, statements: list[Define], linear: Linear
+    inverse: Tensor, matrix: Tensor, word: str, statements: list[Define], linear: Linear
 ) -> list[Define]:
     """The statements with systems in place of an inverse; as they are where one needs it."""
     given = statements
@@ -52,7 +54,7 @@ def _without(
     found: dict[Tree, _System] = {}
     for s in statements:
         for node in nodes(s.body):
-            system = _system(node, inverse, matrix)
+            system = _system(node, inverse, matrix, word)
             if system is not None:
                 found[node] = system
         if inverse in tensors(_replaced(s.body, dict.fromkeys(found, ZERO))):
@@ -103,7 +105,7 @@ def _replaced(body: Expr, reads: Mapping[Tree, Expr]) -> Expr:
     return bottom_up(body, lambda tree: reads.get(tree, tree))  # type: ignore[return-value]
 
 
-def _system(node: Tree, inverse: Tensor, matrix: Tensor) -> _System | None:
+def _system(node: Tree, inverse: Tensor, matrix: Tensor, word: str) -> _System | None:
     """``Σ_j inverse[.., i, j]·right[.., j, k]`` or the same with the inverse transposed."""
     match node:
         case Reduce("sum", (bound,), (), Mul((Access() as left, Access() as right))):
@@ -116,7 +118,7 @@ def _system(node: Tree, inverse: Tensor, matrix: Tensor) -> _System | None:
     if left.tensor is not inverse or right.tensor is inverse or bound not in rows[-2:]:
         return None
     *batch, row, column = rows
-    name, free = ("solve", row) if bound is column else ("solve_transposed", column)
+    name, free = (word, row) if bound is column else (f"{word}_transposed", column)
     more = places[len(batch) + 1 :]
     if places != (*batch, bound, *more) or len(more) > 1 or free in more:
         return None

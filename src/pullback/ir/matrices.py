@@ -372,6 +372,36 @@ def _searched(operands: list[Matrix], bisect: Callable[[Any, Any], int]) -> list
     return [bisect(keys, value) for value in values]
 
 
+def _triangle(a: Arithmetic, matrix: Matrix, side: str) -> Matrix:
+    keeps = (lambda i, j: j <= i) if side == "lower" else (lambda i, j: i <= j)
+    zero = a.element(0)
+    return [[x if keeps(i, j) else zero for j, x in enumerate(row)] for i, row in enumerate(matrix)]
+
+
+def _triangular(side: str, turned: bool, vector: bool) -> Callable[[Arithmetic, list[Matrix]], Any]:
+    def solved(a: Arithmetic, m: list[Matrix]) -> Any:
+        left = _triangle(a, m[0], side)
+        found = _eliminated(a, _turned(left) if turned else left, m[1])[1]
+        return _column(found) if vector else found
+
+    return solved
+
+
+_TRIANGULAR: dict[str, Callable[[Arithmetic, list[Matrix]], Any]] = {
+    f"solve_{side}{'_transposed' * turned}{'_columns' * (not vector)}": _triangular(
+        side, turned, vector
+    )
+    for side in ("lower", "upper")
+    for turned in (False, True)
+    for vector in (False, True)
+}
+_TRIANGULAR |= {
+    f"inverse_{side}": lambda a, m, side=side: _eliminated(  # type: ignore[misc]
+        a, _triangle(a, m[0], side), _identity(a, len(m[0]))
+    )[1]
+    for side in ("lower", "upper")
+}
+
 # Each takes the matrices of one place of the batch (a vector as one column).
 VALUES: dict[str, Callable[[Arithmetic, list[Matrix]], Any]] = {
     "inverse": lambda a, m: _eliminated(a, m[0], _identity(a, len(m[0])))[1],
@@ -395,6 +425,7 @@ VALUES: dict[str, Callable[[Arithmetic, list[Matrix]], Any]] = {
     },
     "qr_factor": lambda a, m: _qr(a, m[0])[0],
     "qr_triangle": lambda a, m: _qr(a, m[0])[1],
+    **_TRIANGULAR,
     "exponential": lambda a, m: _exponential(a, m[0]),
     "exponential_slopes": lambda a, m: _exponential_slopes(a, m[0]),
     "exponential_pushed": lambda a, m: _exponential_along(a, m[0], m[1]),

@@ -87,6 +87,11 @@ def slogdet(sheet: Sheet, a: Any) -> Any:
 @row(np.linalg.solve)
 def solve(sheet: Sheet, a: Any, b: Any) -> Value:
     """The solutions of a·x = b: of one vector where b is one, else of the columns of b."""
+    return solved(sheet, "solve", a, b)
+
+
+def solved(sheet: Sheet, operation: str, a: Any, b: Any) -> Value:
+    """The solutions of a system, by an operation of this name for vectors and for columns."""
     right = sheet.value(b)
     if not right.ndim:
         raise ValueError("solve: b is 0-d")
@@ -99,7 +104,7 @@ def solve(sheet: Sheet, a: Any, b: Any) -> Value:
         value if value.shape[:-n] == batch else broadcast(value, (*batch, *value.shape[-n:]))
         for value, n in ((left, 2), (right, core))
     )
-    return result(sheet, "solve" if core == 1 else "solve_columns", left, right)
+    return result(sheet, operation if core == 1 else f"{operation}_columns", left, right)
 
 
 @row(np.linalg.cholesky)

@@ -15,7 +15,7 @@ import numpy as np
 from ..errors import UnsupportedError
 from .places import here, show_place
 from .record import Sheet
-from .table_matrices import result, square
+from .table_matrices import result, solved, square
 from .table_special import composed
 from .values import Value
 
@@ -93,15 +93,30 @@ def solve(
     return np.linalg.solve(np.swapaxes(matrix, -1, -2) if transposed else matrix, b)
 
 
-@_linalg
-def solve_triangular(
-    a: Any, b: Any, trans: Any = 0, lower: bool = False, unit_diagonal: bool = False, **how: Any
-) -> Any:
+def _solve_triangular(
+    sheet: Sheet,
+    a: Any,
+    b: Any,
+    trans: Any = 0,
+    lower: bool = False,
+    unit_diagonal: bool = False,
+    **how: Any,
+) -> Value:
     """The solutions of a system of which one triangle is read."""
-    matrix = np.tril(a, -int(unit_diagonal)) if lower else np.triu(a, int(unit_diagonal))
     if unit_diagonal:
-        matrix = matrix + np.eye(np.shape(a)[-1], dtype=matrix.dtype)
-    return np.linalg.solve(matrix if trans in (0, "N") else np.swapaxes(matrix, -1, -2), b)
+        a = _with_ones(sheet, a)
+    side = "lower" if lower else "upper"
+    turned = "" if trans in (0, "N") else "_transposed"
+    return solved(sheet, f"solve_{side}{turned}", a, b)
+
+
+@composed
+def _with_ones(a: Any) -> Any:
+    """A matrix whose diagonal is 1."""
+    return np.where(np.eye(np.shape(a)[-1], dtype=bool), 1, a)
+
+
+LINALG["solve_triangular"] = _solve_triangular
 
 
 @_linalg
@@ -121,9 +136,11 @@ def cho_factor(a: Any, lower: bool = False, **how: Any) -> Any:
 @_linalg
 def cho_solve(c_and_lower: Any, b: Any, **how: Any) -> Any:
     """The solutions of a system, given the factor of its matrix."""
+    from scipy.linalg import solve_triangular  # the one that is traced
+
     c, lower = c_and_lower
-    first = np.tril(c) if lower else np.swapaxes(np.triu(c), -1, -2)
-    return np.linalg.solve(np.swapaxes(first, -1, -2), np.linalg.solve(first, b))
+    first = solve_triangular(c, b, trans=0 if lower else 1, lower=lower)
+    return solve_triangular(c, first, trans=1 if lower else 0, lower=lower)
 
 
 @_linalg

@@ -18,7 +18,7 @@ from ...plan.lines import Steps
 from ...text import PRIVATE
 from .. import functional
 from ..functional import CHEAP
-from ..matrices import LINALG, SUFFIXES
+from ..matrices import LINALG, SUFFIXES, triangular
 from ..python.code import (
     ATOM,
     COMPARE,
@@ -77,6 +77,7 @@ class NumPy(functional.Framework):
         "eigenvalues_upper": '{m}.linalg.eigvalsh({0}, UPLO="U")',
         **{f"svd_values{suffix}": "{m}.linalg.svd({0}, compute_uv=False)" for suffix in SUFFIXES},
         "exponential": "scipy.linalg.expm({0})",
+        **triangular("scipy.linalg.solve_triangular({matrix}, {{1}}, lower={lower})"),
         "least_squares_of_one": "{m}.linalg.lstsq({0}, {1})[0]",  # NumPy's takes no stacks
         "least_squares_columns_of_one": "{m}.linalg.lstsq({0}, {1})[0]",
     }
