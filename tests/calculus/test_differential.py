@@ -15,20 +15,23 @@ from pullback.ir.sizes import size
 from pullback.ir.subscripts import Index, at
 from pullback.opaque import ROWS, TABLE, Operation, axes, name_of
 
-LENGTHS = {"n": 3, "m": 2}
+LENGTHS = {"n": 3, "m": 2, "q": 2}
+WIDE = {"n": 2, "m": 3}
 SMOOTH = [row for row in ROWS if row.differential]
 STEP = 1e-5
 
 
-def tensor(item: str, batch: int) -> Tensor:
-    shape = [size(n) for n in (2,) * batch] + [size(LENGTHS[letter]) for letter in axes(item)]
+def tensor(item: str, batch: int, wide: bool = False) -> Tensor:
+    lengths = WIDE if wide else LENGTHS
+    shape = [size(n) for n in (2,) * batch] + [size(lengths[letter]) for letter in axes(item)]
     return Tensor(f"{name_of(item)}0", tuple(shape))
 
 
 def statement(row: Operation, batch: int, user: bool = True) -> Define:
-    result = tensor(row.result, batch)
+    wide = row.shape == "wide"
+    result = tensor(row.result, batch, wide)
     own = tuple(Index(f"i{k}", n) for k, n in enumerate(result.shape))
-    operands = tuple(tensor(item, batch) for item in row.operands)
+    operands = tuple(tensor(item, batch, wide) for item in row.operands)
     return Define(result, own, Opaque(row.name, operands, tuple(map(at, own))), user=user)
 
 

@@ -3,7 +3,7 @@ of all slopes, of four axes, isn't formed."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 
 from ..ir.expr import ONE, Access, Expr, Guard, Mul, Opaque, Reduce, Tensor, Zero, mul, total
@@ -17,17 +17,7 @@ SUMMED = {"exponential_pulled": (-4, -3), "exponential_pushed": (-2, -1)}
 """By operation, the axes of the slopes that are summed over."""
 
 
-def without_slopes(statements: Sequence[Define], linear: Linear) -> list[Define]:
-    """The statements of a backward pass, all slopes of exponentials that only multiply replaced."""
-    out = list(statements)
-    for define in linear.later:
-        match define.body:
-            case Opaque("exponential_slopes", (matrix,), _):
-                out = _without(define.target, matrix, out, linear)
-    return out
-
-
-def _without(
+def without_slopes(
     slopes: Tensor, matrix: Tensor, statements: list[Define], linear: Linear
 ) -> list[Define]:
     """The statements with exponentials in place of slopes; as they are where one needs these."""

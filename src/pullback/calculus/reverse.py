@@ -46,7 +46,6 @@ from .definitions import Definitions
 from .differentiate import Occurrence, adjoint_terms, sifted_terms
 from .effort import FORMULAS, Effort, Limit
 from .eliminate import cancel, eliminate, sift
-from .exponentials import without_slopes
 from .flatten import is_reshape
 from .introduce import ratio_to_sum, reads_of, without_idle_ratios, worth_a_name
 from .linear import Linear
@@ -264,8 +263,7 @@ class _Reverse:
         statements = repeated(share(self._bodies(), lin, lin.flat), lin)
         statements = summed_together(statements, lin)
         statements = fewer_residuals(statements, lin.definitions)
-        statements = without_slopes(solved(self._uncopied(statements), lin), lin)
-        statements = in_order([*lin.later, *statements])
+        statements = in_order([*lin.later, *solved(self._uncopied(statements), lin)])
         statements = _computing(statements, self.gradients.values())
         self.final = {s.target: s for s in statements}
         for group in groups(statements):

@@ -42,6 +42,10 @@ def solved(statements: Sequence[Define], linear: Linear) -> list[Define]:
         match define.body:
             case Opaque(name, (matrix,), _) if name in SYSTEMS:
                 out = _without(define.target, matrix, SYSTEMS[name], out, linear)
+            case Opaque("exponential_slopes", (matrix,), _):
+                from .exponentials import without_slopes  # needed where there is one
+
+                out = without_slopes(define.target, matrix, out, linear)
     return out
 
 

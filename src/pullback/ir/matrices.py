@@ -373,9 +373,11 @@ def _searched(operands: list[Matrix], bisect: Callable[[Any, Any], int]) -> list
 
 
 def _triangle(a: Arithmetic, matrix: Matrix, side: str) -> Matrix:
-    keeps = (lambda i, j: j <= i) if side == "lower" else (lambda i, j: i <= j)
-    zero = a.element(0)
-    return [[x if keeps(i, j) else zero for j, x in enumerate(row)] for i, row in enumerate(matrix)]
+    sign, zero = 1 if side == "lower" else -1, a.element(0)
+    return [
+        [x if sign * (i - j) >= 0 else zero for j, x in enumerate(row)]
+        for i, row in enumerate(matrix)
+    ]
 
 
 def _triangular(side: str, turned: bool, vector: bool) -> Callable[[Arithmetic, list[Matrix]], Any]:
