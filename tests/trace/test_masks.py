@@ -172,6 +172,18 @@ def test_what_is_not_selected_has_no_gradient(
     np.testing.assert_allclose(gradient, expected, rtol=1e-15, atol=0)
 
 
+def test_a_ufunc_where_a_mask_holds() -> None:
+    def logarithms(x: Any) -> Any:
+        y = np.log(x, where=x > 0, out=np.zeros_like(x))
+        return (y * np.divide(1, x, where=x > 0, out=np.ones_like(x))).sum()
+
+    check(logarithms, np.array([0.5, -1.0, 2.0]))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        gradient = pullback.grad(logarithms)(np.array([0.0, -1.0, 1.0]))
+    np.testing.assert_array_equal(gradient, [0, 0, 1])
+
+
 def test_nothing_selected() -> None:
     """Sums, products and means are NumPy's; an extremum is what no element changes."""
     none = np.array([-1.0, -2.0])
@@ -222,6 +234,7 @@ REFUSED: list[tuple[Code, str]] = [
     (lambda x: np.zeros(x[x > 0].shape[0]), "needs a traced array's values"),
     (lambda x: x[(x > 0)[1:]].sum(), "a boolean index has another shape"),
     (lambda x: np.argwhere(x > 0), "np.argwhere"),
+    (lambda x: np.log(x, where=x > 0), "out=np.zeros_like(x)"),
 ]
 
 

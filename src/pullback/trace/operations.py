@@ -52,8 +52,9 @@ from .refusals import (
 from .rows import ROWS, Row, View, public_name
 from .steering import UNKNOWN, called, number, used
 from .stores import accumulated, array_value, chosen, fitted, has_traced_mask, stored
-from .table_elementwise import apply_ufunc, known_ufunc
+from .table_elementwise import apply_ufunc, broadcast_all, known_ufunc
 from .table_indexing import basic, basic_parts, getitem
+from .table_reductions import only
 from .values import Value, cast, expanded, reshaped
 
 
@@ -641,10 +642,22 @@ def _in_place(
             hint="write y = np.add(x, ...) without out=, or make the array inside the function",
         )
     where = options.pop("where", True)
-    new = _traced_ufunc(self, ufunc, method, inputs, options)
+    if where is True or method != "__call__" or ufunc in ROWS:
+        new = _traced_ufunc(self, ufunc, method, inputs, options)
+    else:
+        row = Row(name, partial(_where_it_holds, ufunc, where))
+        new = _built(self._pullback_sheet, row, inputs, options)
     if target._memory.scalar and target._viewed is None and where is True:
         return new  # a number is never changed
     return _into(target, new, where)
+
+
+def _where_it_holds(
+    ufunc: Any, where: Any, sheet: Sheet, *args: Any, dtype: Any = None, casting: str = ""
+) -> Value:
+    """What a ufunc gives where a mask holds; nothing is computed elsewhere."""
+    value, mask = broadcast_all([apply_ufunc(sheet, ufunc, args, dtype), sheet.value(where)])
+    return only(value, mask)
 
 
 def _into(target: Tracer, new: Any, where: Any = True) -> Tracer:
@@ -839,7 +852,7 @@ def _unknown_argument(
     shown = ", ".join(f"{name}=" for name in wrong)
     hints = {
         "out": "write y = ... without out=",
-        "where": "write np.where(mask, x, 0) first",
+        "where": "give out=np.zeros_like(x), too, or write np.where(mask, x, 0) first",
         "initial": "add the initial value afterwards",
     }
     able = f"{row.name}({', '.join([*known][1:])}) can be traced"  # the first one is the sheet
