@@ -100,8 +100,7 @@ REASONS: dict[str, dict[str, str]] = {
             geterrcall info isfortran load loadtxt may_share_memory nested_iters printoptions
             require save savetxt savez savez_compressed set_printoptions setbufsize seterr
             seterrcall shares_memory show_config show_runtime test""",
-        POLYNOMIALS: "poly polydiv polymul roots",
-        "no: write np.where, or np.take_along_axis of a np.stack": "choose",
+        POLYNOMIALS: "poly polydiv roots",
         "no: write y = np.where(mask, values of y's shape, y)": "place",
         "no: np.histogram of each axis, or a product of one-hot rows": "histogram2d histogramdd",
         "no: np.argmax of np.where(np.isnan(x), -np.inf, x)": "nanargmax nanargmin",

@@ -13,12 +13,11 @@ from ..ir.expr import Add, Expr, neg, power, total
 from ..ir.subscripts import Index
 from .axes import integers
 from .record import Sheet
-from .rows import row
+from .rows import composed, row
 from .table_elementwise import common_dtype, elementwise
 from .table_matrices import IDENTITY, result
 from .table_products import matmul
 from .table_reductions import folded
-from .table_special import composed
 from .values import Value, cast
 
 UNIQUE = "the columns beyond those are not determined by the matrix"

@@ -15,8 +15,8 @@ import numpy as np
 from ..errors import UnsupportedError
 from .places import here, show_place
 from .record import Sheet
+from .rows import composed
 from .table_matrices import result, solved, square
-from .table_special import composed
 from .values import Value
 
 # Name of a function of scipy.linalg -> the builder of its value.
