@@ -411,7 +411,7 @@ def _over(function: Any, a: Any, axis: Any, keepdims: Any, options: dict[str, An
             function(a._full, axis=axes, keepdims=keepdims, **options), _moved(a, axes, keepdims)
         )
     if function is not _SUM or not a._zero:
-        options["where"] = np.broadcast_to(a._mask.over(a._full.ndim), a._full.shape)
+        options["where"] = a._mask.over(a._full.ndim)
     found = function(a._full, axis=axes, keepdims=keepdims, **options)
     first = a._mask.axis
     return np.squeeze(found, tuple(range(first + 1, first + a._mask.rank))) if keepdims else found

@@ -118,6 +118,12 @@ Where = Any  # the elements that count, a bool array, or None for all
 
 def _mask(sheet: Sheet, where: Where, value: Value) -> Value | None:
     """The elements that count, of the value's shape."""
+    mask = _narrow(sheet, where, value)
+    return None if mask is None else broadcast(mask, value.shape)
+
+
+def _narrow(sheet: Sheet, where: Where, value: Value) -> Value | None:
+    """The elements that count, with as many axes as the value."""
     if where is None:
         return None
     mask = sheet.value(where)
@@ -125,7 +131,7 @@ def _mask(sheet: Sheet, where: Where, value: Value) -> Value | None:
         raise TypeError("where= takes bools")
     if np.broadcast_shapes(mask.shape, value.shape) != value.shape:
         raise ValueError(f"where= of shape {mask.shape} doesn't fit {value.shape}")
-    return broadcast(mask, value.shape)
+    return expanded(mask, range(value.ndim - mask.ndim))
 
 
 def only(value: Value, mask: Value | None) -> Value:
@@ -217,7 +223,7 @@ def mean(
     found = asked(np.mean, value, dtype=dtype)
     value = _as(sheet, value, dtype)
     axes = all_axes(axis, value.ndim)
-    mask = _mask(sheet, where, value)
+    mask = _narrow(sheet, where, value)
     if mask is not None:
         return _averaged_where(sheet, value, mask, axes, keepdims, found)
     return averaged(sheet, value, axes, keepdims, found)
@@ -246,8 +252,13 @@ def _averaged_where(
 ) -> Value:
     """Σ where a mask holds, divided by the number of these elements, less ``less``: NaN where there
     is none."""
-    over = sheet.keep(folded(sheet, only(value, mask), axes, keepdims, dtype, sums))
+    over = sheet.keep(
+        folded(sheet, only(value, broadcast(mask, value.shape)), axes, keepdims, dtype, sums)
+    )
     under = sheet.keep(folded(sheet, mask, axes, keepdims, INT, sums))
+    alike = prod(value.shape[k] for k in axes if mask.shape[k] == 1)
+    if alike != 1:
+        under = sheet.keep(apply_ufunc(sheet, np.multiply, (under, alike)))
     if less:
         lessened: Any = apply_ufunc(sheet, np.subtract, (under, less))
         under = sheet.keep(apply_ufunc(sheet, np.maximum, (sheet.keep(lessened), 0)))
@@ -275,7 +286,7 @@ def var(
     less = ddof if correction is None else correction
     if less != int(less):
         raise sheet.refusal(f"ddof={less} can't be traced", expected="an integer")
-    mask = _mask(sheet, where, value)
+    mask = _narrow(sheet, where, value)
     if mask is None and count(value, axes) == 1 <= less:
         # NumPy divides 0 by 0: the slope is no number, either
         only_one = sheet.keep(averaged(sheet, value, axes, keepdims, found))
@@ -288,7 +299,7 @@ def var(
         middle = sheet.keep(averaged(sheet, value, axes, keepdims, found))
         middle = middle if keepdims else expanded(middle, axes)
     apart = elementwise(lambda x, m: Add((x, neg(m))), [value, middle], found)
-    centred = sheet.keep(only(apart, mask))
+    centred = sheet.keep(apart if mask is None else only(apart, broadcast(mask, apart.shape)))
     squares = replace(centred, at=lambda subs: power(centred.read(subs), 2))
     if mask is not None:
         return _averaged_where(sheet, squares, mask, axes, keepdims, found, int(less))
