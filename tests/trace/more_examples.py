@@ -136,6 +136,10 @@ SOME_ELEMENTS = [
     (lambda x: np.max(x, axis=0, where=x > 0, initial=-5), I(3, 4)),
     (lambda x: np.sum(x, where=np.array([True, False, True])), F(2, 3)),
     (lambda x: np.var(x, ddof=1, where=x > -9), F(2, 3)),
+    (lambda x: np.mean(x, where=np.array([True, False, True])), F(2, 3)),
+    (lambda x: np.mean(x, axis=0, where=np.array([True, False, True])), F(2, 3)),
+    (lambda x: np.var(x, axis=(0, 2), where=(x > -1)[:, :1, :1]), F(2, 3, 4)),
+    (lambda x: np.std(x, axis=1, ddof=1, where=(x > -9)[:1], keepdims=True), F(2, 3)),
     (lambda x: np.max(x[:0], initial=2.0) + x, F(2)),
     (lambda x, y: np.cross(x, y, axisa=0, axisb=-1, axisc=1), F(3, 2), F(2, 3)),
 ]
