@@ -172,6 +172,13 @@ def test_what_is_not_selected_has_no_gradient(
     np.testing.assert_allclose(gradient, expected, rtol=1e-15, atol=0)
 
 
+def test_derivatives_inside_derivatives() -> None:
+    def inner(x: Any) -> Any:  # selected by a mask of the function outside
+        return (pullback.grad(lambda y: (y[x > 0] ** 3).sum())(x) * x).sum()
+
+    np.testing.assert_allclose(pullback.grad(inner)(x), np.where(x > 0, 9 * x**2, 0))
+
+
 def test_a_ufunc_where_a_mask_holds() -> None:
     def logarithms(x: Any) -> Any:
         y = np.log(x, where=x > 0, out=np.zeros_like(x))
