@@ -11,7 +11,7 @@ from .derivation import Account, Derivation, Dimensions, Pair
 from .memory import AvoidedJacobian, Stored, elements, human, itemsize, shape_text, show_bytes
 from .registry import register_backend, register_service
 from .status import Status, decided, overall, verdict
-from .steps import Check, ShownStep, Verification
+from .steps import Check, ShownStep, Verification, primed
 
 __all__ = [
     "Account",
@@ -30,6 +30,7 @@ __all__ = [
     "human",
     "itemsize",
     "overall",
+    "primed",
     "register_backend",
     "register_service",
     "shape_text",

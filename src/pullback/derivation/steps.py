@@ -1,15 +1,36 @@
-"""Steps as a reader sees them: checked, the quiet ones folded into those beside them."""
+"""Steps as a reader sees them: in plain words, checked, the quiet ones folded into those beside
+them, and no form twice."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from ..calculus.reverse import REASONS
 from ..calculus.step import Step
-from ..ir.expr import Expr, Tensor
+from ..ir.expr import Expr, Guard, Tensor, Zero
 from ..ir.program import Define
+from ..ir.subscripts import NOTHING, Index, indices_of
+from ..ir.walk import bound_indices, free_indices, nodes, renamed
 from ..notation.plain import show
 from .status import MARKS, WORST, Status, Tally, overall, verdict
+
+# A step's name and its reason for readers, by the name that the calculus has for it.
+PLAIN = {
+    "sift": ("one term survives", "a sum over a bracket is the one term where the bracket holds"),
+    "inline": ("put in", "the gradients that were found above are put in their places"),
+    "eliminate": (
+        "solve for the index",
+        "each bracket is solved for the index that is summed over; what remains says where there "
+        "is a solution",
+    ),
+    "known sums": (
+        "spell out",
+        "named values are spelled out in what they are defined by, sums that have a name get it",
+    ),
+}
+ZERO_SUM = re.compile(r"sum\(([^)]*)\) ([^\W\d]\w*)\[[^\]]*\] = 0")
 
 
 @dataclass(frozen=True)
@@ -139,13 +160,101 @@ class ShownStep:
 
 def shown(step: Step, check: Check) -> ShownStep:
     def at(value: Expr) -> Define:
-        return Define(step.target, step.indices, value)
+        return primed(Define(step.target, step.indices, value))
 
-    return ShownStep(step.name, step.reason, at(step.before), at(step.after), check)
+    before, after = at(step.before), at(step.after)
+    return ShownStep(*_words(step, before, after), before, after, check)
+
+
+def _words(step: Step, before: Define, after: Define) -> tuple[str, str]:
+    """The name of a step and its reason, in plain words."""
+    if step.name not in PLAIN:
+        return step.name, step.reason
+    name, reason = PLAIN[step.name]
+    known = REASONS[step.name]
+    if step.name == "sift":
+        reason = _survivors(before.body, after.body) or reason
+    if not step.reason.startswith(known):  # what the step relies on
+        return "what cancels" if " = 0" in step.reason else name, _facts(step.reason)
+    return name, reason + step.reason.removeprefix(known)
+
+
+def _survivors(before: Expr, after: Expr) -> str:
+    """Which term is left of a sum over brackets: ``only n' = n survives``; "" if none is plain."""
+    left = _equalities(after)
+    gone = [text for text in _equalities(before) if text not in left]
+    return f"only {' and '.join(gone)} survive{'s' * (len(gone) == 1)}" if gone else ""
+
+
+def _equalities(value: Expr) -> dict[str, None]:
+    """The brackets of a value that hold where two indices are the same."""
+    found: dict[str, None] = {}
+    for node in nodes(value):
+        if isinstance(node, Guard) and isinstance(node.cond, Zero):
+            names = [i.name for i in indices_of(node.cond.sub)]
+            if len(names) == 2 and node.cond.sub.const is NOTHING:
+                left, right = sorted(names, key=lambda name: (-len(name), name))
+                found[f"{left} = {right}"] = None
+    return found
+
+
+def primed(statement: Define) -> Define:
+    """The statement with ``n'`` in place of ``n2`` for what is summed over beside ``n``.
+
+    >>> from pullback.notation.parse import parse
+    >>> (s,) = parse("Y[n] = X[n]*(sum(n2) X[n2])").statements
+    >>> print(show(primed(s)))
+    Y[n] = X[n]*sum(n') X[n']
+    """
+    taken = {i.name for i in (*statement.indices, *bound_indices(statement.body))}
+    names = {}
+    for index in bound_indices(statement.body):
+        stem = index.name.removesuffix("2")
+        if stem != index.name and stem in taken and f"{stem}'" not in taken:
+            names[index] = Index(f"{stem}'", index.extent)
+            taken.add(f"{stem}'")
+    if not names:
+        return statement
+    every = (*statement.indices, *bound_indices(statement.body), *free_indices(statement.body))
+    body = renamed(statement.body, {i: names.get(i, i) for i in every}, {})
+    return replace(statement, body=body)  # type: ignore[arg-type]
+
+
+def _facts(reason: str) -> str:
+    """What is known of sums, those that are 0 in words, too."""
+    found = ZERO_SUM.fullmatch(reason)
+    return f"{reason}: the values of {found[2]} sum to 0 over {found[1]}" if found else reason
 
 
 def fold(steps: Sequence[ShownStep], quiet: Sequence[bool]) -> tuple[ShownStep, ...]:
-    """Quiet steps folded into the next one they lead to, or else into the one they follow."""
+    """Quiet steps folded into the next one they lead to, or else into the one they follow; steps
+    that lead back to an earlier form into the step that led there first."""
+    return straight(_folded(steps, quiet))
+
+
+def straight(steps: Sequence[ShownStep]) -> tuple[ShownStep, ...]:
+    """The steps without circles: a form that stood before is not led to again."""
+    out: list[ShownStep] = []
+    for step in steps:
+        start = next((k for k, s in enumerate(out) if s.target is step.target), len(out))
+        forms = [s.earlier.body for s in out[start : start + 1]] + [
+            s.later.body for s in out[start:]
+        ]
+        if step.later.body not in forms[:-1]:
+            out.append(step)
+            continue
+        k = start + forms.index(step.later.body)  # so many steps are kept
+        circle = [*out[k:], step]
+        out = out[:k]
+        if out and out[-1].target is step.target:
+            last = out.pop()
+            joined = _joined([last, *circle], last)
+            out.append(replace(joined, later=last.later))
+    return tuple(out)
+
+
+def _folded(steps: Sequence[ShownStep], quiet: Sequence[bool]) -> tuple[ShownStep, ...]:
+    """Quiet steps folded into their neighbours."""
     out: list[ShownStep] = []
     waiting: list[ShownStep] = []
     for step, silent in zip(steps, quiet, strict=True):

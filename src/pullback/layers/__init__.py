@@ -12,7 +12,9 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
+from ..text import nearest
 from .layer import LAYERS, Definition, Example, Kind, Layer, layer
+from .lessons import meant
 from .network import Network
 from .optimisers import Optimiser, adam, momentum, sgd
 
@@ -49,4 +51,6 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name in LAYERS:
         return LAYERS[name]
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    close = [meant(name)] if meant(name) else [] if name.startswith("_") else nearest(name, LAYERS)
+    hint = f"; did you mean {' or '.join(f'layers.{other}' for other in close)}?" if close else ""
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}{hint}")

@@ -82,6 +82,10 @@ class Kind:
     per_dim: int = 1
     _pullback_reads: ClassVar = ("name", "build", "rank", "per_dim")
 
+    def __post_init__(self) -> None:
+        """What ``help`` shows of the row: what the layer does, its options, its notes."""
+        object.__setattr__(self, "__doc__", _help(self))
+
     def __reduce__(self) -> Any:
         if LAYERS.get(self.name) is self:
             return _kind, (self.build.__module__, self.name)
@@ -119,6 +123,20 @@ class Kind:
         made = Layer(self, {**self.options, **options})
         made.definition(made.usual)  # refuses options that mean nothing
         return made
+
+
+def _help(kind: Kind) -> str:
+    """The docstring of a row: its builder's, then each option with its default, then the notes."""
+    options = [
+        f"    {name}{' (required)' if value is inspect.Parameter.empty else f' = {value!r}'}"
+        for name, value in kind.options.items()
+    ]
+    parts = [
+        inspect.getdoc(kind.build) or kind.title,
+        "\n".join(["Options:", *options]) if options else "It has no options.",
+        "\n".join(["Notes:", *(f"    {note}" for note in kind.notes)]) if kind.notes else "",
+    ]
+    return "\n\n".join(part for part in parts if part)
 
 
 class Layer:

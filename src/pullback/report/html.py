@@ -13,6 +13,7 @@ from importlib.resources import files
 from itertools import groupby
 
 from ..derivation import Check, Derivation, ShownStep, shape_text, show_bytes
+from ..ir.expr import Access
 from ..ir.program import Define
 from ..ir.sizes import size
 from ..notation.matrix import MatrixForm
@@ -26,6 +27,7 @@ from .outline import (
     Formula,
     Line,
     Listing,
+    Local,
     Prose,
     Section,
     Table,
@@ -36,7 +38,7 @@ from .outline import (
 )
 from .text import spell
 
-Content = Define | Chain | MatrixForm
+Content = Define | Chain | Local | MatrixForm
 
 KINDS = {"passed": "passed", "failed": "failed", "not checked": "open"}
 
@@ -177,6 +179,8 @@ def set_mathml(content: Content, classes: Mapping[str, str]) -> str:
     match content:
         case Chain():
             inner = chain(content, printer)
+        case Local(value, of, body):
+            inner = row(_fraction(value, of, printer), op("="), printer.expr(body))
         case MatrixForm():
             inner = Matrices(printer).equation(content)
         case _:
@@ -193,10 +197,16 @@ def chain(content: Chain, printer: MathML) -> str:
         over = summed(value)
         if over:
             parts.append(printer.sum_sign(over))
-        above = row("<mo>∂</mo>", printer.expr(value))
-        below = row("<mo>∂</mo>", printer.expr(content.of))
-        parts += [printer.expr(upstream), mathml.times(), f"<mfrac>{above}{below}</mfrac>"]
+        local = _fraction(value, content.of, printer)
+        parts += [printer.expr(upstream), mathml.times(), local]
     return row(*parts)
+
+
+def _fraction(value: Access, of: Access, printer: MathML) -> str:
+    """∂Y/∂X of two elements."""
+    above = row("<mo>∂</mo>", printer.expr(value))
+    below = row("<mo>∂</mo>", printer.expr(of))
+    return f"<mfrac>{above}{below}</mfrac>"
 
 
 def _formula(block: Formula, hand: Hand) -> str:

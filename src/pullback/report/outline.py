@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from ..calculus.eliminate import sift
+from ..calculus.normal import Poly, Term, collect, expression, poly, term
 from ..derivation import (
     Account,
     AvoidedJacobian,
@@ -17,14 +19,15 @@ from ..derivation import (
     Dimensions,
     ShownStep,
     Stored,
+    primed,
     shape_text,
     show_bytes,
 )
-from ..ir.expr import Access, Apply, Compare, Opaque, Power, Reduce, Tensor
+from ..ir.expr import Access, Apply, Compare, Expr, Opaque, Power, Reduce, Tensor
 from ..ir.program import Define, widened
 from ..ir.sizes import size
 from ..ir.subscripts import Index, at
-from ..ir.walk import fresh, nodes
+from ..ir.walk import fresh, nodes, substitute, tensors
 from ..notation.matrix import MatrixForm, dimension_analysis
 
 # Rows of the table of Jacobians that are shown before the rest is only counted.
@@ -51,6 +54,15 @@ class Chain:
 
 
 @dataclass(frozen=True)
+class Local:
+    """A local gradient: how an element of a value changes with one of what it reads."""
+
+    value: Access
+    of: Access
+    body: Expr
+
+
+@dataclass(frozen=True)
 class Formula:
     """A formula, and beside it a label, its shape, the user's own line."""
 
@@ -70,7 +82,7 @@ class Line:
 
     name: str
     reason: str
-    content: Define | Chain | MatrixForm
+    content: Define | Chain | Local | MatrixForm
     check: Check | None = None
     folded: tuple[ShownStep, ...] = ()
     before: Define | None = None
@@ -207,8 +219,57 @@ def _walks(derivation: Derivation) -> Iterator[Block]:
     parts = _parts(derivation)
     if derivation.steps:
         yield Prose(f"Steps that were checked, one by one: {derivation.tally}.")
+    known = {t.name for t in (*derivation.forward.inputs, *derivation.backward.cotangents)}
+    known |= {s.target.name for s in derivation.forward.statements}
     for account in derivation.accounts:
-        yield _walk(derivation, account, parts)
+        walk = _walk(derivation, account, parts)
+        for name in _unknown(walk, known, parts):
+            known.add(name)
+            yield Formula(parts[name], "a part, named for what follows")
+        for name, of in _later(derivation, walk, known):
+            known.add(name)
+            yield Prose(
+                f"{name} is the gradient of {of} and is found below: the two belong to one "
+                "recurrence, and each step back reads the step after it."
+            )
+        known |= {walk.gradient.name, walk.of.name}
+        yield walk
+
+
+def _unknown(walk: Walk, known: set[str], parts: Mapping[str, Define]) -> Iterator[str]:
+    """The parts with no name of the user's that a walk reads and that nobody has introduced."""
+    if walk.inner:  # it says itself what it is of
+        known = {*known, walk.of.name}
+    todo = [t for line in walk.lines for t in read_in(line)]
+    found: dict[str, None] = {}
+    while todo:
+        name = todo.pop().name.removeprefix("δ")
+        if name in parts and name not in known and name not in found:
+            found[name] = None
+            todo += tensors(parts[name].body)
+    yield from reversed(found)
+
+
+def _later(derivation: Derivation, walk: Walk, known: set[str]) -> Iterator[tuple[str, str]]:
+    """The gradients that a walk reads and that are found after it, each with what it is of."""
+    later = {s.target.name: s.of for s in derivation.backward.adjoints}
+    for name in dict.fromkeys(t.name for line in walk.lines for t in read_in(line)):
+        if name in later and name not in known and name != walk.gradient.name:
+            yield name, later[name]
+
+
+def read_in(line: Line) -> tuple[Tensor, ...]:
+    """The tensors that the formula of a line reads."""
+    match line.content:
+        case Define():
+            before = tensors(line.before.body) if line.before is not None else ()
+            return (*tensors(line.content.body), *before)
+        case Local():
+            return tensors(line.content.body)
+        case Chain():
+            return tuple(upstream.tensor for upstream, _ in line.content.terms)
+        case _:
+            return ()
 
 
 def _parts(derivation: Derivation) -> dict[str, Define]:
@@ -222,7 +283,7 @@ def _parts(derivation: Derivation) -> dict[str, Define]:
     for s in derivation.backward.differentials:  # parts of nothing but a differential
         name = s.target.name.removeprefix("δ")
         parts |= {} if name in known else {name: s}
-    return parts
+    return parts | {s.target.name: s for s in derivation.backward.statements if not s.of}
 
 
 def _walk(derivation: Derivation, account: Account, parts: Mapping[str, Define]) -> Walk:
@@ -231,16 +292,21 @@ def _walk(derivation: Derivation, account: Account, parts: Mapping[str, Define])
     if inner:
         lines.append(Line("what it is", "a part with no name of its own", parts[account.of.name]))
     chain = _chain(derivation, account)
-    if chain is not None:
-        readers = ", ".join(value.tensor.name for _, value in chain.terms)
-        why = f"{account.of.name} is read by {readers}; add up over all that it changes"
-        lines.append(Line("chain rule", why, chain))
+    raw = primed(account.raw)
     read = {f"δ{reader.target.name}" for reader in account.through}
     for s in derivation.backward.differentials:
         if s.target.name in read:
-            lines.append(Line("differential", "what it changes by, to first order", s))
-    why = "every local gradient is spelled out; a bracket is 1 where it holds and 0 elsewhere"
-    lines.append(Line("element by element", why, account.raw))
+            why = "what it changes by, to first order, where what it reads changes by δ"
+            lines.append(Line("differential", why, s))
+    if chain is not None:
+        for local in _locals(account.raw, chain):
+            why = f"how {local.value.tensor.name} changes where only {account.of.name} does"
+            lines.append(Line("local gradient", why, local))
+        readers = ", ".join(dict.fromkeys(value.tensor.name for _, value in chain.terms))
+        why = f"upstream × local, added up over all of {readers}, which {account.of.name} changes"
+        lines.append(Line("chain rule", why, chain))
+    why = "the local gradients are put in; a bracket is 1 where it holds and 0 elsewhere"
+    lines.append(Line("element by element", why, raw))
     for step in account.steps:
         before = None if _same(step.earlier, lines[-1].content) else step.earlier
         lines.append(Line(step.name, step.reason, step.later, step.check, step.folded, before))
@@ -248,16 +314,45 @@ def _walk(derivation: Derivation, account: Account, parts: Mapping[str, Define])
     if account.final is None:
         closing = "not stored: what follows takes it in"
     else:
-        if not _same(account.final, lines[-1].content):
-            final = Line(
-                "as it is computed", "with the values that are there by then", account.final
-            )
-            lines.append(final)
+        final = primed(account.final)
+        if not any(_same(final, line.content) for line in lines):
+            why = "with the values that are there by then"
+            lines.append(Line("as it is computed", why, final))
         form = derivation.matrix(account.final)
         if form is not None:
             check = Check("passed", "the same values at small sizes")
             lines.append(Line("matrix form", "the same in whole arrays", form, check))
     return Walk(account.raw.target, account.of, tuple(lines), closing, inner)
+
+
+def _locals(raw: Define, chain: Chain) -> Iterator[Local]:
+    """The local gradients of the readers, by themselves: the terms of the sum without upstream."""
+    terms = poly(raw.body)
+    for upstream, value in chain.terms:
+        found = _without(terms, upstream)
+        if found:
+            yield Local(value, chain.of, expression(found))
+
+
+def _without(terms: Poly, upstream: Access) -> Poly:
+    """What an upstream gradient is multiplied by, its indices those of the chain rule; nothing
+    where it is not read at indices of its own."""
+    found: list[Term] = []
+    for one in terms:
+        for atom, exponent in one.factors:
+            if not isinstance(atom, Access) or atom.tensor is not upstream.tensor or exponent != 1:
+                continue
+            own = [sub.index for sub in atom.subs if sub.index in one.bound]
+            if len(set(own)) != len(atom.subs):
+                return ()
+            bound = [i for i in one.bound if i not in own]
+            rest = [(a, e) for a, e in one.factors if a is not atom]
+            made = term(one.coef, bound, one.guards, rest)
+            local = None if made is None else sift(made)
+            if local is not None:
+                moved = dict(zip(own, upstream.subs, strict=True))
+                found += poly(substitute(expression((local,)), moved))  # type: ignore[arg-type]
+    return collect(found)
 
 
 def _same(one: Define, other: object) -> bool:

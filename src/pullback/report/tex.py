@@ -9,16 +9,19 @@ from ..ir.subscripts import at
 from ..notation.latex import Latex, derivative
 from ..notation.matrix import MatrixForm
 from ..notation.whole import LatexArrays
-from .outline import Chain, summed
+from .outline import Chain, Local, summed
 
 
-def equation(content: Define | Chain | MatrixForm, style: Latex) -> str:
+def equation(content: Define | Chain | Local | MatrixForm, style: Latex) -> str:
     """A formula in a style."""
     match content:
         case Define():
             return f"{style.show(content.access)} = {style.show(content.body)}"
         case Chain():
             return f"{style.show(content.gradient)} = {_chain(content, style)}"
+        case Local(value, of, body):
+            left = derivative(style.show(value), [style.show(of)])
+            return f"{left} = {style.show(body)}"
         case MatrixForm():
             return LatexArrays(display=style).equation(content.target, content.value)
         case _:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import NamedTuple, assert_never
 
 from ..derivation import Check, Derivation
-from ..ir.expr import Access
+from ..ir.expr import Access, Expr
 from ..ir.program import Define
 from ..ir.subscripts import Subscript, at
 from ..notation.matrix import MatrixForm
@@ -20,6 +20,7 @@ from .outline import (
     Formula,
     Line,
     Listing,
+    Local,
     Prose,
     Section,
     Table,
@@ -35,7 +36,7 @@ WIDTH = 100
 class Writing(NamedTuple):
     """How formulas are written: whole ones, and the sum and the product in the chain rule."""
 
-    draw: Callable[[Define | Access | Subscript], str]
+    draw: Callable[[Define | Access | Expr | Subscript], str]
     total: str
     times: str
 
@@ -43,7 +44,9 @@ class Writing(NamedTuple):
 PLAIN = Writing(show, "sum({}) ", "*")
 
 
-def spell(content: Define | Chain | MatrixForm | Check | str, writing: Writing = PLAIN) -> str:
+def spell(
+    content: Define | Chain | Local | MatrixForm | Check | str, writing: Writing = PLAIN
+) -> str:
     """Anything that stands in an outline, on one line."""
     match content:
         case str():
@@ -52,6 +55,9 @@ def spell(content: Define | Chain | MatrixForm | Check | str, writing: Writing =
             return writing.draw(content)
         case Chain():
             return spell_chain(content, writing)
+        case Local(value, of, body):
+            draw = writing.draw
+            return f"∂{draw(value)}/∂{draw(of)} = {draw(body)}"
         case MatrixForm():
             return str(content.plain)
         case Check():
