@@ -67,7 +67,7 @@ def test_names_can_not_break_out_of_the_page(tmp_path: Path) -> None:
     shown.save(tmp_path / "deep" / "neuron.html", title="</script><b>&")
     html = (tmp_path / "deep" / "neuron.html").read_text(encoding="utf-8")
     assert "&lt;/script&gt;&lt;b&gt;&amp;" in html
-    assert html.count("</script>") == 3
+    assert html.count("</script>") == 4
     shown.save(tmp_path / "neuron.svg")
     assert (tmp_path / "neuron.svg").read_text(encoding="utf-8").startswith("<svg")
     shown.save(tmp_path / "neuron.txt")

@@ -54,39 +54,64 @@ BOLD = {
 
 def page(shown: Numbers, title: str = "") -> str:
     """The HTML of a page; ``title`` is its heading, "Numbers on the graph" if not given."""
-    opened = shown.expanded() if shown.expandable and not shown.expand else None
-    variants = [shown, *([opened] if opened is not None else [])]
-    data = {"graphs": [_data(one) for one in variants]}
-    buttons = ""
-    if opened is not None:
-        names = ", ".join(shown.expandable)
-        buttons += _button("open", f"Open {names}")
-    folds = any(one.folds for one in variants)
-    if folds:
-        buttons += _button("unfold", "Open what repeats")
+    variants = variants_of(shown)
     parts = {
         "title": _text(title or "Numbers on the graph"),
-        "style": _asset("page.css"),
+        "style": asset("page.css"),
+        "graph-style": asset("graph.css"),
         "program": _program(shown),
-        "buttons": buttons,
-        "folded": " A box with a dashed border stands for gates that repeat; a click opens it."
-        if folds
-        else "",
+        "stepper": stepper(variants),
         "drawing": shown.svg(),
         "rules": _rules(variants),
         "numbers": _table(shown),
         "checks": _checks(variants),
         "version": __version__,
-        "data": json_text(data, None).replace("<", "\\u003c"),
-        "licence": _asset("dagre", "LICENSE"),
-        "dagre": re.sub(r"\n//# sourceMappingURL=.*", "", _asset("dagre", "dagre.min.js")),
-        "script": _asset("page.js"),
+        "licence": asset("dagre", "LICENSE"),
+        "dagre": layout(),
+        "graph-script": asset("graph.js"),
+        "script": asset("page.js"),
     }
+    return _filled_in("page.html", parts)
+
+
+def variants_of(shown: Numbers) -> tuple[Numbers, ...]:
+    """The graph and, where functions can be opened into gates, the graph with them opened."""
+    if not shown.expandable or shown.expand:
+        return (shown,)
+    return (shown, shown.expanded())
+
+
+def stepper(variants: Sequence[Numbers]) -> str:
+    """The drawing with its buttons and its data, which :func:`layout` and ``graph.js`` draw."""
+    data = {"graphs": [_data(one) for one in variants]}
+    buttons = ""
+    if len(variants) > 1:
+        buttons += _button("open", f"Open {', '.join(variants[0].expandable)}")
+    folds = any(one.folds for one in variants)
+    if folds:
+        buttons += _button("unfold", "Open what repeats")
+    parts = {
+        "buttons": buttons,
+        "folded": " A box with a dashed border stands for gates that repeat; a click opens it."
+        if folds
+        else "",
+        "data": json_text(data, None).replace("<", "\\u003c"),
+    }
+    return _filled_in("stepper.html", parts)
+
+
+def layout() -> str:
+    """The script that lays graphs out, dagre."""
+    return re.sub(r"\n//# sourceMappingURL=.*", "", asset("dagre", "dagre.min.js"))
+
+
+def _filled_in(name: str, parts: Mapping[str, str]) -> str:
     pattern = re.compile("{(" + "|".join(parts) + ")}")
-    return pattern.sub(lambda match: parts[match[1]], _asset("page.html"))
+    return pattern.sub(lambda match: parts[match[1]], asset(name))
 
 
-def _asset(*path: str) -> str:
+def asset(*path: str) -> str:
+    """A file that is part of the page."""
     found = files(__package__).joinpath("assets", *path)
     return found.read_text(encoding="utf-8").strip()
 
