@@ -17,7 +17,10 @@ from pullback.book.pdf import printer
 from pullback.cli import main
 from pullback.errors import ArgumentError
 
-SECTIONS = ("definition", "picture", "backward", "steps", "memory", "source", "form", "error")
+TAUGHT = ["three", "numbers", "jacobian", "reduces", "steps", "exercises", "mistakes", "reference"]
+SECTIONS = (
+    *TAUGHT, "definition", "picture", "backward", "checks", "memory", "source", "form", "error",
+)  # fmt: skip
 
 
 VOID = {"meta", "link", "input", "br", "hr", "path", "rect", "col"}
@@ -71,6 +74,11 @@ def test_every_link_leads_somewhere(site: Path) -> None:
 def test_a_page_has_all_its_sections(site: Path) -> None:
     names = Page((site / "relu.html").read_text(encoding="utf-8")).names
     assert set(SECTIONS) <= set(names)
+
+
+def test_a_page_teaches_before_it_is_looked_up(site: Path) -> None:
+    names = Page((site / "relu.html").read_text(encoding="utf-8")).names
+    assert [name for name in names if name in TAUGHT] == TAUGHT
 
 
 def test_the_opening_has_all_its_parts(site: Path) -> None:

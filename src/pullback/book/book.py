@@ -10,6 +10,7 @@ from concurrent.futures import ProcessPoolExecutor
 from importlib.resources import as_file, files
 from pathlib import Path
 
+from ..graph.page import asset, layout
 from ..report.html import style
 from .chapter import Chapter
 from .frame import Contents, framed, printed
@@ -99,7 +100,15 @@ def _write_assets(folder: Path, pages: Sequence[LayerPage]) -> None:
         shutil.copytree(
             shipped, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("*.html")
         )
-    (folder / "report.css").write_text(style(), encoding="utf-8")
+    licence = "\n".join(f"// {line}".rstrip() for line in asset("dagre", "LICENSE").split("\n"))
+    made = {
+        "report.css": style(),
+        "graph.css": asset("graph.css"),
+        "graph.js": asset("graph.js"),
+        "dagre.js": f"{licence}\n{layout()}",
+    }
+    for name, written in made.items():
+        (folder / name).write_text(f"{written}\n", encoding="utf-8")
     (folder / "search-index.js").write_text(_index(pages), encoding="utf-8")
 
 

@@ -34,7 +34,7 @@ def forms(derivation: Derivation) -> tuple[Form, ...]:
     backward = derivation.backward
     programs = (
         ("raw adjoint", "the chain rule, every sum over all its deltas", backward.adjoints),
-        ("value by value", "a gradient for every value of the definition", _by_value(backward)),
+        ("value by value", "a gradient for every value of the definition", by_value(backward)),
         ("expanded", "only the gradients asked for, spelled out", _expanded(backward)),
         ("as derived", "what is shown and runs", backward.statements),
     )
@@ -51,7 +51,7 @@ def _elements(shape: tuple[Size, ...]) -> int:
     return prod(n.value(dict.fromkeys(n.names(), TYPICAL)) for n in shape)
 
 
-def _by_value(backward: Backward) -> Iterator[Define]:
+def by_value(backward: Backward) -> Iterator[Define]:
     """Each adjoint by itself, its deltas summed: what automatic differentiation would compute."""
     stages = _stages(backward)
     for adjoint in backward.adjoints:

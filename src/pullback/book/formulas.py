@@ -14,6 +14,9 @@ from ..report.html import Content, Hand, roles
 from ..report.mathml import decimal, text
 from ..report.tex import equation
 
+HAT = re.compile(r"^(d?[a-zA-Z])hat$")  # a name that is read as a letter with a hat
+FENCE = re.compile(r"\\(left|right)([()\[\]])|[{}]")
+TALL = re.compile(r"\\(frac|sum|prod|sqrt|left|max|min)")
 LONGEST = 9  # signs of a fraction; a longer one is a decimal
 # How a comparison is written from right to left, and how where it fails.
 MIRRORED = {"<": ">", "<=": r"\ge", "==": "=", "!=": r"\ne"}
@@ -33,7 +36,8 @@ class Typeset(Latex):
 
     def pieces(self, name: str) -> tuple[str, str, str, str]:
         """The parts of a drawn name, its base in the macro of its class."""
-        base, label, number, primes = super().pieces(name)
+        accented = HAT.sub(r"\1_hat", name) if name not in self.look.names else name
+        base, label, number, primes = super().pieces(accented)
         if name in self.classes:
             base = rf"\{self.classes[name]}{{{base}}}"
         return base, label, number, primes
@@ -76,14 +80,43 @@ def prose(words: str) -> str:
     return re.sub(r"(`+)([^`]+)\1", r"<code>\2</code>", text(words))
 
 
+def breakable(tex: str) -> str:
+    r"""The formula with fences of a fixed size: it may break inside those of its outermost level.
+
+    >>> breakable(r"a \left(b + \frac{c}{d}\right)")
+    'a \\Bigl(b + \\frac{c}{d}\\Bigr)'
+    """
+    out, start, depth = "", 0, 0
+    opened: list[tuple[int, str]] = []  # where the fences that are not closed yet begin
+    for match in FENCE.finditer(tex):
+        kind, sign = match[1], match[2]
+        if kind is None:
+            depth += 1 if match[0] == "{" else -1
+            if tex[match.start() - 1 : match.start()] == "\\":  # a brace that is drawn
+                depth -= 1 if match[0] == "{" else -1
+            continue
+        if depth:
+            continue
+        if kind == "left":
+            out += tex[start : match.start()]
+            opened.append((len(out), sign))
+        elif opened:
+            out += tex[start : match.start()]
+            at, first = opened.pop()
+            size = "Big" if TALL.search(out[at:]) else "big"
+            out = f"{out[:at]}\\{size}l{first}{out[at:]}\\{size}r{sign}"
+        start = match.end()
+    return tex if opened else out + tex[start:]
+
+
 def inline(tex: str) -> str:
     """A formula within a line of text."""
     return f'<span class="tex">{text(tex)}</span>'
 
 
 def display(tex: str) -> str:
-    """A formula on a line of its own, which scrolls where it is too wide."""
-    return f'<div class="set"><span class="tex display">{text(tex)}</span></div>'
+    """A formula on a line of its own, which breaks where it is too wide."""
+    return f'<div class="set"><span class="tex display">{text(breakable(tex))}</span></div>'
 
 
 def by_katex(derivation: Derivation) -> Hand:
@@ -92,5 +125,5 @@ def by_katex(derivation: Derivation) -> Hand:
 
 
 def _draw(content: Content, classes: Mapping[str, str]) -> str:
-    tex = equation(content, Typeset(classes))
+    tex = breakable(equation(content, Typeset(classes)))
     return f'<span class="tex display">{text(tex)}</span>'

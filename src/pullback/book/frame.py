@@ -12,8 +12,12 @@ from string import Template
 
 from .. import __version__
 from ..report.mathml import text
-from .chapter import Chapter
+from .chapter import Chapter, Part
 
+# What draws a graph that is stepped through, on the pages that have one.
+GRAPH = (
+    '<script defer src="assets/dagre.js"></script>\n<script defer src="assets/graph.js"></script>\n'
+)
 START = (("index", "The general layer"), ("layers", "All layers"))
 
 
@@ -26,19 +30,43 @@ class Contents:
 
 def framed(title: str, chapter: Chapter, contents: Contents, here: str) -> str:
     """A whole page."""
-    sections = "".join(
-        f'<section id="{p.anchor}"><h2>{text(p.title)}</h2>{p.inner}</section>'
-        for p in chapter.parts
-    )
-    toc = "".join(f'<a href="#{p.anchor}">{text(p.title)}</a>' for p in chapter.parts)
+    read = [part for part in chapter.parts if not part.reference]
+    found = [part for part in chapter.parts if part.reference]
+    if found:
+        inner = "".join(
+            f'<section id="{p.anchor}"><h3>{text(p.title)}</h3>{p.inner}</section>' for p in found
+        )
+        teaser = "Definition, checks, source, costs, errors, options."
+        read.append(Part("reference", "Reference", inner, teaser))
+    sections = "".join(map(_section, read))
+    toc = "".join(f'<a href="#{p.anchor}">{text(p.title)}</a>' for p in read)
     return _template("page.html").substitute(
         title=text(title),
-        lead=chapter.lead,
+        lead=_linked(chapter.lead, contents),
         sections=sections,
         toc=toc,
         contents="".join(_contents(contents, here)),
         around=_around(contents, here),
         version=text(__version__),
+        scripts=GRAPH if 'id="circuit"' in sections else "",
+    )
+
+
+def _linked(html: str, contents: Contents) -> str:
+    """The HTML without the links to pages that this book does not have."""
+    there = {name for _, name, _ in contents.layers} | {name for name, _ in START}
+    return re.sub(
+        r'<a href="(\w+)\.html">(.*?)</a>', lambda m: m[0] if m[1] in there else m[2], html
+    )
+
+
+def _section(part: Part) -> str:
+    head = f"<h2>{text(part.title)}</h2>"
+    if not part.teaser:
+        return f'<section id="{part.anchor}">{head}{part.inner}</section>'
+    return (
+        f'<section id="{part.anchor}"><details class="part"><summary>{head}'
+        f"<span>{text(part.teaser)}</span></summary>{part.inner}</details></section>"
     )
 
 

@@ -155,7 +155,7 @@ def grid(shape: Sequence[int], marked: Collection[int], kind: str) -> str:
     plain = "".join(_cell(*c) for k, c in enumerate(corners) if k not in chosen)
     told = "".join(_cell(*c) for k, c in enumerate(corners) if k in chosen)
     return (
-        f'<svg class="grid" viewBox="-1 -1 {across + 2} {down + 2}" '
+        f'<svg class="cells" viewBox="-1 -1 {across + 2} {down + 2}" '
         f'width="{(across + 2) * scale:.0f}" height="{(down + 2) * scale:.0f}" role="img" '
         f'aria-label="{len(chosen)} of {len(corners)} cells marked">'
         f'<path class="cell" d="{plain}"/><path class="{kind}" d="{told}"/></svg>'

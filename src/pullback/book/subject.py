@@ -9,11 +9,15 @@ from functools import cached_property
 from itertools import count
 from typing import Any
 
+import numpy as np
+
 from ..api import derive
 from ..derivation import Derivation
 from ..errors import ArgumentError
 from ..ir.expr import Tensor
 from ..layers import LAYERS, Example, Kind, Layer
+from ..layers.lessons import LESSONS, Lesson
+from .case import Case, case
 
 # Groups in the order of the book; those of users come last.
 GROUPS = {
@@ -31,6 +35,8 @@ SHIPPED = Kind.__module__.rpartition(".")[0]
 DRAWS = {"int": "below 2", "bool": "mask"}
 
 Wanted = str | Kind | Layer | Callable[..., Any]
+
+NO_LESSON = Lesson("")
 
 
 @dataclass(frozen=True)
@@ -54,6 +60,8 @@ class Subject:
     notes: tuple[str, ...] = ()
     options: tuple[tuple[str, str, str], ...] = ()
     shipped: bool = False
+    lesson: Lesson = NO_LESSON
+    small: Callable[[], Derivation] | None = None
 
     @property
     def example(self) -> Example:
@@ -64,6 +72,18 @@ class Subject:
     def derived(self) -> Derivation:
         """Its derivation."""
         return self.derive()
+
+    @cached_property
+    def taught(self) -> Derivation:
+        """The derivation that the page explains: that of the textbook's definition, where the
+        layer's own takes more care for rounding."""
+        return derive(self.lesson.text) if self.lesson.text else self.derived
+
+    @cached_property
+    def case(self) -> Case | None:
+        """The numbers of the page; None where there are none that are small enough."""
+        derived = self.taught if self.small is None else self.small()
+        return case(derived, self.example, self.lesson.numbers, self.lesson.upstream)
 
 
 def subjects(wanted: Sequence[Wanted] = ()) -> tuple[Subject, ...]:
@@ -92,11 +112,19 @@ def _subject(wanted: Wanted) -> Subject:
 
 
 def of_kind(kind: Kind) -> Subject:
-    """A layer of the table, at its first example."""
+    """A layer of the table, at its first example; where its lesson writes another definition, at
+    the lesson's options."""
+    lesson = LESSONS.get(kind.name, NO_LESSON)
+    shapes = {name: np.shape(value) for name, value in lesson.numbers.items()}
     example = kind.examples[0]
+    if lesson.text and lesson.options:
+        example = Example(shapes, lesson.options, example.draws)
     layer = kind(**example.options)
     form = kind.form(example.shapes[layer.inputs[0]])
+    own = kind(**lesson.options) if lesson.numbers else layer
+    small = kind.form(shapes[own.inputs[0]]) if lesson.numbers else form
     words = _paragraphs(kind.build)
+    same = bool(lesson.text) or (own.options, small) == (layer.options, form)
     return Subject(
         kind.name,
         kind.title,
@@ -104,12 +132,14 @@ def of_kind(kind: Kind) -> Subject:
         "".join(words[:1]),
         layer.definition(form).text,
         "index notation",
-        kind.examples,
+        kind.examples if example is kind.examples[0] else (example, *kind.examples),
         lambda: layer.derive(form),
         words[1:],
         kind.notes,
         tuple((name, _spelled(v), _tried(kind, name)) for name, v in kind.options.items()),
         kind.build.__module__.startswith(f"{SHIPPED}."),
+        lesson,
+        None if same else lambda: own.derive(small),
     )
 
 
@@ -132,7 +162,7 @@ def _spelled(value: Any) -> str:
 
 def of_layer(layer: Layer) -> Subject:
     """A layer with options of one's own, at arrays drawn for it."""
-    derived = layer.derive()
+    derived, taught = layer.derive(), LESSONS.get(layer.kind.name, NO_LESSON)
     given = {n: v for n, v in layer.options.items() if v != layer.kind.options[n]}
     return replace(
         of_kind(layer.kind),
@@ -141,6 +171,8 @@ def of_layer(layer: Layer) -> Subject:
         examples=(replace(_drawn(derived.backward.program.inputs), options=given),),
         derive=lambda: derived,
         shipped=False,
+        lesson=replace(taught, numbers={}, upstream=None, text=""),
+        small=None,
     )
 
 

@@ -233,23 +233,23 @@ def fold(steps: Sequence[ShownStep], quiet: Sequence[bool]) -> tuple[ShownStep, 
 
 
 def straight(steps: Sequence[ShownStep]) -> tuple[ShownStep, ...]:
-    """The steps without circles: a form that stood before is not led to again."""
+    """The steps without circles: what leads back to a form that stood before is left out.
+
+    A circle with a check that did not pass is kept, inside the step before it.
+    """
     out: list[ShownStep] = []
     for step in steps:
-        start = next((k for k, s in enumerate(out) if s.target is step.target), len(out))
-        forms = [s.earlier.body for s in out[start : start + 1]] + [
-            s.later.body for s in out[start:]
-        ]
-        if step.later.body not in forms[:-1]:
+        own = [k for k, s in enumerate(out) if s.target is step.target]
+        before = [out[own[0]].earlier.body, *(out[k].later.body for k in own)] if own else []
+        if step.later.body not in before[:-1]:
             out.append(step)
             continue
-        k = start + forms.index(step.later.body)  # so many steps are kept
-        circle = [*out[k:], step]
-        out = out[:k]
-        if out and out[-1].target is step.target:
+        kept = own[0] + before.index(step.later.body)
+        circle = [*out[kept:], step]
+        out = out[:kept]
+        if not all(s.check.passed for s in circle) and kept > own[0]:
             last = out.pop()
-            joined = _joined([last, *circle], last)
-            out.append(replace(joined, later=last.later))
+            out.append(replace(_joined([last, *circle], last), later=last.later))
     return tuple(out)
 
 

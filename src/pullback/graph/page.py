@@ -272,7 +272,7 @@ def _forward(graph: _Numbered, node: Value) -> str:
     given = {name: values[name] for name in node.reads if name in values}
     out += f"<p>{_text(node.formula)}</p>"
     if np.ndim(node.value) or any(np.ndim(value) for value in given.values()):
-        return f"{out}<div class='prod'>{_cell(node.value, label(node.name), '')}</div>"
+        return f"{out}<div class='prod'>{cell(node.value, label(node.name), '')}</div>"
     filled = _filled(node.right, {label(name): value for name, value in given.items()})
     result = f'<b class="b">{_number(node.value, FINE)}</b>'
     return f"{out}<p>{_text(label(node.name))} = {_text(filled)} = {result}</p>"
@@ -311,10 +311,10 @@ def _product(wire: Wire) -> str:
     """One edge: upstream × local = downstream."""
     rule = f'<span class="rule">{_text(wire.rule)}</span>' if wire.rule else ""
     local = _local(wire)
-    parts = [_cell(wire.upstream, "upstream", "r")]
+    parts = [cell(wire.upstream, "upstream", "r")]
     if local:
         parts += ["<i>×</i>", local]
-    parts += ["<i>=</i>" if local else "<i>→</i>", _cell(wire.downstream, label(wire.sent), "r")]
+    parts += ["<i>=</i>" if local else "<i>→</i>", cell(wire.downstream, label(wire.sent), "r")]
     return f"<div class='prod'>{''.join(parts)}{rule}</div>"
 
 
@@ -322,7 +322,7 @@ def _local(wire: Wire) -> str:
     if wire.local is None:
         return ""
     words = "local" if _is_plain(wire) else f"local: {_short(wire.slope)}"
-    return _cell(wire.local, words, "l")
+    return cell(wire.local, words, "l")
 
 
 def _is_plain(wire: Wire) -> bool:
@@ -330,7 +330,7 @@ def _is_plain(wire: Wire) -> bool:
     return np.ndim(wire.local) == 0 and wire.slope.replace("−", "-") == exact(wire.local)
 
 
-def _cell(value: Any, words: str, kind: str) -> str:
+def cell(value: Any, words: str, kind: str) -> str:
     """A value with a caption below: a number, a small array as a grid, or shape and norm."""
     array = np.asarray(value)
     colour = {"r": "g", "": "b"}.get(kind, "")
@@ -362,8 +362,8 @@ def _copies(node: Value) -> str:
     for k, (name, value) in enumerate(shown):
         if k:
             cells.append("<i>+ … +</i>" if count > 4 and k == 2 else "<i>+</i>")
-        cells.append(_cell(value, label(name), "r"))
-    cells += ["<i>=</i>", _cell(node.gradient, label(node.gradient_name), "r")]
+        cells.append(cell(value, label(name), "r"))
+    cells += ["<i>=</i>", cell(node.gradient, label(node.gradient_name), "r")]
     return f"{out}<div class='prod'>{''.join(cells)}</div>"
 
 
@@ -371,8 +371,7 @@ def _overview(shown: Numbers) -> str:
     outputs = [node for node in shown.nodes if node.is_output]
     out = '<p class="where"><b>Overview</b></p>'
     for node in outputs:
-        cell = _cell(node.value, label(node.name), "")
-        out += f"<div class='prod'>{cell}</div>"
+        out += f"<div class='prod'>{cell(node.value, label(node.name), '')}</div>"
     asked = [n for n in shown.nodes if n.is_input and n.gradient is not None]
     if asked and all(np.ndim(n.gradient) == 0 for n in asked):
         best = max(asked, key=lambda n: abs(float(n.gradient)))
@@ -439,7 +438,11 @@ def _code(graph: _Numbered) -> Iterator[dict[str, Any]]:
 
 
 def _brief(value: Any) -> str:
-    return _number_of(value) if np.ndim(value) == 0 else _minus(f"{shape(value)}, {norm(value)}")
+    """A value beside a line of code: a number, a few numbers, or shape and norm."""
+    spelled = _number_of(value)
+    if np.ndim(value) == 0 or len(spelled) <= SHORT:
+        return spelled
+    return _minus(f"{shape(value)}, norm {norm(value)}")
 
 
 # Around the graph
@@ -501,9 +504,9 @@ def _table(shown: Numbers) -> str:
 
 def _value_row(node: Value) -> str:
     words = _text(label(node.name) if node.is_input else node.formula)
-    gradient = "" if node.gradient is None else _cell(node.gradient, "", "r")
+    gradient = "" if node.gradient is None else cell(node.gradient, "", "r")
     return (
-        f'<tr><td>{words}</td><td data-l="forward">{_cell(node.value, "", "")}</td>'
+        f'<tr><td>{words}</td><td data-l="forward">{cell(node.value, "", "")}</td>'
         f'<td data-l="gradient">{gradient}</td></tr>'
     )
 
@@ -512,9 +515,9 @@ def _edge_row(node: Value, wire: Wire) -> str:
     words = _text(f"{label(node.name)} → {label(wire.of)}")
     local = _local(wire) or _text(wire.slope)
     return (
-        f'<tr><td>{words}</td><td data-l="upstream">{_cell(wire.upstream, "", "r")}</td>'
+        f'<tr><td>{words}</td><td data-l="upstream">{cell(wire.upstream, "", "r")}</td>'
         f'<td data-l="local">{local}</td>'
-        f'<td data-l="downstream">{_cell(wire.downstream, label(wire.sent), "r")}</td></tr>'
+        f'<td data-l="downstream">{cell(wire.downstream, label(wire.sent), "r")}</td></tr>'
     )
 
 

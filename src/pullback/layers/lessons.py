@@ -388,7 +388,7 @@ WINDOWED = {
         "Windows are added up where they lie in the image; backward, each window reads its part.",
         "Fold, col2im",
         {"unfold": "its backward pass, as a layer"},
-        {"X": [[[[[[1, 2]], [[0, 1]]]]]]},
+        {"X": [[[[[[1, 2]]], [[[0, 1]]]]]]},
         options={"kernel": (2, 1)},
     ),
 }

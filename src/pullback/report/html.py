@@ -231,8 +231,7 @@ def _walk(block: Walk, hand: Hand) -> str:
     lines = "".join(_line(line, k, hand) for k, line in enumerate(block.lines, 1))
     closing = f'<p class="closing">{text(block.closing)}.</p>' if block.closing else ""
     return (
-        f'<details class="walk" open><summary>{head}{about}</summary>'
-        f"<ol>{lines}</ol>{closing}</details>"
+        f'<details class="walk"><summary>{head}{about}</summary><ol>{lines}</ol>{closing}</details>'
     )
 
 

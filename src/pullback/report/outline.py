@@ -300,7 +300,7 @@ def _walk(derivation: Derivation, account: Account, parts: Mapping[str, Define])
             lines.append(Line("differential", why, s))
     if chain is not None:
         for local in _locals(account.raw, chain):
-            why = f"how {local.value.tensor.name} changes where only {account.of.name} does"
+            why = f"how {local.value.tensor.name} changes if only {account.of.name} does"
             lines.append(Line("local gradient", why, local))
         readers = ", ".join(dict.fromkeys(value.tensor.name for _, value in chain.terms))
         why = f"upstream × local, added up over all of {readers}, which {account.of.name} changes"

@@ -133,10 +133,37 @@ function startMarking() {
   for (const section of document.querySelectorAll("main > section")) seen.observe(section);
 }
 
+// A section that a link leads to is unfolded; on paper all are.
+function startUnfolding() {
+  const unfold = () => {
+    const target = location.hash.length > 1 ? document.getElementById(decodeURIComponent(location.hash.slice(1))) : null;
+    const part = target?.querySelector(":scope > details.part") ?? target?.closest("details");
+    if (part) {
+      part.open = true;
+      target.scrollIntoView();
+    }
+  };
+  addEventListener("hashchange", unfold);
+  unfold();
+  document.querySelector(".toc")?.addEventListener("click", (event) => {
+    const link = event.target.closest("a");
+    if (link && link.hash === location.hash) unfold();
+  });
+  let folded = [];
+  addEventListener("beforeprint", () => {
+    folded = [...document.querySelectorAll("details:not([open])")];
+    for (const part of folded) part.open = true;
+  });
+  addEventListener("afterprint", () => {
+    for (const part of folded) part.open = false;
+  });
+}
+
 document.getElementById("theme").addEventListener("click", switchTheme);
 startSearch();
 startMenu();
 startCopying();
 startMarking();
+startUnfolding();
 document.querySelector("#contents [aria-current]")?.scrollIntoView({ block: "nearest" });
 document.documentElement.dataset.ready = "yes";

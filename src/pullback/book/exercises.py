@@ -1,0 +1,207 @@
+"""A page's derivation as steps to fill in, checked in the page by value."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import Any
+
+import numpy as np
+
+from ..derivation import Derivation
+from ..errors import PullbackError
+from ..graph.numbers import Numbers
+from ..ir.expr import (
+    Access,
+    Add,
+    And,
+    Apply,
+    Compare,
+    Expr,
+    Guard,
+    IndexOf,
+    Inside,
+    Mul,
+    Not,
+    Number,
+    Or,
+    Power,
+    Reduce,
+    Select,
+    SizeOf,
+    Tensor,
+    Zero,
+)
+from ..ir.interpret import FLOAT, Array, fill, typed
+from ..ir.program import Define
+from ..ir.walk import map_tensors, nodes, substitute, tensors
+from ..notation.plain import show
+from ..report.html import Hand
+from ..report.mathml import text
+from ..report.outline import Chain, Walk
+from .case import Case
+from .dependence import script
+from .forms import by_value
+from .mistakes import mistakes
+
+MOST = 10
+HINTS = 14
+LONGEST = 200  # characters of an answer that somebody may type
+# What the page's reader of formulas knows.
+KNOWN = (
+    Access, Add, And, Compare, Guard, IndexOf, Inside, Mul, Not, Number, Or, Power, Select, SizeOf,
+    Zero,
+)  # fmt: skip
+FUNCTIONS = (
+    "exp", "log", "sqrt", "tanh", "abs", "sin", "cos", "sigmoid", "sign", "maximum", "minimum",
+    "softplus", "cosh", "sinh", "floor",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Exercise:
+    """One step: the gradient ``statement`` of a value, found from the gradients before it."""
+
+    statement: Define
+    of: str
+    given: tuple[str, ...]
+
+
+def exercises(derivation: Derivation) -> tuple[Exercise, ...]:
+    """The gradients of all values with a name of the user's, in the order of the way back; parts
+    with no such name are written out."""
+    backward = derivation.backward
+    user = {s.target.name for s in backward.program.statements if s.user}
+    user |= {t.name for t in (*backward.program.inputs, *backward.program.outputs)}
+    steps = list(by_value(backward))
+    made = (*backward.forward.statements, *backward.values)
+    hidden = {s.target: s for s in made if s.target.name not in user}
+    hidden |= {s.target: s for s in steps if s.of not in user}
+    found = [_written_out(s, hidden) for s in steps if s.of in user]
+    own = [
+        Exercise(s, s.of, tuple(t.name for t in tensors(s.body)))
+        for s in found
+        if _is_readable(s) and len(show(s)) <= LONGEST
+    ]
+    return tuple(own[:MOST])
+
+
+def _written_out(statement: Define, hidden: Mapping[Tensor, Define]) -> Define:
+    """The statement with parts that have no name of the user's in the place of their names."""
+
+    def put(access: Access) -> Expr:
+        own = hidden.get(access.tensor)
+        if own is None:
+            return access
+        place = dict(zip(own.indices, access.subs, strict=True))
+        return map_tensors(substitute(own.body, place), put)  # type: ignore[return-value]
+
+    body = map_tensors(statement.body, put)
+    return replace(statement, body=body, scatter=None)  # type: ignore[arg-type]
+
+
+def _is_readable(statement: Define) -> bool:
+    """Whether a page can read the answer as it is written here."""
+    return all(
+        isinstance(node, KNOWN)
+        or (isinstance(node, Reduce) and not node.domain)
+        or (isinstance(node, Apply) and node.function in FUNCTIONS)
+        for node in nodes(statement.body)
+    )
+
+
+def section(derivation: Derivation, case: Case, walks: dict[str, Walk], hand: Hand) -> str:
+    """The exercises of a page with the numbers that answers are compared with; "" where there are
+    none. ``walks`` are the walks of the derivation by gradient."""
+    if _names(derivation) != _names(case.derived):
+        return ""
+    try:
+        points = [_point(case, numbers) for numbers in (case.numbers, case.at(0), case.at(1))]
+    except PullbackError:
+        return ""
+    found = [e for e in exercises(derivation) if all(_has(point, e) for point in points)]
+    if not found:
+        return ""
+    data = {"points": points, "exercises": [_data(e) for e in found]}
+    lead = (
+        "<p>Fill in the way back, one gradient after the other. Answers are compared <b>by value"
+        "</b> at the numbers above and at two others, so any correct way of writing counts: index "
+        "notation (<code>sum(n) dY[n,c]</code>) or NumPy (<code>dY.sum(0)</code>). All values, and "
+        "gradients that come before, can be used.</p>"
+    )
+    forms = "".join(_form(e, k, walks, hand) for k, e in enumerate(found))
+    return f"{lead}<ol class='exercises'>{forms}</ol>{script(data, 'exercise-data')}"
+
+
+def _names(derivation: Derivation) -> list[tuple[str, str]]:
+    """The gradients, each with what it is of: the same in a case that an exercise is checked at."""
+    return [(s.target.name, s.of) for s in derivation.backward.adjoints]
+
+
+def _has(point: dict[str, Any], exercise: Exercise) -> bool:
+    names = (exercise.statement.target.name, *exercise.given)
+    return all(name in point and None not in point[name]["data"] for name in names)
+
+
+def _point(case: Case, numbers: Numbers) -> dict[str, Any]:
+    """All values, gradients and sizes by name, as a script reads them."""
+    backward = case.derived.backward
+    given = {t.name: Array.of(numbers.given[t.name]) for t in backward.program.inputs}
+    kinds = {t.name: t for t in backward.program.inputs}
+    values = {name: typed(array, kinds[name], FLOAT) for name, array in given.items()}
+    fill(values, backward.forward.statements, numbers.sizes)
+    named: dict[str, Any] = {n: np.reshape(a.flat, a.shape) for n, a in values.items()}
+    floats = dict.fromkeys(t for t in backward.program.outputs if t.kind == "float")
+    for _, c in zip(floats, backward.cotangents, strict=False):
+        named[c.name] = numbers.upstream[c.name]
+    for s in backward.adjoints:
+        if s.of in numbers.gradients:
+            named[s.target.name] = numbers.gradients[s.of]
+    named |= {name: np.asarray(n) for name, n in numbers.sizes.items() if name not in named}
+    return {name: _array(value) for name, value in named.items() if value is not None}
+
+
+def _array(value: Any) -> dict[str, Any]:
+    array = np.asarray(value, float)
+    flat = [float(f"{x:.12g}") if np.isfinite(x) else None for x in array.ravel()]
+    return {"shape": list(array.shape), "data": flat}
+
+
+def _data(exercise: Exercise) -> dict[str, Any]:
+    statement = exercise.statement
+    wrong = [
+        [show(found.wrong.body), found.words]
+        for found in islice(mistakes(statement, tensors(statement.body)), HINTS)
+    ]
+    return {
+        "name": statement.target.name,
+        "of": exercise.of,
+        "indices": [i.name for i in statement.indices],
+        "solution": show(statement),
+        "right": f"It is {show(statement)}.",
+        "wrong": wrong,
+    }
+
+
+def _form(exercise: Exercise, k: int, walks: dict[str, Walk], hand: Hand) -> str:
+    name = exercise.statement.target.name
+    at = ",".join(i.name for i in exercise.statement.indices)
+    label = text(f"{name}[{at}]" if at else name)
+    question = "".join(_question(walks.get(name), hand))
+    return (
+        f'<li><form class="exercise" data-k="{k}">{question}'
+        f'<label for="answer-{k}"><code>{label} =</code></label>'
+        f'<input id="answer-{k}" autocomplete="off" spellcheck="false" autocapitalize="off" '
+        f'aria-describedby="said-{k}"><button class="btn" type="submit">Check</button>'
+        '<button class="btn show" type="button" hidden>Show one</button>'
+        f'<p class="said" id="said-{k}" aria-live="polite"></p></form></li>'
+    )
+
+
+def _question(walk: Walk | None, hand: Hand) -> Iterator[str]:
+    """The chain rule that is to be worked out."""
+    if walk is not None:
+        yield from (
+            hand.formula(line.content) for line in walk.lines if isinstance(line.content, Chain)
+        )
