@@ -24,7 +24,7 @@ FLAGS = (
     "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run "
     "--disable-background-networking --disable-component-update --disable-sync"
 )
-DESK, PHONE = (1400, 1000), (360, 780)
+DESK, PHONE = (1280, 1000), (390, 844)
 
 
 class Browser:

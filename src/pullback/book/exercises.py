@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
@@ -43,7 +43,7 @@ from ..report.outline import Chain, Walk
 from .case import Case
 from .dependence import script
 from .forms import by_value
-from .mistakes import mistakes
+from .mistakes import Mistake, mistakes
 
 MOST = 10
 HINTS = 14
@@ -57,6 +57,8 @@ FUNCTIONS = (
     "exp", "log", "sqrt", "tanh", "abs", "sin", "cos", "sigmoid", "sign", "maximum", "minimum",
     "softplus", "cosh", "sinh", "floor",
 )  # fmt: skip
+
+Point = Mapping[str, Any]  # all values by name, each a dict of "shape" and "data"
 
 
 @dataclass(frozen=True)
@@ -123,7 +125,7 @@ def section(derivation: Derivation, case: Case, walks: dict[str, Walk], hand: Ha
     found = [e for e in exercises(derivation) if all(_has(point, e) for point in points)]
     if not found:
         return ""
-    data = {"points": points, "exercises": [_data(e) for e in found]}
+    data = {"points": points, "exercises": [_data(e, points, case.sizes) for e in found]}
     lead = (
         "<p>Fill in the way back, one gradient after the other. Answers are compared <b>by value"
         "</b> at the numbers above and at two others, so any correct way of writing counts: index "
@@ -168,20 +170,35 @@ def _array(value: Any) -> dict[str, Any]:
     return {"shape": list(array.shape), "data": flat}
 
 
-def _data(exercise: Exercise) -> dict[str, Any]:
+def _data(exercise: Exercise, points: Sequence[Point], sizes: Mapping[str, int]) -> dict[str, Any]:
     statement = exercise.statement
-    wrong = [
-        [show(found.wrong.body), found.words]
-        for found in islice(mistakes(statement, tensors(statement.body)), HINTS)
-    ]
+    wrong = (m for m in mistakes(statement, tensors(statement.body)) if _is_wrong(m, points, sizes))
     return {
         "name": statement.target.name,
         "of": exercise.of,
         "indices": [i.name for i in statement.indices],
         "solution": show(statement),
         "right": f"It is {show(statement)}.",
-        "wrong": wrong,
+        "wrong": [[show(found.wrong.body), found.words] for found in islice(wrong, HINTS)],
     }
+
+
+def _is_wrong(mistake: Mistake, points: Sequence[Point], sizes: Mapping[str, int]) -> bool:
+    """Whether another line has another value, for some are the same in other words."""
+    line = mistake.wrong
+    for point in points:
+        values = {
+            t.name: Array(tuple(point[t.name]["shape"]), list(point[t.name]["data"]))
+            for t in tensors(line.body)
+        }
+        try:
+            fill(values, [line], sizes)
+        except (PullbackError, ArithmeticError, ValueError):
+            return False
+        right = point[line.target.name]["data"]
+        if not np.allclose(values[line.target.name].flat, right, rtol=1e-6, atol=1e-6):
+            return True
+    return False
 
 
 def _form(exercise: Exercise, k: int, walks: dict[str, Walk], hand: Hand) -> str:
