@@ -4,6 +4,7 @@ extra ``browser``), Chromium or its chromedriver is missing."""
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +20,10 @@ needs_browser = pytest.mark.skipif(
     not (CHROMIUM and DRIVER and find_spec("selenium")),
     reason="needs selenium (the extra browser), Chromium and its chromedriver",
 )
+
+# The accessibility checker axe-core: of the environment, or where `npm install axe-core` puts it.
+AXE = Path(os.environ.get("AXE", "node_modules/axe-core/axe.min.js"))
+needs_axe = pytest.mark.skipif(not AXE.is_file(), reason="needs axe-core (npm install axe-core)")
 
 FLAGS = (
     "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run "

@@ -9,7 +9,7 @@ import pytest
 
 from pullback.book import write_book
 
-from ..browser import DESK, PHONE, Browser, needs_browser, opened
+from ..browser import AXE, DESK, PHONE, Browser, needs_axe, needs_browser, opened
 
 pytestmark = needs_browser
 
@@ -166,6 +166,23 @@ def test_what_is_wrong_with_a_page_is_noticed(browser: Browser, site: Path) -> N
         (site / "broken.html").write_text(whole.replace("</main>", element + "</main>"))
         found = wrong_with(browser, site / "broken.html", PHONE, "light")
         assert any(sign in line for line in found), (sign, found)
+
+
+ACCESSIBLE = """
+const runOnly = ["wcag2a", "wcag2aa", "wcag21aa", "best-practice"];
+const told = (v) => `${v.id}: ${v.help}, ${v.nodes.length} × ${v.nodes[0].html.slice(0, 120)}`;
+return axe.run(document, {runOnly}).then((found) => found.violations.map(told));
+"""
+
+
+@needs_axe
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("name", ("index", "layers", *LAYERS))
+def test_axe_finds_nothing(browser: Browser, site: Path, name: str, scheme: str) -> None:
+    browser.open(site / f"{name}.html", DESK, scheme)
+    browser.run(OPEN)
+    browser.run(AXE.read_text(encoding="utf-8"))
+    assert browser.run(ACCESSIBLE) == []
 
 
 # What the exercises say of their own answers, of these with a sign, and of the wrong lines.

@@ -13,7 +13,8 @@ from xml.etree import ElementTree
 import pytest
 
 from pullback.derivation import Check, Derivation, registry, show_bytes
-from pullback.report.html import fragment, style
+from pullback.report.html import style
+from pullback.report.notebook import fragment
 from pullback.report.page import page, write_report
 from tests.report.forms import FORMS, HOSTILE, derived, hostile
 
@@ -67,7 +68,7 @@ def test_page_is_whole_and_names_every_value(name: str) -> None:
 @pytest.mark.parametrize("name", FORMS)
 def test_page_tells_of_every_step_and_its_check(name: str) -> None:
     made = derived(name)
-    read = Reader(fragment(made))
+    read = Reader(page(made))
     for step in made.steps:
         assert step.name in read.text
         assert str(step.check) in read.text
@@ -103,7 +104,7 @@ def test_hostile_names_are_text_on_the_page() -> None:
 
 @pytest.mark.parametrize("name", FORMS)
 def test_formulas_are_well_formed_and_speak(name: str) -> None:
-    text = fragment(derived(name))
+    text = page(derived(name))
     found = re.findall(r"<math.*?</math>", text, re.DOTALL)
     assert len(found) >= 2 * len(derived(name).backward.statements)
     for markup in found:
@@ -126,9 +127,47 @@ def test_a_failed_check_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     made.source("numpy")  # registers all services
     failed = [Check("failed", "it is wrong") for _ in made.backward.steps]
     monkeypatch.setitem(registry.SERVICES, "check_steps", lambda backward, seed: failed)
-    text = fragment(made)
+    text = page(made)
     assert "✗ it is wrong" in text and 'class="dot failed"' in text
     assert f"0 of {len(made.steps)}" in Reader(text).text
+
+
+def outputs(made: Derivation) -> list[str]:
+    """What a notebook shows of a derivation and of its parts."""
+    parts = [made, made.verify(), made.savings(), *made.steps[:3], made.jacobian()]
+    return [part._repr_html_() for part in parts]
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_a_notebook_shows_formulas_first_and_little(name: str) -> None:
+    made = derived(name)
+    for shown in outputs(made):
+        read = Reader(shown)
+        assert read.open == []
+        assert "script" not in read.tags
+        assert len(shown.encode()) <= 20_000
+    first = fragment(made)
+    assert 0 < first.index("<math") < first.index("<details") if "<details" in first else True
+    assert first.count("<math") >= len(made.backward.statements)
+
+
+def test_a_notebook_shows_a_batch_norm_in_20_kb_in_its_own_colours() -> None:
+    from pullback import layers
+
+    made = layers.batch_normalisation().derive()
+    shown = fragment(made)
+    assert len(shown.encode()) <= 20_000
+    assert "How it is found" in shown
+    assert "--jp-content-font-color1" in shown and "light-dark(" not in shown
+    assert not re.search(r"background:\s*#", shown), "the background is the notebook's"
+
+
+def test_parts_print_on_one_screen() -> None:
+    made = derived("softmax")
+    shown = [repr(made.steps), repr(made.verify()), repr(made.residuals), str(made.savings())]
+    shown += [str(made.jacobian()), str(made.verify())]
+    for text in shown:
+        assert len(text) < 40 * 100 and "Tensor(" not in text
 
 
 def test_colours_are_defined_for_light_and_dark() -> None:

@@ -116,13 +116,14 @@ def _is_readable(statement: Define) -> bool:
 def section(derivation: Derivation, case: Case, walks: dict[str, Walk], hand: Hand) -> str:
     """The exercises of a page with the numbers that answers are compared with; "" where there are
     none. ``walks`` are the walks of the derivation by gradient."""
-    if _names(derivation) != _names(case.derived):
-        return ""
+    own = case.derived
+    if _names(derivation) != _names(own):
+        walks = {}
     try:
         points = [_point(case, numbers) for numbers in (case.numbers, case.at(0), case.at(1))]
     except PullbackError:
         return ""
-    found = [e for e in exercises(derivation) if all(_has(point, e) for point in points)]
+    found = [e for e in exercises(own) if all(_has(point, e) for point in points)]
     if not found:
         return ""
     data = {"points": points, "exercises": [_data(e, points, case.sizes) for e in found]}

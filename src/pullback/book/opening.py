@@ -1,4 +1,5 @@
-"""The opening of the book: the general layer, notation, two rules, errata of common texts."""
+"""The opening of the book: from a number to an array, the general layer, notation, two rules,
+errata of common texts."""
 
 from __future__ import annotations
 
@@ -8,14 +9,25 @@ from functools import cache
 from html import unescape
 from importlib.resources import files
 from string import Template
+from typing import Any
 
 from ..api import derive
 from ..derivation import Derivation
 from ..report.html import blocks
-from ..report.outline import Block, Formula, Walk, outline
+from ..report.outline import Block, Formula, Table, Walk, outline
 from .chapter import Chapter, Part
 from .formulas import by_katex, display, inline
 
+ROWS = 4  # of the tables of linear approximations
+# What is moved: a definition, where it stands, and along what.
+MOVED: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
+    "number": ("f = x[]**2", {"x": 3}, {"x": 1}),
+    "array": (
+        "h[m] = tanh(sum(d) W[m,d]*x[d])",
+        {"x": [1, 2], "W": [[1, 0], [0, 1]]},
+        {"x": [1, -1]},
+    ),
+}
 AFFINE = "Y[n,m] = sum(d) X[n,d]*W[d,m] + b[m]"
 # What the opening derives: a definition, and by which input.
 DERIVED = {
@@ -37,7 +49,7 @@ DERIVED = {
 def opening() -> Chapter:
     """The first page: its text with what is derived put in."""
     written = files(__package__).joinpath("assets", "opening.html").read_text(encoding="utf-8")
-    whole = Template(_formulas(written)).substitute(_affine(), **dict(_derived()))
+    whole = Template(_formulas(written)).substitute(_affine(), **dict(_derived()), **dict(_moved()))
     lead, *rest = re.split(r"<!-- (\w+): (.*?) -->\n", whole)
     parts = zip(rest[::3], rest[1::3], rest[2::3], strict=True)
     return Chapter(lead, tuple(Part(anchor, title, inner) for anchor, title, inner in parts))
@@ -57,6 +69,15 @@ def _affine() -> dict[str, str]:
         "dimensions": blocks(_blocks(affine, "dimensions"), by_katex(affine)),
         "walk": blocks([walk], by_katex(product)),
     }
+
+
+def _moved() -> Iterator[tuple[str, str]]:
+    """The linear approximations, for a step and tenths of it."""
+    for name, (definition, given, along) in MOVED.items():
+        derived = derive(definition)
+        head, rows = derived.approximation(given, along=along).columns()
+        table = Table(tuple(head), tuple(map(tuple, rows[:ROWS])), tuple(range(len(head))))
+        yield name, blocks([table], by_katex(derived))
 
 
 def _derived() -> Iterator[tuple[str, str]]:

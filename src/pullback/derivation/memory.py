@@ -10,7 +10,7 @@ from ..ir.program import show_shape
 from ..ir.sizes import Size, size
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Stored:
     """An array in memory; ``made`` tells a forward value from an input of the caller's."""
 
@@ -27,6 +27,10 @@ class Stored:
     def size(self) -> Size:
         """Its size in bytes."""
         return self.elements * self.itemsize
+
+    def __repr__(self) -> str:
+        what = "kept" if self.made else "input"
+        return f"<{self.tensor.name} {shape_text(self.tensor.shape)}: {self.size} B, {what}>"
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from ..ir.program import Define
 from ..ir.subscripts import NOTHING, Index, indices_of
 from ..ir.walk import bound_indices, free_indices, nodes, renamed
 from ..notation.plain import show
+from .registry import service
 from .status import MARKS, WORST, Status, Tally, overall, verdict
 
 # A step's name and its reason for readers, by the name that the calculus has for it.
@@ -64,7 +65,7 @@ class Check:
         return f"{self.mark} {self.how}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Verification:
     """The checks of a derivation, each with its name; ``seed`` repeats them.
 
@@ -109,6 +110,13 @@ class Verification:
     def __bool__(self) -> bool:
         return self.passed
 
+    def __repr__(self) -> str:
+        count = f"{len(self.checks)} check{'s' * (len(self.checks) != 1)}"
+        return f"<Verification: {self.status}, {count} (seed {self.seed})>"
+
+    def _repr_html_(self) -> str:
+        return str(service("html of verification")(self))
+
     def __str__(self) -> str:
         """A line for all steps that passed, one for every other check, the verdict."""
         steps, whole = self.checks[: self.steps], self.checks[self.steps :]
@@ -124,7 +132,7 @@ class Verification:
         return "\n".join([*lines, f"{verdict(self.status)}{rest} (seed {self.seed})"])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ShownStep:
     """A step for a reader: one named rewriting, with the quiet ones beside it folded into it.
 
@@ -153,6 +161,12 @@ class ShownStep:
     def after(self) -> str:
         """The statement after the step."""
         return show(self.later)
+
+    def __repr__(self) -> str:
+        return f"<{self.check.mark} {self.name}: {self.after}>"
+
+    def _repr_html_(self) -> str:
+        return str(service("html of step")(self))
 
     def __str__(self) -> str:
         return f"{self.name}: {self.reason}\n  {self.before}\n  {self.after}\n  {self.check}"

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..derivation import Derivation, elements, itemsize, register_service, show_bytes
 from ..derivation.fragment import drawn
+from ..derivation.registry import service
 from ..errors import ArgumentError, ShapeError
 from ..ir.expr import Tensor
 from ..ir.program import Define, Program, check_extents, live, reads, show_shape, solve_sizes
@@ -116,6 +117,9 @@ class JacobianFormula:
             return title.text.latex
         structure = read(readable, drawing.look)
         return shown.latex_lines(closed, structure, title, drawing.look, drawing.width)
+
+    def _repr_html_(self) -> str:
+        return str(service("html of jacobian")(self))
 
     def _repr_latex_(self) -> str:
         return f"$${self.latex()}$$"

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import numpy as np
 
 from ..derivation.memory import human
+from ..derivation.registry import service
 from ..errors import ArgumentError, LimitError, PullbackError, ShapeError
 from ..ir.expr import Tensor
 from ..ir.program import Define, show_shape
@@ -235,6 +236,9 @@ class Jacobian:
         if self.closed is None or self.structure is None:
             return self._title.text.latex
         return shown.latex_lines(self.closed, self.structure, self._title)
+
+    def _repr_html_(self) -> str:
+        return str(service("html of jacobian")(self))
 
     def _repr_latex_(self) -> str:
         return f"$${self.latex()}$$"

@@ -309,11 +309,11 @@ WINDOWED = {
         },
         {
             "X": [[[[1, 2, 0], [0, 1, 3], [2, -1, 1]]]],
-            "K": [[[[1, 0], [-1, 2]]]],
-            "b": [1],
+            "K": [[[[1, 0], [-1, 2]]], [[[0, 1], [2, 1]]]],
+            "b": [1, 0],
         },
-        [[[[1, 2], [0, -1]]]],
-        {"kernel": 2, "channels": 1},
+        [[[[1, 2], [0, -1]], [[1, 0], [2, -1]]]],
+        {"kernel": 2, "channels": 2},
     ),
     "depthwise_convolution": _lesson(
         "A convolution in which each channel has a kernel of its own and channels do not mix.",

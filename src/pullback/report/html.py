@@ -1,4 +1,4 @@
-"""A derivation as HTML: one element with its own style, no script, nothing fetched.
+"""A derivation as HTML: sections with a style of their own, no script, nothing fetched.
 
 Formulas are MathML, which browsers set by themselves; each carries its plain text for who can't see
 it.
@@ -32,20 +32,13 @@ from .outline import (
     Section,
     Table,
     Walk,
-    outline,
     summed,
-    title,
 )
 from .text import spell
 
 Content = Define | Chain | Local | MatrixForm
 
 KINDS = {"passed": "passed", "failed": "failed", "not checked": "open"}
-
-
-def fragment(derivation: Derivation) -> str:
-    """The derivation as one ``<article>``, for a notebook or another page."""
-    return article(title(derivation), derivation, body(derivation))
 
 
 def article(name: str, derivation: Derivation, inner: str, lead: str = "", nav: str = "") -> str:
@@ -61,12 +54,6 @@ def article(name: str, derivation: Derivation, inner: str, lead: str = "", nav: 
 def style() -> str:
     """The style sheet."""
     return files(__package__).joinpath("style.css").read_text(encoding="utf-8")
-
-
-def body(derivation: Derivation) -> str:
-    """The sections of a derivation."""
-    hand = by_mathml(roles(derivation))
-    return "".join(section(part, hand) for part in outline(derivation))
 
 
 def roles(derivation: Derivation) -> dict[str, str]:

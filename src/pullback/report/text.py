@@ -82,10 +82,13 @@ def spell_chain(chain: Chain, writing: Writing = PLAIN) -> str:
 def text(derivation: Derivation) -> str:
     """The derivation as plain text."""
     lines = [title(derivation), "=" * len(title(derivation))]
-    for section in once(outline(derivation, source=False)):
-        lines += ["", section.title, "-" * len(section.title)]
-        lines += _text_blocks(section)
-    return "\n".join(map(safe, lines))
+    return "\n".join([*map(safe, lines), *sections(outline(derivation, source=False))])
+
+
+def sections(parts: Sequence[Section]) -> Iterator[str]:
+    """The lines of sections, each under its title."""
+    for section in once(parts):
+        yield from map(safe, ["", section.title, "-" * len(section.title), *_text_blocks(section)])
 
 
 def safe(words: str) -> str:
