@@ -144,6 +144,17 @@ def test_a_numpy_function_gets_a_page(tmp_path: Path) -> None:
     assert set(SECTIONS) <= set(Page(page).names)
 
 
+def test_a_function_may_stand_in_the_place_of_the_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "swish.py").write_text(FUNCTION, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    assert main(["book", "swish.py:swish"]) == 0
+    page = Page((tmp_path / "book" / "swish.html").read_text(encoding="utf-8"))
+    assert set(TAUGHT) <= set(page.names), "it teaches as a page of the table does"
+    assert main(["book", "one", "two"]) == 2
+
+
 def test_a_layer_with_ones_own_options_gets_a_page(tmp_path: Path) -> None:
     (tmp_path / "own.py").write_text(
         "from pullback import layers\n"

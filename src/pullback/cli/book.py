@@ -8,17 +8,20 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..errors import ArgumentError
 from ..text import visible
 from .inputs import FUNCTION, function
 
 if TYPE_CHECKING:
     from ..book.subject import Wanted
 
+FOLDER = "book"
 EXAMPLES = """\
 examples:
   pullback book out/book
   pullback book out/book --layer convolution --layer relu
-  pullback book out/book --layer mine.py:swish
+  pullback book mine.py:swish
+  pullback book out/book --layer mine.py:swish --layer relu
 
 exit status: 0 all checks passed, 1 one failed, 2 the book can't be written"""
 
@@ -29,12 +32,18 @@ def add_book(commands: argparse._SubParsersAction[Any]) -> None:
     parser = commands.add_parser(
         "book",
         help=what,
-        description=f"{what[0].upper()}{what[1:]}; its start is OUT/index.html.",
+        description=f"{what[0].upper()}{what[1:]}; its start is OUT/index.html. FILE.py:NAME in "
+        "the place of OUT, or beside it, makes the page of a layer or a function of your own.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.set_defaults(run=write)
-    parser.add_argument("out", metavar="OUT", help="the folder to write to")
+    parser.add_argument(
+        "what",
+        metavar="OUT",
+        nargs="+",
+        help=f"the folder to write to ({FOLDER} if only FILE.py:NAME is given)",
+    )
     parser.add_argument(
         "--layer",
         dest="layers",
@@ -53,9 +62,10 @@ def write(arguments: argparse.Namespace) -> int:
     """Writes the book; 1 where a check of a page failed."""
     from ..book import write_book
 
+    out, own = _apart(arguments.what)
     pages = write_book(
-        arguments.out,
-        wanted(arguments.layers),
+        out,
+        wanted([*own, *arguments.layers]),
         jobs=arguments.jobs,
         pdf=arguments.pdf,
         say=_say(sys.stderr.isatty()),
@@ -63,8 +73,20 @@ def write(arguments: argparse.Namespace) -> int:
     failed = [f"{page.name}: {line}" for page in pages for line in page.failed]
     for line in failed:
         print(f"pullback: a check failed: {visible(line)}", file=sys.stderr)
-    print(f"{len(pages)} layers: {visible(str(Path(arguments.out) / 'index.html'))}")
+    count = f"{len(pages)} layer{'s' * (len(pages) != 1)}"
+    print(f"{count}: {visible(str(Path(out) / 'index.html'))}")
     return 1 if failed else 0
+
+
+def _apart(given: Sequence[str]) -> tuple[str, list[str]]:
+    """The folder, and the layers of one's own that stand beside it or in its place."""
+    own = [name for name in given if FUNCTION.fullmatch(name)]
+    folders = [name for name in given if name not in own]
+    if len(folders) > 1:
+        raise ArgumentError(
+            "there is one folder to write to", expected="OUT", found=", ".join(folders)
+        )
+    return (folders[0] if folders else FOLDER), own
 
 
 def wanted(names: Sequence[str]) -> list[Wanted]:
