@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from importlib.resources import as_file, files
 from pathlib import Path
+from typing import Any
 
 from ..graph.page import asset, layout
 from ..report.html import style
@@ -114,7 +115,7 @@ def _write_assets(folder: Path, pages: Sequence[LayerPage]) -> None:
 
 def _index(pages: Sequence[LayerPage]) -> str:
     """What search looks through, as a script: a page from a file may not fetch."""
-    entries = [
+    entries: list[dict[str, Any]] = [
         {"page": "index.html#" + part.anchor, "title": part.title, "group": "Opening", "words": ""}
         for part in opening().parts
     ]
@@ -122,10 +123,11 @@ def _index(pages: Sequence[LayerPage]) -> str:
     return f"const SEARCH_INDEX = {json.dumps(entries, ensure_ascii=False, indent=0)};\n"
 
 
-def _entry(page: LayerPage) -> dict[str, str]:
+def _entry(page: LayerPage) -> dict[str, Any]:
     return {
         "page": f"{page.name}.html",
         "title": page.title,
         "group": page.group,
         "words": f"{page.name.replace('_', ' ')} {page.words}",
+        "names": page.names,
     }

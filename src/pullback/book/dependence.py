@@ -53,7 +53,8 @@ def _lines(formula: Any) -> list[str]:
     """The element and the structure, each as a formula that can break."""
     block = formula.latex(width=None)
     inner = block.replace(r"\begin{aligned}", "").replace(r"\end{aligned}", "")
-    return [line.strip().replace("&=", "=", 1) for line in inner.split(r"\\") if line.strip()]
+    lines = [line.strip().replace("&=", "=", 1) for line in inner.split(r"\\") if line.strip()]
+    return lines[:1] if formula.output.shape == formula.wrt.shape == () else lines
 
 
 def _item(formula: Any) -> str:

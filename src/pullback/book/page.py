@@ -17,6 +17,7 @@ from ..ir.program import Define, Program
 from ..ir.sizes import size
 from ..ir.walk import nodes
 from ..layers import LAYERS
+from ..layers.lessons import called
 from ..report.html import Hand, blocks, facts
 from ..report.mathml import text
 from ..report.outline import Block, Formula, Listing, Prose, Section, Table, Walk, outline
@@ -41,8 +42,8 @@ RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 class LayerPage:
     """What stands on the page of a layer, and what the rest of the book says of it.
 
-    ``gradients`` are the formulas of the gradients for the table of all layers, ``failed`` names
-    the checks that did not pass.
+    ``gradients`` are the formulas of the gradients for the table of all layers, ``names`` other
+    names that the search finds it by, ``failed`` the checks that did not pass.
     """
 
     name: str
@@ -52,6 +53,7 @@ class LayerPage:
     chapter: Chapter
     gradients: str
     words: str
+    names: tuple[str, ...]
     failed: tuple[str, ...]
 
 
@@ -78,9 +80,8 @@ def layer_page(subject: Subject) -> LayerPage:
         subject.lesson.idea or subject.summary,
         Chapter(_lead(subject), tuple(part for part in parts if part.inner)),
         _gradients(taught, hand),
-        " ".join(
-            [subject.summary, *subject.lesson.also, *subject.about, *subject.notes, subject.text]
-        ),
+        " ".join([subject.summary, *subject.about, *subject.notes, subject.text]),
+        (*subject.lesson.also, *called(subject.name)),
         (*_failed(verification), *_disagreeing(subject)),
     )
 

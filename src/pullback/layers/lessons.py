@@ -784,7 +784,6 @@ LESSONS: dict[str, Lesson] = {
 ELSEWHERE: Mapping[str, str] = MappingProxyType(
     {
         "Dropout": "multiply",
-        "dropout": "multiply",
         "Softmax2d": "softmax",
         "ReLU6": "relu",
         "SyncBatchNorm": "batch_normalisation",
@@ -794,6 +793,15 @@ ELSEWHERE: Mapping[str, str] = MappingProxyType(
         "SeparableConv2D": "depthwise_convolution",
     }
 )
+
+
+def called(layer: str) -> tuple[str, ...]:
+    """What others call a layer, or something that it does in part.
+
+    >>> called("multiply")
+    ('Dropout',)
+    """
+    return tuple(other for other, meant in ELSEWHERE.items() if meant == layer)
 
 
 def _plain(name: str) -> str:

@@ -13,8 +13,20 @@ function switchTheme() {
   }
 }
 
-// Search: every word must begin a word of an entry; titles count most.
+// Search: every word must begin a word of an entry; titles count most, and other names of a layer as
+// much, however they are written: "batch norm" is BatchNorm2d, too.
+const plain = (text) => text.toLowerCase().replace(/[^\p{L}\p{N}]/gu, "");
+function named(entry, words) {
+  const wanted = words.join("");
+  const names = [entry.title, ...(entry.names ?? [])].map(plain);
+  if (names.includes(wanted)) return 20;
+  if (names.some((name) => name.replace(/[123]d$/, "") === wanted)) return 18;
+  return wanted.length > 2 && names.some((name) => name.startsWith(wanted)) ? 10 : 0;
+}
+
 function score(entry, words) {
+  const called = named(entry, words);
+  if (called) return called;
   let total = 0;
   for (const word of words) {
     const title = place(entry.title, word);

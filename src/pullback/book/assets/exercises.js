@@ -12,7 +12,7 @@ const Answers = (() => {
     [/√/g, "sqrt"], [/≤/g, "<="], [/≥/g, ">="], [/≠/g, "!="], [/x\u0302|x̂/g, "xhat"], [/[′’]/g, "'"], [/\bnp\./g, ""],
     [/γ/g, "gamma"], [/β/g, "beta"], [/μ/g, "mu"], [/σ/g, "sigmoid"], [/θ/g, "theta"], [/ε/g, "eps"],
   ];
-  const TOKEN = /\s*(\d+\.?\d*(?:[eE][-+]?\d+)?|\.\d+|[\p{L}_][\p{L}\p{N}_]*'*|\*\*|<=|>=|==|!=|[-+*/@()[\],.:=<>])/uy;
+  const TOKEN = /\s*(\d+\.?\d*(?:[eE][-+]?\d+)?|\.\d+|[\p{L}_][\p{L}\p{N}_]*'*|\*\*|\/\/|<=|>=|==|!=|[-+*/%@()[\],.:=<>])/uy;
 
   function tokens(text) {
     for (const [sign, plain] of SIGNS) text = text.replace(sign, plain);
@@ -66,6 +66,8 @@ const Answers = (() => {
       for (;;) {
         if (take("*")) left = ["*", left, unary()];
         else if (take("/")) left = ["/", left, unary()];
+        else if (take("//")) left = ["//", left, unary()];
+        else if (take("%")) left = ["%", left, unary()];
         else if (take("@")) left = ["@", left, unary()];
         else return left;
       }
@@ -185,7 +187,8 @@ const Answers = (() => {
     "=": (a, b) => a === b, "==": (a, b) => a === b, "!=": (a, b) => a !== b,
     "<": (a, b) => a < b, "<=": (a, b) => a <= b, ">": (a, b) => a > b, ">=": (a, b) => a >= b,
   };
-  const BINARY = { "+": (a, b) => a + b, "-": (a, b) => a - b, "*": (a, b) => a * b, "/": (a, b) => a / b, "**": Math.pow };
+  const BINARY = { "+": (a, b) => a + b, "-": (a, b) => a - b, "*": (a, b) => a * b, "/": (a, b) => a / b, "**": Math.pow,
+    "//": (a, b) => Math.floor(a / b), "%": (a, b) => a - b * Math.floor(a / b) };
 
   // Index notation, element by element.
   function parts(node) {
@@ -242,7 +245,7 @@ const Answers = (() => {
           for (const part of guards(node)) if (!value(part, at)) return 0;
           return BINARY[kind](value(a, at), value(b, at));
         }
-        case "+": case "-": case "**": return BINARY[kind](value(a, at), value(b, at));
+        case "+": case "-": case "**": case "//": case "%": return BINARY[kind](value(a, at), value(b, at));
         case "index": {
           const array = a[0] === "name" ? lookup(env, a[1]) : fail("Only a name has indices.");
           let place = 0;

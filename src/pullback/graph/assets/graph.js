@@ -163,7 +163,7 @@
     for (const node of view.nodes) parts.push(box(node, g.node(node.id)));
     svg.setAttribute("viewBox", `0 0 ${width.toFixed(0)} ${height.toFixed(0)}`);
     const room = Math.max(scroll.clientWidth, 280);
-    const scale = width > room ? Math.max(room / width, 0.75) : 1;
+    const scale = width > room ? Math.max(room / width, 0.66) : 1;
     svg.setAttribute("width", (width * scale).toFixed(0));
     svg.setAttribute("height", (height * scale).toFixed(0));
     svg.innerHTML = parts.join("");
