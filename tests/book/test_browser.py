@@ -16,7 +16,10 @@ pytestmark = needs_browser
 LAYERS = ("relu", "softmax", "cross_entropy", "batch_normalisation", "max_pooling", "lstm_cell")
 SCREENS = {"desk": DESK, "phone": PHONE}
 VIEWS = [(size, scheme) for size in SCREENS.values() for scheme in ("light", "dark")]
-OPEN = "for (const part of document.querySelectorAll('details')) part.open = true"
+OPEN = """
+for (const part of document.querySelectorAll("details")) part.open = true;
+return new Promise((done) => setTimeout(() => done(true), 80));  // formulas are fitted by then
+"""
 
 
 @pytest.fixture(scope="module")
@@ -76,8 +79,11 @@ return [...document.querySelectorAll(`${within}, .katex, nav a, h1, h2`)]
 
 # What a formula of its own line hides at the right, set as small as it may be.
 CUT = """
-return [...document.querySelectorAll("main .set, main pre, main .scroll")]
-  .filter((e) => e.checkVisibility() && e.matches(".set") && e.scrollWidth > e.clientWidth + 1)
+const sets = [...document.querySelectorAll("main .set")].filter((e) => e.checkVisibility());
+const start = (e) => e.getBoundingClientRect().left;
+const left = (e) => Math.min(...[...e.querySelectorAll(".katex-base")].map(start));
+return sets
+  .filter((e) => e.scrollWidth > e.clientWidth + 1 || left(e) < start(e) - 1)
   .map((e) => `${e.scrollWidth} > ${e.clientWidth}: ${e.textContent.slice(0, 80)}`);
 """
 # What a reader who can't see or use a mouse would miss.
@@ -169,6 +175,7 @@ def test_what_is_wrong_with_a_page_is_noticed(browser: Browser, site: Path) -> N
         "wider than": '<div style="width:5000px">x</div>',
         "hardly readable": '<p style="color:#999;background:#aaa">x</p>',
         "sideways": '<div style="width:5000px">x</div>',
+        "cut": '<div class="set" style="padding:0"><span class="tex display">a = b</span></div>',
     }
     for sign, element in broken.items():
         (site / "broken.html").write_text(whole.replace("</main>", element + "</main>"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
@@ -34,7 +34,7 @@ from ..ir.expr import (
     Zero,
 )
 from ..ir.interpret import FLOAT, Array, fill, typed
-from ..ir.program import Define
+from ..ir.program import Define, reads
 from ..ir.walk import map_tensors, nodes, substitute, tensors
 from ..notation.plain import show
 from ..report.html import Hand
@@ -133,7 +133,10 @@ def section(derivation: Derivation, case: Case, walks: dict[str, Walk], hand: Ha
         "notation (<code>sum(n) dY[n,c]</code>) or NumPy (<code>dY.sum(0)</code>). All values, and "
         "gradients that come before, can be used.</p>"
     )
-    forms = "".join(_form(e, k, walks, hand) for k, e in enumerate(found))
+    forms = "".join(
+        _form(e, k, _question(e, walks.get(e.statement.target.name), own, hand))
+        for k, e in enumerate(found)
+    )
     return f"{lead}<ol class='exercises'>{forms}</ol>{script(data, 'exercise-data')}"
 
 
@@ -202,11 +205,10 @@ def _is_wrong(mistake: Mistake, points: Sequence[Point], sizes: Mapping[str, int
     return False
 
 
-def _form(exercise: Exercise, k: int, walks: dict[str, Walk], hand: Hand) -> str:
+def _form(exercise: Exercise, k: int, question: str) -> str:
     name = exercise.statement.target.name
     at = ",".join(i.name for i in exercise.statement.indices)
     label = text(f"{name}[{at}]" if at else name)
-    question = "".join(_question(walks.get(name), hand))
     return (
         f'<li><form class="exercise" data-k="{k}">{question}'
         f'<label for="answer-{k}"><code>{label} =</code></label>'
@@ -217,9 +219,17 @@ def _form(exercise: Exercise, k: int, walks: dict[str, Walk], hand: Hand) -> str
     )
 
 
-def _question(walk: Walk | None, hand: Hand) -> Iterator[str]:
-    """The chain rule that is to be worked out."""
-    if walk is not None:
-        yield from (
-            hand.formula(line.content) for line in walk.lines if isinstance(line.content, Chain)
-        )
+def _question(exercise: Exercise, walk: Walk | None, derivation: Derivation, hand: Hand) -> str:
+    """The chain rule that is to be worked out; where it goes through parts that have no name, the
+    lines that read the value."""
+    chains = (
+        [line.content for line in walk.lines if isinstance(line.content, Chain)] if walk else []
+    )
+    named = {s.target.name for s in derivation.forward.statements}
+    through = {value.tensor.name for chain in chains for _, value in chain.terms}
+    if chains and through <= named:
+        return "".join(map(hand.formula, chains))
+    readers = (
+        s for s in derivation.forward.statements if exercise.of in (t.name for t in reads(s))
+    )
+    return "".join(map(hand.formula, readers))

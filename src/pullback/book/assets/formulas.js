@@ -1,12 +1,13 @@
 // Formulas: what stands between is the LaTeX, and stays readable without a script. A formula on a
-// line of its own is set in line, so that it may break before the signs of its outermost level.
+// line of its own is set in line, so that it may break behind the signs of its outermost level.
 "use strict";
 (() => {
-  const LEAST = 0.72; // of its size to which a formula shrinks before it scrolls
-  const all = [...document.querySelectorAll(".tex")];
-  for (const place of all) {
-    const display = place.classList.contains("display");
-    katex.render((display ? "\\displaystyle " : "") + place.textContent, place, {
+  const LEAST = 0.6; // of its size to which a formula shrinks before it scrolls
+  const all = new Map([...document.querySelectorAll(".tex")].map((place) => [place, place.textContent]));
+  const lines = [...all.keys()].filter((place) => place.classList.contains("display"));
+
+  function set(place, tex) {
+    katex.render((place.classList.contains("display") ? "\\displaystyle " : "") + tex, place, {
       displayMode: false,
       throwOnError: false,
       strict: "ignore",
@@ -14,23 +15,30 @@
       macros: { "\\gradient": "\\htmlClass{gradient}{#1}" },
     });
   }
-  // What can't break and is still too wide is set smaller.
+
+  // What is still too wide may break between factors, too, and is set smaller if that doesn't help.
   function fit(place) {
-    const box = place.closest(".set") ?? place.parentElement;
-    place.style.fontSize = "";
-    const wide = Math.max(0, ...[...place.querySelectorAll(".base")].map((part) => part.getBoundingClientRect().width));
-    const room = box.clientWidth - 24;
-    if (wide > room && room > 0) place.style.fontSize = `${Math.max(LEAST, room / wide).toFixed(3)}em`;
+    const room = (place.closest(".set") ?? place.parentElement).clientWidth - 30;
+    const wide = () => Math.max(0, ...[...place.querySelectorAll(".katex-base")].map((part) => part.getBoundingClientRect().width));
+    if (room <= 0) return;
+    if (place.style.fontSize) place.style.fontSize = "";
+    if (wide() > room && !place.dataset.loose) {
+      place.dataset.loose = "yes";
+      set(place, all.get(place).replaceAll("\\, ", "\\, \\allowbreak "));
+    }
+    const found = wide();
+    if (found > room) place.style.fontSize = `${Math.max(LEAST, room / found).toFixed(3)}em`;
   }
-  const fitAll = () => all.filter((place) => place.classList.contains("display")).forEach(fit);
-  document.fonts.ready.then(fitAll);
+
+  for (const [place, tex] of all) set(place, tex);
+  document.fonts.ready.then(() => lines.forEach(fit));
   let last = document.documentElement.clientWidth;
   addEventListener("resize", () => {
     if (document.documentElement.clientWidth === last) return;
     last = document.documentElement.clientWidth;
-    fitAll();
+    lines.forEach(fit);
   });
   document.addEventListener("toggle", (event) => {
-    if (event.target.open) event.target.querySelectorAll(".tex.display").forEach(fit);
+    if (event.target.open) lines.filter((place) => event.target.contains(place)).forEach(fit);
   }, true);
 })();
