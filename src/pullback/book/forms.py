@@ -38,8 +38,8 @@ def forms(derivation: Derivation) -> tuple[Form, ...]:
         ("expanded", "only the gradients asked for, spelled out", _expanded(backward)),
         ("as derived", "what is shown and runs", backward.statements),
     )
-    found = (_form(name, what, tuple(made), backward) for name, what, made in programs)
-    return (_jacobians(backward), *found)
+    found = [_form(name, what, tuple(made), backward) for name, what, made in programs]
+    return (_jacobians(backward, found[-1].cost), *found)
 
 
 def _form(name: str, what: str, statements: tuple[Define, ...], backward: Backward) -> Form:
@@ -61,8 +61,11 @@ def by_value(backward: Backward) -> Iterator[Define]:
 
 
 def _expanded(backward: Backward) -> Iterator[Define]:
-    """Each gradient as it was before its compact form was looked for."""
+    """Each gradient as it was before its compact form was looked for, after the adjoints that it
+    may read."""
     stages = _stages(backward)
+    own = {s.target for s in backward.statements}
+    yield from (s for s in by_value(backward) if s.target not in own)
     for s in backward.statements:
         steps = stages.get(s.target, ())
         last = steps[-1] if steps else None
@@ -83,9 +86,10 @@ def _after(statement: Define, step: Step, value: Expr) -> Define:
     return replace(statement, indices=step.indices, body=value, scatter=None)
 
 
-def _jacobians(backward: Backward) -> Form:
-    """A product of each upstream gradient with a Jacobian; what filling it costs is not counted."""
+def _jacobians(backward: Backward, filling: float) -> Form:
+    """A product of each upstream gradient with a Jacobian, ``filling`` it included: that costs no
+    less than the gradients do, which are the Jacobian where the output is one number."""
     outputs = dict.fromkeys(t for t in backward.program.outputs if t.kind == "float")
     total = sum(_elements((*o.shape, *t.shape)) for o in outputs for t in backward.wrt)
-    what = "each upstream gradient times its Jacobian, were it given"
-    return Form("generalized Jacobian", what, 2.0 * total, total)
+    what = "each upstream gradient times its Jacobian"
+    return Form("generalized Jacobian", what, filling + 2.0 * total, total)

@@ -362,10 +362,17 @@ def _code(source: str) -> str:
 
 
 def _why(found: Sequence[Form]) -> Iterator[Block]:
+    ours = found[-1]
+    cheaper = [form.name for form in found[:-1] if form.cost < ours.cost]
+    taken = (
+        f"The form that is used is not the cheapest by this count: {listed(cheaper)} is cheaper. "
+        "Forms are compared term by term while deriving, and names of the program's own count."
+        if cheaper
+        else "The form that is used is the cheapest of them."
+    )
     yield Prose(
         "What all gradients together cost in other forms: operations and reads, weighted, with "
-        f"every named size {TYPICAL}. While deriving, forms are compared term by term: the "
-        "cheaper one is taken, of equals the one with fewer made-up names, then the shorter."
+        f"every named size {TYPICAL}. {taken}"
     )
     least = found[-1].cost or 1
     rows = [

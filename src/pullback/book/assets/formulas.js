@@ -18,7 +18,7 @@
 
   // What is still too wide may break between factors, too, and is set smaller if that doesn't help.
   function fit(place) {
-    const room = (place.closest(".set") ?? place.parentElement).clientWidth - 30;
+    const room = (place.closest(".set") ?? place.parentElement).clientWidth - 36;
     const wide = () => Math.max(0, ...[...place.querySelectorAll(".katex-base")].map((part) => part.getBoundingClientRect().width));
     if (room <= 0) return;
     if (place.style.fontSize) place.style.fontSize = "";
