@@ -14,10 +14,11 @@ from ..ir.expr import Tensor
 from ..report.mathml import text
 from ..text import json_text
 from .case import Case
-from .formulas import display
+from .formulas import HAT, display
 
 MOST = 400  # entries of a Jacobian that are shown with their numbers
 DIGITS = 6
+BRIEF = 150  # characters of what a Jacobian is, in the list of all
 LONGEST = 420  # characters of an element's formula
 
 
@@ -51,7 +52,9 @@ def _formula(derivation: Derivation, output: Tensor, wrt: Tensor) -> Any:
 
 def _lines(formula: Any) -> list[str]:
     """The element and the structure, each as a formula that can break."""
-    block = formula.latex(width=None)
+    named = [s.target.name for s in formula.derivation.forward.statements]
+    hats = {name: rf"\hat{{{name[0]}}}" for name in named if HAT.fullmatch(name) and name[0] != "d"}
+    block = formula.latex(width=None, names=hats)
     inner = block.replace(r"\begin{aligned}", "").replace(r"\end{aligned}", "")
     lines = [line.strip().replace("&=", "=", 1) for line in inner.split(r"\\") if line.strip()]
     return lines[:1] if formula.output.shape == formula.wrt.shape == () else lines
@@ -59,10 +62,9 @@ def _lines(formula: Any) -> list[str]:
 
 def _item(formula: Any) -> str:
     shape = " × ".join(map(str, formula.shape)) or "1"
-    return (
-        f"<li><b>{text(formula.label)}</b> <span>{text(formula.kind)}</span>, {text(shape)}: "
-        f"<code>{text(formula.text)}</code></li>"
-    )
+    what = f": <code>{text(formula.text)}</code>" if len(formula.text) <= BRIEF else ""
+    kind = f"<span>{text(formula.kind)}</span>, {text(shape)}"
+    return f"<li><b>{text(formula.label)}</b> {kind}{what}</li>"
 
 
 def _entries(case: Case, output: Tensor, wrt: Tensor) -> str:
