@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..calculus.cost import TYPICAL
-from ..derivation import Derivation, Verification, shape_text, show_bytes
+from ..derivation import Derivation, Verification, primed, shape_text, show_bytes
 from ..graph import page as stepping
 from ..ir.expr import Arg
 from ..ir.program import Define, Program
@@ -168,8 +168,8 @@ def _three(subject: Subject, hand: Hand) -> str:
     taught = subject.taught
     program = taught.forward
     parts = [s for s in taught.shared if program.definition(s.target) is None]
-    forward = [hand.formula(s) for s in (*program.statements, *parts)]
-    backward = [hand.formula(s) for s in taught.backward.statements]
+    forward = [hand.formula(primed(s)) for s in (*program.statements, *parts)]
+    backward = [hand.formula(primed(s)) for s in taught.backward.statements]
     rows = (
         ("forward", "b", _first(forward, "line") + _positions(parts)),
         ("backward", "g", _first(backward, "gradient")),
@@ -445,4 +445,4 @@ def _gradients(derived: Derivation, hand: Hand) -> str:
     backward = derived.backward
     shown = [s for s in backward.statements if s.target in backward.gradients]
     whole = backward.statements if len(backward.statements) <= BRIEF else shown
-    return "".join(map(hand.formula, whole))
+    return "".join(hand.formula(primed(s)) for s in whole)
