@@ -4,6 +4,7 @@ twice."""
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 
 import pytest
 
@@ -11,8 +12,16 @@ from pullback.derivation import Check, registry
 from pullback.ir.program import Define
 from pullback.layers import LAYERS
 from pullback.report.outline import Formula, Prose, Walk, outline, read_in
+from pullback.report.text import spell
 
 PRIVATE = re.compile(r"\b(sift\w*|known sums?|regions?|Kronecker|adjoints?)\b")
+
+
+def assert_survivors(reason: str, before: str) -> None:
+    """What is said to survive stood in a bracket."""
+    for pair in re.findall(r"(?:only|and) ([\w']+ = [\w']+)", reason):
+        left, right = pair.split(" = ")
+        assert f"[{left} = {right}]" in before or f"[{right} = {left}]" in before, (pair, before)
 
 
 @pytest.fixture
@@ -46,6 +55,8 @@ def test_a_derivation_reads_from_top_to_bottom(name: str) -> None:
                     new = read - known - {block.gradient.name}  # a recurrence reads itself
                     assert not new, f"{line.name}: {new} come from nowhere"
                     assert not PRIVATE.search(f"{line.name}: {line.reason}")
+                for before, line in pairwise(block.lines):
+                    assert_survivors(line.reason, spell(line.before or before.content))
                 forms = [
                     line.content.body for line in block.lines if isinstance(line.content, Define)
                 ]

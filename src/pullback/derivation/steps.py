@@ -11,7 +11,7 @@ from ..calculus.reverse import REASONS
 from ..calculus.step import Step
 from ..ir.expr import Expr, Guard, Tensor, Zero
 from ..ir.program import Define
-from ..ir.subscripts import NOTHING, Index, indices_of
+from ..ir.subscripts import NOTHING, Index
 from ..ir.walk import bound_indices, free_indices, nodes, renamed
 from ..notation.plain import show
 from .registry import service
@@ -204,11 +204,14 @@ def _equalities(value: Expr) -> dict[str, None]:
     """The brackets of a value that hold where two indices are the same."""
     found: dict[str, None] = {}
     for node in nodes(value):
-        if isinstance(node, Guard) and isinstance(node.cond, Zero):
-            names = [i.name for i in indices_of(node.cond.sub)]
-            if len(names) == 2 and node.cond.sub.const is NOTHING:
-                left, right = sorted(names, key=lambda name: (-len(name), name))
-                found[f"{left} = {right}"] = None
+        if not isinstance(node, Guard) or not isinstance(node.cond, Zero):
+            continue
+        sub = node.cond.sub
+        names = [atom.name for atom, _ in sub.terms if isinstance(atom, Index)]
+        counts = sorted(n.literal or 0 for _, n in sub.terms)
+        if len(names) == 2 and counts == [-1, 1] and sub.const is NOTHING:
+            left, right = sorted(names, key=lambda name: (-len(name), name))
+            found[f"{left} = {right}"] = None
     return found
 
 

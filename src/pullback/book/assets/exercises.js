@@ -181,7 +181,7 @@ const Answers = (() => {
     exp: Math.exp, log: Math.log, sqrt: Math.sqrt, tanh: Math.tanh, abs: Math.abs, sin: Math.sin, cos: Math.cos, sigmoid,
     rsqrt: (x) => 1 / Math.sqrt(x), sign: Math.sign, square: (x) => x * x, softplus: (x) => Math.log1p(Math.exp(x)),
     maximum: Math.max, minimum: Math.min, relu: (x) => Math.max(x, 0), cosh: Math.cosh, sinh: Math.sinh,
-    where: (c, a, b) => (c ? a : b), power: Math.pow, floor: Math.floor,
+    where: (c, a, b) => (c ? a : b), power: Math.pow, floor: Math.floor, index: (x) => x,
   };
   const COMPARE = {
     "=": (a, b) => a === b, "==": (a, b) => a === b, "!=": (a, b) => a !== b,
