@@ -45,6 +45,7 @@ class Browser:
         options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
         service = webdriver.ChromeService(executable_path=DRIVER)
         self.driver = webdriver.Chrome(options=options, service=service)
+        self.driver.set_script_timeout(240)
 
     def open(self, page: Path, size: tuple[int, int] = DESK, scheme: str = "light") -> None:
         """Opens a page, its formulas and fonts loaded."""
