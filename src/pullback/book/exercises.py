@@ -123,7 +123,11 @@ def section(derivation: Derivation, case: Case, walks: dict[str, Walk], hand: Ha
         points = [_point(case, numbers) for numbers in (case.numbers, case.at(0), case.at(1))]
     except PullbackError:
         return ""
-    found = [e for e in exercises(own) if all(_has(point, e) for point in points)]
+    found = [
+        e
+        for e in exercises(own)
+        if all(_has(p, e) and _agrees(e.statement, p, case.sizes) for p in points)
+    ]
     if not found:
         return ""
     data = {"points": points, "exercises": [_data(e, points, case.sizes) for e in found]}
@@ -189,20 +193,23 @@ def _data(exercise: Exercise, points: Sequence[Point], sizes: Mapping[str, int])
 
 def _is_wrong(mistake: Mistake, points: Sequence[Point], sizes: Mapping[str, int]) -> bool:
     """Whether another line has another value, for some are the same in other words."""
-    line = mistake.wrong
-    for point in points:
-        values = {
-            t.name: Array(tuple(point[t.name]["shape"]), list(point[t.name]["data"]))
-            for t in tensors(line.body)
-        }
-        try:
-            fill(values, [line], sizes)
-        except (PullbackError, ArithmeticError, ValueError):
-            return False
-        right = point[line.target.name]["data"]
-        if not np.allclose(values[line.target.name].flat, right, rtol=1e-6, atol=1e-6):
-            return True
-    return False
+    found = [_agrees(mistake.wrong, point, sizes) for point in points]
+    return None not in found and not all(found)
+
+
+def _agrees(line: Define, point: Point, sizes: Mapping[str, int]) -> bool | None:
+    """Whether a line gives the value that a point has for its target; None where it gives none."""
+    values = {
+        t.name: Array(tuple(point[t.name]["shape"]), list(point[t.name]["data"]))
+        for t in tensors(line.body)
+    }
+    try:
+        fill(values, [line], sizes)
+    except (PullbackError, ArithmeticError, ValueError):
+        return None
+    name = line.target.name
+    found, right = np.asarray(values[name].flat, float), np.asarray(point[name]["data"], float)
+    return found.shape == right.shape and np.allclose(found, right, rtol=1e-6, atol=1e-6)
 
 
 def _form(exercise: Exercise, k: int, question: str) -> str:
