@@ -7,9 +7,10 @@ compare forms of the same value; they predict no time.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from fractions import Fraction
 from itertools import combinations
+from math import prod
 
 from ..ir.expr import (
     Access,
@@ -33,6 +34,7 @@ from ..ir.sizes import Size
 from ..ir.subscripts import Index
 from ..ir.walk import Tree, children, free_indices, lookups
 
+Points = Callable[[Iterable[Index]], float]
 TYPICAL = 64
 FUNCTION = 8.0
 READ = 1.0
@@ -55,6 +57,11 @@ def volume(indices: Iterable[Index]) -> float:
     for index in indices:
         out *= extent_cost(index.extent)
     return out
+
+
+def elements(indices: Iterable[Index]) -> float:
+    """The number of points that indices of plain extents run over."""
+    return float(prod(index.extent.value({}) for index in indices))
 
 
 def power_cost(exponent: Fraction) -> float:
@@ -82,12 +89,21 @@ def statement_cost(statement: Define) -> float:
 def expression_cost(value: Expr) -> float:
     """The cost of evaluating an expression at all points of its free indices, parts over their
     own."""
+    return _evaluated(value, volume)
+
+
+def operations(value: Expr) -> float:
+    """How many operations that is at sizes that are all plain numbers."""
+    return _evaluated(value, elements)
+
+
+def _evaluated(value: Expr, points: Points) -> float:
     seen: dict[Tree, float] = {}
 
     def visit(node: Tree) -> float:
         if node not in seen:
             seen[node] = 0.0  # an equal part is computed once
-            own = _own(node)
+            own = _own(node, points)
             inner = sum(visit(child) for child in children(node))
             seen[node] = own + inner
             return own + inner
@@ -96,41 +112,41 @@ def expression_cost(value: Expr) -> float:
     return visit(value)
 
 
-def _own(node: Tree) -> float:
+def _own(node: Tree, points: Points) -> float:
     match node:
         case Access(_, subs):  # what is read at places from data is gathered first
-            return READ * volume(free_indices(node)) * (2 if any(map(lookups, subs)) else 1)
+            return READ * points(free_indices(node)) * (2 if any(map(lookups, subs)) else 1)
         case Number() | SizeOf() | IndexOf():
             return 0.0
         case Mul((Number(value, ""), *parts)) if value == -1:  # a sign: plus becomes minus
-            return OPERATION * max(len(parts) - 1, 0) * _least(parts, free_indices(node))
+            return OPERATION * max(len(parts) - 1, 0) * _least(parts, points)
         case Add(parts) | Mul(parts):
-            return OPERATION * max(len(parts) - 1, 0) * _least(parts, free_indices(node))
+            return OPERATION * max(len(parts) - 1, 0) * _least(parts, points)
         case Power(_, exponent):
-            return power_cost(exponent) * volume(free_indices(node))
+            return power_cost(exponent) * points(free_indices(node))
         case Apply(_, _):
-            return FUNCTION * volume(free_indices(node))
+            return FUNCTION * points(free_indices(node))
         case Reduce(_, indices, _, body) | Arg(_, indices, _, _, body):
-            return OPERATION * volume(dict.fromkeys([*indices, *free_indices(body)]))
+            return OPERATION * points(dict.fromkeys([*indices, *free_indices(body)]))
         case Select():
-            return OPERATION * volume(free_indices(node))
+            return OPERATION * points(free_indices(node))
         case Guard():
-            return OPERATION * volume(free_indices(node))
+            return OPERATION * points(free_indices(node))
         case _:
-            return OPERATION * volume(free_indices(node)) * 0.5
+            return OPERATION * points(free_indices(node)) * 0.5
 
 
-def _least(parts: Sequence[Expr | Cond], free: Sequence[Index]) -> float:
+def _least(parts: Sequence[Expr | Cond], points: Points) -> float:
     """The cost per operation of combining parts, the two of the smallest result first."""
     if len(parts) < 2:
         return 0.0
-    left = sorted((dict.fromkeys(free_indices(p)) for p in parts), key=volume)
+    left = sorted((dict.fromkeys(free_indices(p)) for p in parts), key=points)
     total = 0.0
     while len(left) > 1:
         first, second = left[:2]
         if not second.keys() >= first.keys():
-            first, second = min(combinations(left, 2), key=lambda pair: volume(pair[0] | pair[1]))
+            first, second = min(combinations(left, 2), key=lambda pair: points(pair[0] | pair[1]))
         both = first | second
-        total += volume(both)
-        left = sorted([*(p for p in left if p is not first and p is not second), both], key=volume)
+        total += points(both)
+        left = sorted([*(p for p in left if p is not first and p is not second), both], key=points)
     return total / (len(parts) - 1)

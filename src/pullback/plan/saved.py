@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from ..calculus.cost import TYPICAL, statement_cost, volume
+from ..calculus.cost import TYPICAL, operations
 from ..calculus.step import Backward
 from ..errors import ArgumentError
 from ..ir.expr import Opaque, Tensor
@@ -51,7 +51,9 @@ class Frontier:
         self.itemsizes = itemsizes
         self.free = {*backward.program.inputs, *backward.program.outputs}
         self.keep = frozenset(keep)
-        names = {n for s in backward.forward.statements for e in s.target.shape for n in e.names()}
+        program = backward.program
+        every = [*program.inputs, *(s.target for s in backward.forward.statements)]
+        names = {n for t in every for e in t.shape for n in e.names()} | {*program.sizes}
         known = {**dict.fromkeys(sorted(names), TYPICAL), **sizes}
         self.sizes, self.given = known, frozenset(sizes)
         forward = backward.forward.statements
@@ -61,13 +63,10 @@ class Frontier:
         self.work = {
             s.target: NEVER
             if s.target in stay or isinstance(s.body, Opaque)
-            else statement_cost(sized)
+            else operations(sized.body)
             for s, sized in zip(forward, at_sizes, strict=True)
         }
-        self.weight = {
-            s.target: self.itemsize(s.target) * volume(sized.indices)
-            for s, sized in zip(forward, at_sizes, strict=True)
-        }
+        self.weight = {s.target: self.bytes([s.target]) for s in forward}
         statements = live_statements(backward.statements, backward.gradients)
         self.needed = [t for t in residuals_of(statements, backward) if t in self.defined]
 
