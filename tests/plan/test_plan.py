@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import pullback
 import pullback.verify.programs as checks
 from pullback.calculus.reverse import reverse
 from pullback.calculus.step import Backward
@@ -121,3 +122,17 @@ def test_results_share_no_memory() -> None:
         one[...] = k
     for k, one in enumerate(arrays):
         assert (one == k).all()
+
+
+@pytest.mark.parametrize("axis", (0, 1))
+def test_diagonals_are_joined_as_matrices(axis: int) -> None:
+    def f(x: Any) -> Any:
+        return np.concatenate([np.diag(x), np.eye(3), np.diag(x) * 2, np.ones((3, 3))], axis=axis)
+
+    x = np.array([2.0, 3.0, 5.0])
+    value, pull = pullback.vjp(f, x)
+    assert np.array_equal(value, f(x))
+    u = np.arange(36.0).reshape(value.shape)
+    first, _, second, _ = np.split(u, 4, axis)
+    expected = np.diagonal(first) + 2 * np.diagonal(second)
+    assert np.array_equal(pull(u)[0], expected)

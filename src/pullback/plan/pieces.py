@@ -329,7 +329,7 @@ def in_a_row(parts: Sequence[Piece], define: Define) -> tuple[int, list[Piece]] 
         for axis, index in enumerate(define.indices)
         if any(piece.subs[axis] != at(index) for piece in parts)
     ]
-    if len(uneven) != 1 or len(parts) < 2:
+    if len(uneven) != 1 or len(parts) < 2 or any(map(is_diagonal, parts)):
         return None
     (axis,) = uneven
     left = list(parts)
@@ -343,6 +343,12 @@ def in_a_row(parts: Sequence[Piece], define: Define) -> tuple[int, list[Piece]] 
         ordered.append(piece)
         here = _span(piece.subs[axis])[1] or here
     return (axis, ordered) if here is define.target.shape[axis] else None
+
+
+def is_diagonal(piece: Piece) -> bool:
+    """Whether a piece moves along several axes at once: it fills a diagonal of its range only."""
+    every = [index for sub in piece.subs for index in set(indices_of(sub))]
+    return len(every) != len(set(every))
 
 
 def _starts(sub: Subscript, here: Size) -> bool:
