@@ -81,6 +81,44 @@ def name_of(item: str) -> str:
     return item.partition("[")[0]
 
 
+WAVES = ("fourier_cos", "fourier_sin", "half_cos", "half_sin")
+"""The operations that are matrices of transforms: differentials multiply with them."""
+FOURIER = {"cos": "P", "sin": "Q"}
+"""The matrices of cosines and sines of 2π k j/n, and what they are called in differentials."""
+
+
+def _transform(inverse: bool, real: bool, whole: bool) -> Operation:
+    """The row of one part of a discrete Fourier transform: real or imaginary, of a ``whole``
+    complex array A + iB or of A.
+
+    The transform of A + iB is P·A + Q·B + i(P·B - Q·A), with the cosines P and the sines Q; the
+    inverse one is P·A - Q·B + i(P·B + Q·A), divided by n.
+    """
+    own, turned = ("A", "B") if real else ("B", "A")
+    terms = [("", "P", own), ("-" if real is inverse else "", "Q", turned)]
+    used = [(sign, matrix, x) for sign, matrix, x in terms if whole or x == "A"]
+    over = "/N" if inverse else ""
+    sums = [f"{sign}sum(j) {matrix}[k,j]*d{x}[j]{over}" for sign, matrix, x in used]
+    values = [
+        f"{matrix}[k,j] = fourier_{name}(A)[k,j]"
+        for name, matrix in FOURIER.items()
+        if any(matrix == one for _, one, _ in used)
+    ]
+    word = f"{'c' if whole else ''}{'i' if inverse else ''}fft"
+    transform = r"\mathcal{F}^{-1}" if inverse else r"\mathcal{F}"
+    given = r"\left(@A + i\,@B\right)" if whole else "@A"
+    return Operation(
+        f"{word}_{'real' if real else 'imag'}",
+        ("A[n]", "B[n]") if whole else ("A[n]",),
+        "F[n]",
+        "\n".join([*values, f"dF[k] = {' + '.join(sums)}".replace("+ -", "- ")]),
+        beside=(f"{word}_{'imag' if real else 'real'}",),
+        latex=rf"\operatorname{{{'Re' if real else 'Im'}}} {transform} {given}",
+        unicode=f"{'Re' if real else 'Im'} F{'⁻¹' if inverse else ''}"
+        + ("(@A + i·@B)" if whole else " @A"),
+    )
+
+
 ROWS: tuple[Operation, ...] = (
     Operation(
         "inverse", ("A[n,n]",), "B[n,n]",
@@ -241,6 +279,70 @@ ROWS: tuple[Operation, ...] = (
         "searchsorted_right", ("A[n]", "v[m]"), "p[m]", "",
         kind="int", below="n", ends=True, ascending=True,
         latex=r"\#\{@A \le @v\}", unicode="searchsorted_right(@A, @v)",
+    ),
+    Operation(  # the first h = n//2 + 1 elements of the transform of a real array
+        "rfft_real", ("A[n]",), "F[h]",
+        """
+        P[k:H,j:N] = half_cos(A)[k,j]
+        dF[k] = sum(j) P[k,j]*dA[j]
+        """,
+        beside=("rfft_imag",),
+        latex=r"\operatorname{Re} \mathcal{F}_{\ge 0} @A", unicode="Re F₊ @A",
+    ),
+    Operation(
+        "rfft_imag", ("A[n]",), "F[h]",
+        """
+        Q[k:H,j:N] = half_sin(A)[k,j]
+        dF[k] = -sum(j) Q[k,j]*dA[j]
+        """,
+        beside=("rfft_real",),
+        latex=r"\operatorname{Im} \mathcal{F}_{\ge 0} @A", unicode="Im F₊ @A",
+    ),
+    Operation(  # the real array of n elements of which A is half the transform
+        "irfft", ("A[h]",), "F[n]",
+        """
+        W[k:H] = half_weights(F)[k]
+        P[k:H,j:N] = half_cos(F)[k,j]
+        dF[j] = sum(k) W[k]*P[k,j]*dA[k]/N
+        """,
+        latex=r"\mathcal{F}_{\ge 0}^{-1} @A", unicode="F₊⁻¹ @A",
+    ),
+    Operation(
+        "cirfft", ("A[h]", "B[h]"), "F[n]",
+        """
+        W[k:H] = half_weights(F)[k]
+        P[k:H,j:N] = half_cos(F)[k,j]
+        Q[k:H,j:N] = half_sin(F)[k,j]
+        dF[j] = sum(k) W[k]*P[k,j]*dA[k]/N - sum(k) W[k]*Q[k,j]*dB[k]/N
+        """,
+        latex=r"\mathcal{F}_{\ge 0}^{-1} \left(@A + i\,@B\right)",
+        unicode="F₊⁻¹(@A + i·@B)",
+    ),
+    *(
+        _transform(inverse, real, whole)
+        for whole in (False, True)
+        for inverse in (False, True)
+        for real in (True, False)
+    ),
+    Operation(  # of the operand, only the extent is read
+        "fourier_cos", ("A[n]",), "P[n,n]", "",
+        latex=r"C_{@A}", unicode="C(@A)",
+    ),
+    Operation(
+        "fourier_sin", ("A[n]",), "Q[n,n]", "",
+        latex=r"S_{@A}", unicode="S(@A)",
+    ),
+    Operation(  # their first n//2 + 1 rows
+        "half_cos", ("A[n]",), "P[h,n]", "",
+        latex=r"C_{@A}", unicode="C(@A)",
+    ),
+    Operation(
+        "half_sin", ("A[n]",), "Q[h,n]", "",
+        latex=r"S_{@A}", unicode="S(@A)",
+    ),
+    Operation(  # how many elements of a whole transform each of these stands for: 2, 1 at the ends
+        "half_weights", ("A[n]",), "W[h]", "",
+        latex=r"w_{@A}", unicode="w(@A)",
     ),
 )  # fmt: skip
 
@@ -478,6 +580,18 @@ def _shapes_assumed(statements: Iterable[Define]) -> Iterable[Choice]:
                     yield Choice(condition, statement.source)
 
 
+def is_told(row: Operation, axis: int) -> bool:
+    """Whether the operands tell the extent of an axis of the result, counted from its end.
+
+    >>> is_told(TABLE["inverse"], -1), is_told(TABLE["irfft"], -1)
+    (True, False)
+    """
+    letters = axes(row.result)
+    if -axis > len(letters):
+        return True  # of the batch
+    return any(letters[axis] in axes(item) for item in row.operands)
+
+
 def bound_of(row: Operation, operands: Sequence[tuple[Size, ...]]) -> Size | None:
     """The size that integer results are below, None for other results."""
     for item, shape in zip(row.operands, operands, strict=True):
@@ -489,7 +603,10 @@ def bound_of(row: Operation, operands: Sequence[tuple[Size, ...]]) -> Size | Non
 
 
 def result_shape(row: Operation, shapes: Sequence[tuple[Size, ...]]) -> tuple[Size, ...] | None:
-    """The result's shape; None where the operands' ranks or extents don't fit."""
+    """The result's shape; None where the operands' ranks or extents don't fit.
+
+    What half a transform h = n//2 + 1 is the half of is taken for even.
+    """
     if not is_of_shape(row, shapes[0]):
         return None
     batch = batch_of(row, shapes)
@@ -501,4 +618,8 @@ def result_shape(row: Operation, shapes: Sequence[tuple[Size, ...]]) -> tuple[Si
         for letter, extent in zip(letters, shape[batch:], strict=True):
             if extents.setdefault(letter, extent) is not extent:
                 return None
+    if "n" in extents:
+        extents.setdefault("h", extents["n"] // 2 + 1)
+    elif "h" in extents:
+        extents["n"] = (extents["h"] - 1) * 2
     return (*shapes[0][:batch], *(extents[letter] for letter in axes(row.result)))

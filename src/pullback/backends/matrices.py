@@ -10,6 +10,7 @@ from ..plan.arrays import Array
 from ..plan.lines import Assign
 from .places import places
 from .python.code import ATOM, PRODUCT, Code, binary
+from .transforms import Transforms, is_transform, transform
 
 if TYPE_CHECKING:
     from .functional import Framework
@@ -91,14 +92,18 @@ class Twins:
     """The operations of which statements want several results, and the names of those made."""
 
     def __init__(self, lines: Iterable[Assign] = ()) -> None:
-        arrays = {line.array: line.tensor for line in lines if line.array.op == "operation"}
+        every = list(lines)
+        arrays = {line.array: line.tensor for line in every if line.array.op == "operation"}
         self.wanted = {(a.told[0], a.parts): (a, tensor) for a, tensor in arrays.items()}
         self.made: dict[Array, str] = {}
+        self.transforms = Transforms(line.array for line in every)
 
 
 def operation(framework: Framework, array: Array) -> Code:
     """A matrix operation; several results of one decomposition are one call."""
     (row,) = array.told
+    if is_transform(row):
+        return transform(framework, array)
     others = [name for group in TOGETHER if row in group for name in group if name != row]
     codes = [framework.code(part).at(ATOM) for part in array.parts]
     if array.kind == "int":

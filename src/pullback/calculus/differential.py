@@ -84,7 +84,9 @@ class _Maker:
         )
         sizes = {
             letter.upper(): extent
-            for item, tensor in zip(row.operands, body.operands, strict=True)
+            for item, tensor in zip(
+                (row.result, *row.operands), (define.target, *body.operands), strict=True
+            )
             for letter, extent in zip(axes(item), tensor.shape[count:], strict=True)
         }
         self.program = _template(row).with_sizes(sizes)

@@ -13,7 +13,7 @@ from ..ir.program import Define, Program
 from ..ir.recurrence import Group, groups, is_recurrent
 from ..ir.subscripts import Index, at
 from ..ir.walk import fresh, rename_tensors, substitute, tensors
-from ..opaque import TABLE
+from ..opaque import TABLE, WAVES
 from ..text import PRIVATE
 from .conventions import checked
 from .differential import differential
@@ -253,6 +253,15 @@ class Linear:
         """Whether a value is a sum of squares, or of what goes to 0 as fast."""
         degree = self.roots.degree(value)
         return degree is not None and degree >= 2
+
+
+def without_matrices(statements: Sequence[Define], linear: Linear) -> list[Define]:
+    """The statements of a derivative, products with the matrices of Fourier transforms replaced."""
+    if not any(isinstance(s.body, Opaque) and s.body.operation in WAVES for s in linear.later):
+        return list(statements)
+    from .fourier import transformed  # not needed before there is such an operation
+
+    return transformed(statements, linear)
 
 
 def _operations(statements: Iterable[Define]) -> dict[Opaque, Tensor]:

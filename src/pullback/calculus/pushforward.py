@@ -14,7 +14,7 @@ from .definitions import Definitions
 from .differentiate import Occurrence
 from .effort import NUMBERS, Effort
 from .eliminate import cancel, eliminate
-from .linear import Linear
+from .linear import Linear, without_matrices
 from .normal import Poly, Term, apart, collect, expression, indices_in, replaced, term
 from .present import Known, Names, factored, fold_sums
 from .saturated import complements
@@ -64,7 +64,7 @@ class _Pushforward:
 
     def run(self) -> Program:
         lin, tangents = self.lin, self.tangents
-        statements = [*lin.flat, *lin.later]
+        statements: list[Define] = []
         steps = {tangents[t] for t in recurrent(lin.flat) if t in tangents}
         for statement in self.active:
             target = statement.target
@@ -82,11 +82,15 @@ class _Pushforward:
                 tangents[out] = zero
             outputs.append(tangents[out])
         inputs = (*lin.program.inputs, *(tangents[t] for t in lin.wrt))
+        statements = in_order([*lin.flat, *lin.later, *self.finished(statements)])
         lettered = tuple(
-            lin.lettered(s, s.target) if s.target in lin.letters else s
-            for s in in_order(statements)
+            lin.lettered(s, s.target) if s.target in lin.letters else s for s in statements
         )
         return live(Program(inputs, lettered, tuple(outputs), lin.program.sizes))
+
+    def finished(self, statements: Sequence[Define]) -> Sequence[Define]:
+        """The statements of the tangents, once all are known."""
+        return statements
 
     def body(self, statement: Define) -> Expr:
         """The tangent of a statement's value."""
@@ -116,6 +120,9 @@ class _Compact(_Pushforward):
         self.steps = recurrent(linear.flat)
         self.reads = Counter(t for s in self.active for t in linear.origins_of(s))
         self.inner: dict[Tensor, Poly] = {}  # the tangents that are put in place
+
+    def finished(self, statements: Sequence[Define]) -> Sequence[Define]:
+        return without_matrices(statements, self.lin)
 
     def body(self, statement: Define) -> Expr:
         found = self.lin.occurrences(statement)

@@ -48,7 +48,7 @@ from .effort import FORMULAS, Effort, Limit
 from .eliminate import cancel, eliminate, sift
 from .flatten import is_reshape
 from .introduce import ratio_to_sum, reads_of, without_idle_ratios, worth_a_name
-from .linear import Linear
+from .linear import Linear, without_matrices
 from .match import Pattern
 from .merge import merge_sums
 from .normal import (
@@ -263,7 +263,8 @@ class _Reverse:
         statements = repeated(share(self._bodies(), lin, lin.flat), lin)
         statements = summed_together(statements, lin)
         statements = fewer_residuals(statements, lin.definitions)
-        statements = in_order([*lin.later, *solved(self._uncopied(statements), lin)])
+        statements = without_matrices(solved(self._uncopied(statements), lin), lin)
+        statements = in_order([*lin.later, *statements])
         statements = _computing(statements, self.gradients.values())
         self.final = {s.target: s for s in statements}
         for group in groups(statements):

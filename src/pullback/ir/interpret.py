@@ -431,13 +431,15 @@ class Scope:
         operands = [(array.shape, array.flat) for array in arrays]
         batch = batch_axes(node.operation, len(node.operands[0].shape))
         subs = [self.sub(sub) for sub in node.subs]
+        index = node.subs[-1].index if node.subs else None
+        last = 0 if index is None else value_of(index.extent, self.context.sizes)
         made: dict[tuple[int, ...], Any] = {}
 
         def read(p: Point) -> Value:
             place = tuple(where(p) for where in subs)
             outer = place[:batch]
             if outer not in made:
-                made[outer] = opaque(self.context.arithmetic, node.operation, operands, outer)
+                made[outer] = opaque(self.context.arithmetic, node.operation, operands, outer, last)
             value = made[outer]
             for k in place[batch:]:
                 value = value[k]

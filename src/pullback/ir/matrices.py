@@ -9,6 +9,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
 from fractions import Fraction
+from functools import partial
 from typing import Any
 
 from ..errors import CheckError
@@ -404,6 +405,71 @@ _TRIANGULAR |= {
     for side in ("lower", "upper")
 }
 
+
+def _wave(a: Arithmetic, name: str, k: int, n: int) -> Value:
+    """The cosine or the sine of 2π k/n; modulo a prime, some number of its own for each k."""
+    k %= n
+    if isinstance(a, Modular):
+        return a.apply(f"fourier_{name}", [k, n])
+    for turn, values in ((0, (1, 0)), (1, (0, 1)), (2, (-1, 0)), (3, (0, -1))):
+        if 4 * k == turn * n:
+            return a.element(values[name == "sin"])
+    return a.apply(name, [a.mul(a.element(Fraction(2 * k, n)), a.apply("arccos", [a.element(-1)]))])
+
+
+def _waves(a: Arithmetic, name: str, n: int) -> Matrix:
+    row = [_wave(a, name, k, n) for k in range(n)]
+    return [[row[j * k % n] for j in range(n)] for k in range(n)]
+
+
+def _transform(inverse: bool, real: bool, a: Arithmetic, m: list[Matrix]) -> list[Value]:
+    """A part of the Fourier transform of the first operand, plus i times the second one."""
+    n = len(m[0])
+    parts = [*map(_column, m), [a.element(0)] * n][:2]
+    own, turned = parts if real else reversed(parts)
+    sign = -1 if real is inverse else 1
+    cosines, sines = _waves(a, "cos", n), _waves(a, "sin", n)
+    over = a.element(Fraction(1, n)) if inverse and n else a.element(1)
+    return [
+        a.mul(over, a.add(_dot(a, cosines[k], own), a.mul(sign, _dot(a, sines[k], turned))))
+        for k in range(n)
+    ]
+
+
+def _dot(a: Arithmetic, left: Sequence[Value], right: Sequence[Value]) -> Value:
+    return _total(a, [a.mul(x, y) for x, y in zip(left, right, strict=True)])
+
+
+def _half_of(a: Arithmetic, whole: list[Value]) -> list[Value]:
+    return whole[: len(whole) // 2 + 1] or [a.element(0)]
+
+
+def _weights(n: int) -> list[int]:
+    """How many elements of a transform of n each of its first n//2 + 1 stands for."""
+    return [1 if 2 * k in (0, n) else 2 for k in range(n // 2 + 1)]
+
+
+def _from_half(a: Arithmetic, m: list[Matrix], n: int) -> list[Value]:
+    """The real array of n elements of which this is half the transform."""
+    parts = [*map(_column, m), [a.element(0)] * len(m[0])]
+    weights, over = _weights(n), a.element(Fraction(1, n)) if n else a.element(1)
+    re, im = (
+        [a.mul(w, x) for w, x in zip(weights, part, strict=True)] for part in (parts[0], parts[1])
+    )
+    cosines, sines = (_turned(_waves(a, name, n)[: len(weights)]) for name in ("cos", "sin"))
+    return [
+        a.mul(over, a.add(_dot(a, cosines[j], re), _negative(a, _dot(a, sines[j], im))))
+        for j in range(n)
+    ]
+
+
+FOURIER: dict[str, tuple[bool, bool]] = {
+    f"{whole}{inverse}fft_{part}": (bool(inverse), part == "real")
+    for whole in ("", "c")
+    for inverse in ("", "i")
+    for part in ("real", "imag")
+}
+
 # Each takes the matrices of one place of the batch (a vector as one column).
 VALUES: dict[str, Callable[[Arithmetic, list[Matrix]], Any]] = {
     "inverse": lambda a, m: _eliminated(a, m[0], _identity(a, len(m[0])))[1],
@@ -442,16 +508,27 @@ VALUES: dict[str, Callable[[Arithmetic, list[Matrix]], Any]] = {
     "argcummin": lambda a, m: _running_place(_column(m[0]), -1),
     "searchsorted": lambda a, m: _searched(m, bisect_left),
     "searchsorted_right": lambda a, m: _searched(m, bisect_right),
+    "fourier_cos": lambda a, m: _waves(a, "cos", len(m[0])),
+    "fourier_sin": lambda a, m: _waves(a, "sin", len(m[0])),
+    "half_cos": lambda a, m: _waves(a, "cos", len(m[0]))[: len(m[0]) // 2 + 1],
+    "half_sin": lambda a, m: _waves(a, "sin", len(m[0]))[: len(m[0]) // 2 + 1],
+    "half_weights": lambda a, m: [a.element(w) for w in _weights(len(m[0]))],
+    "rfft_real": lambda a, m: _half_of(a, _transform(False, True, a, m)),
+    "rfft_imag": lambda a, m: _half_of(a, _transform(False, False, a, m)),
+    **{name: partial(_transform, *told) for name, told in FOURIER.items()},
 }
 
 TALL = frozenset({"qr_factor", "qr_triangle", "svd_left", "svd_values", "svd_right"})
 WIDE = frozenset({"svd_left_wide", "svd_values_wide", "svd_right_wide"})
+# The operations whose result has an extent that the operands don't tell.
+OF_HALVES = frozenset({"irfft", "cirfft"})
 
 # The operations whose first operand is a vector.
 OF_VECTORS = frozenset(
     {
         *("argsort", "argsort_unstable", "argorder", "argcummax", "argcummin"),
-        *("searchsorted", "searchsorted_right"),
+        *("searchsorted", "searchsorted_right", "fourier_cos", "fourier_sin", *FOURIER),
+        *("half_cos", "half_sin", "half_weights", "rfft_real", "rfft_imag", "irfft", "cirfft"),
     }
 )
 
@@ -466,16 +543,20 @@ def opaque(
     operation: str,
     operands: Sequence[tuple[tuple[int, ...], list[Value]]],
     batch: tuple[int, ...],
+    last: int = 0,
 ) -> Any:
     """The result at one place of the batch, as nested lists, from the operands' shapes and
-    elements."""
+    elements. ``last`` is the extent of its last axis, where the operands don't tell that."""
     rows, columns = (*operands[0][0], 0)[len(batch) :][:2]
     if (operation in TALL and rows < columns) or (operation in WIDE and rows > columns):
         raise CheckError(f"a matrix of {rows} by {columns} is no operand of {operation}")
     k = 0
     for n, at in zip(operands[0][0], batch, strict=False):
         k = k * n + at
-    return VALUES[operation](arithmetic, [_at(*one, len(batch), k) for one in operands])
+    given = [_at(*one, len(batch), k) for one in operands]
+    if operation in OF_HALVES:
+        return _from_half(arithmetic, given, last)
+    return VALUES[operation](arithmetic, given)
 
 
 def _at(shape: tuple[int, ...], flat: list[Value], batch: int, k: int) -> Matrix:

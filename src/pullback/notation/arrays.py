@@ -303,7 +303,8 @@ class Values:
     def result(self, node: Result) -> Rows:
         arrays = [self.arrays[operand.tensor.name] for operand in node.operands]
         batch = tuple(self.place[index] for index in node.operands[0].batch)
-        found = opaque(FLOAT, node.operation, [(a.shape, a.flat) for a in arrays], batch)
+        last = 0 if node.row is None else self.extent(node.row)
+        found = opaque(FLOAT, node.operation, [(a.shape, a.flat) for a in arrays], batch, last)
         if node.row is None:
             return [[found]]
         return [[x] for x in found] if node.col is None else found

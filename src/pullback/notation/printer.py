@@ -52,7 +52,7 @@ from ..ir.walk import (
     rebuild,
     substitute,
 )
-from ..opaque import TABLE
+from ..opaque import TABLE, is_told
 from .bounds import has_lookup, one_sided, pad_conditions
 from .dtypes import natural_dtype
 from .levels import AND, ATOM, COMPARE, LOOSEST, NOT, OR, POWER, PRODUCT, SUM, UNARY
@@ -73,7 +73,9 @@ def needs_extent(index: Index, trees: tuple[Tree, ...], ahead: Collection[Tensor
     for tree in trees:
         for node in nodes(tree):
             if isinstance(node, Opaque):
-                found = found or any(sub.index is index for sub in node.subs)
+                for k, sub in enumerate(node.subs):
+                    told = is_told(TABLE[node.operation], k - len(node.subs))
+                    found = found or (told and sub.index is index)
             if isinstance(node, Access):
                 for sub, extent in zip(node.subs, node.tensor.shape, strict=True):
                     if sub.index is index:

@@ -17,8 +17,9 @@ from .values import INT, DType, Subs, Value, broadcast, cast, transposed
 IDENTITY = np.eye(1)
 
 
-def result(sheet: Sheet, operation: str, *operands: Value) -> Value:
-    """The result of an operation on operands of one batch and one dtype."""
+def result(sheet: Sheet, operation: str, *operands: Value, last: int = 0) -> Value:
+    """The result of an operation on operands of one batch and one dtype. ``last`` is the extent of
+    its last axis, where the operands don't tell that."""
     tensors = tuple(_tensor(sheet, value) for value in operands)
     shapes = [value.shape for value in operands]
     row_ = TABLE[operation]
@@ -33,7 +34,7 @@ def result(sheet: Sheet, operation: str, *operands: Value) -> Value:
                 raise ValueError(f"extents {extents[letter]} and {n} where they should be equal")
             names[letter] = names.get(letter) or name
     letters = axes(row_.result)
-    own = [names[c] for c in letters]
+    own = [names.get(c, "") for c in letters]
     own = [name if name not in own[:k] else "" for k, name in enumerate(own)]
 
     def read(subs: Subs) -> Expr:
@@ -41,7 +42,7 @@ def result(sheet: Sheet, operation: str, *operands: Value) -> Value:
 
     whole = row_.kind == "int"
     return Value(
-        (*shapes[0][:count], *(extents[c] for c in letters)),
+        (*shapes[0][:count], *(extents.get(c, last) for c in letters)),
         INT if whole else operands[0].dtype,
         read,
         (*operands[0].axes[:count], *own),

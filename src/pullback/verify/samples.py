@@ -27,6 +27,7 @@ from ..ir.expr import (
     Zero,
 )
 from ..ir.interpret import Array, define_group, typed, value_of
+from ..ir.matrices import OF_VECTORS
 from ..ir.program import Define, Program, reads
 from ..ir.recurrence import groups, in_order
 from ..ir.sizes import Size
@@ -543,6 +544,9 @@ def _work_of_operation(node: Opaque, sizes: Mapping[str, int]) -> int:
     """About how many operations a whole result takes: eliminations, or rotations of all pairs."""
     if TABLE[node.operation].kind == "int":  # sorted, or found by halving
         return 10 * sum(prod(value_of(n, sizes) for n in t.shape) for t in node.operands)
+    if node.operation in OF_VECTORS:
+        *batch, n = (value_of(extent, sizes) for extent in node.operands[0].shape)
+        return 4 * prod(batch) * n**2
     *batch, n, _ = (value_of(extent, sizes) for extent in node.operands[0].shape)
     each = {
         "cofactors": n**5 if n < 7 else 2 * n**3,

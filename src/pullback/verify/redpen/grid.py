@@ -368,7 +368,12 @@ class Grid:
         arrays = [self.arrays[t] for t in node.operands]
         flat = [(a.shape, np.asarray(a, np.float64).ravel().tolist()) for a in arrays]
         batch = arrays[0].shape[: batch_axes(node.operation, len(node.operands[0].shape))]
-        rows = [opaque(FLOAT, node.operation, flat, place) for place in product(*map(range, batch))]
+        index = node.subs[-1].index if node.subs else None
+        last = 0 if index is None else self.extent(index)
+        rows = [
+            opaque(FLOAT, node.operation, flat, place, last)
+            for place in product(*map(range, batch))
+        ]
         whole = np.asarray(rows)
         whole = whole.reshape((*batch, *whole.shape[1:]))
         axes = [sub.index for sub in node.subs]
