@@ -117,8 +117,11 @@ def flatten(
     return leaves, _flatten(tree, leaves, _Walk(where, is_leaf))
 
 
-def unflatten(structure: Structure, leaves: Iterable[Any], static: bool = True) -> Any:
-    """The tree again, with other leaves; its static values too, or None in their place.
+def unflatten(
+    structure: Structure, leaves: Iterable[Any], static: bool = True, conjugate: bool = False
+) -> Any:
+    """The tree again, with other leaves; its static values too, or None in their place. Complex
+    values are made of their parts, or their conjugates are.
 
     >>> leaves, structure = flatten([1.0, (2.0, "a")])
     >>> unflatten(structure, [3.0, 4.0])
@@ -126,7 +129,49 @@ def unflatten(structure: Structure, leaves: Iterable[Any], static: bool = True) 
     """
     if isinstance(structure, Leaf):
         return next(iter(leaves))
-    return _unflatten(structure, iter(leaves), static)
+    return _unflatten(structure, iter(leaves), static, conjugate)
+
+
+class Parts(NamedTuple):
+    """The parts of a complex value that are no arrays, such as their shapes."""
+
+    real: Any
+    imag: Any
+
+
+def complex_of(real: Any, imag: Any, conjugate: bool = False) -> Any:
+    """The complex value of two parts, or its conjugate; None where there are none.
+
+    >>> complex_of(np.ones(2), np.ones(2), conjugate=True)
+    array([1.-1.j, 1.-1.j])
+    """
+    if real is None and imag is None:
+        return None
+    for part in (real, imag):
+        if hasattr(type(part), "_pullback_complex"):
+            return part._pullback_complex(real, -imag if conjugate else imag)
+    if not isinstance(real, float | np.ndarray | np.generic):
+        return Parts(real, imag)
+    parts = np.asarray(real), np.asarray(imag)
+    made = np.empty(np.shape(real), np.result_type(*parts, np.complex64))
+    made.real, made.imag = real, np.negative(imag) if conjugate else imag
+    return made if isinstance(real, np.ndarray) else made[()]
+
+
+def is_complex(structure: Structure) -> bool:
+    """Whether a structure is that of one complex value.
+
+    >>> is_complex(flatten(1j)[1]), is_complex(flatten(1.0)[1])
+    (True, False)
+    """
+    return isinstance(structure, Branch) and structure.make is complex
+
+
+def holds_complex(structure: Structure) -> bool:
+    """Whether a structure has a complex value in it."""
+    return isinstance(structure, Branch) and (
+        is_complex(structure) or any(map(holds_complex, structure.children))
+    )
 
 
 def is_traced(value: Any) -> bool:
@@ -233,9 +278,15 @@ def same_form(left: Structure, right: Structure) -> bool:
 
 
 def matched(
-    tree: Any, structure: Structure, name: str, like: str, static: bool = False
+    tree: Any,
+    structure: Structure,
+    name: str,
+    like: str,
+    static: bool = False,
+    conjugate: bool = False,
 ) -> list[Any]:
     """The values of ``tree`` at the leaves of ``structure``, e.g. a tangent beside its primal.
+    Complex values give their parts, or those of their conjugates.
 
     ``tree`` has the same containers; dicts match by key. Where the structure holds something
     static, ``tree`` holds the same if ``static`` says so, else anything. Raises ArgumentError
@@ -244,7 +295,7 @@ def matched(
     if isinstance(structure, Leaf):
         return [tree]
     found: list[Any] = []
-    _Match(found, name, like, static).visit(tree, structure, ())
+    _Match(found, name, like, static, conjugate).visit(tree, structure, ())
     return found
 
 
@@ -272,6 +323,8 @@ def _flatten(tree: Any, leaves: list[Any], walk: _Walk) -> Structure:
         leaves.append(tree)
         return Leaf.VALUE
     kind = _leaf_kinds().get(type(tree))
+    if kind is Leaf.ARRAY and tree.dtype.kind == "c":
+        kind = None
     if kind is not None:
         if kind is Leaf.ARRAY or kind is Leaf.SCALAR:
             _check_dtype(tree, walk)
@@ -329,6 +382,8 @@ _Parts = tuple[Any, tuple[Step, ...], Sequence[Any]]
 def _parts(tree: Any, walk: _Walk) -> _Parts | None:
     """How to make a container again, the steps into it and its children; None for what is none."""
     kind = type(tree)
+    if _holds_parts(tree):
+        return complex, (("attr", "real"), ("attr", "imag")), _parts_of(tree)
     if kind is tuple or kind is list:
         return kind, tuple([("item", n) for n in range(len(tree))]), tree
     if kind is dict or kind is OrderedDict:
@@ -341,6 +396,23 @@ def _parts(tree: Any, walk: _Walk) -> _Parts | None:
     if dataclasses.is_dataclass(tree) and not isinstance(tree, type):
         return _dataclass_parts(tree, walk)
     return None
+
+
+def _holds_parts(tree: Any) -> bool:
+    """Whether a value is complex."""
+    kind = type(tree)
+    if kind is complex or kind is Parts or hasattr(kind, "_pullback_parts"):
+        return True
+    return isinstance(tree, np.ndarray | np.generic) and tree.dtype.kind == "c"
+
+
+def _parts_of(tree: Any) -> Sequence[Any]:
+    """The real and the imaginary part of a complex value."""
+    if hasattr(type(tree), "_pullback_parts"):
+        return tree._pullback_parts()  # type: ignore[no-any-return]
+    if isinstance(tree, np.ndarray):
+        return tree.real.copy(), tree.imag.copy()
+    return tree.real, tree.imag
 
 
 def _dataclass_parts(tree: Any, walk: _Walk) -> _Parts:
@@ -365,12 +437,14 @@ def _class_value(tree: Any, name: str) -> Any:
     return next((vars(base)[name] for base in type(tree).__mro__ if name in vars(base)), None)
 
 
-def _unflatten(node: Structure, leaves: Any, static: bool) -> Any:
+def _unflatten(node: Structure, leaves: Any, static: bool, conjugate: bool) -> Any:
     if isinstance(node, Leaf):
         return next(leaves)
     if isinstance(node, Static):
         return node.value.value if static else None
-    children = [_unflatten(child, leaves, static) for child in node.children]
+    children = [_unflatten(child, leaves, static, conjugate) for child in node.children]
+    if node.make is complex:
+        return complex_of(children[0], children[1], conjugate)
     return _build(node, children)
 
 
@@ -401,7 +475,7 @@ def _build(node: Branch, children: list[Any]) -> Any:
 @functools.cache
 def _leaf_kinds() -> dict[type, Leaf]:
     """The leaves by their types; not made before there are any, since NumPy takes long to load."""
-    floats_and_integers = np.typecodes["AllFloat"] + np.typecodes["AllInteger"]
+    floats_and_integers = np.typecodes["Float"] + np.typecodes["AllInteger"]
     return {
         **{np.dtype(code).type: Leaf.SCALAR for code in floats_and_integers},
         np.bool_: Leaf.SCALAR,
@@ -425,7 +499,6 @@ def _check_dtype(value: Any, walk: _Walk) -> None:
 
 
 _DTYPE_HINTS = {
-    "c": "pass the real and the imaginary part as two real arrays",
     "O": "np.asarray(argument, dtype=float) makes an array of numbers",
     "U": "turn texts into integer codes, e.g. with np.unique(..., return_inverse=True)",
     "S": "turn texts into integer codes, e.g. with np.unique(..., return_inverse=True)",
@@ -479,8 +552,6 @@ def exactly(value: Any) -> Hashable:
 
 
 def _type_hint(value: Any) -> str:
-    if isinstance(value, complex):
-        return "pass the real and the imaginary part as two real numbers"
     if isinstance(value, np.ma.MaskedArray | np.matrix):
         return "np.asarray(argument) gives the plain array; pass a mask as an array of its own"
     if hasattr(value, "__array__") or hasattr(value, "__array_interface__"):
@@ -508,6 +579,7 @@ class _Match(NamedTuple):
     name: str
     like: str
     static: bool
+    conjugate: bool
 
     def visit(self, tree: Any, node: Structure, path: tuple[Step, ...]) -> None:
         if isinstance(node, Leaf):
@@ -515,10 +587,19 @@ class _Match(NamedTuple):
         elif isinstance(node, Static):
             if self.static:
                 self.check(tree, node, path)
+        elif node.make is complex:
+            self.found.extend(self.parts(tree))
         else:
             values = _children(tree, node, path, self.name, self.like)
             for value, step, child in zip(values, node.steps, node.children, strict=True):
                 self.visit(value, child, (*path, step))
+
+    def parts(self, tree: Any) -> Sequence[Any]:
+        """The parts of what stands beside a complex value; both None for None."""
+        if tree is None:
+            return None, None
+        real, imag = _parts_of(tree) if _holds_parts(tree) else (tree, None)
+        return real, -imag if self.conjugate and imag is not None else imag
 
     def check(self, tree: Any, node: Static, path: tuple[Step, ...]) -> None:
         _, own = flatten(tree, show_path(self.name, path))

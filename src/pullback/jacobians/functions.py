@@ -16,7 +16,7 @@ from ..runtime.forward import Forward, forward_of, sizes_of
 from ..runtime.hidden import Around
 from ..runtime.nested import refuse_around
 from ..runtime.plans import Plans
-from ..trees import Leaf, matched, unflatten
+from ..trees import Leaf, holds_complex, matched, unflatten
 from .modes import local
 from .operator import Jacobian
 
@@ -228,6 +228,13 @@ class _Plan:
 
     def __init__(self, call: Call, forward: Forward, chosen: Sequence[int]) -> None:
         self.forward = forward
+        if any(map(holds_complex, (forward.structure, *call.structures))):
+            raise UnsupportedError(
+                "a Jacobian of complex arrays can't be taken",
+                expected="real arguments and results",
+                hint="take that of a function of real arrays: z = x + 1j*y in it, "
+                "np.stack([w.real, w.imag]) as its result",
+            )
         self.trees = [(call.structures[slot], call.leaves_of(slot)) for slot in chosen]
         self.labels, self.structures, self.places = call.labels, call.structures, call.places
 

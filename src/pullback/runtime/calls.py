@@ -206,7 +206,7 @@ class Call:
         self.leaves = args
         kinds: list[Hashable] = []
         for value in args:
-            if type(value) is np.ndarray:
+            if type(value) is np.ndarray and value.dtype.kind != "c":
                 kinds += value.shape, value.dtype
             elif type(value) is float:
                 kinds.append(float)

@@ -235,7 +235,12 @@ class Backward:
         found = iter([gradient.astype(dtype, copy=False) for gradient, dtype in flat])
         return self.arranged(
             [
-                unflatten(structure, [next(found) for _ in range(count(structure))], static=False)
+                unflatten(
+                    structure,
+                    [next(found) for _ in range(count(structure))],
+                    static=False,
+                    conjugate=True,
+                )
                 for _, structure in self.origin.asked
             ]
         )
@@ -246,7 +251,7 @@ class Backward:
 
     def seeds(self, dY: Any, like: Sequence[Any]) -> tuple[Any, ...]:
         """The cotangents as arrays."""
-        given = _leaves(dY, self.origin.structure, "dY")
+        given = _leaves(dY, self.origin.structure, "dY", conjugate=True)
         seeds = []
         for n, (value, place) in enumerate(zip(given, self.places, strict=True)):
             if n in self.floats:
@@ -269,11 +274,13 @@ def _refused_in_trace() -> UnsupportedError:
     return error
 
 
-def _leaves(tree: Any, structure: Structure, name: str, static: bool = False) -> list[Any]:
+def _leaves(
+    tree: Any, structure: Structure, name: str, static: bool = False, conjugate: bool = False
+) -> list[Any]:
     """The leaves of a tree of a known structure."""
     if isinstance(structure, Leaf):
         return [tree]
-    return matched(tree, structure, name, "what was derived for", static)
+    return matched(tree, structure, name, "what was derived for", static, conjugate)
 
 
 def _scalar(value: Any) -> Any:

@@ -12,7 +12,7 @@ import numpy as np
 
 from ..errors import ArgumentError, TraceError
 from ..ir.program import show_shape
-from ..trees import Leaf, Static, is_traced, matched, unflatten
+from ..trees import Leaf, Static, is_complex, is_traced, matched, unflatten
 from .calls import Call, kinds
 from .compiled import apart, moved, pair, tangents
 from .cotangents import ARRAY, FINISH, check_nothing, dtype_of, like_primal, shape_of
@@ -96,6 +96,7 @@ class Backward:
                 structure,
                 [flat[self.order[n]] if n in self.order else None for n in leaves],
                 static=False,
+                conjugate=True,
             )
             for structure, leaves in self.trees
         )
@@ -147,6 +148,9 @@ def _check_scalar(forward: Forward, name: str) -> None:
     if isinstance(forward.structure, Static):
         found = f"{forward.structure.value.value!r}, which is not an array"[:80]
         hint = "return a float that is computed from the arguments"
+    elif is_complex(forward.structure):
+        found = "a complex result"
+        hint = "return its real part, its absolute value, or another real number"
     elif not isinstance(forward.structure, Leaf):
         n = forward.results
         found = f"a result of {n} arrays" if n != 1 else "an array inside a container"
@@ -225,7 +229,8 @@ class Pullback:
 
     def seeds(self, cotangent: Any, like: Sequence[Any]) -> tuple[Any, ...]:
         """The outputs' cotangents."""
-        given = matched(cotangent, self.forward.structure, "the cotangent", "the result")
+        form = self.forward.structure
+        given = matched(cotangent, form, "the cotangent", "the result", conjugate=True)
         found: dict[int, Any] = {}
         for n, (value, place) in enumerate(zip(given, self.places, strict=True)):
             if n in self.backward.pair.cotangents:
