@@ -18,7 +18,7 @@ import numpy as np
 
 from .extents import plain
 from .memory import Affine, Memory, Reshape, Step, affine_in
-from .operations import Tracer
+from .operations import Tracer, complexes
 from .places import here
 from .record import Sheet
 from .values import Value
@@ -28,6 +28,8 @@ Data = np.ndarray[Any, Any]
 
 def made(sheet: Sheet, array: Data, wish: str = "", *, ordered: bool | None = None) -> Any:
     """An array of numbers that may take in traced values."""
+    if type(array) is np.ndarray and array.dtype.kind == "c":
+        return complexes().wrapped(sheet, array)
     if type(array) is not np.ndarray or array.dtype.kind not in "fiub":
         return array
     memory = Memory(sheet, None, ordered=array.flags.c_contiguous if ordered is None else ordered)

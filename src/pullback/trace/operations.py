@@ -5,7 +5,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 from math import prod
 from typing import Any, NoReturn
 
@@ -70,7 +70,16 @@ class Viewed:
 class Tracer(np.lib.mixins.NDArrayOperatorsMixin):
     """Stands for an array while a function is traced; every operation becomes a statement."""
 
-    __slots__ = ("__weakref__", "_memory", "_pullback_sheet", "_seen", "_value", "_viewed")
+    __slots__ = (
+        "__weakref__",
+        "_memory",
+        "_pullback_sheet",
+        "_seen",
+        "_square",
+        "_value",
+        "_viewed",
+    )
+    _square: Callable[[], Any]  # that of an absolute value
     __array_priority__ = 1000
 
     def __init__(
@@ -109,6 +118,10 @@ class Tracer(np.lib.mixins.NDArrayOperatorsMixin):
     def _pullback_plain(self) -> Any:
         """The array of numbers that this one is so far, None for one that is traced."""
         return None
+
+    def _pullback_complex(self, real: Any, imag: Any) -> Any:
+        """The complex array of two parts."""
+        return complexes().Complex(self._pullback_sheet, real, imag)
 
     def _pullback_copy(self, value: Value) -> Tracer:
         """An array of its own that holds this value."""
@@ -213,6 +226,11 @@ class Tracer(np.lib.mixins.NDArrayOperatorsMixin):
         """The array itself."""
         return self
 
+    @property
+    def imag(self) -> Any:
+        """Zeros."""
+        return np.imag(self)
+
     def __len__(self) -> int:
         if not self.ndim:
             raise self._refused("len() of a 0-d array")
@@ -236,6 +254,11 @@ class Tracer(np.lib.mixins.NDArrayOperatorsMixin):
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
         if any(map(_selects, inputs)):
             return NotImplemented  # they know what to do
+        squared = _known_square(ufunc, method, inputs, options)
+        if squared is not None:
+            return squared
+        if _complex_in(inputs):
+            return complexes().called_ufunc(self._pullback_sheet, ufunc, method, inputs, options)
         return _called_ufunc(self, ufunc, method, inputs, options)
 
     def __array_function__(
@@ -243,6 +266,8 @@ class Tracer(np.lib.mixins.NDArrayOperatorsMixin):
     ) -> Any:
         if any(map(_selects, (*args, *options.values()))):
             return NotImplemented
+        if function in complexes_of_real() or complexes().complex_in((*args, *options.values())):
+            return complexes().called_function(self._pullback_sheet, function, args, options)
 
         def traced() -> Any:
             change = CHANGES.get(function)
@@ -390,6 +415,8 @@ class Tracer(np.lib.mixins.NDArrayOperatorsMixin):
         """The same numbers as another dtype."""
         if not copy and np.dtype(dtype) == self.dtype:
             return self
+        if np.dtype(dtype).kind == "c":
+            return complexes().array(self._pullback_sheet, (self, None), [self]).astype(dtype)
 
         def traced() -> Any:
             row = Row(".astype", table_shapes.astype)
@@ -777,14 +804,67 @@ def _built(sheet: Sheet, row: Row, args: Sequence[Any], options: dict[str, Any])
         sheet.refuse(error)
         raise
     except tuple(_AS_NUMPY) as error:
-        sheet.ask((args, tuple(options.values())))
-        kind = next(own for base, own in _AS_NUMPY.items() if isinstance(error, base))
-        raise sheet.refusal(
-            f"{row.name}: {error}",
-            found=_shapes(args),
-            hint="check shapes, axes and dtypes",
-            kind=kind,
-        ) from error
+        raise numpys_refusal(sheet, row.name, error, args, options) from error
+
+
+def numpys_refusal(
+    sheet: Sheet, name: str, error: Exception, args: Sequence[Any], options: Mapping[str, Any]
+) -> TraceError:
+    """The refusal of arguments that a builder takes as little as NumPy does."""
+    sheet.ask((args, tuple(options.values())))
+    kind = next(own for base, own in _AS_NUMPY.items() if isinstance(error, base))
+    return sheet.refusal(
+        f"{name}: {error}",
+        found=_shapes(args),
+        hint="check shapes, axes and dtypes",
+        kind=kind,
+    )
+
+
+def _known_square(
+    ufunc: Any, method: str, inputs: Sequence[Any], options: Mapping[str, Any]
+) -> Any:
+    """The square of an absolute value: that of a complex number needs no root. None for others."""
+    if ufunc not in (np.square, np.power, np.multiply) or method != "__call__" or options:
+        return None
+    square = getattr(inputs[0], "_square", None)
+    twice = ufunc is np.square or (
+        inputs[1] is inputs[0]
+        if ufunc is np.multiply
+        else isinstance(inputs[1], int | float) and inputs[1] == 2
+    )
+    if square is None or not twice or inputs[0]._memory.version:
+        return None
+    return square()
+
+
+def _complex_in(given: Sequence[Any]) -> bool:
+    """Whether a complex value is among the operands of a ufunc."""
+    return any(
+        type(one) is complex or getattr(getattr(one, "dtype", None), "kind", "") == "c"
+        for one in given
+    )
+
+
+@cache
+def complexes() -> Any:
+    """The module of complex arrays, which needs this one."""
+    from . import complexes as module
+
+    return module
+
+
+@cache
+def complexes_of_real() -> frozenset[Any]:
+    """The functions of real arrays that give complex ones."""
+    from .complex_table import OF_REAL
+
+    return OF_REAL
+
+
+def built_value(sheet: Sheet, build: Callable[..., Any], *args: Any) -> Any:
+    """What a builder that is no function of NumPy's makes of its arguments."""
+    return _built(sheet, Row(build.__name__.strip("_").replace("_", " "), build), args, {})
 
 
 def built(
@@ -973,6 +1053,8 @@ def make_array(
         raise sheet.refusal(
             f"np.{name} with {', '.join(left)} can't be traced", hint="leave it out"
         )
+    if complexes().complex_in([given]) or (dtype is not None and np.dtype(dtype).kind == "c"):
+        return complexes().array_of(sheet, given, dtype, name == "array" and copy)
 
     def build(sheet: Sheet, given: Any) -> Value:
         return array_value(sheet, given, dtype)

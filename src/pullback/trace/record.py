@@ -133,10 +133,12 @@ class Sheet:
             from .stores import array_value
 
             return self.keep(array_value(self, given))
+        is_complex = getattr(getattr(given, "dtype", type(given)), "kind", "") == "c"
+        what = "complex value" if is_complex or type(given) is complex else type(given).__name__
         raise self.refusal(
-            f"a {type(given).__name__} can't be part of a traced computation",
+            f"a {what} can't be part of this computation",
             expected="arrays and real numbers",
-            hint=REAL_ONLY if isinstance(given, complex) else "use arrays and numbers",
+            hint=REAL_ONLY if what == "complex value" else "use arrays and numbers",
         )
 
     def _outer_value(self, given: Any, value: Value) -> Value:

@@ -21,7 +21,6 @@ _SCIPY = (
 )
 _IN_PLACE = "it changes its array in another way than a store: write y[...] = ..."
 _OUTSIDE = "make the array inside the function: np.zeros(...), np.empty(...) or np.array(...)"
-_SPECTRUM = "write the transform as a product with a constant matrix of cosines and sines"
 _TABLE = (
     "a constant table can't be indexed by a traced array: make the table an argument, "
     "or write (y[:, None] == np.arange(len(table))) @ table"
@@ -38,12 +37,6 @@ HINTS: dict[str, str] = {
         ),
         _MATRIX,
     ),
-    **dict.fromkeys(
-        tuple(
-            f"np.fft.{name}" for name in ("fft", "ifft", "rfft", "irfft", "fft2", "ifft2", "fftn")
-        ),
-        _SPECTRUM,
-    ),
     **dict.fromkeys(("np.place", "place"), "write y = np.where(mask, values of y's shape, y)"),
     **dict.fromkeys(("np.fill_diagonal", "np.put_along_axis", "np.put"), _OUTSIDE),
     **dict.fromkeys(("put", "resize", "setfield"), _IN_PLACE),
@@ -53,7 +46,6 @@ HINTS: dict[str, str] = {
     "np.vectorize": "write the function for the whole array",
     "np.trapz": "write ((y[1:] + y[:-1]) / 2 * np.diff(x)).sum()",
     "np.take": _TABLE,
-    "np.angle": "complex arrays can't be traced; use np.arctan2",
     "loggamma": "use scipy.special.gammaln, the logarithm of the absolute value",
     "item": "keep it an array: x.sum() is one already; index it as x[0] for one element",
     "tolist": "keep it an array",
@@ -61,7 +53,6 @@ HINTS: dict[str, str] = {
     "view": "use .astype for another dtype, .reshape for another shape",
     "choose": "write np.where, or np.take_along_axis of a np.stack",
     "data": "keep it an array",
-    "imag": "complex arrays can't be traced",
     "byteswap": "keep it an array",
     "strides": "use np.lib.stride_tricks.sliding_window_view for windows",
     "as_strided": "use np.lib.stride_tricks.sliding_window_view for windows",
@@ -87,7 +78,7 @@ ANYTHING_ELSE = (
     "write it with functions that can be traced: sums, products, slices, np.where, np.einsum"
 )
 REAL_ONLY = (
-    "pullback differentiates real functions: keep real and imaginary part as arrays of their own"
+    "this is traced for real arrays only: take z.real, z.imag, np.abs(z) or np.angle(z) first"
 )
 NO_ARRAY = "a plain array can't hold traced values: np.array([...]) and np.stack([...]) make one"
 MAKE_INSIDE = _OUTSIDE

@@ -76,8 +76,20 @@ def _bartlett(sheet: Sheet, count: int) -> Any:
     return 1 - np.abs(2 * place - 1)
 
 
+def _fftfreq(sheet: Sheet, n: int, d: Any = 1.0) -> Any:
+    """0, 1, ..., then the negative ones, over n·d."""
+    place = traced_constant(sheet, np.arange(n))
+    return np.where(place < (n + 1) // 2, place, place - n) / (n * d)
+
+
+def _rfftfreq(sheet: Sheet, n: int, d: Any = 1.0) -> Any:
+    return traced_constant(sheet, np.arange(n // 2 + 1)) / (n * d)
+
+
 SPELLED: dict[Any, Callable[..., Any]] = {
     np.indices: _indices,
+    np.fft.fftfreq: _fftfreq,
+    np.fft.rfftfreq: _rfftfreq,
     np.fromfunction: _fromfunction,
     np.logspace: _logspace,
     np.geomspace: _geomspace,

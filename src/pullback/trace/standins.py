@@ -18,7 +18,8 @@ from typing import Any
 
 import numpy as np
 
-from . import selected  # noqa: F401  (while NumPy's names are its own)
+from . import complex_table, selected  # noqa: F401  (while NumPy's names are its own)
+from .complexes import Complex
 from .made import Made, made
 from .operations import Tracer, built, make_array
 from .places import calls, here, is_user
@@ -74,6 +75,9 @@ def _making(function: Any) -> Any:
             found[...] = 0  # what is read before it is written is the same in each trace
         if sheet.spelled and found.dtype.kind in "fiub":
             return traced_constant(sheet, found)
+        if sheet.spelled and found.dtype.kind == "c":
+            re, im = (traced_constant(sheet, part) for part in (found.real, found.imag))
+            return Complex(sheet, re, im)
         return made(sheet, found, here().name)
 
     return stand_in
@@ -102,7 +106,7 @@ def _taking(function: Any) -> Any:
 def _is_traced(given: Any) -> bool:
     if isinstance(given, list | tuple):
         return any(map(_is_traced, given))
-    return isinstance(given, Tracer) and given._pullback_plain is None
+    return isinstance(given, Tracer | Complex) and given._pullback_plain is None
 
 
 def _listing(function: Any) -> Any:
@@ -172,6 +176,7 @@ def _stand_ins() -> dict[int, tuple[Any, Any]]:
     found: dict[int, tuple[Any, Any]] = {}
     pairs = [(getattr(np, name), _making(getattr(np, name))) for name in _MAKES]
     pairs += [(getattr(np, name), _taking(getattr(np, name))) for name in _TAKES]
+    pairs += [(function, _making(function)) for function in (np.fft.fftfreq, np.fft.rfftfreq)]
     pairs += [(getattr(np, name), _Trick(getattr(np, name), name == "c_")) for name in _TRICKS]
     known = [original for original, _ in pairs]
     pairs += [
@@ -190,7 +195,7 @@ _STAND_INS = _stand_ins()
 _ORIGINALS = {id(stand_in): original for original, stand_in in _STAND_INS.values()}
 _HOMES: tuple[tuple[dict[str, Any], tuple[str, ...]], ...] = tuple(
     (vars(home), tuple(name for name, held in vars(home).items() if id(held) in _STAND_INS))
-    for home in (np, np.linalg)
+    for home in (np, np.linalg, np.fft)
 )
 _LOCK = RLock()
 _USES: dict[tuple[int, str], int] = {}  # how many traces a name of a module stands in for

@@ -153,7 +153,7 @@ def _flat_arguments(
     structures: dict[str, trees.Structure] = {}
     for name, tree in arguments.items():
         own, structures[name] = trees.flatten(
-            tree, name, lambda leaf: isinstance(leaf, Spec | np.ndarray)
+            tree, name, lambda leaf: isinstance(leaf, Spec) or _is_leaf(leaf)
         )
         leaves += own
         names += [trees.leaf_name(name, path) for path in trees.paths(structures[name])]
@@ -198,7 +198,9 @@ def _finished(sheet: Sheet, inputs: list[Tensor], result: Any) -> Traced:
     """The program, once everything has its final name."""
     _name_by_final_variables(sheet)
     leaves, structure = trees.flatten(
-        result, "the result", lambda leaf: isinstance(leaf, Tracer | np.ndarray | np.generic)
+        result,
+        "the result",
+        _is_leaf,
     )
     outputs = [_output(sheet, leaf, inputs) for leaf in leaves]
     _name_outputs(sheet, outputs, structure, inputs)
@@ -218,6 +220,13 @@ def _finished(sheet: Sheet, inputs: list[Tensor], result: Any) -> Traced:
         if line.stored is not None
     }
     return Traced(program, constants, structure, steered=sheet.steered, stored=stored)
+
+
+def _is_leaf(value: Any) -> bool:
+    """Whether a value is one real array."""
+    if isinstance(value, np.ndarray | np.generic):
+        return value.dtype.kind != "c"
+    return isinstance(value, Tracer)
 
 
 def _output(sheet: Sheet, leaf: Any, inputs: Sequence[Tensor]) -> Tensor:
