@@ -186,6 +186,28 @@ def angle(sheet: Sheet, z: Any, deg: bool = False) -> Any:
     return np.rad2deg(found) if deg else found
 
 
+@_entered(np.real_if_close)
+def real_if_close(sheet: Sheet, a: Any, tol: Any = 100) -> Any:
+    """A real array as it is; what a complex one becomes depends on its values."""
+    if is_complex(a):
+        raise sheet.refusal(
+            "np.real_if_close of a complex array can't be traced", hint="write z.real"
+        )
+    return a
+
+
+@_entered(np.isreal)
+def isreal(sheet: Sheet, x: Any) -> Any:
+    """Where the imaginary part is 0."""
+    return x.imag == 0
+
+
+@_entered(np.iscomplex)
+def iscomplex(sheet: Sheet, x: Any) -> Any:
+    """Where the imaginary part isn't 0."""
+    return x.imag != 0
+
+
 @_entered(np.iscomplexobj)
 def iscomplexobj(sheet: Sheet, x: Any) -> bool:
     """Whether the dtype is complex."""
@@ -561,6 +583,9 @@ OF_REAL = frozenset(
     {
         np.imag,
         np.angle,
+        np.real_if_close,
+        np.isreal,
+        np.iscomplex,
         *(function for function in FUNCTIONS if "fft" in getattr(function, "__module__", "")),
     }
 )
