@@ -89,6 +89,35 @@ def filled(X: Any) -> Any:
     return (Z**2).sum()
 
 
+def where_it_holds(x: Any) -> Any:
+    v = x[x > 0]
+    w = np.sqrt(v, out=np.zeros_like(v), where=v > 1)
+    np.multiply(v, v, out=v, where=v < 1)
+    return (v + w).sum()
+
+
+def nested(x: Any) -> Any:
+    v = x[x > 0]
+    v[v > 1] *= v[v > 1]
+    z = x.copy()
+    z[x > 0] = v
+    return (z**2).sum()
+
+
+def rescaled(X: Any) -> Any:
+    v = X[X[:, 0] > 0]
+    large = np.abs(v).sum(1) > 2
+    v[large] *= 2
+    v[v < 0] = 0
+    return (v**2).sum()
+
+
+def columns(X: Any) -> Any:
+    Z, m = X.copy(), X[0] > 0
+    Z[:, m] = X[1][m]
+    return (Z**2).sum() + (X[:, m] * X[2][m] ** 2).sum()
+
+
 VECTORS: list[Code] = [
     lambda x: x[x > 0].sum(),
     lambda x: x[x > 0].mean(),
@@ -103,6 +132,8 @@ VECTORS: list[Code] = [
     stored,
     likelihood,
     within,
+    where_it_holds,
+    nested,
     shared,
     renamed,
     lambda x: (x[np.nonzero(x > 0)] ** 2).sum() + (x[np.flatnonzero(x > 0)] ** 2).sum(),
@@ -116,6 +147,8 @@ VECTORS: list[Code] = [
     lambda x: np.average(x[x > 0], weights=np.exp(x[x > 0])),
     lambda x: np.dot(x[x > 0], x[x > 0]) + x[~(x > 0)] @ x[~(x > 0)],
     lambda x: np.count_nonzero(x[x > 0] > 1) * x[2] + np.all(x[x > 0] > 0) * x[1],
+    lambda x: (x[x > 0] * np.cos(x)[:, None]).std() + (x[:2, None] ** 2 + x[x < 0]).max(1).sum(),
+    lambda x: np.compress((x > 0).astype(int), x).sum() ** 2,
     lambda x: np.piecewise(x, [x < 0, x >= 0], [lambda v: v**2, np.sqrt]).sum(),
 ]
 MATRICES: list[Code] = [
@@ -129,8 +162,17 @@ MATRICES: list[Code] = [
     lambda X: (X[X[:, 0] > -0.5].max(axis=1) ** 2).sum(),
     lambda X: ((X[X[:, 0] > -0.5] - X.mean(0)) ** 2).sum(),
     lambda X: (X[X[:, 0] > -0.5].T * np.arange(3.0)[:, None]).sum(),
+    lambda X: np.linalg.norm(X[X[:, 0] > 0], axis=1).mean() + np.linalg.norm(X[X > 0]),
+    lambda X: (X[X[:, 0] > 0] / np.linalg.norm(X[X[:, 0] > 0], 1, axis=1, keepdims=True)).std(),
+    lambda X: np.linalg.norm(X[X[:, 0] > 0], axis=0) @ np.arange(3.0),
+    lambda X: (np.quantile(X[X[:, 0] > -0.5], [0.25, 0.8], axis=1) ** 2).mean(),
+    lambda X: (X[:, X[0] > 0] - np.median(X[:, X[0] > 0], axis=0, keepdims=True)).std(),
+    lambda X: (X[X[:, 0] > 0].T * X[:, 1][X[:, 0] > 0]).std(),
+    lambda X: (X[X[:, 0] > 0] @ np.exp(X[None, :3])).std(),
     centred,
     filled,
+    rescaled,
+    columns,
 ]
 
 
@@ -142,6 +184,65 @@ def test_selections_of_vectors(k: int) -> None:
 @pytest.mark.parametrize("k", range(len(MATRICES)))
 def test_selections_of_matrices(k: int) -> None:
     check(MATRICES[k], X)
+
+
+def changed_places(x: Any) -> Any:
+    places = np.flatnonzero(x > 0)
+    places -= 1
+    return x[places].sum()
+
+
+def changed_view(X: Any) -> Any:
+    v = X[X[:, 0] > 0]
+    first = v[:, 0]
+    first += 1
+    return v.sum()
+
+
+def changed_behind_a_view(X: Any) -> Any:
+    v = X[X[:, 0] > 0]
+    turned = v.T
+    v *= 2
+    return turned.sum()
+
+
+def changed_by_another(x: Any) -> Any:
+    v = x[x < 0]
+    np.multiply(x[x > 0], 2, out=v)
+    return v.sum()
+
+
+@pytest.mark.parametrize("k", range(4))
+def test_selections_that_are_changed_are_not_taken_for_what_they_were(k: int) -> None:
+    code, given, message = [
+        (changed_places, x, "indexing by other numbers"),
+        (changed_view, X, "a view of what a traced mask selects"),
+        (changed_behind_a_view, X, "a view of what a traced mask selects"),
+        (changed_by_another, x, "the selections of different masks meet"),
+    ][k]
+    with pytest.raises(pullback.UnsupportedError, match=message):
+        pullback.grad(code)(given)
+
+
+def test_what_is_not_finite_and_not_selected_meets_no_product() -> None:
+    def fitted(A: Any, w: Any) -> Any:
+        kept = np.isfinite(A).all(axis=1)
+        return (np.tanh(A[kept] @ w) ** 2).sum()
+
+    A, w = X.copy(), np.array([0.3, -0.2, 0.5])
+    A[1, 2], A[2] = np.nan, np.inf
+    dA, dw = pullback.grad(fitted, argnums=(0, 1))(A, w)
+    expected = pullback.grad(fitted, argnums=(0, 1))(X[[0, 3]], w)
+    np.testing.assert_allclose(dA[[0, 3]], expected[0])
+    np.testing.assert_allclose(dw, expected[1])
+    assert not dA[[1, 2]].any()
+
+
+def test_a_selected_nan_is_the_median() -> None:
+    def middle(x: Any) -> Any:
+        return np.median(x[~(x < 0)]) + np.quantile(x[~(x < 0)], 0.3)
+
+    assert np.isnan(pullback.value_and_grad(middle)(np.array([1.0, np.nan, -2.0, 3.0]))[0])
 
 
 def test_selections_of_several_arrays() -> None:

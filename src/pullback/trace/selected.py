@@ -55,9 +55,16 @@ class Mask:
         return value.test(subs[self.axis : self.axis + self.rank])
 
     def is_like(self, other: Mask) -> bool:
-        """Whether two masks select the same."""
+        """Whether two masks select the same, each along axes of its own."""
         tensors = [one.array._pullback_value.tensor for one in (self, other)]
-        return tensors[0] is tensors[1] and self.axis == other.axis
+        return tensors[0] is tensors[1]
+
+
+@dataclass
+class Changes:
+    """How often the elements that a selection and the views of it share have been changed."""
+
+    count: int = 0
 
 
 class Selected(np.lib.mixins.NDArrayOperatorsMixin):
@@ -67,24 +74,53 @@ class Selected(np.lib.mixins.NDArrayOperatorsMixin):
     _pullback_plain = None
     _pullback_selects = True
 
-    def __init__(self, full: Any, mask: Mask, place: int = -1, zero: bool = False) -> None:
-        self._full = full
+    def __init__(
+        self,
+        full: Any,
+        mask: Mask,
+        place: int = -1,
+        zero: bool = False,
+        of: Selected | None = None,
+    ) -> None:
+        self._array = full
         self._mask = mask
+        self._changes: Changes = Changes() if of is None else of._changes
+        self._seen = self._changes.count
         self._place = place  # the axis of which these are the places where the mask holds
         self._zero = zero  # whether the elements are 0 where the mask doesn't hold
         self._pullback_sheet: Sheet = mask.array._pullback_sheet
+
+    @property
+    def _full(self) -> Any:
+        """The array of the full size."""
+        if self._seen != self._changes.count:
+            raise self._pullback_sheet.refusal(
+                "a view of what a traced mask selects is used after its elements were changed by "
+                "another name, which can't be traced",
+                hint="write .copy() where the view is made, or store by the mask: y[mask] = ...",
+            )
+        return self._array
+
+    def _change(self, full: Any, zero: bool = False) -> None:
+        """Stores other elements; every view of the old ones is out of date."""
+        if not np.can_cast(full.dtype, self.dtype, "same_kind"):
+            raise TypeError(f"can't put {full.dtype} into an array of {self.dtype} in place")
+        self._array = np.broadcast_to(full, self._full.shape).astype(self.dtype)
+        self._zero, self._place = zero, -1
+        self._changes.count += 1
+        self._seen = self._changes.count
 
     # What it says of itself
 
     @property
     def dtype(self) -> Any:
         """The dtype."""
-        return self._full.dtype
+        return self._array.dtype
 
     @property
     def ndim(self) -> int:
         """The number of axes, of which the mask's are one."""
-        return int(self._full.ndim) - self._mask.rank + 1
+        return int(self._array.ndim) - self._mask.rank + 1
 
     @property
     def size(self) -> Any:
@@ -101,11 +137,11 @@ class Selected(np.lib.mixins.NDArrayOperatorsMixin):
 
     @property
     def _before(self) -> tuple[int, ...]:
-        return tuple(self._full.shape[: self._mask.axis])
+        return tuple(self._array.shape[: self._mask.axis])
 
     @property
     def _behind(self) -> tuple[int, ...]:
-        return tuple(self._full.shape[self._mask.axis + self._mask.rank :])
+        return tuple(self._array.shape[self._mask.axis + self._mask.rank :])
 
     @property
     def T(self) -> Any:
@@ -154,6 +190,12 @@ class Selected(np.lib.mixins.NDArrayOperatorsMixin):
             raise self._refused(f"{name} of")
         if out is not None and (len(out) != 1 or not isinstance(out[0], Selected)):
             raise self._refused(f"{public_name(ufunc)} with out= of")
+        where = options.pop("where", True)
+        if where is not True and (out is None or ufunc is np.matmul):
+            raise self._refused(
+                f"{public_name(ufunc)} with where= of",
+                "give out=np.zeros_like(x), too, or write np.where(mask, x, 0) first",
+            )
         if ufunc is np.matmul:
             found = _multiplied(*inputs)
         else:
@@ -161,7 +203,9 @@ class Selected(np.lib.mixins.NDArrayOperatorsMixin):
             found = _by_element(name, build, inputs, options, ufunc.__name__)
         if out is None:
             return found
-        out[0]._full, out[0]._zero = found._full.astype(out[0].dtype), found._zero
+        if where is not True:
+            found = np.where(where, found, out[0])
+        out[0]._change(_fitting(out[0], found, out[0]._mask), found._zero)
         return out[0]
 
     def __array_function__(
@@ -176,7 +220,9 @@ class Selected(np.lib.mixins.NDArrayOperatorsMixin):
 
     def astype(self, dtype: Any, **how: Any) -> Selected:
         """The same numbers as another dtype."""
-        return Selected(self._full.astype(dtype), self._mask, zero=self._zero)
+        shared = how.get("copy") is False and np.dtype(dtype) == self.dtype
+        full = self._full.astype(dtype)
+        return Selected(full, self._mask, zero=self._zero, of=self if shared else None)
 
     def copy(self, order: str = "C") -> Selected:
         """The same elements in memory of their own."""
@@ -186,37 +232,49 @@ class Selected(np.lib.mixins.NDArrayOperatorsMixin):
 
     def __getitem__(self, key: Any) -> Any:
         if isinstance(key, Selected) and key.dtype.kind == "b":
-            self._same(key)
-            return Selected(self._full, Mask(_both(self._mask, key), self._mask.axis))
+            return Selected(self._full, Mask(self._both(key), self._mask.axis))
         parts, sliced = _whole_axis(self, key)
         if not sliced:
             raise self._refused("indexing")
-        return Selected(self._full[parts], self._mask)
+        return Selected(self._full[parts], self._mask, of=self)
 
     def __setitem__(self, key: Any, value: Any) -> None:
-        full = value._full if isinstance(value, Selected) else value
-        if isinstance(value, Selected):
-            self._same(value)
-        elif np.ndim(value):
+        if np.ndim(value) and not isinstance(value, Selected):
             raise self._refused("storing an array into")
         if isinstance(key, Selected) and key.dtype.kind == "b":
-            self._same(key)
-            chosen = key._full
-        elif key is Ellipsis or key == slice(None):
-            chosen = True
+            if key.ndim == self.ndim > 1:
+                chosen, mask = _fitting(self, key, self._mask), None
+            else:
+                mask = Mask(self._both(key))
+                chosen = mask.over(self._full.ndim)
+            full = _fitting(self, value, mask)
+        elif key is Ellipsis or (isinstance(key, slice) and key == slice(None)):
+            chosen, full = True, _fitting(self, value, self._mask)
         else:
             raise self._refused("storing into parts of")
-        new = full if chosen is True else np.where(chosen, full, self._full)
-        self._full = np.broadcast_to(new, self._full.shape).astype(self.dtype)
-        self._zero = False
+        new = np.where(chosen, full, self._full)
+        self._change(new.astype(self.dtype))
+
+    def _both(self, key: Selected) -> Any:
+        """The mask of a selection within a selection."""
+        if key.ndim != 1 or self._mask.axis:
+            raise key._refused(
+                "a mask of several axes in, or one behind other axes of,",
+                "reduce it over the other axes first",
+            )
+        self._same(key)
+        return self._mask.array & key._full
 
     def _same(self, other: Selected) -> None:
         if not self._mask.is_like(other._mask):
-            raise self._pullback_sheet.refusal(
-                "the selections of different masks meet",
-                expected="selections by one mask",
-                hint="give the mask a name and use it for both",
-            )
+            self._differ()
+
+    def _differ(self) -> NoReturn:
+        raise self._pullback_sheet.refusal(
+            "the selections of different masks meet",
+            expected="selections by one mask",
+            hint="give the mask a name and use it for both",
+        )
 
     # What reductions see
 
@@ -240,11 +298,15 @@ class Selected(np.lib.mixins.NDArrayOperatorsMixin):
         return tuple(found), mask.axis in found
 
 
-def _both(mask: Mask, other: Selected) -> Any:
-    """The mask of a selection within a selection."""
-    if other.ndim != 1:
-        raise other._refused("a mask of several axes in", "reduce it over the other axes first")
-    return mask.array & other._full
+def _fitting(target: Selected, value: Any, mask: Mask | None) -> Any:
+    """A value, of the full size, that is stored into what a mask selects of a selection."""
+    if not isinstance(value, Selected):
+        return value
+    if mask is None or not value._mask.is_like(mask):
+        target._differ()
+    if len(value._behind) != len(target._behind) or value.ndim > target.ndim:
+        raise target._refused("storing selections of other axes into")
+    return value._full
 
 
 def _whole_axis(self: Selected, key: Any) -> tuple[tuple[Any, ...], bool]:
@@ -284,12 +346,15 @@ def _of_ufunc(sheet: Sheet, *values: Any, ufunc: Any, dtype: Any = None, **how: 
 
 
 def _first(given: Sequence[Any]) -> Selected:
-    """The first selection among arguments, the others of which are by the same mask."""
+    """The first selection among arguments, the others of which are by the same mask, with as many
+    axes behind."""
     found: list[Selected] = []
     for one in given:
         found += [_first(one)] if _holds(one) else [one] if isinstance(one, Selected) else []
     for other in found[1:]:
         found[0]._same(other)
+        if len(other._behind) != len(found[0]._behind):
+            raise other._refused("broadcasting along the mask's axis of")
     return found[0]
 
 
@@ -331,21 +396,23 @@ def _by_element(
             return arg._full
         if _holds(arg):
             return [fitted(one) for one in arg]
-        rank = getattr(arg, "ndim", 0)
-        if rank <= behind:
+        shape = np.shape(arg) if ufunc else getattr(arg, "shape", ())
+        front, back = shape[: len(shape) - behind], shape[len(shape) - behind :]
+        if len(shape) <= behind:
             return arg
-        if arg.shape[rank - 1 - behind] != 1:
+        if front[-1] != 1:
             raise first._refused(f"{name} with an array of another length, of")
-        return arg.reshape(
-            (*arg.shape[: rank - behind], *(1,) * (mask.rank - 1), *arg.shape[rank - behind :])
-        )
+        return np.reshape(arg, (*front, *(1,) * (mask.rank - 1), *back))
+
+    def moved(found: Any) -> Mask:
+        return replace(mask, axis=len(found.shape) - behind - mask.rank)
 
     def guarded(sheet: Sheet, *given: Any, **named: Any) -> Any:
         found = build(sheet, *given, **named)
         if calm:
             return found
         holds = sheet.value(mask.array)
-        parts = tuple(_under(mask, holds, sheet.value(part)) for part in _as_tuple(found))
+        parts = tuple(_under(moved(part), holds, sheet.value(part)) for part in _as_tuple(found))
         return parts if isinstance(found, tuple) else parts[0]
 
     given = [fitted(arg) for arg in args]
@@ -354,7 +421,7 @@ def _by_element(
     others = (arg for arg in args if not isinstance(arg, Selected))
     finite = all(isinstance(arg, int | float) and isfinite(arg) for arg in others)
     zero = (zeros and finite and ufunc in ZERO_AT_ZERO) if calm else True
-    parts = tuple(Selected(part, mask, zero=zero) for part in _as_tuple(found))
+    parts = tuple(Selected(part, moved(part), zero=zero) for part in _as_tuple(found))
     return parts if isinstance(found, tuple) else parts[0]
 
 
@@ -468,11 +535,22 @@ def _average(a: Any, axis: Any = None, weights: Any = None) -> Any:
 
 def _quantile(function: Any, without_nan: Any) -> None:
     @_handles(function)
-    def quantile(a: Any, *q: Any, axis: Any = None, **options: Any) -> Any:
+    def quantile(a: Any, *q: Any, axis: Any = None, keepdims: Any = False, **options: Any) -> Any:
         axes, masked = a.axes(axis)
+        keepdims = keepdims is not np._NoValue and bool(keepdims)
         if not masked:
-            return Selected(function(a._full, *q, axis=axes, **options), _moved(a, axes, False))
-        return without_nan(a.zeroed(np.nan), *q, axis=axes if axis is not None else None, **options)
+            several = sum(np.ndim(one) for one in q[:1])
+            mask = _moved(a, axes, keepdims)
+            found = function(a._full, *q, axis=axes, keepdims=keepdims, **options)
+            return Selected(found, replace(mask, axis=mask.axis + several))
+        if keepdims and a._mask.rank > 1:
+            raise a._refused(f"{public_name(function)} with keepdims=True of")
+        full = a.zeroed(np.nan)
+        found = without_nan(full, *q, axis=axes, keepdims=keepdims, **options)
+        if a.dtype.kind != "f":
+            return found
+        undefined = np.any(np.isnan(a), axis=axis, keepdims=keepdims)
+        return np.where(undefined, np.nan, found)
 
 
 _quantile(np.median, np.nanmedian)
@@ -482,14 +560,22 @@ _quantile(np.percentile, np.nanpercentile)
 
 @_handles(np.linalg.norm)
 def _norm(x: Any, ord: Any = None, axis: Any = None, keepdims: Any = False) -> Any:
-    if not (ord is None or ord in (1, 2, np.inf)) or (x.ndim > 1 and ord is not None):
+    axes, masked = x.axes(axis)
+    if not masked:
+        found = np.linalg.norm(x._full, ord, axes[0] if len(axes) == 1 else axes, bool(keepdims))
+        return Selected(found, _moved(x, axes, bool(keepdims)))
+    one = x.ndim == 1 or isinstance(axis, int)
+    if ord is not None and not (one and ord in (1, 2, np.inf)):
         raise x._refused(f"np.linalg.norm(ord={ord}) of")
     size = np.abs(x)
     if ord == np.inf:
         return np.max(size, axis=axis, keepdims=keepdims)
     if ord == 1:
         return np.sum(size, axis=axis, keepdims=keepdims)
-    return np.linalg.norm(x.zeroed(), axis=x.axes(axis)[0] if axis is not None else None)
+    if keepdims and x._mask.rank > 1:
+        raise x._refused("np.linalg.norm with keepdims=True of")
+    given = None if axis is None else axes[0] if len(axes) == 1 else axes
+    return np.linalg.norm(x.zeroed(), axis=given, keepdims=bool(keepdims))
 
 
 def _reduced(self: Selected, ufunc: Any, inputs: Sequence[Any], options: dict[str, Any]) -> Any:
@@ -516,26 +602,21 @@ def _multiplied(a: Any, b: Any) -> Any:
     first = _of_one(a, -1)
     last = _of_one(b, 0 if np.ndim(b) == 1 else -2)
     if first and last:
-        a._same(b) if a._mask.axis == b._mask.axis else _alike(a, b)
+        a._same(b)
         return np.matmul(_flat(a), _flat(b))
     selected: Selected = a if isinstance(a, Selected) else b
     both = isinstance(a, Selected) and isinstance(b, Selected)
     if first or last or both or selected._mask.rank != 1:
         raise selected._refused("this product with")
-    if selected is a:
-        return Selected(np.matmul(a._full, b), a._mask)
-    gone = 1 if np.ndim(a) == 1 else 0
-    return Selected(np.matmul(a, b._full), Mask(b._mask.array, b._full.ndim - 1 - gone))
+    factors = [selected.zeroed() if one is selected else one for one in (a, b)]
+    found = np.matmul(*factors)  # of what isn't selected, which may not be finite, it takes 0
+    behind = len(selected._behind) - (selected is a and np.ndim(b) == 1)
+    return Selected(found, Mask(selected._mask.array, found.ndim - 1 - behind), zero=True)
 
 
 def _of_one(given: Any, axis: int) -> bool:
     """Whether what is summed over is the axis of a mask."""
     return isinstance(given, Selected) and given._mask.axis == axis % given.ndim
-
-
-def _alike(a: Selected, b: Selected) -> None:
-    if not Mask(a._mask.array, 0).is_like(Mask(b._mask.array, 0)):
-        a._same(b)
 
 
 def _flat(selected: Selected) -> Any:
@@ -567,7 +648,8 @@ def _transpose(a: Any, axes: Any = None) -> Any:
     mask = a._mask
     if axes is not None or mask.rank != 1:
         raise a._refused("np.transpose of")
-    return Selected(np.transpose(a._full), Mask(mask.array, a._full.ndim - 1 - mask.axis))
+    place = a._full.ndim - 1 - mask.axis
+    return Selected(np.transpose(a._full), Mask(mask.array, place), zero=a._zero, of=a)
 
 
 @_handles(np.ndim)
@@ -722,8 +804,7 @@ def stored(array: Any, key: Any, value: Any) -> bool:
     mask, parts = found
     part = array[parts]
     if isinstance(value, Selected):
-        Selected(array, mask)._same(value)
-        value = value._full
+        value = _fitting(Selected(part, mask), value, mask)
     elif np.ndim(value) > part.ndim - mask.axis - mask.rank:
         raise Selected(array, mask)._refused(
             "storing an array into", "write np.where(mask, values of its shape, y)"
@@ -754,6 +835,7 @@ def flatnonzero(a: Any) -> Selected:
 def compress(condition: Any, a: Any, axis: Any = None) -> Any:
     """``np.compress``: the parts along an axis where a mask of the same length holds."""
     array = np.ravel(a) if axis is None else a
+    condition = condition if condition.dtype.kind == "b" else condition != 0
     return array[(*(slice(None),) * one_axis(axis or 0, array.ndim), condition)]
 
 
