@@ -238,6 +238,20 @@ def test_what_is_not_finite_and_not_selected_meets_no_product() -> None:
     assert not dA[[1, 2]].any()
 
 
+def test_what_is_not_finite_and_not_selected_has_no_gradient() -> None:
+    given = np.array([0.5, np.nan, -2.0, np.inf, 1.5])
+    codes: list[Code] = [
+        lambda x: (x[np.isfinite(x)] ** 2).sum(),
+        lambda x: (x[~np.isnan(x) & (x < 3)] ** 3).sum(),
+        lambda x: ((x[np.isfinite(x)] - x[np.isfinite(x)].mean()) ** 2).sum(),
+        lambda x: np.nanvar(np.where(np.isinf(x), np.nan, x)),
+    ]
+    for code in codes:
+        gradient = pullback.grad(code)(given)
+        np.testing.assert_allclose(gradient[[0, 2, 4]], pullback.grad(code)(given[[0, 2, 4]]))
+        assert not gradient[[1, 3]].any()
+
+
 def test_a_selected_nan_is_the_median() -> None:
     def middle(x: Any) -> Any:
         return np.median(x[~(x < 0)]) + np.quantile(x[~(x < 0)], 0.3)

@@ -60,6 +60,7 @@ class Facts:
     sure: set[tuple[Tensor | Tree, Size]] = field(default_factory=set)
     wraps: bool = False  # whether integers are a NumPy function's, and wrap as there
     strict: bool = False  # whether inputs may be infinite: in a forward pass NumPy's values count
+    asked: bool = False  # whether a statement asks what isn't finite: then inputs may be infinite
     wild: dict[Tensor, int] = field(
         default_factory=dict
     )  # see :meth:`wildness`; 0 for those not in here
@@ -104,6 +105,7 @@ class Facts:
             for term in define.body.terms if isinstance(define.body, Add) else (define.body,):
                 self.reached.update(dict.fromkeys(_first_places(term)))
             for node in nodes(define.body):
+                self.asked = self.asked or _asks_what_is_finite(node)
                 if isinstance(node, Inside) and isinstance(node.sub.atom, Lookup):
                     self.doubted.add((node.sub.atom.access.tensor, node.extent))
             self.reached.update(dict.fromkeys(define.target.shape))
@@ -272,10 +274,12 @@ class Facts:
     def tame(self, factors: Iterable[Expr], conds: Iterable[Cond]) -> bool:
         """Whether a product is finite also where conditions are false, for finite inputs.
 
-        A tensor that a condition reads may be guarded by it, so it doesn't count.
+        Where the program asks which elements are finite, inputs need not be. A tensor that a
+        condition reads may be guarded by it, so it doesn't count.
         """
         factors = list(factors)
-        return not (self.strict and any(map(tensors, factors))) and self.finite(factors, conds)
+        strict = (self.strict or self.asked) and any(map(tensors, factors))
+        return not strict and self.finite(factors, conds)
 
     def finite(self, factors: Iterable[Expr], conds: Iterable[Cond]) -> bool:
         """As :meth:`tame`, in a forward pass, too."""
@@ -359,6 +363,16 @@ class Facts:
                 return self.nonnegative(body)
             case _:
                 return self.positive(expr)
+
+
+def _asks_what_is_finite(node: Tree) -> bool:
+    """Whether a comparison tells infinite values or NaN from others."""
+    match node:
+        case Compare(_, left, right):
+            special = any(isinstance(side, Number) and side.special for side in (left, right))
+            return special or (left is right and bool(tensors(left)))
+        case _:
+            return False
 
 
 def _wrapped(define: Define) -> Size | None:
