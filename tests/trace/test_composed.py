@@ -189,3 +189,10 @@ def test_float32_stays_where_it_does_in_numpy(name: str) -> None:
     value = np.asarray(pullback.vjp(function, *narrow)[0])
     assert value.dtype == wanted.dtype
     np.testing.assert_allclose(value, wanted, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("function", [np.delete, lambda x, places: np.insert(x, places, 1.0)])
+@pytest.mark.parametrize("places", [lambda x: x > 0, lambda x: (x > 0).astype(int)])
+def test_places_that_depend_on_data_are_refused(function: Any, places: Any) -> None:
+    with pytest.raises(pullback.TraceError, match="the places have to be known"):
+        pullback.grad(lambda x: function(x, places(x)).sum())(np.array([1.0, -2.0, 3.0]))

@@ -148,7 +148,7 @@ VECTORS: list[Code] = [
     lambda x: np.dot(x[x > 0], x[x > 0]) + x[~(x > 0)] @ x[~(x > 0)],
     lambda x: np.count_nonzero(x[x > 0] > 1) * x[2] + np.all(x[x > 0] > 0) * x[1],
     lambda x: (x[x > 0] * np.cos(x)[:, None]).std() + (x[:2, None] ** 2 + x[x < 0]).max(1).sum(),
-    lambda x: np.compress((x > 0).astype(int), x).sum() ** 2,
+    lambda x: np.compress((x > 0).astype(int), x).sum() * np.compress([1, 0, 1], x).sum(),
     lambda x: np.piecewise(x, [x < 0, x >= 0], [lambda v: v**2, np.sqrt]).sum(),
 ]
 MATRICES: list[Code] = [
@@ -212,15 +212,23 @@ def changed_by_another(x: Any) -> Any:
     return v.sum()
 
 
-@pytest.mark.parametrize("k", range(4))
+def changed_dtype(x: Any) -> Any:
+    v = np.rint(x).astype(int)[x > 0]
+    v *= 2.5
+    return v.sum()
+
+
+@pytest.mark.parametrize("k", range(6))
 def test_selections_that_are_changed_are_not_taken_for_what_they_were(k: int) -> None:
     code, given, message = [
         (changed_places, x, "indexing by other numbers"),
         (changed_view, X, "a view of what a traced mask selects"),
         (changed_behind_a_view, X, "a view of what a traced mask selects"),
         (changed_by_another, x, "the selections of different masks meet"),
+        (lambda x: (x[x > 0][:, None] * x[x > 0]).sum(), x, "broadcasting along the mask's axis"),
+        (changed_dtype, x, "can't put float64 into an array of int64"),
     ][k]
-    with pytest.raises(pullback.UnsupportedError, match=message):
+    with pytest.raises(pullback.TraceError, match=message):
         pullback.grad(code)(given)
 
 

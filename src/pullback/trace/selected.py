@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from ..errors import TraceError, TraceIndexError
+from ..errors import TraceError, TraceIndexError, TraceTypeError
 from ..ir.expr import And
 from .axes import one_axis
 from .operations import Tracer, _built
@@ -104,7 +104,10 @@ class Selected(np.lib.mixins.NDArrayOperatorsMixin):
     def _change(self, full: Any, zero: bool = False) -> None:
         """Stores other elements; every view of the old ones is out of date."""
         if not np.can_cast(full.dtype, self.dtype, "same_kind"):
-            raise TypeError(f"can't put {full.dtype} into an array of {self.dtype} in place")
+            raise self._pullback_sheet.refusal(
+                f"can't put {full.dtype} into an array of {self.dtype} in place",
+                kind=TraceTypeError,
+            )
         self._array = np.broadcast_to(full, self._full.shape).astype(self.dtype)
         self._zero, self._place = zero, -1
         self._changes.count += 1
@@ -745,13 +748,6 @@ def _selecting(
     array: Any, mask: Tracer, before: tuple[Any, ...], behind: tuple[Any, ...]
 ) -> tuple[Mask, tuple[Any, ...]]:
     at = len(before)
-    if tuple(array.shape[at : at + mask.ndim]) != tuple(mask.shape):
-        raise array._pullback_sheet.refusal(
-            "a boolean index has another shape than what it indexes",
-            expected=f"shape {tuple(array.shape[at : at + mask.ndim])}",
-            found=f"shape {tuple(mask.shape)}",
-            kind=TraceIndexError,
-        )
     odd = [part for part in before if part != slice(None)]
     odd += [part for part in behind if not (part is Ellipsis or isinstance(part, slice | int))]
     if odd:
@@ -759,6 +755,13 @@ def _selecting(
             "a traced mask beside other index arrays, or behind other subscripts, can't be traced",
             expected="all along the axes in front, slices and integers behind",
             hint="index in two steps, or keep the shape with np.where",
+        )
+    if tuple(array.shape[at : at + mask.ndim]) != tuple(mask.shape):
+        raise array._pullback_sheet.refusal(
+            "a boolean index has another shape than what it indexes",
+            expected=f"shape {tuple(array.shape[at : at + mask.ndim])}",
+            found=f"shape {tuple(mask.shape)}",
+            kind=TraceIndexError,
         )
     return Mask(_kept(mask), at), (*before, *(slice(None),) * mask.ndim, *behind)
 
@@ -834,9 +837,11 @@ def flatnonzero(a: Any) -> Selected:
 
 def compress(condition: Any, a: Any, axis: Any = None) -> Any:
     """``np.compress``: the parts along an axis where a mask of the same length holds."""
-    array = np.ravel(a) if axis is None else a
-    condition = condition if condition.dtype.kind == "b" else condition != 0
-    return array[(*(slice(None),) * one_axis(axis or 0, array.ndim), condition)]
+    array, axis = (np.ravel(a), 0) if axis is None else (a, one_axis(axis, a.ndim))
+    if not isinstance(condition, Tracer):
+        return np.take(array, np.flatnonzero(condition), axis)
+    mask = condition if condition.dtype.kind == "b" else condition != 0
+    return array[(*(slice(None),) * axis, mask)]
 
 
 def extract(condition: Any, arr: Any) -> Any:

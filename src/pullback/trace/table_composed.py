@@ -44,12 +44,22 @@ def _is_place(given: Any) -> bool:
     return not isinstance(given, slice) and np.ndim(given) == 0
 
 
+def _not_traced(places: Any) -> None:
+    """Refuses places that depend on data: the result's length, or its order, would, too."""
+    if hasattr(type(places), "_pullback_value") and np.ndim(places):
+        raise ValueError(
+            "the places have to be known when the function is traced; what a traced mask selects "
+            "is x[mask], and np.where(mask, values, x) keeps the shape"
+        )
+
+
 @row(np.delete)
 @composed
 def delete(arr: Any, obj: Any, axis: Any = None) -> Any:
     """An array without some elements of an axis."""
     array, axis = _own_axis(arr, axis)
     count = array.shape[axis]
+    _not_traced(obj)
     if _is_place(obj):
         k = _place(obj, count, 0)
         return np.concatenate(
@@ -64,6 +74,7 @@ def insert(arr: Any, obj: Any, values: Any, axis: Any = None) -> Any:
     """An array with further elements before some of an axis."""
     array, axis = _own_axis(arr, axis)
     count = array.shape[axis]
+    _not_traced(obj)
     if np.ndim(values) > array.ndim:
         raise ValueError("the values have more axes than the array")
     more = np.reshape(values, (1,) * (array.ndim - np.ndim(values)) + np.shape(values))
