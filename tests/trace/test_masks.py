@@ -169,6 +169,8 @@ MATRICES: list[Code] = [
     lambda X: (X[:, X[0] > 0] - np.median(X[:, X[0] > 0], axis=0, keepdims=True)).std(),
     lambda X: (X[X[:, 0] > 0].T * X[:, 1][X[:, 0] > 0]).std(),
     lambda X: (X[X[:, 0] > 0] @ np.exp(X[None, :3])).std(),
+    lambda X: (np.average(X[X[:, 0] > 0], axis=0, weights=X[:, 1][X[:, 0] > 0]) ** 2).sum(),
+    lambda X: np.average(X[X[:, 0] > 0], axis=1, weights=[1.0, 2.0, 5.0]).std(),
     centred,
     filled,
     rescaled,
@@ -218,7 +220,7 @@ def changed_dtype(x: Any) -> Any:
     return v.sum()
 
 
-@pytest.mark.parametrize("k", range(6))
+@pytest.mark.parametrize("k", range(7))
 def test_selections_that_are_changed_are_not_taken_for_what_they_were(k: int) -> None:
     code, given, message = [
         (changed_places, x, "indexing by other numbers"),
@@ -226,6 +228,7 @@ def test_selections_that_are_changed_are_not_taken_for_what_they_were(k: int) ->
         (changed_behind_a_view, X, "a view of what a traced mask selects"),
         (changed_by_another, x, "the selections of different masks meet"),
         (lambda x: (x[x > 0][:, None] * x[x > 0]).sum(), x, "broadcasting along the mask's axis"),
+        (lambda x: np.average(x[x > 0], returned=True)[0], x, "np.average with these arguments"),
         (changed_dtype, x, "can't put float64 into an array of int64"),
     ][k]
     with pytest.raises(pullback.TraceError, match=message):

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from inspect import signature
 from math import isfinite
 from typing import Any, NoReturn
 
@@ -219,6 +220,10 @@ class Selected(np.lib.mixins.NDArrayOperatorsMixin):
         handled = HANDLED.get(function)
         if handled is None:
             raise self._refused(f"{public_name(function)} of")
+        try:
+            signature(handled).bind(*args, **options)
+        except TypeError as error:
+            raise self._refused(f"{public_name(function)} with these arguments, of") from error
         return handled(*args, **options)
 
     def astype(self, dtype: Any, **how: Any) -> Selected:
@@ -530,10 +535,16 @@ def _ptp(a: Any, axis: Any = None, *, keepdims: Any = False) -> Any:
 
 
 @_handles(np.average)
-def _average(a: Any, axis: Any = None, weights: Any = None) -> Any:
+def _average(a: Any, axis: Any = None, weights: Any = None, *, keepdims: Any = False) -> Any:
     if weights is None:
-        return np.mean(a, axis=axis)
-    return np.sum(a * weights, axis=axis) / np.sum(weights + 0 * a, axis=axis)
+        return np.mean(a, axis=axis, keepdims=keepdims)
+    if np.ndim(weights) != np.ndim(a):
+        if np.ndim(weights) != 1 or not isinstance(axis, int):
+            raise _first((a, weights))._refused("np.average with weights of other axes, of")
+        weights = weights if hasattr(weights, "ndim") else np.asarray(weights)
+        weights = weights[(slice(None), *(None,) * (a.ndim - 1 - one_axis(axis, a.ndim)))]
+    total = np.sum(a * weights, axis=axis, keepdims=keepdims)
+    return total / np.sum(np.ones_like(a) * weights, axis=axis, keepdims=keepdims)
 
 
 def _quantile(function: Any, without_nan: Any) -> None:
