@@ -99,6 +99,7 @@ METHODS: dict[str, Code] = {
     "T": lambda x: x.T @ x,
     "mT": lambda x: x.mT @ x,
     "real": lambda x: x.real**2,
+    "imag": lambda x: x.imag + x,
     "fill": stored(lambda y, x: y[0].fill(2.0)),
     "flat": lambda x: x.flat[1] * x,
     "flatten": lambda x: x.flatten() ** 2,
@@ -121,7 +122,31 @@ METHODS: dict[str, Code] = {
     "shape": lambda x: x * x.shape[1],
     "dtype": lambda x: x * np.dtype(x.dtype).itemsize,
 }
-HERE = {"np": MADE_ARRAYS | CHANGED | SELECTED, "array methods": METHODS}
+
+
+def _size(z: Any) -> Any:
+    """A real number an element of a complex array, which both of its parts go into."""
+    return np.real(z) + 2 * np.imag(z)
+
+
+TRANSFORMS: dict[str, Code] = {
+    **{
+        name: lambda x, name=name: _size(getattr(np.fft, name)(x + 1j * x**2))  # type: ignore[misc]
+        for name in ("fft", "ifft", "fft2", "ifft2", "fftn", "ifftn", "irfft", "irfft2", "irfftn")
+    },
+    **{
+        name: lambda x, name=name: _size(getattr(np.fft, name)(x**2))  # type: ignore[misc]
+        for name in ("rfft", "rfft2", "rfftn", "hfft", "ihfft", "fftshift", "ifftshift")
+    },
+    "fftfreq": lambda x: x * np.fft.fftfreq(3),
+    "rfftfreq": lambda x: x[:, :2] * np.fft.rfftfreq(3),
+}
+COMPLEX: dict[str, Code] = {"angle": lambda x: np.angle(x + 1j * x**2)}
+HERE = {
+    "np": MADE_ARRAYS | CHANGED | SELECTED | COMPLEX,
+    "np.fft": TRANSFORMS,
+    "array methods": METHODS,
+}
 
 
 def has_example(space: str, name: str) -> bool:

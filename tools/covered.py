@@ -25,6 +25,7 @@ import scipy.special
 from pullback.functions import MADE, TABLE
 from pullback.trace import standins
 from pullback.trace.changes import CHANGES
+from pullback.trace.complex_table import FUNCTIONS as COMPLEX_FUNCTIONS
 from pullback.trace.made import Made
 from pullback.trace.operations import Tracer
 from pullback.trace.rows import ROWS
@@ -63,7 +64,6 @@ VALUES = "no: needs values; the result decides what runs, or leaves the function
 CONSTANT = "constants: of plain arguments it is NumPy's own, in a traced function, too"
 WHOLE = "no: integers without a derivative; compute it outside"
 COMPLEX = "no: complex values"
-SPECTRUM = "no: write it as a product with a matrix of cosines and sines"
 FILES = "no part of a formula: files, memory, texts, settings"
 DATES = "no: dates"
 ROUNDING = "no: a matter of rounding, without a derivative"
@@ -90,7 +90,7 @@ REASONS: dict[str, dict[str, str]] = {
         CONSTANT: """broadcast_shapes can_cast common_type diag_indices einsum_path iinfo isdtype
             issubdtype mask_indices min_scalar_type mintypecode promote_types tril_indices
             triu_indices kaiser histogram_bin_edges fromiter frompyfunc ravel_multi_index""",
-        COMPLEX: "angle sort_complex",
+        COMPLEX: "sort_complex",
         WHOLE: """bitwise_count bitwise_left_shift bitwise_right_shift left_shift right_shift gcd
             lcm packbits unpackbits""",
         ROUNDING: "frexp nextafter spacing",
@@ -111,9 +111,6 @@ REASONS: dict[str, dict[str, str]] = {
         FILES: "test",
     },
     "np.fft": {
-        SPECTRUM: """fft fft2 fftn hfft ifft ifft2 ifftn ihfft irfft irfft2 irfftn rfft rfft2 rfftn
-            fftshift ifftshift""",
-        CONSTANT: "fftfreq rfftfreq",
         FILES: "test",
     },
     "scipy.special": {
@@ -147,7 +144,6 @@ REASONS: dict[str, dict[str, str]] = {
     },
     "array methods": {
         VALUES: "item tolist tobytes tofile dump dumps",
-        COMPLEX: "imag",
         WHOLE: "byteswap",
         FILES: "base ctypes data device flags getfield setfield setflags strides to_device view",
         "no: write np.where, or np.take_along_axis of a np.stack": "choose",
@@ -207,6 +203,8 @@ def _traced(space: str, name: str) -> str:
         return "yes" if name in SPECIAL else ""
     if space == "scipy.linalg":
         return _kind(name) if name in LINALG else ""
+    if space in ("np", "np.fft") and function in COMPLEX_FUNCTIONS:
+        return "yes"
     if function in CHANGES:
         return "yes; of an array that the function made"
     if function in ROWS or function in SELECTING or id(function) in standins._STAND_INS:

@@ -15,7 +15,7 @@ from pullback.ir.sizes import size
 from pullback.ir.subscripts import Index, at
 from pullback.opaque import ROWS, TABLE, Operation, axes, name_of
 
-LENGTHS = {"n": 3, "m": 2, "q": 2}
+LENGTHS = {"n": 3, "h": 2, "m": 2, "q": 2}  # h of half a transform of n
 WIDE = {"n": 2, "m": 3}
 SMOOTH = [row for row in ROWS if row.differential]
 STEP = 1e-5

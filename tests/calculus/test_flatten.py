@@ -213,9 +213,9 @@ FORMS = {
         "Y[n:N,m] = sum(k) exp(A[k]*D[m,k])",
         "t1[m,k] = A[k]*D[m,k]\nt2[m,k] = exp(t1[m,k])\nY[n:N,m] = sum(k) t2[m,k]",
     ),
-    "other axes in the statement's order": (
+    "what is summed last": (
         "Y[n,m] = sum(k) exp(A[k]*B[m]*C[n])",
-        "t1[k,n,m] = A[k]*B[m]*C[n]\nt2[k,n,m] = exp(t1[k,n,m])\nY[n,m] = sum(k) t2[k,n,m]",
+        "t1[n,m,k] = A[k]*B[m]*C[n]\nt2[n,m,k] = exp(t1[n,m,k])\nY[n,m] = sum(k) t2[n,m,k]",
     ),
     "made-up names are new": (
         "t1[n] = 2*X[n]\nY[n] = exp(X[n])*t1[n]*exp(W[n])",
@@ -235,14 +235,14 @@ FORMS = {
     ),
     "the steps of a recurrence come first": (
         "H[t:3,j:M] = tanh(sum(k:M) exp(A[k,j]*[t >= 1]*H[t-1,k]))",
-        "t1[t:3,k:M,j:M] = A[k,j]*[t >= 1]*H[t-1,k]\nt2[t:3,k:M,j:M] = exp(t1[t,k,j])\n"
-        "t3[t:3,j:M] = sum(k) t2[t,k,j]\nH[t:3,j:M] = tanh(t3[t,j])",
+        "t1[t:3,j:M,k:M] = A[k,j]*[t >= 1]*H[t-1,k]\nt2[t:3,j:M,k:M] = exp(t1[t,j,k])\n"
+        "t3[t:3,j:M] = sum(k) t2[t,j,k]\nH[t:3,j:M] = tanh(t3[t,j])",
     ),
-    "then the widest tensor's": (
+    "then the statement's, then the widest tensor's": (
         "H[t:3,j:M] = tanh(sum(k:M,l:M) exp([t >= 1]*H[t-1,k]*A[l,j,k]))",
-        "t1[t:3,l:M,j:M,k:M] = A[l,j,k]*[t >= 1]*H[t-1,k]\n"
-        "t2[t:3,l:M,j:M,k:M] = exp(t1[t,l,j,k])\n"
-        "t3[t:3,j:M] = sum(k,l) t2[t,l,j,k]\nH[t:3,j:M] = tanh(t3[t,j])",
+        "t1[t:3,j:M,l:M,k:M] = A[l,j,k]*[t >= 1]*H[t-1,k]\n"
+        "t2[t:3,j:M,l:M,k:M] = exp(t1[t,j,l,k])\n"
+        "t3[t:3,j:M] = sum(k,l) t2[t,j,l,k]\nH[t:3,j:M] = tanh(t3[t,j])",
     ),
     "a recurrence of one step reads nothing": (
         "H[t:1,j:M] = X[t,j] + where(t >= 1, H[t-1,j], Z[j])",
