@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, settings
 for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(name, "1")
 
-# Tests whose first case takes more than about a second; a quick run leaves them out.
+# Tests whose first case takes more than about half a second; a quick run leaves them out.
 SLOW = frozenset((Path(__file__).parent / "tests" / "slow.txt").read_text("utf-8").split())
 
 # The same examples in every run, and no verdict that depends on how busy the machine is.
