@@ -162,6 +162,10 @@ def test_the_covariance_has_the_gradient_of_a_textbook() -> None:
         lambda x: np.resize(x, (-1, 2)),
         lambda x: np.pad(x, 1, mode="mean", stat_length=2),
         lambda x: np.choose(np.array([0, 5, 0]), [x, x]),
+        lambda x: np.cov(x, ddof=5),
+        lambda x: np.cov(x, fweights=[1.5, 1, 1]),
+        lambda x: np.linspace(x[0] - 3, x[1], 4, dtype=int),
+        lambda x: np.unwrap((9 * x).astype(int), period=7),
         lambda x: np.choose((x > 2) - 1, [x, 2 * x]),
     ],
 )

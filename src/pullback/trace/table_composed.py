@@ -104,7 +104,7 @@ def resize(a: Any, new_shape: Any) -> Any:
     shape = tuple(new_shape) if np.iterable(new_shape) else (new_shape,)
     array, total = np.ravel(a), int(np.prod(shape, dtype=int))
     if not array.size or not total:
-        return np.zeros(shape)
+        return np.zeros(shape, array.dtype)
     return np.reshape(np.concatenate([array] * -(-total // array.size))[:total], shape)
 
 
@@ -235,6 +235,8 @@ def linspace(
     axis: int = 0,
 ) -> Any:
     """Numbers at equal distances between two."""
+    if dtype is not None and np.dtype(dtype).kind != "f":
+        raise TypeError("linspace rounds down to a dtype that is no float")
     found, step = _spread(start, stop, num, endpoint, axis)
     found = found if dtype is None else found.astype(dtype)
     return (found, step) if retstep else found
@@ -342,6 +344,8 @@ def _slopes(f: Any, axis: int, spacing: Any, edge_order: int) -> Any:
 @composed
 def unwrap(p: Any, discont: Any = None, axis: int = -1, *, period: float = 2 * np.pi) -> Any:
     """Phases, to which periods are added where they jump."""
+    if p.dtype.kind != "f":
+        raise TypeError("phases that are no floats are unwrapped in whole numbers")
     axis = range(p.ndim)[operator.index(axis)]
     steps = np.diff(p, axis=axis)
     half = period / 2
@@ -376,16 +380,28 @@ def cov(
         X = np.concatenate([X, _variables(y, rowvar)])
     X = X.astype(float if dtype is None else dtype)
     taken = ddof if ddof is not None else 0 if bias else 1
+    _check_counts(fweights)
     weights = fweights
     if aweights is not None:
         weights = aweights if fweights is None else fweights * aweights
     if weights is None:
         centred = X - np.mean(X, axis=1, keepdims=True)
+        if taken > 1 and X.shape[1] <= taken:
+            raise ValueError("ddof is not less than the number of observations")
         return np.squeeze(centred @ centred.T / (X.shape[1] - taken))
     total = np.sum(weights)
     centred = X - np.sum(X * weights, axis=1, keepdims=True) / total
     lost = taken if aweights is None else taken * np.sum(weights * aweights) / total
-    return np.squeeze((centred * weights) @ centred.T / (total - lost))
+    return np.squeeze((centred * weights) @ centred.T / np.maximum(total - lost, 0))
+
+
+def _check_counts(fweights: Any) -> None:
+    """Refuses counts that NumPy refuses, and those whose numbers aren't known."""
+    if fweights is None:
+        return
+    counts = np.asarray(fweights)
+    if np.any(counts != np.around(counts)) or np.any(counts < 0):
+        raise TypeError("fweights must be integers that are not negative")
 
 
 def _variables(given: Any, rowvar: bool) -> Any:
