@@ -22,7 +22,7 @@ from .operations import Tracer, make_array, numpys_refusal
 from .pairs import Pair
 from .places import here
 from .record import Sheet, running
-from .rows import public_name
+from .rows import numpy_methods, public_name
 
 HINT = "take the real and the imaginary part first: z.real, z.imag, np.abs(z), np.angle(z)"
 
@@ -233,38 +233,18 @@ class Complex(np.lib.mixins.NDArrayOperatorsMixin):
         re, im = (None if p is None else p.astype(width).copy() for p in (self.re, self.im))
         return Complex(self._pullback_sheet, re, im)
 
-    def reshape(self, *shape: Any, **options: Any) -> Any:
-        """The same elements in another shape."""
-        wanted = shape[0] if len(shape) == 1 and not isinstance(shape[0], int) else shape
-        return np.reshape(self, wanted, **options)
-
-    def transpose(self, *axes: Any) -> Any:
-        """The axes in another order."""
-        if len(axes) == 1 and not isinstance(axes[0], int):
-            axes = axes[0]
-        return np.transpose(self, axes or None)
+    reshape, transpose = Tracer.reshape, Tracer.transpose
 
     def flatten(self, order: Any = "C") -> Any:
         """One axis of all elements."""
         return np.ravel(self, order).copy()
 
 
-def _method(name: str) -> Callable[..., Any]:
-    function = getattr(np, name)
-
-    def method(self: Complex, *args: Any, **options: Any) -> Any:
-        return function(self, *args, **options)
-
-    method.__name__ = name
-    method.__doc__ = f"As the NumPy function {name}."
-    return method
-
-
-for _name in (
+numpy_methods(
+    Complex,
     *("sum", "mean", "var", "std", "dot", "trace", "diagonal", "swapaxes", "squeeze", "ravel"),
     *("repeat", "take", "cumsum", "round", "prod"),
-):
-    setattr(Complex, _name, _method(_name))
+)
 
 
 # --------------------------------------------------------------------------------------------------

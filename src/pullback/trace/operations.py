@@ -49,7 +49,7 @@ from .refusals import (
     REAL_ONLY,
     hint_for,
 )
-from .rows import ROWS, Row, View, public_name
+from .rows import ROWS, Row, View, numpy_methods, public_name
 from .steering import UNKNOWN, called, number, used
 from .stores import accumulated, array_value, chosen, fitted, has_traced_mask, stored
 from .table_elementwise import apply_ufunc, broadcast_all, known_ufunc
@@ -549,21 +549,12 @@ def _astype(array: Any, dtype: Any) -> Any:
     return np.asarray(array).astype(dtype)[()]
 
 
-def _method(name: str, function: Any) -> Callable[..., Any]:
-    def method(self: Tracer, *args: Any, **options: Any) -> Any:
-        return function(self, *args, **options)
-
-    method.__name__ = name
-    method.__doc__ = f"As the NumPy function {function.__name__}."
-    return method
-
-
-for _name in (
+numpy_methods(
+    Tracer,
     *("sum", "prod", "mean", "var", "std", "max", "min", "argmax", "argmin", "any", "all"),
     *("dot", "trace", "diagonal", "swapaxes", "squeeze", "ravel", "repeat", "take", "round"),
     *("cumsum", "cumprod", "argsort", "argpartition", "searchsorted", "nonzero"),
-):
-    setattr(Tracer, _name, _method(_name, getattr(np, _name)))
+)
 
 
 # --------------------------------------------------------------------------------------------------

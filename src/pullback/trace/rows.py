@@ -126,3 +126,18 @@ def composed(function: Builder) -> Builder:
         return found
 
     return build
+
+
+def numpy_methods(owner: type, *names: str) -> None:
+    """Gives a class NumPy's functions as methods of the same names."""
+    for name in names:
+        setattr(owner, name, _method(name, getattr(np, name)))
+
+
+def _method(name: str, function: Any) -> Callable[..., Any]:
+    def method(self: Any, *args: Any, **options: Any) -> Any:
+        return function(self, *args, **options)
+
+    method.__name__ = name
+    method.__doc__ = f"As the NumPy function {name}."
+    return method

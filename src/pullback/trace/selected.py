@@ -22,7 +22,7 @@ from ..ir.expr import And
 from .axes import one_axis
 from .operations import Tracer, _built
 from .record import Sheet
-from .rows import ROWS, Row, public_name
+from .rows import ROWS, Row, numpy_methods, public_name
 from .table_elementwise import apply_ufunc, known_ufunc
 from .table_reductions import least
 from .values import Subs, Value, absent_unless
@@ -703,22 +703,11 @@ for _like in (np.zeros_like, np.ones_like, np.full_like, np.empty_like):
     _constant(_like)
 
 
-def _method(name: str) -> Callable[..., Any]:
-    function = getattr(np, name)
-
-    def method(self: Selected, *args: Any, **options: Any) -> Any:
-        return function(self, *args, **options)
-
-    method.__name__ = name
-    method.__doc__ = f"As the NumPy function {name}."
-    return method
-
-
-for _name in (
+numpy_methods(
+    Selected,
     *("sum", "prod", "mean", "var", "std", "max", "min", "any", "all", "ptp", "dot"),
     *("transpose", "ravel", "clip", "round"),
-):
-    setattr(Selected, _name, _method(_name))
+)
 
 
 # --------------------------------------------------------------------------------------------------
