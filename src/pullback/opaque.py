@@ -562,7 +562,7 @@ def assumed(statements: Sequence[Define]) -> tuple[Choice, ...]:
     and a matrix has as many rows and columns as an operation takes.
 
     >>> from .notation.parse import parse
-    >>> program = parse("A[N,M]; R[i,j] = qr_triangle(A)[i,j]; y = A[N-1,0]")
+    >>> program = parse("A[N,M]; R[i,j] = qr_triangle(A)[i,j]; y[j] = A[N-1,j]")
     >>> print(*(choice.condition for choice in assumed(program.statements)), sep=", ")
     N >= 1, N >= M
     """
