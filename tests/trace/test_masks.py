@@ -436,3 +436,32 @@ def test_random_programs(seed: int) -> None:
         up, down = function(a + 1e-6 * du, b + 1e-6 * dv), function(a - 1e-6 * du, b - 1e-6 * dv)
         slope = np.sum(gradients[0] * du) + np.sum(gradients[1] * dv)
         assert slope == pytest.approx((up - down) / 2e-6, rel=2e-5, abs=2e-5)
+
+
+@pytest.mark.parametrize("seed", range(24))
+def test_missing_values_that_are_not_selected_have_no_gradient(seed: int) -> None:
+    """The mask is an argument, or a comparison, which NaN fails."""
+    rng = np.random.default_rng(300 + seed)
+    steps = [STEPS[k] for k in rng.integers(len(STEPS), size=3)]
+    end, given = ENDS[int(rng.integers(len(ENDS)))], seed % 2
+
+    def run(x: Any, y: Any, m: Any) -> Any:
+        inner = np.random.default_rng(seed)
+        chosen = m if given else (x > -9)
+        v, w = x[chosen], y[chosen]
+        for step in steps:
+            v, w = step(v, w, inner), v
+        return end(v, w)
+
+    a, b = rng.normal(size=(2, 9))
+    mask = rng.random(9) < 0.6
+    mask[:2] = True, False
+    missing = [np.where(mask, c, [np.nan, np.inf if given else np.nan][seed // 2 % 2]) for c in (a, b)]
+    with np.errstate(all="ignore"):
+        value, found = pullback.value_and_grad(run, argnums=(0, 1))(*missing, mask)
+    there = np.ones(mask.sum(), bool)
+    expected, wanted = pullback.value_and_grad(run, argnums=(0, 1))(a[mask], b[mask], there)
+    assert value == pytest.approx(expected, rel=1e-13)
+    for one, other in zip(found, wanted, strict=True):
+        np.testing.assert_allclose(one[mask], other, rtol=1e-12, atol=1e-13)
+        assert not one[~mask].any()

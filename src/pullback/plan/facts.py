@@ -64,6 +64,8 @@ class Facts:
     wild: dict[Tensor, int] = field(
         default_factory=dict
     )  # see :meth:`wildness`; 0 for those not in here
+    selects: bool = False  # whether the forward pass selects by bool arrays
+    values: set[Tensor] = field(default_factory=set)  # floats of inputs, and what reads such
     above: set[Tensor] = field(default_factory=set)  # greater than 0 everywhere
     below: dict[Tensor, Size] = field(default_factory=dict)
     distinct: dict[Tensor, frozenset[int]] = field(default_factory=dict)
@@ -88,6 +90,7 @@ class Facts:
         before = dict(self.wild)
         for define in statements:
             self.wild[define.target] = self._named_wildness(define.body)
+            self._learn_inputs(define)
             self.sums[define.target] = self.over(define.body)
             if self.is_small(define.body):
                 self.small.add(define.target)
@@ -118,8 +121,19 @@ class Facts:
             self.reached.update(dict.fromkeys(_sure_constants(define.body)))
         return self.wild != before
 
+    def _learn_inputs(self, define: Define) -> None:
+        """Takes in what comes from inputs, and not from upstream gradients alone."""
+        read = set(tensors(define.body))
+        if not define.of:  # of the forward pass
+            self.values.update(t for t in read if t.kind == "float")
+            self.selects = self.selects or any(t.kind == "bool" for t in (define.target, *read))
+        if define.target.kind == "float" and not self.values.isdisjoint(read):
+            self.values.add(define.target)
+
     def alias(self, other: Tensor, tensor: Tensor) -> None:
         """From now on the same is known of another tensor, which holds a part of a tensor."""
+        if tensor in self.values:
+            self.values.add(other)
         if tensor in self.wild:
             self.wild[other] = self.wild[tensor]
         if tensor in self.above:
@@ -274,12 +288,19 @@ class Facts:
     def tame(self, factors: Iterable[Expr], conds: Iterable[Cond]) -> bool:
         """Whether a product is finite also where conditions are false, for finite inputs.
 
-        Where the program asks which elements are finite, inputs need not be. A tensor that a
-        condition reads may be guarded by it, so it doesn't count.
+        Where the program asks which elements are finite, or selects some by a bool array, inputs
+        need not be finite. A tensor that a condition reads may be guarded by it, so it doesn't
+        count.
         """
-        factors = list(factors)
+        factors, conds = list(factors), list(conds)
         strict = (self.strict or self.asked) and any(map(tensors, factors))
-        return not strict and self.finite(factors, conds)
+        return not strict and not self.leaves_out(conds, factors) and self.finite(factors, conds)
+
+    def leaves_out(self, conds: Iterable[Cond], factors: Iterable[Expr]) -> bool:
+        """Whether conditions may leave out elements of inputs that are missing, as NaN."""
+        if not self.selects or not any(tensors(cond) for cond in conds):
+            return False
+        return not self.values.isdisjoint(t for f in factors for t in tensors(f))
 
     def finite(self, factors: Iterable[Expr], conds: Iterable[Cond]) -> bool:
         """As :meth:`tame`, in a forward pass, too."""

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 def guarded(lowering: Lowering, conds: Sequence[Cond], factors: Sequence[Expr]) -> Laid:
     """A product where conditions hold, else 0."""
-    if lowering.in_place and (kinked := _kinked(conds, factors)):
+    exact = lowering.facts.strict or lowering.facts.leaves_out(conds, factors)
+    if lowering.in_place and not exact and (kinked := _kinked(conds, factors)):
         return lowering.times(kinked)
     if lowering.in_place and _is_factor(lowering, conds, factors):
         asked = Guard(conds[0] if len(conds) == 1 else And(tuple(conds)))
@@ -41,7 +42,7 @@ def selected(
 
 
 def _kinked(conds: Sequence[Cond], factors: Sequence[Expr]) -> list[Expr] | None:
-    """``x * [x > 0]`` as a maximum; None where it is something else."""
+    """``x * [x > 0]`` as a maximum, which keeps NaN; None where it is something else."""
     if len(conds) != 1 or not isinstance(conds[0], Compare) or conds[0].op not in ("<", "<="):
         return None
     for side, other, name in (
