@@ -263,6 +263,23 @@ def test_what_is_not_finite_and_not_selected_has_no_gradient() -> None:
         assert not gradient[[1, 3]].any()
 
 
+def test_a_name_for_a_masked_value_keeps_the_mask_of_its_neighbours() -> None:
+    """``dt3*x``, where ``dt3`` is 0 and ``x`` is missing."""
+
+    def run(x: Any, y: Any, m: Any) -> Any:
+        v, w = x[m], y[m]
+        for _ in range(3):
+            v, w = np.sqrt(np.abs(np.sin(v) * w) + 0.1), v * w
+        return v.sum() + np.dot(v, w)
+
+    mask = np.array([True, False, True])
+    with np.errstate(all="ignore"):
+        found = pullback.grad(run, (0, 1))(np.array([1, np.nan, 2]), np.array([3, np.inf, 1]), mask)
+    wanted = pullback.grad(run, (0, 1))(np.array([1.0, 2]), np.array([3.0, 1]), mask[[0, 2]])
+    for one, other in zip(found, wanted, strict=True):
+        np.testing.assert_allclose(one, [other[0], 0, other[1]], rtol=1e-13)
+
+
 def test_a_selected_nan_is_the_median() -> None:
     def middle(x: Any) -> Any:
         return np.median(x[~(x < 0)]) + np.quantile(x[~(x < 0)], 0.3)
@@ -456,7 +473,8 @@ def test_missing_values_that_are_not_selected_have_no_gradient(seed: int) -> Non
     a, b = rng.normal(size=(2, 9))
     mask = rng.random(9) < 0.6
     mask[:2] = True, False
-    missing = [np.where(mask, c, [np.nan, np.inf if given else np.nan][seed // 2 % 2]) for c in (a, b)]
+    hole = np.inf if given and seed // 2 % 2 else np.nan
+    missing = [np.where(mask, c, hole) for c in (a, b)]
     with np.errstate(all="ignore"):
         value, found = pullback.value_and_grad(run, argnums=(0, 1))(*missing, mask)
     there = np.ones(mask.sum(), bool)

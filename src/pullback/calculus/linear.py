@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from ..errors import DerivationError
 from ..ir.expr import Access, Arg, Expr, Opaque, Reduce, Tensor
+from ..ir.missing import asks_what_is_finite, selects_by_bools
 from ..ir.program import Define, Program
 from ..ir.recurrence import Group, groups, is_recurrent
 from ..ir.subscripts import Index, at
@@ -54,6 +55,7 @@ class Linear:
         self.given = frozenset(self.taken)  # the program's own names
         self.origin: dict[Tensor, Tensor] = {}
         self.active = _active(self.flat, self.wrt)
+        self.complete = not (asks_what_is_finite(self.flat) or selects_by_bools(self.flat))
         self.later: list[Define] = []  # operations whose results only the derivative reads
         self.groups = self._linearised()
         self.chain = [s for group in self.groups for s in group]

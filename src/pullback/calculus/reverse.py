@@ -502,8 +502,11 @@ class _Reverse:
         return collect([term(ONE, (), (), ((access, ONE),))])
 
     def _finite(self, tensor: Tensor) -> bool:
-        """Inputs, cotangents and gradients are taken for finite; what the forward pass computes
-        may overflow, and so may a name for a part of a gradient that reads such a value."""
+        """Cotangents are taken for finite; so are inputs and gradients, unless elements of inputs
+        may be missing. What the forward pass computes may overflow, and so may a name for a part of
+        a gradient that reads such a value."""
+        if not self.lin.complete:
+            return any(tensor in given for given in self.cotangents.values())
         if tensor in self.parts:
             open_ended = [f for f in self.parts[tensor].factors if not is_bounded(*f)]
             return self.lin.kinks.calm(open_ended, FINITE)

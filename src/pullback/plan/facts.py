@@ -34,6 +34,7 @@ from ..ir.expr import (
     Tensor,
     Zero,
 )
+from ..ir.missing import asks_what_is_finite, selects_by_bools
 from ..ir.program import Define
 from ..ir.recurrence import groups, is_recurrent
 from ..ir.sizes import Size, size
@@ -108,7 +109,6 @@ class Facts:
             for term in define.body.terms if isinstance(define.body, Add) else (define.body,):
                 self.reached.update(dict.fromkeys(_first_places(term)))
             for node in nodes(define.body):
-                self.asked = self.asked or _asks_what_is_finite(node)
                 if isinstance(node, Inside) and isinstance(node.sub.atom, Lookup):
                     self.doubted.add((node.sub.atom.access.tensor, node.extent))
             self.reached.update(dict.fromkeys(define.target.shape))
@@ -126,7 +126,8 @@ class Facts:
         read = set(tensors(define.body))
         if not define.of:  # of the forward pass
             self.values.update(t for t in read if t.kind == "float")
-            self.selects = self.selects or any(t.kind == "bool" for t in (define.target, *read))
+            self.asked = self.asked or asks_what_is_finite([define])
+            self.selects = self.selects or selects_by_bools([define])
         if define.target.kind == "float" and not self.values.isdisjoint(read):
             self.values.add(define.target)
 
@@ -384,16 +385,6 @@ class Facts:
                 return self.nonnegative(body)
             case _:
                 return self.positive(expr)
-
-
-def _asks_what_is_finite(node: Tree) -> bool:
-    """Whether a comparison tells infinite values or NaN from others."""
-    match node:
-        case Compare(_, left, right):
-            special = any(isinstance(side, Number) and side.special for side in (left, right))
-            return special or (left is right and bool(tensors(left)))
-        case _:
-            return False
 
 
 def _wrapped(define: Define) -> Size | None:
