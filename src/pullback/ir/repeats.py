@@ -9,15 +9,15 @@ another one in each (it *varies*).
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from .intern import unspelled
 from .program import Define
 from .subscripts import Index
+from .turns import runs
 from .walk import bound_indices, renamed
 
-MOST_PERIOD = 256  # statements of a turn
 MOST_STARTS = 32  # statements at which the first turn is tried to begin
 
 # In a node's key: the name of a tensor, and a literal (also an extent).
@@ -61,14 +61,14 @@ def longest_repeat(statements: Sequence[Define]) -> Repeat | None:
     """
     lines = [_line(statement) for statement in statements]
     made = {line.target: n for n, line in enumerate(lines)}
-    candidates = sorted(_candidates(lines), key=lambda one: (-one.covered, one.period, one.start))
     best: Repeat | None = None
-    for one in candidates:
-        if best is not None and (-one.covered, one.period) >= _rank(best)[:2]:
+    for run in runs([line.shape for line in lines]):
+        covered = run.count * run.period
+        if best is not None and (-covered, run.period) >= _rank(best)[:2]:
             break  # what is left can't be better
-        for start in range(one.start, one.start + min(one.period, MOST_STARTS)):
-            end = one.start + one.covered
-            found = _consistent(lines, made, start, one.period, (end - start) // one.period)
+        for start in range(run.start, run.start + min(run.period, MOST_STARTS)):
+            end = run.start + covered
+            found = _consistent(lines, made, start, run.period, (end - start) // run.period)
             if found is not None and (best is None or _rank(found) < _rank(best)):
                 best = found
     return best
@@ -98,20 +98,6 @@ def _line(statement: Define) -> _Line:
     target, *reads = map(unspelled, parts[1::2])
     shape = tuple("%".join(text[::2]) for text in texts)
     return _Line(shape, target, tuple(reads), tuple(one for text in texts for one in text[1::2]))
-
-
-def _candidates(lines: Sequence[_Line]) -> Iterator[Repeat]:
-    """Stretches after which the same texts come once more, with the turns that they may hold."""
-    for period in range(1, min(len(lines) // 2, MOST_PERIOD) + 1):
-        equal = 0
-        last = len(lines) - period
-        for n in range(last + 1):
-            if n < last and lines[n].shape == lines[n + period].shape:
-                equal += 1
-                continue
-            if equal >= period:
-                yield Repeat(n - equal, period, equal // period + 1)
-            equal = 0
 
 
 def _consistent(
