@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import combinations_with_replacement
 from math import gcd, prod
@@ -260,26 +260,32 @@ class Facts:
             total = total + at(atom) * factor
         return total
 
-    def decided(self, cond: Cond) -> bool | None:
-        """Whether a condition always or never holds; None if that depends."""
+    def decided(
+        self, cond: Cond, inside: Callable[[Subscript, Size], bool] | None = None
+    ) -> bool | None:
+        """Whether a condition always or never holds; None if that depends.
+
+        ``inside``: whether a subscript is also known to be within an extent where it is read.
+        """
         match cond:
             case Zero(sub) if not sub.terms and sub.const.literal is not None:
                 return sub.const.literal == 0
-            case Inside(sub, extent) if self.always_inside(sub, extent):
-                return True
+            case Inside(sub, extent):
+                known = self.always_inside(sub, extent) or (inside and inside(sub, extent))
+                return True if known else None
             case Divides(divisor, _) if divisor.literal == 1:
                 return True
             case Divides(divisor, sub) if not sub.terms:
                 rest = (sub.const % divisor).literal
                 return None if rest is None else rest == 0
             case Or(conds):
-                found = self.decided(And(tuple(map(Not, conds))))
+                found = self.decided(And(tuple(map(Not, conds))), inside)
                 return None if found is None else not found
             case Not(inner):
-                found = self.decided(inner)
+                found = self.decided(inner, inside)
                 return None if found is None else not found
             case And(conds):
-                found_all = [self.decided(c) for c in conds]
+                found_all = [self.decided(c, inside) for c in conds]
                 if False in found_all:
                     return False
                 return True if all(found_all) else None

@@ -191,8 +191,8 @@ class Reading:
             Cut(size(0), ONE, n) if k in fancy else self.cut(sub, n)
             for k, (sub, n) in enumerate(zip(places, array.shape, strict=True))
         ]
-        array = arrays.slice_of(array, cuts)
         kept = [k for k, cut in enumerate(cuts) if cut.count is not None]
+        array = self.sliced(array, cuts)
         axes = [None if k in fancy else indices_of(places[k])[0] for k in kept]
         subs_of = {kept.index(k): places[k] for k in fancy}
         if fancy:
@@ -266,10 +266,8 @@ class Reading:
 
     def decided(self, cond: Cond) -> bool | None:
         """Whether a condition always or never holds; None if that depends."""
-        found = self.facts.decided(cond)
-        if found is None and isinstance(cond, Inside) and (self.turns or self.step is not None):
-            return True if self.inside(cond.sub, cond.extent) else None
-        return found
+        in_a_step = self.turns or self.step is not None
+        return self.facts.decided(cond, self.inside if in_a_step else None)
 
     def general(self, sub: Subscript) -> Subscript:
         """A subscript with indices for the steps at hand: for proofs about bounds."""
@@ -342,6 +340,20 @@ class Reading:
         (index, step) = sub.terms[0]
         assert isinstance(index, Index)
         return Cut(sub.const, step, index.extent)
+
+    def sliced(self, array: Array, cuts: Sequence[Cut]) -> Array:
+        """The elements that cuts say. A place of an axis that may be empty is the sum of a slice,
+        which has then no element."""
+        alone = [
+            k
+            for k, (cut, n) in enumerate(zip(cuts, array.shape, strict=True))
+            if self.step is None and (cut.below or cut.above) and not n.at_least(1)
+        ]
+        if not alone or array.kind != "float":
+            return arrays.slice_of(array, cuts)
+        wide = [Cut(c.start, ONE, ONE) if k in alone else c for k, c in enumerate(cuts)]
+        kept = [k for k, cut in enumerate(wide) if cut.count is not None]
+        return arrays.fold("sum", arrays.slice_of(array, wide), [kept.index(k) for k in alone])
 
     def taken(self, array: Array, axes: list[Index | None], subs: dict[int, Subscript]) -> Laid:
         """Elements at integers along some axes, which are brought together."""
