@@ -387,3 +387,16 @@ def test_a_real_array_takes_in_no_complex_value() -> None:
         with pytest.raises(PullbackError), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             pullback.grad(bad)(np.ones(3))
+
+
+def test_systems_of_named_sizes_whose_imaginary_part_is_zeros() -> None:
+    def solved(A: Any, b: Any) -> Any:
+        M = np.zeros(A.shape, dtype=complex)
+        M += A
+        return np.linalg.solve(M, b).real
+
+    forward, backward = pullback.derive(solved, A="N N", b="N").compile()
+    A, b = np.diag([2.0, 3.0, 4.0]) + 0.1, np.arange(3.0)
+    x, cache = forward(A, b)
+    np.testing.assert_allclose(x, np.linalg.solve(A, b))
+    np.testing.assert_allclose(backward(np.ones(3), cache)[1], np.linalg.solve(A.T, np.ones(3)))

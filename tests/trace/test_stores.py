@@ -401,3 +401,15 @@ def test_an_array_that_something_else_looks_at_is_refused() -> None:
 
     with pytest.raises(PullbackError, match="something else looks at"):
         pullback.grad(f)(np.ones(2))
+
+
+def test_lists_are_arrays_wherever_the_call_stands() -> None:
+    def chosen(x: Any) -> Any:
+        rows = [2 * x[0], x[1] ** 2]
+        return (np.array(rows) if len(rows) else np.zeros(0)).sum()
+
+    def either(x: Any) -> Any:
+        return np.sum((len(x) > 3 and x) or np.array([x[0], 3 * x[1]]))
+
+    np.testing.assert_allclose(pullback.grad(chosen)(np.arange(2.0)), [2, 2])
+    np.testing.assert_allclose(pullback.grad(either)(np.arange(2.0)), [1, 3])

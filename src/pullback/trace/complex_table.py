@@ -338,7 +338,7 @@ def inv(sheet: Sheet, a: Any) -> Any:
 
 def _block(sheet: Sheet, a: Any) -> Any:
     re, im = split(sheet, a)
-    above, below = np.concatenate([re, -im], axis=-1), np.concatenate([im, re], axis=-1)
+    above, below = np.concatenate([re, 0 - im], axis=-1), np.concatenate([im, re], axis=-1)
     return np.concatenate([above, below], axis=-2)
 
 

@@ -316,15 +316,35 @@ class _Search:
                 yield _affine(first, [(step, combine(at(index) + shift, period))])
 
     def geometric(self, arrays: Sequence[Data], index: Index) -> Iterator[Expr]:
-        """``c * r**i``."""
-        if any(a.dtype.kind != "f" or a.size < 3 or not np.all(a[:2]) for a in arrays):
+        """``c * r**i`` and ``a + c * r**i``."""
+        if any(a.dtype.kind != "f" or a.size < 3 for a in arrays):
             return
-        ratios = [_short(float(a[1] / a[0]), a.dtype) for a in arrays]
-        ratio = self.solved(ratios)
-        first = self.solved([a[0] for a in arrays])
-        if ratio is not None and first is not None:
+        limits: Sequence[Any] = [0.0] * len(arrays)
+        if all(map(np.all, (a[:2] for a in arrays))):
+            ratios = [_short(float(a[1] / a[0]), a.dtype) for a in arrays]
+            yield from self.approaching(arrays, limits, ratios, index)
+        with np.errstate(all="ignore"):
+            ratios = [_few_digits((a[2] - a[1]) / (a[1] - a[0])) for a in arrays]
+            limits = [
+                _few_digits((a[1] - ratio * a[0]) / (1 - ratio))
+                for a, ratio in zip(arrays, ratios, strict=True)
+            ]
+        if np.all(np.isfinite((*ratios, *limits))):
+            yield from self.approaching(arrays, limits, ratios, index)
+
+    def approaching(
+        self, arrays: Sequence[Data], limits: Sequence[float], ratios: Sequence[float], index: Index
+    ) -> Iterator[Expr]:
+        """``a + c * r**i``, for the a and the r of each array."""
+        limit, ratio = self.solved(limits), self.solved(ratios)
+        pairs = zip(arrays, limits, strict=True)
+        first = self.solved(
+            [_short(float(a[0]) - far, a.dtype) if far else a[0] for a, far in pairs]
+        )
+        if limit is not None and ratio is not None and first is not None:
             power = Apply("pow", (ratio, IndexOf(at(index))))
-            yield power if first is ONE else Mul((first, power))
+            term = power if first is ONE else Mul((first, power))
+            yield term if limit is ZERO else Add((limit, term))
 
     def listed(self, arrays: Sequence[Data], indices: Sequence[Index]) -> Iterator[Expr]:
         """A few elements, each by itself, along axes of literal extents."""
@@ -376,6 +396,8 @@ class _Search:
                 inner = [_rounded(undo(np.asarray(a, dtype=np.float64))) for a in arrays]
             if all(np.all(np.isfinite(a)) for a in inner):
                 yield from map(redo, self.affine(inner, indices))
+                if len(indices) == 1:
+                    yield from map(redo, self.geometric(inner, indices[0]))
 
 
 def _python(value: Any) -> Any:
@@ -504,6 +526,11 @@ def _short(value: float, dtype: Any) -> float:
     """A ratio of rounded numbers, as the short decimal that it is near to."""
     short = float(f"{value:.{6 if dtype.itemsize < 8 else 12}g}")
     return short if abs(short - value) <= 8 * np.finfo(dtype).eps * abs(value) else value
+
+
+def _few_digits(value: float) -> float:
+    """A number of few digits that is near to one from which others were subtracted."""
+    return float(f"{value:.9g}")
 
 
 def _rounded(array: Data) -> Data:

@@ -119,7 +119,7 @@ def _callees(code: CodeType) -> dict[int, str]:
     """
     found: dict[int, str] = {}
     spans = _positions(code)
-    heads: dict[tuple[int | None, int | None], tuple[_Ends, str]] = {}  # the longest, by its start
+    heads: dict[tuple[int | None, int | None], tuple[_Ends, str]] = {}  # the latest, by its start
     steps = list(dis.get_instructions(code))
     for step, following in pairwise([*steps, None]):
         line, last, start, stop = spans[step.offset] if step is not None else (None,) * 4
@@ -130,9 +130,8 @@ def _callees(code: CodeType) -> dict[int, str]:
             end = len(code.co_code) if following is None else following.offset
             name = before[1] if before is not None and before[0] < (last, stop) else ""
             found.update(dict.fromkeys(range(step.offset, end, 2), name))
-        if before is None or before[0] <= (last, stop):
-            named = str(step.argval) if step.opname.startswith("LOAD_") else ""
-            heads[line, start] = (last, stop), named
+        named = str(step.argval) if step.opname.startswith("LOAD_") else ""
+        heads[line, start] = (last, stop), named
     return found
 
 

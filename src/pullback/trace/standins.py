@@ -69,6 +69,8 @@ def _making(function: Any) -> Any:
         if sheet is not None and fills and any(map(_is_traced, args)):
             return built(sheet, function, Row("np.full", full), args, options)
         found = function(*args, **options)
+        if isinstance(found, Made) and sheet is not None and sheet.spelled:
+            return traced_constant(sheet, found._pullback_plain)
         if sheet is None or type(found) is not np.ndarray:
             return found
         if empty:
