@@ -133,6 +133,37 @@ def trace_added(a: Any) -> Any:
     return a + total
 
 
+def implicit_step(u: Any) -> Any:
+    """Tridiagonal systems along each row, whose coefficients change from place to place."""
+    u, n = u.copy(), u.shape[0]
+    v, p, q = np.zeros_like(u), np.empty_like(u), np.empty_like(u)
+    a = -0.5 * n * n
+    b = 1.0 - 2.0 * a
+    v[0, 1 : n - 1], p[1 : n - 1, 0] = 1.0, 0.0
+    q[1 : n - 1, 0] = v[0, 1 : n - 1]
+    for j in range(1, n - 1):
+        p[1 : n - 1, j] = -a / (a * p[1 : n - 1, j - 1] + b)
+        q[1 : n - 1, j] = (
+            -a * u[j, : n - 2] + (1.0 + 2.0 * a) * u[j, 1 : n - 1] - a * u[j, 2:n]
+            - a * q[1 : n - 1, j - 1]
+        ) / (a * p[1 : n - 1, j - 1] + b)  # fmt: skip
+    v[n - 1, 1 : n - 1] = 1.0
+    for j in range(n - 2, 0, -1):
+        v[j, 1 : n - 1] = p[1 : n - 1, j] * v[j + 1, 1 : n - 1] + q[1 : n - 1, j]
+    return v
+
+
+def sines_of_sums(A: Any, x: Any) -> Any:
+    """Where sums are large, their sines are any numbers: they aren't compared there."""
+    out = np.empty_like(x)
+    for i in range(len(x)):
+        total = 0.0
+        for j in range(len(x)):
+            total += A[i, j] * x[j]
+        out[i] = np.maximum(np.sin(total), 0.1)
+    return out
+
+
 NAMED: list[tuple[Callable[..., Any], dict[str, str], int]] = [
     (relax_square, {"u": "N N", "w": "N N"}, 3),
     (driven, {"field": "N", "force": "T"}, 2),
@@ -145,6 +176,8 @@ NAMED: list[tuple[Callable[..., Any], dict[str, str], int]] = [
     (shortest, {"d": "N N"}, 2),
     (tails, {"x": "T"}, 2),
     (trace_added, {"a": "N N"}, 1),
+    (implicit_step, {"u": "N N"}, 5),
+    (sines_of_sums, {"A": "N N", "x": "N"}, 3),
 ]
 
 

@@ -153,6 +153,27 @@ def a_turn_late(X: Any) -> Any:
     return d, total
 
 
+def kalman_of_numbers(y: Any, a: Any, q: Any, r: Any) -> Any:
+    """Numbers that the first turn computes with, so that it is another one."""
+    x, P = 0.0, 1.0
+    for value in y:
+        x, P = a * x, a * a * P + q
+        K = P / (P + r)
+        x, P = x + K * (value - x), (1 - K) * P
+    return x, P
+
+
+def adam(g: Any, w: Any) -> Any:
+    m, v = np.zeros_like(w), np.zeros_like(w)
+    for t in range(1, len(g) + 1):
+        grad = g[t - 1] + 0.1 * w
+        m = 0.9 * m + 0.1 * grad
+        v = 0.999 * v + 0.001 * grad**2
+        w = w - 0.01 * m / (1 - 0.9**t) / (np.sqrt(v / (1 - 0.999**t)) + 1e-8)
+    return w
+
+
+LEAST = {a_turn_late: 2, kalman_of_numbers: 1, adam: 1}  # lengths of loops whose first turn differs
 NAMED: list[tuple[Callable[..., Any], dict[str, str]]] = [
     (rnn_list, {"X": "T D", "W": "D D", "h": "D"}),
     (lstm, {"X": "T 3", "W": "3 8", "U": "2 8", "b": "8"}),
@@ -166,6 +187,8 @@ NAMED: list[tuple[Callable[..., Any], dict[str, str]]] = [
     (two_ago, {"x": "T", "a": "", "b": ""}),
     (counted, {"x": "T"}),
     (a_turn_late, {"X": "T 3"}),
+    (kalman_of_numbers, {"y": "T", "a": "", "q": "", "r": ""}),
+    (adam, {"g": "T 2", "w": "2"}),
     (running_sum, {"X": "T 3", "w": "3"}),
     (scanned, {"X": "T 3", "W": "3 3"}),
 ]
@@ -208,10 +231,10 @@ def check(function: Callable[..., Any], given: list[Array], out: Any, pulled: An
 @pytest.mark.parametrize(("function", "shapes"), NAMED, ids=[f.__name__ for f, _ in NAMED])
 def test_loops_over_a_named_size(function: Callable[..., Any], shapes: dict[str, str]) -> None:
     derivation = pullback.derive(function, **shapes)
-    assert len(derivation.source().splitlines()) < 110
+    assert len(derivation.source().splitlines()) < 160
     forward, backward = derivation.compile()
     for length in LENGTHS:
-        if function is a_turn_late and length < 2:
+        if length < LEAST.get(function, 0):
             with pytest.raises(ShapeError, match="negative extent"):
                 forward(*arguments(shapes, length))
             continue

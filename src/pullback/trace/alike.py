@@ -8,7 +8,7 @@ become a table. What is made is exact: for each turn it is the statement that wa
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
@@ -76,17 +76,22 @@ class Turns:
 
     An axis, or a range of a sum, may have another extent in each turn, as long as these are affine
     in the turn, too: the statement has the greatest of them, and a condition.
+
+    ``steps`` are the targets of recurrences. Those of all turns, where no turn needs another's,
+    become one that takes the same step in all turns at once.
     """
 
     turns: Sequence[Sequence[Define]]
     made: Callable[[str], str]
     table: Callable[[Sequence[Fraction], str], Tensor]
     stored: Mapping[Tensor, Define] = field(default_factory=dict)
+    steps: Collection[Tensor] = ()
     shifted: dict[tuple[int, int], Define] = field(default_factory=dict)
     spread: dict[Tensor, Define] = field(default_factory=dict)
     rolled: tuple[Define, ...] = ()
     widths: dict[Index, tuple[int, int]] = field(default_factory=dict)
     first: dict[tuple[int, int], Expr] = field(default_factory=dict)  # read for what is carried
+    stepwise: bool = False  # whether the statement at hand is of a recurrence
 
     def __post_init__(self) -> None:
         self.count = len(self.turns)
@@ -96,11 +101,17 @@ class Turns:
         }
         self.columns = [[turn[m] for turn in self.turns] for m in range(len(self.turns[0]))]
         self.targets = [self.stacked(column) for column in self.columns]
+        self.at_once = {
+            m: self.beside(column)
+            for m, column in enumerate(self.columns)
+            if column[-1].target in self.steps
+        }
 
     def run(self) -> Turns:
         """Makes one statement of each place; raises Unlike."""
         rolled = []
         for m, column in enumerate(self.columns):
+            self.stepwise = m in self.at_once
             stores = [self.stored.get(s.target) for s in column]
             before = dict(self.shifted), dict(self.spread)
             try:
@@ -110,8 +121,18 @@ class Turns:
                     raise
                 self.shifted, self.spread = before
                 rolled.append(self.one(m, stores))  # type: ignore[arg-type]
-        self.rolled = (*self.spread.values(), *self.shifted.values(), *rolled)
+        self.rolled = (*self.spread.values(), *self.shifted.values(), *rolled, *self.copies_of())
         return self
+
+    def copies_of(self) -> Iterator[Define]:
+        """What recurrences of all turns made, turn by turn."""
+        for m, tensor in self.at_once.items():
+            last = self.columns[m][-1]
+            first, *rest = last.indices
+            body = Access(tensor, (at(first), at(self.step), *map(at, rest)))
+            yield replace(
+                last, target=self.targets[m], indices=(self.step, *last.indices), body=body
+            )
 
     def one(self, m: int, column: Sequence[Define]) -> Define:
         """One statement for those at a place."""
@@ -129,6 +150,13 @@ class Turns:
                 raise Unlike
             factors = body.factors if isinstance(body, Mul) else (body,)
             body = Mul((Guard(self.within(index)), *factors))
+        if m in self.at_once:
+            first, *rest = indices
+            if self.widths:
+                raise Unlike
+            return replace(
+                last, target=self.at_once[m], indices=(first, self.step, *rest), body=body
+            )
         return replace(last, target=self.targets[m], indices=(self.step, *indices), body=body)
 
     def stacked(self, column: Sequence[Define]) -> Tensor:
@@ -140,6 +168,15 @@ class Turns:
         if any(len(s.target.shape) != len(shape) for s in column):
             raise Unlike
         return Tensor(self.made(named.target.name), (size(self.count), *shape), target.dtype)
+
+    def beside(self, column: Sequence[Define]) -> Tensor:
+        """The tensor that holds the values of all turns of a recurrence, its steps first."""
+        target = column[-1].target
+        first, *rest = target.shape
+        if any(s.target.shape != target.shape or s.target not in self.steps for s in column):
+            raise Unlike
+        shape = (first, size(self.count), *rest)
+        return Tensor(self.made(target.name), shape, target.dtype)
 
     # ---------------------------------------------------------------------------------------------
     # Extents that differ
@@ -211,11 +248,13 @@ class Turns:
 
     def own(self, every: Sequence[Expr], last: Access) -> Expr:
         """A read of what a turn makes: always the same one, that of this turn, or an earlier."""
+        place, turn = self.place[last.tensor]
+        stepwise = self.stepwise and place in self.at_once
         if all(isinstance(node, Access) and node.tensor is last.tensor for node in every):
-            place, turn = self.place[last.tensor]
+            if stepwise:
+                raise Unlike
             subs = self.subs([node.subs for node in every])  # type: ignore[union-attr]
             return Access(self.targets[place], (constant(turn), *subs))
-        place, turn = self.place[last.tensor]
         back = self.count - 1 - turn
         if not 0 <= back <= DEEPEST_CARRY or back >= self.count - 1:
             raise Unlike
@@ -226,6 +265,10 @@ class Turns:
                 raise Unlike
             later.append(node.subs)
         subs = self.subs(later, back)
+        if stepwise:
+            if back:
+                raise Unlike
+            return Access(self.at_once[place], (subs[0], at(self.step), *subs[1:]))
         if not back:
             return Access(self.targets[place], (at(self.step), *subs))
         for k in reversed(range(back)):  # what the first turns read in its place

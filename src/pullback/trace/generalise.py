@@ -14,11 +14,13 @@ traces the function once more, at the very sizes that are met.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cache, cached_property
 from math import prod
 from random import Random
+from typing import NamedTuple
 
 import numpy as np
 
@@ -70,6 +72,7 @@ MOST_SINGLE = 36  # traces at a threshold of one name alone
 EQUAL = 6  # all names are tried at, where the code holds no ints to try them at
 MOST_ELEMENTS = 2 * 10**7  # of an array with an axis of every size
 MOST_POINTS = 20_000  # at which two programs are compared by their values
+ROUNDINGS = 8  # by which arguments are changed to see what their rounding does to results
 LEAST_DRAWS, ENOUGH_POINTS = 4, 8_000  # of arguments that they are compared for
 MOST_LITERALS, LARGEST_LITERAL = 4, 10**100  # around which arguments are drawn
 MOST_TRACES = 80
@@ -79,6 +82,19 @@ LARGEST_THRESHOLD = 2000
 MOST_NOTED = 2  # traces from which comparisons of sizes are taken
 MOST_BEYOND = 8  # literals that are gone beyond
 MOST_FLIPS = 16  # traces at sizes where a comparison comes out otherwise
+
+
+class Loops(NamedTuple):
+    """How loops are rolled up: the least number of turns, and whether recurrences within loops are
+    (see :func:`pullback.trace.rolling.rolled`)."""
+
+    least: int = FEWEST_TURNS
+    inner: bool = True
+
+
+LONG_LOOPS = Loops()
+# As it is tried, one after the other.
+ROLLED = (LONG_LOOPS, Loops(FEWEST_NAMED), Loops(FEWEST_NAMED, inner=False))
 
 
 @dataclass(frozen=True)
@@ -158,7 +174,7 @@ class Found:
     compared: tuple[Sizes, ...] = ()  # at which traces gave this program
     noted: tuple[Noted, ...] = ()
     literals: tuple[int, ...] = ()  # whole numbers in what the function reads
-    turns: int = FEWEST_TURNS  # of a loop that was rolled up
+    loops: Loops = LONG_LOOPS  # that were rolled up
     by_value: Trace | None = None  # the traces that it is compared with, if by value alone
 
     def compare(self, sizes: Sizes) -> tuple[bool | None, str]:
@@ -167,7 +183,7 @@ class Found:
         None: it can't be told.
         """
         try:
-            other = _sample(self.by_value or self.trace, sizes, self.turns)
+            other = _sample(self.by_value or self.trace, sizes, self.loops)
         except Exception as error:  # the user's function may raise anything
             return None, f"the function fails there: {_said(error)}"
         try:
@@ -216,7 +232,7 @@ class Found:
     def is_literally(self, traced: Traced, sizes: Mapping[str, int]) -> bool:
         """Whether this is the very program of a trace, which may be that of another function."""
         try:
-            other = _sample(lambda _: traced, dict(sizes), self.turns)
+            other = _sample(lambda _: traced, dict(sizes), self.loops)
             if _same_skeleton(self.sample, other):
                 return self.holds_literally(other)
             return 1 in sizes.values() and self.holds_at_one(other)
@@ -288,9 +304,22 @@ class Found:
                 right = run(theirs, {**given, **other.traced.constants})
             except Exception:
                 return False
-            for a, b in zip(mine.outputs, theirs.outputs, strict=True):
-                if not _near(left[a.name], right[b.name], usual=draw in USUAL_DRAWS):
-                    return False
+            usual = draw in USUAL_DRAWS
+            pairs = [
+                (left[a.name], right[b.name])
+                for a, b in zip(mine.outputs, theirs.outputs, strict=True)
+            ]
+            if all(_near(*pair, usual) for pair in pairs):
+                continue
+            if usual:
+                return False
+            again = run(theirs, {**_rounded_again(given), **other.traced.constants})
+            close = (
+                _near(*pair, usual, again[b.name])
+                for pair, b in zip(pairs, theirs.outputs, strict=True)
+            )
+            if not all(close):
+                return False
         return True
 
     def elements(self, sizes: Mapping[str, int]) -> int:
@@ -343,10 +372,13 @@ def generalise(
             known[key] = trace(sizes)
         return known[key]
 
-    try:
-        found = _Search(traced, names, avoid, thresholds, notes).run()
-    except Differing:
-        found = _Search(traced, names, avoid, thresholds, notes, FEWEST_NAMED).run()
+    *others, last = ROLLED
+    for loops in others:
+        with suppress(Differing):
+            found = _Search(traced, names, avoid, thresholds, notes, loops).run()
+            break
+    else:
+        found = _Search(traced, names, avoid, thresholds, notes, last).run()
     return replace(found, trace=trace, literals=tuple(sorted(set(literals)))).named()
 
 
@@ -366,10 +398,10 @@ class _Search:
         avoid: Sequence[int],
         thresholds: Sequence[int],
         notes: Notes,
-        turns: int = FEWEST_TURNS,
+        loops: Loops = LONG_LOOPS,
     ) -> None:
         self.trace = trace
-        self.turns = turns
+        self.loops = loops
         self.notes = notes
         self.names = names
         self.thresholds = _around(thresholds) if names else []
@@ -463,9 +495,9 @@ class _Search:
             traced = self.trace(sizes)
             if self.names and may_loop(traced.program.statements, LONG):
                 self.draw.narrow()
-                if self.turns > FEWEST_NAMED:
+                if self.loops.least > FEWEST_NAMED:
                     raise Differing("a long trace, of which loops of few turns are loops, too")
-            sample = _sample(lambda _: traced, sizes, self.turns)
+            sample = _sample(lambda _: traced, sizes, self.loops)
         except Differing:
             raise
         except Exception as error:  # the user's function may raise anything
@@ -517,7 +549,7 @@ class _Search:
     def runnable(self, sizes: Sizes) -> list[Sample]:
         """The sample at these sizes, none where the function fails: it may well refuse them."""
         try:
-            return [_sample(self.trace, sizes, self.turns)]
+            return [_sample(self.trace, sizes, self.loops)]
         except Exception:
             return []
 
@@ -594,7 +626,7 @@ class _Search:
             arrays = [sample.constant(name) for sample in samples]
             if not all(_equal(arrays[0], array) for array in arrays):
                 families[name] = self.family(name, arrays, shapes[name], forms, first.reader(name))
-        found = Found(self.trace, first, fillings, families, turns=self.turns)
+        found = Found(self.trace, first, fillings, families, loops=self.loops)
         return found, forms.rare
 
     def filled(
@@ -650,7 +682,7 @@ class _Search:
         changed = [
             name
             for name in self.names
-            if self.turns == FEWEST_NAMED  # else no one reads it
+            if self.loops == ROLLED[-1]  # else no one reads it
             and not _same_skeleton(one, self.changed(one, {name: other.sizes[name]}))
         ]
         on = " and ".join(changed or self.names)
@@ -683,7 +715,7 @@ class _Search:
 
     def changed(self, sample: Sample, sizes: Mapping[str, int]) -> Sample:
         try:
-            return _sample(self.trace, {**sample.sizes, **sizes}, self.turns)
+            return _sample(self.trace, {**sample.sizes, **sizes}, self.loops)
         except Exception:
             return sample
 
@@ -778,8 +810,9 @@ _KINDS: dict[str, Callable[[int], bool]] = {
 }
 
 
-def _sample(trace: Trace, sizes: Sizes, turns: int) -> Sample:
-    traced = _live(rolled(trace(sizes), turns, guarded=bool(sizes)))
+def _sample(trace: Trace, sizes: Sizes, loops: Loops) -> Sample:
+    found = rolled(trace(sizes), loops.least, guarded=bool(sizes), inner=loops.inner)
+    traced = _live(found)
     return Sample(sizes, traced, take_apart(traced.program))
 
 
@@ -1022,16 +1055,35 @@ def _random_arguments(
     return drawn
 
 
-def _near(one: Array, other: Array, usual: bool) -> bool:
-    """Whether results are equal but for rounding; of unusual arguments, where both are finite."""
+def _rounded_again(given: Mapping[str, Data]) -> dict[str, Data]:
+    """The arguments with floats that are another rounding of the same numbers."""
+    random = np.random.default_rng(2)
+    eps = ROUNDINGS * np.finfo(np.float64).eps
+    return {
+        name: data * (1 + eps * random.choice((-1.0, 1.0), data.shape))
+        if data.dtype.kind == "f"
+        else data
+        for name, data in given.items()
+    }
+
+
+def _near(one: Array, other: Array, usual: bool, again: Array | None = None) -> bool:
+    """Whether results are equal but for rounding; of unusual arguments, where both are finite.
+
+    ``again`` is the other result for arguments rounded otherwise: the sine of 1e12 is any number.
+    """
     if one.shape != other.shape:
         return False
     a, b = (np.array(array.flat, dtype=np.float64) for array in (one, other))
     if usual:
         return bool(np.allclose(a, b, rtol=1e-9, atol=1e-12, equal_nan=True))
     both = np.isfinite(a) & np.isfinite(b)
-    scale = np.max(np.abs(a), where=both, initial=0.0)
-    return bool(np.allclose(a[both], b[both], rtol=1e-6, atol=1e-9 * scale))
+    slack = 1e-9 * np.max(np.abs(a), where=both, initial=0.0)
+    if again is not None:
+        c = np.array(again.flat, dtype=np.float64)
+        change = np.abs(np.subtract(c, b, where=both, out=np.zeros_like(b)))
+        slack += 10 * np.max(change, where=np.isfinite(change), initial=0.0)
+    return bool(np.allclose(a[both], b[both], rtol=1e-6, atol=slack))
 
 
 def _said(error: BaseException) -> str:

@@ -13,12 +13,12 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from ..ir.expr import (
-    ZERO,
     Access,
     Add,
     And,
@@ -64,6 +64,7 @@ FEWEST_NAMED = 3  # of one whose length is a named size
 FEWEST_INNER = 4  # of a loop within a loop
 MOST_LOOPS = 12  # that are looked for in a trace
 MOST_RUNS = 32  # that are looked at for one loop
+MOST_ROWS = 4  # runs of which those of several turns are looked at
 MOST_STARTS = 8
 MOST_BEFORE = 3  # turns before those that look alike
 TRIED = 6  # turns that are compared to see which start is best
@@ -75,20 +76,28 @@ _NUMBERED = re.compile(r"(.+?)_\d+")
 _TEMPORARY = re.compile(r"t\d+")
 
 
-def rolled(traced: Traced, least: int = FEWEST_TURNS, *, guarded: bool = False) -> Traced:
+def rolled(
+    traced: Traced,
+    least: int = FEWEST_TURNS,
+    *,
+    guarded: bool = False,
+    inner: bool = True,
+) -> Traced:
     """The trace, its loops of at least ``least`` turns as recurrences; itself where it has none.
 
     ``guarded``: what comes after a loop reads what was there before it, where there are no turns.
+    ``inner``: loops within loops become recurrences, too, of which no turn of the outer loop needs
+    another turn's; else their turns stay written out in the outer loop.
     """
     if least >= FEWEST_TURNS and not may_loop(traced.program.statements, least):
         return traced
     program = traced.program
     kept = tuple(computing(program.statements, program.outputs))
-    found = _Rolling(traced, kept, least, guarded).run()
+    found = _Rolling(traced, kept, least, guarded, inner).run()
     if len(kept) == len(program.statements):
         return found
     # The last turn may lack what nothing reads any more.
-    other = _Rolling(traced, program.statements, least, guarded).run()
+    other = _Rolling(traced, program.statements, least, guarded, inner).run()
     return min(found, other, key=lambda one: len(live(one.program).statements))
 
 
@@ -132,6 +141,7 @@ class _Rolling:
     given: Sequence[Define]
     least: int
     guarded: bool
+    inner: bool
     loops: list[Turns] = field(default_factory=list)
     constants: dict[str, Any] = field(default_factory=dict)
     tables: dict[tuple[tuple[Fraction, ...], str], Tensor] = field(default_factory=dict)
@@ -139,16 +149,19 @@ class _Rolling:
     texts: dict[tuple[Tensor, Expr], str] = field(default_factory=dict)
     known: set[str] = field(default_factory=set)
     placed: dict[Tensor, Turns] = field(default_factory=dict)
+    steps: dict[Tensor, frozenset[Tensor]] = field(default_factory=dict)  # of each, its recurrence
     count: int = 0
 
     def run(self) -> Traced:
         program = self.traced.program
+        self.known = {t.name for t in program.inputs} | {s.target.name for s in program.statements}
         given, stored = _without_views(self.given, program.outputs, self.traced.stored)
+        if self.guarded:
+            given = _each_turn_its_own(given, self.name)
         self.statements = [canonical(s) for s in given]
         self.stored = {target: canonical(s) for target, s in stored.items()}
         self.letters = {s.target: _letters(s) for s in given}
         self.outputs = list(program.outputs)
-        self.known = {t.name for t in program.inputs} | {s.target.name for s in program.statements}
         for _ in range(MOST_LOOPS):
             region = self.region()
             if region is None:
@@ -170,12 +183,18 @@ class _Rolling:
     # Finding
 
     def ids(self) -> list[tuple[str, ...]]:
-        """The shapes of all statements; those of a recurrence are like no others, since its steps
-        run along the first index."""
+        """The shapes of all statements; those of recurrences are like those of others only."""
         made = {s.target for s in self.statements}
-        steps = recurrent(self.statements) if self.loops else set()
+        every = groups(in_order(self.statements)) if self.loops else []
+        self.steps = {
+            s.target: frozenset(one.target for one in group)
+            for group in every
+            if is_recurrent(group)
+            for s in group
+        }
         return [
-            (s.target.name,) if s.target in steps else self.shape(s, made) for s in self.statements
+            (*self.shape(s, made), *(["steps"] if s.target in self.steps else []))
+            for s in self.statements
         ]
 
     # Loops within loops
@@ -194,6 +213,8 @@ class _Rolling:
             for start in self.starts(whole):
                 turns = _turns(start, run.period, (whole.stop - start) // run.period)[:TRIED]
                 tried = self.compared(turns[:FEWEST_INNER])
+                if tried is not None and tried.shifted and not self.inner:
+                    continue
                 if tried is not None and (best is None or len(tried.shifted) < best[0]):
                     best = len(tried.shifted), turns
             if best is not None:
@@ -203,9 +224,7 @@ class _Rolling:
     def sketches(self) -> list[_Sketch]:
         """What each statement has in common with those of other turns, whatever these read."""
         steps = recurrent(self.statements) if self.loops else set()
-        return [
-            (s.target.name, 0, 0, "") if s.target in steps else _sketch(s) for s in self.statements
-        ]
+        return [_sketch(s, s.target in steps) for s in self.statements]
 
     def is_inner(self, region: _Region) -> bool:
         """Whether a loop stands in the turns of another one: such turns are elsewhere, too."""
@@ -228,13 +247,24 @@ class _Rolling:
 
         From the first statement on, since what a stretch reads may come from another one.
         """
+        given, loops, stored = self.statements, list(self.loops), dict(self.stored)
+        before = self.swept(model, backwards=True)
+        if len(set(before)) > 1:  # what all first turns share is made in the first of them only
+            self.statements, self.loops, self.stored = given, loops, stored
+            before = self.swept(model, backwards=False)
+        self.statements += self.outputs_now()
+        return bool(before)
+
+    def swept(self, model: list[list[int]], *, backwards: bool) -> list[int]:
+        """The same, ``backwards`` with turns before those that look alike: how many in each."""
         places = self.sketches()
         lines = [places[n] for n in model[0]]
-        period, given = len(lines), self.statements
+        period, given = len(lines), list(self.statements)
         made = {s.target for s in given}
         out: list[Define] = []
         self.placed = {}
-        n = found = 0
+        before: list[int] = []
+        n = 0
         while n < len(given):
             turns = self.turns_at(given, places, n, lines, made)
             self.statements = given[n : n + turns * period]
@@ -243,13 +273,16 @@ class _Rolling:
                 out += self.reading_all(given[n])
                 n += 1
                 continue
+            n += most.count * period
+            before.append(most.count)
+            if backwards:
+                most, out = self.with_turns_before(most, out)
+            before[-1] = most.count - before[-1]
             out += map(canonical, most.rolled)
             self.enter(most)
             made |= {s.target for s in most.rolled}
-            n += most.count * period
-            found += 1
-        self.statements = [*out, *self.outputs_now()]
-        return found > 0
+        self.statements = out
+        return before
 
     def turns_at(
         self,
@@ -291,10 +324,24 @@ class _Rolling:
                 low, found = middle, tried
         return found
 
+    def with_turns_before(self, most: Turns, before: list[Define]) -> tuple[Turns, list[Define]]:
+        """The loop with turns that are among the statements before it, and those that are left."""
+        self.statements = [*before, *(s for turn in most.turns for s in turn)]
+        turns = _turns(len(before), len(most.turns[0]), most.count)
+        for some in reversed(self.extended(turns)[1:]):
+            made = self.compared(some)
+            if made is not None:
+                gone = {n for turn in some for n in turn}
+                return made, [s for n, s in enumerate(before) if n not in gone]
+        return most, before
+
     def enter(self, made: Turns) -> None:
         """Takes note of a loop that was made."""
         for m, target in enumerate(made.targets):
-            self.letters[target] = ("", *self.letters.get(made.turns[-1][m].target, ()))
+            letters = self.letters.get(made.turns[-1][m].target, ())
+            self.letters[target] = ("", *letters)
+            if m in made.at_once:
+                self.letters[made.at_once[m]] = (*letters[:1], "", *letters[1:])
         self.placed.update(dict.fromkeys(made.place, made))
         self.loops.append(made)
 
@@ -302,13 +349,35 @@ class _Rolling:
         """The loop that covers most."""
         ids = self.ids()
         best: _Region | None = None
-        for run in runs(ids, max(2, self.least - 1))[:MOST_RUNS]:
+        found_runs = runs(ids, max(2, self.least - 1))[:MOST_RUNS]
+        rows = [row for run in found_runs[:MOST_ROWS] for row in self.of_rows(run)]
+        for run in dict.fromkeys((*rows, *found_runs)):
             if best is not None and ((run.count + 1) * run.period <= best.covered or best.has(run)):
                 continue  # it covers less, or is several turns of the same loop
             found = self.of_run(run)
             if found is not None and (best is None or found.cost < best.cost):
                 best = found
         return best
+
+    def of_rows(self, run: Run) -> Iterator[Run]:
+        """The runs whose turns are several of these each, where their numbers begin anew: those of
+        ``X[1, 8]`` and ``X[2, 0]``."""
+        numbers = [
+            [
+                Fraction(found)
+                for s in self.statements[n : n + run.period]
+                for found in _LITERAL.findall(_NAME.sub("", s.body.key))
+            ]
+            for n in range(run.start, run.stop - run.period + 1, run.period)
+        ]
+        steps = [
+            [b - a for a, b in zip(one, other, strict=False)] for one, other in pairwise(numbers)
+        ]
+        breaks = [k for k, step in enumerate(steps) if step != steps[0]][:2]
+        if len(breaks) == 2:
+            period = (breaks[1] - breaks[0]) * run.period
+            if run.period < period <= run.length // 2:
+                yield Run(run.start, run.length, period)
 
     def shape(self, statement: Define, made: set[Tensor]) -> tuple[str, ...]:
         """A statement's text without numbers and the names of what is made, and what else it
@@ -398,19 +467,26 @@ class _Rolling:
 
     def compared(self, turns: Sequence[Sequence[int]]) -> Turns | None:
         """What the turns are as one; None where they are unlike."""
-        if len(turns) < 3:
+        every = [[self.statements[n] for n in turn] for turn in turns]
+        if len(turns) < 3 or any(map(self.parts, every)):
             return None
         try:
             made = Turns(
-                [[self.statements[n] for n in turn] for turn in turns],
+                every,
                 self.name,
                 self.table,
                 self.stored,
+                self.steps,
             ).run()
             ordered = in_order(made.rolled)
         except (Unlike, AssertionError):
             return None
         return made if all(map(_runs, groups(ordered))) else None
+
+    def parts(self, turn: Sequence[Define]) -> bool:
+        """Whether a turn has a part of a recurrence only."""
+        own = {s.target for s in turn}
+        return any(not self.steps[t] <= own for t in own if t in self.steps)
 
     def name(self, wish: str) -> str:
         """A name that nothing has; the final one is made of the wish."""
@@ -660,7 +736,7 @@ class _Rolling:
         start: Expr = substitute(before.body.other, made.axes(before, read.subs[1:]))  # type: ignore[assignment]
         total = Tensor(self.name(target.name), target.shape[1:], target.dtype)
         self.letters[total] = self.letters[target][1:]
-        value = body if start is ZERO else Add((start, body))
+        value = Add((start, body))
         return Define(total, own.indices[1:], value, own.source, own.user)
 
     def at_end(self, statement: Define, current: Mapping[Tensor, Define]) -> Define:
@@ -670,12 +746,39 @@ class _Rolling:
 
         def read(access: Access) -> Expr:
             for made in self.loops:
-                if access.tensor in made.targets and access.subs and not access.subs[0].terms:
+                if access.tensor not in made.targets or not access.subs:
+                    continue
+                if not access.subs[0].terms:
                     return _last(access, made, current, read)
+                if made.targets.index(access.tensor) in made.at_once and not access.subs[1].terms:
+                    return self.last_of_each(access, made, current, read)
             return access
 
         body = map_tensors(statement.body, read)
         return statement if body is statement.body else replace(statement, body=body)  # type: ignore[arg-type]
+
+    def last_of_each(
+        self,
+        access: Access,
+        made: Turns,
+        current: Mapping[Tensor, Define],
+        read: Callable[[Access], Expr],
+    ) -> Expr:
+        """A read of what the last step of a recurrence in each turn made, or of what it would be
+        without any steps."""
+        origin = made.columns[made.targets.index(access.tensor)][-1].target
+        inner = next((one for one in self.loops if origin in one.targets), None)
+        if inner is None or access.subs[1] is not constant(inner.count - 1):
+            return access
+        before = inner.shifted.get((inner.targets.index(origin), 1))
+        place = made.place.get(before.target) if before is not None else None
+        first = current.get(made.at_once[place[0]]) if place and place[0] in made.at_once else None
+        if first is None or not isinstance(first.body, Select):
+            return access
+        turn, _, *rest = access.subs
+        axes = dict(zip(first.indices[1:], (turn, *rest), strict=True))
+        other = map_tensors(substitute(first.body.other, axes), read)
+        return Select(Inside(access.subs[1], size(inner.count)), access, other)  # type: ignore[arg-type]
 
     def written(self, statement: Define, names: Mapping[Tensor, Tensor], taken: set[str]) -> Define:
         """The statement with its final names and letters."""
@@ -735,12 +838,12 @@ def _turns(start: int, period: int, count: int) -> list[list[int]]:
     return [[start + k * period + m for m in range(period)] for k in range(count)]
 
 
-_Sketch = tuple[str, int, int, str]
+_Sketch = tuple[str, int, int, str, bool]
 
 
-def _sketch(statement: Define) -> _Sketch:
+def _sketch(statement: Define, stepwise: bool) -> _Sketch:
     source, body = statement.source, statement.body
-    return source.file, source.line, len(statement.indices), type(body).__name__
+    return source.file, source.line, len(statement.indices), type(body).__name__, stepwise
 
 
 def _cost(covered: int, made: Turns) -> tuple[int, int]:
@@ -781,6 +884,47 @@ def _without_views(
         else:
             out.append(own)
     return out, others
+
+
+def _each_turn_its_own(statements: Sequence[Define], name: Callable[[str], str]) -> list[Define]:
+    """The statements, with a copy of what a first turn of an inner loop shares with those of other
+    turns of the outer loop, where other turns of the inner loop make their own: ``w*s`` of the same
+    s each time."""
+    sketches = {s.target: _sketch(s, False) for s in statements}
+    place: dict[Tensor, int] = {}
+    latest: dict[_Sketch, int] = {}  # where a statement of a sketch stands
+    own: Counter[tuple[_Sketch, _Sketch]] = Counter()
+    distance: dict[tuple[_Sketch, _Sketch], int] = {}  # from what is read to the reader
+    shared: dict[tuple[Tensor, Tensor], tuple[_Sketch, _Sketch]] = {}  # of a reader, and the read
+    for n, s in enumerate(statements):
+        sketch = sketches[s.target]
+        before = latest.get(sketch, -1)
+        near = [t for t in reads(s) if t in place and sketches[t][:2] == sketch[:2]]
+        made_anew = {(sketches[t], sketch): n - place[t] for t in near if place[t] > before}
+        own.update(made_anew.keys())
+        distance.update(made_anew)
+        for read in near:
+            pair = sketches[read], sketch
+            if place[read] < before and pair not in made_anew:
+                shared[s.target, read] = pair
+        place[s.target] = latest[sketch] = n
+    wanted = Counter(shared.values())
+    copied = {key for key, pair in shared.items() if own[pair] >= FEWEST_NAMED * wanted[pair]}
+    if not copied:
+        return list(statements)
+    by = {s.target: s for s in statements}
+    out: list[Define] = []
+    for s in statements:
+        own_copies: dict[Tensor, Tensor] = {}
+        lacking = [t for t in reads(s) if (s.target, t) in copied]
+        for read in sorted(lacking, key=lambda t: distance[shared[s.target, t]]):
+            target = Tensor(name(read.name), read.shape, read.dtype)
+            at_place = len(out) + 1 - distance[shared[s.target, read]]
+            out.insert(max(0, at_place), replace(by[read], target=target))
+            own_copies[read] = target
+        body = rename_tensors(s.body, own_copies) if own_copies else s.body
+        out.append(replace(s, body=body))  # type: ignore[arg-type]
+    return out
 
 
 def _is_view(statement: Define) -> bool:
