@@ -210,7 +210,8 @@ class _Rolling:
         for run in runs([every[n] for n in own], FEWEST_INNER)[:MOST_RUNS]:
             whole = _whole_run(every, own[0] + run.start, run.period)
             best: tuple[int, list[list[int]]] | None = None
-            for start in self.starts(whole):
+            first = range(whole.start, whole.start + min(run.period, MOST_STARTS))
+            for start in dict.fromkeys((*self.starts(whole), *first)):
                 turns = _turns(start, run.period, (whole.stop - start) // run.period)[:TRIED]
                 tried = self.compared(turns[:FEWEST_INNER])
                 if tried is not None and tried.shifted and not self.inner:
@@ -841,6 +842,9 @@ def _turns(start: int, period: int, count: int) -> list[list[int]]:
 _Sketch = tuple[str, int, int, str, bool]
 
 
+_Pair = tuple[_Sketch, _Sketch, int]  # of what is read, of its reader, and which of those it reads
+
+
 def _sketch(statement: Define, stepwise: bool) -> _Sketch:
     source, body = statement.source, statement.body
     return source.file, source.line, len(statement.indices), type(body).__name__, stepwise
@@ -893,19 +897,20 @@ def _each_turn_its_own(statements: Sequence[Define], name: Callable[[str], str])
     sketches = {s.target: _sketch(s, False) for s in statements}
     place: dict[Tensor, int] = {}
     latest: dict[_Sketch, int] = {}  # where a statement of a sketch stands
-    own: Counter[tuple[_Sketch, _Sketch]] = Counter()
-    distance: dict[tuple[_Sketch, _Sketch], int] = {}  # from what is read to the reader
-    shared: dict[tuple[Tensor, Tensor], tuple[_Sketch, _Sketch]] = {}  # of a reader, and the read
+    own: Counter[_Pair] = Counter()
+    distance: dict[_Pair, int] = {}  # from what is read to the reader
+    shared: dict[tuple[Tensor, Tensor], _Pair] = {}  # of a reader, and the read
     for n, s in enumerate(statements):
         sketch = sketches[s.target]
         before = latest.get(sketch, -1)
-        near = [t for t in reads(s) if t in place and sketches[t][:2] == sketch[:2]]
-        made_anew = {(sketches[t], sketch): n - place[t] for t in near if place[t] > before}
-        own.update(made_anew.keys())
-        distance.update(made_anew)
-        for read in near:
-            pair = sketches[read], sketch
-            if place[read] < before and pair not in made_anew:
+        for slot, read in enumerate(reads(s)):
+            if read not in place or sketches[read][:2] != sketch[:2]:
+                continue
+            pair = sketches[read], sketch, slot
+            if place[read] > before:
+                own[pair] += 1
+                distance[pair] = n - place[read]
+            elif place[read] < before:
                 shared[s.target, read] = pair
         place[s.target] = latest[sketch] = n
     wanted = Counter(shared.values())
