@@ -194,7 +194,10 @@ def as_int(array: Array, dtype: str = "int") -> Array:
 
 
 def widened(array: Array, dtype: str) -> Array:
-    """Floats of another width, by the name of their dtype."""
+    """Floats of another width, by the name of their dtype. Integers take it at once: a narrower
+    float on the way holds fewer of them."""
+    if array.op == "cast" and array.told == ("float",) and array.parts[0].kind == "int":
+        (array,) = array.parts
     return Array("cast", (array,), (dtype,), array.shape, "float", False)
 
 

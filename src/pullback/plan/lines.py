@@ -10,14 +10,14 @@ from ..ir.expr import Expr, Tensor, add
 from ..ir.program import Define, reads
 from ..ir.sizes import Size, size
 from ..ir.subscripts import Index, constant
-from ..ir.walk import substitute
+from ..ir.walk import substitute, tensors
 from ..text import PRIVATE
 from . import arrays
 from .accumulated import accumulated, accumulation
 from .arrays import Array
 from .build import operation, pieced
 from .laid import Held, Laid, permuted
-from .lower import Lowering
+from .lower import Lowering, bits
 from .ops import Build, Let, Loop, Op, Procedure
 from .pieces import Piece, overlap
 from .scatter import filled, placed, scattered
@@ -46,7 +46,8 @@ class Steps:
     ``step`` is the size that stands for the step at hand, ``carried`` the tensors that a step hands
     on: what they are called in the next step, what they are before the first one, and what they are
     at the end of a step. ``kept`` are the tensors of which all steps are stacked: the whole, and a
-    step's. ``last`` are those of the tensors handed on that are read after the last step.
+    step's. ``last`` are those of the tensors handed on that are read after the last step, ``wide``
+    those of the stacked ones whose floats are wider than an input's.
     """
 
     step: Size
@@ -56,6 +57,7 @@ class Steps:
     carried: tuple[tuple[Tensor, Array, Tensor], ...]
     kept: tuple[tuple[Tensor, Tensor], ...]
     last: tuple[Tensor, ...] = ()
+    wide: frozenset[Tensor] = frozenset()
 
 
 Line: TypeAlias = Assign | Steps
@@ -256,7 +258,7 @@ def _held(
     lowering: Lowering, target: Tensor, indices: Sequence[Index], laid: Laid, define: Define
 ) -> Assign:
     array, missing = _ordered(laid, indices, target.kind)
-    array = _as_wide(array, target, lowering)
+    array = _as_wide(_as_narrow(array, target, lowering, define), target, lowering)
     present = tuple(k not in missing for k in range(len(indices)))
     name = arrays.name(target, array.shape)
     if array.scalar:
@@ -277,6 +279,24 @@ def _as_wide(
     if not known or max(known) == own or (only_wider and max(known) > own):
         return array
     return arrays.widened(array, target.dtype)
+
+
+def _as_narrow(array: Array, target: Tensor, lowering: Lowering, define: Define) -> Array:
+    """Integers of the dtype of a target, where that holds fewer numbers than what they are computed
+    of: NumPy's wrap."""
+    if not lowering.facts.wraps or target.kind != "int" or target.dtype == "int":
+        return array
+    read = [t.dtype for t in tensors(define.body) if t.kind == "int" and t.dtype != "int"]
+    if all(_holds(target.dtype, dtype) for dtype in read):
+        return array
+    return arrays.as_int(array, target.dtype)
+
+
+def _holds(wide: str, dtype: str) -> bool:
+    """Whether an integer dtype has all the numbers of another one."""
+    if wide == dtype:
+        return True
+    return bits(dtype) < bits(wide) and (dtype.startswith("u") or not wide.startswith("u"))
 
 
 def _ordered(laid: Laid, indices: Sequence[Index], kind: str) -> tuple[Array, list[int]]:
@@ -340,6 +360,7 @@ def _steps(
             laid = lowering.value(handed.starts[tensor])
             first = lowering.over(laid, axes_of(tensor))
             first = arrays.cast(first, own.kind) if own.kind != "bool" else first
+        first = _as_wide(first, own, lowering, only_wider=True)
         carried.append((own, first, newer))
     carried.reverse()  # the oldest first: each takes what the next one still holds
     found: list[Assign] = []
@@ -356,7 +377,7 @@ def _steps(
         with inner.making(s.target):
             laid = inner.value(body) if built is None else _built(inner, built)
         array, missing = _ordered(laid, rest, s.target.kind)
-        array = _as_wide(array, s.target, lowering)
+        array = _as_wide(_as_narrow(array, s.target, lowering, s), s.target, lowering)
         array = arrays.insert(array, missing) if array.rank else array
         array = arrays.expand(array, tuple(i.extent for i in rest))
         alone = (s.target, 1) not in handed.before
@@ -370,4 +391,10 @@ def _steps(
         lowering.held[tensor] = Held(arrays.name(tensor), (True,) * len(tensor.shape))
     for own in handed.before.values():
         lowering.held[own] = Held(arrays.name(own), (True,) * len(own.shape))
-    return Steps(step, count, turn, tuple(found), tuple(carried), kept)
+    wide = frozenset(
+        tensor
+        for tensor, _ in kept
+        if (made := arrays.zeros(tensor.shape, tensor.kind))
+        is not _as_wide(made, tensor, lowering, only_wider=True)
+    )
+    return Steps(step, count, turn, tuple(found), tuple(carried), kept, wide=wide)

@@ -142,7 +142,7 @@ class Lowering(Products):
                 return self.counted(self.position(sub))
             case Access(tensor, _):
                 laid = self.read(expr)
-                wider = self.integer and _bits(tensor.dtype) < _bits(self.integer)
+                wider = self.integer and bits(tensor.dtype) < bits(self.integer)
                 if wider and not laid.array.scalar:
                     return Laid(arrays.as_int(laid.array, self.integer), laid.axes)
                 narrow = tensor.kind == "int" and tensor.dtype not in ("int", "int64")
@@ -355,7 +355,7 @@ class Lowering(Products):
         return place
 
 
-def _bits(dtype: str) -> int:
+def bits(dtype: str) -> int:
     """The width of an integer dtype that says one."""
     digits = dtype.lstrip("uint")
     return int(digits) if "int" in dtype and digits.isdigit() else 64

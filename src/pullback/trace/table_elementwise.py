@@ -197,6 +197,8 @@ def apply_ufunc(sheet: Sheet, ufunc: Any, inputs: Sequence[Any], dtype: Any = No
     """One or two values: a ufunc on traced arrays, constants and numbers."""
     values = [sheet.value(given) for given in inputs]
     results = result_dtypes(ufunc, values, dtype)
+    if dtype is not None and results[0].kind == "f":
+        values = all_as(sheet, values, results[0])
     values = _widened(sheet, ufunc, values, results)
     name = ufunc.__name__
     weak = float if values and all(v.weak for v in values) and results[0].kind == "f" else None
@@ -214,12 +216,19 @@ def apply_ufunc(sheet: Sheet, ufunc: Any, inputs: Sequence[Any], dtype: Any = No
 def _widened(
     sheet: Sheet, ufunc: Any, values: list[Value], results: tuple[DType, ...]
 ) -> list[Value]:
-    """The operands, cast where only a constant of a wider dtype makes the result as wide as it is.
+    """The operands, cast where only a constant of a wider dtype, or integers that meet floats, make
+    the result as wide as it is.
 
-    A constant is printed as a plain number, which by itself widens nothing.
+    A constant is printed as a plain number, which by itself widens nothing; integers are written as
+    floats of the width of those that they meet.
     """
-    strong = [v for v in values if v.literal is not None and v.weak is None and not v.is_bool]
     wide = results[0]
+    counts = "iu" if wide.kind == "f" else ""
+    strong = [
+        v
+        for v in values
+        if v.weak is None and not v.is_bool and (v.literal is not None or v.dtype.kind in counts)
+    ]
     if wide.kind == "f" and ufunc is not np.true_divide and _only_integral(values):
         return [sheet.keep(cast(v, wide)) if v.literal is None else v for v in values]
     if not strong or len(strong) == len(values) or wide == BOOL:
@@ -233,7 +242,7 @@ def _widened(
     if natural == results:
         return values
     kinds_of = {"i": "iu", "u": "iu"}.get(wide.kind, wide.kind)
-    same = [v.dtype.kind in kinds_of and v.literal is None for v in values]
+    same = [v.dtype.kind in (*kinds_of, *counts) and v.literal is None for v in values]
     return [sheet.keep(cast(v, wide)) if s else v for v, s in zip(values, same, strict=True)]
 
 
@@ -283,11 +292,30 @@ def common_dtype(values: Sequence[Value]) -> DType:
     return np.result_type(*map(sample, values))
 
 
+def as_wide(sheet: Sheet, values: Sequence[Value], dtype: DType) -> list[Value]:
+    """The values, cast to a dtype of floats where it is wider than their own floats because of the
+    integers among them: narrower floats would hold fewer of these."""
+    arrays = [v for v in values if v.literal is None and v.weak is None]
+    floats = {v.dtype for v in arrays if v.dtype.kind == "f"}
+    counts = any(v.dtype.kind in "iu" for v in arrays)
+    if dtype.kind != "f" or not counts or not floats or dtype in floats:
+        return list(values)
+    return all_as(sheet, values, dtype)
+
+
+def all_as(sheet: Sheet, values: Sequence[Value], dtype: DType) -> list[Value]:
+    """Numbers as floats of one dtype."""
+    stay = [v.literal is not None or v.is_bool or v.dtype == dtype for v in values]
+    return [v if s else sheet.keep(cast(v, dtype)) for v, s in zip(values, stay, strict=True)]
+
+
 @row(np.where)
 def where(sheet: Sheet, condition: Any, x: Any, y: Any) -> Value:
     """x where the condition holds, else y."""
     test, then, other = map(sheet.value, (condition, x, y))
-    return select(test, then, other, common_dtype((then, other)))
+    dtype = common_dtype((then, other))
+    then, other = as_wide(sheet, (then, other), dtype)
+    return select(test, then, other, dtype)
 
 
 def select(test: Value, then: Value, other: Value, dtype: DType) -> Value:
@@ -314,6 +342,7 @@ def select_many(sheet: Sheet, condlist: Any, choicelist: Any, default: Any = 0) 
     choices = [sheet.value(choice) for choice in choicelist]
     out = sheet.value(default)
     dtype = common_dtype([*choices, out])
+    *choices, out = as_wide(sheet, [*choices, out], dtype)
     for test, choice in reversed(list(zip(condlist, choices, strict=True))):
         out = sheet.keep(select(sheet.value(test), choice, out, dtype))
     return out

@@ -15,7 +15,7 @@ from .axes import integers, one_axis
 from .constants import lower, upper
 from .record import Sheet
 from .rows import View, row
-from .table_elementwise import apply_ufunc, common_dtype
+from .table_elementwise import apply_ufunc, as_wide, common_dtype
 from .table_products import diagonal
 from .table_reductions import sum_
 from .table_shapes import sliced
@@ -83,7 +83,8 @@ def _joined(sheet: Sheet, values: Sequence[Value], axis: int, dtype: Any) -> Val
     if len(values) == 1:
         return values[0] if dtype is None else cast(values[0], np.dtype(dtype))
     found = common_dtype([replace(v, weak=None) for v in values])
-    return concatenated(values, axis, found if dtype is None else np.dtype(dtype))
+    found = found if dtype is None else np.dtype(dtype)
+    return concatenated(as_wide(sheet, values, found), axis, found)
 
 
 @row(np.concatenate)
@@ -112,6 +113,7 @@ def stack(sheet: Sheet, arrays: Any, axis: int = 0, *, dtype: Any = None) -> Val
     along = one_axis(axis, values[0].ndim + 1)
     found = common_dtype([replace(v, weak=None) for v in values])
     found = found if dtype is None else np.dtype(dtype)
+    values = as_wide(sheet, values, found)
 
     def pieces(subs: Subs) -> list[Piece]:
         rest = (*subs[:along], *subs[along + 1 :])

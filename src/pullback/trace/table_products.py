@@ -15,7 +15,7 @@ from ..ir.subscripts import Subscript, at, constant
 from .axes import all_axes, one_axis
 from .record import Sheet
 from .rows import View, row
-from .table_elementwise import apply_ufunc, common_dtype, elementwise
+from .table_elementwise import all_as, apply_ufunc, as_wide, common_dtype, elementwise
 from .table_reductions import asked, folded
 from .values import BOOL, DType, Subs, Value, expanded, remapped, reshaped, transposed
 
@@ -43,6 +43,10 @@ def contracted(
             if name and not names.get(label):
                 names[label] = name
     found = common_dtype([value for value, _ in operands]) if dtype is None else dtype
+    values = [value for value, _ in operands]
+    forced = dtype is not None and dtype.kind == "f"
+    values = (all_as if forced else as_wide)(sheet, values, found)
+    operands = [(value, labels) for value, (_, labels) in zip(values, operands, strict=True)]
 
     def read(subs: Subs) -> Expr:
         place: dict[Label, Subscript] = dict(zip(out, subs, strict=True))
@@ -76,7 +80,8 @@ def contracted(
 
 
 def _scaled(sheet: Sheet, a: Value, b: Value) -> Value:
-    return elementwise(lambda x, y: Mul((x, y)), [a, b], common_dtype((a, b)))
+    dtype = common_dtype((a, b))
+    return elementwise(lambda x, y: Mul((x, y)), as_wide(sheet, (a, b), dtype), dtype)
 
 
 @row(np.matmul, np.linalg.matmul)
@@ -369,6 +374,8 @@ def _convolved(sheet: Sheet, a: Any, v: Any, mode: str, turned: bool) -> Value:
             hint="write np.correlate(v, a, mode)[::-1]",
         )
     start = {"full": 0, "same": (n - 1) // 2, "valid": n - 1}[mode]
+    dtype = common_dtype((left, right))
+    left, right = as_wide(sheet, (left, right), dtype)
 
     def read(subs: Subs) -> Expr:
         k = sheet.bound(n, right.axes[0])
@@ -378,7 +385,6 @@ def _convolved(sheet: Sheet, a: Any, v: Any, mode: str, turned: bool) -> Value:
         inside = () if mode == "valid" else (Guard(Inside(place, size(m))),)
         return total((k,), Mul((*inside, *factors)))
 
-    dtype = common_dtype((left, right))
     if dtype == BOOL:
         raise sheet.refusal("np.convolve of bools can't be traced", hint="convert them to integers")
     return Value((lengths[mode],), dtype, read, left.axes)

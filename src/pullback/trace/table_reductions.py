@@ -35,7 +35,7 @@ from ..ir.subscripts import Index, Subscript, at
 from .axes import all_axes, one_axis, reduced_axes
 from .record import Sheet
 from .rows import row
-from .table_elementwise import HALF, INFINITY, apply_ufunc, elementwise
+from .table_elementwise import HALF, INFINITY, apply_ufunc, as_wide, elementwise
 from .values import (
     BOOL,
     INT,
@@ -451,6 +451,7 @@ def average(
         weight = expanded(weight, [k for k in range(value.ndim) if k != axes[0]])
         weight = broadcast(weight, value.shape)
     found = np.average(np.ones(1, value.dtype), weights=np.ones(1, weight.dtype)).dtype
+    value, weight = as_wide(sheet, (value, weight), found)
     weighted = elementwise(lambda x, w: Mul((x, w)), [value, weight], found)
     over = sheet.keep(folded(sheet, weighted, axes, keepdims, found, sums))
     under = sheet.keep(folded(sheet, weight, axes, keepdims, found, sums))

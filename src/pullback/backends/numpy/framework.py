@@ -14,7 +14,7 @@ from ...ir.expr import Number
 from ...ir.sizes import ONE
 from ...plan import arrays
 from ...plan.arrays import Array, Cut, Turns, nodes, open_turns
-from ...plan.lines import Steps
+from ...plan.lines import WIDTHS, Steps
 from ...text import PRIVATE
 from .. import functional
 from ..functional import CHEAP
@@ -379,7 +379,7 @@ class NumPy(functional.Framework):
         (body,) = array.parts
         op, turns = array.told
         function, *fill = START[op]
-        dtype = self.dtype(array.kind)
+        dtype = self.dtype_of(array)
         shape = self.extents(array)
         name = self.start("total", str(call(function, shape, *fill, dtype=dtype)))
         with self.turns(turns, body):
@@ -410,7 +410,7 @@ class NumPy(functional.Framework):
     def fill(self, array: Array) -> Code:
         """An array that a loop fills, a part a turn."""
         (body,) = array.parts
-        dtype = self.dtype(array.kind)
+        dtype = self.dtype_of(array)
         name = self.start("filled", f"np.empty({self.extents(array)}, dtype={dtype})")
         with self.turns(array.told, body) as names:
             self.emit(f"{name}[..., {', '.join(names)}] = {self.code(body)}")
@@ -500,6 +500,13 @@ class NumPy(functional.Framework):
             return kind
         return f"{self.like}.dtype" if self.like else "float"
 
+    def dtype_of(self, array: Array) -> str:
+        """The dtype of a new array for values that may be wider than the inputs."""
+        known = [WIDTHS.index(dtype) for dtype in arrays.widths(array) if dtype in WIDTHS]
+        own = [WIDTHS.index(dtype) for dtype in self.made if dtype in WIDTHS]
+        wider = known and own and max(known) > max(own)
+        return self.dtype(WIDTHS[max(known)] if wider else array.kind)
+
     one_triangle: ClassVar[str] = ""
 
     def identity(self, like: str, extent: Code) -> str:
@@ -512,7 +519,8 @@ class NumPy(functional.Framework):
         for whole, _ in steps.kept:
             name = stacks[whole] = self.names.fresh(whole.name)
             shape = self.extents(arrays.name(whole))
-            self.emit(f"{name} = np.empty({shape}, dtype={self.dtype(whole.kind)})")
+            dtype = self.dtype(whole.dtype if whole in steps.wide else whole.kind)
+            self.emit(f"{name} = np.empty({shape}, dtype={dtype})")
         for prev, first, _ in steps.carried:
             self.tensors[prev] = self.names.fresh(prev.name)
             self.emit(f"{self.tensors[prev]} = {self.code(first)}")
