@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import Any
 
 import numpy as np
@@ -147,6 +147,7 @@ class _Rolling:
     tables: dict[tuple[tuple[Fraction, ...], str], Tensor] = field(default_factory=dict)
     wishes: dict[Tensor, str] = field(default_factory=dict)
     texts: dict[tuple[Tensor, Expr], str] = field(default_factory=dict)
+    literals: dict[Expr, tuple[float, ...]] = field(default_factory=dict)
     known: set[str] = field(default_factory=set)
     placed: dict[Tensor, Turns] = field(default_factory=dict)
     steps: dict[Tensor, frozenset[Tensor]] = field(default_factory=dict)  # of each, its recurrence
@@ -363,22 +364,26 @@ class _Rolling:
     def of_rows(self, run: Run) -> Iterator[Run]:
         """The runs whose turns are several of these each, where their numbers begin anew: those of
         ``X[1, 8]`` and ``X[2, 0]``."""
-        numbers = [
-            [
-                Fraction(found)
-                for s in self.statements[n : n + run.period]
-                for found in _LITERAL.findall(_NAME.sub("", s.body.key))
-            ]
-            for n in range(run.start, run.stop - run.period + 1, run.period)
-        ]
-        steps = [
-            [b - a for a, b in zip(one, other, strict=False)] for one, other in pairwise(numbers)
-        ]
-        breaks = [k for k, step in enumerate(steps) if step != steps[0]][:2]
+        turns = range(run.start, run.stop - run.period + 1, run.period)
+        numbers = (
+            [number for s in self.statements[n : n + run.period] for number in self.numbers(s)]
+            for n in turns
+        )
+        steps = ([b - a for a, b in zip(*pair, strict=False)] for pair in pairwise(numbers))
+        usual = next(steps, [])
+        breaks = list(islice((k for k, step in enumerate(steps) if step != usual), 2))
         if len(breaks) == 2:
             period = (breaks[1] - breaks[0]) * run.period
             if run.period < period <= run.length // 2:
                 yield Run(run.start, run.length, period)
+
+    def numbers(self, statement: Define) -> tuple[float, ...]:
+        """The numbers in a statement's text."""
+        body = statement.body
+        if body not in self.literals:
+            found = _LITERAL.findall(_NAME.sub("", body.key))
+            self.literals[body] = tuple(float(Fraction(text)) for text in found)
+        return self.literals[body]
 
     def shape(self, statement: Define, made: set[Tensor]) -> tuple[str, ...]:
         """A statement's text without numbers and the names of what is made, and what else it
