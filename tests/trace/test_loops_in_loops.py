@@ -187,10 +187,33 @@ def carried_on(X: Any, w: Any) -> Any:
     return s
 
 
-def test_turns_that_need_the_recurrence_of_the_turn_before_are_refused() -> None:
+def solved_each_turn(X: Any, w: Any) -> Any:
+    h = w * X[:, 0]
+    for t in range(X.shape[1]):
+        h = np.linalg.solve(np.eye(3) + w * X[:, :3], h + X[:, t])
+    return h
+
+
+@pytest.mark.parametrize(
+    ("function", "shape", "line", "reason"),
+    [
+        (carried_on, "B T", "h = np.tanh(h + X[b, t])", "so do those of the loop around it"),
+        (
+            solved_each_turn,
+            "3 T",
+            "h = np.linalg.solve",
+            "an operation on what the turn before made",
+        ),
+    ],
+)
+def test_what_no_loop_is_found_for_is_refused_with_its_line_and_the_reason(
+    function: Function, shape: str, line: str, reason: str
+) -> None:
     with pytest.raises(PullbackError, match="depends on") as caught:
-        pullback.derive(carried_on, X="B T", w="")
-    assert "test_loops_in_loops.py" in caught.value.where
-    value, gradient = pullback.value_and_grad(carried_on, argnums=1)(np.ones((3, 4)), 0.5)
-    assert value == pytest.approx(carried_on(np.ones((3, 4)), 0.5))
-    assert np.isfinite(gradient)
+        pullback.derive(function, X=shape, w="")
+    assert line in caught.value.where
+    assert reason in caught.value.found
+    assert "give the size as a number" in caught.value.hint
+    given = np.random.default_rng(1).uniform(0.2, 0.9, (3, 4)), np.asarray(0.5)
+    out, pulled = pullback.vjp(function, *given)  # of plain sizes
+    check(function, list(given), out, pulled)

@@ -13,8 +13,8 @@ traces the function once more, at the very sizes that are met.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cache, cached_property
@@ -32,6 +32,7 @@ from ..ir.expr import (
     Arg,
     Compare,
     Number,
+    Opaque,
     Reduce,
     Select,
     SizeOf,
@@ -40,6 +41,7 @@ from ..ir.expr import (
 )
 from ..ir.interpret import Array, run
 from ..ir.program import Define, Program, Source, live, reads, solve_sizes
+from ..ir.recurrence import Group, groups, is_recurrent
 from ..ir.size_conditions import Choice, SizeCondition
 from ..ir.sizes import FloorQuotient, Size
 from ..ir.subscripts import Subscript, constant, indices_of, map_indices
@@ -92,9 +94,8 @@ class Loops(NamedTuple):
     inner: bool = True
 
 
-LONG_LOOPS = Loops()
-# As it is tried, one after the other.
-ROLLED = (LONG_LOOPS, Loops(FEWEST_NAMED), Loops(FEWEST_NAMED, inner=False))
+LONG_LOOPS, ALL_LOOPS = Loops(), Loops(FEWEST_NAMED)
+OUTER_LOOPS = Loops(FEWEST_NAMED, inner=False)
 
 
 @dataclass(frozen=True)
@@ -372,13 +373,19 @@ def generalise(
             known[key] = trace(sizes)
         return known[key]
 
-    *others, last = ROLLED
-    for loops in others:
-        with suppress(Differing):
-            found = _Search(traced, names, avoid, thresholds, notes, loops).run()
-            break
-    else:
-        found = _Search(traced, names, avoid, thresholds, notes, last).run()
+    def search(loops: Loops) -> Found:
+        return _Search(traced, names, avoid, thresholds, notes, loops).run()
+
+    try:
+        found = search(LONG_LOOPS)
+    except Differing:
+        try:
+            found = search(ALL_LOOPS)
+        except Differing as error:
+            try:
+                found = search(OUTER_LOOPS)
+            except PullbackError:
+                raise error from None
     return replace(found, trace=trace, literals=tuple(sorted(set(literals)))).named()
 
 
@@ -682,7 +689,7 @@ class _Search:
         changed = [
             name
             for name in self.names
-            if self.loops == ROLLED[-1]  # else no one reads it
+            if self.loops == ALL_LOOPS  # else no one reads it
             and not _same_skeleton(one, self.changed(one, {name: other.sizes[name]}))
         ]
         on = " and ".join(changed or self.names)
@@ -703,6 +710,16 @@ class _Search:
         else:
             what, found = "what is computed", f"{pair[0].title} differs between {one} and {other}"
         source = next((part.source for part in pair if part.source.line), Source())
+        for reason, expected, why in _LOOPS_LEFT:
+            if (left := _left_in_loops(one, reason)) is not None:
+                return Differing(
+                    f"{what} depends on {on}",
+                    where=show_source(left),
+                    expected=expected,
+                    found=why,
+                    hint=f"write it as array operations; or {GIVE_NUMBERS}, for one of the loops "
+                    "(docs/loops.md)",
+                )
         return Differing(
             f"{what} depends on {on}",
             where=show_source(source),
@@ -739,6 +756,34 @@ class _Search:
             found=text,
             hint='say it in the shapes, as in "2*N" for an even axis; or ' + GIVE_NUMBERS,
         )
+
+
+def _left_in_loops(sample: Sample, reason: Callable[[Group], bool]) -> Source | None:
+    """The line of what is in the program again and again for a reason: of each turn of a loop."""
+    every = groups(sample.traced.program.statements)
+    firsts = [group[0].source for group in every if reason(group)]
+    lines = Counter((source.file, source.line) for source in firsts)
+    often = [source for source in firsts if lines[source.file, source.line] >= FEWEST_NAMED]
+    return often[0] if often else None
+
+
+def _of_whole_arrays(group: Group) -> bool:
+    """Whether a statement is a matrix operation or a transform."""
+    return any(isinstance(node, Opaque) for s in group for node in nodes(s.body))
+
+
+_LOOPS_LEFT: tuple[tuple[Callable[[Group], bool], str, str], ...] = (
+    (
+        is_recurrent,
+        "loops within loops over named sizes, of which the turns of one don't need each other",
+        "the turns of this loop need each other, and so do those of the loop around it",
+    ),
+    (
+        _of_whole_arrays,
+        "matrix operations and Fourier transforms of what no turn needs of the turn before",
+        "an operation on what the turn before made, in a loop over a named size",
+    ),
+)
 
 
 GIVE_NUMBERS = 'give the size as a number, as in "5 D"'
