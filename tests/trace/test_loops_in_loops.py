@@ -85,6 +85,35 @@ def few_in_many(X: Any, w: Any) -> Any:
     return s
 
 
+def row_by_row(X: Any, w: Any) -> Any:
+    """Each row's recurrence starts where the one of the row before ended."""
+    s = w
+    for b in range(X.shape[0]):
+        for t in range(X.shape[1]):
+            s = np.tanh(w * s + X[b, t] * (b + 1))
+    return s
+
+
+def epochs(X: Any, w: Any) -> Any:
+    """Steps of descent over the columns, again for each row's rate."""
+    u = np.array([1.0, 2.0]) * w
+    for b in range(X.shape[0]):
+        for t in range(X.shape[1]):
+            u = u - 0.1 * X[b, 0] * np.cos(u * X[0, t])
+    return u
+
+
+def kept_back(X: Any, w: Any) -> Any:
+    """All states, from the last row and the last column on."""
+    Y = np.zeros_like(X)
+    s = 0.0
+    for b in range(X.shape[0] - 1, -1, -1):
+        for t in range(X.shape[1] - 1, -1, -1):
+            s = np.sin(w * s + X[b, t])
+            Y[b, t] = s
+    return Y
+
+
 def sweeps(X: Any, w: Any) -> Any:
     """Gauss-Seidel sweeps on a small grid, over a named number of them."""
     u = X[:4, :4].copy()
@@ -103,6 +132,9 @@ NAMED: list[tuple[Function, str]] = [
     (quadratic, "B T"),
     (quadratic, "T T"),
     (few_in_many, "5 T"),
+    (row_by_row, "B T"),
+    (epochs, "B T"),
+    (kept_back, "B T"),
 ]
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from itertools import pairwise
 
 from ..ir.expr import (
     Access,
@@ -92,6 +93,8 @@ class Turns:
     widths: dict[Index, tuple[int, int]] = field(default_factory=dict)
     first: dict[tuple[int, int], Expr] = field(default_factory=dict)  # read for what is carried
     stepwise: bool = False  # whether the statement at hand is of a recurrence
+    by_rows: bool = False  # whether turns may be those of a loop in a loop, one behind the other
+    row: int = 0  # of how many turns each is then
 
     def __post_init__(self) -> None:
         self.count = len(self.turns)
@@ -121,6 +124,8 @@ class Turns:
                     raise
                 self.shifted, self.spread = before
                 rolled.append(self.one(m, stores))  # type: ignore[arg-type]
+        if self.row and not self.shifted:
+            raise Unlike  # each of both loops is an axis of its own
         self.rolled = (*self.spread.values(), *self.shifted.values(), *rolled, *self.copies_of())
         return self
 
@@ -460,6 +465,8 @@ class Turns:
         )
         if line is not None:
             return IndexOf(at(self.step) * line[0] + line[1])
+        if self.by_rows and all(v.denominator == 1 for v in values):
+            return IndexOf(self.in_rows([int(v) for v in values], 0))
         if "float" not in self.dtype:
             raise Unlike
         return Access(self.table(values, self.dtype), (at(self.step),))
@@ -531,8 +538,24 @@ class Turns:
             raise Unlike
         line = _affine(values, first)  # type: ignore[arg-type]
         if line is None:
-            raise Unlike
+            return self.in_rows(values, first)  # type: ignore[arg-type]
         return at(self.step) * line[0] + line[1]
+
+    def in_rows(self, values: Sequence[int], first: int) -> Subscript:
+        """Whole numbers that are affine in the turn of the outer and in that of the inner loop."""
+        row = self.row or _row_length(values, first)
+        if not self.by_rows or first + 1 >= row or not 0 <= row - first < len(values):
+            raise Unlike
+        slope = values[1] - values[0]
+        start = values[0] - slope * first
+        outer = values[row - first] - start
+        turns = range(first, first + len(values))
+        made = [start + outer * (k // row) + slope * (k % row) for k in turns]
+        if made != list(values):
+            raise Unlike
+        self.row = row
+        turn = at(self.step)
+        return (turn // size(row)) * outer + (turn % size(row)) * slope + start
 
     def atom(self, every: Sequence[SubscriptAtom], first: int) -> SubscriptAtom:
         last = every[-1]
@@ -591,6 +614,12 @@ def _affine(values: Sequence[int], first: int) -> tuple[int, int] | None:
     if len(values) < 2 or any(slope * (first + k) + start != v for k, v in enumerate(values)):
         return None
     return slope, start
+
+
+def _row_length(values: Sequence[int], first: int) -> int:
+    """The turn at which values begin anew; 0 where they don't."""
+    steps = [b - a for a, b in pairwise(values)]
+    return next((first + k + 1 for k, step in enumerate(steps) if step != steps[0]), 0)
 
 
 def _before(name: str, back: int) -> str:

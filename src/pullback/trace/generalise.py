@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cache, cached_property
@@ -92,10 +93,12 @@ class Loops(NamedTuple):
 
     least: int = FEWEST_TURNS
     inner: bool = True
+    by_rows: bool = False
 
 
 LONG_LOOPS, ALL_LOOPS = Loops(), Loops(FEWEST_NAMED)
 OUTER_LOOPS = Loops(FEWEST_NAMED, inner=False)
+ROWS_OF_LOOPS = Loops(FEWEST_NAMED, by_rows=True)
 
 
 @dataclass(frozen=True)
@@ -376,21 +379,25 @@ def generalise(
     def search(loops: Loops) -> Found:
         return _Search(traced, names, avoid, thresholds, notes, loops).run()
 
-    try:
-        found = search(LONG_LOOPS)
-    except Differing:
+    def rolled_up() -> Found:
+        with suppress(Differing):
+            return search(LONG_LOOPS)
         try:
-            found = search(ALL_LOOPS)
+            return search(ALL_LOOPS)
         except Differing as error:
-            try:
-                found = search(OUTER_LOOPS)
-            except PullbackError:
-                raise error from None
+            for loops in (OUTER_LOOPS, ROWS_OF_LOOPS) if error.nested else ():
+                with suppress(PullbackError):
+                    return search(loops)
+            raise error from None
+
+    found = rolled_up()
     return replace(found, trace=trace, literals=tuple(sorted(set(literals)))).named()
 
 
 class Differing(TraceError):
-    """Traces at several sizes are not of one form."""
+    """Traces at several sizes are not of one form; ``nested``: recurrences stand in loops."""
+
+    nested = False
 
 
 class Unwritten(TraceError):
@@ -690,7 +697,10 @@ class _Search:
             name
             for name in self.names
             if self.loops == ALL_LOOPS  # else no one reads it
-            and not _same_skeleton(one, self.changed(one, {name: other.sizes[name]}))
+            and any(
+                not _same_skeleton(one, self.changed(one, {name: n}))
+                for n in (self.small(one, name), other.sizes[name])
+            )
         ]
         on = " and ".join(changed or self.names)
         counts = [len(sample.parts) - 2 for sample in (one, other)]
@@ -712,7 +722,7 @@ class _Search:
         source = next((part.source for part in pair if part.source.line), Source())
         for reason, expected, why in _LOOPS_LEFT:
             if (left := _left_in_loops(one, reason)) is not None:
-                return Differing(
+                error = Differing(
                     f"{what} depends on {on}",
                     where=show_source(left),
                     expected=expected,
@@ -720,6 +730,8 @@ class _Search:
                     hint=f"write it as array operations; or {GIVE_NUMBERS}, for one of the loops "
                     "(docs/loops.md)",
                 )
+                error.nested = reason is is_recurrent
+                return error
         return Differing(
             f"{what} depends on {on}",
             where=show_source(source),
@@ -729,6 +741,10 @@ class _Search:
             "as array operations, with pullback.scan, or as a recurrence in index notation "
             f"(docs/loops.md); or {GIVE_NUMBERS}",
         )
+
+    def small(self, sample: Sample, name: str) -> int:
+        """Another size for a name, a small one: loops make long traces at large ones."""
+        return LEAST if sample.sizes[name] > LEAST else LEAST + 1
 
     def changed(self, sample: Sample, sizes: Mapping[str, int]) -> Sample:
         try:
@@ -856,7 +872,8 @@ _KINDS: dict[str, Callable[[int], bool]] = {
 
 
 def _sample(trace: Trace, sizes: Sizes, loops: Loops) -> Sample:
-    found = rolled(trace(sizes), loops.least, guarded=bool(sizes), inner=loops.inner)
+    least, inner, by_rows = loops
+    found = rolled(trace(sizes), least, guarded=bool(sizes), inner=inner, by_rows=by_rows)
     traced = _live(found)
     return Sample(sizes, traced, take_apart(traced.program))
 

@@ -82,22 +82,24 @@ def rolled(
     *,
     guarded: bool = False,
     inner: bool = True,
+    by_rows: bool = False,
 ) -> Traced:
     """The trace, its loops of at least ``least`` turns as recurrences; itself where it has none.
 
     ``guarded``: what comes after a loop reads what was there before it, where there are no turns.
     ``inner``: loops within loops become recurrences, too, of which no turn of the outer loop needs
-    another turn's; else their turns stay written out in the outer loop.
+    another turn's; else their turns stay written out in the outer loop. ``by_rows``: a loop and the
+    one around it become one, whose turns are those of the inner one, row by row.
     """
     if least >= FEWEST_TURNS and not may_loop(traced.program.statements, least):
         return traced
     program = traced.program
     kept = tuple(computing(program.statements, program.outputs))
-    found = _Rolling(traced, kept, least, guarded, inner).run()
+    found = _Rolling(traced, kept, least, guarded, inner, by_rows).run()
     if len(kept) == len(program.statements):
         return found
     # The last turn may lack what nothing reads any more.
-    other = _Rolling(traced, program.statements, least, guarded, inner).run()
+    other = _Rolling(traced, program.statements, least, guarded, inner, by_rows).run()
     return min(found, other, key=lambda one: len(live(one.program).statements))
 
 
@@ -142,6 +144,7 @@ class _Rolling:
     least: int
     guarded: bool
     inner: bool
+    by_rows: bool
     loops: list[Turns] = field(default_factory=list)
     constants: dict[str, Any] = field(default_factory=dict)
     tables: dict[tuple[tuple[Fraction, ...], str], Tensor] = field(default_factory=dict)
@@ -158,7 +161,7 @@ class _Rolling:
         self.known = {t.name for t in program.inputs} | {s.target.name for s in program.statements}
         given, stored = _without_views(self.given, program.outputs, self.traced.stored)
         if self.guarded:
-            given = _each_turn_its_own(given, self.name)
+            given = _each_turn_its_own(given, self.name, self.by_rows)
         self.statements = [canonical(s) for s in given]
         self.stored = {target: canonical(s) for target, s in stored.items()}
         self.letters = {s.target: _letters(s) for s in given}
@@ -353,7 +356,7 @@ class _Rolling:
         best: _Region | None = None
         found_runs = runs(ids, max(2, self.least - 1))[:MOST_RUNS]
         rows = [row for run in found_runs[:MOST_ROWS] for row in self.of_rows(run)]
-        for run in dict.fromkeys((*rows, *found_runs)):
+        for run in dict.fromkeys((*found_runs, *rows) if self.by_rows else (*rows, *found_runs)):
             if best is not None and ((run.count + 1) * run.period <= best.covered or best.has(run)):
                 continue  # it covers less, or is several turns of the same loop
             found = self.of_run(run)
@@ -483,6 +486,7 @@ class _Rolling:
                 self.table,
                 self.stored,
                 self.steps,
+                by_rows=self.by_rows,
             ).run()
             ordered = in_order(made.rolled)
         except (Unlike, AssertionError):
@@ -847,7 +851,7 @@ def _turns(start: int, period: int, count: int) -> list[list[int]]:
 _Sketch = tuple[str, int, int, str, bool]
 
 
-_Pair = tuple[_Sketch, _Sketch, int]  # of what is read, of its reader, and which of those it reads
+_Pair = tuple[_Sketch, str, int]  # of what is read, of its reader, and which of those it reads
 
 
 def _sketch(statement: Define, stepwise: bool) -> _Sketch:
@@ -895,31 +899,37 @@ def _without_views(
     return out, others
 
 
-def _each_turn_its_own(statements: Sequence[Define], name: Callable[[str], str]) -> list[Define]:
+def _each_turn_its_own(
+    statements: Sequence[Define], name: Callable[[str], str], by_rows: bool
+) -> list[Define]:
     """The statements, with a copy of what a first turn of an inner loop shares with those of other
     turns of the outer loop, where other turns of the inner loop make their own: ``w*s`` of the same
-    s each time."""
+    s each time. ``by_rows``: also of what all turns of an inner loop share."""
     sketches = {s.target: _sketch(s, False) for s in statements}
     place: dict[Tensor, int] = {}
-    latest: dict[_Sketch, int] = {}  # where a statement of a sketch stands
+    latest: dict[str, int] = {}  # where a statement of such a text stands
     own: Counter[_Pair] = Counter()
     distance: dict[_Pair, int] = {}  # from what is read to the reader
     shared: dict[tuple[Tensor, Tensor], _Pair] = {}  # of a reader, and the read
     for n, s in enumerate(statements):
-        sketch = sketches[s.target]
-        before = latest.get(sketch, -1)
+        text = f"{s.source.line} {_LITERAL.sub('%', _NAME.sub('', s.body.key))}"
+        before = latest.get(text, -1)
         for slot, read in enumerate(reads(s)):
-            if read not in place or sketches[read][:2] != sketch[:2]:
+            if read not in place or sketches[read][:2] != sketches[s.target][:2]:
                 continue
-            pair = sketches[read], sketch, slot
-            if place[read] > before:
+            pair = sketches[read], text, slot
+            if place[read] >= before:
                 own[pair] += 1
                 distance[pair] = n - place[read]
-            elif place[read] < before:
+            else:
                 shared[s.target, read] = pair
-        place[s.target] = latest[sketch] = n
+        place[s.target] = latest[text] = n
     wanted = Counter(shared.values())
-    copied = {key for key, pair in shared.items() if own[pair] >= FEWEST_NAMED * wanted[pair]}
+    copied = {
+        key
+        for key, pair in shared.items()
+        if own[pair] >= FEWEST_NAMED * (1 if by_rows else wanted[pair])
+    }
     if not copied:
         return list(statements)
     by = {s.target: s for s in statements}
