@@ -45,6 +45,8 @@ def derive(
     argnums: Argnums | None = None,
     conventions: Mapping[str, str] | None = None,
     sizes: Mapping[str, int] | None = None,
+    memory: Any = None,
+    keep: Any = None,
     **shapes: Any,
 ) -> Derivation:
     """The derivation of the backward pass: to read, to check, to compile.
@@ -58,6 +60,10 @@ def derive(
     ``wrt`` (or ``argnums``) says by which inputs, by name or position; all float ones if not
     given. ``conventions`` switches what holds at kinks and ties. ``sizes`` gives values of named
     sizes, to tell bytes with.
+
+    ``memory`` says how much of the forward pass is saved, "balanced" if not given; ``keep`` names
+    values that aren't computed again (see :meth:`Derivation.saving`). Where an argument of the
+    function has one of these names, they are its shape.
 
     A function is traced at a few sizes, and again at the first call of what
     :meth:`Derivation.compile` gives with others: whatever it does besides (printing, counting) is
@@ -87,11 +93,17 @@ def derive(
     if isinstance(fun_or_text, Formula):
         from .runtime.formulas import derive_formula  # what shows derivations is large
 
-        return derive_formula(fun_or_text, wanted, conventions or {}, sizes or {})
-    parameters(fun_or_text)  # refuses what is no function
+        found = derive_formula(fun_or_text, wanted, conventions or {}, sizes or {})
+        return found.saving("balanced" if memory is None else memory, keep or ())
+    named = parameters(fun_or_text).known  # refuses what is no function
+    if "memory" in named and memory is not None:
+        shapes, memory = {**shapes, "memory": memory}, None
+    if "keep" in named and keep is not None:
+        shapes, keep = {**shapes, "keep": keep}, None
     from .runtime.deriving import derive_function  # and so is what traces
 
-    return derive_function(fun_or_text, wanted, conventions or {}, sizes or {}, shapes)
+    found = derive_function(fun_or_text, wanted, conventions or {}, sizes or {}, shapes)
+    return found.saving("balanced" if memory is None else memory, keep or ())
 
 
 def arrangements(

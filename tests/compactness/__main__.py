@@ -29,7 +29,8 @@ backward pass that was published or that an expert writes. Both are *run*, on ar
 
 - *flops*: elements computed, times the work of each operation; *moved*: elements read and written;
 - *work*: both together, ours as a multiple of the published one. Forward values that are needed
-  for the outputs are free for both; what the forward pass makes for the gradients alone counts;
+  for the outputs are free for both, and so is to keep them (`memory="fastest"`); what the forward
+  pass makes for the gradients alone counts;
 - *largest*: elements of the largest array that was made: ours (in both passes), published (in the
   backward pass), and the largest of inputs, outputs and the function's own forward values.
 

@@ -97,8 +97,8 @@ def upstream_of(outputs: Any) -> Any:
 def derive(form: Form, notation: str, wrt: Sequence[str]) -> Any:
     """The derivation of a form."""
     if notation == "NumPy":
-        return pullback.derive(form.forward, wrt=tuple(wrt), **form.shapes())
-    return pullback.derive(form.program, wrt=tuple(wrt))
+        return pullback.derive(form.forward, wrt=tuple(wrt), memory="fastest", **form.shapes())
+    return pullback.derive(form.program, wrt=tuple(wrt), memory="fastest")
 
 
 def measure(form: Form, notation: str) -> Measured:

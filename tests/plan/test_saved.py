@@ -74,7 +74,10 @@ def test_layer_norm_saves_mean_and_root() -> None:
     within = derivation.saving(100_000)
     assert [s.tensor.name for s in within.residuals if s.made] == ["mu", "r"]
     assert "c[n,d] = X[n,d] - mu[n]" in within.formula("X")
-    assert derivation.saving("fastest") is derivation
+    assert [s.tensor.name for s in derivation.residuals if s.made] == ["mu", "r"]  # balanced
+    fastest = derivation.saving("fastest")
+    assert [s.tensor.name for s in fastest.residuals if s.made] == ["c", "r"]
+    assert fastest.saving("fastest") is fastest and fastest.saving("balanced").again
     with pytest.raises(pullback.PullbackError, match="can't do with so little"):
         pullback.derive(
             "H[t,j] = tanh(X[t,j] + where(t >= 1, H[t-1,j], 0)); L[] = sum(t,j) H[t,j]**2"
@@ -96,7 +99,7 @@ def test_gradients_are_the_same_whatever_is_saved(title: str) -> None:
     derivation = pullback.derive(TEXTS.get(title, title))
     frontier = Frontier(derivation.backward, {}, WIDTHS)
     for choice in frontier.choices()[1:]:
-        report = check_backward_program(applied(derivation.backward, choice), samples=2)
+        report = check_backward_program(applied(derivation.backward, choice.again), samples=2)
         assert report.status == "passed", str(report)
 
 
@@ -114,3 +117,56 @@ def test_a_function_with_other_savings_compiles() -> None:
         found.append(backward(y, cache))
     for one, other in zip(*found, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-13)
+
+
+def layer_norm(X, g, b):  # type: ignore[no-untyped-def]
+    m, v = X.mean(-1, keepdims=True), X.var(-1, keepdims=True)
+    return (X - m) / np.sqrt(v + 1e-5) * g + b
+
+
+def rms_norm(X, g):  # type: ignore[no-untyped-def]
+    return X / np.sqrt((X**2).mean(-1, keepdims=True) + 1e-5) * g
+
+
+def cell(x, w, keep, memory):  # type: ignore[no-untyped-def]
+    i, g = 1 / (1 + np.exp(-x @ w)), np.tanh(x)
+    return i * g * keep + memory
+
+
+@pytest.mark.parametrize(
+    ("function", "shapes", "arrays"),
+    [(layer_norm, {"X": "N D", "g": "D", "b": "D"}, 1), (rms_norm, {"X": "N D", "g": "D"}, 0)],
+)
+def test_by_default_norms_save_no_product_that_one_multiplication_makes(
+    function, shapes, arrays
+) -> None:  # type: ignore[no-untyped-def]
+    derivation = pullback.derive(function, **shapes)
+    inputs = {*shapes, "Y"}
+    saved = [s.tensor for s in derivation.residuals if s.tensor.name not in inputs]
+    assert [len(t.shape) for t in saved].count(2) == arrays
+    assert [len(t.shape) for t in saved].count(1) == 1
+    names = [t.name for t in saved]
+    fastest = pullback.derive(function, memory="fastest", **shapes)
+    more = [s.tensor.name for s in fastest.residuals if s.tensor.name not in inputs]
+    assert set(names) < set(more) and len(more) == len(names) + 1
+    (again,) = set(more) - set(names)
+    kept = pullback.derive(function, keep=[again], **shapes)
+    assert again in [s.tensor.name for s in kept.residuals]
+    assert f"{again} = " in derivation.source().partition("def backward")[2] or arrays
+
+
+def test_arguments_may_be_called_keep_and_memory() -> None:
+    named = {"x": "N N", "w": "N N", "keep": "N", "memory": (1, "N")}
+    derivation = pullback.derive(cell, **named)
+    saved = [s.tensor.name for s in derivation.residuals]
+    assert "keep" in saved and "memory" not in saved
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_what_the_default_saves_gives_the_same_gradients(seed: int) -> None:
+    program = Maker(Random(f"balanced {seed}")).program()
+    frontier = Frontier(reverse(program), {}, WIDTHS)
+    choice = frontier.balanced()
+    assert choice.size <= frontier.fastest().size
+    report = check_backward_program(applied(frontier.backward, choice.again), samples=2)
+    assert report.status != "failed", str(report)

@@ -169,7 +169,7 @@ def _three(subject: Subject, hand: Hand) -> str:
     program = taught.forward
     parts = [s for s in taught.shared if program.definition(s.target) is None]
     forward = [hand.formula(primed(s)) for s in (*program.statements, *parts)]
-    backward = [hand.formula(primed(s)) for s in taught.backward.statements]
+    backward = [hand.formula(primed(s)) for s in taught.passes.statements]
     rows = (
         ("forward", "b", _first(forward, "line") + _positions(parts)),
         ("backward", "g", _first(backward, "gradient")),
@@ -329,7 +329,7 @@ def _source(derived: Derivation, hand: Hand) -> str:
     source = derived.source("numpy")
     formulas = {
         "forward": [Formula(s) for s in derived.forward.statements],
-        "backward": [Formula(s) for s in derived.backward.statements],
+        "backward": [Formula(s) for s in derived.passes.statements],
     }
     out = []
     for name, code in _functions(source):

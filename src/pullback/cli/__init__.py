@@ -123,9 +123,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     code.add_argument(
         "--memory",
-        default="fastest",
-        help="what the backward pass saves: fastest (default: nothing is computed again), least,"
-        " or at most so many bytes",
+        default="balanced",
+        help="what the backward pass saves: balanced (default: one multiplication or addition of"
+        " what is there anyway is computed again), fastest (nothing is), least, or at most so many"
+        " bytes",
     )
     code.add_argument(
         "--style",

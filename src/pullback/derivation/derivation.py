@@ -27,6 +27,7 @@ from .written import written
 
 if TYPE_CHECKING:
     from ..graph.numbers import Numbers
+    from ..plan.saved import Frontier
     from ..scalar.approximation import Approximation
     from ..scalar.derived import ByRules
     from ..scalar.quotients import Quotients
@@ -87,7 +88,8 @@ class Derivation:
     and ``dtype`` that of floats, to tell bytes with; ``seed`` is that of the steps' checks.
     ``assumptions`` say what is taken for granted of the sizes, and how it is known, where the
     program was found by tracing; source asserts those that are ``asserted`` and begins with what is
-    ``said`` of them. ``slopes`` are the gradients of an earlier derivation among the program's
+    ``said`` of them. ``again`` are the forward values that the backward pass computes again
+    (:meth:`saving`). ``slopes`` are the gradients of an earlier derivation among the program's
     values, where the program is that of a gradient.
 
     >>> from pullback.notation.parse import parse
@@ -106,10 +108,20 @@ class Derivation:
     asserted: tuple[Choice, ...] = ()
     said: str = ""
     slopes: Mapping[str, Slope] = field(default_factory=dict)
+    again: tuple[Define, ...] = ()
 
     def __getstate__(self) -> dict[str, Any]:
         """The fields alone: what was found from them is found again."""
         return {item.name: getattr(self, item.name) for item in fields(self)}
+
+    @cached_property
+    def passes(self) -> Backward:
+        """The passes as source has them: the backward pass begins with what it computes again."""
+        if not self.again:
+            return self.backward
+        from ..plan.saved import applied
+
+        return applied(self.backward, self.again)
 
     # Formulas
 
@@ -185,18 +197,18 @@ class Derivation:
         """Forward values that the backward pass reads and the user has no name for."""
         named = {s.target for s in self.forward.statements if s.user}
         named |= {*self.forward.inputs, *self.forward.outputs}
-        wanted = {t for s in self.backward.statements for t in reads(s)}
-        named |= {s.target for s in self.backward.statements}  # what is computed again
+        wanted = set(self._read)
+        named |= {s.target for s in self.again}
         every = written(self.backward.forward, self._read).statements
         return tuple(computing([s for s in every if s.target not in named], wanted))
 
     @cached_property
     def _read(self) -> frozenset[Tensor]:
-        return frozenset(t for s in self.backward.statements for t in reads(s))
+        return frozenset(t for s in self.passes.statements for t in reads(s))
 
     @property
     def _statements(self) -> tuple[Define, ...]:
-        return (*self.shared, *self.backward.statements)
+        return (*self.shared, *self.passes.statements)
 
     def matrix(self, statement: Define) -> MatrixForm | None:
         """A statement in matrix form; None where it has none."""
@@ -327,7 +339,7 @@ class Derivation:
     @cached_property
     def residuals(self) -> tuple[Stored, ...]:
         """What the backward pass reads of the forward pass, inputs first."""
-        made = {s.target for s in self.backward.statements}
+        made = {s.target for s in self.passes.statements}
         live = dict.fromkeys(s for t in self.backward.wrt for s in self.needed(t.name))
         wanted = {t for s in live if s.target in made for t in reads(s)}
         inputs = [self._stored(t, False) for t in self.backward.program.inputs if t in wanted]
@@ -341,17 +353,23 @@ class Derivation:
         Sizes without a value in ``sizes`` count as 64. ``keep`` names forward values that are not
         computed again. Raises ArgumentError for a name that there isn't.
         """
-        from ..plan.saved import Frontier, tensors_named
         from .savings import Savings
 
-        floats = {t.dtype for t in self._forward_targets} | {"float", "int", "bool"}
-        widths = {dtype: itemsize(dtype, self.dtype) for dtype in floats}
+        return Savings(self._frontier(keep))
+
+    def _frontier(self, keep: Sequence[str]) -> Frontier:
+        from ..plan.saved import Frontier, tensors_named
+
+        every = (*self.backward.program.inputs, *self._forward_targets)
+        dtypes = {t.dtype for t in every} | {"float", "int", "bool"}
+        widths = {dtype: itemsize(dtype, self.dtype) for dtype in dtypes}
         kept = tensors_named(self.backward, keep)
-        return Savings(Frontier(self.backward, self.sizes, widths, kept))
+        return Frontier(self.backward, self.sizes, widths, kept)
 
     def saving(self, memory: str | int = "least", keep: Sequence[str] = ()) -> Self:
-        """The derivation with another choice of what is saved: "least", "fastest" (what
-        :func:`pullback.derive` gives: nothing is computed again), or at most so many bytes.
+        """The derivation with another choice of what is saved: "least", "balanced" (what
+        :func:`pullback.derive` gives: one multiplication or addition of what is there anyway is
+        computed again), "fastest" (nothing is computed again), or at most so many bytes.
 
         Inputs and results cost nothing; matrix products are computed again only for what saves
         least, recurrences and matrix operations never. Formulas and source change with the choice.
@@ -364,20 +382,26 @@ class Derivation:
         s[n] = sigmoid(x[n])
         dx[n] = dy[n]*(s[n] + y[n]*(1 - s[n]))
         """
-        from ..plan.saved import applied
-
-        if memory == "fastest":
-            return self
         known = isinstance(memory, int) and not isinstance(memory, bool) and memory >= 0
-        if memory != "least" and not known:
+        if memory not in ("least", "balanced", "fastest") and not known:
             raise ArgumentError(
                 "memory says how much may be saved",
-                expected='"least", "fastest" or a number of bytes',
+                expected='"least", "balanced", "fastest" or a number of bytes',
                 found=f"{memory!r}"[:80],
             )
-        frontier = self.savings(keep).frontier
-        chosen = frontier.choices()[-1] if memory == "least" else frontier.within(int(memory))
-        return replace(self, backward=applied(self.backward, chosen))
+        if memory == "balanced" and not (keep or self.again or any(s.made for s in self.residuals)):
+            return self  # nothing of the forward pass is saved
+        frontier = self._frontier(keep)
+        match memory:
+            case "least":
+                chosen = frontier.choices()[-1]
+            case "balanced":
+                chosen = frontier.balanced()
+            case "fastest":
+                chosen = frontier.fastest()
+            case _:
+                chosen = frontier.within(int(memory))
+        return self if chosen.again == self.again else replace(self, again=chosen.again)
 
     @cached_property
     def avoided_jacobians(self) -> tuple[AvoidedJacobian, ...]:
@@ -617,7 +641,7 @@ class Derivation:
 
     def __repr__(self) -> str:
         names = ", ".join(t.name for t in self.backward.gradients)
-        return f"<Derivation of {names}: {len(self.backward.statements)} statements>"
+        return f"<Derivation of {names}: {len(self.passes.statements)} statements>"
 
     def __rich__(self) -> Any:
         return service("terminal")(self)

@@ -267,7 +267,7 @@ class Layer:
         given.
         """
         formula = self.formula(self.usual if form is None else form)
-        return derive_formula(formula, wrt, conventions or {}, {})
+        return derive_formula(formula, wrt, conventions or {}, {}).saving("balanced")
 
     def init(
         self, rng: np.random.Generator, *shape: int, dtype: str = "float64"

@@ -6,6 +6,11 @@ operation in bytes the cheapest choice is a minimum cut: each value has two node
 "computed again"; what is needed and not computed again is saved. All prices together give a
 frontier, from saving what is read to saving as little as can be. Values of recurrences and of
 matrix operations are never computed again.
+
+One price is the default: at :data:`BALANCED` what one multiplication or addition makes of saved
+arrays and inputs is computed again. An array in memory is written once and read once to be saved;
+the operation reads what is read anyway, so the time is about the same, and the memory is free. Two
+operations an element are dearer than that, so they are saved.
 """
 
 from __future__ import annotations
@@ -13,16 +18,20 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from ..calculus.cost import TYPICAL, operations
 from ..calculus.step import Backward
 from ..errors import ArgumentError
-from ..ir.expr import Opaque, Tensor
+from ..ir.expr import Access, Opaque, Tensor
 from ..ir.program import Define, Program, reads
 from ..ir.recurrence import in_order, recurrent
+from ..ir.walk import accesses, lookups
 from .statements import live_statements, residuals_of
 
 NEVER = float("inf")
+BALANCED = 0.49  # of an element: an operation on two arrays counts twice, for work and for reads
+SMALL = 8  # times smaller than the largest array
 PRICES = tuple(10.0 ** (k / 2) for k in range(12, -13, -1))  # bytes an operation, high to low
 
 
@@ -57,18 +66,22 @@ class Frontier:
         known = {**dict.fromkeys(sorted(names), TYPICAL), **sizes}
         self.sizes, self.given = known, frozenset(sizes)
         forward = backward.forward.statements
-        at_sizes = Program((), tuple(forward), ()).with_sizes(known).statements
         self.defined = {s.target: s for s in forward}
-        stay = recurrent(forward)
-        self.work = {
-            s.target: NEVER
-            if s.target in stay or isinstance(s.body, Opaque)
-            else operations(sized.body)
-            for s, sized in zip(forward, at_sizes, strict=True)
-        }
+        self.stay = recurrent(forward)
         self.weight = {s.target: self.bytes([s.target]) for s in forward}
-        statements = live_statements(backward.statements, backward.gradients)
-        self.needed = [t for t in residuals_of(statements, backward) if t in self.defined]
+        self.statements = live_statements(backward.statements, backward.gradients)
+        self.needed = [t for t in residuals_of(self.statements, backward) if t in self.defined]
+
+    @cached_property
+    def work(self) -> dict[Tensor, float]:
+        """The operations that make each forward value of others."""
+        return {tensor: self._work(define) for tensor, define in self.defined.items()}
+
+    def _work(self, define: Define) -> float:
+        if define.target in self.stay or isinstance(define.body, Opaque):
+            return NEVER
+        (sized,) = Program((), (define,), ()).with_sizes(self.sizes).statements
+        return operations(sized.body)
 
     def itemsize(self, tensor: Tensor) -> int:
         """The bytes of an element."""
@@ -84,8 +97,8 @@ class Frontier:
             total += count
         return total
 
-    def at(self, price: float) -> Saving:
-        """The cheapest choice where an operation costs so many bytes."""
+    def at(self, price: float, keep: Collection[Tensor] = ()) -> Saving:
+        """The cheapest choice where an operation costs so many bytes, and some values are kept."""
         network = _Network()
         source, sink = network.node(), network.node()
         needed: dict[Tensor, int] = {}
@@ -102,7 +115,7 @@ class Frontier:
         for tensor, node in needed.items():
             is_free = tensor in self.free
             network.edge(node, again[tensor], 0.0 if is_free else self.weight[tensor])
-            kept = is_free or tensor in self.keep
+            kept = is_free or tensor in self.keep or tensor in keep
             network.edge(again[tensor], sink, NEVER if kept else price * self.work[tensor])
             for operand in reads(self.defined[tensor]):
                 if operand in needed:
@@ -121,9 +134,27 @@ class Frontier:
             sum(self.work[t] for t in made),
         )
 
+    def fastest(self) -> Saving:
+        """The choice that computes nothing again."""
+        saved = tuple(t for t in self.needed if t not in self.free)
+        return Saving(saved, (), self.bytes(saved), 0.0)
+
+    def balanced(self) -> Saving:
+        """The choice at the price :data:`BALANCED`, where what is saved is worth it: arrays that
+        are small beside others are saved, and those of which few elements are read."""
+        price = BALANCED * self.itemsizes["float"]
+        most = max(map(self.bytes, ([t] for t in (*self.free, *self.defined))), default=0)
+        few = {a.tensor for s in self.statements for a in accesses(s.body) if _is_gathered(a)}
+        saved = self.fastest()
+        keep = {t for t in self.defined if t in few or self.weight[t] * SMALL < most}
+        cheap = (t for t in saved.saved if t not in keep)
+        if any(self.weight[t] > price * self._work(self.defined[t]) for t in cheap):
+            return self.at(price, keep)
+        return saved
+
     def choices(self) -> list[Saving]:
         """The frontier, from the fastest to the one that saves least."""
-        found = [self.at(NEVER)]
+        found = [self.fastest()]
         for price in PRICES:
             one = self.at(price)
             if one.size < found[-1].size:
@@ -146,13 +177,16 @@ class Frontier:
         )
 
 
-def applied(backward: Backward, choice: Saving) -> Backward:
-    """The backward pass that computes again what isn't saved."""
-    if not choice.again:
+def applied(backward: Backward, again: Sequence[Define]) -> Backward:
+    """The backward pass that computes some values again."""
+    if not again:
         return backward
-    again = {s.target for s in choice.again}
-    rest = [s for s in backward.statements if s.target not in again]
-    return replace(backward, statements=tuple(in_order([*choice.again, *rest])))
+    return replace(backward, statements=tuple(in_order([*again, *backward.statements])))
+
+
+def _is_gathered(access: Access) -> bool:
+    """Whether elements at computed subscripts are read."""
+    return any(map(lookups, access.subs))
 
 
 class _Network:

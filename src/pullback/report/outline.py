@@ -201,8 +201,9 @@ def _backward(derivation: Derivation) -> Iterator[Block]:
             "them."
         )
     forms: list[str] = []
-    for s in derivation.backward.statements:
-        label = f"gradient of {s.of}" if s.of else "shared"
+    for s in derivation.passes.statements:
+        label = "computed again" if s in derivation.again else "shared"
+        label = f"gradient of {s.of}" if s.of else label
         form = derivation.matrix(s)
         forms += [form.plain] if form is not None else []
         origin = s.source.text if s.of else ""

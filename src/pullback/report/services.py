@@ -66,14 +66,14 @@ def _flat(derivation: Derivation) -> str:
     from ..backends.python.preface import Preface
 
     preface = Preface(derivation.said, derivation.asserted)
-    return spell_flat(derivation.backward, conventions=derivation.conventions, preface=preface)
+    return spell_flat(derivation.passes, conventions=derivation.conventions, preface=preface)
 
 
 def _compact(derivation: Derivation) -> str:
     from ..backends.numpy import spell_pair
     from ..backends.python.preface import Preface
 
-    return spell_pair(derivation.backward, preface=Preface(derivation.said, derivation.asserted))
+    return spell_pair(derivation.passes, preface=Preface(derivation.said, derivation.asserted))
 
 
 def _framework(name: str) -> Callable[[Derivation], str]:
@@ -83,7 +83,7 @@ def _framework(name: str) -> Callable[[Derivation], str]:
         from ..backends.python.preface import Preface
 
         spell = import_module(f"..backends.{name}", __package__).spell
-        text: str = spell(derivation.backward, Preface(derivation.said, derivation.asserted))
+        text: str = spell(derivation.passes, Preface(derivation.said, derivation.asserted))
         return text
 
     return spelled
