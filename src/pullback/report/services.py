@@ -100,7 +100,7 @@ def check(derivation: Derivation, seed: int) -> tuple[tuple[str, Check], ...]:
     """The gradients at small sizes, against the raw sums and against differences."""
     from ..verify.programs import check_backward_program
 
-    report = check_backward_program(derivation.backward, seed, known=derivation.known)
+    report = check_backward_program(derivation.passes, seed, known=derivation.known)
     return tuple((f"{c.what} against {c.against}", _result(c)) for c in report.comparisons)
 
 
