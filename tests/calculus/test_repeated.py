@@ -104,7 +104,7 @@ def test_adjoints_have_names_where_that_is_cheaper() -> None:
     }
     assert costs[Naming.PARTS] < CHEAPER * costs[Naming.FEW] < costs[Naming.SMALL]
     backward = reverse(program)
-    assert cost(backward.statements) == costs[Naming.PARTS]
+    assert cost(backward.statements) <= costs[Naming.PARTS]
     right(backward)
 
 

@@ -79,9 +79,9 @@ from .step import Backward, Later, Step
 
 ONE = Fraction(1)
 CHEAPER = 0.98  # of the cost with fewer names, for more names to be worth reading
-STEPS = 0.9  # of the cost of a program as it is written, for one with an operation a statement,
-# where its backward pass is longer or keeps more
-KEPT = 2.0  # operations that keeping an element from the forward pass costs
+STEPS = 0.9  # of the cost of a program as it is written, for one with an operation a statement
+# whose backward pass is longer to read
+KEPT = 1.0  # operations that keeping an element from the forward pass costs
 SHORT = 64  # flat statements, at most, of a program for which several passes are derived
 GROWTH = 24
 READS = 3
@@ -119,7 +119,7 @@ def reverse(
             return best
         other = _cheapest(Linear(refined(steps), wrt, conventions), limit.of(len(linear.flat)))
         more = _kept(other) - _kept(best)
-        longer = more > 0 or _length(other) > _length(best)
+        longer = _length(other) > _length(best)
         worth = _is_better(other, best, more, STEPS if longer else CHEAPER)
         return replace(other, program=best.program) if worth else best
 
