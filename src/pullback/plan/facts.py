@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations_with_replacement
 from math import gcd, prod
 
 from .. import opaque
+from ..calculus.guards import positive_names
 from ..functions import FINITE, STEEP, TABLE
 from ..ir.expr import (
     Access,
@@ -51,8 +52,9 @@ FACTORS = 3  # of a number of terms
 class Facts:
     """``read`` holds the integer tensors that index an axis of that extent somewhere, so that
     their values are inside it, unless a guard asks whether they are (``doubted``); ``sure`` those
-    of which every value is read, whatever holds, and such reads; ``below`` an upper bound of
-    integers that are at least 0; ``distinct`` the axes along which no two integers are equal;
+    of which every value is read, whatever holds, such reads and such subscripts; ``below`` an upper
+    bound of integers that are at least 0; ``distinct`` the axes along which no two integers are
+    equal;
     ``wrapped`` integers that were counted from the end of an extent where they were below 0,
     ``stored`` those of them at which a NumPy function adds values."""
 
@@ -227,7 +229,7 @@ class Facts:
             access = sub.atom.access
             if self.sure.isdisjoint([(access.tensor, extent), (_canonical(access), extent)]):
                 return inside(self.bounded(sub), extent, ())
-        return self.inside(sub, extent)
+        return self.inside(sub, extent) or (_canonical(IndexOf(sub)), extent) in self.sure
 
     def bound(self, body: Expr) -> Size | None:
         """An upper bound of integers that are at least 0, None where none is known."""
@@ -296,7 +298,7 @@ class Facts:
         """Whether a product is finite also where conditions are false, for finite inputs.
 
         Where the program asks which elements are finite, or selects some by a bool array, inputs
-        need not be finite. A tensor that a condition reads may be guarded by it, so it doesn't
+        need not be finite. A float that a condition reads may be guarded by it, so it doesn't
         count.
         """
         factors, conds = list(factors), list(conds)
@@ -311,8 +313,13 @@ class Facts:
 
     def finite(self, factors: Iterable[Expr], conds: Iterable[Cond]) -> bool:
         """As :meth:`tame`, in a forward pass, too."""
-        guarded = {t for cond in conds for t in tensors(cond)}
-        return all(not self.wildness(f) and not guarded & set(tensors(f)) for f in factors)
+        factors = list(factors)
+        guarded = {t for cond in conds for t in tensors(cond) if t.kind == "float"}
+        names = positive_names(i for f in factors for i in free_indices(f))
+        return all(
+            _is_nonzero_size(f, names) or (not self.wildness(f) and not guarded & set(tensors(f)))
+            for f in factors
+        )
 
     def _named_wildness(self, expr: Expr) -> int:
         """Of a value with a name. In a sum, an overflow spoils what follows anyway."""
@@ -447,8 +454,8 @@ def divisors(factors: Iterable[Expr]) -> Iterator[Size]:
 
 
 def _sure_places(expr: Tree) -> Iterator[tuple[Tensor | Tree, Size]]:
-    """The reads of integers that index an axis of some extent under no condition, and the tensors
-    that are read so as a whole."""
+    """The reads of integers that index an axis of some extent under no condition, the tensors that
+    are read so as a whole, and the other subscripts of such an axis."""
     match expr:
         case Access(tensor, subs):
             for sub, extent in zip(subs, tensor.shape, strict=True):
@@ -456,6 +463,8 @@ def _sure_places(expr: Tree) -> Iterator[tuple[Tensor | Tree, Size]]:
                     yield _canonical(sub.atom.access), extent
                     if _is_full(sub.atom.access):
                         yield sub.atom.access.tensor, extent
+                elif sub.terms:
+                    yield _canonical(IndexOf(sub)), extent
         case Mul(factors) if any(isinstance(f, Guard) for f in factors):
             return
         case Select(cond, _, _):
@@ -492,10 +501,18 @@ def _sure_constants(expr: Tree) -> Iterator[Size]:
                 yield from _sure_constants(part)
 
 
-def _canonical(access: Access) -> Tree:
-    """The read with its indices numbered."""
-    own = free_indices(access)
-    return substitute(access, {i: at(Index(f"#{PRIVATE}{n}", i.extent)) for n, i in enumerate(own)})
+def _is_nonzero_size(factor: Expr, positive: Sequence[str]) -> bool:
+    """Whether a factor is a power of a size that is at least 1 where an index has a value."""
+    match factor:
+        case Power(SizeOf(count), _):
+            return count.at_least(1, positive)
+    return False
+
+
+def _canonical(node: Tree) -> Tree:
+    """A read, or a subscript, with its indices numbered."""
+    own = free_indices(node)
+    return substitute(node, {i: at(Index(f"#{PRIVATE}{n}", i.extent)) for n, i in enumerate(own)})
 
 
 def _is_full(access: Access) -> bool:
