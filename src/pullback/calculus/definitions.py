@@ -19,8 +19,9 @@ from ..ir.walk import free_indices, substitute
 from ..text import PRIVATE
 from .cost import volume
 from .effort import Effort
-from .flatten import is_reshape
-from .guards import settle
+from .eliminate import eliminate
+from .flatten import has_lookup_node, is_reshape
+from .guards import in_range, says_where, settle
 from .match import Pattern, places
 from .normal import (
     Component,
@@ -31,6 +32,7 @@ from .normal import (
     canonical,
     collect,
     components_of,
+    expression,
     free_of,
     indices_in,
     multiply,
@@ -84,6 +86,7 @@ class Definitions:
         self.regions.questions |= {
             "product": self.products.get,
             "spelled": self._spelled.get,
+            "placed": self._placed,
             "sums": self._sums_of,
             "outer": self._outer.__getitem__,
             "additive": self.additive.get,
@@ -272,6 +275,8 @@ class Definitions:
 
     def _base_term(self, value: Term) -> Term | None:
         out = self.expanded(value)
+        if out is not None and any(map(says_where, out.guards)):
+            out = eliminate(out)
         return None if out is None else self.named_sums(out)
 
     def expanded(self, value: Term) -> Term | None:
@@ -288,6 +293,16 @@ class Definitions:
                 return None
             value = made
         return value
+
+    def _placed(self, tensor: Tensor) -> Pattern | None:
+        """What a value is the product of that is absent everywhere but at one place of an axis,
+        which data says: one element a row is less than a row with zeros."""
+        pattern = self.guarded.get(tensor)
+        if pattern is None or not any(map(says_where, pattern.body.guards)):
+            return None
+        body = pattern.body
+        guards = (*body.guards, *in_range(body.guards))
+        return replace(pattern, body=Term(body.coef, body.bound, guards, body.factors))
 
     def unguarded(self, value: Term) -> Term | None:
         """The term with defined products spelled out, guarded ones too."""
@@ -312,6 +327,8 @@ class Definitions:
             return None
         whole = exponent.denominator == 1
         pattern: Pattern | None = self.regions.ask("spelled" if whole else "product", atom.tensor)
+        if pattern is None and exponent == 1:
+            pattern = self.regions.ask("placed", atom.tensor)
         if pattern is None or rational_power(pattern.body.coef, exponent) is None:
             return None
         unsure = [
@@ -522,6 +539,27 @@ class Definitions:
                 if known is not None:
                     axes, terms = known
                     yield collect(_opened(value, atom, axes, part) for part in terms)
+
+    def small_for(self, value: Term) -> Term | None:
+        """The term with each read of a few elements of an array, at places from data, as the sum of
+        smaller values that they are: ``X[i,d] - X[a[i],d]`` for ``D[i,a[i],d]``. The array would be
+        kept for them."""
+        for atom, exponent in value.factors:
+            if not isinstance(atom, Access) or not has_lookup_node(atom):
+                continue
+            known = self.regions.ask("smaller parts", atom.tensor)
+            if known is None:
+                continue
+            place = dict(zip(known[0], atom.subs, strict=True))
+            parts = expression(collect(replaced(part, place) for part in known[1]))
+            made = term(
+                value.coef,
+                value.bound,
+                value.guards,
+                [*value.factors, (atom, -exponent), (parts, exponent)],
+            )
+            return None if made is None else self.small_for(made)
+        return value
 
     def distributed(self, value: Term) -> Iterator[Poly]:
         """The term with a factor under its sum spelled out that is a sum of terms, in base form.

@@ -25,7 +25,6 @@ from ..ir.expr import (
     Expr,
     Guard,
     IndexOf,
-    Inside,
     Mul,
     Not,
     Number,
@@ -38,9 +37,10 @@ from ..ir.expr import (
     Zero,
 )
 from ..ir.program import Define
-from ..ir.subscripts import Index, Lookup, Subscript, at, isolated
+from ..ir.subscripts import Index, Lookup, Subscript, at
 from ..ir.walk import bound_indices, free_indices, fresh, substitute, tensors
 from .conventions import partial_at_kink
+from .guards import in_range
 from .kinks import SMOOTH, Kinks
 from .normal import (
     UNIT,
@@ -228,7 +228,7 @@ def _of_poly(value: Poly, context: Context, root: Access | None = None) -> list[
             if not context.depends(atom):
                 continue
             rest = (*part.factors[:k], *part.factors[k + 1 :])
-            guards = (*part.guards, *_in_range(part.guards))
+            guards = (*part.guards, *in_range(part.guards))
             if context.roots.is_norm(atom, exponent, root):
                 guards = (*guards, Compare("!=", root or atom, ZERO))  # the norm's convention
             outer = term(
@@ -236,18 +236,6 @@ def _of_poly(value: Poly, context: Context, root: Access | None = None) -> list[
             )
             if outer is not None:
                 out.extend(_through((outer,), _of_atom(atom, context)))
-    return out
-
-
-def _in_range(guards: Sequence[Cond]) -> list[Cond]:
-    """``[y[n] = c]`` as somebody's own condition: where y is no place of c's axis, there is no
-    c."""
-    out: list[Cond] = []
-    for cond in (c for c in guards if isinstance(c, Zero)):
-        for atom, _ in cond.sub.terms:
-            other = isolated(cond.sub, atom)
-            if isinstance(atom, Lookup) and other is not None and other.index is not None:
-                out.append(Inside(at(atom), other.index.extent))
     return out
 
 

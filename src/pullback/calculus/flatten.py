@@ -78,7 +78,7 @@ from ..ir.walk import (
 )
 from ..opaque import TABLE
 from ..text import PRIVATE
-from .guards import decide, negation, positive_names, tidy
+from .guards import decide, negation, positive_names, says_where, tidy
 from .normal import canonical, has_lookup, in_bounds, nonnegative_atom, poly
 
 
@@ -129,7 +129,7 @@ class _Flattener:
             return
         if made.target in self.kept:
             return
-        if is_view(made) or (made.target.kind == "bool" and not made.user):
+        if is_view(made) or (made.target.kind == "bool" and (not made.user or _says_where(made))):
             self.views[made.target] = made
         elif isinstance(made.body, Add) and all(map(_is_piece, made.body.terms)):
             self.pieces[made.target] = made
@@ -453,6 +453,14 @@ def is_view(statement: Define) -> bool:
         case [Access(tensor, subs)] if tensor.dtype == statement.target.dtype:
             guards = (p for p in parts if isinstance(p, Guard))
             return not any(map(has_lookup, subs)) and not any(map(accesses, guards))
+    return False
+
+
+def _says_where(statement: Define) -> bool:
+    """Whether a mask holds at one place of an axis, or everywhere else on it."""
+    match statement.body:
+        case Guard(Not(cond)) | Guard(cond):
+            return says_where(cond)
     return False
 
 

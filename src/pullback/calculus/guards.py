@@ -21,9 +21,12 @@ from ..ir.intern import kept
 from ..ir.sizes import Size
 from ..ir.subscripts import (
     Index,
+    Lookup,
     Remainder,
     Subscript,
+    at,
     bounds,
+    indices_of,
     inside,
     is_name,
     isolated,
@@ -52,6 +55,8 @@ def _tidy_node(node: Tree) -> Tree:
             return Inside(reduced(sub), extent)
         case Divides(divisor, sub):
             return _divisible(divisor, reduced(sub))
+        case Compare("==" | "!=" as op, one, other) if (gap := _difference(one, other)) is not None:
+            return Zero(gap) if op == "==" else Not(Zero(gap))
         case Not(Divides(divisor, sub)) if divisor.literal == 2:
             return _divisible(divisor, reduced(sub + 1))
         case Not(Zero(sub)):
@@ -60,6 +65,16 @@ def _tidy_node(node: Tree) -> Tree:
             return _only_place(sub, extent) or node
         case _:
             return node
+
+
+def _difference(one: Expr, other: Expr) -> Subscript | None:
+    """``c - y[n]`` for an index and an integer that are compared: where they are equal is a place,
+    ``np.arange(C) == y[:, None]`` as well as ``[y[n] = c]``."""
+    match one, other:
+        case (IndexOf(sub), Access(tensor) as read) | (Access(tensor) as read, IndexOf(sub)):
+            if tensor.kind == "int" and indices_of(sub):
+                return reduced(sub - at(Lookup(read)))
+    return None
 
 
 def _divisible(divisor: Size, sub: Subscript) -> Cond:
@@ -93,6 +108,44 @@ def _only_place(sub: Subscript, extent: Size) -> Cond | None:
     if low.at_least(0) and (high - extent).literal == 0:
         return Zero(reduced(sub - extent))
     return None
+
+
+def says_where(cond: Cond) -> bool:
+    """Whether a condition is that an index is what data says."""
+    match cond:
+        case Zero(sub):
+            found = [atom for atom, _ in sub.terms]
+            return any(isinstance(a, Lookup) for a in found) and any(
+                isinstance(a, Index) and isolated(sub, a) is not None for a in found
+            )
+    return False
+
+
+def in_range(guards: Iterable[Cond]) -> list[Cond]:
+    """``[y[n] = c]`` as somebody's own condition: where y is no place of c's axis, there is no
+    c."""
+    out: list[Cond] = []
+    for cond in guards:
+        if isinstance(cond, Zero):
+            for atom, _ in cond.sub.terms:
+                other = isolated(cond.sub, atom)
+                if isinstance(atom, Lookup) and other is not None and other.index is not None:
+                    out.append(Inside(at(atom), other.index.extent))
+    return out
+
+
+def is_inside(sub: Subscript, extent: Size, held: Iterable[Cond]) -> bool:
+    """Whether a subscript is inside an axis where some conditions hold: it is said so, or it is
+    where an index of that axis is."""
+    for cond in held:
+        match cond:
+            case Inside(other, n) if other is sub and n is extent:
+                return True
+            case Zero(place):
+                found = [i for i, _ in place.terms if isinstance(i, Index) and i.extent is extent]
+                if any(isolated(place, index) is sub for index in found):
+                    return True
+    return False
 
 
 def positive_names(indices: Iterable[Index]) -> tuple[str, ...]:

@@ -29,7 +29,6 @@ from ..ir.expr import (
     Expr,
     Guard,
     IndexOf,
-    Inside,
     Mul,
     Number,
     Power,
@@ -53,7 +52,7 @@ from ..ir.subscripts import (
 )
 from ..ir.walk import Tree, accesses, free_indices, fresh, substitute
 from ..text import PRIVATE
-from .guards import negation, positive_names, settle, tidy
+from .guards import is_inside, negation, positive_names, settle, tidy
 
 Factor = tuple[Expr, Fraction]
 
@@ -483,7 +482,7 @@ def in_bounds(node: Tree, held: Sequence[Cond] = ()) -> bool:
     other guards stand around."""
     names = positive_names(free_indices(node))
     return all(
-        inside(sub, extent, names) or Inside(sub, extent) in held
+        inside(sub, extent, names) or is_inside(sub, extent, held)
         for access in accesses(node)
         for sub, extent in zip(access.subs, access.tensor.shape, strict=True)
         if not isinstance(sub.atom, Lookup)

@@ -47,6 +47,7 @@ from .differentiate import Occurrence, adjoint_terms, sifted_terms
 from .effort import FORMULAS, Effort, Limit
 from .eliminate import cancel, eliminate, sift
 from .flatten import is_reshape
+from .guards import says_where
 from .introduce import ratio_to_sum, reads_of, without_idle_ratios, worth_a_name
 from .linear import Linear, without_matrices
 from .match import Pattern
@@ -523,6 +524,8 @@ class _Reverse:
             return True
         if len(value) == 1 and is_rank_one(value[0]):
             return False
+        if all(map(is_placed, value)):
+            return False
         if self._needs_a_name(value, define):
             return True
         small = any(len(self.lin.axes(t)) < len(self.lin.axes(o.access.tensor)) for o in found)
@@ -757,7 +760,7 @@ class _Reverse:
             other = self._put_back(divided)
             if not loses(other, self.defs):
                 out = min(out, other, key=self._weight)
-        out = self._taken_apart(out)
+        out = self._taken_apart(collect(map(self.defs.small_for, out)))
         return merge_sums(out, lambda terms: self._weight(terms)[0])
 
     def _multiplied_out(self, value: Poly) -> Poly | None:
@@ -971,6 +974,12 @@ def is_rank_one(value: Term) -> bool:
             if not first.isdisjoint(other):
                 first |= other
     return any(first.isdisjoint(other) for other in sets)
+
+
+def is_placed(value: Term) -> bool:
+    """Whether a term is 0 everywhere but at one place of an axis, which data says: an element a
+    row. What is summed with it is better read there, than multiplied with rows of zeros."""
+    return not value.bound and any(map(says_where, value.guards))
 
 
 def _computing(statements: Sequence[Define], outputs: Iterable[Tensor]) -> list[Define]:

@@ -10,7 +10,7 @@ from ..errors import PullbackError
 from ..ir.expr import Add, Expr, Tensor
 from ..ir.program import Define
 from ..ir.recurrence import direction, groups, is_recurrent, recurrent
-from ..ir.subscripts import at, constant, indices_of
+from ..ir.subscripts import Lookup, at, constant, indices_of
 from ..ir.walk import substitute, tensors
 from .facts import Facts
 from .masked import masks_read
@@ -144,7 +144,11 @@ def pieced(define: Define, facts: Facts) -> Build | None:
         dense, parts = _located(define, terms, facts)
         outer = []
     shape = define.target.shape
-    inside = all(facts.inside(sub, n) for p in parts for sub, n in zip(p.subs, shape, strict=True))
+    inside = all(
+        facts.inside(sub, n) or isinstance(sub.atom, Lookup)
+        for p in parts
+        for sub, n in zip(p.subs, shape, strict=True)
+    )
     if not parts or not inside or not all(map(spellable, parts)):
         return None
     parts = summed([piece for piece in parts if not empty(piece)])

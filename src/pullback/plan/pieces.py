@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ..ir.expr import Access, Add, Cond, Divides, Expr, Guard, Inside, Mul, Zero, add, mul
 from ..ir.program import Define
 from ..ir.sizes import Size, size
-from ..ir.subscripts import Index, Subscript, at, constant, indices_of, map_indices, reduced
+from ..ir.subscripts import Index, Lookup, Subscript, at, constant, indices_of, map_indices, reduced
 from ..ir.walk import accesses, free_indices, lookups, map_subscripts, substitute
 from .facts import Facts
 
@@ -158,8 +158,16 @@ class _Places:
             if index in own or not set(own) <= set(self.free()):
                 continue
             reads = [access for atom in lookups(place) for access in accesses(atom)]
-            if self.facts.inside(place, index.extent) and all(map(self._in_bounds, reads)):
+            if not all(map(self._in_bounds, reads)):
+                continue
+            if self.facts.inside(place, index.extent):
                 self.put(index, place, cond)
+                return True
+            if isinstance(place.atom, Lookup) and not self.facts.strict:
+                # nothing is there where that is outside; a forward pass selects, as it was written
+                self.put(index, place, cond)
+                if (asked := Inside(place, index.extent)) not in self.conds:
+                    self.conds.append(asked)
                 return True
         return False
 

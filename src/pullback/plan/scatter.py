@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import zip_longest
 
 from ..ir.expr import ZERO, Access, Expr, Guard, Inside, Zero, mul, total
 from ..ir.sizes import ONE, Size, size
@@ -18,6 +19,7 @@ from .laid import Laid, aligned, permuted
 from .lower import Lowering
 from .pieces import Piece, is_range
 from .spread import Spread
+from .terms import flat_factors
 from .weights import weight
 from .windows import turn
 
@@ -28,7 +30,10 @@ def placed(lowering: Lowering, piece: Piece, base: Array, *, apart: bool) -> Arr
     plain = all(not sub.terms or is_range(sub) for sub in piece.subs)
     if not plain or len(set(own)) < len(own):
         bound = tuple(dict.fromkeys(own))
-        spread = Spread(bound, base.shape, piece.subs, (), (piece.body,))
+        parts = flat_factors(piece.body)
+        conds = tuple(f.cond for f in parts if isinstance(f, Guard))
+        rest = mul(*(f for f in parts if not isinstance(f, Guard))) if conds else piece.body
+        spread = Spread(bound, base.shape, piece.subs, conds, (rest,))
         return scattered(lowering, spread, base)
     cuts = [lowering.cut(sub, extent) for sub, extent in zip(piece.subs, base.shape, strict=True)]
     value = lowering.over(lowering.value(piece.body), own)
@@ -51,22 +56,28 @@ def scattered(lowering: Lowering, spread: Spread, base: Array) -> Array:
     conds = [c for c in spread.conds if lowering.decided(c) is not True]
     own = dict.fromkeys(i for sub in spread.subs for i in indices_of(sub))
     rest = [i for i in spread.bound if i not in own]
-    value = inner_sum(lowering, rest, conds, spread.factors)
+    if rest or not conds:
+        value = inner_sum(lowering, rest, conds, spread.factors)
+    else:
+        value = lowering.product([*map(Guard, conds), *spread.factors])
     count = len(spread.subs)
     while count and _is_free(spread.subs[count - 1], spread, count - 1):
         count -= 1
     trailing = [sub.index for sub in spread.subs[count:]]
-    once = is_injective(spread, lowering.facts)
+    clipped = [
+        not lowering.inside(sub, extent)
+        for sub, extent in zip(spread.subs, spread.shape, strict=True)
+    ]
+    once = is_injective(spread, lowering.facts, clipped)
     places = []
-    for sub, extent in zip(spread.subs[:count], spread.shape, strict=False):
+    for sub, extent, outside in zip(spread.subs[:count], spread.shape, clipped, strict=False):
         place = lowering.position(sub)
-        if not lowering.inside(sub, extent):
+        if outside:
             asked = Inside(sub, extent)
-            if lowering.decided(asked) is not True:
+            if asked not in conds and lowering.decided(asked) is not True:
                 value = lowering.where(lowering.cond(asked), value, lowering.value(ZERO))
             top = Laid(arrays.count(extent - 1))
             place = lowering.map("clip", place, Laid(arrays.whole(0)), top)
-            once = False
         places.append(place)
     frame = tuple(i for i in own if i not in trailing)
     if not once:
@@ -90,10 +101,12 @@ def _is_free(sub: Subscript, spread: Spread, axis: int) -> bool:
     )
 
 
-def is_injective(spread: Spread, facts: Facts) -> bool:
-    """Whether every index can be told from the subscripts, so that none of them occurs twice."""
+def is_injective(spread: Spread, facts: Facts, clipped: Sequence[bool] = ()) -> bool:
+    """Whether every index can be told from the subscripts, so that none of them occurs twice;
+    those that are ``clipped`` tell nothing."""
     told: set[Index] = set()
-    for sub in spread.subs:
+    subs = [s for s, gone in zip_longest(spread.subs, clipped) if not gone]
+    for sub in subs:
         bounded = facts.bounded(sub)
         if sub.index is not None:
             told.add(sub.index)
@@ -109,7 +122,7 @@ def is_injective(spread: Spread, facts: Facts) -> bool:
         else:
             told.update(digits)
     while True:
-        more = (told_by(sub, told, facts.distinct) for sub in spread.subs)
+        more = (told_by(sub, told, facts.distinct) for sub in subs)
         found = {index for index in more if index is not None} - told
         if not found:
             return all(i in told for sub in spread.subs for i in indices_of(sub))
