@@ -40,6 +40,7 @@ from ..ir.recurrence import direction, groups, in_order, is_recurrent, offsets, 
 from ..ir.subscripts import Index, Subscript, at
 from ..ir.walk import accesses, free_indices, nodes, rename_tensors, substitute, tensors
 from ..text import PRIVATE
+from .clips import resolved
 from .contained import contained_sums
 from .cost import cost, expression_cost, volume
 from .definitions import Definitions
@@ -384,7 +385,7 @@ class _Reverse:
         eliminated = lin.kinks.joined(joined(collect(map(eliminate, sifted))))
         mark = len(self.defs.found)
         based = self.effort.tried(lambda: self._based(eliminated, t, define), eliminated)
-        value = collect(map(cancel, based))
+        value = resolved(collect(map(cancel, based)), lin.definitions, self._finite)
         facts = self.defs.found[mark:]
         found = [] if define is None else lin.occurrences(define)
         named = define is None or self._is_border(t, value, define, found)
