@@ -62,3 +62,37 @@ def test_a_size_that_divides_may_be_0_where_the_mask_runs_over_another_axis() ->
     with np.errstate(all="ignore"):
         _, cache = forward(np.ones((0, 2)), np.array([1, 0]))
         assert backward(np.ones(2), cache).shape == (0, 2)
+
+
+@pytest.mark.parametrize("group", [2, 3, 5])
+@pytest.mark.parametrize("sign", ["", "*(2*(d % G) - 1)", "*c[d//G]", "*c[d//G]*(d % G)"])
+def test_a_group_read_from_its_end_is_a_reversed_axis(group: int, sign: str) -> None:
+    text = f"c[K]; X[G*K]; Y[d:G*K] = X[d] + X[G*(d//G) + {group - 1} - d % G]{sign}"
+    derivation = pullback.derive(text.replace("G", str(group)), wrt=("X",))
+    backward_source = derivation.source().split("def backward")[1]
+    assert "[:, ::-1]" in backward_source
+    assert "np.add.at" not in backward_source
+    c, X = np.arange(1.0, 5), np.arange(1.0, 4 * group + 1) ** 2
+    d = np.arange(4 * group)
+    weights = {
+        "": np.ones(len(d)),
+        "*(2*(d % G) - 1)": 2 * (d % group) - 1,
+        "*c[d//G]": c[d // group],
+        "*c[d//G]*(d % G)": c[d // group] * (d % group),
+    }[sign]
+    place = group * (d // group) + group - 1 - d % group
+    forward, backward = derivation.compile()
+    Y, cache = forward(c, X)
+    assert np.allclose(Y, X + X[place] * weights)
+    dY = np.linspace(1, 2, len(d))
+    expected = dY.copy()
+    np.add.at(expected, place, weights * dY)
+    assert np.allclose(backward(dY, cache), expected)
+
+
+def test_an_element_that_several_places_read_is_added_up() -> None:
+    derivation = pullback.derive("X[K]; s[2*K]; Y[d:2*K] = X[d//2]*s[d]", wrt=("X",))
+    forward, backward = derivation.compile()
+    s = np.arange(1.0, 7)
+    _, cache = forward(np.ones(3), s)
+    assert np.allclose(backward(np.ones(6), cache), s.reshape(3, 2).sum(axis=1))

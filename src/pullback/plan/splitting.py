@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..ir.digits import Places, atoms, composed, read_as
-from ..ir.expr import Access, Expr
+from ..ir.expr import Access, Expr, IndexOf
 from ..ir.sizes import Size
 from ..ir.subscripts import (
     Index,
@@ -63,7 +63,7 @@ def _weights(index: Index, body: Expr) -> Places:
     """The weight and the number of values of each digit that an index is read as, the highest
     first; empty unless it is read in more than one way, and in digits only."""
     reads = [node for node in nodes(body) if any(index in indices_of(s) for s in subscripts(node))]
-    if not all(isinstance(node, Access) for node in reads):
+    if not all(isinstance(node, Access | IndexOf) for node in reads):
         return []
     several = len(set(atoms(index, [body]))) > 1
     return read_as(index, [body]) if several else []

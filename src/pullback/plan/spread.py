@@ -13,12 +13,13 @@ from ..ir.expr import (
     Guard,
     Inside,
     Reduce,
+    Tensor,
     Zero,
     mul,
 )
 from ..ir.program import Define
 from ..ir.sizes import Size
-from ..ir.subscripts import Index, Quotient, Subscript, at, indices_of
+from ..ir.subscripts import Index, Quotient, Remainder, Subscript, at, indices_of
 from ..ir.walk import (
     Tree,
     accesses,
@@ -52,15 +53,24 @@ class Spread:
 
 
 def reads_quotients(define: Define) -> bool:
-    """Whether a statement reads repeated elements, and there is another form of it, no longer."""
+    """Whether a statement reads repeated elements, and there is another form of it, no longer,
+    that doesn't."""
     if isinstance(define.scatter, Add) and not isinstance(define.body, Add):
         return False
-    return define.scatter is not None and any(
-        isinstance(atom, Quotient)
-        for access in accesses(define.body)
+    return define.scatter is not None and not _repeated(define.body) <= _repeated(define.scatter)
+
+
+def _repeated(expr: Expr) -> set[Tensor]:
+    """The tensors of which an expression reads each element several times, at a quotient. Beside
+    its remainder this is a place of its own."""
+    return {
+        access.tensor
+        for access in accesses(expr)
         for sub in joined(access.tensor.shape, access.subs)[1]
         for atom, _ in sub.terms
-    )
+        if isinstance(atom, Quotient)
+        and not sub.coefficient(Remainder(atom.value, atom.divisor)).terms
+    }
 
 
 def ties(define: Define) -> bool:
