@@ -188,7 +188,11 @@ class Products(Reading):
         """What is multiplied and what is divided by, of an outer product: what the second and later
         parts are divided by, and further factors over the same axes, are put together first."""
         axes = [*dict.fromkeys(frozenset(one.indices) for one in above if one.indices)]
-        if self.facts.strict or len(axes) < 2 or indices in axes:
+        if self.facts.strict:
+            return above, below
+        if len(axes) == 1 and indices not in axes:
+            return self._inverted(above, below, indices)
+        if len(axes) < 2 or indices in axes:
             return above, below
         least = min(axes, key=len)
         for group in axes:
@@ -202,6 +206,20 @@ class Products(Reading):
             above = [*(one for one in above if frozenset(one.indices) != group), total]
             below = [one for one in below if frozenset(one.indices) != group]
         return above, below
+
+    def _inverted(
+        self, above: list[Laid], below: list[Laid], indices: frozenset[Index]
+    ) -> tuple[list[Laid], list[Laid]]:
+        """What is multiplied and what is divided by, where each array lacks some index of the
+        result: numbers are divided before there are as many elements as the result has."""
+        under = [one for one in below if one.indices]
+        groups = {frozenset(one.indices) for one in under}
+        if len(groups) != 1 or indices in groups:
+            return above, below
+        over = [one for one in above if not one.indices] or [Laid(arrays.whole(1))]
+        made = self.map("div", self.multiplied(over), self.multiplied(under))
+        left = [one for one in above if one.indices]
+        return [made, *left], [one for one in below if not one.indices]
 
     def multiplied(self, parts: Sequence[Laid]) -> Laid:
         """The product of arrays, as it stands."""
