@@ -37,7 +37,7 @@ from ..ir.expr import (
 )
 from ..ir.program import Define, Program, Source, computing
 from ..ir.recurrence import direction, groups, in_order, is_recurrent, offsets, recurrent, unpinned
-from ..ir.subscripts import Index, Subscript, at
+from ..ir.subscripts import Index, Subscript, at, isolated
 from ..ir.walk import accesses, free_indices, nodes, rename_tensors, substitute, tensors
 from ..text import PRIVATE
 from .clips import resolved
@@ -978,9 +978,19 @@ def is_rank_one(value: Term) -> bool:
 
 
 def is_placed(value: Term) -> bool:
-    """Whether a term is 0 everywhere but at one place of an axis, which data says: an element a
+    """Whether a term is 0 everywhere but at one place of a long axis, which data says: an element a
     row. What is summed with it is better read there, than multiplied with rows of zeros."""
-    return not value.bound and any(map(says_where, value.guards))
+    return not value.bound and any(
+        says_where(c) and all(i.extent.at_least(SPREAD) or not i.extent.literal for i in _placed(c))
+        for c in value.guards
+    )
+
+
+def _placed(cond: Cond) -> list[Index]:
+    """The indices that are what data says."""
+    if not isinstance(cond, Zero):
+        return []
+    return [i for i in free_indices(cond) if isolated(cond.sub, i) is not None]
 
 
 def _computing(statements: Sequence[Define], outputs: Iterable[Tensor]) -> list[Define]:
