@@ -61,6 +61,7 @@ from .normal import (
     collect,
     components_of,
     expression,
+    free_of,
     poly,
     renamed,
     replaced,
@@ -525,7 +526,9 @@ class _Reverse:
             return True
         if len(value) == 1 and is_rank_one(value[0]):
             return False
-        if all(map(is_placed, value)):
+        if all(map(is_placed, value)) or (
+            len(value) == 1 and self.lin.axes(t) and is_scaled(value[0])
+        ):
             return False
         if self._needs_a_name(value, define):
             return True
@@ -975,6 +978,18 @@ def is_rank_one(value: Term) -> bool:
             if not first.isdisjoint(other):
                 first |= other
     return any(first.isdisjoint(other) for other in sets)
+
+
+def is_scaled(value: Term) -> bool:
+    """Whether a term is one tensor's element times sums that have no index in common with it: what
+    it goes on to has that element as a factor, too, under no other name."""
+    (guards, factors), parts = components_of(value)
+    return (
+        bool(parts)
+        and not guards
+        and is_alias(Term(value.coef, (), (), factors))
+        and not any(free_of(Term(ONE, *part)) for part in parts)
+    )
 
 
 def is_placed(value: Term) -> bool:

@@ -26,9 +26,23 @@ def guarded(lowering: Lowering, conds: Sequence[Cond], factors: Sequence[Expr]) 
     mask = lowering.cond(And(tuple(conds)))
     if not factors:
         return mask
+    small, large = _apart(conds, factors)
+    if lowering.in_place and small and large and lowering.facts.tame(large, conds):
+        with lowering.under():
+            value = lowering.times(small)
+        return lowering.times(large, selected(lowering, mask, value, conds, small))
     with lowering.under():
         value = lowering.times(factors)
     return selected(lowering, mask, value, conds, factors)
+
+
+def _apart(conds: Sequence[Cond], factors: Sequence[Expr]) -> tuple[list[Expr], list[Expr]]:
+    """The factors that have no further axes than the conditions, and the others: where these are
+    finite anyway, the few elements of the first are chosen. None of the first without a float."""
+    own = {i for cond in conds for i in free_indices(cond)}
+    small = [f for f in factors if own.issuperset(free_indices(f))]
+    floats = any(t.kind == "float" for f in small for t in tensors(f))
+    return (small if floats else []), [f for f in factors if f not in small]
 
 
 def selected(

@@ -85,9 +85,11 @@ class Products(Reading):
                     below.append(self.inverse(rest))
                 case _:
                     above.append(self.value(rest))
-        total = self.quotient(coefficient, above, below)
+        axes = {i for one in (*above, *below, *last) for i in one.indices}
+        small = [one for one in last if len(one.indices) < len(axes)]
+        total = self.quotient(coefficient, above, [*below, *small])
         for laid in last:
-            total = self.divided(total, laid)
+            total = total if laid in small else self.divided(total, laid)
         return total
 
     def in_turns(self, factors: Sequence[Expr]) -> list[Expr]:
