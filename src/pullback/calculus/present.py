@@ -340,7 +340,7 @@ def _spread(
         yield _product(coef, guards, left, [_grouped(_times(rest, small), known)])
     small = [f for f, axes in held if len(axes) < len(free)]
     axes = {i for f, own in held if f in small for i in own}
-    if small and all(_takes(t, axes, len(free)) for t in rest):
+    if (small or abs(coef) != 1) and all(_takes(t, axes, len(free)) for t in rest):
         left = [f for f in factors if f not in small]
         inside = tuple(
             Term(t.coef * coef, t.bound, t.guards, t.factors) for t in _times(rest, small)
