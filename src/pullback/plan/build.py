@@ -15,7 +15,18 @@ from ..ir.walk import substitute, tensors
 from .facts import Facts
 from .masked import masks_read
 from .ops import Build, Let, Loop, Op, Plan, Procedure
-from .pieces import Piece, Term, empty, in_a_row, is_sparse, locate, spellable, split_terms, summed
+from .pieces import (
+    Piece,
+    Term,
+    empty,
+    in_a_row,
+    is_diagonal,
+    is_sparse,
+    locate,
+    spellable,
+    split_terms,
+    summed,
+)
 from .rotations import together
 from .running import outside, runs
 from .splitting import split
@@ -138,7 +149,8 @@ def pieced(define: Define, facts: Facts) -> Build | None:
     """A statement whose terms fill parts of its target."""
     outer, terms = split_terms(define.body, define.indices)
     dense, parts = _located(define, terms, facts)
-    few = len(dense) + sum(not is_sparse(piece) for piece in parts) <= 1
+    filling = [piece for piece in parts if not is_sparse(piece) and not is_diagonal(piece)]
+    few = len(dense) + len(filling) <= 1
     if outer and (few or any(_may_be_infinite(factor, facts) for factor in outer)):
         terms = [Term(term.conds, (*outer, *term.factors)) for term in terms]
         dense, parts = _located(define, terms, facts)

@@ -85,11 +85,12 @@ class Products(Reading):
                     below.append(self.inverse(rest))
                 case _:
                     above.append(self.value(rest))
-        axes = {i for one in (*above, *below, *last) for i in one.indices}
-        small = [one for one in last if len(one.indices) < len(axes)]
-        total = self.quotient(coefficient, above, [*below, *small])
+        total = self.quotient(coefficient, above, below)
         for laid in last:
-            total = total if laid in small else self.divided(total, laid)
+            if len(laid.indices) < len(total.indices):  # few are inverted, and all multiplied
+                total = self.map("mul", total, self.map("div", Laid(arrays.whole(1)), laid))
+            else:
+                total = self.divided(total, laid)
         return total
 
     def in_turns(self, factors: Sequence[Expr]) -> list[Expr]:
