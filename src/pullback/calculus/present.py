@@ -340,7 +340,8 @@ def _spread(
         yield _product(coef, guards, left, [_grouped(_times(rest, small), known)])
     small = [f for f, axes in held if len(axes) < len(free)]
     axes = {i for f, own in held if f in small for i in own}
-    if (small or abs(coef) != 1) and all(_takes(t, axes, len(free)) for t in rest):
+    scaled = abs(coef) != 1 and all(map(_has_scalar, rest))
+    if (small or scaled) and all(_takes(t, axes, len(free)) for t in rest):
         left = [f for f in factors if f not in small]
         inside = tuple(
             Term(t.coef * coef, t.bound, t.guards, t.factors) for t in _times(rest, small)
@@ -362,6 +363,11 @@ def _takes(value: Term, axes: set[Index], count: int) -> bool:
         return False  # N*x - sum x, as people write a centred value
     found = [set(free_indices(a)) for a, e in outer if e > 0 and not isinstance(a, SizeOf)]
     return any(axes <= own and len(own) < count for own in found)
+
+
+def _has_scalar(value: Term) -> bool:
+    """Whether a scalar value multiplies a term, so that a number meets it before any array."""
+    return any(isinstance(a, Access) and not a.subs for a, _ in components_of(value)[0][1])
 
 
 def _is_outer(value: Term) -> bool:

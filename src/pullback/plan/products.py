@@ -87,10 +87,7 @@ class Products(Reading):
                     above.append(self.value(rest))
         total = self.quotient(coefficient, above, below)
         for laid in last:
-            if len(laid.indices) < len(total.indices):  # few are inverted, and all multiplied
-                total = self.map("mul", total, self.map("div", Laid(arrays.whole(1)), laid))
-            else:
-                total = self.divided(total, laid)
+            total = self.divided(total, laid)
         return total
 
     def in_turns(self, factors: Sequence[Expr]) -> list[Expr]:
