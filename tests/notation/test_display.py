@@ -37,7 +37,7 @@ SHOWN = [
     (
         "s[d] = 1/sqrt(v[d] + 1e-5) - mu[d]**2",
         "s[d] = 1/√(v[d] + 1e-5) − μ[d]²",
-        r"s_{d} = \frac{1}{\sqrt{v_{d} + 10^{-5}}} - {\mu_{d}}^{2}",
+        r"s_{d} = \frac{1}{\sqrt{v_{d} + 10^{-5}}} - \mu_{d}^{2}",
     ),
     (
         "L = -mean(n) log(P[n,k[n]])",
@@ -57,7 +57,7 @@ SHOWN = [
     ),
     ("Y = -(a[] + b[])*c[]", "Y = −c·(a + b)", r"Y = -c \, \left(a + b\right)"),
     ("Y = a[] - (b[] - c[])", "Y = a − (b − c)", r"Y = a - \left(b - c\right)"),
-    ("Y = (a[]**2)**b[]", "Y = (a²)^(b)", r"Y = {\left({a}^{2}\right)}^{b}"),
+    ("Y = (a[]**2)**b[]", "Y = (a²)^(b)", r"Y = {\left(a^{2}\right)}^{b}"),
     ("Y = 2*(1/3)*x[]", "Y = 2·(1/3)·x", r"Y = 2 \cdot \frac{1}{3} \, x"),
     (
         "Y = sum(i:3) -x[]",
@@ -70,7 +70,7 @@ SHOWN = [
         r"Y_{i} = v_{\lfloor (i+1)/2 \rfloor} \, v_{\lfloor i/2 \rfloor} \, v_{i \bmod 2} \,"
         r" \left(i \bmod 2\right) \, w",
     ),
-    ("Y = 2*3*x[]**(2/3)", "Y = 2·3·x^(2/3)", r"Y = 2 \cdot 3 \, {x}^{2/3}"),
+    ("Y = 2*3*x[]**(2/3)", "Y = 2·3·x^(2/3)", r"Y = 2 \cdot 3 \, x^{2/3}"),
 ]  # fmt: skip
 
 

@@ -19,7 +19,7 @@ from .spell import show_brief
 
 REDUCTIONS = {
     "sum": r"\sum", "prod": r"\prod", "max": r"\max", "min": r"\min",
-    "argmax": r"\operatorname{arg\,max}", "argmin": r"\operatorname{arg\,min}",
+    "argmax": r"\operatorname*{arg\,max}", "argmin": r"\operatorname*{arg\,min}",
 }  # fmt: skip
 WORDS = {"and": r" \land ", "or": r" \lor ", "not": r"\lnot "}
 SPECIALS = {
@@ -277,7 +277,11 @@ class Latex(Display):
         return self.raised_to(base, shown)
 
     def raised_to(self, base: str, exponent: str) -> str:
-        return f"{{{base}}}^{{{exponent}}}"
+        """A power: of a name with the exponent above its subscripts, of one that has a superscript
+        of its own in parentheses."""
+        if r"\left" in base or " " in base:
+            return f"{{{base}}}^{{{exponent}}}"
+        return set_above(base, exponent)
 
     def product(self, factors: list[str]) -> str:
         out = factors[0]

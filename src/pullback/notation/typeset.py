@@ -31,7 +31,7 @@ _WIDTHS = {
     "I": 0.5, r"\,": 0.17, r"\ ": 0.33, r"\quad": 1.0, r"\partial": 0.57, r"\infty": 1.0,
     r"\prime": 0.3, r"\lfloor": 0.45, r"\rfloor": 0.45, r"\mid": 0.83, r"\land": 1.1,
     r"\lor": 1.1, r"\lnot": 0.67, r"\bmod": 2.6, r"\top": 0.78, r"\sum": 1.45, r"\prod": 1.3,
-    r"\ldots": 1.2, r"\operatorname": 0.17,
+    r"\ldots": 1.2, r"\operatorname": 0.17, r"\operatorname*": 0.17,
     **dict.fromkeys((r"\mathbf", r"\mathrm", r"\mathcal", r"\text"), 0.0),
     **{rf"\{name}": width + 0.17 for name, width in _WORDS.items()},
 }  # fmt: skip

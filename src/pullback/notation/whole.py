@@ -29,12 +29,10 @@ from .arrays import (
 )
 from .display import Display
 from .latex import Latex
-from .levels import POWER, PRODUCT, UNARY
+from .levels import ATOM, POWER, PRODUCT, SUM, UNARY
 from .readable import readable
 from .spell import show_dimensions
 from .terminal import Terminal
-
-SUM, TIMES, ATOM = 0, 1, 2
 
 
 class ArraysText(ABC):
@@ -62,7 +60,7 @@ class ArraysText(ABC):
         match node:
             case Whole():
                 alone = self.display.held(node.tensor.name) > POWER
-                return self.shaped(node, self.whole(node)), ATOM if alone else TIMES
+                return self.shaped(node, self.whole(node)), ATOM if alone else PRODUCT
             case Ones():
                 return self.shaped(node, self.one), ATOM
             case Identity():
@@ -72,11 +70,11 @@ class ArraysText(ABC):
             case Transposed(inner):
                 return self.shaped(node, self.turned(self.inner(inner))), ATOM
             case Product(factors):
-                return self.product(factors), TIMES
+                return self.product(factors), PRODUCT
             case Plus(terms):
                 return self.plus(terms), SUM
             case Hadamard(factors):
-                return self.circle.join(self.factor(f) for f in factors), TIMES
+                return self.circle.join(self.factor(f) for f in factors), PRODUCT
             case Diagonal(inner):
                 return self.named("diag", [self.text(inner, SUM)]), ATOM
             case DiagonalOf(inner):
@@ -88,7 +86,7 @@ class ArraysText(ABC):
             case Result(operation, operands):
                 row = TABLE[operation]
                 drawn = row.drawn(self.display.form(row), [self.whole(x) for x in operands])
-                return self.shaped(node, drawn.replace("·", self.dot)), TIMES
+                return self.shaped(node, drawn.replace("·", self.dot)), PRODUCT
             case Raised(inner, exponent):
                 return self.raised(self.text(inner, ATOM), exponent), ATOM
             case Indicator(op, left, right):
@@ -104,21 +102,21 @@ class ArraysText(ABC):
 
     def factor(self, node: Matrix) -> str:
         """A factor of an elementwise product; a matrix product in it is set apart."""
-        return self.text(node, ATOM if isinstance(node, Product | Hadamard | Plus) else TIMES)
+        return self.text(node, ATOM if isinstance(node, Product | Hadamard | Plus) else PRODUCT)
 
     def product(self, factors: tuple[Matrix, ...]) -> str:
         if len(factors) > 1 and factors[0] == Scalar(number(-1)):
             return f"{self.display.minus}{self.product(factors[1:])}"
         return self.dot.join(
-            self.text(f, ATOM if isinstance(f, Hadamard | Product) else TIMES) for f in factors
+            self.text(f, ATOM if isinstance(f, Hadamard | Product) else PRODUCT) for f in factors
         )
 
     def plus(self, terms: tuple[tuple[int, Matrix], ...]) -> str:
-        return self.display.summed([(sign, self.text(term, TIMES)) for sign, term in terms])
+        return self.display.summed([(sign, self.text(term, PRODUCT)) for sign, term in terms])
 
     def scalar(self, value: Expr) -> tuple[str, int]:
         text, own = self.display.leveled(readable(value))
-        return text, ATOM if own >= UNARY else TIMES if own >= PRODUCT else SUM
+        return text, ATOM if own >= UNARY else PRODUCT if own >= PRODUCT else SUM
 
     def shaped(self, node: Matrix, text: str) -> str:
         """The text with the shape beside it, if shapes are asked for."""

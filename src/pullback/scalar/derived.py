@@ -230,7 +230,7 @@ class ByRules(Page):
         >>> import pullback
         >>> print(pullback.derive("y = x[]**3").rules("lagrange").latex())
         \begin{array}{lll}
-          \displaystyle y(x) = {x}^{3} & \text{power rule} & \displaystyle y'(x) = 3 \, {x}^{2}
+          \displaystyle y(x) = x^{3} & \text{power rule} & \displaystyle y'(x) = 3 \, x^{2}
         \end{array}
         """
         rows = []
