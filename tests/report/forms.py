@@ -28,7 +28,18 @@ A[n,h] = max(H[n,h], 0)
 Z[n,c] = sum(h) A[n,h]*W2[h,c] + b2[c]
 L[] = mean(n) sum(c) Z[n,c]**2
 """
-FORMS = {"affine": AFFINE, "softmax": SOFTMAX, "batch_norm": BATCH_NORM, "mlp": MLP}
+RECURRENCE = """\
+P[t:T] = where(t >= 1, H[t-1], 0)
+H[t] = tanh(P[t] + w[]*X[t])
+S[t] = where(t >= 1, S[t-1], 0) + H[t]
+"""
+FORMS = {
+    "affine": AFFINE,
+    "softmax": SOFTMAX,
+    "batch_norm": BATCH_NORM,
+    "mlp": MLP,
+    "recurrence": RECURRENCE,
+}
 
 HOSTILE = "<script>alert('x')</script>&\"]]>`|\\end{verbatim}$_#\x00"
 

@@ -54,7 +54,7 @@ class Linear:
         self.taken = {t.name for t in program.inputs} | {s.target.name for s in self.flat}
         self.given = frozenset(self.taken)  # the program's own names
         self.origin: dict[Tensor, Tensor] = {}
-        self.active = _active(self.flat, self.wrt)
+        self.active = active_values(self.flat, self.wrt)
         self.complete = not (asks_what_is_finite(self.flat) or selects_by_bools(self.flat))
         self.later: list[Define] = []  # operations whose results only the derivative reads
         self.groups = self._linearised()
@@ -280,7 +280,8 @@ def _is_steady(body: Expr) -> bool:
     return not row.differential and not row.refuses
 
 
-def _active(statements: Sequence[Define], wrt: Sequence[Tensor]) -> set[Tensor]:
+def active_values(statements: Sequence[Define], wrt: Sequence[Tensor]) -> set[Tensor]:
+    """The values that change with those of ``wrt``, through recurrences, too."""
     active = set(wrt)
     for group in groups(statements):
         left = [s for s in group if s.target.kind == "float" and not _is_steady(s.body)]

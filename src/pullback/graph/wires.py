@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from .layout import Box, Layout
 
 PORT_GAP = 24.0  # between two edges that meet the same side of a box
+BESIDE = 40.0  # the room at the right for edges that lead back to an earlier box
 
 Edge = tuple[int, int]
 
@@ -32,6 +33,30 @@ def wires(
             path = _curve(x1 + shift, y1 + 5, bends, x2 + shift, y2, shift)
             yield f'<path class="backward" d="{path}"/>' + _head(
                 "backward-head", x1 + shift, y1, -1
+            )
+
+
+def loops(
+    boxes: Sequence[Box], edges: Sequence[Edge], layout: Layout, back: Sequence[bool]
+) -> Iterator[str]:
+    """The paths of edges to an earlier box or to the same one, which pass at the right of all boxes
+    within :data:`BESIDE`; otherwise as :func:`wires`."""
+    for (start, end), flows in zip(edges, back, strict=True):
+        (x1, y1), (x2, y2) = layout.places[start], layout.places[end]
+        x1, x2 = x1 + boxes[start].width / 2, x2 + boxes[end].width / 2
+        apart, shift = 8.0 if start == end else 0.0, 3.5 if flows else 0.0
+        side = layout.width + BESIDE - 8
+        far = side + (side - (x1 + x2) / 2) / 3  # a curve reaches three quarters of the way to it
+        for kind, own, gap in (("forward", -shift, (0, 5)), ("backward", shift, (5, 0)))[
+            : 1 + flows
+        ]:
+            out, into = y1 + apart + own, y2 - apart - own
+            path = f"M{x1 + gap[0]:.1f} {out:.1f}C{far + own:.1f} {out:.1f} {far + own:.1f} "
+            yield f'<path class="{kind}" d="{path}{into:.1f} {x2 + gap[1]:.1f} {into:.1f}"/>'
+            x, y = (x1, out) if gap[0] else (x2, into)
+            yield (
+                f'<path class="{kind}-head" d="M{x:.1f} {y:.1f}L{x + 7:.1f} {y - 3.5:.1f}'
+                f'V{y + 3.5:.1f}Z"/>'
             )
 
 

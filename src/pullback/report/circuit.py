@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from ..backends.gates import gates
+from ..calculus.linear import active_values
 from ..calculus.reverse import reverse
 from ..calculus.step import Backward
 from ..derivation import Derivation
@@ -26,7 +27,7 @@ from ..ir.expr import (
     Tensor,
 )
 from ..ir.interpret import run
-from ..ir.program import Define, Program, Source, reads
+from ..ir.program import Define, Program, Source
 from ..ir.subscripts import Lookup
 from ..ir.walk import Tree, children
 from ..opaque import TABLE
@@ -48,7 +49,7 @@ class Circuit:
     program: Program
     gradients: Mapping[str, str]
     kinds: Mapping[str, str]
-    active: frozenset[Tensor]
+    active: Collection[Tensor]
     values: Mapping[str, float] = field(default_factory=dict)
     slopes: Mapping[str, float] = field(default_factory=dict)
 
@@ -58,7 +59,8 @@ def circuit(derivation: Derivation, values: Mapping[str, float] = {}) -> Circuit
     backward, program = derivation.backward, derivation.forward
     kinds = {s.target.name: " · ".join(words(s.body)) for s in program.statements}
     made = _gradients(backward, backward.statements)
-    return Circuit(program, made, kinds, _active(program, backward.wrt), dict(values))
+    active = active_values(program.statements, backward.wrt)
+    return Circuit(program, made, kinds, active, dict(values))
 
 
 def gate_circuit(derivation: Derivation, values: Mapping[str, float] = {}) -> Circuit:
@@ -74,7 +76,8 @@ def gate_circuit(derivation: Derivation, values: Mapping[str, float] = {}) -> Ci
     kinds = {gate.define.target.name: gate.kind for gate in parts}
     made = _gradients(backward, backward.adjoints)
     found, slopes = _numbers(backward, values)
-    return Circuit(program, made, kinds, _active(program, backward.wrt), found, slopes)
+    active = active_values(program.statements, backward.wrt)
+    return Circuit(program, made, kinds, active, found, slopes)
 
 
 def is_scalar(program: Program) -> bool:
@@ -88,14 +91,6 @@ def _gradients(backward: Backward, statements: Sequence[Define]) -> dict[str, st
     for output, cotangent in zip(outputs, backward.cotangents, strict=False):
         found.setdefault(output.name, cotangent.name)
     return found
-
-
-def _active(program: Program, wrt: Sequence[Tensor]) -> frozenset[Tensor]:
-    active = set(wrt)
-    for s in program.statements:
-        if s.target.kind == "float" and any(t in active for t in reads(s)):
-            active.add(s.target)
-    return frozenset(active)
 
 
 def _numbers(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ..derivation import Derivation, shape_text
 from ..graph.layout import Box, lay_out
-from ..graph.wires import wires
+from ..graph.wires import BESIDE, loops, wires
 from ..ir.expr import Tensor
 from ..ir.program import Define, reads
 from ..notation.plain import show
@@ -72,17 +72,22 @@ def draw(shown: Circuit) -> str:
     """The ``<svg>`` of a circuit."""
     nodes = list(_nodes(shown))
     place = {node.tensor: k for k, node in enumerate(nodes)}
-    edges = [(place[t], place[s.target]) for s in shown.program.statements for t in reads(s)]
-    layout = lay_out([node.box for node in nodes], edges)
+    boxes = [node.box for node in nodes]
+    joined = [(place[t], place[s.target]) for s in shown.program.statements for t in reads(s)]
+    edges = [edge for edge in joined if edge[0] < edge[1]]
+    again = [edge for edge in joined if edge[0] >= edge[1]]  # of a recurrence
+    layout = lay_out(boxes, edges)
     parts = [
-        *wires([node.box for node in nodes], edges, layout, _flows(nodes, edges, shown)),
+        *wires(boxes, edges, layout, _flows(nodes, edges, shown)),
+        *loops(boxes, again, layout, _flows(nodes, again, shown)),
         *(_box(node, *layout.places[k]) for k, node in enumerate(nodes)),
     ]
     margin = 4
-    view = f"{-margin} {-margin} {layout.width + 2 * margin:.0f} {layout.height + 2 * margin:.0f}"
+    width = layout.width + 2 * margin + (BESIDE if again else 0)
+    view = f"{-margin} {-margin} {width:.0f} {layout.height + 2 * margin:.0f}"
     return (
         f'<svg class="pb-graph" xmlns="http://www.w3.org/2000/svg" viewBox="{view}" '
-        f'width="{layout.width + 2 * margin:.0f}" height="{layout.height + 2 * margin:.0f}" '
+        f'width="{width:.0f}" height="{layout.height + 2 * margin:.0f}" '
         f'role="img" aria-label="Computational graph with {len(nodes)} values">'
         f"<style>{STYLE}</style>{''.join(parts)}</svg>"
     )
@@ -91,7 +96,7 @@ def draw(shown: Circuit) -> str:
 def _flows(nodes: list[Node], edges: list[tuple[int, int]], shown: Circuit) -> list[bool]:
     """Whether a gradient flows along each edge: both ends are on the way back, absorbed gradients
     included."""
-    return [{nodes[a].tensor, nodes[b].tensor} <= shown.active for a, b in edges]
+    return [all(nodes[k].tensor in shown.active for k in edge) for edge in edges]
 
 
 def _nodes(shown: Circuit) -> Iterator[Node]:
