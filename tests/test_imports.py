@@ -137,7 +137,8 @@ assert "numpy" not in sys.modules
 
 # Layers that a line of index notation is derived and shown without, and packages.
 UNUSED = ("pullback.trace", "pullback.layers", "pullback.book", "pullback.backends.numpy.module")
-UNUSED += ("pullback.runtime.forward", "pullback.runtime.pairs", "mpmath", "numpy", "rich")
+UNUSED += ("pullback.runtime.forward", "pullback.runtime.pairs")
+UNUSED += ("math_core", "mpmath", "numpy", "rich")
 MOST_MODULES = 126
 
 

@@ -35,12 +35,19 @@ from .random_names import (
 
 SIX = st.lists(odd_names(), min_size=6, max_size=6, unique=True)
 
-# What names may be drawn with: letters with accents and indices in MathML; commands in LaTeX.
+# What names may be drawn with: letters with accents and indices in MathML, and lines where they are
+# long; commands in LaTeX.
 DRAWN = {
     part
-    for tag in ("mi", "mn", "mo", "mtext", "mrow", "msub", "msup", "msubsup", "mover")
+    for tag in (
+        "mi", "mn", "mo", "mtext", "mrow", "mspace", "mpadded", "msub", "msup", "msubsup", "mover",
+        "mtable", "mtr", "mtd",
+    )
     for part in (tag, f"/{tag}")
-} | {"accent", "mathvariant", "class", "fence", "stretchy", "form", "lspace", "rspace"}
+} | {
+    "accent", "mathvariant", "class", "stretchy", "lspace", "rspace", "width", "minsize", "maxsize",
+    "displaystyle", "scriptlevel", "style",
+}  # fmt: skip
 ESCAPES = {
     name
     for table in (

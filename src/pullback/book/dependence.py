@@ -12,9 +12,10 @@ from ..derivation import Derivation
 from ..errors import PullbackError
 from ..ir.expr import Tensor
 from ..report.mathml import text
+from ..report.tex import HAT
 from ..text import json_text
 from .case import Case
-from .formulas import HAT, display
+from .formulas import display
 
 MOST = 400  # entries of a Jacobian that are shown with their numbers
 DIGITS = 6

@@ -6,38 +6,31 @@ it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from itertools import groupby
 
 from ..derivation import Check, Derivation, ShownStep, shape_text, show_bytes
-from ..ir.expr import Access
 from ..ir.program import Define
 from ..ir.sizes import size
-from ..notation.matrix import MatrixForm
-from . import mathml
-from .mathml import MathML, op, row, text
-from .matrices import Matrices
+from .mathml import math, text
 from .outline import (
     Block,
     Cell,
-    Chain,
     Formula,
     Line,
     Listing,
-    Local,
     Prose,
     Section,
     Table,
     Walk,
-    summed,
 )
+from .tex import Content, Typeset, lines
 from .text import spell
 
-Content = Define | Chain | Local | MatrixForm
-
+WIDTH = 42.0  # em, above which a formula stands on several lines
 KINDS = {"passed": "passed", "failed": "failed", "not checked": "open"}
 
 
@@ -54,14 +47,6 @@ def article(name: str, derivation: Derivation, inner: str, lead: str = "", nav: 
 def style() -> str:
     """The style sheet."""
     return files(__package__).joinpath("style.css").read_text(encoding="utf-8")
-
-
-def roles(derivation: Derivation) -> dict[str, str]:
-    """The class of every tensor whose name is set in a colour: the gradients."""
-    backward = derivation.backward
-    found = [t.name for t in (*backward.cotangents, *backward.gradients)]
-    found += [s.target.name for s in (*backward.statements, *backward.adjoints) if s.of]
-    return dict.fromkeys(found, "gradient")
 
 
 def _lead(derivation: Derivation) -> str:
@@ -92,19 +77,23 @@ def facts(derivation: Derivation) -> str:
 
 @dataclass(frozen=True)
 class Hand:
-    """How a page is written: the classes of names, and what draws a formula in them."""
+    """How a page is written: the style of its formulas, and what draws one in it."""
 
-    classes: Mapping[str, str]
-    draw: Callable[[Content, Mapping[str, str]], str]
+    style: Typeset
+    draw: Callable[[Content, Typeset], str]
 
     def formula(self, content: Content) -> str:
         """A formula on a line of its own, which scrolls where it is too wide."""
-        return f'<div class="set">{self.draw(content, self.classes)}</div>'
+        return f'<div class="set">{self.draw(content, self.style)}</div>'
 
 
-def by_mathml(classes: Mapping[str, str]) -> Hand:
+def by_mathml(style: Typeset) -> Hand:
     """Formulas as MathML, for which a browser needs nothing."""
-    return Hand(classes, set_mathml)
+    return Hand(style, _set)
+
+
+def _set(content: Content, style: Typeset) -> str:
+    return math(lines(content, style, WIDTH), alt=spell(content), block=True)
 
 
 def section(part: Section, hand: Hand) -> str:
@@ -160,42 +149,6 @@ def _source(source: str) -> str:
     return "\n".join(lines)
 
 
-def set_mathml(content: Content, classes: Mapping[str, str]) -> str:
-    """A formula as MathML."""
-    printer = MathML(classes)
-    match content:
-        case Chain():
-            inner = chain(content, printer)
-        case Local(value, of, body):
-            inner = row(_fraction(value, of, printer), op("="), printer.expr(body))
-        case MatrixForm():
-            inner = Matrices(printer).equation(content)
-        case _:
-            inner = printer.statement(content)
-    return mathml.math([inner], alt=spell(content), block=True)
-
-
-def chain(content: Chain, printer: MathML) -> str:
-    """The chain rule: sums of upstream gradient · local gradient."""
-    parts = [printer.expr(content.gradient), op("=")]
-    for k, (upstream, value) in enumerate(content.terms):
-        if k:
-            parts.append(op("+"))
-        over = summed(value)
-        if over:
-            parts.append(printer.sum_sign(over))
-        local = _fraction(value, content.of, printer)
-        parts += [printer.expr(upstream), mathml.times(), local]
-    return row(*parts)
-
-
-def _fraction(value: Access, of: Access, printer: MathML) -> str:
-    """∂Y/∂X of two elements."""
-    above = row("<mo>∂</mo>", printer.expr(value))
-    below = row("<mo>∂</mo>", printer.expr(of))
-    return f"<mfrac>{above}{below}</mfrac>"
-
-
 def _formula(block: Formula, hand: Hand) -> str:
     about = [f"<b>{text(block.label)}</b>" if block.label else ""]
     about.append(f"<span>{text(block.shape)}</span>" if block.shape else "")
@@ -211,14 +164,14 @@ def _formula(block: Formula, hand: Hand) -> str:
 
 def _walk(block: Walk, hand: Hand) -> str:
     name = f"<code>{text(block.gradient.name)}</code>"
-    if block.gradient.name in hand.classes:
+    if block.gradient.name in hand.style.gradients:
         name = f'<span class="gradient">{name}</span>'
     head = f"<h3>{name}, the gradient of <code>{text(block.of.name)}</code></h3>"
     about = f"<span>{text(shape_text(block.gradient.shape))}</span>"
-    lines = "".join(_line(line, k, hand) for k, line in enumerate(block.lines, 1))
+    steps = "".join(_line(line, k, hand) for k, line in enumerate(block.lines, 1))
     closing = f'<p class="closing">{text(block.closing)}.</p>' if block.closing else ""
     return (
-        f'<details class="walk"><summary>{head}{about}</summary><ol>{lines}</ol>{closing}</details>'
+        f'<details class="walk"><summary>{head}{about}</summary><ol>{steps}</ol>{closing}</details>'
     )
 
 
@@ -273,5 +226,5 @@ def _cell(cell: Cell, hand: Hand) -> str:
         case Define():
             return hand.formula(cell)
         case _:
-            name = f' class="{hand.classes[cell]}"' if cell in hand.classes else ""
+            name = ' class="gradient"' if cell in hand.style.gradients else ""
             return f"<span{name}>{text(cell)}</span>"

@@ -12,9 +12,10 @@ from typing import Any
 
 from ..derivation import Check, Derivation, ShownStep, Verification, verdict
 from ..errors import PullbackError
-from .html import KINDS, Hand, by_mathml, facts, roles, set_mathml
+from .html import KINDS, Hand, by_mathml, facts
 from .mathml import text
 from .outline import Formula, Section, outline, title
+from .tex import Typeset, typeset
 from .text import safe, sections
 
 MOST = 20_000  # bytes, above which the folded part says only how to print it
@@ -42,7 +43,7 @@ def framed(inner: str) -> str:
 
 def fragment(derivation: Derivation) -> str:
     """A derivation: its forward and its backward pass as formulas, all else folded as text."""
-    hand = by_mathml(roles(derivation))
+    hand = by_mathml(typeset(derivation))
     parts = {part.anchor: part for part in outline(derivation, source=False)}
     head = f"<b>{text(title(derivation))}</b>{facts(derivation)}"
     passes = "".join(_formulas(parts[name], hand) for name in ("forward", "backward"))
@@ -66,8 +67,7 @@ def _folded(head: str, written: str) -> str:
 
 def step(shown: ShownStep) -> str:
     """A step: what it is called and why, the two forms, its check."""
-    lines = [set_mathml(one, {}) for one in (shown.earlier, shown.later)]
-    inner = "".join(f'<div class="set">{line}</div>' for line in lines)
+    inner = "".join(map(by_mathml(Typeset()).formula, (shown.earlier, shown.later)))
     why = f"<div><b>{text(shown.name)}</b> {text(shown.reason)}</div>"
     return framed(f"{why}{inner}{_check(shown.check)}")
 

@@ -11,10 +11,11 @@ from ..derivation import Derivation
 from .circuit import is_scalar
 from .curve import curve
 from .graph import graph
-from .html import article, by_mathml, roles, section
+from .html import article, by_mathml, section
 from .mathml import text
 from .outline import Prose, Section, outline
 from .outline import title as title_of
+from .tex import typeset
 
 LEGEND = (
     '<span class="key"></span>values go forward<span class="key back"></span>gradients come back; '
@@ -53,7 +54,7 @@ def page(
     their titles; ``values`` single numbers, by name, to write into the graph. A program of numbers
     is drawn gate by gate.
     """
-    hand = by_mathml(roles(derivation))
+    hand = by_mathml(typeset(derivation))
     parts = outline(derivation)
     sections = [(part.anchor, part.title, section(part, hand)) for part in parts]
     fine = is_scalar(derivation.backward.program)

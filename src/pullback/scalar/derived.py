@@ -29,7 +29,7 @@ from ..ir.expr import (
 from ..ir.program import Program
 from ..ir.walk import Tree, bottom_up, map_tensors
 from ..notation.latex import escaped
-from ..report.mathml import text
+from ..report.mathml import math, text
 from ..text import padded, width
 from .checks import checked, points
 from .notations import NOTATIONS, Signs, signs
@@ -169,7 +169,7 @@ class ByRules(Page):
             yield Line(depth, (), "so", (slope,), (step.derivative,))
 
     def signs(self, style: str, free: Sequence[str] = ()) -> Signs:
-        """What draws formulas in a style: "text", "latex" or "html"."""
+        """What draws formulas in a style: "text", "latex", or "page", LaTeX for a page."""
         functions = None
         if self.notation == "lagrange":
             every = [step.name.name for whole in self.steps for step in whole.every]
@@ -180,9 +180,9 @@ class ByRules(Page):
         """The left side of a line, the right side, and the conditions, in a style."""
         signs = self.signs(style, line.free)
         left = signs.equal([signs.value(side) for side in line.left]) if line.left else ""
-        sides = [*map(signs.value, line.formula), *map(signs.shown, line.result)]
+        sides = [*map(signs.value, line.formula), *map(signs.show, line.result)]
         right = signs.equal(list(dict.fromkeys(sides)))
-        return left, right, tuple(map(signs.shown, line.conditions))
+        return left, right, tuple(map(signs.show, line.conditions))
 
     @property
     def constants(self) -> list[str]:
@@ -197,7 +197,7 @@ class ByRules(Page):
         """The function itself, statement by statement, in a style."""
         signs = self.signs(style)
         return [
-            signs.equal([signs.value(Access(step.name, ())), signs.shown(step.value)])
+            signs.equal([signs.value(Access(step.name, ())), signs.show(step.value)])
             for step in self.steps
         ]
 
@@ -249,22 +249,22 @@ class ByRules(Page):
     def title(self) -> str:
         """The heading of the page."""
         signs = self.signs("text")
-        return f"{signs.shown(slope_of(self.output))} by the rules"
+        return f"{signs.show(slope_of(self.output))} by the rules"
 
     def body(self) -> str:
         """The derivation in HTML."""
         rows = []
         for line in self.lines():
-            left, right, conditions = self.drawn(line, "html")
-            where = "".join(f", where <math>{c}</math>" for c in conditions)
+            left, right, conditions = self.drawn(line, "page")
+            where = "".join(f", where {math(c)}" for c in conditions)
             note = f" <small>({text(line.note)})</small>" if line.note else ""
-            start = f"<math>{left}</math>" if left else ""
+            start = math(left, block=True) if left else ""
             rows.append(
                 f'<tr><td style="padding-left:{1.5 * line.depth}em">{start}</td>'
-                f"<td>{text(line.rule)}</td><td><math>{right}</math>{where}{note}</td></tr>"
+                f"<td>{text(line.rule)}</td><td>{math(right, block=True)}{where}{note}</td></tr>"
             )
         held = f" ({text(self._held)} held constant)" if self.constants else ""
-        head = "; ".join(f"<math>{one}</math>" for one in self.head("html"))
+        head = "; ".join(map(math, self.head("page")))
         found = "".join(f"<p>{text(str(check))}</p>" for check in self.summary())
         table = f'<div class="set"><table>{"".join(rows)}</table></div>'
         return f'<p>{head}{held}</p><div class="formulas tables">{table}</div>{found}'

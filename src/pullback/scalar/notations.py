@@ -1,6 +1,6 @@
 """The signs of calculus in both notations: Leibniz's dy/dx and Lagrange's f'(x).
 
-Each style of formulas (terminal, LaTeX, MathML) draws the signs of :mod:`.rules` besides
+Each style of formulas (terminal, LaTeX) draws the signs of :mod:`.rules` besides
 expressions, by a row of templates. In Lagrange's notation parts are functions, u(x); in Leibniz's
 they are variables.
 """
@@ -10,14 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 
-from ..ir.expr import Access, Add, Apply, Cond, Expr, Tensor
+from ..ir.expr import Access, Add, Apply, Expr
 from ..ir.walk import Tree
 from ..notation.display import Display, laid_out
 from ..notation.latex import Latex
 from ..notation.levels import ATOM, LOOSEST, PRODUCT, UNARY
-from ..notation.readable import readable
 from ..notation.terminal import Terminal
-from ..report import mathml
+from ..report.tex import Typeset
 from .rules import COMPOSED, OUTER, SLOPE, VALUE
 
 NOTATIONS = ("leibniz", "lagrange")
@@ -49,32 +48,16 @@ LATEX = Templates(
     "%s(%s)",
     comma=r",\, ",
 )
-_D, _PART = ('<mi mathvariant="normal">d</mi>', '<mi mathvariant="normal">∂</mi>')
-_BAR = mathml.op("|", form="postfix", stretchy="true", symmetric="true")
-MATHML = Templates(
-    f"<mfrac><mrow>{_D}%s</mrow><mrow>{_D}%s</mrow></mfrac>",
-    f"<mfrac><mrow>{_PART}%s</mrow><mrow>{_PART}%s</mrow></mfrac>",
-    f"<msub><mrow>%s{_BAR}</mrow><mrow>%s</mrow></msub>",
-    '<msup>%s<mo lspace="0" rspace="0">′</mo></msup>',
-    mathml.parens(f"%s{mathml.op('∘')}%s"),
-    f"<mrow>%s{mathml.parens('%s')}</mrow>",
-    mathml.op("="),
-    '<mo separator="true">,</mo>',
-)
 
 
-class Signs:
-    """What draws formulas with the signs of calculus, in one style; a style says how a name alone
-    is drawn, an expression as it stands (zeros included), and anything for readers.
+class Signs(Display):
+    """What draws formulas with the signs of calculus, in one style.
 
     ``x`` is the variable's name, ``functions`` the names that are functions of it in Lagrange's
     notation, None in Leibniz's.
     """
 
     templates: Templates
-    bare: Callable[[str], str]
-    value: Callable[[Expr], str]
-    shown: Callable[[Expr | Cond], str]
 
     def place(self, x: str, functions: Collection[str] | None) -> None:
         """Sets the variable and its functions."""
@@ -125,10 +108,6 @@ class Signs:
         """Whether a name is followed by (x)."""
         return self.functions is not None and name in self.functions
 
-
-class TextSigns(Signs, Display):
-    """What the styles that are text share."""
-
     def leveled(self, node: Expr) -> tuple[str, int]:
         sign = self.sign(node)
         return super().leveled(node) if sign is None else (sign, ATOM)
@@ -136,6 +115,10 @@ class TextSigns(Signs, Display):
     def read(self, name: str, subs: list[str]) -> str:
         own = super().read(name, subs)  # type: ignore[safe-super]
         return self.of_x(own) if self.is_function(name) else own
+
+    def bare(self, name: str) -> str:
+        """A name alone."""
+        return super().read(name, [])  # type: ignore[safe-super]
 
     def multiplied(self, factors: tuple[Expr, ...]) -> tuple[int, str, int]:
         """As in other formulas, but that sums stand above the bar: (u'v - uv')/v²."""
@@ -149,67 +132,38 @@ class TextSigns(Signs, Display):
         return parts.sign, self.product(pieces), PRODUCT
 
     def value(self, node: Expr) -> str:
+        """An expression as it stands, zeros included."""
         return self.expr(node, LOOSEST)
 
-    def shown(self, node: Expr | Cond) -> str:
-        return self.show(node)
 
-
-class TerminalSigns(TextSigns, Terminal):
+class TerminalSigns(Signs, Terminal):
     """For a terminal, in Unicode."""
 
     templates = TERMINAL
-
-    def bare(self, name: str) -> str:
-        return Terminal.read(self, name, [])
 
     def product(self, factors: list[str]) -> str:
         return super().product(factors).replace("}·", "} · ")
 
 
-class LatexSigns(TextSigns, Latex):
+class LatexSigns(Signs, Latex):
     """In LaTeX."""
 
     templates = LATEX
 
-    def bare(self, name: str) -> str:
-        return Latex.read(self, name, [])
 
-
-class MathMLSigns(Signs, mathml.MathML):
-    """In MathML."""
-
-    templates = MATHML
-
-    def _expr(self, node: Expr) -> tuple[int, str]:
-        sign = self.sign(node)
-        return super()._expr(node) if sign is None else (mathml.ATOM, sign)
-
-    def read(self, tensor: Tensor, below: str, exponent: str = "") -> str:
-        if not self.is_function(tensor.name):
-            return super().read(tensor, below, exponent)
-        drawn = self.of_x(super().read(tensor, below))
-        return f"<msup>{drawn}{exponent}</msup>" if exponent else drawn
-
-    def bare(self, name: str) -> str:
-        return mathml.MathML.read(self, Tensor(name, ()), "")
-
-    def value(self, node: Expr) -> str:
-        return self.expr(node)
-
-    def shown(self, node: Expr | Cond) -> str:
-        return self.tree(readable(node))  # type: ignore[arg-type]
+class PageSigns(LatexSigns, Typeset):
+    """In LaTeX for a page."""
 
 
 STYLES: dict[str, Callable[[], Signs]] = {
     "text": TerminalSigns,
     "latex": LatexSigns,
-    "html": MathMLSigns,
+    "page": PageSigns,
 }
 
 
 def signs(style: str, x: str, functions: Collection[str] | None) -> Signs:
-    """What draws formulas in a style: "text", "latex" or "html"."""
+    """What draws formulas in a style: "text", "latex", or "page", LaTeX for a page."""
     made = STYLES[style]()
     made.place(x, functions)
     return made
