@@ -151,5 +151,5 @@ def test_products_and_sums_that_are_read_at_one_place_are_rolled_once() -> None:
     backward = source[source.index("def backward") :]
     rolls = re.findall(r"np\.roll\(.*?, -?1\)", backward)
     assert len(rolls) == len(set(rolls)) <= 4
-    wild = check_backward(parse("X[N]\nW[N]\nY[i:N] = W[i]*X[(i+1)%N]/W[(i+1)%N]"), SIZES[0])
-    assert "np.roll(" in wild
+    divided = check_backward(parse("X[N]\nW[N]\nY[i:N] = W[i]*X[(i+1)%N]/W[(i+1)%N]"), SIZES[0])
+    assert "np.roll(" in divided

@@ -183,4 +183,4 @@ def _located(define: Define, terms: Sequence[Term], facts: Facts) -> tuple[list[
 def _may_be_infinite(factor: Expr, facts: Facts) -> bool:
     """Whether a factor may be so for its sizes alone: 1/(N - 1) at N = 1, where nothing may be
     filled. It would make NaNs of the zeros between the pieces."""
-    return not any(tensors(factor)) and bool(facts.wildness(factor))
+    return not any(tensors(factor)) and bool(facts.how_infinite(factor))

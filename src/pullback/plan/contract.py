@@ -67,7 +67,9 @@ def _summed(
     bound = set(indices)
     inner = [f for f in factors if bound & set(free_indices(f))]
     outer = [f for f in factors if f not in inner]
-    if conds and not lowering.facts.tame(outer, conds):  # what may not be finite stays with them
+    if conds and not lowering.facts.finite_anyway(
+        outer, conds
+    ):  # what may not be finite stays with them
         inner, outer = list(factors), []
     if lowering.facts.strict and outer and len(inner) + len(conds) == 1:
         # each element is multiplied, then the sum is taken, as it stands
@@ -132,13 +134,13 @@ def _masked(lowering: Lowering, factors: Sequence[Expr], conds: Sequence[Cond]) 
         laid = list(map(lowering.value, factors))
     facts = lowering.facts
     fits = [n for n, one in enumerate(laid) if set(mask.indices) <= set(one.indices)]
-    tame = [facts.tame([f], conds) for f in factors]
+    finite = [facts.finite_anyway([f], conds) for f in factors]
     if fits and not facts.wraps:  # in index notation nobody said in which order things are done
-        tame = [
+        finite = [
             ok or (n not in fits and facts.finite([f], conds))
-            for n, (f, ok) in enumerate(zip(factors, tame, strict=True))
+            for n, (f, ok) in enumerate(zip(factors, finite, strict=True))
         ]
-    risky = [n for n, ok in enumerate(tame) if not ok]
+    risky = [n for n, ok in enumerate(finite) if not ok]
     if not fits and not risky and any(one.array.kind == "float" for one in laid):
         return [*map(Factor, laid), Factor(mask)]
     if not fits or not set(risky) <= set(fits):

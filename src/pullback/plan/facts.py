@@ -64,9 +64,9 @@ class Facts:
     wraps: bool = False  # whether integers are a NumPy function's, and wrap as there
     strict: bool = False  # whether inputs may be infinite: in a forward pass NumPy's values count
     asked: bool = False  # whether a statement asks what isn't finite: then inputs may be infinite
-    wild: dict[Tensor, int] = field(
+    infinite: dict[Tensor, int] = field(
         default_factory=dict
-    )  # see :meth:`wildness`; 0 for those not in here
+    )  # see :meth:`how_infinite`; 0 for others
     selects: bool = False  # whether the forward pass selects by bool arrays
     values: set[Tensor] = field(default_factory=set)  # floats of inputs, and what reads such
     above: set[Tensor] = field(default_factory=set)  # greater than 0 everywhere
@@ -89,10 +89,10 @@ class Facts:
                 pass
 
     def _learn(self, statements: Iterable[Define]) -> bool:
-        """Takes in what some statements imply; whether that is news of how wild they are."""
-        before = dict(self.wild)
+        """Takes in what some statements imply; whether that says anew how infinite they may be."""
+        before = dict(self.infinite)
         for define in statements:
-            self.wild[define.target] = self._named_wildness(define.body)
+            self.infinite[define.target] = self._how_infinite_with_a_name(define.body)
             self._learn_inputs(define)
             self.sums[define.target] = self.over(define.body)
             if self.is_small(define.body):
@@ -121,7 +121,7 @@ class Facts:
                         self.read.add((sub.atom.access.tensor, extent))
             self.sure.update(_sure_places(define.body))
             self.reached.update(dict.fromkeys(_sure_constants(define.body)))
-        return self.wild != before
+        return self.infinite != before
 
     def _learn_inputs(self, define: Define) -> None:
         """Takes in what comes from inputs, and not from upstream gradients alone."""
@@ -137,8 +137,8 @@ class Facts:
         """From now on the same is known of another tensor, which holds a part of a tensor."""
         if tensor in self.values:
             self.values.add(other)
-        if tensor in self.wild:
-            self.wild[other] = self.wild[tensor]
+        if tensor in self.infinite:
+            self.infinite[other] = self.infinite[tensor]
         if tensor in self.above:
             self.above.add(other)
         if tensor in self.small:
@@ -294,7 +294,7 @@ class Facts:
             case _:
                 return None
 
-    def tame(self, factors: Iterable[Expr], conds: Iterable[Cond]) -> bool:
+    def finite_anyway(self, factors: Iterable[Expr], conds: Iterable[Cond]) -> bool:
         """Whether a product is finite also where conditions are false, for finite inputs.
 
         Where the program asks which elements are finite, or selects some by a bool array, inputs
@@ -312,22 +312,23 @@ class Facts:
         return not self.values.isdisjoint(t for f in factors for t in tensors(f))
 
     def finite(self, factors: Iterable[Expr], conds: Iterable[Cond]) -> bool:
-        """As :meth:`tame`, in a forward pass, too."""
+        """As :meth:`finite_anyway`, in a forward pass, too."""
         factors = list(factors)
         guarded = {t for cond in conds for t in tensors(cond) if t.kind == "float"}
         names = positive_names(i for f in factors for i in free_indices(f))
         return all(
-            _is_nonzero_size(f, names) or (not self.wildness(f) and not guarded & set(tensors(f)))
+            _is_nonzero_size(f, names)
+            or (not self.how_infinite(f) and not guarded & set(tensors(f)))
             for f in factors
         )
 
-    def _named_wildness(self, expr: Expr) -> int:
+    def _how_infinite_with_a_name(self, expr: Expr) -> int:
         """Of a value with a name. In a sum, an overflow spoils what follows anyway."""
-        wildness = self.wildness(expr)
+        own = self.how_infinite(expr)
         is_sum = isinstance(expr, Reduce) and expr.op == "sum"
-        return 0 if wildness == 1 and is_sum else wildness
+        return 0 if own == 1 and is_sum else own
 
-    def wildness(self, expr: Expr) -> int:
+    def how_infinite(self, expr: Expr) -> int:
         """Whether an expression may be infinite for finite inputs: 0 no, 1 by overflow, 2 by a
         division by 0.
 
@@ -339,21 +340,21 @@ class Facts:
             case SizeOf() | IndexOf() | Guard() | Arg():
                 return 0
             case Access(tensor, _):
-                return self.wild.get(tensor, 0)
+                return self.infinite.get(tensor, 0)
             case Add(parts) | Mul(parts):
-                return max(map(self.wildness, parts), default=0)
+                return max(map(self.how_infinite, parts), default=0)
             case Power(base, exponent):
                 whole = exponent.denominator == 1 and exponent >= 0
-                return self.wildness(base) if whole or self.positive(base) else 2
+                return self.how_infinite(base) if whole or self.positive(base) else 2
             case Apply(function, args):
                 own = 0 if function in FINITE else 1 if function in STEEP else 2
-                return max(own, *map(self.wildness, args))
+                return max(own, *map(self.how_infinite, args))
             case Reduce(op, _, _, body):
-                return max(self.wildness(body), op == "prod")
+                return max(self.how_infinite(body), op == "prod")
             case Opaque(operation):
                 return 0 if opaque.TABLE[operation].kind == "int" else 2
             case Select(_, then, other):
-                return max(self.wildness(then), self.wildness(other))
+                return max(self.how_infinite(then), self.how_infinite(other))
 
     def positive(self, expr: Expr) -> bool:
         """Whether an expression is seen to be greater than 0."""

@@ -224,7 +224,7 @@ class Lowering(Products):
             isinstance(f, Number | SizeOf) or (isinstance(f, Access) and self.is_padded(f, padded))
             for f in others
         )
-        if not padded or not (plain or self.facts.tame(others, guards)):
+        if not padded or not (plain or self.facts.finite_anyway(others, guards)):
             return list(guards)
         return [c for c in guards if c not in padded]
 

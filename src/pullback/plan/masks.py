@@ -31,7 +31,7 @@ def guarded(lowering: Lowering, conds: Sequence[Cond], factors: Sequence[Expr]) 
     if not factors:
         return mask
     small, large = _apart(conds, factors)
-    if lowering.in_place and small and large and lowering.facts.tame(large, conds):
+    if lowering.in_place and small and large and lowering.facts.finite_anyway(large, conds):
         with lowering.under():
             value = lowering.times(small)
         return lowering.times(large, selected(lowering, mask, value, conds, small))
@@ -62,7 +62,7 @@ def selected(
             case Not(Zero(sub)) if (made := _emptied(lowering, value, sub)) is not None:
                 return made
     scalar = value.array.scalar or mask.array.scalar or value.array.kind != "float"
-    if lowering.in_place and not scalar and lowering.facts.tame(factors, conds):
+    if lowering.in_place and not scalar and lowering.facts.finite_anyway(factors, conds):
         return lowering.map("mul", value, mask)
     return lowering.where(mask, value, lowering.value(ZERO))
 
@@ -122,4 +122,4 @@ def _is_factor(lowering: Lowering, conds: Sequence[Cond], factors: Sequence[Expr
         len(a) <= len(own) and any(t.kind == "float" for t in tensors(f))
         for f, a in zip(factors, axes, strict=True)
     )
-    return first and floats and lowering.facts.tame(factors, conds)
+    return first and floats and lowering.facts.finite_anyway(factors, conds)

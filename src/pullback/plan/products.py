@@ -99,8 +99,9 @@ class Products(Reading):
         """
         facts = self.facts
         most = max((len(free_indices(f)) for f in factors), default=0)
-        wild = [f for f in factors if facts.wildness(_base(f))]
-        found = [f for f in wild if len(free_indices(f)) == most]  # small arrays come first anyway
+        infinite = [f for f in factors if facts.how_infinite(_base(f))]
+        # small arrays come first anyway
+        found = [f for f in infinite if len(free_indices(f)) == most]
         if len(found) < 2:
             return []
         single = _round_robin(map(_taken_apart, found))

@@ -50,7 +50,7 @@ def together(body: Expr, facts: Facts) -> Expr:
 
     def change(tree: Tree) -> Tree:
         match tree:
-            case Mul(parts) if not any(map(facts.wildness, parts)):
+            case Mul(parts) if not any(map(facts.how_infinite, parts)):
                 return _grouped(tree)
             case Add():
                 return _grouped(tree)

@@ -157,7 +157,7 @@ def running(lowering: Lowering, expr: Reduce) -> Laid | None:
     outside = [f for f in factors if f not in inside and f is not Guard(run.cond)]
     if any(isinstance(f, Guard) for f in outside):
         return None
-    if any(n.terms for n in margins) and not lowering.facts.tame(outside, [run.cond]):
+    if any(n.terms for n in margins) and not lowering.facts.finite_anyway(outside, [run.cond]):
         return None  # a sum over nothing is 0, whatever it is multiplied by
     rest = tuple(i for i in expr.indices if i not in run.digits)
     body = Reduce("sum", rest, (), mul(*inside)) if rest else mul(*inside)
@@ -222,7 +222,7 @@ def triangle(lowering: Lowering, guards: Sequence[Cond], others: Sequence[Expr])
     """A product where such a condition holds, else 0; None where it is none, or is no array of
     both indices, or is finite anyway."""
     found = ends(guards[0]) if len(guards) == 1 and others else None
-    if found is None or lowering.facts.tame(others, guards):
+    if found is None or lowering.facts.finite_anyway(others, guards):
         return None
     plus, minus, c = found
     with lowering.under():

@@ -128,7 +128,7 @@ class Handed:
         reads = [a for f in others for a in accesses(f)]
         if any(not in_bounds(a) or self._is_before(a, s) for a in reads):
             return False
-        return not others or self.facts.tame(others, ())
+        return not others or self.facts.finite_anyway(others, ())
 
     def _is_before(self, access: Access, s: Define) -> bool:
         """Whether an access reads what the step before handed on."""

@@ -60,7 +60,7 @@ def _lead(derivation: Derivation) -> str:
 def facts(derivation: Derivation) -> str:
     """What a reader wants to know first: statements, checks, memory."""
     tally = derivation.tally
-    statements = len(derivation.backward.statements)
+    statements = len(derivation.passes.statements)
     found = [(str(statements), f"statement{'s' * (statements != 1)} in the backward pass")]
     if tally.total:
         found.append((f"{tally.passed} of {tally.total}", "steps of the derivation checked"))
