@@ -50,6 +50,8 @@ def _write(name: str, suite: Callable[[int], Any], options: argparse.Namespace) 
     text = markdown(name, result, about)
     options.out.mkdir(parents=True, exist_ok=True)
     (options.out / f"{name}.md").write_text(text)
+    for file, picture in result.pictures.items():
+        (options.out / file).write_text(picture)
     record = {"machine": about, "columns": result.columns, "rows": result.rows}
     (options.out / f"{name}.json").write_text(json.dumps(record, indent=1) + "\n")
     print(text)

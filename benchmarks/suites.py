@@ -22,6 +22,7 @@ from .frameworks import frameworks
 from .growth import growth
 from .jacobians import jacobians
 from .measure import Thunk, Timing, in_turns
+from .memory import memory
 from .overhead import batches, overhead
 from .published import published
 from .tables import Result, plain
@@ -270,4 +271,5 @@ SUITES: dict[str, Callable[[int], Result]] = {
     "growth": growth,
     "jacobians": jacobians,
     "frameworks": frameworks,
+    "memory": memory,
 }

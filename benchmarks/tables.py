@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from .measure import Timing
@@ -11,12 +11,14 @@ from .measure import Timing
 
 @dataclass(frozen=True)
 class Result:
-    """A suite's table: a title, what was measured, named columns and a row a case."""
+    """A suite's table: a title, what was measured, named columns and a row a case; pictures by the
+    names of their files."""
 
     title: str
     notes: tuple[str, ...]
     columns: tuple[str, ...]
     rows: list[dict[str, Any]]
+    pictures: Mapping[str, str] = field(default_factory=dict)
 
 
 def plain(timing: Timing) -> dict[str, Any]:
