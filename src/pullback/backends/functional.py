@@ -22,7 +22,7 @@ from ..ir.expr import Number, Tensor
 from ..ir.magnitudes import INT64
 from ..ir.sizes import ONE, Size
 from ..ir.walk import bound_indices
-from ..plan.arrays import TESTS, Array, Cut, literal, open_turns
+from ..plan.arrays import TESTS, Array, Cut, literal, open_turns, permute
 from ..plan.arrays import nodes as nodes_of
 from ..plan.build import build
 from ..plan.facts import Facts
@@ -452,15 +452,19 @@ class Framework:
         """A contraction that is a matrix product."""
         product = matrix_product(array)
         assert product is not None
-        left, right = self.code(product.left), self.code(product.right)
-        if product.left_turned:
-            left = self.turned(left, product.left.rank)
-        if product.right_turned:
-            right = self.turned(right, product.right.rank)
+        left = self.turned(product.left) if product.left_turned else self.code(product.left)
+        right = self.turned(product.right) if product.right_turned else self.code(product.right)
         return binary("@", left, right)
 
-    def turned(self, code: Code, rank: int) -> Code:
+    def turned(self, array: Array) -> Code:
         """The last two axes exchanged."""
+        if array.op == "permute":
+            last = array.rank - 1
+            return self.code(permute(array, [*range(last - 1), last, last - 1]))
+        return self.transposed(self.code(array), array.rank)
+
+    def transposed(self, code: Code, rank: int) -> Code:
+        """The last two axes of some code exchanged."""
         return Code(f"{code.at(ATOM)}.{'T' if rank == 2 else 'mT'}")
 
     # lines

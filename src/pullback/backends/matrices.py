@@ -129,7 +129,7 @@ def operation(framework: Framework, array: Array) -> Code:
 
 
 def _filled(framework: Framework, form: str, array: Array, codes: list[str]) -> str:
-    turned = framework.turned(Code(codes[0], ATOM), array.parts[0].rank)
+    turned = framework.transposed(Code(codes[0], ATOM), array.parts[0].rank)
     return form.format(*codes, m=framework.module, lower=framework.one_triangle, turned=turned)
 
 
@@ -178,7 +178,7 @@ def _exponential_slope(framework: Framework, array: Array, codes: list[str]) -> 
         )
         codes = [f"({matrix} + {m}.zeros_like({unit}))", unit]
     elif row == "exponential_pulled":
-        codes = [framework.turned(Code(matrix, ATOM), array.parts[0].rank).at(ATOM), codes[1]]
+        codes = [framework.transposed(Code(matrix, ATOM), array.parts[0].rank).at(ATOM), codes[1]]
     block = framework.names.fresh("block")
     one, along = codes
     upper = f"{m}.concatenate([{one}, {along}], -1)"

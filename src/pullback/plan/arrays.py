@@ -258,6 +258,8 @@ def reshape(array: Array, shape: Sequence[Size]) -> Array:
 
 def permute(array: Array, order: Sequence[int]) -> Array:
     """The axes in another order."""
+    if array.op == "permute":
+        return permute(array.parts[0], [array.told[k] for k in order])
     if list(order) == list(range(array.rank)):
         return array
     shape = tuple(array.shape[k] for k in order)
