@@ -12,7 +12,7 @@ RUN = $(VENV)/bin/python
 help:
 	@echo "make demo    derive, check and train the digits model; writes out/digits.html"
 	@echo "make book    write the reference of all layers to out/book"
-	@echo "make check   one case of every test that is not slow: an answer in 80 seconds on two cores"
+	@echo "make check   one case of every test that is not slow: an answer in 45 to 80 seconds on two cores"
 	@echo "make test    run the tests, doctests and documentation snippets"
 	@echo "make test-browser   the tests of pages in a browser (needs Chromium and chromedriver)"
 	@echo "make test-frameworks   the source for PyTorch and JAX, run in them"
