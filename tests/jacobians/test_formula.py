@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -178,3 +179,10 @@ assert "scipy" not in sys.modules
     source = str(Path(pullback.__file__).parent.parent)
     environment = {"PYTHONPATH": source, "PYTHONIOENCODING": "utf-8"}
     subprocess.run([sys.executable, "-c", code], check=True, env=environment)
+
+
+def test_a_power_of_a_name_with_a_superscript_stands_in_parentheses() -> None:
+    text = pullback.layers.lstm_cell().derive().jacobian("H", "X").latex()
+    assert r"\left(t^{(3)}_{n}\right)^{2}" in text and not re.search(
+        r"\^\{[^{}]*\}(_\{[^{}]*\})?\^", text
+    )

@@ -12,7 +12,7 @@ from ..ir.sizes import size
 from ..ir.subscripts import Index, Subscript, at
 from ..ir.walk import free_indices, map_tensors
 from ..notation.latex import Latex, latex, set_above
-from ..notation.naming import USUAL, Look
+from ..notation.naming import USUAL, Look, raised_above
 from ..notation.plain import show
 
 FREE = "zzallzz"  # stands for an axis that is not indexed
@@ -65,7 +65,9 @@ class Arrays:
         plain, drawn = show(made), latex(made, self.look)
         for token, text in self.names.items():
             plain = plain.replace(token, text.plain)
-            drawn = drawn.replace(rf"\text{{{token}}}", text.latex)
+            word = rf"\text{{{token}}}"
+            base = rf"\left({text.latex}\right)" if raised_above(text.latex) else text.latex
+            drawn = drawn.replace(f"{word}^", f"{base}^").replace(word, text.latex)
         return Text(plain, drawn, isinstance(made, Add))
 
     def array(self, access: Access, axes: Sequence[Index]) -> Text | None:
