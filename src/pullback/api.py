@@ -94,7 +94,7 @@ def derive(
         from .runtime.formulas import derive_formula  # what shows derivations is large
 
         found = derive_formula(fun_or_text, wanted, conventions or {}, sizes or {})
-        return found.saving("balanced" if memory is None else memory, keep or ())
+        return found.saving("balanced" if memory is None else memory, () if keep is None else keep)
     named = parameters(fun_or_text).known  # refuses what is no function
     if "memory" in named and memory is not None:
         shapes, memory = {**shapes, "memory": memory}, None
@@ -103,7 +103,7 @@ def derive(
     from .runtime.deriving import derive_function  # and so is what traces
 
     found = derive_function(fun_or_text, wanted, conventions or {}, sizes or {}, shapes)
-    return found.saving("balanced" if memory is None else memory, keep or ())
+    return found.saving("balanced" if memory is None else memory, () if keep is None else keep)
 
 
 def arrangements(

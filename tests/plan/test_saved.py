@@ -90,6 +90,8 @@ def test_what_is_kept_is_not_computed_again() -> None:
     assert [s.tensor.name for s in least.residuals if s.made] == ["r"]
     with pytest.raises(pullback.PullbackError, match="no forward value"):
         derivation.saving("least", keep=["xhat"])
+    one = derivation.saving("least", keep="mu")  # a name by itself
+    assert [s.tensor.name for s in one.residuals if s.made] == ["mu"]
     with pytest.raises(pullback.PullbackError, match="how much may be saved"):
         derivation.saving("most")
 

@@ -280,6 +280,21 @@ def test_a_name_for_a_masked_value_keeps_the_mask_of_its_neighbours() -> None:
         np.testing.assert_allclose(one, [other[0], 0, other[1]], rtol=1e-13)
 
 
+def test_missing_values_have_no_part_in_a_tangent() -> None:
+    def run(x: Any, y: Any, m: Any) -> Any:
+        v, w = x[m], y[m]
+        return (v * w * np.sin(v)).sum() + np.dot(v, w)
+
+    mask = np.array([True, False, True])
+    x, y = np.array([1, np.nan, 2]), np.array([3, np.inf, 1])
+    with np.errstate(all="ignore"):
+        _, found = pullback.jvp(lambda x, y: run(x, y, mask), (x, y), (np.ones(3), np.ones(3)))
+    kept, there = np.array([0, 2]), np.ones(2, bool)
+    ones = np.ones(2)
+    _, wanted = pullback.jvp(lambda x, y: run(x, y, there), (x[kept], y[kept]), (ones, ones))
+    assert found == pytest.approx(wanted, rel=1e-13)
+
+
 def test_a_selected_nan_is_the_median() -> None:
     def middle(x: Any) -> Any:
         return np.median(x[~(x < 0)]) + np.quantile(x[~(x < 0)], 0.3)

@@ -161,8 +161,10 @@ class _Compact(_Pushforward):
         return reads <= READS if len(value) == 1 else reads * len(value) <= TERMS
 
     def is_finite(self, tensor: Tensor) -> bool:
-        """Inputs and tangents are taken for finite, as in the backward pass."""
-        return tensor not in self.lin.definitions
+        """Inputs and tangents are taken for finite, as in the backward pass: inputs unless elements
+        of them may be missing."""
+        missing = not self.lin.complete and tensor in self.lin.program.inputs
+        return not missing and tensor not in self.lin.definitions
 
 
 def _times(partial: Term, tangent: Term) -> Term | None:

@@ -363,7 +363,7 @@ class Derivation:
         every = (*self.backward.program.inputs, *self._forward_targets)
         dtypes = {t.dtype for t in every} | {"float", "int", "bool"}
         widths = {dtype: itemsize(dtype, self.dtype) for dtype in dtypes}
-        kept = tensors_named(self.backward, keep)
+        kept = tensors_named(self.backward, [keep] if isinstance(keep, str) else keep)
         return Frontier(self.backward, self.sizes, widths, kept)
 
     def saving(self, memory: str | int = "least", keep: Sequence[str] = ()) -> Self:
@@ -389,7 +389,8 @@ class Derivation:
                 expected='"least", "balanced", "fastest" or a number of bytes',
                 found=f"{memory!r}"[:80],
             )
-        if memory == "balanced" and not (keep or self.again or any(s.made for s in self.residuals)):
+        saved = self.again or any(s.made for s in self.residuals)
+        if memory == "balanced" and not (len(keep) or saved):
             return self  # nothing of the forward pass is saved
         frontier = self._frontier(keep)
         match memory:
