@@ -6,6 +6,7 @@ import inspect
 import re
 import traceback
 import warnings
+from collections.abc import Callable
 from dataclasses import replace
 from random import Random
 from typing import Any
@@ -560,3 +561,25 @@ def test_products_that_a_loop_reads_are_made_before_it() -> None:
     assert derivation.verify().passed
     loop = derivation.source().partition("def backward")[2].partition("for t in")[2]
     assert "S / a" not in loop.partition("dX =")[0]
+
+
+CONSTANTS: list[Callable[[Any], Any]] = [
+    lambda x: (np.float64(0.5) * x)[:, :0].sum(1),
+    lambda x: np.trapezoid((np.float64(0.5) * x)[..., None], axis=2),
+    lambda x: np.zeros(3, np.float32) * np.float64(2.0),
+    lambda x: np.ones(3)[:0].sum() + x[:0].sum(0),
+    lambda x: x[:0].sum(0) * np.float32(2),
+    lambda x: np.zeros(3),
+]
+
+
+@pytest.mark.parametrize("function", CONSTANTS)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_what_reads_no_element_has_the_width_that_numpy_gives_it(
+    function: Callable[[Any], Any], dtype: Any
+) -> None:
+    x = np.ones((2, 3), dtype)
+    value, pull = pullback.vjp(function, x)
+    assert value.dtype == function(x).dtype
+    (gradient,) = pull(np.ones_like(value))
+    assert gradient.dtype == dtype

@@ -177,7 +177,7 @@ class Jax(functional.Framework):
         """An array filled with one number."""
         code = self.code(array.parts[0])
         shape = tuple_of(self.shape(array.shape)) if array.shape else "()"
-        dtype = self.dtype(array.kind)
+        dtype = self.dtype(*array.told or (array.kind,))
         if not array.shape:
             return call("jnp.asarray", code, dtype)
         if code.text == "0":

@@ -267,13 +267,12 @@ class Torch(functional.Framework):
         (value,) = array.parts
         code = self.code(value)
         shape = tuple_of(self.shape(array.shape))
-        if array.kind == "float" and self.like:
+        if array.kind == "float" and self.like and not array.told:
             if code.text == "0":
                 return call(f"{self.like}.new_zeros", shape)
             return call(f"{self.like}.new_full", shape, code)
-        return call(
-            "torch.full", shape, code, dtype=self.dtype(array.kind), device=f"{self.device}.device"
-        )
+        dtype = self.dtype(*array.told or (array.kind,))
+        return call("torch.full", shape, code, dtype=dtype, device=f"{self.device}.device")
 
     def identity(self, like: str, extent: Code) -> str:
         """The identity as a mask, where ``like`` is."""

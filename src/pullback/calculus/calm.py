@@ -61,7 +61,7 @@ class Calm:
                 return self._known[key]
             case Apply("log1p", (x,)) if self.roots.is_nonnegative(x):
                 return self._is_calm(x, functions)
-            case Apply(name, (x,)) if name in LOGARITHMS and self._is_away(x):
+            case Apply(name, (x,)) if name in LOGARITHMS and self.is_away(x):
                 return self._is_calm(x, functions)
             case Apply(function, args):
                 return function in functions and all(self._is_calm(a, functions) for a in args)
@@ -74,7 +74,7 @@ class Calm:
             case _:
                 return all(self.product(part.factors, functions) for part in poly(atom))
 
-    def _is_away(self, value: Expr) -> bool:
+    def is_away(self, value: Expr) -> bool:
         """Whether a value is seen to be greater than some constant that is greater than 0."""
         parts = poly(self.spelled_out(value) or value)
         constant = any(t.coef > 0 and not (t.guards or t.factors) for t in parts)

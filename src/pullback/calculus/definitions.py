@@ -44,6 +44,7 @@ from .normal import (
     term,
 )
 from .regions import Regions
+from .selecting import Selections, is_zero_beside
 from .symmetry import Symmetries
 
 ONE = Fraction(1)
@@ -52,6 +53,17 @@ TERMS = 200
 SPREAD = 8  # terms of a sum of sums
 FACTORS = 24  # a term of more is not spelled out any further
 BITS = 128  # nor is one whose coefficient needs more: a float has 53
+
+
+Held = tuple[tuple[Index, ...], tuple[Cond, ...]]
+
+
+def _at(access: Access, held: Held | None) -> Iterator[Cond]:
+    """The guards of a value where it is read."""
+    axes, guards = held or ((), ())
+    place = dict(zip(axes, access.subs, strict=True)) if held else {}
+    for cond in guards:
+        yield from settle((substitute(cond, place),), ()) or ()  # type: ignore[arg-type]
 
 
 class Definitions:
@@ -66,7 +78,8 @@ class Definitions:
         self.products: dict[Tensor, Pattern] = {}
         self._spelled: dict[Tensor, Pattern] = {}  # products of what is no product
         self.guarded: dict[Tensor, Pattern] = {}  # products that are absent where a guard fails
-        self.held: dict[Tensor, tuple[tuple[Index, ...], tuple[Cond, ...]]] = {}
+        self._values: dict[Tensor, tuple[tuple[Index, ...], Poly]] = {}
+        self._held: dict[Tensor, Held | None] = {}
         self.sums: dict[Tensor, tuple[Pattern, ...]] = {}
         self.additive: dict[Tensor, tuple[tuple[Index, ...], Poly]] = {}
         self._spread: dict[Tensor, tuple[tuple[Index, ...], Poly | None]] = {}
@@ -83,6 +96,8 @@ class Definitions:
         self._readers: dict[Tensor, dict[Tensor, int]] = {}
         self.symmetries = Symmetries()
         self.regions = Regions(effort, before)
+        self._bodies: dict[Tensor, Expr] = {}
+        selections = Selections(self._bodies, self._is_away)
         self.regions.questions |= {
             "product": self.products.get,
             "spelled": self._spelled.get,
@@ -96,7 +111,11 @@ class Definitions:
             "nonnegative": self.nonnegative,
             "function": self.function_of,
             "exponent": self.exponent_of,
-            "held": self.held.get,
+            "held": self._held_by,
+            "finite": lambda tensor: tensor not in self._terms,
+            "away from 0": lambda tensor: False,
+            "selects": selections.selects,
+            "divides by a selection": selections.divides,
         }
         for statement in statements:
             self.learn(statement)
@@ -106,10 +125,11 @@ class Definitions:
         target, axes, user = statement.target, statement.indices, statement.user
         terms = poly(statement.body) if target.kind == "float" else ()
         self._terms[target] = terms
+        self._bodies[target] = statement.body
         self._axes[target] = axes
         self.symmetries.learn(target, axes, terms)
         self.symmetries.learn_operation(statement)
-        self._learn_guards(target, axes, terms)
+        self._values[target] = axes, terms
         match terms:
             case (only,) if only.bound:
                 self._learn_sum(target, axes, only, user)
@@ -123,7 +143,8 @@ class Definitions:
     def learn_gradient(self, target: Tensor, axes: tuple[Index, ...], value: Poly) -> None:
         """Add a gradient that got a name: what sums of it are may follow from what it is."""
         self.symmetries.learn(target, axes, value)
-        self._learn_guards(target, axes, value)
+        self._values[target] = axes, value
+        self._bodies[target] = expression(value)
         match value:
             case (only,) if only.bound:
                 self._learn_sum(target, axes, only, True)
@@ -140,33 +161,38 @@ class Definitions:
         if body is not None and _is_short(body):
             self._spelled[pattern.target] = replace(pattern, body=body)
 
-    def _learn_guards(self, target: Tensor, axes: tuple[Index, ...], terms: Poly) -> None:
-        """Note the guards under which all terms of a value stand: it is 0 where they fail."""
-        if not terms:
-            return
-        first, *others = [dict.fromkeys(self.guards_of(part)) for part in terms]
-        free = set(axes)
-        found = [c for c in first if free.issuperset(free_indices(c))]
-        shared = tuple(c for c in found if all(c in other for other in others))
-        if shared:
-            self.held[target] = axes, shared
+    def _held_by(self, tensor: Tensor) -> Held | None:
+        """The axes of a value, and the guards under which all of its terms stand: it is 0 where
+        they fail."""
+        if tensor not in self._held:
+            self._held[tensor] = None  # a recurrence reads what it defines
+            axes, terms = self._values.get(tensor, ((), ()))
+            if terms:
+                first, *others = [dict.fromkeys(self.guards_of(part)) for part in terms]
+                found = [c for c in first if set(axes).issuperset(free_indices(c))]
+                shared = tuple(c for c in found if all(c in other for other in others))
+                self._held[tensor] = (axes, shared) if shared else None
+        return self._held[tensor]
 
     def guards_of(self, value: Term) -> Iterator[Cond]:
-        """The guards without which a term is 0: its own, and those of the values that it reads."""
+        """The guards without which a term is 0: its own, and those of the values that it reads, of
+        which each is multiplied with what is finite."""
         yield from value.guards
         for atom, exponent in value.factors:
             if isinstance(atom, Access) and exponent >= 1:
-                yield from self.guards_at(atom)
+                for cond in _at(atom, self._held_by(atom.tensor)):
+                    if is_zero_beside(atom, value.factors, cond, self._answer):
+                        yield cond
+
+    def _answer(self, question: str, tensor: Tensor) -> object:
+        return self.regions.questions[question](tensor)
+
+    def _is_away(self, base: Expr) -> object:
+        return isinstance(base, Access) and self._answer("away from 0", base.tensor)
 
     def guards_at(self, access: Access) -> Iterator[Cond]:
         """The guards without which a value is 0 where it is read."""
-        known = self.regions.ask("held", access.tensor)
-        if known is not None:
-            axes, guards = known
-            place = dict(zip(axes, access.subs, strict=True))
-            for cond in guards:
-                held = settle((substitute(cond, place),), ())  # type: ignore[arg-type]
-                yield from held or ()
+        return _at(access, self.regions.ask("held", access.tensor))
 
     def _learn_additive(self, target: Tensor, axes: tuple[Index, ...], terms: Poly) -> None:
         self.additive[target] = (axes, terms)

@@ -135,7 +135,8 @@ class Kinks:
             self._definition, _at, lambda define: self._without_kinks(define), roots, signed
         )
         self.argument, self.zero = self.arguments.argument, self.arguments.zero
-        self.calm = Calm(self.definitions, self.arguments.spelled_out, roots).product
+        calm = Calm(self.definitions, self.arguments.spelled_out, roots)
+        self.calm, self.is_away = calm.product, calm.is_away
         self.levels = Levels(lambda value: self.argument(value)[0], self.arguments.spelled_out)
         self.sides = Sides(
             self.argument,

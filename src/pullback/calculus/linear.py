@@ -68,6 +68,12 @@ class Linear:
             program.outputs,
         )
 
+    def is_away(self, tensor: Tensor) -> bool:
+        """Whether a value is seen to be greater than some constant that is greater than 0."""
+        return self.complete and self.kinks.is_away(
+            Access(tensor, tuple(map(at, self.axes(tensor))))
+        )
+
     def copy(self) -> Linear:
         """The same program, to be differentiated once more under the same names."""
         other = copy(self)

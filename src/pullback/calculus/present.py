@@ -53,6 +53,7 @@ from .normal import (
     spelled,
     term,
 )
+from .selecting import is_zero_beside
 
 UNIT = Fraction(1)
 STATES = 40
@@ -159,33 +160,15 @@ class Names:
         return value
 
     def _is_idle(self, cond: Cond, value: Term) -> bool:
-        """Whether a factor is 0 where a guard fails, and what it is multiplied with is finite.
-
-        A value that lacks an index of the guard counts as finite: where it isn't, the gradient is
-        not finite where the guard holds, either.
-        """
+        """Whether a factor is 0 where a guard fails, and what it is multiplied with is finite."""
         beside = next((f for _, g, f in components_of(value)[1] if cond in g), value.factors)
-        needed = set(free_indices(cond))
-        for holder, exponent in beside:
-            if (
-                isinstance(holder, Access)
-                and exponent >= 1
-                and cond in self.definitions.guards_at(holder)
-                and all(
-                    atom is holder
-                    or self._is_finite(atom)
-                    or (e > 0 and not needed.issubset(free_indices(atom)))
-                    for atom, e in beside
-                )
-            ):
-                return True
-        return False
-
-    def _is_finite(self, atom: Expr) -> bool:
-        match atom:
-            case Access(tensor):
-                return bool(self.ask("finite", tensor))
-        return isinstance(atom, SizeOf)
+        return any(
+            isinstance(holder, Access)
+            and exponent >= 1
+            and cond in self.definitions.guards_at(holder)
+            and is_zero_beside(holder, beside, cond, self.ask)
+            for holder, exponent in beside
+        )
 
 
 def _readable(guards: Sequence[Cond], factors: Sequence[Factor]) -> bool:

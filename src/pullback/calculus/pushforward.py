@@ -114,7 +114,7 @@ class _Compact(_Pushforward):
         super().__init__(linear)
         self.effort = effort
         self.defs = Definitions(linear.flat, effort)
-        self.defs.regions.questions["finite"] = self.is_finite
+        self.defs.regions.questions |= {"finite": self.is_finite, "away from 0": self.lin.is_away}
         self.known = Known(self.defs.regions.ask)
         self.names = Names(self.defs)
         self.steps = recurrent(linear.flat)

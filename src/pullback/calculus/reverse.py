@@ -211,7 +211,7 @@ class _Reverse:
             if parts is not None and len(parts) > 1:
                 self.defs.note_sum(tensor, pattern.axes, parts)
         self.regions = self.defs.regions
-        self.regions.questions["finite"] = self._finite
+        self.regions.questions |= {"finite": self._finite, "away from 0": self.lin.is_away}
         self.known = Known(self.regions.ask)
         self.reads: dict[Tensor, list[tuple[Tensor, Occurrence]]] = {}
         self.pending: dict[Tensor, list[Term | None]] = {}

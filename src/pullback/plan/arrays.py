@@ -198,7 +198,9 @@ def widened(array: Array, dtype: str) -> Array:
     float on the way holds fewer of them."""
     if array.op == "cast" and array.told == ("float",) and array.parts[0].kind == "int":
         (array,) = array.parts
-    return Array("cast", (array,), (dtype,), array.shape, "float", False)
+    op = "full" if array.op == "full" else "cast"
+    parts = array.parts if array.op == "full" else (array,)
+    return Array(op, parts, (dtype,), array.shape, "float", False)
 
 
 @kept
@@ -208,7 +210,7 @@ def widths(array: Array) -> frozenset[str]:
     match array.op:
         case "name":
             return frozenset([array.told[0].dtype] if array.kind == "float" else [])
-        case "cast" if array.told[0] not in ("float", "int"):
+        case "cast" | "full" if array.told and array.told[0] not in ("float", "int"):
             return frozenset(array.told)
         case "where":
             return widths(array.parts[1]) | widths(array.parts[2])

@@ -141,6 +141,8 @@ def _apart(
     results: list[Array] = []
     for tensor in procedure.results:
         array = lowering.full(tensor)
+        if array.op == "full":  # numbers alone, of the width that NumPy gives them
+            array = _as_wide(array, tensor, lowering)
         root = _root(array, made, views)
         if root in taken or array.op == "expand":
             line = made.get(tensor)

@@ -486,7 +486,7 @@ class NumPy(functional.Framework):
         """An array filled with one number."""
         (value,) = array.parts
         code = self.code(value)
-        shape, dtype = self.extents(array), self.dtype(array.kind)
+        shape, dtype = self.extents(array), self.dtype(*array.told or (array.kind,))
         named = {} if dtype == "float" else {"dtype": dtype}
         if code.text == "0" and array.kind == "float":
             return call("np.zeros", shape, **named)
