@@ -13,11 +13,13 @@ from .walk import map_sizes, resized, tensors
 
 @dataclass(frozen=True)
 class Source:
-    """Where a statement comes from: the user's own text, its line number and its file."""
+    """Where a statement comes from: the user's own text, its line number and its file, and the
+    kinds of floating-point warnings that are turned off there (``np.errstate``)."""
 
     text: str = ""
     line: int = 0
     file: str = ""
+    quiet: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -243,6 +243,7 @@ def _copied(array: Array) -> Array:
 def _assigned(lowering: Lowering, op: Let | Build) -> Assign:
     """A statement as a line; its target is then known by its name."""
     define = op.define
+    lowering.quiet.update(dict.fromkeys(define.source.quiet))
     lowering.hint = define.indices
     with lowering.making(define.target):
         if isinstance(op, Build):

@@ -83,6 +83,7 @@ class Sheet:
         self.watched: dict[Tensor | None, str] = {}  # inputs whose values may be asked for, and
         self.asked: dict[str, bool] = {}  # whether they were
         self.place: Place = NOWHERE
+        self.warned = np.geterr()
         self.frames: dict[int, Any] = {}
         self._known: dict[tuple[Any, ...], Line] = {}
         self._data: dict[tuple[Any, ...], Tensor] = {}
@@ -285,6 +286,12 @@ class Sheet:
         error = kind(message, where=show_place(place), expected=expected, found=found, hint=hint)
         self.refuse(error)
         return error
+
+    def quieted(self, place: Place) -> Place:
+        """The place, with the warnings that the function itself has turned off there."""
+        now = np.geterr().items()
+        quiet = tuple(kind for kind, how in now if how == "ignore" != self.warned[kind])  # type: ignore[literal-required]
+        return replace(place, source=replace(place.source, quiet=quiet)) if quiet else place
 
     def behind(self, given: Iterable[Any]) -> list[str]:
         """The names of the watched inputs that some values are computed from."""
