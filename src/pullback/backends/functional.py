@@ -196,7 +196,7 @@ class Framework:
                 return self.size(array.told[0])
             case "real":
                 code = self.code(array.parts[0])
-                return self.wide_real(code) if array.told else self.real(code)
+                return self.wide_real(code, array.told[0]) if array.told else self.real(code)
             case "map":
                 return self.map(array)
             case "reshape":
@@ -256,8 +256,8 @@ class Framework:
         named = {self.axes: told[1]} if array.rank > 1 else {}
         return call(f"{self.module}.roll", self.code(array.parts[0]), told[0], **named)
 
-    def wide_real(self, code: Code) -> Code:
-        """The same of 64 bits, for whole numbers among others."""
+    def wide_real(self, code: Code, dtype: str) -> Code:
+        """The same of a width: of 64 bits for whole numbers."""
         return self.real(code)
 
     views: ClassVar[frozenset[str]] = VIEWS_IN_MEMORY  # what may be the memory of another array

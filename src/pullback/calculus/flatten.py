@@ -399,7 +399,8 @@ def alpha(node: Tree, depth: int = 0) -> Tree:
 
 
 def dtype_of(body: Expr) -> str:
-    """The dtype of a made-up value: the widest float that it reads, else of the kind it is."""
+    """The dtype of a made-up value: the widest float that it reads, or that of the integers if they
+    have one, else of the kind it is."""
     match body:
         case Arg():
             return "int"
@@ -408,7 +409,11 @@ def dtype_of(body: Expr) -> str:
     floats = [t.dtype for t in tensors(body) if t.kind == "float"]
     if floats:
         return max(floats, key=_width)
-    return "int" if _is_whole(body) else "float"
+    if not _is_whole(body):
+        return "float"
+    integers = {t.dtype for t in tensors(body) if t.kind == "int"}
+    promotes = any(isinstance(node, Reduce | SizeOf | IndexOf) for node in nodes(body))
+    return integers.pop() if len(integers) == 1 and not promotes else "int"
 
 
 _WHOLE = ("floor_divide", "mod", "fmod", "maximum", "minimum", "clip", "abs", "sign")

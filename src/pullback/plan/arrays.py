@@ -59,7 +59,7 @@ op             ``told`` and meaning
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
@@ -73,6 +73,14 @@ from ..text import PRIVATE
 # What gives whole numbers of whole numbers (a power may not: its exponent may be below 0).
 KEEPING = (WHOLE - {"pow"}) | {"add", "sub", "mul", "neg", "square"}
 TESTS = frozenset({"<", "<=", "==", "!=", "and", "or", "not"})
+
+
+# What makes floats without a width of its own, by what is told of it.
+MADE: dict[str, tuple[tuple[str, ...], ...]] = {
+    "cast": (("float",),),
+    "full": ((),),
+    "real": ((),),
+}
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -201,6 +209,23 @@ def widened(array: Array, dtype: str) -> Array:
     op = "full" if array.op == "full" else "cast"
     parts = array.parts if array.op == "full" else (array,)
     return Array(op, parts, (dtype,), array.shape, "float", False)
+
+
+def made_wide(array: Array, dtype: str) -> Array:
+    """The array with all that is made in it, of numbers, integers and bools, as floats of one
+    width: where inputs have several, that of the first says nothing of the others."""
+    known: dict[Array, Array] = {}
+
+    def changed(node: Array) -> Array:
+        if node not in known:
+            parts = tuple(map(changed, node.parts))
+            makes = node.kind == "float" and node.told in MADE.get(node.op, ())
+            same = parts == node.parts and not makes
+            told = (dtype,) if makes else node.told
+            known[node] = node if same else replace(node, parts=parts, told=told)
+        return known[node]
+
+    return changed(array)
 
 
 @kept

@@ -87,7 +87,9 @@ def lines_of(
     lowering = Lowering(procedure.facts, in_place=in_place)
     for tensor in procedure.inputs:
         lowering.held[tensor] = Held(arrays.name(tensor), (True,) * len(tensor.shape))
-    lowering.width = frozenset(t.dtype for t in floats_of(procedure)[:1])
+    floats = [t.dtype for t in floats_of(procedure)]
+    lowering.width = frozenset(floats[:1])
+    lowering.mixed = len({*floats, *_widths(procedure)}) > 1
     found: list[Line] = []
     waiting = set() if named else _waiting(procedure, saved)
     left = list(procedure.ops)
@@ -121,6 +123,11 @@ def lines_of(
         tuple(lowering.full(t) for t in saved),
         tuple(sorted(lowering.quiet)),
     )
+
+
+def _widths(procedure: Procedure) -> set[str]:
+    """The dtypes of the floats that a procedure computes."""
+    return {s.target.dtype for s in procedure.statements() if s.target.dtype in WIDTHS}
 
 
 def floats_of(procedure: Procedure) -> list[Tensor]:
@@ -243,7 +250,6 @@ def _copied(array: Array) -> Array:
 def _assigned(lowering: Lowering, op: Let | Build) -> Assign:
     """A statement as a line; its target is then known by its name."""
     define = op.define
-    lowering.quiet.update(dict.fromkeys(define.source.quiet))
     lowering.hint = define.indices
     with lowering.making(define.target):
         if isinstance(op, Build):
@@ -261,13 +267,23 @@ def _held(
     lowering: Lowering, target: Tensor, indices: Sequence[Index], laid: Laid, define: Define
 ) -> Assign:
     array, missing = _ordered(laid, indices, target.kind)
-    array = _as_wide(_as_narrow(array, target, lowering, define), target, lowering)
+    array = _fitted(array, target, lowering, define)
     present = tuple(k not in missing for k in range(len(indices)))
     name = arrays.name(target, array.shape)
     if array.scalar:
         name = Array("name", (), (target,), (), array.kind, True)
     lowering.held[target] = Held(name, present)
     return Assign(target, array, define)
+
+
+def _fitted(array: Array, target: Tensor, lowering: Lowering, define: Define) -> Array:
+    """The array of a statement in the width of its target."""
+    lowering.quiet.update(dict.fromkeys(define.source.quiet))
+    array = _as_narrow(array, target, lowering, define)
+    if lowering.mixed and target.dtype in WIDTHS:
+        read = [dtype for dtype in arrays.widths(array) if dtype in WIDTHS]
+        array = arrays.made_wide(array, max(read, key=WIDTHS.index, default=target.dtype))
+    return _as_wide(array, target, lowering)
 
 
 def _as_wide(
@@ -289,7 +305,7 @@ def _as_narrow(array: Array, target: Tensor, lowering: Lowering, define: Define)
     of: NumPy's wrap."""
     if not lowering.facts.wraps or target.kind != "int" or target.dtype == "int":
         return array
-    read = [t.dtype for t in tensors(define.body) if t.kind == "int" and t.dtype != "int"]
+    read = [t.dtype for t in tensors(define.body) if t.kind == "int"]
     if all(_holds(target.dtype, dtype) for dtype in read):
         return array
     return arrays.as_int(array, target.dtype)
@@ -351,6 +367,7 @@ def _steps(
         in_place=lowering.in_place,
         quiet=lowering.quiet,
         width=lowering.width,
+        mixed=lowering.mixed,
     )
     for target, tensor in handed.same.items():
         now[target] = handed.before[tensor, 1]
@@ -380,7 +397,7 @@ def _steps(
         with inner.making(s.target):
             laid = inner.value(body) if built is None else _built(inner, built)
         array, missing = _ordered(laid, rest, s.target.kind)
-        array = _as_wide(_as_narrow(array, s.target, lowering, s), s.target, lowering)
+        array = _fitted(array, s.target, lowering, s)
         array = arrays.insert(array, missing) if array.rank else array
         array = arrays.expand(array, tuple(i.extent for i in rest))
         alone = (s.target, 1) not in handed.before

@@ -67,6 +67,7 @@ class Lowering(Products):
 
     known: dict[tuple[Expr | Cond, bool, bool, bool, str], Laid] = field(default_factory=dict)
     width: frozenset[str] = frozenset()  # the dtype of floats that are made of numbers alone
+    mixed: bool = False  # whether there are floats of another width beside these
     integer: str = ""  # the dtype of the integers of a NumPy function that a statement makes
     whole: bool = False  # what is lowered has to be an exact integer
     floating: bool = False  # whole numbers are computed as floats: they may be beyond 64 bits
@@ -76,8 +77,8 @@ class Lowering(Products):
         """The array that holds an expression, over the indices that it depends on."""
         key = expr, self.floating, self.wide, self.whole, self.integer
         if key not in self.known:
-            exact = self.whole or self.floating or self.facts.wraps
-            if not exact and is_arithmetic(expr) and is_beyond(expr):
+            left = self.whole or self.floating or not is_arithmetic(expr)
+            if not left and (is_whole(expr) if self.facts.wraps else is_beyond(expr)):
                 with self.mode(floating=True):
                     return self.value(expr)
             if self.floating and not self.wide and is_arithmetic(expr) and is_whole(expr):
@@ -86,7 +87,7 @@ class Lowering(Products):
                 self.wide = False
                 self.known[key] = (
                     laid
-                    if laid.array.scalar
+                    if laid.array.scalar or self.width == {"float64"}
                     else Laid(arrays.widened(laid.array, "float"), laid.axes)
                 )
                 return self.known[key]
@@ -97,7 +98,8 @@ class Lowering(Products):
     @contextmanager
     def mode(self, *, floating: bool | None = None, whole: bool | None = None) -> Iterator[None]:
         """Inside, whole numbers are computed this way. Those of a NumPy function are left as they
-        are: NumPy's integers wrap."""
+        are in what makes integers, where NumPy's wrap; in a float they are floats, since what a
+        derivative puts together wasn't together before."""
         before = self.floating, self.whole, self.wide
         self.floating = self.floating if floating is None else floating
         self.whole = self.whole if whole is None else whole

@@ -216,9 +216,9 @@ class NumPy(functional.Framework):
         """A scalar of NumPy, which doesn't widen what it meets."""
         return call(f"{self.like}.dtype.type" if self.like else "np.float64", code)
 
-    def wide_real(self, code: Code) -> Code:
-        """A scalar of NumPy of 64 bits."""
-        return call("np.float64", code)
+    def wide_real(self, code: Code, dtype: str) -> Code:
+        """A scalar of NumPy of a width."""
+        return call(self.width(dtype), code)
 
     def map(self, array: Array) -> Code:
         """A function, element by element; arithmetic of an array that was just made is done in its
@@ -501,11 +501,11 @@ class NumPy(functional.Framework):
         return f"{self.like}.dtype" if self.like else "float"
 
     def dtype_of(self, array: Array) -> str:
-        """The dtype of a new array for values that may be wider than the inputs."""
+        """The dtype of a new array for values of another width than the first input's."""
         known = [WIDTHS.index(dtype) for dtype in arrays.widths(array) if dtype in WIDTHS]
         own = [WIDTHS.index(dtype) for dtype in self.made if dtype in WIDTHS]
-        wider = known and own and max(known) > max(own)
-        return self.dtype(WIDTHS[max(known)] if wider else array.kind)
+        other = known and own and max(known) != max(own)
+        return self.dtype(WIDTHS[max(known)] if other else array.kind)
 
     one_triangle: ClassVar[str] = ""
 
