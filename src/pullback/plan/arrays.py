@@ -249,6 +249,31 @@ def widths(array: Array) -> frozenset[str]:
             )
 
 
+@kept
+def whole_widths(array: Array) -> frozenset[str]:
+    """The dtypes of the integers that are made where an array is computed: of bools, positions and
+    sums. Those that are read have their own."""
+    match array.op:
+        case "name":
+            return frozenset()
+        case "range" | "arg" | "first":
+            return frozenset(["int"])
+        case "cast" if array.kind == "int":
+            return frozenset(array.told)
+        case "fold" | "cumsum" | "each" if array.kind == "int":
+            found = frozenset().union(*map(whole_widths, array.parts))
+            wide = array.op == "each" or all(dtype.endswith("64") for dtype in found)
+            return found if found and wide else frozenset(["int"])  # NumPy's sums are of 64 bits
+        case "where":
+            return whole_widths(array.parts[1]) | whole_widths(array.parts[2])
+        case "take":
+            return whole_widths(array.parts[0])
+        case _ if array.kind == "int":
+            return frozenset().union(*map(whole_widths, array.parts))
+        case _:
+            return frozenset()
+
+
 def _is_natural(array: Array) -> bool:
     """Whether a scalar is a whole number of at least 0."""
     value = literal(array)

@@ -256,7 +256,8 @@ def _assigned(lowering: Lowering, op: Let | Build) -> Assign:
             laid = _built(lowering, op)
         elif op.split is not None:
             lowering.hint = op.split.indices
-            digits = lowering.over(lowering.value(op.split.body), op.split.indices)
+            kind = "bool" if define.target.kind == "bool" else ""
+            digits = lowering.over(lowering.value(op.split.body), op.split.indices, kind)
             laid = Laid(arrays.reshape(digits, define.target.shape), define.indices)
         else:
             laid = lowering.value(define.body)
@@ -306,7 +307,7 @@ def _as_narrow(array: Array, target: Tensor, lowering: Lowering, define: Define)
     if not lowering.facts.wraps or target.kind != "int" or target.dtype == "int":
         return array
     read = [t.dtype for t in tensors(define.body) if t.kind == "int"]
-    if all(_holds(target.dtype, dtype) for dtype in read):
+    if all(_holds(target.dtype, dtype) for dtype in (*read, *arrays.whole_widths(array))):
         return array
     return arrays.as_int(array, target.dtype)
 

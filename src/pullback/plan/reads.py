@@ -81,13 +81,13 @@ class Reading:
         parts, axes = self.together([mask, one, other])
         return Laid(arrays.where(*parts), axes)
 
-    def over(self, laid: Laid, axes: Sequence[Index]) -> Array:
-        """An array with exactly these axes."""
+    def over(self, laid: Laid, axes: Sequence[Index], kind: str = "") -> Array:
+        """An array with exactly these axes; bools are numbers unless that ``kind`` is asked for."""
         own = permuted(laid, axes)
         missing = [k for k, i in enumerate(axes) if i not in own.axes]
         shape = tuple(i.extent for i in axes)
         array = own.array if own.array.scalar else arrays.insert(own.array, missing)
-        return arrays.expand(array, shape, "" if array.kind != "bool" else "float")
+        return arrays.expand(array, shape, kind if kind or array.kind != "bool" else "float")
 
     # subscripts as integers
 

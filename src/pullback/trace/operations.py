@@ -608,8 +608,8 @@ def _traced_ufunc(
 def _log_of_summed_powers(
     array: Any, axis: Any = None, dtype: Any = None, keepdims: bool = False
 ) -> Any:
-    """``np.logaddexp.reduce``: the greatest is taken out."""
-    array = array if dtype is None else array.astype(dtype)
+    """``np.logaddexp.reduce``: the greatest is taken out of what are floats first."""
+    array = array.astype(np.logaddexp(array, array).dtype if dtype is None else dtype)
     most = np.max(array, axis=axis, keepdims=True)
     most = np.where(np.abs(most) < np.inf, most, 0)
     total = np.sum(np.exp(array - most), axis=axis, keepdims=keepdims)

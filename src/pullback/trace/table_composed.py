@@ -286,12 +286,12 @@ def gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: int = 1) -> An
         given *= len(axes)
     if len(given) != len(axes) or edge_order not in (1, 2):
         raise TypeError("invalid number of arguments, or an edge_order other than 1 and 2")
+    f = f if f.dtype.kind == "f" else f.astype(np.float64)  # differences of integers would wrap
     found = []
     for own, spacing in zip(axes, given, strict=True):
         if f.shape[own] < edge_order + 1:
             raise ValueError("too few elements to calculate a numerical gradient")
-        slopes = _slopes(f, own, spacing, edge_order)
-        found.append(slopes.astype(f.dtype) if f.dtype.kind == "f" else slopes)
+        found.append(_slopes(f, own, spacing, edge_order).astype(f.dtype))
     return found[0] if len(found) == 1 else tuple(found)
 
 

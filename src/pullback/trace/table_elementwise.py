@@ -147,6 +147,7 @@ LOGIC: dict[str, Conditions] = {
     "logical_not": Not,
     "logical_xor": lambda a, b: Or((And((a, Not(b))), And((Not(a), b)))),
 }
+ROUNDINGS = "floor", "ceil", "trunc"
 OTHERS: dict[str, Conditions] = {
     "bitwise_and": LOGIC["logical_and"],
     "bitwise_or": LOGIC["logical_or"],
@@ -160,7 +161,7 @@ OTHERS: dict[str, Conditions] = {
     "clip": lambda a, low, high: And((Or((a, low)), high)),
     "fmax": LOGIC["logical_or"],
     "fmin": LOGIC["logical_and"],
-    **dict.fromkeys(("absolute", "conjugate", "floor", "ceil", "trunc"), lambda a: a),
+    **dict.fromkeys(("absolute", "conjugate", *ROUNDINGS), lambda a: a),
 }
 LOGIC |= OTHERS
 
@@ -208,6 +209,8 @@ def apply_ufunc(sheet: Sheet, ufunc: Any, inputs: Sequence[Any], dtype: Any = No
     if results[0] == BOOL:
         logic = name in LOGIC and (name not in TESTS or all(v.is_bool for v in values))
         return test_elementwise(LOGIC[name] if logic else TESTS[name], values, logic)
+    if name in ROUNDINGS and results[0].kind in "iu":  # whole numbers are rounded already
+        return elementwise(lambda whole: whole, values, results[0])
     if name not in NUMBERS:
         raise sheet.refusal(f"np.{name} of integers can't be traced", hint=hint_for(name))
     return replace(elementwise(NUMBERS[name], values, results[0]), weak=weak)

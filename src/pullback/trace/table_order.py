@@ -274,6 +274,7 @@ def median(
     _keeps(sheet, overwrite_input)
     value, axes, rows = _rows(sheet, a, axis)
     found = asked(np.median, value)
+    rows = sheet.keep(cast(rows, found)) if rows.is_bool else rows
     count = rows.shape[-1]
     if not count:
         return _kept(_nothing(rows, found), axes, keepdims)

@@ -15,6 +15,7 @@ from ...ir.sizes import ONE
 from ...plan import arrays
 from ...plan.arrays import Array, Cut, Turns, nodes, open_turns
 from ...plan.lines import WIDTHS, Steps
+from ...plan.lower import bits
 from ...text import PRIVATE
 from .. import functional
 from ..functional import CHEAP
@@ -502,6 +503,8 @@ class NumPy(functional.Framework):
 
     def dtype_of(self, array: Array) -> str:
         """The dtype of a new array for values of another width than the first input's."""
+        if array.kind == "int":
+            return self.dtype(max(arrays.whole_widths(array), key=bits, default="int"))
         known = [WIDTHS.index(dtype) for dtype in arrays.widths(array) if dtype in WIDTHS]
         own = [WIDTHS.index(dtype) for dtype in self.made if dtype in WIDTHS]
         other = known and own and max(known) != max(own)
