@@ -190,8 +190,9 @@ def _step(rng: Random, values: list[Any]) -> Step:
 def numpy_program(rng: Random) -> None:
     """Value, gradient and directional derivative of a random function."""
     program = drawn(rng)
-    single = rng.randrange(4) == 0
-    arrays = [layout(rng, a.astype(np.float32) if single else a) for a in program.arrays]
+    widths = rng.choice([[np.float64], [np.float64], [np.float32], [np.float32, np.float64]])
+    single = np.float32 in widths
+    arrays = [layout(rng, a.astype(rng.choice(widths))) for a in program.arrays]
     with np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         wanted = program(*arrays)

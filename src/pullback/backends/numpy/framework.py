@@ -219,7 +219,7 @@ class NumPy(functional.Framework):
 
     def wide_real(self, code: Code, dtype: str) -> Code:
         """A scalar of NumPy of a width."""
-        return call(self.width(dtype), code)
+        return call(f"np.{dtype}", code)
 
     def map(self, array: Array) -> Code:
         """A function, element by element; arithmetic of an array that was just made is done in its
