@@ -31,7 +31,11 @@ from pullback.verify.steps import check_steps
 Array = NDArray[Any]
 # Of matrices that need not be square, and those whose results have a sign to choose.
 RECTANGULAR = [row for row in ROWS if axes(row.operands[0]) == "nm"]
-SIGNED = [row for row in ROWS if row.name.startswith(("eigenvectors", "svd_left", "svd_right"))]
+SIGNED = [
+    row
+    for row in ROWS
+    if row.name.startswith(("eigenvectors", "real_eigenvectors", "svd_left", "svd_right"))
+]
 LETTERS = "ijkl"
 BATCHES = ((), (2,), (2, 3))
 # Rows that are others of another shape, or of the other triangle.
@@ -170,6 +174,8 @@ NUMPY: dict[str, Any] = {
     "eigenvectors": lambda a: np.linalg.eigh(a).eigenvectors,
     "eigenvalues_upper": lambda a: np.linalg.eigvalsh(a, "U"),
     "eigenvectors_upper": lambda a: np.linalg.eigh(a, "U").eigenvectors,
+    "real_eigenvalues": np.linalg.eigvals,
+    "real_eigenvectors": lambda a: np.linalg.eig(a).eigenvectors,
     "argsort": lambda a: np.argsort(a, kind="stable"),
     "argsort_unstable": lambda a: np.argsort(a, kind="stable"),
     "argorder": lambda a: np.argsort(a, kind="stable"),
@@ -247,7 +253,7 @@ def operands(row: Operation, batch: tuple[int, ...] = (), n: int = 3, seed: int 
         return found
     if row.triangle:
         first = first @ np.swapaxes(first, -1, -2)
-    found[0] = first + n * np.eye(*first.shape[-2:])
+    found[0] = first + n * (np.diag(np.arange(n) * 2.0) if row.apart else np.eye(*first.shape[-2:]))
     return found
 
 

@@ -107,7 +107,6 @@ REASONS: dict[str, dict[str, str]] = {
         "no: write np.vstack": "row_stack",
     },
     "np.linalg": {
-        "no: eigenvalues may be complex; np.linalg.eigh of a symmetric matrix": "eig eigvals",
         FILES: "test",
     },
     "np.fft": {

@@ -37,6 +37,7 @@ class Operation:
     ``kind`` is that of the result. Integers are at least 0 and less than the extent of the letter
     ``below``, or at most that extent where ``ends``; ``distinct`` says that no two along the last
     axis are equal. ``ascending``: the first operand's elements have to be in order.
+    ``apart``: its eigenvalues have to be real, and to differ.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Operation:
     ends: bool = False
     distinct: bool = False
     ascending: bool = False
+    apart: bool = False
     latex: str = ""
     unicode: str = ""
 
@@ -247,6 +249,30 @@ ROWS: tuple[Operation, ...] = (
         """,
         triangle="upper",
         beside=("eigenvalues_upper",), latex=r"\operatorname{eigvec} @A", unicode="eigvec @A",
+    ),
+    Operation(  # of any matrix whose eigenvalues are real (Giles 2008, section 3.1)
+        "real_eigenvalues", ("A[n,n]",), "w[n]",
+        """
+        V[i,k] = real_eigenvectors(A)[i,k]
+        M[k,i] = inverse(V)[k,i]
+        dw[k] = sum(i,j) M[k,i]*dA[i,j]*V[j,k]
+        """,
+        apart=True,
+        beside=("real_eigenvectors",), latex=r"\lambda @A", unicode="λ @A",
+    ),
+    Operation(
+        "real_eigenvectors", ("A[n,n]",), "V[n,n]",  # in the columns, of length 1
+        """
+        w[k] = real_eigenvalues(A)[k]
+        M[k,i] = inverse(V)[k,i]
+        dU[i,l] = sum(j) dA[i,j]*V[j,l]
+        dS[k,l] = sum(i) M[k,i]*dU[i,l]
+        dH[k,l] = [k != l]/(w[l] - w[k])*dS[k,l]
+        dW[i,l] = sum(k) V[i,k]*dH[k,l]
+        dV[i,l] = dW[i,l] - V[i,l]*(sum(k) V[k,l]*dW[k,l])
+        """,
+        apart=True,
+        beside=("real_eigenvalues",), latex=r"\operatorname{eigvec} @A", unicode="eigvec @A",
     ),
     Operation(  # the places of the elements in ascending order, equal ones in theirs, NaN last
         "argsort", ("A[n]",), "p[n]", "",
@@ -535,6 +561,7 @@ ALIASES = {
     "inv": "inverse",
     "det": "determinant",
     "eigvalsh": "eigenvalues",
+    "eigvals": "real_eigenvalues",
     "slogdet": "logdet",
     "pinv": "pseudoinverse",
     "lstsq": "least_squares",

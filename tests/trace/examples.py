@@ -291,6 +291,19 @@ EXAMPLES: dict[Any, list[Example]] = {
         (lambda a: (lambda w, v: (w, (v * np.exp(w)) @ v.T))(*np.linalg.eigh(a)), F(3, 3)),
         (lambda a: np.linalg.eigh(a, "U").eigenvectors ** 2, F(3, 3)),
     ],
+    np.linalg.eigvals: [
+        (lambda a: np.linalg.eigvals(a + np.diag([0.0, 9, 20])), F(3, 3)),
+        (lambda a: np.linalg.eigvals(a + np.diag([0.0, 9, 20])) ** 2, F(2, 3, 3)),
+    ],
+    np.linalg.eig: [
+        (
+            lambda a: (lambda w, v: (w, (v * np.sin(w)) @ np.linalg.inv(v)))(
+                *np.linalg.eig(a + np.diag([0.0, 9, 20]))
+            ),
+            F(3, 3),
+        ),
+        (lambda a: np.linalg.eig(a + np.diag([0.0, 9, 20])).eigenvectors ** 2, F(3, 3)),
+    ],
     np.linalg.svd: [
         *(
             (lambda a: (lambda u, s, vh: (u**2, s, vh**2, (u * s) @ vh))(*REDUCED(a)), F(*shape))

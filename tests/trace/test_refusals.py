@@ -120,7 +120,6 @@ REFUSED: list[tuple[Callable[..., Any], str, str, str]] = [
     (lambda x: np.interp(x, x[:2], x), "same length", "np.interp", "check shapes"),
     (lambda x: np.partition(x, 7), "kth", "np.partition(x, 7)", "check shapes"),
     (lambda x: np.maximum.reduceat(x, [0, 1]), "np.maximum.reduceat", "reduceat", "np.stack"),
-    (lambda x: np.linalg.eig(x[:, None] * x), "np.linalg.eig", "np.linalg.eig", "svd"),
     (lambda x: np.linalg.svd(x[:, None]), "np.linalg.svd", "np.linalg.svd", "full_matrices=False"),
     (lambda x: np.linalg.inv(x), "square matrix", "np.linalg.inv", "check shapes"),
     (lambda x: np.linalg.solve(x[:, None] * x, x[1:]), "equal", "np.linalg.solve", "check shapes"),

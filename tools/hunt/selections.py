@@ -81,6 +81,7 @@ PARTS: list[tuple[str, Function]] = [
     ("cholesky", lambda a: np.linalg.cholesky(a.T @ a + np.eye(a.shape[1]))),
     ("cond", lambda a: a / np.linalg.cond(a)),
     ("eigh", lambda a: np.linalg.eigh(a @ a.T)[0]),
+    ("eig", lambda a: np.linalg.eigvals((a @ a.T + np.eye(len(a))) * np.arange(1, len(a) + 1))),
     ("tanh", lambda a: np.tanh(a)),
     ("turned", lambda a: a.T * 0.5),
     ("rows", lambda a: a - a.mean(0)),

@@ -88,6 +88,9 @@ TOGETHER: dict[tuple[str, ...], str] = {
 }
 
 
+REAL = ("real_eigenvalues", "real_eigenvectors")
+
+
 class Twins:
     """The operations of which statements want several results, and the names of those made."""
 
@@ -118,6 +121,8 @@ def operation(framework: Framework, array: Array) -> Code:
             f"{framework.module} has no spelling for the operation {row}",
             hint='source("numpy") has one',
         )
+    if row in REAL:
+        return _real(framework, array, codes)
     wanted = any((name, array.parts) in framework.twins.wanted for name in others)
     if wanted and not framework.turning:
         return _together(framework, array, codes)
@@ -126,6 +131,23 @@ def operation(framework: Framework, array: Array) -> Code:
     if row in ("solve", "solve_transposed") and array.parts[1].rank == 1:
         form = framework.matrices[f"{row}_columns"]  # one vector
     return Code(_filled(framework, form, array, codes), ATOM)
+
+
+def _real(framework: Framework, array: Array, codes: list[str]) -> Code:
+    """Eigenvalues and eigenvectors of a matrix that need not be symmetric: complex ones raise."""
+    found = framework.names.fresh("eigen")
+    framework.emit(
+        f"{found} = {_filled(framework, framework.matrices[array.told[0]], array, codes)}"
+    )
+    framework.emit(f"if {framework.module}.iscomplexobj({found}.eigenvalues):")
+    text = '"the eigenvalues are complex: gradients are known for real ones only"'
+    framework.emit(f"    raise {framework.module}.linalg.LinAlgError({text})")
+    for name in REAL:
+        own, _ = framework.twins.wanted.get((name, array.parts), (None, None))
+        own = array if name == array.told[0] else own
+        if own is not None:
+            framework.shared[own] = f"{found}.{name.removeprefix('real_')}"
+    return Code(framework.shared[array])
 
 
 def _filled(framework: Framework, form: str, array: Array, codes: list[str]) -> str:

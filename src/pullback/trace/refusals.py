@@ -7,7 +7,7 @@ _DATA_SHAPE = (
     "the result's shape depends on data; keep the shape with np.where or a product with a mask"
 )
 _MATRIX = (
-    "inv, solve, det, slogdet, cholesky, eigh, svd, qr, pinv, lstsq and norms can be traced "
+    "inv, solve, det, slogdet, cholesky, eig, eigh, svd, qr, pinv, lstsq and norms can be traced "
     "(docs/matrices.md)"
 )
 _SCIPY = (
@@ -30,13 +30,7 @@ _TABLE = (
 HINTS: dict[str, str] = {
     **dict.fromkeys(("np.argwhere", "np.trim_zeros"), _DATA_SHAPE),
     "compress": "write x[mask]",
-    **dict.fromkeys(
-        (
-            *("np.linalg.eig", "np.linalg.eigvals"),
-            *(f"scipy.linalg.{name}" for name in _SCIPY),
-        ),
-        _MATRIX,
-    ),
+    **dict.fromkeys((f"scipy.linalg.{name}" for name in _SCIPY), _MATRIX),
     **dict.fromkeys(("np.place", "place"), "write y = np.where(mask, values of y's shape, y)"),
     **dict.fromkeys(("np.fill_diagonal", "np.put_along_axis", "np.put"), _OUTSIDE),
     **dict.fromkeys(("put", "resize", "setfield"), _IN_PLACE),

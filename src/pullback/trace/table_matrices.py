@@ -145,6 +145,20 @@ def eigh(sheet: Sheet, a: Any, UPLO: str = "L") -> Any:
     return kind(*(result(sheet, part, value) for part in parts))
 
 
+@row(np.linalg.eigvals)
+def eigvals(sheet: Sheet, a: Any) -> Value:
+    """The eigenvalues of every matrix, which have to be real."""
+    return result(sheet, "real_eigenvalues", square(sheet, a))
+
+
+@row(np.linalg.eig)
+def eig(sheet: Sheet, a: Any) -> Any:
+    """The eigenvalues of every matrix, which have to be real, and its eigenvectors in columns."""
+    value = sheet.keep(square(sheet, a))
+    kind: Any = type(np.linalg.eig(IDENTITY))
+    return kind(*(result(sheet, part, value) for part in ("real_eigenvalues", "real_eigenvectors")))
+
+
 @row(np.linalg.matrix_power)
 def matrix_power(sheet: Sheet, a: Any, n: int) -> Value:
     """A product of n equal matrices, by squaring; of their inverses where n is negative."""

@@ -220,6 +220,7 @@ def draw_exact(
     ranges = lookup_ranges(statements, sizes)
     direct = {a.tensor for s in statements for a in lookups_in(s.body)}
     positive = {tensor for s in statements for tensor in positive_in(s.body)}
+    apart = {tensor for s in statements for tensor in apart_in(s.body)}
     ascending = {tensor for s in statements for tensor in ascending_in(s.body)}
     found = {}
     for tensor in tensors:
@@ -230,6 +231,8 @@ def draw_exact(
         drawn = Array(shape, [draw() for _ in range(prod(shape))])
         if tensor.kind == "float" and scale != 1:
             drawn = Array(shape, [x * scale for x in drawn.flat])
+        if tensor in apart and not isinstance(arithmetic, Modular):
+            drawn = _apart(drawn)
         if tensor in positive and not isinstance(arithmetic, Modular):
             drawn = _positive(drawn)
         if tensor in ascending:
@@ -257,6 +260,13 @@ def positive_in(body: Expr) -> tuple[Tensor, ...]:
 
 
 @_kept
+def apart_in(body: Expr) -> tuple[Tensor, ...]:
+    """The operands in a value that are matrices of different real eigenvalues."""
+    bodies = [node for node in nodes(body) if isinstance(node, Opaque)]
+    return tuple(body.operands[0] for body in bodies if TABLE[body.operation].apart)
+
+
+@_kept
 def ascending_in(body: Expr) -> tuple[Tensor, ...]:
     """The operands in a value whose elements have to be in ascending order."""
     bodies = [node for node in nodes(body) if isinstance(node, Opaque)]
@@ -268,6 +278,17 @@ def _ascending(array: Array) -> Array:
     n = array.shape[-1]
     rows = [sorted(array.flat[k : k + n]) for k in range(0, len(array.flat), n or 1)]
     return Array(array.shape, [x for row in rows for x in row])
+
+
+def _apart(matrices: Array) -> Array:
+    """Matrices of which each diagonal element is far from the others, seen from the rest of its
+    row: eigenvalues are near these (Gershgorin's circles don't meet)."""
+    n, flat = matrices.shape[-1], list(matrices.flat)
+    for k in range(0, len(flat), n * n or 1):
+        far = 2 * sum(map(abs, flat[k : k + n * n])) + 1
+        for i in range(n):
+            flat[k + i * (n + 1)] += i * far
+    return Array(matrices.shape, flat)
 
 
 def _positive(matrices: Array) -> Array:

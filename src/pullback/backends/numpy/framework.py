@@ -19,7 +19,7 @@ from ...plan.lower import bits
 from ...text import PRIVATE
 from .. import functional
 from ..functional import CHEAP
-from ..matrices import LINALG, SUFFIXES, triangular
+from ..matrices import LINALG, REAL, SUFFIXES, triangular
 from ..python.code import (
     ATOM,
     COMPARE,
@@ -76,6 +76,7 @@ class NumPy(functional.Framework):
         **LINALG,
         "eigenvalues": "{m}.linalg.eigvalsh({0})",
         "eigenvalues_upper": '{m}.linalg.eigvalsh({0}, UPLO="U")',
+        **dict.fromkeys(REAL, "{m}.linalg.eig({0})"),
         **{f"svd_values{suffix}": "{m}.linalg.svd({0}, compute_uv=False)" for suffix in SUFFIXES},
         "exponential": "scipy.linalg.expm({0})",
         **triangular("scipy.linalg.solve_triangular({matrix}, {{1}}, lower={lower})"),
