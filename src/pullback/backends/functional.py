@@ -7,7 +7,6 @@ subscripts, names, sizes, functions.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -22,7 +21,7 @@ from ..ir.expr import Number, Tensor
 from ..ir.magnitudes import INT64
 from ..ir.sizes import ONE, Size
 from ..ir.walk import bound_indices
-from ..plan.arrays import TESTS, Array, Cut, literal, open_turns, permute
+from ..plan.arrays import CHEAP, TESTS, Array, Cut, literal, open_turns, permute, read_twice
 from ..plan.arrays import nodes as nodes_of
 from ..plan.build import build
 from ..plan.facts import Facts
@@ -79,10 +78,6 @@ def special_value(function: str, parts: Sequence[Array]) -> Number | None:
 
 
 # Reading these again costs nothing, or next to nothing.
-CHEAP = frozenset(
-    {"name", "number", "size", "range", "slice", "insert", "permute", "reshape", "expand", "flip",
-     "diagonal", "full", "copy"}
-)  # fmt: skip
 # What a value that is read several times, and that no statement names, is called.
 NAMES = {"div": "ratio", "mul": "product", "add": "total", "sub": "difference", "pow": "power"}
 WORDS = {
@@ -471,15 +466,7 @@ class Framework:
 
     def name_shared(self, arrays: Sequence[Array]) -> None:
         """Finds what these arrays need several times, to be named where it is read first."""
-        counts: Counter[Array] = Counter()
-        seen: set[Array] = set()
-        for array in arrays:
-            for node in nodes_of(array, seen):
-                counts.update(node.parts)
-            counts[array] += 1
-        self.repeated = {
-            a for a, n in counts.items() if n > 1 and a.op not in CHEAP and not a.scalar
-        }
+        self.repeated = read_twice(arrays)
 
     def settle(self, array: Array) -> None:
         """Names what the array needs and something else needs too."""

@@ -19,7 +19,7 @@ from ..notation.naming import COLUMN, Slope
 from ..notation.plain import show
 from ..text import nearest
 from .assumptions import Assumption
-from .memory import AvoidedJacobian, Stored, itemsize
+from .memory import AvoidedJacobian, Peaks, Stored, itemsize
 from .registry import Spelling, service, spelling
 from .status import Tally
 from .steps import Check, ShownStep, Verification, fold, shown
@@ -345,6 +345,26 @@ class Derivation:
         inputs = [self._stored(t, False) for t in self.backward.program.inputs if t in wanted]
         kept = (t for t in self._forward_targets if t in wanted and t not in made)
         return (*inputs, *map(self._stored, kept))
+
+    def peaks(self, **sizes: int) -> Peaks:
+        """How many bytes of arrays both passes of the NumPy source hold at most at one time, told
+        before they run; named sizes without a value here or in ``sizes`` count as 64. What NumPy
+        takes inside of a single call, as for a decomposition, is left out.
+
+        >>> from pullback.notation.parse import parse
+        >>> from pullback.calculus.reverse import reverse
+        >>> gate = Derivation(reverse(parse("s[n] = sigmoid(x[n]); y[n] = s[n]*x[n]")))
+        >>> gate.peaks(N=1024)
+        forward 16 KiB, of which 8 KiB is kept; backward 24 KiB
+        """
+        from ..plan.build import build
+        from ..plan.peak import peaks
+        from ..plan.weights import NAMED
+
+        every = (*self.backward.program.inputs, *self._forward_targets, *self.backward.gradients)
+        names = (name for t in every for extent in t.shape for name in extent.names())
+        known = {**dict.fromkeys(names, NAMED), **self.sizes, **sizes}
+        return Peaks(*peaks(build(self.passes), known, lambda d: itemsize(d, self.dtype)))
 
     def savings(self, keep: Sequence[str] = ()) -> Savings:
         """What the backward pass could save of the forward pass instead, and what it would compute

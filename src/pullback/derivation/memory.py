@@ -33,6 +33,25 @@ class Stored:
         return f"<{self.tensor.name} {shape_text(self.tensor.shape)}: {self.size} B, {what}>"
 
 
+@dataclass(frozen=True, repr=False)
+class Peaks:
+    """Bytes of the arrays that the functions for NumPy make: at most at one time in the forward
+    pass, what is kept for the backward pass, and at most at one time in the backward pass, with
+    what was kept. Arguments and cotangents are there anyway.
+
+    >>> Peaks(forward=3072, kept=1024, backward=2048)
+    forward 3 KiB, of which 1 KiB is kept; backward 2 KiB
+    """
+
+    forward: int
+    kept: int
+    backward: int
+
+    def __repr__(self) -> str:
+        forward, kept, backward = map(human, (self.forward, self.kept, self.backward))
+        return f"forward {forward}, of which {kept} is kept; backward {backward}"
+
+
 @dataclass(frozen=True)
 class AvoidedJacobian:
     """The generalized Jacobian of one forward statement, which the derivation never forms.

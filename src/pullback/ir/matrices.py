@@ -12,14 +12,16 @@ from fractions import Fraction
 from functools import partial
 from typing import Any
 
-import numpy as np
-
 from ..errors import CheckError
 from .arithmetic import Arithmetic, Modular, Value
 
 Matrix = list[list[Value]]
 HALF = Fraction(1, 2)
 SWEEPS = 60
+Eigen = tuple[list[float], list[list[float]]]  # values, and their vectors
+# What a library gives for decompositions whose order and signs nothing but the library says; this
+# package's symbolic part imports none, so that those who do put it here.
+APPROXIMATE: dict[str, Callable[[list[list[float]]], Eigen]] = {}
 NEWTON = 3  # steps from 16 digits to more than a hundred
 LARGE = 6
 
@@ -162,18 +164,17 @@ def _rotate(a: Arithmetic, work: Matrix, vectors: Matrix, i: int, j: int) -> Non
 
 
 def _real_eigen(a: Arithmetic, matrix: Matrix) -> tuple[list[Value], Matrix]:
-    """Eigenvalues and eigenvectors in columns of any matrix, in the order and with the signs that
-    NumPy gives them, which nothing else says: Newton's method makes them as exact as the numbers.
-    """
+    """Eigenvalues and eigenvectors in columns of any matrix, in the order and with the signs of
+    :data:`APPROXIMATE`: Newton's method makes them as exact as the numbers."""
     n = len(matrix)
     if isinstance(a, Modular):
         vectors = [[_any(a, "eigenvectors", matrix, i, k) for k in range(n)] for i in range(n)]
         return [_any(a, "eigenvalues", matrix, k) for k in range(n)], vectors
-    found = np.linalg.eig(np.array(matrix, np.float64).reshape(n, n))
-    if np.iscomplexobj(found.eigenvalues):
-        raise CheckError("the eigenvalues aren't real")
-    values: list[Value] = list(map(a.element, found.eigenvalues.tolist()))
-    vectors = [list(map(a.element, column)) for column in found.eigenvectors.T.tolist()]
+    if "eig" not in APPROXIMATE:
+        raise CheckError("nothing says in which order eigenvalues are", hint="import NumPy's")
+    found = APPROXIMATE["eig"]([list(map(float, row)) for row in matrix])
+    values: list[Value] = list(map(a.element, found[0]))
+    vectors = [list(map(a.element, column)) for column in found[1]]
     for _ in range(NEWTON):
         for k, (value, vector) in enumerate(zip(values, vectors, strict=True)):
             values[k], vectors[k] = _nearer(a, matrix, value, vector)

@@ -58,6 +58,7 @@ op             ``told`` and meaning
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -75,6 +76,10 @@ KEEPING = (WHOLE - {"pow"}) | {"add", "sub", "mul", "neg", "square"}
 TESTS = frozenset({"<", "<=", "==", "!=", "and", "or", "not"})
 
 
+CHEAP = frozenset(
+    {"name", "number", "size", "range", "slice", "insert", "permute", "reshape", "expand", "flip",
+     "diagonal", "full", "copy"}
+)  # fmt: skip
 # What makes floats without a width of its own, by what is told of it.
 MADE: dict[str, tuple[tuple[str, ...], ...]] = {
     "cast": (("float",),),
@@ -579,6 +584,17 @@ def nodes(array: Array, seen: set[Array]) -> Iterator[Array]:
 
 
 TURN = f"{PRIVATE}turn"  # ends the name of a variable of a loop inside a statement
+
+
+def read_twice(made: Sequence[Array]) -> set[Array]:
+    """What is more than a view of another array, and is needed several times to make these."""
+    counts: Counter[Array] = Counter()
+    seen: set[Array] = set()
+    for array in made:
+        for node in nodes(array, seen):
+            counts.update(node.parts)
+        counts[array] += 1
+    return {a for a, n in counts.items() if n > 1 and a.op not in CHEAP and not a.scalar}
 
 
 @kept

@@ -23,6 +23,7 @@ from ..derivation import (
     shape_text,
     show_bytes,
 )
+from ..derivation.memory import human
 from ..ir.expr import Access, Apply, Compare, Expr, Opaque, Power, Reduce, Tensor
 from ..ir.program import Define, widened
 from ..ir.sizes import size
@@ -443,6 +444,13 @@ def _memory(derivation: Derivation) -> Iterator[Block]:
         yield Table(("residual", "shape", "bytes", "what it is"), tuple(kept), (2,))
     else:
         yield Prose("The backward pass reads nothing of the forward pass.")
+    if derivation.sizes:
+        peaks = derivation.peaks()
+        yield Prose(
+            "Arrays that the functions for NumPy make, at most at one time: "
+            f"{human(peaks.forward)} in the forward pass, {human(peaks.backward)} in the backward "
+            "pass with what is kept for it."
+        )
     yield from _jacobians(derivation)
 
 

@@ -12,14 +12,27 @@ import numpy as np
 from ..backends.numpy import spell_pair
 from ..backends.numpy.module import size_keywords
 from ..calculus.step import Backward
+from ..errors import CheckError
 from ..ir.expr import Tensor
 from ..ir.interpret import Array, value_of
+from ..ir.matrices import APPROXIMATE, Eigen
 from ..ir.subscripts import indices_of
 from ..ir.walk import accesses
 from ..runtime.load import load_module
 from .samples import Sample
 
 DTYPES = {"float": np.float64, "int": np.int64, "bool": np.bool_}
+
+
+def _eig(matrix: list[list[float]]) -> Eigen:
+    """The eigenvalues of a matrix, and its eigenvectors as rows."""
+    found = np.linalg.eig(np.array(matrix, np.float64).reshape(len(matrix), len(matrix)))
+    if np.iscomplexobj(found.eigenvalues):
+        raise CheckError("the eigenvalues are complex")
+    return found.eigenvalues.tolist(), found.eigenvectors.T.tolist()
+
+
+APPROXIMATE["eig"] = _eig
 
 
 class Source:

@@ -13,12 +13,11 @@ from ...ir.arithmetic import sinc_series
 from ...ir.expr import Number
 from ...ir.sizes import ONE
 from ...plan import arrays
-from ...plan.arrays import Array, Cut, Turns, nodes, open_turns
+from ...plan.arrays import CHEAP, Array, Cut, Turns, nodes, open_turns
 from ...plan.lines import WIDTHS, Steps
 from ...plan.lower import bits
 from ...text import PRIVATE
 from .. import functional
-from ..functional import CHEAP
 from ..matrices import LINALG, REAL, SUFFIXES, triangular
 from ..python.code import (
     ATOM,
