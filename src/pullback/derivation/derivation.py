@@ -348,14 +348,15 @@ class Derivation:
 
     def peaks(self, **sizes: int) -> Peaks:
         """How many bytes of arrays both passes of the NumPy source hold at most at one time, told
-        before they run; named sizes without a value here or in ``sizes`` count as 64. What NumPy
-        takes inside of a single call, as for a decomposition, is left out.
+        before they run; results that the backward pass reads are among what is kept. Named sizes
+        without a value here or in ``sizes`` count as 64. What NumPy takes inside of a single call,
+        as for a decomposition, is left out.
 
         >>> from pullback.notation.parse import parse
         >>> from pullback.calculus.reverse import reverse
         >>> gate = Derivation(reverse(parse("s[n] = sigmoid(x[n]); y[n] = s[n]*x[n]")))
         >>> gate.peaks(N=1024)
-        forward 16 KiB, of which 8 KiB is kept; backward 24 KiB
+        forward 16 KiB, of which 16 KiB is kept; backward 32 KiB
         """
         from ..plan.build import build
         from ..plan.peak import peaks
