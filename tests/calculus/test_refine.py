@@ -153,6 +153,44 @@ def twice(x: Any) -> Any:
     return normed(np.tanh(normed(x, 4)), 2)
 
 
+def twice_spelled_out(x: Any) -> Any:
+    n, c, length = x.shape
+    z = x.reshape(n, 2, 2, c // 4, length)
+    for axes in ((3, 4), (2, 3, 4)):
+        z = np.tanh(z) if len(axes) == 3 else z
+        z = z - z.mean(axis=axes, keepdims=True)
+        z = z / np.sqrt((z**2).mean(axis=axes, keepdims=True) + 1e-5)
+    return z.reshape(x.shape)
+
+
+@pytest.mark.parametrize("channels", ("8", "4*C"))
+def test_a_digit_that_is_cut_is_cut_where_it_is_read(channels: str) -> None:
+    """Eight channels as 4*2 and then as 2*4 are 2*2*2 in both norms."""
+    sources = [derive(f, x=f"N {channels} L").source() for f in (twice, twice_spelled_out)]
+    ours, theirs = (s[s.index("def backward") :] for s in sources)
+    assert "for " not in ours and "arange" not in ours
+    assert ours.count("\n") - theirs.count("\n") <= 2
+    for operation in (" * ", " + ", " - ", " / ", ".sum(", "@"):
+        assert ours.count(operation) == theirs.count(operation)
+
+
+def largest(x: Any) -> Any:
+    """The merged axis is one whose largest element is looked for."""
+    z = normed(x, 4)
+    return z * z.max(axis=1, keepdims=True), z.argmax(axis=1)
+
+
+def test_the_place_of_the_largest_keeps_no_axes_together() -> None:
+    apart = refined(program_of(largest, (2, 8, 3)))
+    assert {len(s.target.shape) for s in apart.statements if s.target.name == "z"} == {4}
+    x = np.random.default_rng(0).normal(size=(2, 8, 3))
+    seeded = np.cos(np.arange(x.size)).reshape(x.shape)
+    value, _ = derive(largest, x=x.shape).compile().forward(x)
+    assert all(map(np.array_equal, value[1:], largest(x)[1:]))
+    found = grad(lambda x: (largest(x)[0] * seeded).sum())(x)
+    assert close(found, differences(lambda x: largest(x)[0], (x,), seeded, 0))
+
+
 def crossed(x: Any) -> Any:
     """6 as 2*3 and as 3*2: no weight divides the other."""
     z = x.reshape(len(x), 3, -1)
@@ -239,7 +277,7 @@ def test_axes_of_one_place_leave_formulas() -> None:
 
 THIN = {
     "inputs and outputs": "X[N,1]\nY[n,k:1] = exp(X[n,k])",
-    "operands": "A[1,1]\nB[i,j] = exp(A[i,j])\nC[i,j] = inverse(B)[i,j]\nY[i,j] = C[i,j]",
+    "operands": "A[1,1]\nB[i,j] = exp(A[i,j])\nC[i,j] = inverse(B)[i,j]\nY[i,j] = C[i,j]\nreturn Y",
     "a recurrence": "X[N,1]\nH[t:N,k:1] = X[t,k] + where(t >= 1, H[t-1,k], 0)\nY[] = sum(t) H[t,0]",
 }
 

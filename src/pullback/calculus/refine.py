@@ -15,7 +15,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 from ..ir.digits import Digit, Places, chain, composed, digit, number
-from ..ir.expr import Access, Arg, Opaque, Reduce, Tensor
+from ..ir.expr import Access, Opaque, Reduce, Tensor
 from ..ir.program import Define, Program
 from ..ir.recurrence import groups, is_recurrent
 from ..ir.sizes import ONE, Size
@@ -24,9 +24,7 @@ from ..ir.subscripts import (
     Quotient,
     Remainder,
     Subscript,
-    at,
     constant,
-    indices_of,
     reduced,
 )
 from ..ir.walk import (
@@ -136,8 +134,6 @@ class _Axes:
             if rigid or target not in self.own or isinstance(body, Opaque):
                 self.fixed.add((target, index))
         for node in nodes(body):
-            if isinstance(node, Reduce | Arg) and (rigid or isinstance(node, Arg)):
-                self.fixed.update((target, index) for index in node.indices)
             if isinstance(node, Opaque):
                 self.fixed.update((t, axis) for t in node.operands for axis in range(len(t.shape)))
             for axis, sub in enumerate(subscripts(node)):
@@ -149,9 +145,7 @@ class _Axes:
         """The digits that indices of a statement are read as."""
         for atom, _ in sub.terms:
             part = digit(atom)
-            if part is None:
-                self.fixed.update((target, index) for index in indices_of(at(atom)))
-            else:
+            if part is not None:
                 self.merged.setdefault((target, part.index), set()).update(part.bounds)
 
     def _read(self, target: Tensor, tensor: Tensor, axis: int, sub: Subscript) -> None:
@@ -271,7 +265,7 @@ class _Splitting:
 
         def bind(tree: Tree) -> Tree:
             tree = rebuild(tree, tuple(map(bind, children(tree))))
-            if not isinstance(tree, Reduce) or not any(i in split for i in tree.indices):
+            if not isinstance(tree, Reduce):
                 return tree
             moved = {i: places[i] for i in tree.indices if i in split}
             inner = tuple(substitute(part, moved) for part in children(tree))
