@@ -56,8 +56,8 @@ def _greedy(axes: Sequence[frozenset[Index]], bound: frozenset[Index]) -> Pairs:
                 gone = (items[i][0] & items[j][0] & bound) - needed
                 result = (items[i][0] | items[j][0]) - gone
                 growth = _size(result) - _size(items[i][0]) - _size(items[j][0])
-                options.append((growth, i, j, gone, result))
-        _, i, j, gone, result = min(options, key=lambda option: option[:3])
+                options.append((growth, _size(items[i][0] | items[j][0]), i, j, gone, result))
+        *_, i, j, gone, result = min(options, key=lambda option: option[:4])
         joined: Pairs = (items[i][1], items[j][1], gone)
         items = [item for n, item in enumerate(items) if n not in (i, j)]
         items.append((result, joined))
