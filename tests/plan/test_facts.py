@@ -6,10 +6,30 @@ from __future__ import annotations
 from itertools import product
 from math import inf, isfinite, isnan
 from random import Random
+from typing import Any
 
+import numpy as np
 import pytest
 
-from pullback.ir.expr import Access, And, Cond, Divides, Inside, Not, Or, Power, SizeOf, Zero
+from pullback import derive
+from pullback.ir.expr import (
+    Access,
+    And,
+    Compare,
+    Cond,
+    Divides,
+    Guard,
+    IndexOf,
+    Inside,
+    Mul,
+    Not,
+    Or,
+    Power,
+    SizeOf,
+    Tensor,
+    Zero,
+    number,
+)
 from pullback.ir.interpret import Array, holds, place, run
 from pullback.ir.program import Define, Program
 from pullback.ir.sizes import size
@@ -317,3 +337,115 @@ def test_places_of_a_sorted_array_differ() -> None:
         assert len(set(found[name].flat)) == len(v)
     assert len(set(found["d"].flat)) < len(v)
     assert isinstance(found["a"], Array) and isinstance(program, Program)
+
+
+def test_what_has_a_name_overflows_no_more_in_a_sum() -> None:
+    _, facts = last("x[N]\ne[i] = exp(x[i])\nq[i] = 1/x[i]\ns[] = sum(i) e[i]\nr[] = sum(i) q[i]")
+    assert {t.name: n for t, n in facts.infinite.items()} == {"e": 1, "q": 2, "s": 0, "r": 2}
+
+
+def test_an_integer_is_bounded_by_what_it_is_clipped_to() -> None:
+    for low, bound in (("0", N), ("1", N), ("-1", None)):
+        define, facts = last(f"k: int[M]\nx[N]\nY[i] = clip(k[i], {low}, N - 1)")
+        assert facts.bound(define.body) is bound, low
+    define, facts = last("x[N]\nY[i:N] = 2*i + 1")
+    assert facts.bound(IndexOf(at(define.indices[0]) * 2 + constant(1))) is 2 * N
+    assert facts.bound(IndexOf(at(define.indices[0]) - constant(1))) is None
+
+
+def test_another_name_for_a_tensor_stands_for_what_is_known_of_it() -> None:
+    _, facts = last(
+        "X[N,M]; v[N]; k: int[N]; a[i] = argsort(v)[i]; e[i] = exp(v[i]); q[i] = 1/v[i];"
+        "s[j] = sum(i) X[i,j]; l[i] = argmax(j) X[i,j]; Y[i,j] = X[k[i],j]*e[i]*q[i]*s[j];"
+        "Z[i] = v[a[i]]; W[i] = X[i,l[i]]; U[i,j] = [k[i] >= 0]*X[k[i],j]"
+    )
+    every = {*facts.infinite, *facts.values, *(t for t, _ in facts.read | facts.doubted)}
+    for tensor in sorted(every, key=lambda t: t.name):
+        other = Tensor(f"{tensor.name} again", tensor.shape, tensor.dtype)
+        facts.alias(other, tensor)
+        for known in (facts.values, facts.above, facts.small):
+            assert (other in known) is (tensor in known)
+        for found in (facts.infinite, facts.sums, facts.below, facts.distinct):
+            assert (other in found) is (tensor in found)
+            assert found.get(other) == found.get(tensor)  # type: ignore[attr-defined]
+        for pairs in (facts.read, facts.doubted, facts.sure):
+            assert {n for t, n in pairs if t is other} == {n for t, n in pairs if t is tensor}
+
+
+def test_where_indices_have_values_their_extents_are_positive() -> None:
+    define, facts = last("x[N]\ny[N]\nY[i] = x[i]*y[i]")
+    x, y = define.body.factors  # type: ignore[union-attr]
+    over = [Power(SizeOf(n), -1) for n in (N, M)]  # type: ignore[arg-type]
+    asked = Compare("<", number(0), x)
+    assert facts.finite([over[0], x], []) and not facts.finite([over[1], x], [])
+    assert facts.finite([over[0], y], [asked]) and not facts.finite([over[0], x], [asked])
+    assert facts.finite_anyway([y], [asked]) and not facts.finite_anyway([x, y], [asked])
+    strict = Facts(strict=True)
+    assert strict.finite([y], [asked]) and not strict.finite_anyway([y], [asked])
+    assert strict.finite_anyway([over[0]], [asked]) is False  # no index says that N isn't 0
+
+
+def test_missing_elements_may_be_left_out_by_bools() -> None:
+    chosen = "x[N]; m: bool[N]; Y[i] = where(m[i], x[i], 0)"
+    for text, told in ((chosen, True), ("x[N]; m[N]; Y[i] = where(m[i] > 0, x[i], 0)", False)):
+        define, facts = last(text)
+        cond, value = define.body.cond, define.body.then  # type: ignore[union-attr]
+        assert facts.leaves_out([cond], [value]) is told
+        assert facts.finite_anyway([value], [cond]) is not told
+        assert not facts.leaves_out([Inside(at(define.indices[0]), M)], [value])
+        assert not facts.leaves_out([cond], [number(2)])
+    _, asking = last("x[N]; Y[i] = where(x[i] == x[i], x[i], 0)")
+    assert asking.asked and not facts.asked
+
+
+def test_where_a_product_reads_first() -> None:
+    """What is read at 2*j + N - 3, for j from 0 on, has a place there."""
+    X, j = Tensor("X", (2 * N,)), Index("j", N)
+    read = Access(X, (at(j) * 2 + constant(N - 3),))
+    inside, below = Guard(Inside(at(j), size(4))), Guard(Compare("<", IndexOf(at(j)), number(2)))
+    turned = Access(X, (constant(N - 3) - at(j),))
+    for factors, told in (
+        ((inside, read), True),
+        ((inside, below, read), False),
+        ((read, number(2)), False),
+        ((inside, turned), False),
+        ((Guard(Inside(at(j), M)), read), False),
+    ):
+        facts = facts_of((Define(Tensor("Y", (N,)), (j,), Mul(factors)),))
+        assert facts.at_least_zero(N - 3) is told, factors
+
+
+def test_an_element_that_is_read_says_that_it_is_there() -> None:
+    program = derive(lambda a, b: a[len(b)] * b.sum(), a="N", b="M").backward.program
+    facts = facts_of(program.statements)
+    assert facts.at_least_zero(N - 1 - M) and not facts.at_least_zero(N - 2 - M)
+    assert facts.inside(constant(M), N) and not facts.inside(constant(M + 1), N)
+    asked = parse("X[N]; w[M]; Y[i:N] = where(i < M, X[i]*[2 < M], 0)").statements
+    assert not facts_of(asked).at_least_zero(M - 3)
+
+
+def test_operations_on_matrices_may_divide_by_0_and_places_are_finite() -> None:
+    _, facts = last("A[N,N]; v[N]; B[i,j] = inverse(A)[i,j]; k[i] = argsort(v)[i]; Y[i] = v[i]")
+    assert {t.name: n for t, n in facts.infinite.items()} == {"B": 2, "k": 0, "Y": 0}
+
+
+def test_a_numpy_function_stores_inside_an_array() -> None:
+    """Where it adds values at integers, these are inside; where a gradient is added up, they are
+    what the function's reads say."""
+
+    def counted(x: Any, k: Any) -> Any:
+        out = np.zeros(7)
+        np.add.at(out, k, x)
+        return out
+
+    backward = derive(counted, x="N", k="N: int64").backward
+    stored = facts_of(backward.program.statements).stored
+    assert {n.literal for _, n in stored} == {7}
+    (place,) = (t for t, _ in stored)
+    i = Index("i", N)
+    facts = facts_of(backward.program.statements)
+    assert facts.surely_inside(at(Lookup(Access(place, (at(i),)))), size(7))
+    gathered = derive(lambda x, k: x[k], x="M", k="N: int64").backward
+    statements = (*gathered.program.statements, *gathered.statements)
+    assert not facts_of(statements).stored
+    assert not facts_of(parse("x[N]; k: int[N]; Y[j:7] = sum(i) [k[i] = j]*x[i]").statements).stored
