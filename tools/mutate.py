@@ -69,12 +69,13 @@ CALCULUS = (
     "tests/properties/test_sound_powers.py",
     "tests/accuracy/test_saturated.py",
 )
-PLAN = tuple(
-    sorted(
+PLAN = (
+    *(
         str(p.relative_to(ROOT))
         for folder in ("plan", "backends")
-        for p in (ROOT / "tests" / folder).glob("test_*.py")
-    )
+        for p in sorted((ROOT / "tests" / folder).glob("test_*.py"))
+    ),
+    "tests/trace/test_masks.py",
 )
 TARGETS: dict[str, tuple[str, ...]] = {
     "functions.py": ("tests/test_functions.py", *CALCULUS),
