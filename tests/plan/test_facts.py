@@ -3,6 +3,7 @@ inside and different."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import product
 from math import inf, isfinite, isnan
 from random import Random
@@ -386,9 +387,10 @@ def test_where_indices_have_values_their_extents_are_positive() -> None:
 
 
 def test_missing_elements_may_be_left_out_by_bools() -> None:
-    chosen = "x[N]; m: bool[N]; Y[i] = where(m[i], x[i], 0)"
-    for text, told in ((chosen, True), ("x[N]; m[N]; Y[i] = where(m[i] > 0, x[i], 0)", False)):
-        define, facts = last(text)
+    for kind, cond, told in ((": bool", "m[i]", True), ("", "m[i] > 0", False)):
+        text = f"x[N]; m{kind}[N]; e[i] = 2*x[i]; Y[i] = where({cond}, e[i], 0); Z[i] = Y[i]"
+        statements = parse(text).statements
+        define, facts = statements[1], facts_of(statements)
         cond, value = define.body.cond, define.body.then  # type: ignore[union-attr]
         assert facts.leaves_out([cond], [value]) is told
         assert facts.finite_anyway([value], [cond]) is not told
@@ -404,12 +406,14 @@ def test_where_a_product_reads_first() -> None:
     read = Access(X, (at(j) * 2 + constant(N - 3),))
     inside, below = Guard(Inside(at(j), size(4))), Guard(Compare("<", IndexOf(at(j)), number(2)))
     turned = Access(X, (constant(N - 3) - at(j),))
+    further = Access(X, (at(j) - at(Index("k", M)) + constant(N - 3),))
     for factors, told in (
         ((inside, read), True),
         ((inside, below, read), False),
         ((read, number(2)), False),
         ((inside, turned), False),
         ((Guard(Inside(at(j), M)), read), False),
+        ((inside, further), False),
     ):
         facts = facts_of((Define(Tensor("Y", (N,)), (j,), Mul(factors)),))
         assert facts.at_least_zero(N - 3) is told, factors
@@ -420,6 +424,8 @@ def test_an_element_that_is_read_says_that_it_is_there() -> None:
     facts = facts_of(program.statements)
     assert facts.at_least_zero(N - 1 - M) and not facts.at_least_zero(N - 2 - M)
     assert facts.inside(constant(M), N) and not facts.inside(constant(M + 1), N)
+    read = parse("X[N-2]; Y[j:M] = sum(i) X[i]").statements
+    assert facts_of(read).at_least_zero(N - 2) and not facts_of(read).at_least_zero(N - 3)
     asked = parse("X[N]; w[M]; Y[i:N] = where(i < M, X[i]*[2 < M], 0)").statements
     assert not facts_of(asked).at_least_zero(M - 3)
 
@@ -442,6 +448,8 @@ def test_a_numpy_function_stores_inside_an_array() -> None:
     stored = facts_of(backward.program.statements).stored
     assert {n.literal for _, n in stored} == {7}
     (place,) = (t for t, _ in stored)
+    added_up = [replace(s, of="x") for s in backward.program.statements]
+    assert not facts_of(tuple(added_up)).stored
     i = Index("i", N)
     facts = facts_of(backward.program.statements)
     assert facts.surely_inside(at(Lookup(Access(place, (at(i),)))), size(7))

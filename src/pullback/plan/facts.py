@@ -68,7 +68,7 @@ class Facts:
         default_factory=dict
     )  # see :meth:`how_infinite`; 0 for others
     selects: bool = False  # whether the forward pass selects by bool arrays
-    values: set[Tensor] = field(default_factory=set)  # floats of inputs, and what reads such
+    values: set[Tensor] = field(default_factory=set)  # floats of inputs, and what is made of such
     above: set[Tensor] = field(default_factory=set)  # greater than 0 everywhere
     below: dict[Tensor, Size] = field(default_factory=dict)
     distinct: dict[Tensor, frozenset[int]] = field(default_factory=dict)
@@ -130,7 +130,7 @@ class Facts:
             self.values.update(t for t in read if t.kind == "float")
             self.asked = self.asked or asks_what_is_finite([define])
             self.selects = self.selects or selects_by_bools([define])
-        if define.target.kind == "float" and not self.values.isdisjoint(read):
+        if not self.values.isdisjoint(read):
             self.values.add(define.target)
 
     def alias(self, other: Tensor, tensor: Tensor) -> None:
@@ -484,9 +484,9 @@ def _sure_constants(expr: Tree) -> Iterator[Size]:
     match expr:
         case Access(tensor, subs):
             for sub, extent in zip(subs, tensor.shape, strict=True):
-                reach = bounds(sub)
-                if reach is not None and reach[0] is reach[1] and reach[0].literal is None:
-                    yield from (reach[0], extent - 1 - reach[1])
+                match bounds(sub):
+                    case (low, high) if low is high and low.literal is None:
+                        yield from (low, extent - 1 - low)
                 for access in (a.access for a, _ in sub.terms if isinstance(a, Lookup)):
                     yield from _sure_constants(access)
         case Mul(factors) if any(isinstance(f, Guard) for f in factors):
