@@ -326,14 +326,14 @@ def test_what_may_be_small_where_something_is_large(text: str) -> None:
 def test_places_of_a_sorted_array_differ() -> None:
     program = parse(
         "v[N]\na[k] = argsort(v)[k]\nb[i] = a[N-1-i]\nc[i,j:M] = a[i]\nd[i:N] = a[i//2]\n"
-        "e[i] = b[a[i]]"
+        "e[i] = b[a[i]]\nu[N+M]\np[k] = argsort(u)[k]\nq[i:N,j:M] = p[i+j]\nr[i:N,j:M] = p[0*i+j]"
     )
     facts = facts_of(program.statements)
     v = [0.5, -1.0, 3.0, 2.0, 0.0]
-    found = run(program, {"v": v}, sizes={"M": 2})
+    found = run(program, {"v": v, "u": [*v, 7.0, 8.0]}, sizes={"M": 2})
     told = {t.name: axes for t, axes in facts.distinct.items()}
-    assert {n for n, axes in told.items() if 0 in axes} == {"a", "b", "c", "e"}
-    assert told["c"] == {0}
+    assert {n for n, axes in told.items() if 0 in axes} == {"a", "b", "c", "e", "p", "q"}
+    assert told["c"] == {0} and told["q"] == {0, 1} and told["r"] == {1}
     for name in ("a", "b", "e"):
         assert len(set(found[name].flat)) == len(v)
     assert len(set(found["d"].flat)) < len(v)

@@ -61,8 +61,7 @@ class Frontier:
         self.free = {*backward.program.inputs, *backward.program.outputs}
         self.keep = frozenset(keep)
         program = backward.program
-        every = [*program.inputs, *(s.target for s in backward.forward.statements)]
-        names = {n for t in every for e in t.shape for n in e.names()} | {*program.sizes}
+        names = {n for t in program.inputs for e in t.shape for n in e.names()} | {*program.sizes}
         known = {**dict.fromkeys(sorted(names), TYPICAL), **sizes}
         self.sizes, self.given = known, frozenset(sizes)
         forward = backward.forward.statements
