@@ -103,6 +103,7 @@ def test_what_is_kept_is_not_computed_again() -> None:
     derivation = pullback.derive(NORM, sizes={"N": 64, "D": 32})
     least = derivation.saving("least", keep=["r"])
     assert [s.tensor.name for s in least.residuals if s.made] == ["r"]
+    assert derivation.saving("least", keep=["X"]).residuals == derivation.saving("least").residuals
     with pytest.raises(pullback.PullbackError, match="no forward value"):
         derivation.saving("least", keep=["xhat"])
     one = derivation.saving("least", keep="mu")  # a name by itself
@@ -115,6 +116,8 @@ def test_what_is_kept_is_not_computed_again() -> None:
 def test_gradients_are_the_same_whatever_is_saved(title: str) -> None:
     derivation = pullback.derive(TEXTS.get(title, title))
     frontier = Frontier(derivation.backward, {}, WIDTHS)
+    for choice in frontier.choices():
+        assert frontier.within(choice.size) == choice
     for choice in frontier.choices()[1:]:
         report = check_backward_program(applied(derivation.backward, choice.again), samples=2)
         assert report.status == "passed", str(report)
@@ -126,6 +129,12 @@ def test_what_few_elements_are_read_of_is_saved() -> None:
     derivation = pullback.derive(text, X="V D", W="N D", k="N: int64")
     saved = [s.tensor.name for s in derivation.residuals if s.made]
     assert "E" in saved and "S" not in saved
+
+
+def test_one_operation_is_computed_again_and_two_are_saved() -> None:
+    text = "A[n,d] = 2*X[n,d]\nB[n,d] = 2*W[n,d] + 3\nY[n,d] = A[n,d]**2*B[n,d]**2"
+    derivation = pullback.derive(text)
+    assert [s.tensor.name for s in derivation.residuals if s.made] == ["B"]
 
 
 def test_a_function_with_other_savings_compiles() -> None:

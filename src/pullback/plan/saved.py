@@ -112,9 +112,8 @@ class Frontier:
         for tensor in self.needed:
             network.edge(source, needed[tensor], NEVER)
         for tensor, node in needed.items():
-            is_free = tensor in self.free
-            network.edge(node, again[tensor], 0.0 if is_free else self.weight[tensor])
-            kept = is_free or tensor in self.keep or tensor in keep
+            network.edge(node, again[tensor], 0.0 if tensor in self.free else self.weight[tensor])
+            kept = tensor in self.keep or tensor in keep
             network.edge(again[tensor], sink, NEVER if kept else price * self.work[tensor])
             for operand in reads(self.defined[tensor]):
                 if operand in needed:
