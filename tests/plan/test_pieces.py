@@ -1,0 +1,155 @@
+"""Parts of an array that are made one by one: which share places, fill it in a row, or are empty,
+against the places themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import combinations, product
+from random import Random
+
+import numpy as np
+
+from pullback.ir.expr import Access, Tensor, number
+from pullback.ir.program import Define
+from pullback.ir.sizes import Size, size
+from pullback.ir.subscripts import Index, Subscript, at, constant
+from pullback.plan.facts import Facts
+from pullback.plan.pieces import Piece, _range, empty, in_a_row, is_diagonal, overlap, summed
+
+N = size("N")
+SIZES = (1, 2, 3, 5)
+
+
+def piece(rng: Random, name: str) -> Piece:
+    """A piece of a matrix: a range, or one place, along each axis, or a diagonal."""
+    subs: list[Subscript] = []
+    for axis in range(2):
+        index = Index(f"{name}{axis}", rng.choice((size(1), size(2), size(3), N)))
+        step, first = rng.choice((1, 1, 1, 2)), rng.choice((0, 0, 1, 2, 3))
+        kinds = [constant(first), at(index) * step + constant(first), at(index) + constant(N)]
+        subs.append(rng.choice(kinds))
+    if rng.random() < 0.1:
+        index = Index(name, N)
+        subs = [at(index), at(index) + constant(rng.choice((0, 1)))]
+    return Piece(tuple(subs), number(1))
+
+
+def places(part: Piece, n: int) -> Iterator[tuple[int, ...]]:
+    """Where a piece is put, at a size N."""
+    indices = list(dict.fromkeys(a for sub in part.subs for a, _ in sub.terms))
+    for point in product(*(range(i.extent.value({"N": n})) for i in indices)):  # type: ignore[union-attr]
+        there = dict(zip(indices, point, strict=True))
+        yield tuple(
+            sub.const.value({"N": n}) + sum(k.value({"N": n}) * there[a] for a, k in sub.terms)
+            for sub in part.subs
+        )
+
+
+def test_pieces_that_are_said_not_to_overlap_share_no_place() -> None:
+    rng = Random("overlap")
+    apart = 0
+    for _ in range(1500):
+        parts = [piece(rng, name) for name in "ab"]
+        if overlap(parts):
+            continue
+        apart += 1
+        for n in SIZES:
+            here, there = (set(places(part, n)) for part in parts)
+            assert here.isdisjoint(there), parts
+    assert apart > 300
+
+
+def test_ranges_that_are_seen_to_be_apart() -> None:
+    i, j = Index("i", size(3)), Index("j", N)
+    for one, two, told in (
+        (at(i), constant(3), False),
+        (at(i), constant(2), True),
+        (at(i) + constant(1), constant(0), False),
+        (at(i), at(j) + constant(3), False),
+        (at(j), constant(N), False),
+        (at(j), constant(N - 1), True),
+        (at(j) + constant(N), at(Index("k", N)), False),
+        (at(i) * 2, at(Index("k", size(2))) * 2 + constant(1), False),
+        (at(i) * 2, at(Index("k", size(2))) * 2 + constant(4), True),
+        (at(i) * 2, at(Index("k", size(2))) * 2 + constant(5), False),
+        (at(j) * 3, at(Index("k", N)) * 3 + constant(1), False),
+        (at(j) * 2, at(Index("k", N)) * 3 + constant(1), True),
+    ):
+        for pair in ((one, two), (two, one)):
+            parts = [Piece((constant(0), sub), number(1)) for sub in pair]
+            assert overlap(parts) is told, pair
+
+
+def test_pieces_in_a_row_fill_an_array_in_order() -> None:
+    rng = Random("row")
+    found = 0
+    for _ in range(400):
+        extents = [rng.choice((size(1), size(2), N)) for _ in range(rng.randint(1, 3))]
+        rows, axis, here = Index("r", size(2)), rng.randrange(2), size(0)
+        parts: list[Piece] = []
+        for k, extent in enumerate(extents):
+            step = 1 if rng.random() < 0.9 else 2
+            along = at(Index(f"i{k}", extent)) * step + constant(here)
+            across = at(rows) if rng.random() < 0.9 else constant(1)
+            parts.append(Piece((along, across) if axis == 0 else (across, along), number(1)))
+            here = here + extent if rng.random() < 0.9 else here + 1
+        rng.shuffle(parts)
+        ends: Size = here if rng.random() < 0.9 else here + 1
+        own = Index("k", ends)
+        indices = (own, rows) if axis == 0 else (rows, own)
+        define = Define(Tensor("Y", tuple(i.extent for i in indices)), indices, number(0))
+        row = in_a_row(parts, define)
+        if row is None:
+            continue
+        found += 1
+        assert row[0] == axis and sorted(map(id, row[1])) == sorted(map(id, parts))
+        for n in SIZES:
+            shape = tuple(i.extent.value({"N": n}) for i in indices)
+            starts = [min(p[axis] for p in places(part, n)) for part in row[1]]
+            assert starts == sorted(starts)
+            assert sorted(p for part in parts for p in places(part, n)) == sorted(np.ndindex(shape))
+    assert found > 60
+    i = Index("i", N)
+    whole = Define(Tensor("Y", (N,)), (i,), number(0))
+    assert in_a_row([Piece((at(i),), number(1))], whole) is None
+
+
+def test_where_a_place_is_inside() -> None:
+    """The indices at which ``factor*i + start`` is inside are a range, where that can be told."""
+    rng = Random("inside")
+    told = 0
+    for _ in range(2000):
+        factor, start = rng.choice((-1, 1, 1, 2, 3, -2, 0)), rng.randrange(-4, 5)
+        extent, count = (rng.choice((N, N - 1, N + 2, size(4), 2 * N)) for _ in "ab")
+        begin = size(start) + rng.choice((0, 0, 1)) * N
+        facts = Facts()
+        facts.reached[N - 1] = None  # N is at least 1
+        found = _range(size(factor), begin, extent, count, facts)
+        if found is None:
+            continue
+        told += 1
+        for n in SIZES:
+            low, high, last, ends, first = (
+                s.value({"N": n}) for s in (*found, count, extent, begin)
+            )
+            inside = [i for i in range(last) if 0 <= factor * i + first < ends]
+            assert inside == list(range(low, high)), (factor, begin, extent, count, n)
+            assert not inside or 0 <= low <= high <= last
+    assert told > 200
+    assert _range(N, size(0), N, N, Facts()) is None
+
+
+def test_empty_and_equal_and_diagonal_pieces() -> None:
+    i, x = Index("i", N), Tensor("x", (N,))
+    one, two = (Piece((at(i),), Access(x, (at(i),))) for _ in "ab")
+    (both,) = summed([one, two])
+    assert both.subs == one.subs and both.body is not one.body
+    other = Piece((at(i) + constant(1),), number(1))
+    assert [p.subs for p in summed([one, other])] == [one.subs, other.subs]
+    nothing = Piece((at(Index("i", size(0))),), number(1))
+    assert empty(nothing) and not empty(one)
+    for n, subs in product(SIZES, combinations((at(i), at(i) + constant(1), constant(0)), 2)):
+        part = Piece(subs, number(1))
+        box = [len({p[k] for p in places(part, n)}) for k in (0, 1)]
+        assert is_diagonal(part) is (all(sub.terms for sub in subs))
+        assert n == 1 or is_diagonal(part) is (len(set(places(part, n))) < box[0] * box[1])
