@@ -14,18 +14,28 @@ from pullback.verify.programs import check_backward_program
 
 
 def windows(rng: Random) -> str:
-    """A convolution, or a reduction over windows: strides, dilations, margins on both sides."""
+    """A convolution, or a reduction over windows: strides, dilations, margins, either direction."""
     axes = rng.choice(("i", "i", "ij"))
     steps = {a: rng.choice((1, 1, 2, 3)) for a in axes}
     spreads = {a: rng.choice((1, 1, 2)) for a in axes}
     margins = {a: rng.choice((0, 0, 1, 2)) for a in axes}
     taps = {a: rng.choice((2, 3)) if len(axes) == 1 else 2 for a in axes}
     tap = {"i": "p", "j": "q"}
+    flipped, turned = ({a for a in axes if rng.random() < 0.3} for _ in range(2))
     extent = {
-        a: f"(N{a} + {2 * margins[a]} - {spreads[a] * (taps[a] - 1) + 1})//{steps[a]} + 1"
+        a: f"(N{a} + {2 * margins[a] - spreads[a] * (taps[a] - 1) - 1})//{steps[a]} + 1"
         for a in axes
     }
-    places = ",".join(f"{steps[a]}*{a} + {spreads[a]}*{tap[a]} - {margins[a]}" for a in axes)
+
+    def place(a: str) -> str:
+        reach = spreads[a] * (taps[a] - 1)
+        here = f"{steps[a]}*{a}"
+        if a in turned and steps[a] == 1:
+            here = f"N{a} + {2 * margins[a] - reach - 1} - {a}"
+        there = f"{spreads[a]}*{tap[a]}" if a not in flipped else f"{reach} - {spreads[a]}*{tap[a]}"
+        return f"{here} + {there} - {margins[a]}"
+
+    places = ",".join(map(place, axes))
     out = ",".join(f"{a}:{extent[a]}" for a in axes)
     bound = ", ".join(f"{tap[a]}:{taps[a]}" for a in axes)
     kernel = ",".join(tap[a] for a in axes)
