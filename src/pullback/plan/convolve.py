@@ -150,7 +150,7 @@ def _merged(array: Array, first: int, second: int) -> Array:
 
 def transposed(lowering: Lowering, spread: Spread) -> Array | None:
     """A scatter as a transposed convolution, over all of the target; None where it is none."""
-    if spread.conds or spread.looked_up or len(set(spread.subs)) < len(spread.subs):
+    if spread.conds or spread.looked_up:
         return None
     bound = set(spread.bound)
     small = _taps(spread)
@@ -170,7 +170,7 @@ def transposed(lowering: Lowering, spread: Spread) -> Array | None:
     images = [f for f in spread.factors if f not in kernels]
     inner = {i for f in kernels for i in free_indices(f)}
     outer = {i for f in images for i in free_indices(f)}
-    summed = [i for i in spread.bound if i not in here and i not in taps and i in inner & outer]
+    summed = [i for i in spread.bound if i in inner & outer]
     batch = [i for i in simple.values() if i in outer]
     out = [i for i in simple.values() if i in inner]
     every = [*batch, *out, *summed, *here, *taps]
