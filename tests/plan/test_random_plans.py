@@ -123,6 +123,28 @@ def recurrence(rng: Random) -> str:
     return f"X[T,J]; h[J]; v[J]; U[J,J]; {cell}{use}"
 
 
+def late(rng: Random) -> str:
+    """A recurrence that reads the step before from a later step on, beside what reads it at all."""
+    back = rng.random() < 0.5
+    after, n = ("t+1" if back else "t-1"), rng.choice((1, 2, 2, 3))
+    from_here = f"t < T - {n}" if back else f"t >= {n}"
+    near = "t < T - 1" if back else "t >= 1"
+    first = rng.choice(("0", "h[j]", "2"))
+    cell = rng.choice(
+        (
+            f"H[t,j] = X[t,j] + sum(k) [{from_here}]*H[{after},k]*U[k,j]",
+            f"H[t,j] = X[t,j] + sum(k) [{from_here}]*(H[{after},k] + 1)*U[k,j]",
+            f"H[t,j] = tanh(X[t,j] + where({from_here}, H[{after},j], {first}))",
+            f"H[t,j] = tanh(X[t,j]*where({near}, H[{after},j], {first}) + "
+            f"[{from_here}]*H[{after},j]*v[j])",
+            f"H[t,j] = X[t,j] + [{from_here}]*v[j]*cos(H[{after},j])",
+            f"H[t,j] = X[t,j] + [{from_here}]*X[{after},j]*H[{after},j]",
+            f"H[t,j] = X[t,j] + where({from_here} and v[j] > 0, H[{after},j], {first})*v[j]",
+        )
+    )
+    return f"X[T,J]; h[J]; v[J]; U[J,J]; {cell}"
+
+
 def masked(rng: Random) -> str:
     """A product of which conditions choose elements, summed or not."""
     cond = rng.choice(
@@ -139,6 +161,7 @@ KINDS: dict[str, Callable[[Random], str]] = {
     "windows": windows,
     "pieces": pieces,
     "recurrence": recurrence,
+    "late": late,
     "masked": masked,
 }
 
