@@ -167,3 +167,21 @@ def test_networks_are_those_of_pytorch(kind: str, text: str, gates: str, steps: 
     gradients = module.backward(2 * H, cache)
     for tensor, gradient in zip(program.inputs, gradients, strict=True):
         assert np.allclose(gradient, theirs[tensor.name], rtol=1e-10, atol=1e-12), tensor.name
+
+
+def test_a_roll_by_the_step_is_done_in_the_loop() -> None:
+    def function(x: Any, y: Any) -> Any:
+        return np.cumprod(np.outer(x, np.tile(y, 2)), axis=1)
+
+    x, y = np.array([0.5, 1.5, -0.7]), np.array([1.2, -0.4])
+    value, pull = pullback.vjp(function, x, y)
+    seed = np.random.default_rng(0).normal(size=value.shape)
+    gradients = pull(seed)
+    for k in range(2):
+        away = 1e-6 * np.eye(len((x, y)[k]))
+        moved = [
+            [function(*((x + s * d, y) if k == 0 else (x, y + s * d))) for s in (1, -1)]
+            for d in away
+        ]
+        wanted = [np.sum(seed * (up - down)) / 2e-6 for up, down in moved]
+        np.testing.assert_allclose(gradients[k], wanted, rtol=1e-6, atol=1e-8)

@@ -21,7 +21,17 @@ from ..ir.expr import Number, Tensor
 from ..ir.magnitudes import INT64
 from ..ir.sizes import ONE, Size
 from ..ir.walk import bound_indices
-from ..plan.arrays import CHEAP, TESTS, Array, Cut, literal, open_turns, permute, read_twice
+from ..plan.arrays import (
+    CHEAP,
+    TESTS,
+    Array,
+    Cut,
+    literal,
+    open_turns,
+    permute,
+    read_twice,
+    sizes_told,
+)
 from ..plan.arrays import nodes as nodes_of
 from ..plan.build import build
 from ..plan.facts import Facts
@@ -566,8 +576,7 @@ class Framework:
 
         def changes(array: Array) -> bool:
             if array not in known:
-                sizes = [c.start if isinstance(c, Cut) else c for c in array.told]
-                stepped = any(isinstance(n, Size) and key in n.names() for n in sizes)
+                stepped = key in sizes_told(array)
                 told = array.op == "name" and array.told[0] in own
                 known[array] = told or stepped or any(map(changes, array.parts))
             return known[array]

@@ -600,13 +600,18 @@ def read_twice(made: Sequence[Array]) -> set[Array]:
 @kept
 def open_turns(array: Array) -> frozenset[str]:
     """The variables of loops inside a statement that an array depends on."""
-    found = {n for told in _flat(array.told) for n in _sizes(told) if n.endswith(TURN)}
+    found = {name for name in sizes_told(array) if name.endswith(TURN)}
     for part in array.parts:
         found |= open_turns(part)
     if array.op in ("each", "first", "fill", "spread"):
         turns = array.told if array.op == "fill" else array.told[1]
         found -= {n for variable, _ in turns for n in variable.names()}
     return frozenset(found)
+
+
+def sizes_told(array: Array) -> frozenset[str]:
+    """The names of sizes in what is told of an array."""
+    return frozenset(name for told in _flat(array.told) for name in _sizes(told))
 
 
 def _flat(told: tuple[Any, ...]) -> Iterator[Any]:
