@@ -423,7 +423,14 @@ class Derivation:
                 chosen = frontier.fastest()
             case _:
                 chosen = frontier.within(int(memory))
-        return self if chosen.again == self.again else replace(self, again=chosen.again)
+        backward = self.backward
+        if memory == "fastest":
+            from ..plan.kept import parts_kept
+
+            backward = parts_kept(backward)
+        if backward is self.backward and chosen.again == self.again:
+            return self
+        return replace(self, backward=backward, again=chosen.again)
 
     @cached_property
     def avoided_jacobians(self) -> tuple[AvoidedJacobian, ...]:
