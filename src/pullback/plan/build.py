@@ -12,6 +12,7 @@ from ..ir.program import Define
 from ..ir.recurrence import direction, groups, is_recurrent, recurrent
 from ..ir.subscripts import Lookup, at, constant, indices_of
 from ..ir.walk import substitute, tensors
+from .common import common_products
 from .facts import Facts
 from .masked import masks_read
 from .ops import Build, Let, Loop, Op, Plan, Procedure
@@ -29,6 +30,7 @@ from .pieces import (
 )
 from .rotations import together
 from .running import outside, runs
+from .scaled import scaled
 from .splitting import split
 from .spread import reads_quotients, spread_of, ties
 from .statements import joined, live_statements, residuals_of, without_copies
@@ -37,6 +39,7 @@ from .statements import joined, live_statements, residuals_of, without_copies
 def build(backward: Backward) -> Plan:
     """The plan of a backward pass and its forward pass."""
     statements = live_statements(backward.statements, backward.gradients)
+    statements = common_products(scaled(statements, backward.gradients), backward.gradients)
     saved = tuple(residuals_of(statements, backward))
     outputs = backward.program.outputs
     kept = live_statements(masks_read(backward.forward.statements), [*outputs, *saved])

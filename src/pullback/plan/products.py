@@ -161,6 +161,8 @@ class Products(Reading):
         parts = [(len(one.indices), 0, n, one) for n, one in enumerate(above)]
         parts += [(len(one.indices), 1, n, one) for n, one in enumerate(below)]
         most = len({i for one in (*above, *below) for i in one.indices})
+        if sign < 0 and self._takes_sign(above, below, most):
+            parts.append((0, 0, -1, _literal(Fraction(1))))
         total: Laid | None = None
         waiting: list[Laid] = []  # what to divide by as soon as there is something to divide
         for _, side, _, one in sorted(parts, key=lambda part: part[:3]):
@@ -182,6 +184,13 @@ class Products(Reading):
         for step in steps:
             total = self.map("mul", total, _literal(step))
         return self.map("neg", total) if sign < 0 else total
+
+    def _takes_sign(self, above: Sequence[Laid], below: Sequence[Laid], most: int) -> bool:
+        """Whether a sign costs least in what is divided by: ``-1/s*x``, not ``-(x/s)``."""
+        if self.facts.strict or not above or any(len(one.indices) < most for one in above):
+            return False
+        one = _literal(Fraction(1))
+        return any(len(by.indices) < most and not _by_count(one, by) for by in below)
 
     def _apart(
         self, above: list[Laid], below: list[Laid], indices: frozenset[Index]

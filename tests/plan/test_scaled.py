@@ -1,0 +1,72 @@
+"""Numbers that all readers of an array multiply with are multiplied where it is made."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from random import Random
+
+import pytest
+
+import pullback
+from pullback.calculus.reverse import reverse
+from pullback.ir.program import Program
+from pullback.notation.parse import parse
+from pullback.plan.scaled import scaled
+from pullback.verify.programs import check_backward_program
+
+from ..properties.random_programs import Maker
+
+COVARIANCE = "C[i,j] = (sum(n) X[n,i]*Z[n,j])/N; L[] = sum(i,j) C[i,j]**4"
+SIGN = "e[n] = 1 - x[n]*t[n]; L[] = sum(k) g[k]*e[y[k]]**2"
+PAIRS = "R[n,k] = sum(d) (X[n,d] - m[k,d])**2; L[] = -sum(n) log(sum(k) exp(-R[n,k]))"
+SOFT = "S[i,k] = sum(d) X[i,d]*m[k,d]; L[] = -3*sum(i) log(sum(k) exp(S[i,k]))"
+FIRING = {"covariance": COVARIANCE, "sign": SIGN, "pairs": PAIRS, "soft": SOFT}
+
+ATTENTION = """
+S[i,j] = (sum(d) Q[i,d]*K[j,d])/8
+E[i,j] = exp(S[i,j])
+z[i] = sum(j) E[i,j]
+Y[i,d] = (sum(j) E[i,j]*V[j,d])/z[i]
+"""
+UNLIKE = "h[n,k] = sum(d) X[n,d]*W[d,k]; L[] = sum(n,k) h[n,k]**2*h[n,k]"
+LOOP = "H[t,j] = tanh(X[t,j] + where(t >= 1, H[t-1,j], 0)); L[] = 3*sum(t,j) H[t,j]**2"
+NAMED = "C[i,j] = 2*A[i,j]; L[] = sum(i,j) C[i,j]**3"
+
+
+def with_scaled(program: Program) -> pullback.calculus.step.Backward:
+    backward = reverse(program)
+    return replace(backward, statements=scaled(backward.statements, backward.gradients))
+
+
+@pytest.mark.parametrize("title", FIRING)
+def test_numbers_go_to_where_an_array_is_made(title: str) -> None:
+    backward = with_scaled(parse(FIRING[title]))
+    assert any(s.target.name.startswith("scaled") for s in backward.statements)
+    report = check_backward_program(backward, samples=3)
+    assert report.status == "passed", str(report)
+
+
+@pytest.mark.parametrize("text", [ATTENTION, UNLIKE, LOOP, NAMED])
+def test_an_array_that_has_no_number_to_meet_keeps_its_value(text: str) -> None:
+    backward = reverse(parse(text))
+    assert scaled(backward.statements, backward.gradients) == backward.statements
+
+
+def test_a_gradient_keeps_its_value() -> None:
+    program = parse("C[i] = sum(n) X[n,i]; L[] = sum(i) 4*C[i]**2; Y[n,i] = X[n,i]/N")
+    backward = with_scaled(program)
+    assert {t.name for t in backward.gradients} <= {s.target.name for s in backward.statements}
+
+
+def test_the_source_says_it_in_fewer_passes() -> None:
+    source = str(pullback.derive(COVARIANCE).source())
+    assert "/ N" not in source.partition("gradient of X")[2]
+    assert "gradient of C" not in source
+    assert "dC[" in pullback.derive(COVARIANCE).formula("X")  # for readers it is as it was
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_gradients_of_random_programs_are_the_same(seed: int) -> None:
+    backward = with_scaled(Maker(Random(f"scaled {seed}")).program())
+    report = check_backward_program(backward, samples=2)
+    assert report.status != "failed", str(report)
