@@ -64,7 +64,8 @@ def test_it_is_one_comparison(name: str) -> None:
 @pytest.mark.parametrize("name", OTHERWISE)
 def test_what_is_alike_nowhere_or_elsewhere_is_compared(name: str) -> None:
     source = pullback.derive(OTHERWISE[name], x="N", a="N", b="N", wrt=("x",)).source()
-    assert "==" in source.split("def backward")[1]
+    backward = source.split("def backward")[1]
+    assert "==" in backward or "np.heaviside(t" in backward
 
 
 def slope(function: Form, x: Array, a: Array) -> Array:

@@ -565,6 +565,11 @@ def zeros(shape: tuple[Size, ...], kind: str = "float") -> Array:
     return Array("full", (whole(0),), (), shape, kind, False)
 
 
+def unwritten(shape: tuple[Size, ...], kind: str = "float") -> Array:
+    """Zeros that are all written over, as a second part says: they need no values."""
+    return Array("full", (whole(0), whole(1)), (), shape, kind, False)
+
+
 NOUGHT = Number(Fraction(0), "")
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from fractions import Fraction
 
 from ..calculus.guards import settle
 from ..ir.expr import (
     ONE,
     Access,
     Add,
+    Apply,
+    Compare,
     Cond,
     Expr,
     Guard,
@@ -18,7 +21,10 @@ from ..ir.expr import (
     Select,
     SizeOf,
     mul,
+    neg,
+    number,
 )
+from ..ir.walk import free_indices
 
 
 def either_or(terms: Sequence[Expr]) -> list[Expr]:
@@ -33,7 +39,8 @@ def either_or(terms: Sequence[Expr]) -> list[Expr]:
 
 
 def chosen(factors: Sequence[Expr]) -> Select | None:
-    """``x*([c]*a + [not c]*b)`` as ``where(c, x*a, x*b)``, if x is read rather than computed."""
+    """``x*(2*[c] + [not c]*b)`` as ``where(c, 2*x, x*b)``, if x is read rather than computed. Where
+    both are arrays, one product with what is chosen is less than two."""
     for n, factor in enumerate(factors):
         rest = [*factors[:n], *factors[n + 1 :]]
         if not isinstance(factor, Add) or sum(isinstance(f, Access) for f in rest) > 1:
@@ -43,7 +50,50 @@ def chosen(factors: Sequence[Expr]) -> Select | None:
         joined = either_or(factor.terms)
         if len(joined) == 1 and isinstance(joined[0], Select):
             cond, yes, no = joined[0].cond, joined[0].then, joined[0].other
+            if all(map(free_indices, (yes, no))):
+                return None
             return Select(cond, _times(rest, yes), _times(rest, no))
+    return None
+
+
+def halves(terms: Sequence[Expr], is_finite: Callable[[Expr], bool]) -> list[Expr]:
+    """Terms in which ``[a < b] + [a = b]/2`` is ``heaviside(b - a, 1/2)``, and the opposite is 1
+    less that, for values that are finite: one array of 0, 1/2 and 1 instead of two masks."""
+    found: dict[tuple[Expr, Expr], dict[str, tuple[Expr, Fraction]]] = {}
+    for term in terms:
+        if (side := _side(term)) is not None:
+            pair, which, coef = side
+            found.setdefault(pair, {})[which] = term, coef
+    left = list(terms)
+    for (low, high), sides in found.items():
+        above, below, tie = (sides.get(k, (ONE, Fraction(0))) for k in "<>=")
+        if above[1] == below[1] or 2 * tie[1] != above[1] + below[1]:
+            continue
+        if above[1] * below[1] and not (_is_small_whole(above[1]) and _is_small_whole(below[1])):
+            continue  # a difference of numbers that are rounded loses the small one
+        if is_finite(low) and is_finite(high):
+            left = [t for t in left if all(t is not gone for gone, _ in sides.values())]
+            step = Apply("heaviside", (Add((high, neg(low))), number(Fraction(1, 2))))
+            left += [number(below[1])] if below[1] else []
+            left.append(mul(number(above[1] - below[1]), step))
+    return left
+
+
+def _is_small_whole(value: Fraction) -> bool:
+    """Whether floats of any width hold a number, and numbers of that size, exactly."""
+    return value.denominator == 1 and abs(value) <= 1000
+
+
+def _side(term: Expr) -> tuple[tuple[Expr, Expr], str, Fraction] | None:
+    """A number under a comparison of two values: these in an order of their own, how they compare,
+    and the number."""
+    conds, others = _guards_of(term)
+    match conds, others:
+        case [Compare("<" | "==" as op, left, right)], ([] | [Number(_, "")]):
+            coef = others[0].value if others else Fraction(1)  # type: ignore[union-attr]
+            turned = left.key > right.key
+            pair = (right, left) if turned else (left, right)
+            return pair, "=" if op == "==" else ">" if turned else "<", coef
     return None
 
 

@@ -19,7 +19,7 @@ from .build import operation, pieced
 from .laid import Held, Laid, permuted
 from .lower import Lowering, bits
 from .ops import Build, Let, Loop, Op, Procedure
-from .pieces import Piece, overlap
+from .pieces import Piece, fills, overlap
 from .scatter import filled, placed, scattered
 from .statements import counts_of
 from .steps import Handed, axes_of
@@ -336,14 +336,16 @@ def _built(lowering: Lowering, op: Build) -> Laid:
     if op.row is not None:
         row = [filled(lowering, part) for part in op.parts if isinstance(part, Piece)]
         return Laid(arrays.concatenate(row, op.row, shape), define.indices)
-    base = _as_wide(arrays.zeros(shape), define.target, lowering, only_wider=True)
+    pieces = [part for part in op.parts if isinstance(part, Piece)]
+    apart = not op.terms and len(pieces) == len(op.parts) and not overlap(pieces)
+    bare = lowering.in_place and apart and fills(pieces, define)
+    base = arrays.unwritten(shape) if bare else arrays.zeros(shape)
+    base = _as_wide(base, define.target, lowering, only_wider=True)
     if op.terms:
         laid = permuted(lowering.value(add(*op.terms)), define.indices)
         missing = [k for k, i in enumerate(define.indices) if i not in laid.axes]
         dense = arrays.insert(laid.array, missing) if laid.axes else laid.array
         base = arrays.expand(dense, shape, "float")
-    pieces = [part for part in op.parts if isinstance(part, Piece)]
-    apart = not op.terms and len(pieces) == len(op.parts) and not overlap(pieces)
     for part in op.parts:
         if isinstance(part, Piece):
             base = placed(lowering, part, base, apart=apart)

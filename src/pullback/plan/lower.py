@@ -46,8 +46,9 @@ from ..ir.subscripts import (
     Index,
     Subscript,
 )
+from ..ir.walk import free_indices, tensors
 from . import arrays
-from .choices import chosen, either_or
+from .choices import chosen, either_or, halves
 from .contract import contracted
 from .laid import Laid, permuted
 from .masks import guarded
@@ -184,6 +185,9 @@ class Lowering(Products):
 
     def sum(self, terms: Sequence[Expr]) -> Laid:
         """The sum of terms, one with a plus sign first."""
+        exact = self.facts.strict or self.facts.asked or self.facts.selects
+        if self.in_place and not exact:
+            terms = halves(terms, self.is_finite)
         joined = either_or(terms)
         signed = [split_sign(term) for term in joined]
         if not signed:
@@ -198,6 +202,11 @@ class Lowering(Products):
         for sign, term in rest:
             total = self.map("add" if sign > 0 else "sub", total, self.value(term))
         return total
+
+    def is_finite(self, value: Expr) -> bool:
+        """Whether a value is an array of floats that are finite for finite inputs."""
+        floats = any(t.kind == "float" for t in tensors(value))
+        return floats and bool(free_indices(value)) and not self.facts.how_infinite(value)
 
     def product(self, factors: Sequence[Expr]) -> Laid:
         """A product, chosen by the conditions among its factors."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from ..ir.expr import Access, Add, Cond, Divides, Expr, Guard, Inside, Mul, Zero, add, mul
@@ -283,6 +283,26 @@ def overlap(parts: Sequence[Piece]) -> bool:
         for n, one in enumerate(parts)
         for m in range(n)
     )
+
+
+def fills(parts: Sequence[Piece], define: Define) -> bool:
+    """Whether pieces that share no place make up a target: they have as many elements."""
+    if not all(all(is_range(s) or not s.terms for s in p.subs) for p in parts):
+        return False
+    if any(map(is_diagonal, parts)):
+        return False
+    total = size(0)
+    for piece in parts:
+        total = total + _count(i.extent for sub in piece.subs for i in indices_of(sub))
+    return total is _count(define.target.shape)
+
+
+def _count(extents: Iterable[Size]) -> Size:
+    """How many elements an array has."""
+    total = size(1)
+    for extent in extents:
+        total = total * extent
+    return total
 
 
 def _literal_span(sub: Subscript) -> tuple[int, int] | None:

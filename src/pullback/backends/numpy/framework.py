@@ -474,7 +474,7 @@ class NumPy(functional.Framework):
         while value not in self.shared:
             match value.op:
                 case "expand" | "full":
-                    (value,) = value.parts
+                    value = value.parts[0]
                 case "cast" if value.parts[0].op == "full":
                     (value,) = value.parts
                 case "insert" if value.told == tuple(range(len(value.told))):
@@ -484,13 +484,13 @@ class NumPy(functional.Framework):
         return value
 
     def full(self, array: Array) -> Code:
-        """An array filled with one number."""
-        (value,) = array.parts
+        """An array filled with one number, or one that is all written over."""
+        value, *unwritten = array.parts
         code = self.code(value)
         shape, dtype = self.extents(array), self.dtype(*array.told or (array.kind,))
         named = {} if dtype == "float" else {"dtype": dtype}
         if code.text == "0" and array.kind == "float":
-            return call("np.zeros", shape, **named)
+            return call("np.empty" if unwritten else "np.zeros", shape, **named)
         return call("np.full", shape, code, dtype=dtype)
 
     def dtype(self, kind: str) -> str:
