@@ -163,11 +163,10 @@ xc[n,g,c,d] = Xg[n,g,c,d] - mu[n,g]
 s[n,g] = 1/sqrt((mean(c, d) xc[n,g,c,d]**2) + 0.001)
 gamma[3*C]; Y[n,k:3*C,d] = xc[n,k//C,k%C,d]*s[n,k//C]*gamma[k]"""
 PASSES = {
-    # a scalar times a function's value goes into two gradients
+    # a scalar times a function's value goes into two gradients, one a multiple of the other
     "D[i,j] = X[i,j] - T[i,j]; L = sum(i,j) abs(D[i,j])": {
-        "dD": "D dL",
-        "dX": "dD",
-        "dT": "dD",
+        "dX": "D dL",
+        "dT": "dX",
     },
     # both arguments of a product of matrices get its gradient by name
     "A[n,m] = tanh(X[n,m]); Y[n,k] = sum(m) A[n,m]*V[m,k]; Z[n,k] = exp(Y[n,k])": {

@@ -19,6 +19,7 @@ from .linear import Linear
 from .match import Pattern, find
 from .normal import Poly, Term, collect, components_of, expression, free_of
 from .present import Known, Names, factored
+from .share import cost_together
 
 UNIT = Fraction(1)
 MOST = 60  # of more terms in all, no such sums are looked for
@@ -37,13 +38,14 @@ def contained_sums(
     if sum(map(len, forms.values())) > MOST:
         return [], now
     spelled = {t: [list(_spellings(x, definitions)) for x in form] for t, form in forms.items()}
+    opened = any(len(ways) > 1 for parts in spelled.values() for ways in parts)
     places: dict[Term, list[tuple[Tensor, Term, bool]]] = {}
     for target, parts in spelled.items():
-        for ways in parts:
+        for part, ways in zip(forms[target], parts, strict=True):
             cores: dict[Term, bool] = {}
-            for n, way in enumerate(ways):
-                for core, larger in (found for x in way for found in _cores(x)):
-                    cores.setdefault(core, larger or n > 0)
+            for way in ways:
+                for core, larger in (found for x in way for found in _cores(x, opened)):
+                    cores.setdefault(core, larger or way != (part,))
             for core, more in cores.items():
                 places.setdefault(general_form(core)[0], []).append((target, core, more))
     chosen: list[Pattern] = []
@@ -60,9 +62,10 @@ def contained_sums(
             )
             for t, form in touched.items()
         }
-        before = sum(expression_cost(factored(form, known)) for form in touched.values())
-        after = sum(expression_cost(factored(form, known)) for form in changed.values())
-        if after + expression_cost(expression((pattern.body,))) < before:
+        before = cost_together(factored(form, known) for form in touched.values())
+        own = expression((pattern.body,))
+        after = cost_together([own, *(factored(f, known) for f in changed.values())])
+        if after < before:
             chosen.append(pattern)
             now |= changed
     return chosen, now
@@ -101,8 +104,9 @@ def _spellings(part: Term, definitions: Definitions) -> Iterator[Poly]:
     yield from definitions.distributed(out)
 
 
-def _cores(part: Term) -> Iterator[tuple[Term, bool]]:
-    """The cores of a term's sums, each with whether the sum is more than that."""
+def _cores(part: Term, opened: bool) -> Iterator[tuple[Term, bool]]:
+    """The cores of a term's sums, each with whether the sum is more than that; if a factor was
+    multiplied out somewhere, sums over one index of two factors, too."""
     for bound, guards, factors in components_of(part)[1]:
         reads = [f for f in factors if isinstance(f[0], Access)]
         if guards or len(reads) < 2 or len(reads) < len(factors):
@@ -114,6 +118,10 @@ def _cores(part: Term) -> Iterator[tuple[Term, bool]]:
         inner = tuple(i for i in bound if i not in held and i in largest)
         if len(heavy) > 1 and inner:
             yield Term(UNIT, inner, (), tuple(heavy)), bool(others) or len(inner) < len(bound)
+        for index in bound if opened else ():
+            pair = [f for f in reads if index in free_indices(f[0])]
+            if len(pair) == 2 and pair != heavy:
+                yield Term(UNIT, (index,), (), tuple(pair)), len(pair) < len(reads)
 
 
 def _pattern(core: Term, linear: Linear) -> Pattern:

@@ -590,14 +590,17 @@ class Definitions:
     def distributed(self, value: Term) -> Iterator[Poly]:
         """The term with a factor under its sum spelled out that is a sum of terms, in base form.
 
-        No difference is spelled out: that of a value and its mean would lose what the two share.
+        No difference of values that are read is spelled out: that of a value and its mean would
+        lose what the two share. A product that is subtracted was rounded before.
         """
         for atom, exponent in value.factors:
-            known = self.additive.get(atom.tensor) if isinstance(atom, Access) else None
+            known = self._spread.get(atom.tensor) if isinstance(atom, Access) else None
             if known is None or exponent != 1 or set(value.bound).isdisjoint(free_indices(atom)):
                 continue
             axes, terms = known
-            if any(part.coef < 0 for part in terms):
+            if terms is None:
+                continue
+            if any(part.coef < 0 for part in terms) and sum(map(_is_read, terms)) > 1:
                 continue
             yield collect(
                 self.expanded(made)
@@ -665,6 +668,11 @@ def _opened(
         (*value.guards, *inner.guards),
         [*value.factors, (atom, -power), *((a, e * power) for a, e in inner.factors)],
     )
+
+
+def _is_read(value: Term) -> bool:
+    """Whether a term is a value that is read, up to a number: it isn't rounded."""
+    return not value.bound and sum(isinstance(a, Access) for a, _ in value.factors) < 2
 
 
 def _volume_with(value: Term, name: Access) -> float:

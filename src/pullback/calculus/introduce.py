@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
 
-from ..ir.expr import Access, Compare, Cond, Expr, Number, Opaque, SizeOf, Tensor
+from ..ir.expr import Access, Compare, Cond, Expr, Mul, Number, Opaque, SizeOf, Tensor
 from ..ir.program import Define, Program
 from ..ir.subscripts import Index, at, indices_of
-from ..ir.walk import substitute
+from ..ir.walk import substitute, tensors
 from ..text import PRIVATE
 from .cost import expression_cost, volume
 from .effort import Effort
 from .flatten import dtype_of
 from .linear import Linear
 from .match import Pattern, find
-from .normal import Factor, Poly, Term, collect, expression, free_of, poly, term
-from .present import Known, factored
+from .normal import Factor, Poly, Term, collect, expression, free_of, poly, rational_power, term
+from .present import Known, Names, factored
+from .share import cost_together
 
 ONE = Fraction(1)
 SMALLER = 0.5  # a value of less than this part of what it would stand in gets a name only
@@ -90,17 +92,66 @@ def without_idle_ratios(
     return now
 
 
+def read_once(
+    statements: Sequence[Define],
+    kept: Collection[Tensor],
+    forward: Collection[Tensor],
+    names: Names,
+) -> list[Define]:
+    """The statements without the products that a single term reads, and that cost less where they
+    are read, since they meet what has a name in the forward pass. ``kept`` stay as they are."""
+    out = list(statements)
+    known = Known(names.ask)
+    counts = Counter(t for s in out for t in tensors(s.body))
+    for s in statements:
+        once = counts[s.target] == 1 and s.target not in kept
+        own = poly(s.body) if once and isinstance(s.body, Mul) else ()
+        if len(own) != 1 or own[0].bound or own[0].guards or len(own[0].factors) < 2:
+            continue
+        n, user = next((n, r) for n, r in enumerate(out) if s.target in tensors(r.body))
+        form = poly(user.body)
+        reads = [f for x in form for f in x.factors if tensors(f[0])[:1] == (s.target,)]
+        if [exponent for _, exponent in reads] != [ONE]:
+            continue
+        inner = reads_of(own)
+        outer = {t for x in form if reads_in(x, s.target) for t in reads_of((x,))}
+        if not any(
+            inner | outer >= (read := reads_of((p.body,))) and inner & read and outer & read
+            for t in inner | outer
+            for p in names.patterns.get(t, ())
+        ):
+            continue
+        pattern = Pattern(s.target, s.indices, own[0])
+        spelled = [x if not reads_in(x, s.target) else _spelled(pattern, x) for x in form]
+        folded = (x if x is None or x in form else names.fold(x) for x in spelled)
+        body = factored(collect(folded), known)
+        met = set(tensors(body)).difference(tensors(user.body), tensors(s.body))
+        if not met or not met.issubset(forward) or s.target in tensors(body):
+            continue  # nothing is met, or a gradient that may itself read this one
+        if expression_cost(body) < cost_together([user.body, s.body]):
+            scatter = user.scatter
+            if scatter is not None and s.target in tensors(scatter):
+                scatter = None
+            out[n] = replace(user, body=body, scatter=scatter)
+            out = [r for r in out if r.target is not s.target]
+    return out
+
+
 def _spelled(pattern: Pattern, value: Term) -> Term | None:
     """A term with a pattern's name spelled out."""
     factors: list[Factor] = []
+    coef = value.coef
     for atom, exponent in value.factors:
         if not (isinstance(atom, Access) and atom.tensor is pattern.target):
             factors.append((atom, exponent))
             continue
+        power = rational_power(pattern.body.coef, exponent)
+        assert power is not None, f"{pattern.body.coef} to the power {exponent}"
+        coef *= power
         place = dict(zip(pattern.axes, atom.subs, strict=True))
-        for inner, power in pattern.body.factors:
-            factors.append((substitute(inner, place), power * exponent))  # type: ignore[arg-type]
-    return term(value.coef, value.bound, value.guards, factors)
+        for inner, own in pattern.body.factors:
+            factors.append((substitute(inner, place), own * exponent))  # type: ignore[arg-type]
+    return term(coef, value.bound, value.guards, factors)
 
 
 def _ratio(total: Tensor, value: Term, linear: Linear) -> Pattern | None:
@@ -140,12 +191,12 @@ def worth_a_name(
     chosen: list[Pattern] = []
     now = dict(forms)
     reads = {target: reads_of(value) for target, value in now.items()}
-    costs: dict[Tensor, float] = {}
+    bodies: dict[Tensor, Expr] = {}
 
-    def cost_of(target: Tensor) -> float:
-        if target not in costs:
-            costs[target] = expression_cost(factored(now[target], known))
-        return costs[target]
+    def body_of(target: Tensor) -> Expr:
+        if target not in bodies:
+            bodies[target] = factored(now[target], known)
+        return bodies[target]
 
     for pattern in patterns:
         if pattern.target in now:
@@ -158,18 +209,18 @@ def worth_a_name(
             break
         folded = {t: collect(put_in(pattern, x, linear, known) for x in now[t]) for t in touched}
         changed = {t: value for t, value in folded.items() if value != now[t]}
-        after = {t: expression_cost(factored(value, known)) for t, value in changed.items()}
-        own = expression_cost(expression((pattern.body,)))
-        before = sum(map(cost_of, changed))
+        after = {t: factored(value, known) for t, value in changed.items()}
+        own = expression((pattern.body,))
+        before = cost_together(map(body_of, changed))
         uses = sum(reads_in(part, pattern.target) for form in changed.values() for part in form)
         small = uses < OFTEN and _share(pattern, changed.values()) < SMALLER
         gain = GAIN if small else 0.0
-        if own + sum(after.values()) < (1 - gain) * before:
+        if cost_together((own, *after.values())) < (1 - gain) * before:
             chosen.append(pattern)
             now |= changed
             now[pattern.target] = (pattern.body,)
-            costs |= after
-            costs[pattern.target] = own
+            bodies |= after
+            bodies[pattern.target] = own
             for target in (*changed, pattern.target):
                 reads[target] = reads_of(now[target])
     return chosen, now

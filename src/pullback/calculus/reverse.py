@@ -49,7 +49,7 @@ from .effort import FORMULAS, Effort, Limit
 from .eliminate import cancel, eliminate, sift
 from .flatten import is_reshape
 from .guards import says_where
-from .introduce import ratio_to_sum, reads_of, without_idle_ratios, worth_a_name
+from .introduce import ratio_to_sum, read_once, reads_of, without_idle_ratios, worth_a_name
 from .linear import Linear, without_matrices
 from .match import Pattern
 from .merge import merge_sums
@@ -264,6 +264,13 @@ class _Reverse:
         lin = self.lin
         forward = in_order([s for f in lin.flat for s in (f, *lin.extra.get(f.target, ()))])
         statements = repeated(share(self._bodies(), lin, lin.flat), lin)
+        if not self.steps:
+            given = [t for cotangents in self.cotangents.values() for t in cotangents]
+            kept = {*self.gradients.values(), *given}
+            before = statements
+            statements = self.effort.tried(
+                lambda: read_once(before, kept, lin.definitions, self.names), before
+            )
         statements = summed_together(statements, lin)
         statements = fewer_residuals(statements, lin.definitions)
         statements = without_matrices(solved(self._uncopied(statements), lin), lin)

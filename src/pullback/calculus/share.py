@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TypeGuard
 
 from ..ir.expr import Access, Apply, Expr, Reduce, Tensor
+from ..ir.intern import noted
 from ..ir.program import Define
 from ..ir.recurrence import groups, in_order, is_recurrent, recurrent
 from ..ir.subscripts import Index, at
@@ -98,6 +99,31 @@ def _is_dear(node: Tree) -> TypeGuard[Reduce | Apply]:
         isinstance(node, Apply)
         and bool(free_indices(node))
         and expression_cost(node) > FUNCTION * volume(free_indices(node))
+    )
+
+
+def cost_together(bodies: Iterable[Expr]) -> float:
+    """What values cost that are computed together: sums, and functions of arrays, that stand more
+    than once are computed once."""
+    total = 0.0
+    known: set[Tree] = set()
+    for body in bodies:
+        total += expression_cost(body)
+        for key, cost in _dear_values(body):
+            if key in known:
+                total -= cost
+            known.add(key)
+    return total
+
+
+@noted
+def _dear_values(body: Expr) -> tuple[tuple[Tree, float], ...]:
+    """The sums and dear functions in a value, whatever their indices are called, with their
+    costs."""
+    return tuple(
+        (value_key(node), expression_cost(node))
+        for node in nodes(body)
+        if _is_dear(node) and not (isinstance(node, Reduce) and _inside_binder(node, body))
     )
 
 
