@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from itertools import islice
 from typing import Any
 
 import numpy as np
 
+from ..calculus.eliminate import eliminate
+from ..calculus.normal import Term, collect, expression, poly, term
+from ..calculus.step import Backward
 from ..derivation import Derivation
-from ..errors import PullbackError
+from ..errors import CheckError, PullbackError
 from ..graph.numbers import Numbers
 from ..ir.expr import (
     Access,
@@ -25,6 +29,7 @@ from ..ir.expr import (
     Mul,
     Not,
     Number,
+    Opaque,
     Or,
     Power,
     Reduce,
@@ -35,7 +40,8 @@ from ..ir.expr import (
 )
 from ..ir.interpret import FLOAT, Array, fill, typed
 from ..ir.program import Define, reads
-from ..ir.walk import map_tensors, nodes, substitute, tensors
+from ..ir.subscripts import at
+from ..ir.walk import free_indices, map_tensors, nodes, substitute, tensors
 from ..notation.plain import show
 from ..report.html import Hand
 from ..report.mathml import text
@@ -45,7 +51,7 @@ from .dependence import script
 from .forms import by_value
 from .mistakes import Mistake, mistakes
 
-MOST = 10
+MOST = 14
 HINTS = 14
 LONGEST = 200  # characters of an answer that somebody may type
 # What the page's reader of formulas knows.
@@ -58,35 +64,118 @@ FUNCTIONS = (
     "softplus", "cosh", "sinh", "floor",
 )  # fmt: skip
 
-Point = Mapping[str, Any]  # all values by name, each a dict of "shape" and "data"
+Point = dict[str, Any]  # all values by name, each a dict of "shape" and "data"
 
 
 @dataclass(frozen=True)
 class Exercise:
-    """One step: the gradient ``statement`` of a value, found from the gradients before it."""
+    """One step: the gradient ``statement`` of a value, found from the gradients before it.
+
+    With ``through`` it is only what comes back through that reader of the value, at the elements
+    of the reader; ``total`` is the gradient as the sum of all that comes back.
+    """
 
     statement: Define
     of: str
     given: tuple[str, ...]
+    through: str = ""
+    total: Define | None = None
 
 
 def exercises(derivation: Derivation) -> tuple[Exercise, ...]:
-    """The gradients of all values with a name of the user's, in the order of the way back; parts
-    with no such name are written out."""
+    """The gradients of all values with a name of the user's and of the parts of a differential, in
+    the order of the way back; parts with no such name are written out where a page can read them.
+
+    Where a gradient is too long to type, what comes back through each reader is asked for.
+    """
     backward = derivation.backward
-    user = {s.target.name for s in backward.program.statements if s.user}
-    user |= {t.name for t in (*backward.program.inputs, *backward.program.outputs)}
-    steps = list(by_value(backward))
+    asked = {s.target.name for s in backward.program.statements if s.user}
+    asked |= {t.name for t in (*backward.program.inputs, *backward.program.outputs)}
     made = (*backward.forward.statements, *backward.values)
-    hidden = {s.target: s for s in made if s.target.name not in user}
-    hidden |= {s.target: s for s in steps if s.of not in user}
-    found = [_written_out(s, hidden) for s in steps if s.of in user]
-    own = [
-        Exercise(s, s.of, tuple(t.name for t in tensors(s.body)))
-        for s in found
-        if _is_readable(s) and len(show(s)) <= LONGEST
-    ]
-    return tuple(own[:MOST])
+    hidden = {
+        s.target: s for s in made if s.target.name not in asked and not isinstance(s.body, Opaque)
+    }
+    asked |= {_changed(s) for s in backward.differentials}
+    steps = list(zip(backward.adjoints, by_value(backward), strict=True))
+    hidden |= {s.target: s for _, s in steps if s.of not in asked}
+    own: list[Exercise] = []
+    for raw, step in steps:
+        if step.of not in asked:
+            continue
+        if raw.target in tensors(step.body):  # a recurrence: by the gradients it goes back over
+            body = expression(collect(map(eliminate, poly(raw.body))))
+            step = replace(step, indices=raw.indices, body=body)
+        found = [_exercise(_written_out(step, hidden), step.of)]
+        if not _is_asked(found[0]):
+            ways, total = _ways(raw, backward, asked)
+            found = [
+                replace(_exercise(_written_out(s, hidden), step.of), through=name, total=total)
+                for name, s in ways.items()
+            ]
+        own += filter(_is_asked, found)
+    return tuple(own)
+
+
+def _changed(differential: Define) -> str:
+    """The value that a differential is of."""
+    return differential.target.name.removeprefix("δ")
+
+
+def _exercise(statement: Define, of: str) -> Exercise:
+    return Exercise(statement, of, tuple(t.name for t in tensors(statement.body)))
+
+
+def _is_asked(exercise: Exercise) -> bool:
+    """Whether somebody can type the answer."""
+    return _is_readable(exercise.statement) and len(show(exercise.statement)) <= LONGEST
+
+
+def _ways(
+    raw: Define, backward: Backward, named: Collection[str]
+) -> tuple[dict[str, Define], Define]:
+    """What comes back to a value through each of the ``named`` values that read it, by their names
+    and at their elements, and the gradient as the sum of these; none where they can't be told
+    apart."""
+    of = {s.target: s.of for s in backward.adjoints}
+    readers = {s.target.name: s for s in backward.forward.statements}
+    found: dict[str, Define] = {}
+    summed: list[Term | None] = []
+    for one in poly(raw.body):
+        upstream = [
+            a for a, n in one.factors if isinstance(a, Access) and a.tensor in of and n == 1
+        ]
+        own = [sub.index for a in upstream for sub in a.subs]
+        if len(upstream) != 1 or set(own) != set(one.bound) or len(own) != len(one.bound):
+            return {}, raw
+        reader = readers[of[upstream[0].tensor]]
+        name = _named(reader, backward, named)
+        body = _without_place(one, raw)
+        if body is None or not name or name in found:
+            return {}, raw
+        moved = {i: at(j) for i, j in zip(own, reader.indices, strict=True) if i is not None}
+        way = Tensor(f"{raw.target.name}_{name}", reader.target.shape)
+        put: Expr = substitute(expression((body,)), moved)  # type: ignore[assignment]
+        found[name] = replace(raw, target=way, indices=reader.indices, body=put)
+        part = (Access(way, upstream[0].subs), Fraction(1))
+        summed.append(term(Fraction(1), one.bound, one.guards, [part]))
+    return found, replace(raw, body=expression(collect(summed)))
+
+
+def _named(reader: Define, backward: Backward, named: Collection[str]) -> str:
+    """The first named value of the same shape that a value goes into; "" where there is none, or
+    more than one."""
+    while reader.target.name not in named:
+        readers = [s for s in backward.forward.statements if reader.target in reads(s)]
+        if len(readers) != 1 or readers[0].target.shape != reader.target.shape:
+            return ""
+        (reader,) = readers
+    return reader.target.name
+
+
+def _without_place(value: Term, raw: Define) -> Term | None:
+    """A term of a gradient at its reader's indices: without the equalities that place it."""
+    kept = [g for g in value.guards if not set(free_indices(g)) & set(raw.indices)]
+    return term(value.coef, (), kept, value.factors)
 
 
 def _written_out(statement: Define, hidden: Mapping[Tensor, Define]) -> Define:
@@ -120,14 +209,9 @@ def section(derivation: Derivation, case: Case, walks: dict[str, Walk], hand: Ha
     if _names(derivation) != _names(own):
         walks = {}
     try:
-        points = [_point(case, numbers) for numbers in (case.numbers, case.at(0), case.at(1))]
-    except PullbackError:
+        found, points = checked(case)
+    except (PullbackError, ArithmeticError, ValueError):
         return ""
-    found = [
-        e
-        for e in exercises(own)
-        if all(_has(p, e) and _agrees(e.statement, p, case.sizes) for p in points)
-    ]
     if not found:
         return ""
     data = {"points": points, "exercises": [_data(e, points, case.sizes) for e in found]}
@@ -144,32 +228,52 @@ def section(derivation: Derivation, case: Case, walks: dict[str, Walk], hand: Ha
     return f"{lead}<ol class='exercises'>{forms}</ol>{script(data, 'exercise-data')}"
 
 
+def checked(case: Case) -> tuple[list[Exercise], list[Point]]:
+    """The exercises of a case that agree with its values, and the values at its numbers and at two
+    other draws."""
+    points = [_point(case, numbers) for numbers in (case.numbers, case.at(0), case.at(1))]
+    made = exercises(case.derived)
+    for point in points:
+        for one in made:
+            if one.through and all(name in point for name in one.given):
+                point |= _valued(one.statement, point, case.sizes)
+    found = [one for one in made if all(_holds(one, point, case.sizes) for point in points)]
+    return found[:MOST], points
+
+
+def _holds(exercise: Exercise, point: Point, sizes: Mapping[str, int]) -> bool:
+    """Whether the answer is what the point has; a part of a gradient, if all of them add up."""
+    lines = [exercise.statement, *([exercise.total] if exercise.total is not None else [])]
+    names = {t.name for s in lines for t in (s.target, *tensors(s.body))}
+    known = all(name in point and None not in point[name]["data"] for name in names)
+    return known and all(_agrees(line, point, sizes) for line in lines)
+
+
 def _names(derivation: Derivation) -> list[tuple[str, str]]:
     """The gradients, each with what it is of: the same in a case that an exercise is checked at."""
     return [(s.target.name, s.of) for s in derivation.backward.adjoints]
 
 
-def _has(point: dict[str, Any], exercise: Exercise) -> bool:
-    names = (exercise.statement.target.name, *exercise.given)
-    return all(name in point and None not in point[name]["data"] for name in names)
+def _point(case: Case, numbers: Numbers) -> Point:
+    """All values, gradients and sizes by name, as a script reads them.
 
-
-def _point(case: Case, numbers: Numbers) -> dict[str, Any]:
-    """All values, gradients and sizes by name, as a script reads them."""
+    Gradients are those by the chain rule, with all its sums; raises CheckError where the graph has
+    others.
+    """
     backward = case.derived.backward
-    given = {t.name: Array.of(numbers.given[t.name]) for t in backward.program.inputs}
     kinds = {t.name: t for t in backward.program.inputs}
+    given = {name: Array.of(numbers.given[name]) for name in kinds}
     values = {name: typed(array, kinds[name], FLOAT) for name, array in given.items()}
-    fill(values, backward.forward.statements, numbers.sizes)
+    values |= {c.name: Array.of(numbers.upstream[c.name]) for c in backward.cotangents}
+    fill(values, (*backward.forward.statements, *backward.values), numbers.sizes)
+    fill(values, backward.adjoints, numbers.sizes)
     named: dict[str, Any] = {n: np.reshape(a.flat, a.shape) for n, a in values.items()}
-    floats = dict.fromkeys(t for t in backward.program.outputs if t.kind == "float")
-    for _, c in zip(floats, backward.cotangents, strict=False):
-        named[c.name] = numbers.upstream[c.name]
     for s in backward.adjoints:
-        if s.of in numbers.gradients:
-            named[s.target.name] = numbers.gradients[s.of]
+        own, graph = named[s.target.name], numbers.gradients.get(s.of)
+        if s.of in kinds and not np.allclose(own, graph, equal_nan=True):  # type: ignore[arg-type]
+            raise CheckError(f"the graph has another gradient of {s.of} than the chain rule")
     named |= {name: np.asarray(n) for name, n in numbers.sizes.items() if name not in named}
-    return {name: _array(value) for name, value in named.items() if value is not None}
+    return {name: _array(value) for name, value in named.items()}
 
 
 def _array(value: Any) -> dict[str, Any]:
@@ -183,7 +287,7 @@ def _data(exercise: Exercise, points: Sequence[Point], sizes: Mapping[str, int])
     wrong = (m for m in mistakes(statement, tensors(statement.body)) if _is_wrong(m, points, sizes))
     return {
         "name": statement.target.name,
-        "of": exercise.of,
+        "of": exercise.through or exercise.of,
         "indices": [i.name for i in statement.indices],
         "solution": show(statement),
         "right": f"It is {show(statement)}.",
@@ -199,17 +303,24 @@ def _is_wrong(mistake: Mistake, points: Sequence[Point], sizes: Mapping[str, int
 
 def _agrees(line: Define, point: Point, sizes: Mapping[str, int]) -> bool | None:
     """Whether a line gives the value that a point has for its target; None where it gives none."""
+    try:
+        made = _valued(line, point, sizes)
+    except (PullbackError, ArithmeticError, ValueError):
+        return None
+    name = line.target.name
+    found, right = (np.asarray(p[name]["data"], float) for p in (made, point))
+    return found.shape == right.shape and np.allclose(found, right, rtol=1e-6, atol=1e-6)
+
+
+def _valued(line: Define, point: Point, sizes: Mapping[str, int]) -> Point:
+    """The value of a line, by its target's name."""
     values = {
         t.name: Array(tuple(point[t.name]["shape"]), list(point[t.name]["data"]))
         for t in tensors(line.body)
     }
-    try:
-        fill(values, [line], sizes)
-    except (PullbackError, ArithmeticError, ValueError):
-        return None
-    name = line.target.name
-    found, right = np.asarray(values[name].flat, float), np.asarray(point[name]["data"], float)
-    return found.shape == right.shape and np.allclose(found, right, rtol=1e-6, atol=1e-6)
+    fill(values, [line], sizes)
+    made = values[line.target.name]
+    return {line.target.name: _array(np.reshape(made.flat, made.shape))}
 
 
 def _form(exercise: Exercise, k: int, question: str) -> str:
@@ -228,15 +339,38 @@ def _form(exercise: Exercise, k: int, question: str) -> str:
 
 def _question(exercise: Exercise, walk: Walk | None, derivation: Derivation, hand: Hand) -> str:
     """The chain rule that is to be worked out; where it goes through parts that have no name, the
-    lines that read the value."""
+    lines that read the value, and where the value is changed by a differential, that one."""
+    backward = derivation.backward
+    opaque = [
+        s
+        for s in (*backward.forward.statements, *backward.values)
+        if isinstance(s.body, Opaque) and not s.user and s.target.name in exercise.given
+    ]
+    changed = [s for s in backward.differentials if f"δ{exercise.of}" in map(_name, reads(s))]
+    forward = derivation.forward.statements
+    if exercise.through:
+        line = [s for s in forward if s.target.name == exercise.through]
+        return _told(
+            f"What comes back to {exercise.of} through {exercise.through} alone:", line, hand
+        )
+    if changed:
+        given = (_told(f"with {s.target.name}, which is", [s], hand) for s in opaque)
+        words = f"A change δ{exercise.of} of {exercise.of} makes this change, to first order:"
+        return _told(words, changed, hand) + "".join(given)
     chains = (
         [line.content for line in walk.lines if isinstance(line.content, Chain)] if walk else []
     )
-    named = {s.target.name for s in derivation.forward.statements}
+    named = {s.target.name for s in forward}
     through = {value.tensor.name for chain in chains for _, value in chain.terms}
     if chains and through <= named:
         return "".join(map(hand.formula, chains))
-    readers = (
-        s for s in derivation.forward.statements if exercise.of in (t.name for t in reads(s))
-    )
-    return "".join(map(hand.formula, readers))
+    return "".join(hand.formula(s) for s in forward if exercise.of in map(_name, reads(s)))
+
+
+def _told(words: str, lines: Sequence[Define], hand: Hand) -> str:
+    """Formulas after words."""
+    return f"<p>{text(words)}</p>" + "".join(map(hand.formula, lines))
+
+
+def _name(tensor: Tensor) -> str:
+    return tensor.name

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -13,11 +14,12 @@ from ..errors import PullbackError
 from ..ir.expr import Expr, Number, Reduce, SizeOf, Tensor
 from ..ir.interpret import run
 from ..ir.program import Define, Program, reads
-from ..ir.walk import nodes
+from ..ir.walk import accesses, nodes
 from ..notation.plain import show
 from ..report.mathml import text
 from ..verify.redpen.changes import Change, changes
 from .case import Case
+from .misread import misread
 
 Array = np.ndarray[Any, Any]
 
@@ -46,17 +48,23 @@ def mistakes(statement: Define, known: Sequence[Tensor]) -> Iterator[Mistake]:
     >>> [found.words for found in mistakes(s, ())][:2]
     ['The factor dY[n,m] is missing.', 'The factor X[n,m] is missing.']
     """
-    told: set[str] = set()
+    elsewhere = [Mistake(wrong, words, kind) for words, wrong, kind in misread(statement)]
+    changed = _changed(statement, known)
+    moved = len(accesses(statement.body)) == 1  # it only moves elements
+    told: set[str | Expr] = set()
+    for found in chain(elsewhere, changed) if moved else chain(changed, elsewhere):
+        if told.isdisjoint((found.words, found.wrong.body)):
+            told |= {found.words, found.wrong.body}
+            yield found
+
+
+def _changed(statement: Define, known: Sequence[Tensor]) -> Iterator[Mistake]:
+    """The red pen's changes that people make."""
     for change in _missing(statement):
-        words = f"The term {show(change.before)} is missing."
-        if words not in told:
-            told.add(words)
-            yield Mistake(change.wrong, words, "term")
+        yield Mistake(change.wrong, f"The term {show(change.before)} is missing.", "term")
     found = [c for c in changes(statement, known, 0, False) if not c.scaled and c.kind in KINDS]
     for change in sorted(found, key=lambda c: KINDS.index(c.kind)):
-        words = _words(change)
-        if words and words not in told:
-            told.add(words)
+        if words := _words(change):
             yield Mistake(change.wrong, words, change.kind)
 
 
