@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import io
 import re
+from typing import Any
 
+import numpy as np
 import pytest
 from rich.console import Console
 
+from pullback import derive
 from pullback.derivation import Derivation, primed
+from pullback.notation.latex import Latex
 from pullback.notation.plain import show as plain
-from pullback.report.outline import Walk, outline
+from pullback.report.outline import Chain, Walk, outline
 from pullback.report.terminal import Terminal, show
+from pullback.report.tex import sides
 from pullback.report.text import markdown, spell, text
 from tests.report.forms import FORMS, derived, hostile
 
@@ -114,6 +119,21 @@ def test_chain_rule_sums_over_the_readers() -> None:
         r"sum\(n',d'\) dc\[n',d'\]\*∂c\[n',d'\]/∂X\[n,d\]",
         chain,
     )
+
+
+def twice(x: Any) -> Any:
+    y = np.exp(x)
+    return y, y * x
+
+
+def test_chain_rule_of_an_output_that_is_read_again_begins_with_what_arrives_at_it() -> None:
+    walks = [b for s in outline(derive(twice, x="N")) for b in s.blocks if isinstance(b, Walk)]
+    lines = {w.of.name: line for w in walks for line in w.lines if line.name == "chain rule"}
+    assert spell(lines["y"].content) == "dy2[n] = dy[n] + sum(n') dY[n']*∂Y[n']/∂y[n]"
+    assert spell(lines["x"].content).startswith("dx[n] = sum(n') ")
+    content = lines["y"].content
+    assert isinstance(content, Chain)
+    assert sides(content, Latex())[1].startswith(Latex().show(content.given[0]) + " + ")
 
 
 # Markdown

@@ -46,12 +46,13 @@ class Chain:
     """The chain rule for one tensor: over what reads it, upstream gradient · local gradient.
 
     ``terms`` holds, for each reader, the upstream gradient and the value, both at the reader's
-    indices.
+    indices; ``given`` are the gradients that the caller gives for the tensor, which is an output.
     """
 
     gradient: Access
     of: Access
     terms: tuple[tuple[Access, Access], ...]
+    given: tuple[Access, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -269,7 +270,8 @@ def read_in(line: Line) -> tuple[Tensor, ...]:
         case Local():
             return tensors(line.content.body)
         case Chain():
-            return tuple(upstream.tensor for upstream, _ in line.content.terms)
+            sent = (upstream for upstream, _ in line.content.terms)
+            return tuple(a.tensor for a in (*line.content.given, *sent))
         case _:
             return ()
 
@@ -378,8 +380,13 @@ def _chain(derivation: Derivation, account: Account) -> Chain | None:
         terms.append((upstream, Access(reader.target, subs)))
     if not terms:
         return None
-    of = Access(account.of, tuple(map(at, account.raw.indices)))
-    return Chain(account.raw.access, of, tuple(terms))
+    own = account.raw.access
+    given = dict.fromkeys(
+        Access(cotangent, own.subs)
+        for tensor, cotangent in zip(outputs, derivation.backward.cotangents, strict=True)
+        if tensor is account.of and cotangent is not own.tensor
+    )
+    return Chain(own, Access(account.of, own.subs), tuple(terms), tuple(given))
 
 
 def _primed(index: Index, taken: set[str]) -> Index:

@@ -119,7 +119,7 @@ def sides(content: Content, style: Latex) -> tuple[str, str]:
 
 
 def _chain(content: Chain, style: Latex) -> str:
-    terms = []
+    terms = list(map(style.show, content.given))
     for upstream, value in content.terms:
         over = ",".join(style.show(at(index)) for index in summed(value))
         local = derivative(style.show(value), [style.show(content.of)])

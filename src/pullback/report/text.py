@@ -68,7 +68,8 @@ def spell(
 
 def spell_chain(chain: Chain, writing: Writing = PLAIN) -> str:
     """The chain rule: ``dX[n,d] = sum(n',m) dY[n',m]*∂Y[n',m]/∂X[n,d]``."""
-    draw, terms = writing.draw, []
+    draw = writing.draw
+    terms = list(map(draw, chain.given))
     for upstream, value in chain.terms:
         over = ",".join(draw(at(index)) for index in summed(value))
         total = writing.total.format(over) if over else ""
