@@ -314,10 +314,24 @@ class Turns:
     def carried_shape(self, first: Expr, subs: Sequence[Subscript], of: Tensor) -> tuple[Size, ...]:
         """The shape that holds what is carried, and what the first turn has in its place."""
         own = of.shape[1:]
+        most = [self.greatest_at_first(sub) for sub in subs]
+        reached = tuple(_greatest(pair) for pair in zip(own, most, strict=True))
+        if reached != own and self.dtype == "bool":
+            raise Unlike
         if not isinstance(first, Access) or first.subs != tuple(subs) or self.dtype == "bool":
-            return own
-        pairs = zip(own, first.tensor.shape, strict=True)
+            return reached
+        pairs = zip(reached, first.tensor.shape, strict=True)
         return tuple(_greatest(pair) for pair in pairs)
+
+    def greatest_at_first(self, sub: Subscript) -> Size:
+        """The extent that the first turn reads up to, where a range shrinks from turn to turn."""
+        most = sub.const.literal or 0
+        for atom, factor in sub.terms:
+            if not isinstance(atom, Index) or factor.literal is None:
+                return size(0)  # a place that data tells is seen to by what reads it
+            count = self.widths[atom][1] if atom in self.widths else atom.extent.literal or 0
+            most += max(0, factor.literal * (count - 1))
+        return size(max(0, most + 1))
 
     def earlier(self, place: int, back: int) -> Tensor:
         if (place, back) not in self.shifted:

@@ -354,7 +354,7 @@ def _composing(
     sheet: Sheet, name: str = "", args: Sequence[Any] = (), options: Mapping[str, Any] = {}
 ) -> Iterator[None]:
     """The time in which a complex operation is made up of real ones."""
-    sheet.place = here()
+    sheet.stand_here()
     try:
         with sheet.composing():
             yield

@@ -780,7 +780,7 @@ def _built(sheet: Sheet, row: Row, args: Sequence[Any], options: dict[str, Any])
     args, options = plain(tuple(args)), plain(options)
     if not sheet.open or sheet is not running():
         sheet = innermost((args, tuple(options.values())))
-    place = sheet.place = sheet.quieted(here())
+    place = sheet.stand_here()
     if place.frame is not None:
         sheet.frames[id(place.frame)] = place.frame
     options = {k: v for k, v in options.items() if not _is_default(k, v)}

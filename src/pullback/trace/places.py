@@ -10,6 +10,7 @@ from __future__ import annotations
 import dis
 import linecache
 import sys
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
@@ -57,14 +58,16 @@ def here() -> Place:
 
 def user_frame() -> FrameType | None:
     """The innermost frame that is neither this package's nor NumPy's, None if there is none."""
+    return next(user_frames(), None)
+
+
+def user_frames() -> Iterator[FrameType]:
+    """The frames that are neither this package's nor NumPy's, the innermost first."""
     frame: FrameType | None = sys._getframe(1)
-    while frame is not None:
-        if _is_entry(frame):
-            return None
+    while frame is not None and not _is_entry(frame):
         if not _in_library(frame):
-            return frame
+            yield frame
         frame = frame.f_back
-    return None
 
 
 def called_name() -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from math import inf
 from threading import local
 from typing import Any
 
@@ -20,7 +21,8 @@ from ..ir.walk import rename_tensors, tensors
 from ..text import PRIVATE
 from .constants import recognised
 from .extents import Extents
-from .places import NOWHERE, Place, here, show_place, variable_holding
+from .nests import Nest, Nests
+from .places import NOWHERE, Place, here, show_place, user_frames, variable_holding
 from .refusals import REAL_ONLY
 from .values import BOOL, FLOAT, INT, DType, Subs, Value, dtype_name, of_number, of_tensor
 
@@ -38,7 +40,9 @@ class Line:
     labels: dict[Index, str]
     source: Source
     wish: str
+    nest: Nest = ()
     stored: Expr | None = None  # another body, of the same values
+    is_copy: bool = False  # of a tensor that there is anyway
 
 
 class _Running(local):
@@ -46,9 +50,24 @@ class _Running(local):
 
     def __init__(self) -> None:
         self.sheets: list[Sheet] = []
+        self.most: float = inf  # statements that a trace may have
 
 
 _RUNNING = _Running()
+
+
+class TooLong(TraceError):
+    """A trace has more statements than it may have."""
+
+
+@contextmanager
+def at_most(statements: float) -> Iterator[None]:
+    """The time in which no trace may have more statements; it raises TooLong."""
+    before, _RUNNING.most = _RUNNING.most, statements
+    try:
+        yield
+    finally:
+        _RUNNING.most = before
 
 
 def running() -> Sheet | None:
@@ -84,6 +103,9 @@ class Sheet:
         self.asked: dict[str, bool] = {}  # whether they were
         self.place: Place = NOWHERE
         self.warned = np.geterr()
+        self.nests = Nests()
+        self.nest: Nest = ()  # the turns of loops that an operation stands in
+        self.repeats = False  # whether turns of loops have statements that others have
         self.frames: dict[int, Any] = {}
         self._known: dict[tuple[Any, ...], Line] = {}
         self._data: dict[tuple[Any, ...], Tensor] = {}
@@ -111,6 +133,13 @@ class Sheet:
             yield
         finally:
             self.composes = before
+
+    def stand_here(self) -> Place:
+        """Takes note of where in the user's code an operation stands."""
+        self.place = self.quieted(here())
+        if self.nests.known:
+            self.nest = self.nests.of([*user_frames()])
+        return self.place
 
     # ----------------------------------------------------------------------------------------------
     # Values
@@ -217,6 +246,8 @@ class Sheet:
             return replace(of_tensor(same, value.axes), nonnegative=value.nonnegative)
         key = (value.shape, dtype_name(value.dtype), body)
         line = self._known.get(key)
+        if line is not None and self._is_of_another_turn(line):
+            line, self.repeats = None, True
         if line is None:
             line = self._known[key] = self._written(value, indices, body, wish)
         kept = of_tensor(line.tensor, value.axes)
@@ -234,7 +265,9 @@ class Sheet:
         """A statement that holds ``value``, even where that is a tensor already."""
         indices = tuple(_own_index(k, n) for k, n in enumerate(value.shape))
         self._labels = dict(zip(indices, value.axes, strict=True))
-        return self._written(value, indices, _body(value, indices), "").tensor
+        line = self._written(value, indices, _body(value, indices), "")
+        line.is_copy = True
+        return line.tensor
 
     def _written(self, value: Value, indices: tuple[Index, ...], body: Expr, wish: str) -> Line:
         tensor = Tensor(
@@ -242,9 +275,16 @@ class Sheet:
             tuple(i.extent for i in indices),
             dtype_name(value.dtype),
         )
-        line = Line(tensor, indices, body, self._labels, self.place.source, wish)
+        line = Line(tensor, indices, body, self._labels, self.place.source, wish, self.nest)
         self.lines.append(line)
+        if len(self.lines) > _RUNNING.most:
+            raise self.refusal(f"more than {_RUNNING.most} statements", kind=TooLong)
         return line
+
+    def _is_of_another_turn(self, line: Line) -> bool:
+        """Whether a statement stands in a turn of a loop that isn't running: each turn of a loop
+        has all of its statements."""
+        return self.nest[: len(line.nest)] != line.nest
 
     def promise(self, shape: tuple[Size, ...], dtype: str) -> Tensor:
         """What a recurrence reads before it is written; :meth:`keep_promises` puts it in place."""

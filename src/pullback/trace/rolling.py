@@ -13,12 +13,13 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from itertools import islice, pairwise
+from itertools import groupby, islice, pairwise
 from typing import Any
 
 import numpy as np
 
 from ..ir.expr import (
+    ZERO,
     Access,
     Add,
     And,
@@ -28,6 +29,7 @@ from ..ir.expr import (
     Guard,
     Inside,
     Mul,
+    Number,
     Opaque,
     Or,
     Reduce,
@@ -39,7 +41,7 @@ from ..ir.expr import (
 )
 from ..ir.program import Define, Program, computing, live, reads
 from ..ir.recurrence import direction, groups, in_order, is_recurrent, recurrent
-from ..ir.sizes import size
+from ..ir.sizes import Size, size
 from ..ir.subscripts import Index, Lookup, Subscript, at, constant
 from ..ir.turns import Run, runs
 from ..ir.walk import (
@@ -57,6 +59,7 @@ from ..ir.walk import (
 from ..text import PRIVATE
 from .alike import Turns, Unlike, canonical
 from .naming import unique
+from .nests import Nest
 from .tracer import Traced
 
 FEWEST_TURNS = 8  # of a loop that is rolled where its length is plain
@@ -68,6 +71,7 @@ MOST_ROWS = 4  # runs of which those of several turns are looked at
 MOST_STARTS = 8
 MOST_BEFORE = 3  # turns before those that look alike
 TRIED = 6  # turns that are compared to see which start is best
+_LEFT_OUT = ((0, 0), (1, 0), (0, 1), (1, 1), (2, 0), (2, 1), (3, 0), (3, 1))  # turns at both ends
 
 STEPS = ("t", "s", "n", "p", "q", "r", "u", "v", "w")
 _NAME = re.compile(r"(?<=Tensor\()((?:\\.|[^,\\])+)")
@@ -95,8 +99,9 @@ def rolled(
         return traced
     program = traced.program
     kept = tuple(computing(program.statements, program.outputs))
-    found = _Rolling(traced, kept, least, guarded, inner, by_rows).run()
-    if len(kept) == len(program.statements):
+    rolling = _Rolling(traced, kept, least, guarded, inner, by_rows)
+    found = rolling.run()
+    if rolling.nested or len(kept) == len(program.statements):
         return found
     # The last turn may lack what nothing reads any more.
     other = _Rolling(traced, program.statements, least, guarded, inner, by_rows).run()
@@ -137,6 +142,252 @@ class _Region:
         return _cost(self.covered, self.made)
 
 
+class Nesting:
+    """Loops of which a trace tells the turns, the inner ones first.
+
+    What a turn made is read elsewhere as an element of the array of all turns, and as the sum that
+    the turns add up to.
+    """
+
+    def __init__(self, rolling: _Rolling) -> None:
+        self.rolling = rolling
+        self.moved: dict[Tensor, tuple[Tensor, tuple[Subscript, ...]]] = {}
+        self.within: dict[Tensor, Tensor] = {}  # the statement that another has become a part of
+        self.members: dict[Tensor, list[Tensor]] = {}
+        self.readers: dict[Tensor, set[Tensor]] = {}
+
+    def run(self) -> list[Define] | None:
+        """The statements, with loops; None where no loop was found."""
+        rolling = self.rolling
+        items = self.in_turns()
+        for s, _ in items:
+            for body in (s, rolling.stored.get(s.target)):
+                for tensor in reads(body) if body is not None else ():
+                    self.readers.setdefault(tensor, set()).add(s.target)
+        found = self.level(items, 0)
+        if not rolling.loops:
+            return None
+        for k, tensor in enumerate(rolling.outputs):
+            if tensor in self.moved:
+                found.append(self.whole(tensor))
+                rolling.outputs[k] = found[-1].target
+        rolling.statements = self.without_repeats(found)
+        for made in [*rolling.loops]:
+            rolling.sum_up(made)
+        return rolling.statements
+
+    def in_turns(self) -> list[tuple[Define, Nest]]:
+        """The statements of all turns, without views. Of those that nothing reads only such as
+        others are alike: the last turn may be the only one of which nothing is read."""
+        rolling = self.rolling
+        turns = rolling.traced.turns
+        given, stored = _without_views(
+            [s for s, _ in turns], rolling.outputs, rolling.traced.stored
+        )
+        rolling.letters |= {s.target: _letters(s) for s in given}
+        rolling.stored = {target: canonical(s) for target, s in stored.items()}
+        read = {s.target for s in computing(given, rolling.outputs)}
+        kinds = {_sketch(s, False) for s in given if s.target in read}
+        nests = {s.target: nest for s, nest in turns}
+        return [
+            (canonical(s), nests[s.target])
+            for s in given
+            if s.target in read or _sketch(s, False) in kinds
+        ]
+
+    def level(self, items: Sequence[tuple[Define, Nest]], depth: int) -> list[Define]:
+        """The statements of a turn, the loops in it as one each."""
+        out: list[Define] = []
+        for run, group in groupby(items, lambda one: one[1][depth][0] if one[1][depth:] else 0):
+            if run:
+                out += self.loop([*group], depth)
+            else:
+                out += [own for s, _ in group for own in self.reading_all(s)]
+        return out
+
+    def loop(self, items: Sequence[tuple[Define, Nest]], depth: int) -> list[Define]:
+        """The statements of all turns of a loop, as far as they are alike as one."""
+        groups = groupby(items, lambda one: one[1][depth][1])
+        turns = [self.level([*group], depth + 1) for _, group in groups]
+        alone = not depth and all(len(nest) == 1 for _, nest in items)
+        found = None if alone else self.most(turns, depth)
+        if found is None:
+            return [s for turn in turns for s in turn]
+        first, made = found
+        rolled = self.entered(made, depth)
+        later = (s for turn in turns[first + made.count :] for s in turn)
+        return [
+            *(s for turn in turns[:first] for s in turn),
+            *rolled,
+            *(own for s in later for own in self.reading_all(s)),
+        ]
+
+    def most(self, turns: Sequence[Sequence[Define]], depth: int) -> tuple[int, Turns] | None:
+        """The most turns that are alike, and which is the first of them."""
+        least = self.rolling.least
+        kinds = [[_sketch(s, s.target in self.rolling.steps) for s in turn] for turn in turns]
+        middle = len(turns) // 2
+        first, last = middle, middle
+        while first and kinds[first - 1] == kinds[middle]:
+            first -= 1
+        while last < len(turns) and kinds[last] == kinds[middle]:
+            last += 1
+        if not kinds[middle]:
+            return None
+        for before, after in _LEFT_OUT:
+            some = turns[first + before : last - after]
+            if len(some) < least:
+                continue
+            made = self.rolling.as_one(some)
+            if made is not None:
+                return first + before, made
+        return None
+
+    def entered(self, made: Turns, depth: int) -> list[Define]:
+        """The statements of a loop, of which notes are taken."""
+        rolling = self.rolling
+        by = {s.target: s for s in made.rolled}
+        totals: dict[Tensor, Define] = {}
+        gone: set[Tensor] = set()
+        rolling.enter(made)
+        for m, target in enumerate(made.targets):
+            shifted = made.shifted.get((m, 1))
+            if shifted is None:
+                continue
+            own, parts = self.with_parts(by[target], made, by)
+            places = [m, *(made.targets.index(part) for part in parts)]
+            if self.are_read_by_next(made, m, places):
+                total = rolling.summed(made, own, by[shifted.target])
+                if total is not None:
+                    totals[target] = total
+                    gone |= {shifted.target, *parts}
+                    self.within.update(dict.fromkeys(parts, total.target))
+        for m, target in enumerate(made.targets):
+            column = [turn[m].target for turn in made.turns]
+            total = totals.get(target)
+            whole = target if total is None else total.target
+            self.members[whole] = [t for one in column for t in self.members.get(one, [one])]
+            for k, one in enumerate(column):
+                self.within[one] = whole
+                if total is None:
+                    self.moved[one] = target, (constant(k),)
+            if total is not None:
+                self.moved[column[-1]] = total.target, ()
+        out = [canonical(totals.get(s.target, s)) for s in made.rolled if s.target not in gone]
+        for group in groups(in_order(out)):
+            if is_recurrent(group):
+                together = frozenset(s.target for s in group)
+                rolling.steps.update(dict.fromkeys(together, together))
+        return out
+
+    def with_parts(
+        self, own: Define, made: Turns, by: Mapping[Tensor, Define]
+    ) -> tuple[Define, set[Tensor]]:
+        """A sum with the sums and products in it that nothing else reads written out (``s += a;
+        s += b*c``), and what holds these."""
+        parts: set[Tensor] = set()
+        known = len(parts) - 1
+        while isinstance(own.body, Add) and len(parts) > known:
+            known = len(parts)
+            terms: list[Expr] = []
+            for term in own.body.terms:
+                part = by.get(term.tensor) if isinstance(term, Access) else None
+                if part is None or not self.is_part(part, own, made):
+                    terms.append(term)
+                    continue
+                parts.add(part.target)
+                terms += part.body.terms if isinstance(part.body, Add) else [part.body]
+            own = replace(own, body=Add(tuple(terms)))
+        return own, parts
+
+    def is_part(self, part: Define, own: Define, made: Turns) -> bool:
+        """Whether a sum, or a product without a name, is read by one other statement only, as a
+        whole, in the same turn."""
+        read = Access(part.target, tuple(map(at, own.indices)))
+        if part.target not in made.targets or not (isinstance(part.body, Add) or _is_product(part)):
+            return False
+        if part.indices != own.indices or sum(term is read for term in own.body.terms) != 1:  # type: ignore[union-attr]
+            return False
+        one, other = (made.targets.index(t) for t in (part.target, own.target))
+        return all(
+            self.reading_statements(turn[one].target) <= {turn[other].target}
+            and not self.is_output(turn[one].target)
+            for turn in made.turns
+        )
+
+    def is_output(self, target: Tensor) -> bool:
+        return any(t in self.rolling.outputs for t in self.members.get(target, [target]))
+
+    def are_read_by_next(self, made: Turns, place: int, places: Sequence[int]) -> bool:
+        """Whether what each turn made at a place, but the last, is read by some places of the next
+        turn only."""
+        return all(
+            self.reading_statements(one[place].target) <= {other[m].target for m in places}
+            for one, other in pairwise(made.turns)
+        ) and not any(self.is_output(turn[place].target) for turn in made.turns)
+
+    def reading_statements(self, target: Tensor) -> set[Tensor]:
+        every = (r for t in self.members.get(target, [target]) for r in self.readers.get(t, ()))
+        return {self.root(reader) for reader in every} - {target}
+
+    def root(self, tensor: Tensor) -> Tensor:
+        while tensor in self.within:
+            tensor = self.within[tensor]
+        return tensor
+
+    def reading_all(self, statement: Define) -> list[Define]:
+        """A statement, and its other body, reading of the arrays of loops that were made."""
+        stored = self.rolling.stored
+        if statement.target in stored:
+            stored[statement.target] = self.reading(stored[statement.target])[-1]
+        return self.reading(statement)
+
+    def reading(self, statement: Define) -> list[Define]:
+        if not any(tensor in self.moved for tensor in reads(statement)):
+            return [statement]
+        own: dict[Tensor, Define] = {}
+        for tensor in _operands(statement.body):
+            if tensor in self.moved and tensor not in own:
+                own[tensor] = self.whole(tensor)
+        body = rename_tensors(statement.body, {t: s.target for t, s in own.items()})
+        return [*own.values(), replace(statement, body=map_tensors(body, self.now))]  # type: ignore[arg-type]
+
+    def now(self, access: Access) -> Access:
+        """A read of where a value is now."""
+        tensor, subs = access.tensor, access.subs
+        while tensor in self.moved:
+            tensor, more = self.moved[tensor]
+            subs = (*more, *subs)
+        return access if tensor is access.tensor else Access(tensor, subs)
+
+    def whole(self, tensor: Tensor) -> Define:
+        """A statement that holds what was made in a turn."""
+        rolling = self.rolling
+        wish = f"{_wish(tensor.name, rolling.known)}_last"
+        target = Tensor(rolling.name(wish), tensor.shape, tensor.dtype)
+        axes = tuple(Index(f"#{PRIVATE}{n}", extent) for n, extent in enumerate(tensor.shape))
+        rolling.letters[target] = rolling.letters.get(tensor, ())
+        return Define(target, axes, self.now(Access(tensor, tuple(map(at, axes)))), user=True)
+
+    def without_repeats(self, statements: Sequence[Define]) -> list[Define]:
+        """The statements, of the same ones that are in no loop only the first."""
+        known: dict[tuple[tuple[Size, ...], str, Expr], Tensor] = {}
+        same: dict[Tensor, Tensor] = {}
+        stored = self.rolling.stored
+        out: list[Define] = []
+        for s in statements:
+            body: Expr = rename_tensors(s.body, same)  # type: ignore[assignment]
+            first = known.setdefault((s.target.shape, s.target.dtype, body), s.target)
+            if s.target in stored:
+                other = rename_tensors(stored[s.target].body, same)
+                stored[s.target] = replace(stored[s.target], body=other)  # type: ignore[arg-type]
+            if first is s.target or s.target in self.rolling.outputs:
+                out.append(replace(s, body=body))
+            else:
+                same[s.target] = first
+        return out
+
+
 @dataclass
 class _Rolling:
     traced: Traced
@@ -155,17 +406,23 @@ class _Rolling:
     placed: dict[Tensor, Turns] = field(default_factory=dict)
     steps: dict[Tensor, frozenset[Tensor]] = field(default_factory=dict)  # of each, its recurrence
     count: int = 0
+    nested: bool = False  # whether loops within loops were found by their turns
 
     def run(self) -> Traced:
         program = self.traced.program
         self.known = {t.name for t in program.inputs} | {s.target.name for s in program.statements}
         given, stored = _without_views(self.given, program.outputs, self.traced.stored)
-        if self.guarded:
-            given = _each_turn_its_own(given, self.name, self.by_rows)
-        self.statements = [canonical(s) for s in given]
-        self.stored = {target: canonical(s) for target, s in stored.items()}
-        self.letters = {s.target: _letters(s) for s in given}
         self.outputs = list(program.outputs)
+        self.letters = {s.target: _letters(s) for s in given}
+        found = Nesting(self).run() if self.traced.turns and not self.by_rows else None
+        self.nested = found is not None
+        if found is None:
+            self.stored = {target: canonical(s) for target, s in stored.items()}
+            if self.guarded:
+                given = _each_turn_its_own(given, self.name, self.by_rows)
+                self.letters = {s.target: _letters(s) for s in given}
+            found = [canonical(s) for s in given]
+        self.statements = found
         for _ in range(MOST_LOOPS):
             region = self.region()
             if region is None:
@@ -476,8 +733,11 @@ class _Rolling:
 
     def compared(self, turns: Sequence[Sequence[int]]) -> Turns | None:
         """What the turns are as one; None where they are unlike."""
-        every = [[self.statements[n] for n in turn] for turn in turns]
-        if len(turns) < 3 or any(map(self.parts, every)):
+        return self.as_one([[self.statements[n] for n in turn] for turn in turns])
+
+    def as_one(self, every: Sequence[Sequence[Define]]) -> Turns | None:
+        """The same, of the statements of all turns."""
+        if len(every) < 3 or any(map(self.parts, every)):
             return None
         try:
             made = Turns(
@@ -730,23 +990,28 @@ class _Rolling:
     ) -> Define | None:
         """The sum that a running one comes to; None where more than its last value is read."""
         target = own.target
-        terms = own.body.terms if isinstance(own.body, Add) else ()
-        read = Access(before.target, tuple(map(at, own.indices)))
-        rest = tuple(term for term in terms if term is not read)
-        if len(rest) != len(terms) - 1 or {target, before.target} & _read(rest):
-            return None
         last = constant(made.count - 1)
         if any(s is not own for s, _ in uses.get(before.target, ())):
             return None
         if any(s is not before and a.subs[0] is not last for s, a in uses.get(target, ())):
             return None
-        if target in self.outputs or not isinstance(before.body, Select):
+        return None if target in self.outputs else self.summed(made, own, before)
+
+    def summed(self, made: Turns, own: Define, before: Define) -> Define | None:
+        """The sum of what each turn adds to what was there before it; None where it is no sum."""
+        terms = own.body.terms if isinstance(own.body, Add) else ()
+        read = Access(before.target, tuple(map(at, own.indices)))
+        rest = tuple(term for term in terms if term is not read)
+        if len(rest) != len(terms) - 1 or {own.target, before.target} & _read(rest):
             return None
+        if not isinstance(before.body, Select):
+            return None
+        target = own.target
         body = Reduce("sum", own.indices[:1], (), add(*rest))
         start: Expr = substitute(before.body.other, made.axes(before, read.subs[1:]))  # type: ignore[assignment]
         total = Tensor(self.name(target.name), target.shape[1:], target.dtype)
         self.letters[total] = self.letters[target][1:]
-        value = Add((start, body))
+        value = body if start is ZERO else Add((start, body))
         return Define(total, own.indices[1:], value, own.source, own.user)
 
     def at_end(self, statement: Define, current: Mapping[Tensor, Define]) -> Define:
@@ -947,9 +1212,20 @@ def _each_turn_its_own(
     return out
 
 
-def _is_view(statement: Define) -> bool:
-    """Whether a statement only reads elements of a tensor, at places that no data tells."""
+def _is_product(statement: Define) -> bool:
+    """Whether a statement without a name of the user's is a product of elements."""
     body = statement.body
+    factors = body.factors if isinstance(body, Mul) else ()
+    return bool(factors) and not statement.user and all(isinstance(f, Access) for f in factors)
+
+
+def _is_view(statement: Define) -> bool:
+    """Whether a statement only reads elements of a tensor, at places that no data tells, or is a
+    number that has no rounding."""
+    body = statement.body
+    if isinstance(body, Number):
+        whole = not body.special and body.value.denominator == 1 and abs(body.value) < 128
+        return whole and not statement.indices and statement.target.kind == "float"
     return (
         isinstance(body, Access)
         and body.tensor.dtype == statement.target.dtype

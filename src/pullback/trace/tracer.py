@@ -12,15 +12,18 @@ import numpy as np
 from .. import trees
 from ..errors import LimitError, TraceError
 from ..ir.expr import Expr, Tensor
-from ..ir.program import Program
+from ..ir.program import Define, Program
 from ..ir.sizes import size
+from ..ir.walk import rename_tensors
+from ..text import PRIVATE
 from .calling import bound
 from .extents import Extents, plain
 from .memory import Memory
 from .naming import Letters, tensor_names, written
+from .nests import Nest
 from .operations import Tracer
 from .places import NOWHERE, own_variables
-from .record import PLAIN_ARRAYS, Sheet
+from .record import PLAIN_ARRAYS, Line, Sheet
 from .refusals import REAL_ONLY
 from .standins import standing_in
 from .values import FLOAT, dtype_name, of_tensor
@@ -47,7 +50,9 @@ class Traced:
     make up the function's result (see :mod:`pullback.trees`; :meth:`result` puts it together).
     ``steered``: the value of a Python float decided something, so the program is that of this
     value only. ``stored``: other bodies of the statements that stores made, as a selection of what
-    was stored.
+    was stored. ``turns``: where there are loops within loops, the statements with the turns that
+    they were computed in; those that several turns share, once for each of these. Empty where the
+    turns of loops can't be told.
     """
 
     program: Program
@@ -55,6 +60,7 @@ class Traced:
     structure: trees.Structure
     steered: bool = field(default=False, kw_only=True)
     stored: Mapping[Tensor, Expr] = field(default_factory=dict, kw_only=True, compare=False)
+    turns: Sequence[tuple[Define, Nest]] = field(default=(), kw_only=True, compare=False)
 
     def result(self, outputs: Sequence[Any]) -> Any:
         """What the function returns, given the values of the program's outputs."""
@@ -196,6 +202,7 @@ def _call(function: Callable[..., Any], given: Mapping[str, Any]) -> Any:
 
 def _finished(sheet: Sheet, inputs: list[Tensor], result: Any) -> Traced:
     """The program, once everything has its final name."""
+    sheet.nest = ()
     _name_by_final_variables(sheet)
     leaves, structure = trees.flatten(
         result,
@@ -204,22 +211,59 @@ def _finished(sheet: Sheet, inputs: list[Tensor], result: Any) -> Traced:
     )
     outputs = [_output(sheet, leaf, inputs) for leaf in leaves]
     _name_outputs(sheet, outputs, structure, inputs)
+    every = sheet.lines
+    sheet.lines, same = _without_repeats(sheet) if sheet.repeats else (every, {})
+    outputs = [same.get(t, t) for t in outputs]
     fixed = [tensor.name for tensor in inputs]
     names, own = tensor_names(sheet, fixed)
+    names |= {
+        t: f"{names[first].split(PRIVATE)[0]}{PRIVATE}again{n}"
+        for n, (t, first) in enumerate(same.items())
+    }
     tensors = {old: Tensor(name, old.shape, old.dtype) for old, name in names.items()}
     letters = Letters([*fixed, *names.values()])
     for tensor in inputs:
         letters.axes(tensor.shape)
-    statements = tuple(written(line, letters, tensors, line.tensor in own) for line in sheet.lines)
+
+    def lines(some: Sequence[Line]) -> tuple[Define, ...]:
+        first = (same.get(line.tensor, line.tensor) for line in some)
+        return tuple(
+            written(line, letters, tensors, t in own) for line, t in zip(some, first, strict=True)
+        )
+
+    statements = lines(sheet.lines)
     constants = {names[tensor]: data for tensor, data in sheet.constants.items()}
     all_inputs = (*inputs, *(tensors[tensor] for tensor in sheet.constants))
     program = Program(all_inputs, statements, tuple(tensors[tensor] for tensor in outputs))
     stored = {
         tensors[line.tensor]: written(replace(line, body=line.stored), letters, tensors, True).body
-        for line in sheet.lines
+        for line in (*every, *sheet.lines)
         if line.stored is not None
     }
-    return Traced(program, constants, structure, steered=sheet.steered, stored=stored)
+    nests = [line.nest for line in every] if sheet.nests.known else []
+    deep = any(len(nest) > 1 for nest in nests)
+    turns = [*zip(lines(every), nests, strict=True)] if deep else []
+    return Traced(program, constants, structure, steered=sheet.steered, stored=stored, turns=turns)
+
+
+def _without_repeats(sheet: Sheet) -> tuple[list[Line], dict[Tensor, Tensor]]:
+    """The statements without those that are another one again, and what these are."""
+    known: dict[tuple[Any, ...], Tensor] = {}
+    same: dict[Tensor, Tensor] = {}
+    out: list[Line] = []
+    for line in sheet.lines:
+        body: Expr = rename_tensors(line.body, same)  # type: ignore[assignment]
+        key = line.tensor.shape, line.tensor.dtype, body
+        first = line.tensor if line.is_copy else known.setdefault(key, line.tensor)
+        if first is not line.tensor and not {line.tensor, first} <= sheet.returned.keys():
+            same[line.tensor] = first
+            sheet.name(first, sheet.wishes.pop(line.tensor, ""))
+            if line.tensor in sheet.defaults:
+                sheet.defaults.setdefault(first, sheet.defaults.pop(line.tensor))
+            continue
+        stored: Any = None if line.stored is None else rename_tensors(line.stored, same)
+        out.append(replace(line, body=body, stored=stored))
+    return out, same
 
 
 def _is_leaf(value: Any) -> bool:
