@@ -19,7 +19,8 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cache, cached_property
-from math import prod
+from itertools import pairwise
+from math import inf, prod
 from random import Random
 from typing import NamedTuple
 
@@ -53,6 +54,7 @@ from .forms import DOUBLE, SINGLE, Forms, is_single
 from .inlining import inlined
 from .lettering import lettered
 from .points import Points
+from .record import TooLong, at_most
 from .rolling import FEWEST_NAMED, FEWEST_TURNS, may_loop, rolled
 from .settled import settled
 from .skeleton import LOWER, Filling, Leaf, Part, put_together, show_source, sizes_in, take_apart
@@ -64,6 +66,8 @@ Notes = Callable[[Mapping[str, int]], Sequence[Choice]]
 
 LEAST, GREATEST = 5, 48  # of the sizes that are tried
 LONG, GREATEST_LONG = 40, 18  # statements of one line, from which on sizes are tried up to here
+MANY_STATEMENTS, MOST_STATEMENTS = 1000, 2500  # of a trace, from which on smaller sizes are tried
+LEAST_DEEP, MANY_NAMES = 3, 4  # the least size then, where there are many names
 FIRST = 3  # traces to solve from
 # Kinds of sizes to verify with: those of branches on parity and the like, where primes are blind.
 CHECKS = ("divisible", "even")
@@ -441,9 +445,13 @@ class _Search:
                 samples += [self.another() for _ in range(max(1, enough - len(alike)))]
                 continue
             self.agreed = [sample.sizes for sample in alike]
-            for other in others:  # alike in value, where a size happened to look like another
-                if not self.holds(found, other):
-                    raise self.different(found.sample, other)
+            # alike in value, where a size happened to look like another
+            unlike = [other for other in others if not self.holds(found, other)]
+            if unlike and len(alike) < enough and not self.draw.narrower:
+                samples.append(self.another())  # a form may have been found for a few sizes only
+                continue
+            if unlike:
+                raise self.different(found.sample, unlike[0])
             wrong = [s for s in self.checks(found, rare) if not self.holds(found, s)]
             wrong += self.turned(alike, self.at_thresholds(found))
             if not wrong:
@@ -486,6 +494,14 @@ class _Search:
     # Samples
 
     def another(self, kind: str = "any") -> Sample:
+        """A trace at new sizes, smaller ones where it is long."""
+        while True:
+            try:
+                return self.sampled(kind)
+            except TooLong:
+                self.draw.narrow(len(self.draw.narrower) - 1)
+
+    def sampled(self, kind: str) -> Sample:
         """A trace at new sizes, in an order of the names not tried yet where there is one."""
         for turn in range(ORDERS):
             order = self.draw.order({*self.runs, *self.fails})
@@ -506,13 +522,15 @@ class _Search:
         order = tuple(sorted(self.names, key=lambda name: (sizes[name], name)))
         self.count += 1
         try:
-            traced = self.trace(sizes)
+            with at_most(MOST_STATEMENTS if self.names and self.draw.narrower else inf):
+                traced = self.trace(sizes)
             if self.names and may_loop(traced.program.statements, LONG):
-                self.draw.narrow()
+                is_long = len(traced.program.statements) > MANY_STATEMENTS
+                self.draw.narrow(len(self.draw.narrower) - 1 if is_long else self.draw.most_left)
                 if self.loops.least > FEWEST_NAMED:
                     raise Differing("a long trace, of which loops of few turns are loops, too")
             sample = _sample(lambda _: traced, sizes, self.loops)
-        except Differing:
+        except (Differing, TooLong):
             raise
         except Exception as error:  # the user's function may raise anything
             text = f"at {show_sizes(sizes)}: {_said(error)}"
@@ -563,7 +581,8 @@ class _Search:
     def runnable(self, sizes: Sizes) -> list[Sample]:
         """The sample at these sizes, none where the function fails: it may well refuse them."""
         try:
-            return [_sample(self.trace, sizes, self.loops)]
+            with at_most(MOST_STATEMENTS):
+                return [_sample(self.trace, sizes, self.loops)]
         except Exception:
             return []
 
@@ -576,7 +595,8 @@ class _Search:
         They only tell where to look: the function sees extents that are ints of another class.
         """
         every: list[Sequence[Choice]] = []
-        for sample in samples[:MOST_NOTED] if self.names else ():
+        shortest = sorted(samples, key=lambda sample: len(sample.traced.program.statements))
+        for sample in shortest[:MOST_NOTED] if self.names else ():
             try:
                 every.append(self.notes(sample.sizes))
             except Exception:
@@ -825,11 +845,21 @@ class _Draw:
         self.avoid = avoid
         self.random = Random(1)
         self.used: dict[str, set[int]] = {name: set() for name in names}
-        self.edges = _edges(GREATEST, len(names))
+        count = len(names)
+        self.windows = _windows(GREATEST, count)
+        least = LEAST if count < MANY_NAMES else LEAST_DEEP
+        apart = 3 if count < MANY_NAMES - 1 else 2  # sizes that fail in an order fail by far
+        close = [range(least + apart * k, least + apart * k + apart) for k in range(count)]
+        self.narrower = [_windows(GREATEST_LONG, count), close]
+        self.most_left = len(self.narrower) - 1  # after sizes were made smaller once
 
-    def narrow(self) -> None:
-        """From here on smaller sizes are drawn: loops make long traces at large ones."""
-        self.edges = _edges(GREATEST_LONG, len(self.names))
+    def narrow(self, left: int) -> None:
+        """From here on smaller sizes are drawn: loops make long traces at large ones.
+
+        ``left``: how many times that may be done again.
+        """
+        while len(self.narrower) > max(0, left):
+            self.windows = self.narrower.pop(0)
 
     def order(self, tried: Collection[tuple[str, ...]]) -> tuple[str, ...]:
         """The names from the smallest to the greatest, in a new order if there's one left."""
@@ -845,10 +875,10 @@ class _Draw:
 
     def sizes(self, order: Sequence[str], kind: str) -> Sizes:
         """A size of this kind for each name, new to the name where that's possible."""
-        drawn = {}
+        drawn: Sizes = {}
         for k, name in enumerate(order):
-            window = range(self.edges[k], self.edges[k + 1])
-            wanted = [n for n in window if _KINDS[kind](n)] or list(window)
+            window = [n for n in self.windows[k] if n not in drawn.values()]
+            wanted = [n for n in window if _KINDS[kind](n)] or window
             fresh = [n for n in wanted if n not in self.avoid and n not in self.used[name]]
             free = fresh or [n for n in wanted if n not in self.avoid] or wanted
             drawn[name] = self.random.choice(free)
@@ -856,11 +886,11 @@ class _Draw:
         return {name: drawn[name] for name in self.names}
 
 
-def _edges(greatest: int, count: int) -> list[int]:
-    """Where the ranges begin that so many names are drawn from, each above the one before."""
+def _windows(greatest: int, count: int) -> list[range]:
+    """The ranges that so many names are drawn from, each above the one before."""
     most = max(greatest, round(LEAST * 1.5**count))
     ratio = (most / LEAST) ** (1 / max(1, count))
-    return [round(LEAST * ratio**k) for k in range(count + 1)]
+    return [range(*pair) for pair in pairwise(round(LEAST * ratio**k) for k in range(count + 1))]
 
 
 _KINDS: dict[str, Callable[[int], bool]] = {
