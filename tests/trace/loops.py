@@ -137,3 +137,62 @@ def random_stores(seed: int) -> tuple[str, Callable[..., Any]]:
     space: dict[str, Any] = {"np": np}
     exec(text, space)  # our own text
     return text, space["f"]
+
+
+EXTENTS = {"n": "N", "m": "M", "k": "K"}
+RANGES = ("range({})", "range({})", "range({})", "range(1, {})", "range({} - 1)", "range({})[::-1]")
+BELOW = ("range({i} + 1)", "range({i})", "range({i}, N)", "range({i} + 1, N)")
+READ = {"A": "nm", "B": "mk", "Z": "nk", "x": "n", "y": "m"}
+
+
+def random_nest(seed: int) -> tuple[str, Callable[..., Any]]:
+    """A function ``f(A, B, Z, x, y, w)`` of arrays of shapes (N, M), (M, K), (N, K), (N,), (M,)
+    and (): two or three loops, in any order, that store into arrays and add to them."""
+    random = Random(seed)
+    order = random.sample("nmk", random.choice((2, 3, 3)))
+    heads = [f"for {v} in {random.choice(RANGES).format(EXTENTS[v])}:" for v in order]
+    square = {"n", "m"} <= set(order) and random.random() < 0.4  # a triangle
+    if square:
+        outer, inner = (v for v in order if v != "k")
+        heads[order.index(inner)] = f"for {inner} in {random.choice(BELOW).format(i=outer)}:"
+
+    def term(known: list[str]) -> str:
+        read = [f"{a}[{', '.join(axes)}]" for a, axes in READ.items() if set(axes) <= set(known)]
+        one, other = random.choice(read or ["w"]), random.choice(read or ["w"])
+        return random.choice((one, one, f"np.sin({one})", f"{one}*{other}", f"{one}*0.5"))
+
+    start, stores = [], dict[int, list[str]]()
+    for name in ("C", "D"):
+        axes = random.sample(order, random.choice((0, 1, 1, 2, 2)))
+        shape = ", ".join(EXTENTS[v] for v in axes)
+        whole = f"{random.choice(('np.zeros', 'np.ones'))}(({shape},))"
+        start.append(f"{name} = {whole if axes else random.choice(('0.0', '1.0*w'))}")
+        target = f"{name}[{', '.join(axes)}]" if axes else name
+        least = max((order.index(v) + 1 for v in axes), default=1)
+        for _ in range(random.choice((1, 1, 2))):
+            depth = random.choice((len(order), len(order), random.randint(least, len(order))))
+            how = random.choice(("+=", "+=", "+=", "-=", "*=", "=") if axes else ("+=", "-="))
+            stores.setdefault(depth, []).append(f"{target} {how} {term(order[:depth])}")
+    lines = []
+    for depth, head in enumerate(heads, 1):
+        lines.append("    " * depth + head)
+        first = random.random() < 0.7 or depth == len(order)
+        own = ["    " * (depth + 1) + line for line in stores.get(depth, [])]
+        lines += own if first else []
+        if depth == len(order) and not own:
+            lines.append("    " * (depth + 1) + "pass")
+        stores[depth] = [] if first else own
+    for depth in range(len(order), 0, -1):  # after the inner loop
+        lines += stores[depth]
+    text = "\n".join(
+        [
+            "def f(A, B, Z, x, y, w):",
+            f"    (N, M), K = A.shape, B.shape[1]{'; M = N' if square else ''}",
+            *(f"    {line}" for line in start),
+            *lines,
+            "    return C + 0*w, D + 0*w",
+        ]
+    )
+    space: dict[str, Any] = {"np": np}
+    exec(text, space)  # our own text
+    return text, space["f"]
