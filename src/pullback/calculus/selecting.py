@@ -41,25 +41,29 @@ class Selections:
 
     def selects(self, tensor: Tensor) -> bool:
         """Whether a value depends on a condition on data."""
-        if tensor not in self._selects:
-            self._selects[tensor] = False  # a recurrence reads what it defines
-            body = self.bodies.get(tensor)
-            self._selects[tensor] = tensor.kind == "bool" or (
-                body is not None and self._chooses(body)
-            )
-        return self._selects[tensor]
+        self._learn()
+        return self._selected(tensor)
 
     def divides(self, tensor: Tensor) -> bool:
         """Whether a value may be infinite, or undefined, because such a condition holds nowhere."""
-        if tensor not in self._divides:
-            self._divides[tensor] = False
-            body = self.bodies.get(tensor)
-            self._divides[tensor] = body is not None and self._is_open(body)
-        return self._divides[tensor]
+        self._learn()
+        return self._divides.get(tensor, False)
+
+    def _learn(self) -> None:
+        """Takes in what was defined since, in order: a chain of values may be long."""
+        if len(self._selects) == len(self.bodies):
+            return
+        for tensor, body in self.bodies.items():
+            if tensor not in self._selects:
+                self._selects[tensor] = tensor.kind == "bool" or self._chooses(body)
+                self._divides[tensor] = self._is_open(body)
 
     def _chooses(self, body: Expr) -> bool:
         conditions = (node for node in nodes(body) if isinstance(node, Cond))
-        return any(tensors(c) for c in conditions) or any(map(self.selects, tensors(body)))
+        return any(tensors(c) for c in conditions) or any(map(self._selected, tensors(body)))
+
+    def _selected(self, tensor: Tensor) -> bool:
+        return self._selects.get(tensor, tensor.kind == "bool")
 
     def _is_open(self, body: Expr) -> bool:
         for node in nodes(body):
@@ -71,12 +75,12 @@ class Selections:
                 case Reduce(op) if op in ("max", "min"):
                     found = self._chooses(node)
                 case Opaque():
-                    found = any(map(self.selects, node.operands))
+                    found = any(map(self._selected, node.operands))
                 case _:
                     found = False
             if found:
                 return True
-        return any(map(self.divides, tensors(body)))
+        return any(self._divides.get(tensor, False) for tensor in tensors(body))
 
 
 def is_zero_beside(
