@@ -795,7 +795,7 @@ def test_gradient_functions_keep_name_and_signature() -> None:
 
 
 def test_every_refusal_is_a_pullback_error() -> None:
-    for bad in (lambda x: np.linalg.eigvals(x).real.sum(), lambda x: float(x.sum())):
+    for bad in (lambda x: np.argwhere(x).sum(), lambda x: float(x.sum())):
         with pytest.raises(PullbackError) as caught:
             grad(bad)(np.eye(2))
         assert caught.value.where
