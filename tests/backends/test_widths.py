@@ -130,3 +130,35 @@ def test_the_width_of_another_input_says_nothing(
     assert [g.dtype.name for g in pull(np.ones_like(value))] == [*widths]
     derivation = pullback.derive(function, a=f"3: {widths[0]}", v=f"3 4: {widths[1]}")
     assert derivation.compile()[0](a, v)[0].dtype == value.dtype
+
+
+STEPS = 1e-4 * np.eye(3)
+SHARED: list[Function] = [
+    lambda x, z, n: np.stack([np.sin(x) * (n * n) * (n * n), z * (n * n) * (n * n)]),
+    lambda x, z, n: np.stack([np.sin(x) * n * n, z * n**2]),
+    lambda x, z, n: np.stack([x * n + x * n[::-1], z * (n + n[::-1])]),
+    lambda x, z, n: np.stack([np.cos(x) * (n * n) * n, np.exp(z) * n * n * n]),
+]
+
+
+@pytest.mark.parametrize("function", SHARED)
+@pytest.mark.parametrize("dtype", ["int8", "int16", "int64"])
+def test_integers_that_several_gradients_share(function: Function, dtype: str) -> None:
+    x, z = np.array([0.5, 1.25, 2.0]), np.array([-0.5, 0.25, 1.0])
+    sizes = {"int8": 1, "int16": 10, "int64": 10**8}
+    n = (np.array([100, 121, 90]) * sizes[dtype]).astype(dtype)
+    with np.errstate(all="ignore"):
+        value = function(x, z, n)
+        upstream = np.random.default_rng(0).normal(size=value.shape)
+        ends = [
+            (function(x + dx, z + dz, n), function(x - dx, z - dz, n))
+            for dx, dz in [(d, 0 * d) for d in STEPS] + [(0 * d, d) for d in STEPS]
+        ]
+        wanted = np.reshape([np.sum(upstream * (up - down)) / 2e-4 for up, down in ends], (2, 3))
+        found = pullback.vjp(function, x, z, n)[1](upstream)[:2]
+        derivation = pullback.derive(
+            function, x="N", z="N", n=f"N: {dtype}", memory="fastest"
+        ).compile()
+        _, saved = derivation[0](x, z, n)
+        for gradients in (found, derivation[1](upstream, saved)):
+            np.testing.assert_allclose(gradients, wanted, rtol=1e-5)

@@ -14,7 +14,7 @@ from ..ir.expr import Access, Tensor
 from ..ir.walk import free_indices
 from .cost import expression_cost, volume
 from .definitions import Definitions, general_form
-from .flatten import dtype_of
+from .flatten import float_of
 from .linear import Linear
 from .match import Pattern, find
 from .normal import Poly, Term, collect, components_of, expression, free_of
@@ -127,7 +127,7 @@ def _cores(part: Term, opened: bool) -> Iterator[tuple[Term, bool]]:
 def _pattern(core: Term, linear: Linear) -> Pattern:
     axes = free_of(core)
     shape = tuple(i.extent for i in axes)
-    target = Tensor(linear.name("sum1"), shape, dtype_of(expression((core,))))
+    target = Tensor(linear.name("sum1"), shape, float_of(expression((core,))))
     for atom, _ in core.factors:
         letters = linear.letters.get(atom.tensor) if isinstance(atom, Access) else None
         indices = [s.index for s in atom.subs] if isinstance(atom, Access) else []

@@ -416,6 +416,13 @@ def dtype_of(body: Expr) -> str:
     return integers.pop() if len(integers) == 1 and not promotes else "int"
 
 
+def float_of(body: Expr) -> str:
+    """The dtype of a made-up value in a derivative, where integers are floats: NumPy's wrap, and
+    what a derivative puts together wasn't together before."""
+    dtype = dtype_of(body)
+    return dtype if dtype.startswith("float") else "float"
+
+
 _WHOLE = ("floor_divide", "mod", "fmod", "maximum", "minimum", "clip", "abs", "sign")
 
 

@@ -14,7 +14,7 @@ from fractions import Fraction
 from itertools import combinations
 
 from ..calculus.cost import READ, expression_cost, volume
-from ..calculus.flatten import dtype_of
+from ..calculus.flatten import float_of
 from ..calculus.normal import in_bounds
 from ..ir.expr import ONE, Access, Arg, Cond, Expr, Guard, Mul, Power, Reduce, Select, Tensor, mul
 from ..ir.program import Define, reads
@@ -179,7 +179,7 @@ def _named(
     names.add(f"shared{count}")
     body = _back(_product(shared), first)
     shape = tuple(i.extent for i in first.indices)
-    target = Tensor(f"shared{count}", shape, dtype_of(body))
+    target = Tensor(f"shared{count}", shape, float_of(body))
     made = Define(target, first.indices, body, first.statement.source, False)
     changed = {s.target: s for s in statements}
     for held in holding:

@@ -30,6 +30,7 @@ from ..ir.expr import (
     Select,
     Tensor,
 )
+from ..ir.magnitudes import is_arithmetic, is_whole
 from ..ir.program import Define, computing
 from ..ir.recurrence import in_order, recurrent
 from ..ir.subscripts import at
@@ -165,7 +166,8 @@ def _holds(node: Tree) -> bool:
 def _is_kept(node: Tree) -> bool:
     """Whether a node is an array that takes more than a read: a sum, a power, a function, a
     gather."""
-    if not free_indices(node):
+    wraps = is_arithmetic(node) and is_whole(node)  # type: ignore[arg-type]
+    if wraps or not free_indices(node):  # integers of a float are floats in a derivative
         return False
     match node:
         case Access(_, subs):
