@@ -93,6 +93,11 @@ def test_told_is_what_is_measured(
     assert behind == pytest.approx(told.backward - told.kept, rel=0.06)
 
 
+def test_a_size_that_there_is_not_is_refused() -> None:
+    with pytest.raises(pullback.ArgumentError, match="there is no size M"):
+        pullback.derive(gelu, X="N D").peaks(N=4, M=5)
+
+
 def test_less_is_kept_where_more_is_computed_again() -> None:
     least, fastest = (
         pullback.derive(gelu, memory=memory, X="N D").peaks(N=100, D=100)

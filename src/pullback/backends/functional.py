@@ -87,7 +87,6 @@ def special_value(function: str, parts: Sequence[Array]) -> Number | None:
     return None if isfinite(found) else Number(Fraction(0), str(found))
 
 
-# Reading these again costs nothing, or next to nothing.
 # What a value that is read several times, and that no statement names, is called.
 NAMES = {"div": "ratio", "mul": "product", "add": "total", "sub": "difference", "pow": "power"}
 WORDS = {

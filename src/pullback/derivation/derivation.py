@@ -350,7 +350,7 @@ class Derivation:
         """How many bytes of arrays both passes of the NumPy source hold at most at one time, told
         before they run; results that the backward pass reads are among what is kept. Named sizes
         without a value here or in ``sizes`` count as 64. What NumPy takes inside of a single call,
-        as for a decomposition, is left out.
+        as for a decomposition, is left out. Raises ArgumentError for a size that there isn't.
 
         >>> from pullback.notation.parse import parse
         >>> from pullback.calculus.reverse import reverse
@@ -363,8 +363,15 @@ class Derivation:
         from ..plan.weights import NAMED
 
         every = (*self.backward.program.inputs, *self._forward_targets, *self.backward.gradients)
-        names = (name for t in every for extent in t.shape for name in extent.names())
-        known = {**dict.fromkeys(names, NAMED), **self.sizes, **sizes}
+        names = {name for t in every for extent in t.shape for name in extent.names()}
+        names.update(self.backward.program.sizes)
+        if missing := sizes.keys() - names:
+            raise ArgumentError(
+                f"there is no size {min(missing)}",
+                expected=f"sizes: {', '.join(sorted(names)) or 'none'}",
+                found=", ".join(sorted(missing)),
+            )
+        known = {**dict.fromkeys(sorted(names), NAMED), **self.sizes, **sizes}
         return Peaks(*peaks(build(self.passes), known, lambda d: itemsize(d, self.dtype)))
 
     def savings(self, keep: Sequence[str] = ()) -> Savings:

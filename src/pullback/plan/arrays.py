@@ -76,6 +76,7 @@ KEEPING = (WHOLE - {"pow"}) | {"add", "sub", "mul", "neg", "square"}
 TESTS = frozenset({"<", "<=", "==", "!=", "and", "or", "not"})
 
 
+# Reading these again costs nothing, or next to nothing.
 CHEAP = frozenset(
     {"name", "number", "size", "range", "slice", "insert", "permute", "reshape", "expand", "flip",
      "diagonal", "full", "copy"}
