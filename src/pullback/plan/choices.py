@@ -24,6 +24,7 @@ from ..ir.expr import (
     neg,
     number,
 )
+from ..ir.magnitudes import is_whole
 from ..ir.walk import free_indices
 
 
@@ -71,6 +72,8 @@ def halves(terms: Sequence[Expr], is_finite: Callable[[Expr], bool]) -> list[Exp
             continue
         if above[1] * below[1] and not (_is_small_whole(above[1]) and _is_small_whole(below[1])):
             continue  # a difference of numbers that are rounded loses the small one
+        if is_whole(low) and is_whole(high):
+            continue  # a difference of integers without a sign wraps
         if is_finite(low) and is_finite(high):
             left = [t for t in left if all(t is not gone for gone, _ in sides.values())]
             step = Apply("heaviside", (Add((high, neg(low))), number(Fraction(1, 2))))
