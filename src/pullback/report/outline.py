@@ -451,7 +451,8 @@ def _memory(derivation: Derivation) -> Iterator[Block]:
         yield Table(("residual", "shape", "bytes", "what it is"), tuple(kept), (2,))
     else:
         yield Prose("The backward pass reads nothing of the forward pass.")
-    if derivation.sizes:
+    named = {n for t in derivation.backward.program.inputs for e in t.shape for n in e.names()}
+    if named <= derivation.sizes.keys():
         peaks = derivation.peaks()
         yield Prose(
             "Arrays that the functions for NumPy make, at most at one time: "
