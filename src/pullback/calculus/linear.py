@@ -8,7 +8,7 @@ from copy import copy
 from dataclasses import replace
 
 from ..errors import DerivationError
-from ..ir.expr import Access, Arg, Expr, Opaque, Reduce, Tensor
+from ..ir.expr import Access, Apply, Arg, Expr, Opaque, Reduce, Tensor
 from ..ir.missing import asks_what_is_finite, selects_by_bools
 from ..ir.program import Define, Program
 from ..ir.recurrence import Group, groups, is_recurrent
@@ -49,15 +49,16 @@ class Linear:
         plain = flatten(program)
         self.letters = hints(plain) | hints(program)
         self.flat = [self._on_axes(s) for s in plain.statements]
-        self.definitions = {s.target: s for s in self.flat}
+        known = _without_known_maxima(self.flat)
+        self.definitions = {s.target: s for s in known}
         self.extra: dict[Tensor, list[Define]] = {}
         self.taken = {t.name for t in program.inputs} | {s.target.name for s in self.flat}
         self.given = frozenset(self.taken)  # the program's own names
         self.origin: dict[Tensor, Tensor] = {}
-        self.active = active_values(self.flat, self.wrt)
+        self.active = active_values(known, self.wrt)
         self.complete = not (asks_what_is_finite(self.flat) or selects_by_bools(self.flat))
         self.later: list[Define] = []  # operations whose results only the derivative reads
-        self.groups = self._linearised()
+        self.groups = self._linearised(known)
         self.chain = [s for group in self.groups for s in group]
         self.roots = Roots(self.definitions, self.active.__contains__, self.conventions)
         self.kinks = Kinks(
@@ -82,17 +83,18 @@ class Linear:
         other.extra = {target: list(made) for target, made in self.extra.items()}
         return other
 
-    def _linearised(self) -> list[Group]:
+    def _linearised(self, flat: Sequence[Define]) -> list[Group]:
         """The flat statements as they are differentiated, those that need each other together.
 
         An opaque operation is replaced by what its row says of its differential; what that reads
         is added to the flat statements.
         """
         found: list[Group] = []
-        flat, self.flat = self.flat, []
+        own = {s.target: s for s in self.flat}
+        self.flat = []
         known = _operations(flat)
         for group in groups(flat):
-            self.flat += group
+            self.flat += [own[s.target] for s in group]
             operations = [s for s in group if isinstance(s.body, Opaque)]
             if operations and is_recurrent(group):
                 raise DerivationError(
@@ -261,6 +263,16 @@ class Linear:
         """Whether a value is a sum of squares, or of what goes to 0 as fast."""
         degree = self.roots.degree(value)
         return degree is not None and degree >= 2
+
+
+def _without_known_maxima(statements: Sequence[Define]) -> list[Define]:
+    """The statements, with choices between values whose order is known made."""
+    choices = ("maximum", "minimum", "clip", "abs")
+    if not any(isinstance(s.body, Apply) and s.body.function in choices for s in statements):
+        return list(statements)
+    from .order import without_known_maxima  # not needed before there is such a function
+
+    return without_known_maxima(statements)
 
 
 def without_matrices(statements: Sequence[Define], linear: Linear) -> list[Define]:
