@@ -98,18 +98,14 @@ def operations(value: Expr) -> float:
 
 
 def _evaluated(value: Expr, points: Points) -> float:
-    seen: dict[Tree, float] = {}
+    return _visited(value, points, set())
 
-    def visit(node: Tree) -> float:
-        if node not in seen:
-            seen[node] = 0.0  # an equal part is computed once
-            own = _own(node, points)
-            inner = sum(visit(child) for child in children(node))
-            seen[node] = own + inner
-            return own + inner
+
+def _visited(node: Tree, points: Points, seen: set[Tree]) -> float:
+    if node in seen:  # an equal part is computed once
         return 0.0
-
-    return visit(value)
+    seen.add(node)
+    return _own(node, points) + sum([_visited(child, points, seen) for child in children(node)])
 
 
 def _own(node: Tree, points: Points) -> float:

@@ -156,6 +156,11 @@ def positive_names(indices: Iterable[Index]) -> tuple[str, ...]:
 
 def settle(guards: Iterable[Cond], scope: Iterable[Index]) -> tuple[Cond, ...] | None:
     """Guards with the always-true ones dropped, sorted; None if they can't all hold."""
+    return _settled(tuple(guards), tuple(scope))
+
+
+@kept
+def _settled(guards: tuple[Cond, ...], scope: tuple[Index, ...]) -> tuple[Cond, ...] | None:
     flat: dict[Cond, None] = {}
     for cond in guards:
         _spread(cond, flat)

@@ -66,24 +66,25 @@ def spell_indices(
     Sums that don't stand inside one another may use the same letter.
     """
 
-    def visit(tree: Tree, scope: frozenset[str]) -> Tree:
-        if not isinstance(tree, Reduce | Arg):
-            return rebuild(tree, tuple(visit(child, scope) for child in children(tree)))
-        names: dict[Index, Index] = {}
-        for index in tree.indices:
-            taken = scope | {other.name for other in names.values()}
-            names[index] = Index(_letter(index, tree.body, letters, taken), index.extent)
-        moved = {old: at(new) for old, new in names.items()}
-        inner = scope | {new.name for new in names.values()}
-        parts = tuple(visit(substitute(child, moved), inner) for child in children(tree))
-        indices = tuple(names.values())
-        if isinstance(tree, Reduce):
-            return Reduce(tree.op, indices, parts[:-1], parts[-1])  # type: ignore[arg-type]
-        return Arg(tree.op, indices, tree.which, parts[:-1], parts[-1])  # type: ignore[arg-type]
-
     moved = {old: at(new) for old, new in free.items() if old is not new}
-    out = visit(substitute(body, moved), frozenset(index.name for index in free.values()))
-    return out  # type: ignore[return-value]
+    scope = frozenset(index.name for index in free.values())
+    return _spelled(substitute(body, moved), scope, letters)  # type: ignore[return-value]
+
+
+def _spelled(tree: Tree, scope: frozenset[str], letters: Mapping[Tensor, tuple[str, ...]]) -> Tree:
+    if not isinstance(tree, Reduce | Arg):
+        return rebuild(tree, tuple([_spelled(c, scope, letters) for c in children(tree)]))
+    names: dict[Index, Index] = {}
+    for index in tree.indices:
+        taken = scope | {other.name for other in names.values()}
+        names[index] = Index(_letter(index, tree.body, letters, taken), index.extent)
+    moved = {old: at(new) for old, new in names.items()}
+    inner = scope | {new.name for new in names.values()}
+    parts = tuple([_spelled(substitute(c, moved), inner, letters) for c in children(tree)])
+    indices = tuple(names.values())
+    if isinstance(tree, Reduce):
+        return Reduce(tree.op, indices, parts[:-1], parts[-1])  # type: ignore[arg-type]
+    return Arg(tree.op, indices, tree.which, parts[:-1], parts[-1])  # type: ignore[arg-type]
 
 
 def _letter(

@@ -52,6 +52,7 @@ class Linear:
         known = _without_known_maxima(self.flat)
         self.definitions = {s.target: s for s in known}
         self.extra: dict[Tensor, list[Define]] = {}
+        self._occurrences: dict[Define, list[Occurrence]] = {}
         self.taken = {t.name for t in program.inputs} | {s.target.name for s in self.flat}
         self.given = frozenset(self.taken)  # the program's own names
         self.origin: dict[Tensor, Tensor] = {}
@@ -153,6 +154,14 @@ class Linear:
 
     def occurrences(self, define: Define) -> list[Occurrence]:
         """Every differentiated occurrence in a statement of the chain, with its partial."""
+        found = self._occurrences.get(define)
+        if found is None:
+            found = self._found(define)
+            if define.target not in self.extra:  # then copies of the program take it from here
+                self._occurrences[define] = found
+        return found
+
+    def _found(self, define: Define) -> list[Occurrence]:
         context = self.context(define)
         if not any(t in self.origin for t in tensors(define.body)):
             return occurrences(define, context)

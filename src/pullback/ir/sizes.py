@@ -214,9 +214,14 @@ def size(value: SizeLike) -> Size:
         return value
     if isinstance(value, str):
         return Size((((value,), 1),))
-    return Size((((), int(value)),)) if value else Size(())
+    return _SMALL.get(value) or _plain(int(value))
 
 
+def _plain(value: int) -> Size:
+    return Size((((), value),)) if value else Size(())
+
+
+_SMALL = {value: _plain(value) for value in range(-16, 65)}  # those that are asked for all the time
 ONE = size(1)
 
 

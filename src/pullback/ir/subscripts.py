@@ -158,6 +158,8 @@ def map_indices(
     index = sub.index
     if index is not None:
         return indices.get(index, sub)
+    if lookup is None and indices.keys().isdisjoint(indices_of(sub)):
+        return sub
     total = constant(sub.const)
     for atom, n in sub.terms:
         match atom:

@@ -109,14 +109,16 @@ def rebuild(node: Tree, parts: tuple[Tree, ...]) -> Tree:
 
 def bottom_up(node: Tree, change: Callable[[Tree], Tree]) -> Tree:
     """Rebuild from the leaves, ``change`` applied to every node; memoised."""
-    memo: dict[Tree, Tree] = {}
+    return _bottom_up(node, change, {})
 
-    def visit(tree: Tree) -> Tree:
-        if tree not in memo:
-            memo[tree] = change(rebuild(tree, tuple(map(visit, children(tree)))))
-        return memo[tree]
 
-    return visit(node)
+def _bottom_up(node: Tree, change: Callable[[Tree], Tree], memo: dict[Tree, Tree]) -> Tree:
+    # No function inside of another one: such a pair is a cycle, which only the collector frees.
+    found = memo.get(node)
+    if found is None:
+        parts = tuple([_bottom_up(child, change, memo) for child in children(node)])
+        found = memo[node] = change(rebuild(node, parts))
+    return found
 
 
 def nodes(node: Tree) -> Iterator[Tree]:
@@ -216,37 +218,37 @@ def fresh(index: Index, taken: set[str]) -> Index:
 def substitute(node: Tree, indices: Mapping[Index, Subscript]) -> Tree:
     """``node`` with free indices replaced by subscripts; bound indices are renamed where they
     would capture."""
-    if not indices:
+    return _substitute(node, indices, {}) if indices else node
+
+
+def _substitute(node: Tree, indices: Mapping[Index, Subscript], memo: dict[Tree, Tree]) -> Tree:
+    if indices.keys().isdisjoint(free_indices(node)):
         return node
-    memo: dict[Tree, Tree] = {}
+    found = memo.get(node)
+    if found is None:
+        found = memo[node] = _substituted(node, indices, memo)
+    return found
 
-    def visit(tree: Tree) -> Tree:
-        if not any(index in indices for index in free_indices(tree)):
-            return tree
-        if tree not in memo:
-            memo[tree] = change(tree)
-        return memo[tree]
 
-    def change(tree: Tree) -> Tree:
-        match tree:
-            case Access(tensor, subs):
-                return Access(tensor, tuple(map_indices(sub, indices) for sub in subs))
-            case Opaque(operation, operands, subs):
-                return Opaque(operation, operands, tuple(map_indices(sub, indices) for sub in subs))
-            case IndexOf(sub):
-                return IndexOf(map_indices(sub, indices))
-            case Zero(sub):
-                return Zero(map_indices(sub, indices))
-            case Inside(sub, extent):
-                return Inside(map_indices(sub, indices), extent)
-            case Divides(divisor, sub):
-                return Divides(divisor, map_indices(sub, indices))
-            case Reduce() | Arg():
-                return _under_binder(tree, indices)
-            case _:
-                return rebuild(tree, tuple(map(visit, children(tree))))
-
-    return visit(node)
+def _substituted(node: Tree, indices: Mapping[Index, Subscript], memo: dict[Tree, Tree]) -> Tree:
+    match node:
+        case Access(tensor, subs):
+            return Access(tensor, tuple([map_indices(sub, indices) for sub in subs]))
+        case Opaque(operation, operands, subs):
+            return Opaque(operation, operands, tuple([map_indices(sub, indices) for sub in subs]))
+        case IndexOf(sub):
+            return IndexOf(map_indices(sub, indices))
+        case Zero(sub):
+            return Zero(map_indices(sub, indices))
+        case Inside(sub, extent):
+            return Inside(map_indices(sub, indices), extent)
+        case Divides(divisor, sub):
+            return Divides(divisor, map_indices(sub, indices))
+        case Reduce() | Arg():
+            return _under_binder(node, indices)
+        case _:
+            parts = tuple([_substitute(child, indices, memo) for child in children(node)])
+            return rebuild(node, parts)
 
 
 def _under_binder(node: Reduce | Arg, indices: Mapping[Index, Subscript]) -> Tree:
