@@ -148,6 +148,17 @@ def test_what_is_known_close_to_0_says_nothing_of_elsewhere() -> None:
     assert np.allclose(pb.grad(lambda x: f(x).sum())(x), expected)
 
 
+def test_bounds_may_cross() -> None:
+    """``clip(x, low, high)`` is ``high`` where ``low`` is greater."""
+    x = np.array([-3.0, -1.5, -0.25, 0.25, 0.75])
+    for f in (
+        lambda x: np.where(2 * x < 1, np.clip(2 * x, -x, 1), 1 + 0 * x),
+        lambda x: np.abs(np.clip(2 * x, -x, 1) - 1) * np.sign(2 * x - 1),
+    ):
+        away = (f(x + STEP) - f(x - STEP)) / (2 * STEP)
+        assert np.allclose(pb.grad(lambda x, f=f: f(x).sum())(x), away)
+
+
 UNCHANGED: dict[str, tuple[Callable[[Array], Array], float]] = {
     "one maximum": (lambda x: np.maximum(x, 0), 0),
     "two from one side": (lambda x: np.maximum(x, 0) + np.maximum(3 * x, 0), 0),

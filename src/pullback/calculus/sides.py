@@ -256,7 +256,8 @@ class Sides:
                     return self._applied("minimum", (low, high), zero, side)
                 if signs <= NONNEGATIVE:
                     return self._applied("minimum", (x, high), zero, side)
-                if self.signs(difference(x, high), zero, side) <= NONPOSITIVE:
+                below = difference(x, high), difference(low, high)  # NumPy lets the bounds cross
+                if all(self.signs(d, zero, side) <= NONPOSITIVE for d in below):
                     return Apply("maximum", (x, low))
             case "copysign", (x, y):
                 if self.signs(x, zero, side) == {0}:
