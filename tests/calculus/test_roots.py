@@ -35,6 +35,10 @@ NORMS: dict[str, Callable[[Array], Array]] = {
     "a root of a product": lambda x: np.sqrt(x[0] * x[1]),
     "a root of a product of products": lambda x: np.sqrt((x[0] * x[1]) * x[1] * x[1]),
     "a root of a dot product": lambda x: np.sqrt(x @ x[::-1]),
+    "a root of a value that is a product": lambda x: np.sqrt(t := x[0] * x[1] * 2) + t,
+    "a root of a sum of values": lambda x: np.sqrt((t := x[:1] * x[1:]).sum()) + (t**3).sum(),
+    "a root of a sum of products": lambda x: np.sqrt((x[:1] * x[1:]).sum()),
+    "a root of data beside": lambda x: np.sqrt((x**2).mean() + (np.zeros(2) ** 2).mean()),
     "a root of a cube": lambda x: np.sqrt(x**3).sum(),
     "a root of a size": lambda x: np.sqrt(np.abs(x)).sum(),
     "a root of 1 - cos": lambda x: np.sqrt(1 - np.cos(x)).sum(),
@@ -83,9 +87,20 @@ def test_the_convention_may_be_switched_off() -> None:
             assert bool(guards) is kept
 
 
+def test_the_root_of_a_product_of_many_steps() -> None:
+    text = "X[T]; h[t:T] = where(t = 0, X[0], h[t-1]*X[t]); Y[] = sqrt(h[T-1])"
+    forward, backward = pb.derive(text).compile()
+    with np.errstate(all="ignore"):
+        _, saved = forward(np.array([1.0, 0.0, 2.0, 0.0]))
+        assert np.array_equal(backward(1.0, saved), np.zeros(4))
+
+
 def test_what_is_never_0_needs_no_condition() -> None:
-    for text in ("sqrt(X[i]**2*Z[i]**2 + 1)", "sqrt(exp(X[i])*exp(Z[i]))", "(X[i]*Z[i])**-0.5"):
-        found = reverse(parse(f"Y[i] = {text}"))
+    texts = ("sqrt(X[i]**2*Z[i]**2 + 1)", "sqrt(exp(X[i])*exp(Z[i]))", "(X[i]*Z[i])**-0.5")
+    texts += ("sqrt(X[i]*Z[i])\nR[i] = 1/Y[i]",)
+    for text in (*texts, "X[i]*sqrt(i)", "sqrt(X[i]*exp(Z[i]))", "sqrt(X[i]/Z[i])"):
+        program = parse(f"Y[i] = {text}")
+        found = reverse(program, program.inputs[: None if text in texts else 1])
         assert not any(isinstance(n, Guard) for s in found.statements for n in nodes(s.body))
 
 

@@ -91,7 +91,7 @@ class Arguments:
     def _same_sign(self, value: Poly) -> Poly:
         """A simpler sum with the sign of this one: ``u`` for ``tanh(u)``, ``u**3`` and ``exp(u) -
         1``, ``u**2`` for ``abs(u)``."""
-        if self._nested >= DEPTH or any(part.bound or part.guards for part in value):
+        if self._nested >= DEPTH:
             return value
         self._nested += 1
         try:
@@ -115,9 +115,7 @@ class Arguments:
             return _scaled_all((UNIT,), part.coef)
         if [e for _, e in left] == [UNITY]:
             found = self._of_function(left[0][0])
-            if found is None and len(left) < len(part.factors):
-                found = poly(left[0][0])
-            return None if found is None else _scaled_all(found, part.coef)
+            return _scaled_all(poly(left[0][0]) if found is None else found, part.coef)
         zeros: dict[Poly, None] = {}
         sign, power = 1 if part.coef > 0 else -1, 0
         for atom, exponent in left:
@@ -177,9 +175,7 @@ class Arguments:
 
 
 def _is_product(value: Term) -> bool:
-    return not value.guards and all(
-        isinstance(a, Access | SizeOf) and (e.denominator == 1 or e > 0) for a, e in value.factors
-    )
+    return not value.guards and all(isinstance(a, Access | SizeOf) for a, _ in value.factors)
 
 
 def is_square(value: Poly) -> bool:

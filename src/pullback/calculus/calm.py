@@ -77,5 +77,5 @@ class Calm:
     def is_away(self, value: Expr) -> bool:
         """Whether a value is seen to be greater than some constant that is greater than 0."""
         parts = poly(self.spelled_out(value) or value)
-        constant = any(t.coef > 0 and not (t.guards or t.factors) for t in parts)
+        constant = any(not (t.guards or t.factors) for t in parts)
         return constant and self.roots.is_positive(expression(parts))

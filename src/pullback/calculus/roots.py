@@ -127,7 +127,7 @@ class Roots:
         found: set[Tensor] = set()
         while left:
             tensor = left.pop()
-            if tensor in found or not self.active(tensor):
+            if tensor in found:
                 continue
             found.add(tensor)
             define = self.definitions.get(tensor)

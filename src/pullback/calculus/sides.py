@@ -87,7 +87,7 @@ class Sides:
         return [*dict.fromkeys(filter(self._moves, self._own(value)))]
 
     def _moves(self, knot: Expr) -> bool:
-        return self.depends(knot) and self.argument(knot)[0] != () and not self._is_step(knot)
+        return self.depends(knot) and not self._is_step(knot)
 
     def meet(self, value: Expr, zero: Poly) -> bool:
         """Whether several kinks and steps have their signs by that of one argument."""
@@ -263,7 +263,7 @@ class Sides:
                 if self.signs(x, zero, side) == {0}:
                     return ZERO
                 signs = self.signs(y, zero, side)
-                if len(signs) == 1 and 0 not in signs:
+                if 0 not in signs:  # then it is one
                     return mul(Number(Fraction(*signs), ""), self._abs(x, zero, side))
             case "sign", (x,):
                 signs = self.signs(x, zero, side)
@@ -330,9 +330,9 @@ class Sides:
         for atom, exponent in factors:
             signs = self._of_atom(atom, zero, side)
             if exponent % 2 == 0:
-                signs = _times(signs, signs) if len(signs) == 1 else frozenset(map(abs, signs))
+                signs = frozenset(map(abs, signs))
             elif exponent.denominator != 1:
-                signs = signs & NONNEGATIVE or ANY
+                signs &= NONNEGATIVE  # what is negative has no root
             if 0 in signs and exponent < 0:
                 signs = ANY
             out = _times(out, signs)
@@ -340,9 +340,8 @@ class Sides:
 
     def _of_atom(self, atom: Expr, zero: Poly, side: int) -> Signs:
         match atom:
-            case Number(value, special):
-                known = {"": (value > 0) - (value < 0), "inf": 1, "-inf": -1}
-                return frozenset((known[special],)) if special in known else ANY
+            case Number(_, "-inf"):
+                return frozenset((-1,))
         argument, turned = self.argument(atom)
         if argument == zero:
             return frozenset((turned * side,))
