@@ -68,6 +68,9 @@ LEAST, GREATEST = 5, 48  # of the sizes that are tried
 LONG, GREATEST_LONG = 40, 18  # statements of one line, from which on sizes are tried up to here
 MANY_STATEMENTS, MOST_STATEMENTS = 1000, 2500  # of a trace, from which on smaller sizes are tried
 LEAST_DEEP, MANY_NAMES = 3, 4  # the least size then, where there are many names
+LEAST_CLOSEST = 4  # the same where traces at those are too long, too
+WIDE, NARROW, CLOSE, CLOSEST = range(4)  # how far apart sizes are that are tried
+DEEP = 3  # names in whose loops narrow sizes are as long as wide ones
 FIRST = 3  # traces to solve from
 # Kinds of sizes to verify with: those of branches on parity and the like, where primes are blind.
 CHECKS = ("divisible", "even")
@@ -76,7 +79,7 @@ RARE_CHECKS = ("any",) * 6
 MOST_STEPS = 12  # of a floor quotient that are looked at
 MOST_THRESHOLDS = 24
 MOST_SINGLE = 36  # traces at a threshold of one name alone
-EQUAL = 6  # all names are tried at, where the code holds no ints to try them at
+EQUAL, EQUAL_CLOSE = 6, 4  # all names are tried at, where the code holds no ints to try them at
 MOST_ELEMENTS = 2 * 10**7  # of an array with an axis of every size
 MOST_POINTS = 30_000  # at which two programs are compared by their values
 ROUNDINGS = 8  # by which arguments are changed to see what their rounding does to results
@@ -380,8 +383,21 @@ def generalise(
             known[key] = trace(sizes)
         return known[key]
 
-    def search(loops: Loops) -> Found:
-        return _Search(traced, names, avoid, thresholds, notes, loops).run()
+    level = WIDE  # what was too long for one search is so for the next one
+
+    def search(loops: Loops, last: int = CLOSEST) -> Found:
+        nonlocal level
+        made = _Search(traced, names, avoid, thresholds, notes, loops)
+        made.draw.last = last
+        made.draw.narrow(min(level, CLOSE))
+        try:
+            return made.run()
+        except Unsteady:
+            if made.draw.level < CLOSE:
+                raise
+        finally:
+            level = max(level, made.draw.level)
+        return search(loops, made.draw.level - 1)  # at sizes farther apart
 
     def rolled_up() -> Found:
         with suppress(Differing):
@@ -402,6 +418,10 @@ class Differing(TraceError):
     """Traces at several sizes are not of one form; ``nested``: recurrences stand in loops."""
 
     nested = False
+
+
+class Unsteady(TraceError):
+    """The function runs at some sizes only, and it isn't known at which."""
 
 
 class Unwritten(TraceError):
@@ -447,7 +467,7 @@ class _Search:
             self.agreed = [sample.sizes for sample in alike]
             # alike in value, where a size happened to look like another
             unlike = [other for other in others if not self.holds(found, other)]
-            if unlike and len(alike) < enough and not self.draw.narrower:
+            if unlike and len(alike) < enough and self.draw.level >= CLOSE:
                 samples.append(self.another())  # a form may have been found for a few sizes only
                 continue
             if unlike:
@@ -499,7 +519,7 @@ class _Search:
             try:
                 return self.sampled(kind)
             except TooLong:
-                self.draw.narrow(len(self.draw.narrower) - 1)
+                self.draw.shorten()
 
     def sampled(self, kind: str) -> Sample:
         """A trace at new sizes, in an order of the names not tried yet where there is one."""
@@ -522,11 +542,13 @@ class _Search:
         order = tuple(sorted(self.names, key=lambda name: (sizes[name], name)))
         self.count += 1
         try:
-            with at_most(MOST_STATEMENTS if self.names and self.draw.narrower else inf):
+            with at_most(
+                MOST_STATEMENTS if self.names and self.draw.level < self.draw.last else inf
+            ):
                 traced = self.trace(sizes)
             if self.names and may_loop(traced.program.statements, LONG):
                 is_long = len(traced.program.statements) > MANY_STATEMENTS
-                self.draw.narrow(len(self.draw.narrower) - 1 if is_long else self.draw.most_left)
+                self.draw.narrow(min(self.draw.level + 1, CLOSE) if is_long else NARROW)
                 if self.loops.least > FEWEST_NAMED:
                     raise Differing("a long trace, of which loops of few turns are loops, too")
             sample = _sample(lambda _: traced, sizes, self.loops)
@@ -563,7 +585,8 @@ class _Search:
         """
         wrong = []
         single = 0
-        for threshold in self.thresholds:
+        close = self.thresholds == [EQUAL] and self.draw.level >= CLOSE
+        for threshold in [EQUAL_CLOSE] if close else self.thresholds:
             if threshold ** len(self.names) <= MOST_ELEMENTS:
                 samples = self.runnable(dict.fromkeys(self.names, threshold))
                 verdicts = [self.verdict(found, sample) for sample in samples]
@@ -785,8 +808,8 @@ class _Search:
             hint=f"pass it to the function as an argument; or {GIVE_NUMBERS}",
         )
 
-    def unsteady(self, runs: Sample, text: str) -> TraceError:
-        return TraceError(
+    def unsteady(self, runs: Sample, text: str) -> Unsteady:
+        return Unsteady(
             "the function runs at some sizes only",
             expected=f"what runs at {runs} to run at other sizes",
             found=text,
@@ -846,20 +869,28 @@ class _Draw:
         self.random = Random(1)
         self.used: dict[str, set[int]] = {name: set() for name in names}
         count = len(names)
-        self.windows = _windows(GREATEST, count)
         least = LEAST if count < MANY_NAMES else LEAST_DEEP
         apart = 3 if count < MANY_NAMES - 1 else 2  # sizes that fail in an order fail by far
         close = [range(least + apart * k, least + apart * k + apart) for k in range(count)]
-        self.narrower = [_windows(GREATEST_LONG, count), close]
-        self.most_left = len(self.narrower) - 1  # after sizes were made smaller once
+        least = min(least, LEAST_CLOSEST)
+        closest = [range(least + k, least + k + 2) for k in range(count)]
+        wide, narrow = _windows(GREATEST, count), _windows(GREATEST_LONG, count)
+        self.every = [wide, narrow, close, closest]
+        self.level, self.last = WIDE, CLOSEST
 
-    def narrow(self, left: int) -> None:
-        """From here on smaller sizes are drawn: loops make long traces at large ones.
+    @property
+    def windows(self) -> list[range]:
+        """The ranges that the sizes are drawn from, the smallest first."""
+        return self.every[self.level]
 
-        ``left``: how many times that may be done again.
-        """
-        while len(self.narrower) > max(0, left):
-            self.windows = self.narrower.pop(0)
+    def narrow(self, level: int) -> None:
+        """From here on smaller sizes are drawn: loops make long traces at large ones."""
+        self.level = max(self.level, min(level, self.last))
+
+    def shorten(self) -> None:
+        """Smaller sizes after a trace that was too long. Loops over three sizes or more in each
+        other are hardly shorter with each of these a bit smaller."""
+        self.narrow(max(self.level + 1, CLOSE if len(self.names) >= DEEP else NARROW))
 
     def order(self, tried: Collection[tuple[str, ...]]) -> tuple[str, ...]:
         """The names from the smallest to the greatest, in a new order if there's one left."""

@@ -51,9 +51,14 @@ NOWHERE = Place(Source())
 def here() -> Place:
     """The place in the user's code that is running now."""
     frame = user_frame()
-    if frame is None:
-        return NOWHERE
-    return Place(source_of(frame), _stored_name(frame), frame, _columns(frame))
+    return NOWHERE if frame is None else place_of(frame)
+
+
+def place_of(frame: FrameType) -> Place:
+    """The place that a frame of the user's is running."""
+    line = _line(frame, frame.f_lineno)
+    source = Source(line.strip(), frame.f_lineno, frame.f_code.co_filename)
+    return Place(source, _stored_name(frame), frame, _columns(frame, line))
 
 
 def user_frame() -> FrameType | None:
@@ -170,7 +175,7 @@ def show_place(place: Place) -> str:
     return "\n".join(lines)
 
 
-def _columns(frame: FrameType) -> tuple[int, int]:
+def _columns(frame: FrameType, full: str) -> tuple[int, int]:
     """Where in its line the running operation stands; (0, 0) where that isn't known."""
     positions = _positions(frame.f_code).get(frame.f_lasti)
     if positions is None:
@@ -178,8 +183,9 @@ def _columns(frame: FrameType) -> tuple[int, int]:
     line, last, start, stop = positions
     if line is None or start is None or stop is None or line != last or line != frame.f_lineno:
         return 0, 0
-    full = _line(frame, line)
     indent = len(full) - len(full.lstrip())
+    if full.isascii():
+        return start - indent, stop - indent
     data = full.encode()  # columns count bytes
     return len(data[:start].decode()) - indent, len(data[:stop].decode()) - indent
 
@@ -218,7 +224,12 @@ def is_user(frame: FrameType) -> bool:
 
 
 def _in_library(frame: FrameType) -> bool:
-    return _module(frame).partition(".")[0] in _LIBRARIES
+    return _is_library(_module(frame))
+
+
+@lru_cache(maxsize=1024)
+def _is_library(module: str) -> bool:
+    return module.partition(".")[0] in _LIBRARIES
 
 
 def _stored_name(frame: FrameType) -> str:

@@ -22,7 +22,7 @@ from ..text import PRIVATE
 from .constants import recognised
 from .extents import Extents
 from .nests import Nest, Nests
-from .places import NOWHERE, Place, here, show_place, user_frames, variable_holding
+from .places import NOWHERE, Place, here, place_of, show_place, user_frames, variable_holding
 from .refusals import REAL_ONLY
 from .values import BOOL, FLOAT, INT, DType, Subs, Value, dtype_name, of_number, of_tensor
 
@@ -136,9 +136,10 @@ class Sheet:
 
     def stand_here(self) -> Place:
         """Takes note of where in the user's code an operation stands."""
-        self.place = self.quieted(here())
+        frames = [*user_frames()]
+        self.place = self.quieted(place_of(frames[0]) if frames else NOWHERE)
         if self.nests.known:
-            self.nest = self.nests.of([*user_frames()])
+            self.nest = self.nests.of(frames)
         return self.place
 
     # ----------------------------------------------------------------------------------------------
@@ -243,15 +244,14 @@ class Sheet:
         body = _body(value, indices)
         same = _same_tensor(body, indices, value.dtype)
         if same is not None:
-            return replace(of_tensor(same, value.axes), nonnegative=value.nonnegative)
+            return of_tensor(same, value.axes, value.nonnegative)
         key = (value.shape, dtype_name(value.dtype), body)
         line = self._known.get(key)
         if line is not None and self._is_of_another_turn(line):
             line, self.repeats = None, True
         if line is None:
             line = self._known[key] = self._written(value, indices, body, wish)
-        kept = of_tensor(line.tensor, value.axes)
-        return replace(kept, nonnegative=value.nonnegative or kept.nonnegative)
+        return of_tensor(line.tensor, value.axes, value.nonnegative)
 
     def keep_store(self, value: Value, other: Value) -> Value:
         """``value`` as a statement of its own, which may be written as ``other``, too."""

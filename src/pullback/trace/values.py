@@ -87,7 +87,7 @@ class Value:
         return found if self.is_bool else Compare("!=", found, ZERO)
 
 
-def of_tensor(tensor: Tensor, axes: Sequence[str] = ()) -> Value:
+def of_tensor(tensor: Tensor, axes: Sequence[str] = (), nonnegative: bool = False) -> Value:
     """A named tensor with literal extents."""
     shape = tuple(int(n.literal or 0) for n in tensor.shape)
     is_bool = tensor.dtype == "bool"
@@ -98,7 +98,8 @@ def of_tensor(tensor: Tensor, axes: Sequence[str] = ()) -> Value:
 
     names = tuple(axes) if len(axes) == len(shape) else ("",) * len(shape)
     dtype = np.dtype(tensor.dtype)
-    return Value(shape, dtype, at, names, nonnegative=dtype.kind == "u", tensor=tensor)
+    known = nonnegative or dtype.kind == "u"
+    return Value(shape, dtype, at, names, nonnegative=known, tensor=tensor)
 
 
 def of_number(value: bool | int | float, dtype: DType, weak: type | None = None) -> Value:
@@ -120,13 +121,13 @@ def remapped(
     value: Value, shape: Sequence[int], axes: Sequence[str], change: Callable[[Subs], Subs]
 ) -> Value:
     """The same elements found elsewhere: ``change`` takes new subscripts to old ones."""
-    return replace(
-        value,
-        shape=tuple(shape),
-        axes=tuple(axes),
-        at=lambda subs: value.at(change(subs)),
-        tensor=None,
-        weak=None,
+    return Value(
+        tuple(shape),
+        value.dtype,
+        lambda subs: value.at(change(subs)),
+        tuple(axes),
+        literal=value.literal,
+        nonnegative=value.nonnegative,
     )
 
 
