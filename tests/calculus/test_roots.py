@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,8 @@ import pytest
 import pullback as pb
 from pullback.backends.numpy import spell_pair
 from pullback.calculus.reverse import reverse
-from pullback.ir.expr import Add, Compare, Guard
+from pullback.calculus.roots import Roots
+from pullback.ir.expr import Add, Compare, Guard, Number
 from pullback.ir.walk import nodes
 from pullback.notation.parse import parse
 from pullback.runtime.load import load_module
@@ -35,10 +37,9 @@ NORMS: dict[str, Callable[[Array], Array]] = {
     "a root of a product": lambda x: np.sqrt(x[0] * x[1]),
     "a root of a product of products": lambda x: np.sqrt((x[0] * x[1]) * x[1] * x[1]),
     "a root of a dot product": lambda x: np.sqrt(x @ x[::-1]),
-    "a root of a value that is a product": lambda x: np.sqrt(t := x[0] * x[1] * 2) + t,
-    "a root of a sum of values": lambda x: np.sqrt((t := x[:1] * x[1:]).sum()) + (t**3).sum(),
+    "a root of a product beside": lambda x: np.sqrt((x[0] * x[1]) * np.exp(x[1])),
+    "a root of a sum of values": lambda x: np.sqrt((t := x * x[::-1]).sum()) + (t**3).sum(),
     "a root of a sum of products": lambda x: np.sqrt((x[:1] * x[1:]).sum()),
-    "a root of data beside": lambda x: np.sqrt((x**2).mean() + (np.zeros(2) ** 2).mean()),
     "a root of a cube": lambda x: np.sqrt(x**3).sum(),
     "a root of a size": lambda x: np.sqrt(np.abs(x)).sum(),
     "a root of 1 - cos": lambda x: np.sqrt(1 - np.cos(x)).sum(),
@@ -79,12 +80,29 @@ def test_a_root_of_one_value_is_infinitely_steep() -> None:
     assert np.array_equal(dy, [0, 0])
 
 
+def test_a_norm_may_have_data_in_it() -> None:
+    text = "Y[] = sqrt((mean(n) X[n]**2) + (mean(n) C[n]**2))"
+    forward, backward = pb.derive(text, wrt="X").compile()
+    for X, C in (([0.0, 0], [0.0, 0]), ([0.5, 0], [0.0, 1])):
+        _, saved = forward(np.array(X), np.array(C))
+        norm = np.sqrt(np.mean(np.square(X)) + np.mean(np.square(C)))
+        assert np.allclose(backward(1.0, saved), np.array(X) / 2 / (norm or 1))
+
+
 def test_the_convention_may_be_switched_off() -> None:
     for text in ("sqrt(X[i]**2 + Z[i]**2)", "hypot(X[i], Z[i])", "sqrt(X[i]*Z[i])"):
         for convention, kept in (("zero", True), ("infinite", False)):
             found = reverse(parse(f"Y[i] = {text}"), None, {"norm": convention})
             guards = [n for s in found.statements for n in nodes(s.body) if isinstance(n, Guard)]
             assert bool(guards) is kept
+
+
+def test_numbers_that_are_greater_than_0() -> None:
+    roots = Roots({}, lambda tensor: True, {})
+    values = [Number(Fraction(n), special) for n, special in ((-1, ""), (0, ""), (2, ""))]
+    endless = [Number(Fraction(0), special) for special in ("inf", "-inf", "nan")]
+    found = [v for v in (*values, *endless) if roots.is_positive(v)]
+    assert found == [values[2], endless[0]]
 
 
 def test_the_root_of_a_product_of_many_steps() -> None:

@@ -142,6 +142,7 @@ SIDES = (
     ("hypot(0, p[])", 1, "p[]"),
     ("sqrt(x[]**2)", -1, "-x[]"),
     ("sqrt(y[]**2)", -1, "abs(y[])"),
+    ("(x[]**2)**1.5", -1, "(x[]**2)**1.5"),
     ("clip(p[], -1, 0)", 1, "0"),
     ("clip(p[], 0, 1)", 1, "minimum(p[], 1)"),
     ("clip(-p[], 0, 1)", 1, "0"),
@@ -187,6 +188,9 @@ AT_ZERO = (
     ("x[]*y[]", "x[] - y[]", "y[]**2"),
     ("x[]*y[] + 2", "x[]", "2"),
     ("sign(x[])*y[]", "x[]", "0"),
+    ("sum(i:3) x[]*(y[] + i)", "x[]", "0"),
+    ("sum(i:3) y[]*(x[] + i)", "x[]", "sum(i:3) y[]*(x[] + i)"),
+    ("max(i:3) (x[] + i)", "x[]", "max(i:3) (x[] + i)"),
     ("minimum(x[] + inf, 3)", "x[]", "minimum(x[] + inf, 3)"),
     ("exp(-abs(x[]))", "x[]", "1"),
     ("sigmoid(3*x[])", "x[]", "0.5"),
@@ -241,7 +245,12 @@ WILD = (
         "exp(x[])",
         "exp(1 + p[])",
     ),
-    *("where(x[] > 0, 1/x[], y[])", "where(x[] > 0, y[], 1/x[])", "tanh(1/x[])"),
+    *(
+        "where(x[] > 0, 1/x[], y[])",
+        "where(x[] > 0, y[], 1/x[])",
+        "tanh(1/x[])",
+        "log([x[] > 0] + sigmoid(y[]))",
+    ),
 )
 # Formulas, and where they have kinks and steps.
 KNOTS = (
@@ -324,3 +333,10 @@ def test_what_a_formula_is_on_one_side(text: str, side: int, expected: str) -> N
     (x,) = (t for t in program.program.inputs if t.name == "x")
     found = program.kinks.sides.on(body, program.kinks.zero(Access(x, ())), side)
     assert same(poly(found, True), poly(wanted, True), bodies), found
+
+
+@pytest.mark.parametrize("convention", ["zero", "infinite"])
+def test_a_root_of_a_square_is_an_absolute_value_by_convention(convention: str) -> None:
+    program = Linear(parse("Y[] = sqrt(x[]**2)"), None, {"norm": convention})
+    (body,) = (s.body for s in program.flat if s.target.name == "Y")
+    assert len(program.kinks.sides.own(body)) == (convention == "zero")

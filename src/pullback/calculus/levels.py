@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 
-from ..ir.expr import Access, Apply, Expr, IndexOf, Number, Opaque, Reduce, SizeOf, number
+from ..ir.expr import Access, Apply, Expr, IndexOf, Number, Opaque, SizeOf, number
 from ..ir.walk import accesses
 from .normal import Factor, Poly, Term, collect, expression, multiply, poly, rational_power, term
 
@@ -72,8 +72,6 @@ class Levels:
                 return poly(value) if exact is None else poly(number(exact))
             case Access() | Number() | SizeOf() | IndexOf() | Opaque():
                 return poly(value) if body is value else self.at_zero(body, argument)
-            case Reduce(op) if op != "sum":
-                return poly(value)
         found = self._sum(poly(body), argument)
         return poly(value) if found == poly(body) else found
 

@@ -181,8 +181,7 @@ class Roots:
         )
 
     def _is_positive_term(self, part: Term) -> bool:
-        sure = part.coef > 0 and not part.guards
-        return sure and all(self.is_positive(a) for a, _ in part.factors)
+        return not part.guards and all(self.is_positive(a) for a, _ in part.factors)
 
 
 def _powers(body: Expr) -> Iterator[Factor]:
