@@ -107,10 +107,11 @@ def test_rows_that_see_nothing_before_them(strict: bool) -> None:
         ("j < i", False),
         ("i < j", False),
         ("X[i,j] > 0", False),
+        ("i = k", False),
     ],
 )
 def test_conditions_that_hold_somewhere(condition: str, somewhere: bool) -> None:
-    (statement,) = parse(f"X[N,N]; Y[i,j] = X[i,j]*[{condition}]").statements
+    (statement,) = parse(f"X[N,N]; Y[i,j,k:M] = X[i,j]*[{condition}]").statements
     (only,) = poly(statement.body)
     (guard,) = settle(only.guards, ()) or ()
     assert {_holds_somewhere(guard, i) for i in free_indices(guard)} == {somewhere}

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from fractions import Fraction
 
-from ..ir.expr import Access, Add, Expr, Tensor
+from ..ir.expr import Access, Expr, Tensor
 from ..ir.subscripts import Index
 from .definitions import Definitions
 from .match import covers
@@ -30,7 +30,7 @@ def multiplied_out(value: Poly, definitions: Definitions) -> Poly | None:
 
     None where there is no quotient to be divided, or too much would come of it.
     """
-    if not any(_is_divisor(*f) and _parts(f[0], definitions) for t in value for f in t.factors):
+    if not any(_is_divisor(e) and _parts(a, definitions) for t in value for a, e in t.factors):
         return None
     divided = False
     for _ in range(STEPS):
@@ -91,7 +91,7 @@ def loses(value: Poly, definitions: Definitions) -> bool:
         (part, atom)
         for part in spelled
         for atom, exponent in part.factors
-        if _is_divisor(atom, exponent) and _parts(atom, definitions)
+        if _is_divisor(exponent) and _parts(atom, definitions)
     ]
     for part, atom in found:
         whole = term(part.coef, part.bound, part.guards, [*part.factors, (atom, UNIT)])
@@ -100,9 +100,9 @@ def loses(value: Poly, definitions: Definitions) -> bool:
     return len(found) > 1
 
 
-def _is_divisor(atom: Expr, exponent: Fraction) -> bool:
+def _is_divisor(exponent: Fraction) -> bool:
     """Whether a factor is divided by, and not its root."""
-    return exponent < 0 and exponent.denominator == 1 and isinstance(atom, Access | Add)
+    return exponent < 0 and exponent.denominator == 1
 
 
 def _steps(value: Poly, definitions: Definitions) -> Iterator[tuple[Poly, bool]]:
