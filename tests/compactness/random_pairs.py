@@ -47,19 +47,24 @@ class Outcome:
         return self.compact.work / self.plain.work
 
 
-def outcome(seed: int) -> Outcome:
-    """The program of a seed, derived in both ways and run."""
+def drawn(seed: int) -> tuple[Program, dict[str, Any]]:
+    """The program of a seed, and arrays for its inputs."""
     maker = Maker(Random(seed), kinks=seed % 2 == 0)
     program = maker.program()
     told = {name for t in program.inputs for extent in t.shape for name in extent.names()}
     program = program.with_sizes({n: value for n, value in SIZES.items() if n not in told})
-    inputs = {t.name: _array(t, maker, seed) for t in program.inputs}
+    return program, {t.name: _array(t, maker, seed) for t in program.inputs}
+
+
+def outcome(seed: int) -> Outcome:
+    """The program of a seed, derived in both ways and run."""
+    program, inputs = drawn(seed)
     runs: list[tuple[Count, Any, Any]] = []
     for limit in (FORMULAS, PLAIN):
         source = spell_pair(reverse(program, limit=limit))
         try:
             with np.errstate(all="ignore"):
-                runs.append(count_source(source, inputs, lambda y: _upstream(y, seed)))
+                runs.append(count_source(source, inputs, lambda y: upstream(y, seed)))
         except (TypeError, NotImplementedError, AttributeError) as error:
             return Outcome(seed, program, refused=f"{type(error).__name__}: {error}"[:100])
     (compact, *found), (plain, *expected) = runs
@@ -79,7 +84,7 @@ def _array(tensor: Any, maker: Maker, seed: int) -> Any:
     return rng.integers(0, extent.value(SIZES), size=shape)
 
 
-def _upstream(outputs: Any, seed: int) -> Any:
+def upstream(outputs: Any, seed: int) -> Any:
     rng = np.random.default_rng(seed)
     if isinstance(outputs, tuple):
         return tuple(np.asarray(rng.normal(size=np.shape(y))) for y in outputs)

@@ -7,7 +7,7 @@ subscripts, names, sizes, functions.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from math import isfinite, nan
@@ -33,6 +33,7 @@ from ..plan.arrays import (
     sizes_told,
 )
 from ..plan.arrays import nodes as nodes_of
+from ..plan.both import both
 from ..plan.build import build
 from ..plan.facts import Facts
 from ..plan.lines import VIEWS_IN_MEMORY, Assign, Lines, Steps, lines_of
@@ -114,7 +115,13 @@ class Framework:
     in_place: ClassVar[bool] = False  # whether arrays are memory, parts of which are written to
     optional: ClassVar[dict[str, str]]  # imports that are needed where a word is used
 
-    def __init__(self, inputs: Sequence[Tensor], facts: Facts, comments: bool = True) -> None:
+    def __init__(
+        self,
+        inputs: Sequence[Tensor],
+        facts: Facts,
+        comments: bool = True,
+        called: Mapping[Tensor, str] = {},
+    ) -> None:
         self.facts, self.comments = facts, comments
         self.names = Names()
         self.names.taken.update(self.reserved)
@@ -129,7 +136,7 @@ class Framework:
         self.claimed = ""  # the name that the statement at hand gives to its value
         self.inputs = tuple(inputs)
         for tensor in inputs:
-            self.tensors[tensor] = self.names.fresh(tensor.name)
+            self.tensors[tensor] = self.names.fresh(called.get(tensor, tensor.name))
         self.sizes = Extents(self.inputs, self.names, lambda t: Code(self.tensors[t]))
         floats = [t for t in inputs if t.kind == "float"]
         self.like = self.tensors[floats[0]] if floats else ""
@@ -537,7 +544,7 @@ class Framework:
     def body(self, lines: Lines) -> list[str]:
         """All lines; the sources of what is returned."""
         wanted = [line.array for line in lines.lines if isinstance(line, Assign)]
-        self.name_shared([*wanted, *lines.results])
+        self.name_shared([*wanted, *lines.results, *lines.saved])
         self.twins = Twins(line for line in lines.lines if isinstance(line, Assign))
         previous = ""
         for line in lines.lines:
@@ -618,10 +625,20 @@ def spell(
     ``backward.gradients``, a single one bare. ``cache`` is the tuple of what ``backward`` reads.
     ``preface`` is what ``forward`` says and asserts first.
     """
+    front, back, saved = written_pair(backward, framework, comments=comments)
+    return pair_source(backward, front, back, saved, preface)
+
+
+def written_pair(
+    backward: Backward, framework: type[Framework], *, comments: bool = True
+) -> tuple[Written, Written, tuple[Tensor, ...]]:
+    """The lines of both passes in a framework, and what the forward pass saves."""
     plan = build(backward)
-    front = written(framework, plan.forward, plan.saved, comments=comments)
-    back = written(framework, plan.backward, comments=comments)
-    return pair_source(backward, front, back, plan.saved, preface)
+    lines = both(plan, in_place=framework.in_place)
+    front = written(framework, lines.forward, plan.forward.facts, comments=comments)
+    called = {t: text for t, text in zip(lines.saved, front.saved, strict=True) if t in lines.masks}
+    back = written(framework, lines.backward, plan.backward.facts, called, comments=comments)
+    return front, back, lines.saved
 
 
 def spell_function(
@@ -629,7 +646,8 @@ def spell_function(
 ) -> str:
     """Module source of one function that returns the tuple of a procedure's results, a single one
     bare. Sizes that no input's shape gives are keyword arguments."""
-    made = written(framework, procedure, comments=comments)
+    steps = lines_of(procedure, in_place=framework.in_place)
+    made = written(framework, steps, procedure.facts, comments=comments)
     value = made.results[0] if len(made.results) == 1 else ", ".join(made.results) or "()"
     head, keywords = made.head(value)
     arguments = [made.framework.tensors[t] for t in procedure.inputs]
@@ -663,14 +681,15 @@ class Written:
 
 def written(
     framework: type[Framework],
-    procedure: Procedure,
-    saved: Sequence[Tensor] = (),
+    lines: Lines,
+    facts: Facts,
+    called: Mapping[Tensor, str] = {},
     *,
     comments: bool = True,
 ) -> Written:
-    """A procedure's lines in a framework."""
-    own = framework(procedure.inputs, procedure.facts, comments)
-    lines = lines_of(procedure, saved, in_place=framework.in_place)
+    """A procedure's lines in a framework; ``called`` says what inputs are called that have no name
+    of their own."""
+    own = framework(lines.inputs, facts, comments, called)
     results = own.body(lines)
     return Written(own, results, [str(own.code(array)) for array in lines.saved], lines.quiet)
 

@@ -79,6 +79,7 @@ class Backward:
     ``differentials`` of opaque operations, as their rows say them: δX is the differential of X
     ``unsearched`` gradients, this many, stand as the chain rule gives them: the search for compact
     forms was over before their turn
+    ``masks``      whether source keeps the masks that both passes need
     ``adjoints``   the same gradients, underived: one un-eliminated, un-simplified statement per
     tensor
                    of ``forward`` on the way back (the slow truth that steps are checked against)
@@ -95,3 +96,4 @@ class Backward:
     values: tuple[Define, ...] = ()
     differentials: tuple[Define, ...] = ()
     unsearched: int = 0
+    masks: bool = False

@@ -434,7 +434,7 @@ class Derivation:
         if memory == "fastest":
             from ..plan.kept import parts_kept
 
-            backward = parts_kept(backward)
+            backward = replace(parts_kept(backward), masks=True)
         if backward is self.backward and chosen.again == self.again:
             return self
         return replace(self, backward=backward, again=chosen.again)

@@ -52,6 +52,7 @@ def build(backward: Backward) -> Plan:
         procedure("forward", backward.program.inputs, kept, outputs, strict, saved),
         procedure("backward", inputs, statements, backward.gradients, facts),
         saved,
+        backward.masks,
     )
 
 

@@ -78,8 +78,10 @@ class Procedure:
 
 @dataclass(frozen=True)
 class Plan:
-    """A forward pass, which also hands over what is ``saved``, and its backward pass."""
+    """A forward pass, which also hands over what is ``saved``, and its backward pass; ``masks``
+    where masks that both need are saved, too."""
 
     forward: Procedure
     backward: Procedure
     saved: tuple[Tensor, ...]
+    masks: bool = False

@@ -13,7 +13,8 @@ from math import prod
 
 from . import arrays
 from .arrays import Array
-from .lines import VIEWS_IN_MEMORY, Assign, Lines, Steps, lines_of
+from .both import arrays_of, both
+from .lines import VIEWS_IN_MEMORY, Lines, Steps
 from .ops import Plan
 
 IN_PLACE = (
@@ -34,12 +35,13 @@ def peaks(
 ) -> tuple[int, int, int]:
     """The peak of the forward pass, what it keeps, and the peak of the backward pass with that, in
     bytes, where named sizes have these values."""
-    made = {s.target for s in plan.forward.statements()}
+    lines = both(plan, in_place=True)
     forward = _Held(sizes, itemsize)
-    forward.run(lines_of(plan.forward, plan.saved, in_place=True))
-    kept = sum(forward.bytes_of(arrays.name(t)) for t in plan.saved if t in made)
+    forward.run(lines.forward)
+    made = (t for t in lines.saved if t not in plan.forward.inputs)
+    kept = sum(forward.bytes_of(arrays.name(t)) for t in made)
     backward = _Held(sizes, itemsize, kept)
-    backward.run(lines_of(plan.backward, in_place=True))
+    backward.run(lines.backward)
     return forward.most, kept, backward.most
 
 
@@ -59,7 +61,8 @@ class _Held:
 
     def run(self, lines: Lines) -> None:
         """What the lines hold, one after the other."""
-        every = [a for line in lines.lines for a in _arrays(line)] + [*lines.results, *lines.saved]
+        every = [a for line in lines.lines for a in arrays_of(line)]
+        every += [*lines.results, *lines.saved]
         self.repeated = arrays.read_twice(every)
         for line in lines.lines:
             if isinstance(line, Steps):
@@ -128,9 +131,3 @@ class _Held:
 def _copies(array: Array) -> bool:
     """Whether a reshape has to lay elements down in another order."""
     return array.op == "reshape" and array.parts[0].op in ("permute", "windows", "slice", "flip")
-
-
-def _arrays(line: Assign | Steps) -> list[Array]:
-    if isinstance(line, Assign):
-        return [line.array]
-    return [*(first for _, first, _ in line.carried), *(one.array for one in line.lines)]

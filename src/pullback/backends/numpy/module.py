@@ -8,7 +8,7 @@ from inspect import Parameter
 from ...calculus.step import Backward
 from ...ir.expr import Tensor
 from ...ir.program import Define
-from ...plan.build import build, procedure
+from ...plan.build import procedure
 from ...plan.facts import Facts
 from ...plan.statements import live_statements
 from .. import functional
@@ -57,9 +57,7 @@ def size_keywords(
     words = [p.name for p in parameters if p.kind is Parameter.KEYWORD_ONLY]
     if not words:
         return {}
-    plan = build(backward)
-    front = functional.written(NumPy, plan.forward, plan.saved, comments=False)
-    back = functional.written(NumPy, plan.backward, comments=False)
-    functional.pair_source(backward, front, back, plan.saved, preface)
+    front, back, saved = functional.written_pair(backward, NumPy, comments=False)
+    functional.pair_source(backward, front, back, saved, preface)
     names = {name: key for key, name in front.framework.sizes.names.items()}
     return {word: names[word] for word in words}
