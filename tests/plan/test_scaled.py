@@ -8,10 +8,13 @@ from random import Random
 import pytest
 
 import pullback
+from pullback.backends.numpy import spell
+from pullback.calculus.cost import cost
 from pullback.calculus.reverse import reverse
 from pullback.ir.program import Program
+from pullback.ir.walk import tensors
 from pullback.notation.parse import parse
-from pullback.plan.scaled import scaled
+from pullback.plan.scaled import divided_through, scaled
 from pullback.verify.programs import check_backward_program
 
 from ..properties.random_programs import Maker
@@ -70,3 +73,43 @@ def test_gradients_of_random_programs_are_the_same(seed: int) -> None:
     backward = with_scaled(Maker(Random(f"scaled {seed}")).program())
     report = check_backward_program(backward, samples=2)
     assert report.status != "failed", str(report)
+
+
+CENTRED = "m[n] = mean(d) X[n,d]; c[n,d] = X[n,d] - m[n]; L[] = sum(n,d) c[n,d]**4"
+NORMED = "q[n] = mean(d) X[n,d]**2; Y[n,d] = g[n]*X[n,d]/sqrt(q[n] + 1/1000)"
+
+
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [
+        ("Y[n,d] = (D*X[n,d] - s[n])*c[n]/D", "c[:, None] * (X - (s / D)[:, None])"),
+        ("Y[n,d] = (D*X[n,d] - r[n]*Z[n,d])/D", "X - (r / D)[:, None] * Z"),
+        ("Y[n,d] = (D*X[n,d] - Z[n,d])/D", "X - Z / D"),
+        ("Y[n,d] = (a[]*X[n,d] - s[n])/a[]", "(a * X - s[:, None]) / a"),  # a may be 0
+        ("Y[n,d] = (X[n,d] - sum(e) X[n,e]*Z[n,d])/D", " / D"),  # nothing to cancel
+        ("Y[n,d] = (D*X[n,d] - Z[n,d] - V[n,d])/D", "/ D"),  # as many passes
+        ("Y[n,d] = (D*X[n,d] - 1)/D", "(D * X - 1) / D"),  # 1/D may be 1/0
+    ],
+)
+def test_sums_are_divided_through_where_that_spares_a_pass(text: str, written: str) -> None:
+    (define,) = divided_through(parse(text).statements)
+    gradient = replace(define, of="Y")
+    source = spell("f", tuple(tensors(define.body)), [gradient], [define.target])
+    assert written in source
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_divided_sums_of_random_programs_are_the_same(seed: int) -> None:
+    backward = reverse(Maker(Random(f"divided {seed}")).program())
+    made = replace(backward, statements=divided_through(backward.statements))
+    report = check_backward_program(made, samples=2)
+    assert report.status != "failed", str(report)
+    assert cost(made.statements) <= cost(backward.statements)
+
+
+@pytest.mark.parametrize("text", [CENTRED, NORMED])
+def test_divided_sums_give_the_same_gradients(text: str) -> None:
+    backward = reverse(parse(text))
+    made = replace(backward, statements=divided_through(backward.statements))
+    report = check_backward_program(made, samples=3)
+    assert report.status == "passed", str(report)

@@ -30,7 +30,7 @@ from .pieces import (
 )
 from .rotations import together
 from .running import outside, runs
-from .scaled import scaled
+from .scaled import divided_through, scaled
 from .splitting import split
 from .spread import reads_quotients, spread_of, ties
 from .statements import joined, live_statements, residuals_of, without_copies
@@ -39,7 +39,8 @@ from .statements import joined, live_statements, residuals_of, without_copies
 def build(backward: Backward) -> Plan:
     """The plan of a backward pass and its forward pass."""
     statements = live_statements(backward.statements, backward.gradients)
-    statements = common_products(scaled(statements, backward.gradients), backward.gradients)
+    statements = scaled(divided_through(statements), backward.gradients)
+    statements = common_products(statements, backward.gradients)
     saved = tuple(residuals_of(statements, backward))
     outputs = backward.program.outputs
     kept = live_statements(masks_read(backward.forward.statements), [*outputs, *saved])

@@ -5,14 +5,15 @@ Arrays of few axes meet first. In a forward pass three or more factors are multi
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import zip_longest
+from math import prod
 
 from ..ir.expr import Add, Expr, Mul, Number, Power, SizeOf
-from ..ir.sizes import Size
+from ..ir.sizes import ONE, Size
 from ..ir.subscripts import Index
 from ..ir.walk import free_indices
 from . import arrays
@@ -67,6 +68,7 @@ class Products(Reading):
             calm = [f for f in factors if _base(f) not in bases]
             return self.one_by_one(self.times([*calm, turns[0]]), turns[1:])
         extents = self.facts.over(Mul(tuple(factors)))
+        factors = _counts_together(factors, extents)
         for factor in factors:
             sign, rest = split_sign(factor)
             coefficient *= sign
@@ -332,6 +334,17 @@ def _powers_together(factors: Sequence[Expr]) -> list[Expr]:
             out[out.index(group[0])] = Power(Mul(tuple(parts)), exponent)
             out = [factor for factor in out if factor not in group]
     return out
+
+
+def _counts_together(factors: Sequence[Expr], extents: Collection[Size]) -> list[Expr]:
+    """Divisions by sizes that count the terms of a sum together as one: that is its mean."""
+    counts = [f for f in factors if isinstance(f, Power) and isinstance(f.base, SizeOf)]
+    counts = [f for f in counts if f.exponent == -1]
+    together = prod((f.base.size for f in counts if isinstance(f.base, SizeOf)), start=ONE)
+    if len(counts) < 2 or not is_product_of(together, extents):
+        return list(factors)
+    one = Power(SizeOf(together), Fraction(-1))
+    return [one if f is counts[0] else f for f in factors if f not in counts[1:]]
 
 
 def _in_steps(base: Expr, exponent: Fraction) -> tuple[Power, list[Power]]:

@@ -7,7 +7,7 @@ be made of one other array that has.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
 
@@ -32,7 +32,7 @@ from ..ir.expr import (
 )
 from ..ir.program import Define, reads
 from ..ir.recurrence import recurrent
-from ..ir.walk import free_indices, nodes, rename_tensors, tensors
+from ..ir.walk import Tree, bottom_up, free_indices, nodes, rename_tensors, tensors
 
 FREE = 0.25  # operations an element, at most, for which an array takes a number
 GAIN = 0.5  # operations an element, at least, that this saves where the array is read
@@ -50,6 +50,41 @@ def scaled(statements: Sequence[Define], kept: Collection[Tensor]) -> tuple[Defi
     for n in reversed(range(len(statements))):
         found.visit(n)
     return tuple(found.statements)
+
+
+def divided_through(statements: Sequence[Define]) -> tuple[Define, ...]:
+    """The statements with ``(N*a - b)/N`` as ``a - b/N``, where ``b`` is made of fewer elements, or
+    has a factor of fewer: a pass over all elements for ``N`` is left out."""
+    return tuple(_changed(s, _divided_through) for s in statements)
+
+
+def _changed(define: Define, change: Callable[[Tree], Tree]) -> Define:
+    body = bottom_up(define.body, change)
+    if body is define.body:
+        return define
+    scatter = None if define.scatter is None else bottom_up(define.scatter, change)
+    return replace(define, body=body, scatter=scatter)  # type: ignore[arg-type]
+
+
+def _divided_through(node: Tree) -> Tree:
+    if not isinstance(node, Mul):
+        return node
+    scalars, others = _apart(node.factors)
+    sums = [f for f in others if isinstance(f, Add)]
+    if len(sums) != 1 or not all(map(tensors, sums[0].terms)):
+        return node
+    (total,) = sums
+    inner = [_apart(t.factors if isinstance(t, Mul) else (t,))[0] for t in total.terms]
+    over = {
+        a: e
+        for a, e in scalars.items()
+        if isinstance(a, SizeOf) and any(own.get(a) == -e for own in inner)
+    }
+    if not over:
+        return node
+    left = {a: e for a, e in scalars.items() if a not in over}
+    made = _product(left, [_times(total, over) if f is total else f for f in others])
+    return made if expression_cost(made) < expression_cost(node) else node
 
 
 class _Scaling:
