@@ -83,6 +83,9 @@ def name_of(item: str) -> str:
     return item.partition("[")[0]
 
 
+SYSTEMS = {"inverse": "solve", "inverse_lower": "solve_lower", "inverse_upper": "solve_upper"}
+"""What an inverse times a right side is, without the inverse."""
+
 WAVES = ("fourier_cos", "fourier_sin", "half_cos", "half_sin")
 """The operations that are matrices of transforms: differentials multiply with them."""
 FOURIER = {"cos": "P", "sin": "Q"}

@@ -12,6 +12,7 @@ import pytest
 from pullback.calculus.cost import cost
 from pullback.calculus.effort import Effort
 from pullback.calculus.linear import Linear
+from pullback.calculus.repeated import repeated
 from pullback.calculus.reverse import CHEAPER, SHORT, Naming, _Reverse, reverse
 from pullback.calculus.step import Backward
 from pullback.ir.walk import tensors
@@ -52,6 +53,32 @@ TWICE = {
         "A[n,i]/B[n,i]",
     ),
 }
+
+
+OPPOSITE = (
+    "A[i] = sum(j) w[i]*(M[i,j] - u[i]*v[j])*T[i,j]; B[j] = sum(i) 3*(u[i]*v[j] - M[i,j])*S[i,j]"
+)
+
+
+def test_a_difference_and_its_negative_are_one_array() -> None:
+    program = parse(OPPOSITE)
+    statements = repeated(program.statements, Linear(program, None, {}))
+    assert [show(s.body) for s in statements if s.target.name == "shared"] == ["M[i,j] - u[i]*v[j]"]
+    assert "-3*S[i,j]*shared[i,j]" in [show(s.body).partition(") ")[2] for s in statements]
+
+
+@pytest.mark.parametrize(
+    "second",
+    [
+        "u[i]*v[j] - M[i,j]",  # no other factor takes the sign
+        "T[i,j]*(u[i]*v[j] - M[i,j])",  # nor one of fewer elements
+        "w[i]*(u[i]*v[j] - 2*M[i,j])",  # another difference
+    ],
+)
+def test_a_difference_keeps_its_sign_where_that_would_cost_a_pass(second: str) -> None:
+    program = parse(f"A[i,j] = w[i]*(M[i,j] - u[i]*v[j])*T[i,j]; B[i,j] = {second}")
+    statements = repeated(program.statements, Linear(program, None, {}))
+    assert show(statements[-1].body) == show(program.statements[-1].body)
 
 
 @pytest.mark.parametrize("name", TWICE)

@@ -44,6 +44,30 @@ CASES = {
         "x[i] = solve(A, b)[i]; L = logdet(A)[]",
         ["inverse"],
     ),
+    "a symmetric matrix, of which the solution is there": (
+        "S[i,j] = A[i,j] + A[j,i]; L = sum(i) b[i]*solve(S, b)[i]",
+        [],
+    ),
+    "a symmetric matrix, another right side": (
+        "S[i,j] = A[i,j] + A[j,i]; L = sum(i) c[i]*solve(S, b)[i]",
+        ["solve_transposed"],
+    ),
+    "a symmetric matrix and its inverse": (
+        "S[i,j] = A[i,j] + A[j,i]; L = (sum(i) b[i]*solve(S, b)[i]) + logdet(S)[]",
+        ["inverse"],
+    ),
+    "a symmetric matrix and columns": (
+        "S[i,j] = A[i,j] + A[j,i]; L = sum(i,j) B[i,j]*solve(S, B)[i,j]",
+        [],
+    ),
+    "symmetric matrices": (
+        "S[n,i,j] = A[n,i,j] + A[n,j,i]; L = sum(n,i) 3*b[n,i]*solve(S, b)[n,i]; A[N,I,I]",
+        [],
+    ),
+    "a matrix that is not symmetric": (
+        "S[i,j] = A[i,j] + 2*A[j,i]; L = sum(i) b[i]*solve(S, b)[i]",
+        ["solve_transposed"],
+    ),
     "a matrix of one row": ("A[1,1]; x[i] = solve(A, b)[i]; y = sum(i) x[i]**2", None),
     "the same matrix on both sides": ("x[i,j] = solve(A, A)[i,j]", ["solve_transposed_columns"]),
 }

@@ -15,6 +15,7 @@ from pullback.calculus.reverse import reverse
 from pullback.calculus.step import Backward
 from pullback.ir.program import Program
 from pullback.notation.parse import parse
+from pullback.notation.plain import show
 from pullback.plan.common import common_products
 from pullback.verify.programs import check_backward_program
 
@@ -38,6 +39,15 @@ def test_what_products_share_gets_a_name() -> None:
     assert cost(backward.statements) <= cost(plain.statements)
     report = check_backward_program(backward, samples=3)
     assert report.status == "passed", str(report)
+
+
+def test_a_product_that_is_a_statement_has_its_name() -> None:
+    program = parse(
+        "A[m,n] = p[n,m]*w[n,m]; B[n] = sum(m) A[m,n]*p[n,m]; C[n] = sum(m) p[n,m]*w[n,m]*v[n,m]"
+    )
+    made = common_products(program.statements, program.outputs)
+    assert [s.target.name for s in made] == ["A", "B", "C"]
+    assert "A[m,n]" in show(made[2].body)
 
 
 def test_a_square_is_multiplied_one_factor_after_the_other() -> None:

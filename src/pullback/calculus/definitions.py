@@ -12,10 +12,11 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 from fractions import Fraction
 
-from ..ir.expr import Access, Apply, Cond, Expr, SizeOf, Tensor
+from ..ir.expr import Access, Apply, Cond, Expr, Opaque, SizeOf, Tensor
 from ..ir.program import Define
-from ..ir.subscripts import Index
+from ..ir.subscripts import Index, at
 from ..ir.walk import free_indices, substitute
+from ..opaque import SYSTEMS
 from ..text import PRIVATE
 from .cost import volume
 from .effort import Effort
@@ -139,6 +140,39 @@ class Definitions:
                 self.guarded[target] = Pattern(target, axes, only, user)
             case (_, _, *_) if not any(t.bound for t in terms):
                 self._learn_additive(target, axes, terms)
+
+    def learn_later(self, statements: Sequence[Define], solutions: Sequence[Define]) -> None:
+        """Add operations whose results only the derivative reads. An inverse times what a system of
+        equations was solved for is the solution that the forward pass has."""
+        for statement in statements:
+            self.symmetries.learn_operation(statement)
+            match statement.body:
+                case Opaque(operation, (matrix,)) if operation in SYSTEMS:
+                    for found in solutions:
+                        self._learn_solution(found, statement.target, matrix, SYSTEMS[operation])
+
+    def _learn_solution(self, define: Define, inverse: Tensor, matrix: Tensor, word: str) -> None:
+        match define.body:
+            case Opaque(operation, (other, right)) if other is matrix:
+                pass
+            case _:
+                return
+        name = operation.removesuffix("_columns")
+        if name not in (word, f"{word}_transposed"):
+            return
+        axes, count = define.indices, len(matrix.shape) - 2
+        batch, row, more = axes[:count], axes[count], axes[count + 1 :]
+        bound = Index(f"j{PRIVATE}", row.extent)
+        places = [(row, bound), (bound, row)][:: 1 if name == word else -1]
+        symmetric = (count, count + 1, 1) in self.symmetries.swaps.get(inverse, ())
+        for pair in places if symmetric else places[:1]:
+            factors = (
+                Access(inverse, tuple(map(at, (*batch, *pair)))),
+                Access(right, tuple(map(at, (*batch, bound, *more)))),
+            )
+            only = term(ONE, (bound,), (), [(factor, ONE) for factor in factors])
+            assert only is not None  # no guards
+            self._learn_sum(define.target, axes, only, define.user)
 
     def learn_gradient(self, target: Tensor, axes: tuple[Index, ...], value: Poly) -> None:
         """Add a gradient that got a name: what sums of it are may follow from what it is."""

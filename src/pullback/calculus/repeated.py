@@ -22,12 +22,14 @@ from ..ir.expr import (
     Expr,
     Guard,
     Mul,
+    Number,
     Power,
     Reduce,
     Select,
     Tensor,
     add,
     mul,
+    number,
 )
 from ..ir.program import Define
 from ..ir.recurrence import in_order, recurrent
@@ -69,6 +71,7 @@ def repeated(statements: Sequence[Define], linear: Linear) -> list[Define]:
     out = list(statements)
     if len(out) > MOST:
         return out
+    out = _of_one_sign(out)
     for _ in range(ROUNDS):
         found = _most(out)
         if found is None:
@@ -77,6 +80,53 @@ def repeated(statements: Sequence[Define], linear: Linear) -> list[Define]:
         key = value_key(found.value)
         out = [made, *(_put_in(s, key, made.target) for s in out)]
     return in_order(out)
+
+
+def _of_one_sign(statements: Sequence[Define]) -> list[Define]:
+    """The statements with ``c*(b - a)`` as ``-c*(a - b)`` where ``a - b`` stands before."""
+    known: set[Tree] = set()
+    opposite: set[Tree] = set()
+    steps = recurrent(statements)
+    for s in statements:
+        for node in nodes(s.body) if s.target not in steps else ():
+            if isinstance(node, Add) and _is_array(node) and len(node.terms) == 2:
+                key = value_key(node)
+                other = key in known or key in opposite or value_key(_negated(node)) not in known
+                (known if other else opposite).add(key)
+
+    def change(node: Tree) -> Tree:
+        match node:
+            case Mul(factors) if any(isinstance(f, Add) for f in factors):
+                whole = set(free_indices(node))
+                for n, factor in enumerate(factors):
+                    other = factors[:n] + factors[n + 1 :]
+                    small = any(not whole.issubset(free_indices(f)) for f in other)
+                    if small and isinstance(factor, Add) and value_key(factor) in opposite:
+                        return mul(*_minus(other), _negated(factor))
+        return node
+
+    return [_written(s, change) for s in statements] if opposite else list(statements)
+
+
+def _written(statement: Define, change: Callable[[Tree], Tree]) -> Define:
+    body = bottom_up(statement.body, change)
+    return statement if body is statement.body else replace(statement, body=body)  # type: ignore[arg-type]
+
+
+def _minus(factors: Sequence[Expr]) -> tuple[Expr, ...]:
+    """The factors of a product with the opposite sign."""
+    match factors:
+        case (Number(value, ""), *rest):
+            return (*([] if value == -1 and rest else [number(-value)]), *rest)
+    return (number(-1), *factors)
+
+
+def _negated(value: Add) -> Add:
+    """A sum with the opposite sign, what is added first."""
+    terms = [_minus(t.factors if isinstance(t, Mul) else (t,)) for t in value.terms]
+    below = [isinstance(t[0], Number) and t[0].value < 0 for t in terms]
+    pairs = sorted(zip(below, terms, strict=True), key=lambda pair: pair[0])
+    return Add(tuple(mul(*t) for _, t in pairs))
 
 
 def _most(statements: Sequence[Define]) -> _Found | None:

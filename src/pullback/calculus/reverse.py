@@ -204,6 +204,9 @@ class _Reverse:
         self.others: list[Naming] = []  # that would have named other adjoints
         self.delicate = False  # whether a form was chosen for its accuracy
         self.defs = Definitions(linear.flat, effort, before)
+        if linear.later:
+            solutions = [s for s in linear.flat if isinstance(s.body, Opaque)]
+            self.defs.learn_later(linear.later, solutions)
         self.names = Names(self.defs)
         self.divided = Divided(self.defs)
         for tensor, pattern in self.defs.products.items():

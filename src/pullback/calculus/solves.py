@@ -9,10 +9,9 @@ from ..ir.expr import ZERO, Access, Expr, Mul, Opaque, Reduce, Tensor
 from ..ir.program import Define
 from ..ir.subscripts import Index, at
 from ..ir.walk import Tree, bottom_up, nodes, substitute, tensors
+from ..opaque import SYSTEMS
 from .linear import Linear
 from .residuals import is_whole
-
-SYSTEMS = {"inverse": "solve", "inverse_lower": "solve_lower", "inverse_upper": "solve_upper"}
 
 MOST = 2
 """More systems than this with one matrix are cheaper by its inverse."""

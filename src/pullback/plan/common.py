@@ -38,6 +38,12 @@ class _Held:
     indices: tuple[Index, ...]
     factors: Counter[Expr]
 
+    @property
+    def is_statement(self) -> bool:
+        """Whether the product is all of a statement, over its indices."""
+        whole = self.node is self.statement.body
+        return whole and set(self.indices) == set(self.statement.indices)
+
 
 def common_products(statements: Sequence[Define], kept: Collection[Tensor]) -> tuple[Define, ...]:
     """The statements of a backward pass with names for such products, in an order in which they
@@ -49,7 +55,7 @@ def common_products(statements: Sequence[Define], kept: Collection[Tensor]) -> t
         if found is None:
             break
         out = found
-    return tuple(in_order(out)) if len(out) > len(statements) else tuple(statements)
+    return tuple(in_order(out)) if out != list(statements) else tuple(statements)
 
 
 def _best(statements: Sequence[Define], names: set[str]) -> list[Define] | None:
@@ -172,18 +178,25 @@ def _named(
 ) -> list[Define]:
     """The statements that read a product of factors, and the one that makes it."""
     holding = [p for p in places if p.factors & shared == shared]
-    first = holding[0]
-    count = 1
-    while f"shared{count}" in names:
-        count += 1
-    names.add(f"shared{count}")
-    body = _back(_product(shared), first)
-    shape = tuple(i.extent for i in first.indices)
-    target = Tensor(f"shared{count}", shape, float_of(body))
-    made = Define(target, first.indices, body, first.statement.source, False)
+    first = next((p for p in holding if p.factors == shared and p.is_statement), None)
+    if first is not None:  # has a name already
+        made = []
+        target = first.statement.target
+        order = [first.indices.index(i) for i in first.statement.indices]
+        holding.remove(first)
+    else:
+        first = holding[0]
+        count = 1
+        while f"shared{count}" in names:
+            count += 1
+        names.add(f"shared{count}")
+        body = _back(_product(shared), first)
+        target = Tensor(f"shared{count}", tuple(i.extent for i in first.indices), float_of(body))
+        order = [*range(len(first.indices))]
+        made = [Define(target, first.indices, body, first.statement.source, False)]
     changed = {s.target: s for s in statements}
     for held in holding:
-        read = Access(target, tuple(map(at, held.indices)))
+        read = Access(target, tuple(at(held.indices[k]) for k in order))
         left = _back(_product(held.factors - shared), held)
         new = read if left is ONE else mul(*_factors(left), read)
         s = changed[held.statement.target]
@@ -193,7 +206,7 @@ def _named(
 
         body = _replaced(s.body, change)
         changed[s.target] = replace(s, body=body)
-    return [made, *changed.values()]
+    return [*made, *changed.values()]
 
 
 def _factors(value: Expr) -> tuple[Expr, ...]:

@@ -75,7 +75,7 @@ def _divided_through(node: Tree) -> Tree:
         return node
     (total,) = sums
     inner = [_apart(t.factors if isinstance(t, Mul) else (t,))[0] for t in total.terms]
-    over = {
+    over: dict[Expr, Fraction] = {
         a: e
         for a, e in scalars.items()
         if isinstance(a, SizeOf) and any(own.get(a) == -e for own in inner)
