@@ -125,16 +125,6 @@ def test_values_that_overflow_don_t_leave_their_guards(given_terms):
                 assert ours == pytest.approx(sum(parts))
 
 
-def test_a_common_factor_is_taken_out_only_where_it_is_finite():
-    some = Compare("<", read(X, I), number(9))
-    value = collect(
-        [made((), (some,), read(X, I), read(Z, J)), made((), (), read(X, I), read(Y, I, J))]
-    )
-    out, kept = factored(value, known(all_finite)), factored(value, known(none_finite))
-    assert len([n for n in nodes(out) if isinstance(n, Mul) and read(X, I) in n.factors]) == 1
-    assert len([n for n in nodes(kept) if isinstance(n, Mul) and read(X, I) in n.factors]) == 2
-
-
 CONDITIONS = (Compare, Inside, Zero)
 R, S, T, V = read(X, I), read(Z, J), read(Y, I, J), read(W, I, I)
 ONE_N = Power(SizeOf(N), Fraction(-1))
@@ -142,6 +132,16 @@ SOME, OTHER = Compare("<", ZERO, S), Compare("<", S, number(-1))
 # Reads X[i - 1]: only where 1 <= i.
 AFTER = Inside(at(I) - 1, N)
 PAST = Compare("<", read(X, at(I) - 1), ZERO)
+
+
+def test_a_common_factor_is_taken_out_only_where_it_is_finite():
+    some = Compare("<", read(X, I), number(9))
+    value = collect(
+        [made((), (some,), read(X, I), read(Z, J)), made((), (OTHER,), read(X, I), read(Y, I, J))]
+    )
+    out, kept = factored(value, known(all_finite)), factored(value, known(none_finite))
+    assert len([n for n in nodes(out) if isinstance(n, Mul) and read(X, I) in n.factors]) == 1
+    assert len([n for n in nodes(kept) if isinstance(n, Mul) and read(X, I) in n.factors]) == 2
 
 
 def plus(*parts):
@@ -271,7 +271,11 @@ FACTORED = {
     ),
     "a factor under a guard of its own": (
         [(1, SOME, R, T), (1, R, V)],
-        plus(product(R, T, Guard(SOME)), product(V, R)),
+        product(R, plus(product(T, Guard(SOME)), V)),
+    ),
+    "a factor under two guards": (
+        [(1, SOME, R, T), (1, OTHER, R, V)],
+        plus(product(R, T, Guard(SOME)), product(V, R, Guard(OTHER))),
     ),
     "a group under a guard": (
         [(1, SOME, OTHER, R), (1, SOME, T), (1, V)],
@@ -283,7 +287,7 @@ FACTORED = {
     ),
     "no group of factors under guards": (
         [(1, SOME, R, S), (1, R, T), (1, V)],
-        plus(product(R, S, Guard(SOME)), product(R, T), V),
+        plus(product(R, plus(product(S, Guard(SOME)), T)), V),
     ),
 }
 
@@ -302,15 +306,19 @@ FINITE = {
     ),
     "a divisor under a guard of its own": (
         [(1, SOME, T, (R, -1)), (1, V, (R, -1))],
-        plus(product(T, Guard(SOME), over(R)), product(V, over(R))),
+        product(over(R), plus(product(T, Guard(SOME)), V)),
+    ),
+    "a divisor under two guards": (
+        [(1, SOME, T, (R, -1)), (1, OTHER, V, (R, -1))],
+        plus(product(T, Guard(SOME), over(R)), product(V, Guard(OTHER), over(R))),
     ),
     "divisors in a group": (
         [(1, SOME, T, (R, -1)), (1, V, (R, -1)), (1, S)],
-        plus(product(T, Guard(SOME), over(R)), product(V, over(R)), S),
+        plus(product(over(R), plus(product(T, Guard(SOME)), V)), S),
     ),
     "an index's value": (
         [(1, SOME, IndexOf(at(I)), R), (1, IndexOf(at(I)), T)],
-        plus(product(R, IndexOf(at(I)), Guard(SOME)), product(IndexOf(at(I)), T)),
+        product(IndexOf(at(I)), plus(product(R, Guard(SOME)), T)),
     ),
 }
 

@@ -293,6 +293,17 @@ class Definitions:
                 return self._axes[tensor], poly(argument)
         return None
 
+    def value_of(self, tensor: Tensor) -> tuple[tuple[Index, ...], Poly] | None:
+        """The axes and the terms of a forward value."""
+        return self._values[tensor] if tensor in self._terms else None
+
+    def argument_of(self, tensor: Tensor) -> tuple[tuple[Index, ...], Poly]:
+        """The axes of a function's value and the terms of what the function is taken of."""
+        match self._terms[tensor]:
+            case (Term(_, _, _, ((Apply(_, (argument,)), _),)),):
+                return self._axes[tensor], poly(argument)
+        raise AssertionError(tensor)
+
     def _nonnegative(self, atom: Expr, exponent: Fraction) -> bool:
         if exponent % 2 != 1:
             return True  # a root is, or is undefined

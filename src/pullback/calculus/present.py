@@ -452,7 +452,9 @@ def _may_leave(
     what it is multiplied with."""
     if isinstance(part, SizeOf):
         return True
-    if all(c in shared for t in terms for c in t.guards) and not any(map(known.crowded, terms)):
+    # where the others' guards fail, what is left is the term that has none of its own
+    whole = any(all(c in shared for c in t.guards) for t in terms)
+    if whole and not any(map(known.crowded, terms)):
         return True
     return isinstance(part, Access) and known.finite(part.tensor) and safe_alone(part, exponent)
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from fractions import Fraction
+from itertools import permutations
 
 from ..ir.expr import Access, Expr, Tensor
 from ..ir.subscripts import Index
@@ -42,6 +43,41 @@ def multiplied_out(value: Poly, definitions: Definitions) -> Poly | None:
         divided = divided or by_division
         if len(value) > TERMS:
             return None
+    return None
+
+
+def over_both(value: Poly, definitions: Definitions) -> Poly:
+    """``1/(a + b) - 1/a`` as ``-b/a/(a + b)``: a difference would lose a b that is small."""
+    out = list(value)
+    for one, two in permutations(value, 2):
+        made = _over_both(one, two, definitions) if one in out and two in out else None
+        if made is not None:
+            out[out.index(one)] = made
+            out.remove(two)
+    return value if len(out) == len(value) else over_both(collect(out), definitions)
+
+
+def _over_both(one: Term, two: Term, definitions: Definitions) -> Term | None:
+    """Two terms as one, where they are alike but for what they are divided by, which in the first
+    is that in the second and one more term; None where they are not."""
+    if one.coef != -two.coef or one.bound != two.bound or one.guards != two.guards:
+        return None
+    rest = dict(one.factors)
+    for atom, exponent in two.factors:
+        rest[atom] = rest.get(atom, Fraction(0)) - exponent
+    left = {a: e for a, e in rest.items() if e}
+    divisors = [a for a, e in left.items() if e == -1]
+    parts = [a for a, e in left.items() if e == 1]
+    if len(left) != 2 or len(divisors) != 1 or len(parts) != 1:
+        return None
+    if dict(two.factors).get(parts[0], UNIT) >= 0:
+        return None
+    match [*terms_of(divisors[0], definitions)]:
+        case [Term(1, (), (), ((first, 1),)), other] | [other, Term(1, (), (), ((first, 1),))] if (
+            first is parts[0] and not other.bound and not other.guards
+        ):
+            factors = [*one.factors, (first, -UNIT), *other.factors]
+            return term(-one.coef * other.coef, one.bound, one.guards, factors)
     return None
 
 

@@ -51,6 +51,7 @@ from .flatten import is_reshape
 from .guards import says_where
 from .introduce import ratio_to_sum, read_once, reads_of, without_idle_ratios, worth_a_name
 from .linear import Linear, without_matrices
+from .logarithms import exponentials_joined
 from .match import Pattern
 from .merge import merge_sums
 from .normal import (
@@ -69,7 +70,7 @@ from .normal import (
 )
 from .operations import one_operation_each
 from .present import Known, Names, factored, fold_sums
-from .quotients import Divided, loses, multiplied_out
+from .quotients import Divided, loses, multiplied_out, over_both
 from .refine import refined
 from .regions import Regions
 from .repeated import repeated, summed_together
@@ -397,6 +398,7 @@ class _Reverse:
         mark = len(self.defs.found)
         based = self.effort.tried(lambda: self._based(eliminated, t, define), eliminated)
         value = resolved(collect(map(cancel, based)), lin.definitions, self._finite)
+        value = self.effort.tried(lambda: self._met(value), value)
         facts = self.defs.found[mark:]
         found = [] if define is None else lin.occurrences(define)
         named = define is None or self._is_border(t, value, define, found)
@@ -421,6 +423,12 @@ class _Reverse:
             self.gradients[t] = target
         for occurrence in found:
             self._push(t, target, seed, occurrence)
+
+    def _met(self, value: Poly) -> Poly:
+        """Terms that have one divisor, or one exponential, in common though it looks otherwise."""
+        if len(value) < 2:
+            return value
+        return exponentials_joined(over_both(value, self.defs), self.defs)
 
     def _based(self, value: Poly, t: Tensor, define: Define | None) -> Poly:
         """The base form of a tensor's adjoint."""
@@ -550,6 +558,8 @@ class _Reverse:
             Naming.SMALL: small or len(value) * len(found) > GROWTH,
             Naming.ALL: True,
         }
+        if any(e < -1 for part in value for a, e in part.factors if free_indices(a)):
+            choice = dict.fromkeys(Naming, few)  # divided twice, it may leave the range of floats
         own = choice[self.naming]
         self.others = [n for n in Naming if n in self.others or choice[n] is not own]
         return own
