@@ -6,17 +6,30 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import combinations, product
 from random import Random
+from typing import Any
 
 import numpy as np
+import pytest
 
-from pullback.ir.expr import Access, Tensor, number
+import pullback
+from pullback.ir.expr import Access, Compare, Expr, Guard, Mul, Tensor, add, mul, neg, number
 from pullback.ir.program import Define
 from pullback.ir.sizes import Size, size
 from pullback.ir.subscripts import Index, Subscript, at, constant
 from pullback.plan.facts import Facts
-from pullback.plan.pieces import Piece, _range, empty, in_a_row, is_diagonal, overlap, summed
+from pullback.plan.pieces import (
+    Piece,
+    _range,
+    empty,
+    in_a_row,
+    is_diagonal,
+    overlap,
+    reused,
+    summed,
+)
 
 N = size("N")
+A, B = Index("i", N), Index("j", N)
 SIZES = (1, 2, 3, 5)
 
 
@@ -153,3 +166,74 @@ def test_empty_and_equal_and_diagonal_pieces() -> None:
         box = [len({p[k] for p in places(part, n)}) for k in (0, 1)]
         assert is_diagonal(part) is (all(sub.terms for sub in subs))
         assert n == 1 or is_diagonal(part) is (len(set(places(part, n))) < box[0] * box[1])
+
+
+BOTH = """
+u[N,M]
+x[i:N-1, j:M-1] = u[i+1,j] - u[i,j]
+y[i:N-1, j:M-1] = u[i,j+1] - u[i,j]
+L[] = sum(i:N-1, j:M-1) sqrt(x[i,j]**2 + y[i,j]**2 + 1/9)
+"""
+
+
+SLOPES = "u[N]; v[N]; L[] = sum(i:N-1) sqrt((u[i+1] - u[i])**2 + (v[i+1]*u[i] - v[i])**2 + 1/9)"
+
+
+def test_products_of_other_pieces_are_not_made_again() -> None:
+    back = pullback.derive(BOTH).source().partition("def backward")[2]
+    assert back.count("shared * ") == 2
+
+
+def read(name: str, index: Index) -> Expr:
+    return Access(Tensor(name, (N,)), (at(index),))
+
+
+def product_at(index: Index, *names: str) -> Expr:
+    return mul(*(read(name, index) for name in names))
+
+
+def sum_at(index: Index, *names: str) -> Expr:
+    return Mul((read("s", index), add(*(read(name, index) for name in names))))
+
+
+@pytest.mark.parametrize(
+    ("value", "made"),
+    [
+        (sum_at(B, "x", "y"), add(product_at(B, "s", "x"), product_at(B, "y", "s"))),
+        (neg(sum_at(B, "x", "y")), neg(add(product_at(B, "s", "x"), product_at(B, "y", "s")))),
+        (sum_at(B, "x", "z"), None),
+        (sum_at(B, "x", "y", "z"), None),
+        (mul(read("s", B), *sum_at(B, "x", "y").factors), None),
+        (mul(Guard(Compare("<", read("s", B), number(0))), *sum_at(B, "x", "y").factors), None),
+    ],
+)
+def test_products_that_other_pieces_are_make_a_product_with_a_sum(
+    value: Expr, made: Expr | None
+) -> None:
+    others = [
+        Piece((at(A),), product_at(A, "s", "x")),
+        Piece((at(A) + constant(1),), neg(product_at(A, "y", "s"))),
+    ]
+    parts = [Piece((at(B) + constant(2),), value), *others]
+    found = reused(parts)
+    assert found[1:] == others
+    assert found[0].body is (value if made is None else made)
+
+
+@pytest.mark.parametrize("text", [BOTH, SLOPES])
+def test_gradients_of_pieces_are_those_of_the_chain_rule(text: str) -> None:
+    derivation = pullback.derive(text)
+    forward, backward = derivation.compile()
+    rng = np.random.default_rng(4)
+    arrays = [rng.normal(size=(5,) * len(t.shape)) for t in derivation.backward.program.inputs]
+    _, cache = forward(*arrays)
+    found = backward(1.0, cache)
+    for k, gradient in enumerate(found if isinstance(found, tuple) else (found,)):
+        direction = rng.normal(size=arrays[k].shape)
+
+        def value(step: float, k: int = k, direction: Any = direction) -> float:
+            moved = [a + step * direction if n == k else a for n, a in enumerate(arrays)]
+            return float(forward(*moved)[0])
+
+        slope = (8 * (value(1e-4) - value(-1e-4)) - (value(2e-4) - value(-2e-4))) / 12e-4
+        assert abs(slope - float(np.sum(gradient * direction))) < 1e-7

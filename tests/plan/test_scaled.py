@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from random import Random
+from typing import Any
 
+import numpy as np
 import pytest
 
 import pullback
 from pullback.backends.numpy import spell
 from pullback.calculus.cost import cost
 from pullback.calculus.reverse import reverse
-from pullback.ir.program import Program
+from pullback.ir.program import Define, Program, reads
 from pullback.ir.walk import tensors
 from pullback.notation.parse import parse
 from pullback.plan.scaled import divided_through, scaled
+from pullback.runtime.load import load_module
 from pullback.verify.programs import check_backward_program
 
 from ..properties.random_programs import Maker
@@ -113,3 +117,39 @@ def test_divided_sums_give_the_same_gradients(text: str) -> None:
     made = replace(backward, statements=divided_through(backward.statements))
     report = check_backward_program(made, samples=3)
     assert report.status == "passed", str(report)
+
+
+def statement(text: str) -> Define:
+    (define,) = parse(text).statements
+    return replace(define, of="x")
+
+
+@pytest.mark.parametrize(
+    ("readers", "moves"),
+    [
+        (["B[n] = c[n] + a[n]"], True),
+        (["B[n] = c[n] - a[n]"], True),
+        (["B[n] = 2*a[n]*c[n]"], True),
+        (["B[n] = c[n] + a[n]", "C[n] = 3*a[n]"], True),
+        (["B[n] = c[n]*a[n]"], False),
+        (["B[n] = c[n] + a[n]", "C[n] = a[n]*c[n]"], False),
+        (["B[n] = sqrt(a[n]) + c[n]"], False),
+    ],
+)
+def test_a_sign_goes_to_those_that_have_a_use_for_it(readers: list[str], moves: bool) -> None:
+    statements = [statement(text) for text in ("a[n] = -x[n]*y[n]", *readers)]
+    found = scaled(statements, [s.target for s in statements[1:]])
+    assert (found[0].target.name != "a") is moves
+    assert cost(found) <= cost(statements)
+    arrays = {k: np.array([0.5, -2.0]) * n for k, n in (("x", -1), ("y", 1), ("c", 3))}
+    for one, other in zip(run_all(found, arrays), run_all(statements, arrays), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def run_all(statements: Sequence[Define], arrays: Mapping[str, Any]) -> Any:
+    """What all but the first of some statements make of arrays."""
+    inputs = [t for t in dict.fromkeys(t for s in statements for t in reads(s)) if t.name in arrays]
+    source = spell("f", inputs, statements, [s.target for s in statements[1:]])
+    with np.errstate(all="ignore"):
+        made = load_module(source, "f").f(*(arrays[t.name] for t in inputs))
+    return made if isinstance(made, tuple) else (made,)

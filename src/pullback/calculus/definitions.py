@@ -293,6 +293,13 @@ class Definitions:
                 return self._axes[tensor], poly(argument)
         return None
 
+    def is_exponential(self, atom: Expr) -> bool:
+        """Whether a factor is an exponential, or reads one."""
+        match atom:
+            case Access(tensor, _):
+                return self.function_of(tensor) == "exp"
+        return isinstance(atom, Apply) and atom.function == "exp"
+
     def value_of(self, tensor: Tensor) -> tuple[tuple[Index, ...], Poly] | None:
         """The axes and the terms of a forward value."""
         return self._values[tensor] if tensor in self._terms else None

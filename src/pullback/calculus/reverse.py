@@ -51,7 +51,6 @@ from .flatten import is_reshape
 from .guards import says_where
 from .introduce import ratio_to_sum, read_once, reads_of, without_idle_ratios, worth_a_name
 from .linear import Linear, without_matrices
-from .logarithms import exponentials_joined
 from .match import Pattern
 from .merge import merge_sums
 from .normal import (
@@ -428,7 +427,13 @@ class _Reverse:
         """Terms that have one divisor, or one exponential, in common though it looks otherwise."""
         if len(value) < 2:
             return value
-        return exponentials_joined(over_both(value, self.defs), self.defs)
+        value = over_both(value, self.defs)
+        exponentials = {a for t in value for a, _ in t.factors if self.defs.is_exponential(a)}
+        if len(exponentials) < 2:
+            return value
+        from .logarithms import exponentials_joined  # needed where there are several
+
+        return exponentials_joined(value, self.defs)
 
     def _based(self, value: Poly, t: Tensor, define: Define | None) -> Poly:
         """The base form of a tensor's adjoint."""
@@ -558,11 +563,27 @@ class _Reverse:
             Naming.SMALL: small or len(value) * len(found) > GROWTH,
             Naming.ALL: True,
         }
-        if any(e < -1 for part in value for a, e in part.factors if free_indices(a)):
-            choice = dict.fromkeys(Naming, few)  # divided twice, it may leave the range of floats
+        if any(self._is_over_square_of_norm(part) for part in value):
+            choice = dict.fromkeys(Naming, few)  # it may leave the range of floats
         own = choice[self.naming]
         self.others = [n for n in Naming if n in self.others or choice[n] is not own]
         return own
+
+    def _is_over_square_of_norm(self, value: Term) -> bool:
+        """Whether a term is divided by the square of a norm, which what its readers multiply it
+        with is no larger than."""
+        return any(
+            e <= -1 and isinstance(a, Access) and self._is_squares(a) for a, e in value.factors
+        )
+
+    def _is_squares(self, value: Access) -> bool:
+        """Whether a value is a sum of squares alone, whose root is a norm."""
+        terms = (
+            poly(self.lin.definitions[value.tensor].body)
+            if value.tensor in self.lin.definitions
+            else ()
+        )
+        return len(terms) == 1 and bool(terms[0].bound) and self.lin.is_square(value)
 
     def _needs_a_name(self, value: Poly, define: Define) -> bool:
         return (

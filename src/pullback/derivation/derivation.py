@@ -432,9 +432,11 @@ class Derivation:
                 chosen = frontier.within(int(memory))
         backward = self.backward
         if memory == "fastest":
-            from ..plan.kept import parts_kept
+            from ..plan.kept import asks, parts_kept
 
-            backward = replace(parts_kept(backward), masks=True)
+            backward = parts_kept(backward)
+            if asks(backward) and not backward.masks:
+                backward = replace(backward, masks=True)
         if backward is self.backward and chosen.again == self.again:
             return self
         return replace(self, backward=backward, again=chosen.again)

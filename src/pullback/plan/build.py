@@ -24,6 +24,7 @@ from .pieces import (
     is_diagonal,
     is_sparse,
     locate,
+    reused,
     spellable,
     split_terms,
     summed,
@@ -169,6 +170,8 @@ def pieced(define: Define, facts: Facts) -> Build | None:
     if not parts or not inside or not all(map(spellable, parts)):
         return None
     parts = summed([piece for piece in parts if not empty(piece)])
+    if not facts.strict:
+        parts = reused(parts)
     row = None if dense or outer else in_a_row(parts, define)
     if row is not None:
         return Build(define, (), tuple(row[1]), (), row[0])

@@ -41,6 +41,7 @@ from ..ir.walk import (
     children,
     free_indices,
     lookups,
+    nodes,
     rebuild,
     substitute,
 )
@@ -59,6 +60,11 @@ def parts_kept(backward: Backward) -> Backward:
         if backward is before:
             break
     return backward
+
+
+def asks(backward: Backward) -> bool:
+    """Whether the backward pass asks conditions."""
+    return any(isinstance(n, Cond) for s in backward.statements for n in nodes(s.body))
 
 
 def _read_where_made(backward: Backward) -> Backward:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from ..ir.expr import Access, Add, Cond, Divides, Expr, Guard, Inside, Mul, Zero, add, mul
+from ..calculus.share import value_key
+from ..ir.expr import Access, Add, Cond, Divides, Expr, Guard, Inside, Mul, Zero, add, mul, neg
 from ..ir.program import Define
 from ..ir.sizes import Size, size
 from ..ir.subscripts import Index, Lookup, Subscript, at, constant, indices_of, map_indices, reduced
-from ..ir.walk import accesses, free_indices, lookups, map_subscripts, substitute
+from ..ir.walk import Tree, accesses, free_indices, lookups, map_subscripts, substitute
+from ..text import PRIVATE
 from .facts import Facts
+from .terms import split_sign
 
 
 @dataclass(frozen=True)
@@ -255,6 +258,54 @@ def summed(parts: Sequence[Piece]) -> list[Piece]:
     for piece in parts:
         groups.setdefault(piece.subs, []).append(piece.body)
     return [Piece(subs, add(*bodies)) for subs, bodies in groups.items()]
+
+
+def reused(parts: Sequence[Piece]) -> list[Piece]:
+    """The pieces, a product with a sum as the sum of the products with its terms, where other
+    pieces are all of these: they are made anyway."""
+    made: dict[Tree, Expr] = {}
+    for piece in parts:
+        _, body = split_sign(piece.body)
+        if isinstance(body, Mul):
+            made.setdefault(_key(body.factors), body)
+    return [Piece(p.subs, _of_products(p.body, made) or p.body) for p in parts]
+
+
+def _of_products(value: Expr, made: Mapping[Tree, Expr]) -> Expr | None:
+    """A product with a sum as a sum of products that are there; None where some aren't."""
+    sign, body = split_sign(value)
+    factors = body.factors if isinstance(body, Mul) else ()
+    sums = [f for f in factors if isinstance(f, Add)]
+    if len(sums) != 1 or any(isinstance(f, Guard) for f in factors):
+        return None
+    rest = [f for f in factors if f is not sums[0]]
+    terms: list[Expr] = []
+    for term in sums[0].terms:
+        own, factor = split_sign(term)
+        parts = (*rest, *(factor.factors if isinstance(factor, Mul) else (factor,)))
+        known = made.get(_key(parts))
+        if known is None:
+            return None
+        pairs = zip(_free(known.factors), _free(parts), strict=True)  # type: ignore[union-attr]
+        moved: Expr = substitute(known, {i: at(j) for i, j in pairs})  # type: ignore[assignment]
+        terms.append(moved if own > 0 else neg(moved))
+    return add(*terms) if sign > 0 else neg(add(*terms))
+
+
+def _key(factors: Sequence[Expr]) -> Tree:
+    """What a product is, whatever its indices are called and in whatever order its factors
+    stand."""
+    return value_key(Mul(tuple(_ordered(factors))))
+
+
+def _free(factors: Sequence[Expr]) -> tuple[Index, ...]:
+    return free_indices(Mul(tuple(_ordered(factors))))
+
+
+def _ordered(factors: Sequence[Expr]) -> list[Expr]:
+    """Factors in an order that their indices have no part in."""
+    marked = {i: at(Index(f"${PRIVATE}", i.extent)) for f in factors for i in free_indices(f)}
+    return sorted(factors, key=lambda f: substitute(f, marked).key)
 
 
 def is_sparse(piece: Piece) -> bool:

@@ -49,6 +49,8 @@ def scaled(statements: Sequence[Define], kept: Collection[Tensor]) -> tuple[Defi
     found = _Scaling(statements, kept)
     for n in reversed(range(len(statements))):
         found.visit(n)
+    for n in range(len(statements)):
+        found.sign(n)
     return tuple(found.statements)
 
 
@@ -120,9 +122,29 @@ class _Scaling:
             changed[k] = found
         saved = sum(_cost(s) - _cost(changed[k]) for k, s in users.items())
         if saved >= GAIN * volume(self.statements[n].indices):
-            for k, s in changed.items():
-                self.statements[k] = s
-                self.place[s.target] = k
+            self._put(changed)
+
+    def sign(self, n: int) -> None:
+        """Leaves the sign of an array to those that read it, if they add it or have numbers."""
+        define = self.statements[n]
+        users = {k: self.statements[k] for k in self.users[n]}
+        if not users or not self._may_change(n) or not _is_negative(define):
+            return
+        scale: Scale = {MINUS: Fraction(1)}
+        made = self._renamed(define, _times(define.body, scale), None)
+        changed = {n: made}
+        for k, s in users.items():
+            found = _without(s, define.target, made.target, scale)
+            if found is None:
+                return
+            changed[k] = found
+        if sum(_cost(s) - _cost(self.statements[k]) for k, s in changed.items()) < 0:
+            self._put(changed)
+
+    def _put(self, changed: Mapping[int, Define]) -> None:
+        for k, s in changed.items():
+            self.statements[k] = s
+            self.place[s.target] = k
 
     def _may_change(self, n: int) -> bool:
         define = self.statements[n]
@@ -260,8 +282,8 @@ def _divided(node: Expr, old: Tensor, new: Tensor, scale: Scale, beside: Scale) 
     if old not in tensors(node):
         return _product(beside, [node]) if beside else node
     match node:
-        case Access(tensor, subs) if tensor is old and not scale:
-            return Access(new, subs)
+        case Access(tensor, subs) if tensor is old and scale.keys() <= {MINUS}:
+            return _product(scale, [Access(new, subs)])
         case Mul(factors):
             scalars, others = _apart(factors)
             out = {a: e for a, e in scale.items() if scalars.get(a) == e}
@@ -270,10 +292,12 @@ def _divided(node: Expr, old: Tensor, new: Tensor, scale: Scale, beside: Scale) 
                 return None
             (holder,) = holders
             left = {a: e for a, e in scale.items() if a not in out}
+            kept = {a: e for a, e in scalars.items() if a not in out}
+            if left.keys() == {MINUS} and isinstance(holder, Access):  # over -1 is times -1
+                kept, left = _and(kept, left), {}
             inner = _divided(holder, old, new, left, _and(beside, out))
             if inner is None:
                 return None
-            kept = {a: e for a, e in scalars.items() if a not in out}
             return _product(kept, [inner if f is holder else f for f in others])
         case Add(terms):
             parts = [_divided(t, old, new, scale, beside) for t in terms]
@@ -283,6 +307,13 @@ def _divided(node: Expr, old: Tensor, new: Tensor, scale: Scale, beside: Scale) 
             inner = _divided(body, old, new, scale, beside)
             return None if inner is None else Reduce("sum", indices, domain, inner)
     return None
+
+
+def _is_negative(define: Define) -> bool:
+    """Whether a value is a product with a sign, and no other number that could take it."""
+    if not isinstance(define.body, Mul) or define.scatter is not None:
+        return False
+    return _apart(define.body.factors)[0] == {MINUS: 1}
 
 
 def _is_linear(node: Expr, tensor: Tensor) -> bool:
