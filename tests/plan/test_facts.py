@@ -85,12 +85,25 @@ SIGNS: dict[str, tuple[bool, bool, int]] = {
     "1/x[i]": (False, False, 2),
     "sum(j) exp(x[j])": (True, True, 1),
     "sum(j) x[j]": (False, False, 0),
+    "sum(j) [i = j]*exp(x[j])": (True, True, 1),
+    "sum(j) [x[i] <= x[j]]*exp(x[j])": (True, True, 1),
+    "sum(j) [x[i] <= x[j]]*[x[j] = x[i]]*exp(x[j])": (True, True, 1),
+    "sum(j if x[i] <= x[j]) exp(x[j])": (True, True, 1),
+    "sum(j) [i = j or x[j] > 0]*exp(x[j])": (True, True, 1),
+    "sum(j) where(i = j, exp(x[j]), 0)": (True, True, 1),
+    "sum(j) [x[i] < x[j]]*exp(x[j])": (False, True, 1),
+    "sum(j) [x[i] <= 2*x[j]]*exp(x[j])": (False, True, 1),
+    "sum(j) [x[j] > 0]*exp(x[j])": (False, True, 1),
+    "sum(j) [i != j]*exp(x[j])": (False, True, 1),
+    "sum(j) [i = j]*[x[j] > 0]*exp(x[j])": (False, True, 1),
+    "sum(j) [i = j]*x[j]**2": (False, True, 0),
+    "sum(j) where(i = j, exp(x[j]), 1)": (False, True, 1),
     "max(j) x[j]**2": (False, True, 0),
     "max(j) x[j]": (False, False, 0),
     "prod(j) x[j]**2": (False, False, 1),
     "where(x[i] > 0, 1/x[i], 1)": (False, False, 2),
     "where(x[i] > 0, 1, 1/x[i])": (False, False, 2),
-    "where(x[i] > 0, 1, exp(x[i]))": (False, False, 1),
+    "where(x[i] > 0, 1, exp(x[i]))": (False, True, 1),
     "exp(x[i]) + 1/x[i]": (False, False, 2),
     "log(exp(x[i]))": (False, False, 2),
     "argmax(j) x[j]": (False, False, 0),
@@ -457,3 +470,15 @@ def test_a_numpy_function_stores_inside_an_array() -> None:
     statements = (*gathered.program.statements, *gathered.statements)
     assert not facts_of(statements).stored
     assert not facts_of(parse("x[N]; k: int[N]; Y[j:7] = sum(i) [k[i] = j]*x[i]").statements).stored
+
+
+def test_a_sum_over_what_is_masked_is_positive_where_its_own_place_counts() -> None:
+    text = "E[i:N,j] = [{}]*exp(x[j]); z[i] = sum(j) E[i,j]; y[i] = 1/z[i]"
+    for cond, positive in (("x[i] <= x[j]", True), ("x[i] < x[j]", False), ("i != j", False)):
+        program = parse("x[N]; " + text.format(cond))
+        facts = Facts()
+        facts.learn(program.statements)
+        (z,) = (s.target for s in program.statements if s.target.name == "z")
+        assert (z in facts.above) is positive
+        facts.strict = True  # a NaN may be among what is compared
+        assert not facts.positive(Access(z, (at(Index("i", size("N"))),)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import combinations_with_replacement
 from math import gcd, prod
 
@@ -70,6 +70,8 @@ class Facts:
     selects: bool = False  # whether the forward pass selects by bool arrays
     values: set[Tensor] = field(default_factory=set)  # floats of inputs, and what is made of such
     above: set[Tensor] = field(default_factory=set)  # greater than 0 everywhere
+    compared: set[Tensor] = field(default_factory=set)  # those of them that are, but for a NaN
+    asked_above: dict[Tensor, Define] = field(default_factory=dict)  # where its conditions hold
     below: dict[Tensor, Size] = field(default_factory=dict)
     distinct: dict[Tensor, frozenset[int]] = field(default_factory=dict)
     wrapped: dict[Tensor, Size] = field(default_factory=dict)
@@ -99,6 +101,10 @@ class Facts:
                 self.small.add(define.target)
             if self.positive(define.body):
                 self.above.add(define.target)
+                if not replace(self, strict=True).positive(define.body):
+                    self.compared.add(define.target)
+            elif self._positive_where(define.body) is not None:
+                self.asked_above[define.target] = define
             if (bound := self.bound(define.body)) is not None:
                 self.below[define.target] = bound
             if axes := distinct_axes(define, self.distinct):
@@ -139,8 +145,9 @@ class Facts:
             self.values.add(other)
         if tensor in self.infinite:
             self.infinite[other] = self.infinite[tensor]
-        if tensor in self.above:
-            self.above.add(other)
+        for positive in (self.above, self.compared):
+            if tensor in positive:
+                positive.add(other)
         if tensor in self.small:
             self.small.add(other)
         if tensor in self.sums:
@@ -364,7 +371,8 @@ class Facts:
             case SizeOf(value):
                 return value.at_least(1)
             case Access(tensor, subs):  # outside its extent a tensor is read as 0
-                return tensor in self.above and all(
+                known = tensor in self.above and not (self.strict and tensor in self.compared)
+                return known and all(
                     inside(sub, n, ()) for sub, n in zip(subs, tensor.shape, strict=True)
                 )
             case Add(terms):
@@ -375,10 +383,30 @@ class Facts:
                 return self.positive(base)
             case Apply(function, _):
                 return TABLE[function].positive if function in TABLE else False
-            case Reduce("sum", _, (), body):
-                return self.positive(body)
+            case Reduce("sum", _, (), body) if self.positive(body):
+                return True
+            case Reduce("sum", indices, domain, body):
+                conds = self._positive_where(body)
+                return conds is not None and _somewhere([*domain, *conds], indices, self.strict)
             case _:
                 return False
+
+    def _positive_where(self, expr: Expr) -> list[Cond] | None:
+        """The conditions where a value is seen to be greater than 0, being 0 elsewhere; None where
+        that isn't seen."""
+        match expr:
+            case Access(tensor, subs) if tensor in self.asked_above:
+                define = self.asked_above[tensor]
+                conds = self._positive_where(define.body)
+                place = dict(zip(define.indices, subs, strict=True))
+                return None if conds is None else [substitute(c, place) for c in conds]  # type: ignore[misc]
+            case Mul(factors):
+                conds = [f.cond for f in factors if isinstance(f, Guard)]
+                others = [f for f in factors if not isinstance(f, Guard)]
+                return conds if conds and all(map(self.positive, others)) else None
+            case Select(cond, then, Number(value, "")) if value == 0 and self.positive(then):
+                return [cond]
+        return [] if self.positive(expr) else None
 
     def nonnegative(self, expr: Expr) -> bool:
         """Whether an expression is seen to be at least 0."""
@@ -395,10 +423,40 @@ class Facts:
                 return exponent % 2 == 0 or self.nonnegative(base)
             case Apply(function, _):
                 return function in TABLE and TABLE[function].low >= 0
+            case Select(_, then, other):
+                return self.nonnegative(then) and self.nonnegative(other)
             case Reduce(op, _, _, body) if op != "prod":
                 return self.nonnegative(body)
             case _:
                 return self.positive(expr)
+
+
+def _somewhere(conds: Sequence[Cond], indices: Sequence[Index], strict: bool) -> bool:
+    """Whether conditions hold at some values of indices, whatever the others are: each of them the
+    value of another index, as ``i = j`` does, and unless ``strict``, ``t[i] <= t[j]``, which does
+    for what is no NaN."""
+    others = [*dict.fromkeys(i for c in conds for i in free_indices(c))]
+    for bound in indices:
+        if not any(bound in free_indices(c) for c in conds):
+            continue
+        like = (i for i in others if i not in indices and i.extent is bound.extent)
+        moved = ([substitute(c, {bound: at(i)}) for c in conds] for i in like)
+        conds = next((m for m in moved if all(_holds(c, strict) for c in m)), conds)  # type: ignore[misc, arg-type]
+    return all(_holds(c, strict) for c in conds)
+
+
+def _holds(cond: Cond, strict: bool) -> bool:
+    """Whether a condition holds by what it says."""
+    match cond:
+        case Compare("<=" | "==", left, right):
+            return left is right and not strict
+        case Zero(sub):
+            return not sub.terms and sub.const.literal == 0
+        case And(conds):
+            return all(_holds(c, strict) for c in conds)
+        case Or(conds):
+            return any(_holds(c, strict) for c in conds)
+    return False
 
 
 def _wrapped(define: Define) -> Size | None:

@@ -16,6 +16,7 @@ from ...plan import arrays
 from ...plan.arrays import CHEAP, Array, Cut, Turns, nodes, open_turns
 from ...plan.lines import WIDTHS, Steps
 from ...plan.lower import bits
+from ...plan.matmul import matrix_product
 from ...text import PRIVATE
 from .. import functional
 from ..matrices import LINALG, REAL, SUFFIXES, triangular
@@ -252,10 +253,26 @@ class NumPy(functional.Framework):
         """A mask is a factor as it is: it takes the width of the other one."""
         codes = super().operands(array)
         for k, (part, other) in enumerate(zip(array.parts, array.parts[::-1], strict=True)):
-            mask = part.op == "cast" and part.parts[0].kind == "bool" and part not in self.shared
-            if mask and array.told == ("mul",) and other.kind == "float" and not other.scalar:
-                codes[k] = self.code(part.parts[0])
+            if array.told == ("mul",) and not other.scalar:
+                codes[k] = self.mask(part, other) or codes[k]
         return codes
+
+    def mask(self, part: Array, other: Array) -> Code | None:
+        """A mask that is a factor beside floats, as it is; None for anything else."""
+        if part.op != "cast" or part.parts[0].kind != "bool" or part in self.shared:
+            return None
+        return self.code(part.parts[0]) if other.kind == "float" else None
+
+    def product(self, array: Array) -> Code:
+        """A contraction that is a matrix product: of a mask, too."""
+        product = matrix_product(array)
+        assert product is not None
+        left, right = product.left, product.right
+        if product.left_turned or product.right_turned:
+            return super().product(array)
+        one = self.mask(left, right) or self.code(left)
+        other = self.mask(right, left) if left.op != "cast" else None
+        return binary("@", one, other or self.code(right))
 
     def extents(self, array: Array) -> str:
         """A shape as a tuple."""
