@@ -4,6 +4,7 @@ against the places themselves."""
 from __future__ import annotations
 
 from collections.abc import Iterator
+from fractions import Fraction
 from itertools import combinations, product
 from random import Random
 from typing import Any
@@ -12,20 +13,37 @@ import numpy as np
 import pytest
 
 import pullback
-from pullback.ir.expr import Access, Compare, Expr, Guard, Mul, Tensor, add, mul, neg, number
+from pullback.ir.expr import (
+    Access,
+    Compare,
+    Expr,
+    Guard,
+    Inside,
+    Mul,
+    Not,
+    Power,
+    Tensor,
+    add,
+    mul,
+    neg,
+    number,
+)
 from pullback.ir.program import Define
 from pullback.ir.sizes import Size, size
 from pullback.ir.subscripts import Index, Subscript, at, constant
 from pullback.plan.facts import Facts
 from pullback.plan.pieces import (
     Piece,
+    Term,
     _range,
+    cheaper_inside,
     empty,
     in_a_row,
     is_diagonal,
     overlap,
     reused,
     summed,
+    whole_and_part,
 )
 
 N = size("N")
@@ -176,6 +194,11 @@ L[] = sum(i:N-1, j:M-1) sqrt(x[i,j]**2 + y[i,j]**2 + 1/9)
 """
 
 
+HEAT = """
+u[N]
+a[i] = where(1 <= i < N-1, u[i] + 1/5*(pad(u,0)[i-1] - 2*u[i] + pad(u,0)[i+1]), u[i])
+L[] = sum(i) a[i]**3
+"""
 SLOPES = "u[N]; v[N]; L[] = sum(i:N-1) sqrt((u[i+1] - u[i])**2 + (v[i+1]*u[i] - v[i])**2 + 1/9)"
 
 
@@ -220,7 +243,7 @@ def test_products_that_other_pieces_are_make_a_product_with_a_sum(
     assert found[0].body is (value if made is None else made)
 
 
-@pytest.mark.parametrize("text", [BOTH, SLOPES])
+@pytest.mark.parametrize("text", [BOTH, SLOPES, HEAT])
 def test_gradients_of_pieces_are_those_of_the_chain_rule(text: str) -> None:
     derivation = pullback.derive(text)
     forward, backward = derivation.compile()
@@ -237,3 +260,50 @@ def test_gradients_of_pieces_are_those_of_the_chain_rule(text: str) -> None:
 
         slope = (8 * (value(1e-4) - value(-1e-4)) - (value(2e-4) - value(-2e-4))) / 12e-4
         assert abs(slope - float(np.sum(gradient * direction))) < 1e-7
+
+
+X, Y, LOW = read("x", A), read("y", A), Inside(at(A) - 1, N)
+E5, E3 = (number(5), X), (number(3), X)
+
+
+@pytest.mark.parametrize(
+    ("where_not", "where", "expected"),
+    [
+        (E5, E3, [((), E5), ((LOW,), (number(-2), X))]),
+        ((X,), (number(2), X), [((), (X,)), ((LOW,), (number(1), X))]),
+        ((X, Y), (number(-1), X, Y), [((), (X, Y)), ((LOW,), (number(-2), X, Y))]),
+        (E5, (number(3), Y), None),  # other values
+        ((number(1000), X), E3, None),  # a difference that loses
+        ((number("0.5"), X), E3, None),
+        (E5, E5, None),
+        ((number(5), Power(X, Fraction(-1))), (number(3), Power(X, Fraction(-1))), None),
+    ],
+)
+def test_a_part_that_differs_by_a_number_is_added_to_the_whole(
+    where_not: tuple[Expr, ...], where: tuple[Expr, ...], expected: Any
+) -> None:
+    terms = [Term((Not(LOW),), where_not), Term((LOW,), where)]
+    wanted = terms if expected is None else [Term(conds, factors) for conds, factors in expected]
+    assert whole_and_part(terms, Facts()) == wanted
+
+
+@pytest.mark.parametrize(
+    ("outer", "values", "inside"),
+    [
+        (["0.2"], [(5, X), (-2, X), (1, Y), (1, Y)], True),
+        (["0.2"], [(5, X), (3, X), (1, Y), (1, X)], False),
+        (["2"], [(1, X)], False),
+        (["0.5"], [(2, X), (2, Y)], True),
+    ],
+)
+def test_numbers_in_front_are_multiplied_inside_where_that_spares_a_pass(
+    outer: list[str], values: list[tuple[int, Expr]], inside: bool
+) -> None:
+    made = [v if c == 1 else mul(number(c), v) for c, v in values]
+    assert cheaper_inside([*map(number, outer)], made) is inside
+    assert not cheaper_inside([*map(number, outer), Y], made)
+
+
+def test_nothing_is_chosen_for_an_array_of_which_a_part_is_scaled() -> None:
+    back = pullback.derive(HEAT).source().partition("def backward")[2]
+    assert "where" not in back and "mask" not in back and "arange" not in back

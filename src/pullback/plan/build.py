@@ -19,6 +19,7 @@ from .ops import Build, Let, Loop, Op, Plan, Procedure
 from .pieces import (
     Piece,
     Term,
+    cheaper_inside,
     empty,
     in_a_row,
     is_diagonal,
@@ -28,6 +29,7 @@ from .pieces import (
     spellable,
     split_terms,
     summed,
+    whole_and_part,
 )
 from .rotations import together
 from .running import outside, runs
@@ -154,10 +156,13 @@ def _scattered(define: Define) -> Build | None:
 def pieced(define: Define, facts: Facts) -> Build | None:
     """A statement whose terms fill parts of its target."""
     outer, terms = split_terms(define.body, define.indices)
+    if not facts.strict:
+        terms = whole_and_part(terms, facts)
     dense, parts = _located(define, terms, facts)
     filling = [piece for piece in parts if not is_sparse(piece) and not is_diagonal(piece)]
     few = len(dense) + len(filling) <= 1
-    if outer and (few or any(_may_be_infinite(factor, facts) for factor in outer)):
+    inside = few or any(_may_be_infinite(factor, facts) for factor in outer)
+    if outer and (inside or cheaper_inside(outer, [*dense, *(piece.body for piece in parts)])):
         terms = [Term(term.conds, (*outer, *term.factors)) for term in terms]
         dense, parts = _located(define, terms, facts)
         outer = []

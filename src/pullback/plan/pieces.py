@@ -4,9 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
+from itertools import permutations
+from math import prod
 
 from ..calculus.share import value_key
-from ..ir.expr import Access, Add, Cond, Divides, Expr, Guard, Inside, Mul, Zero, add, mul, neg
+from ..ir.expr import (
+    Access,
+    Add,
+    Cond,
+    Divides,
+    Expr,
+    Guard,
+    Inside,
+    Mul,
+    Not,
+    Number,
+    Zero,
+    add,
+    mul,
+    neg,
+    number,
+)
 from ..ir.program import Define
 from ..ir.sizes import Size, size
 from ..ir.subscripts import Index, Lookup, Subscript, at, constant, indices_of, map_indices, reduced
@@ -14,6 +33,8 @@ from ..ir.walk import Tree, accesses, free_indices, lookups, map_subscripts, sub
 from ..text import PRIVATE
 from .facts import Facts
 from .terms import split_sign
+
+NEAR = 4  # times a number that the numbers that it is made of are larger, at most
 
 
 @dataclass(frozen=True)
@@ -73,6 +94,44 @@ def terms_of(expr: Expr, indices: Sequence[Index]) -> list[Term]:
             ]
         case _:
             return [Term((), (expr,))]
+
+
+def whole_and_part(terms: Sequence[Term], facts: Facts) -> list[Term]:
+    """``5*x`` where a condition fails and ``3*x`` where it holds as ``5*x`` everywhere and ``-2*x``
+    where it holds, for values that are finite: no array is chosen. Small whole numbers alone, so
+    that nothing is lost."""
+    out = list(terms)
+    for one, two in permutations(terms, 2):
+        if one not in out or two not in out or len(one.conds) != 1 or len(two.conds) != 1:
+            continue
+        if one.conds[0] is not Not(two.conds[0]):
+            continue
+        (a, rest), (b, other) = _coefficient(one.factors), _coefficient(two.factors)
+        near = abs(a) + abs(b - a) <= NEAR * abs(b)
+        if rest != other or not near or any(n.denominator != 1 for n in (a, b)):
+            continue
+        if rest and a != b and not any(map(facts.how_infinite, rest)):
+            out[out.index(one)] = Term((), (number(a), *rest) if a != 1 else tuple(rest))
+            out[out.index(two)] = Term(two.conds, (number(b - a), *rest))
+    return out
+
+
+def cheaper_inside(outer: Sequence[Expr], values: Sequence[Expr]) -> bool:
+    """Whether numbers in front of a sum are better multiplied with each of its values: equal ones
+    are computed once, and what is 1 or -1 then needs no pass."""
+    scale, others = _coefficient(outer)
+    if others:
+        return False
+    distinct = {value_key(value): value for value in values}.values()
+    found = [_coefficient(v.factors if isinstance(v, Mul) else (v,))[0] for v in distinct]
+    return sum(abs(c * scale) != 1 for c in found) < 1 + sum(abs(c) != 1 for c in found)
+
+
+def _coefficient(factors: Sequence[Expr]) -> tuple[Fraction, list[Expr]]:
+    """The numbers among factors, multiplied, and the others."""
+    numbers = [f for f in factors if isinstance(f, Number) and not f.special]
+    total = prod((f.value for f in numbers), start=Fraction(1))
+    return total, [f for f in factors if f not in numbers]
 
 
 def _has_places(expr: Expr, indices: Sequence[Index]) -> bool:
