@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from itertools import product
 from random import Random
 from typing import Any
 
@@ -11,7 +12,11 @@ import numpy as np
 import pytest
 
 import pullback as pb
+from pullback.calculus.kinks import _never_equal
 from pullback.calculus.reverse import reverse
+from pullback.ir.interpret import place
+from pullback.ir.sizes import size
+from pullback.ir.subscripts import Index, Subscript, at, constant
 from pullback.ir.walk import free_indices
 from pullback.notation.parse import parse
 
@@ -472,3 +477,57 @@ def test_elements_that_a_product_goes_through_are_no_elements_of_its_value():
     backward = reverse(program)
     for statement in (*backward.adjoints, *backward.statements):
         assert set(free_indices(statement.body)) <= set(statement.indices), statement.target.name
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_places_that_are_never_equal(seed: int) -> None:
+    """Whatever is said never to be equal isn't at any place; multiples of a number, and numbers
+    added to them, are told apart."""
+    rng = Random(seed)
+    one, other = size("N"), size("M")
+    indices = (Index("i", one), Index("j", other), Index("k", size(3)))
+    said = 0
+    for _ in range(150):
+        left, right = (
+            constant(rng.randint(-3, 6)) + at(rng.choice(indices)) * rng.choice((0, 1, 2, 2, 4, -2))
+            for _ in range(2)
+        )
+        if rng.random() < 0.3:
+            right = constant(one + rng.randint(-2, 2)) + at(indices[2]) * rng.choice((0, 1))
+        found = _never_equal(left, right)
+        said += found
+        for n, m in ((1, 2), (2, 1), (4, 3)):
+            ranges = [range(i.extent.value({"N": n, "M": m})) for i in indices]
+            for point in product(*ranges):
+                where = dict(zip(indices, point, strict=True))
+                a, b = (place(sub, where, {}, {"N": n, "M": m}) for sub in (left, right))
+                assert not (found and a == b), (left, right)
+    assert said > 10
+
+
+N = size("N")
+ROW, COLUMN = at(Index("i", N)), at(Index("j", N))
+NEVER = (
+    (ROW, ROW + constant(1), False),  # the places of two statements
+    (ROW, COLUMN + constant(1), False),
+    (ROW * 2, COLUMN * 2 + constant(1), True),
+    (ROW * 2, COLUMN * 4 + constant(3), True),
+    (ROW * 2, COLUMN * 4 + constant(2), False),
+    (ROW * 4, COLUMN * 6 + constant(3), True),
+    (ROW * 4, COLUMN * 6 + constant(2), False),
+    (ROW, constant(N), True),
+    (constant(N), ROW, True),
+    (ROW, constant(N - 1), False),
+    (ROW + constant(1), constant(0), True),
+    (constant(0), ROW + constant(1), True),
+    (ROW, constant(0), False),
+    (constant(1), constant(2), True),
+    (constant(2), constant(2), False),
+    (ROW * N, COLUMN * N + constant(1), False),
+    (ROW * 2 + constant(N), COLUMN * 2 + constant(1), False),
+)
+
+
+@pytest.mark.parametrize(("left", "right", "expected"), NEVER)
+def test_which_places_are_never_equal(left: Subscript, right: Subscript, expected: bool) -> None:
+    assert _never_equal(left, right) is expected

@@ -10,10 +10,10 @@ import pytest
 from pullback.calculus.operations import one_operation_each
 from pullback.calculus.reverse import reverse
 from pullback.calculus.seeds import with_ones
-from pullback.ir.expr import Reduce
+from pullback.ir.expr import Number, Reduce, number
 from pullback.ir.interpret import run
 from pullback.ir.program import Program
-from pullback.ir.walk import tensors
+from pullback.ir.walk import free_indices, nodes, tensors
 from pullback.notation.parse import parse
 from tests.properties.random_programs import Maker
 
@@ -32,6 +32,9 @@ def test_random_programs_in_steps_have_the_same_values(seed: int) -> None:
     program = Maker(Random(f"operations {seed}")).program()
     steps = one_operation_each(program)
     assert steps.outputs == program.outputs
+    for s in steps.statements:
+        if s not in program.statements and not s.user:
+            assert set(s.indices) == set(free_indices(s.body)), s
     values = draw(program.inputs, SIZES, seed)
     assert results(steps, values) == pytest.approx(results(program, values), nan_ok=True)
 
@@ -102,3 +105,23 @@ def test_upstream_gradients_of_1(seed: int) -> None:
     before = Program(inputs, (*forward.statements, *backward.statements), backward.gradients)
     after = Program(backward.program.inputs, (*forward.statements, *statements), backward.gradients)
     assert results(after, values) == pytest.approx(results(before, values | given), nan_ok=True)
+
+
+def test_gradients_that_are_constants_are_kept() -> None:
+    backward = reverse(parse("Y[] = (sum(i) 3*X[i]) + 2*Z[]"))
+    statements = with_ones(backward.statements, backward.cotangents, backward.gradients)
+    assert {s.body for s in statements} == {number(3), number(2)}
+
+
+def test_what_is_summed_first_is_summed_at_once() -> None:
+    """``Σ_jk x[j]·A[j,k]·z[i]``: the sum over both indices is a number, which z is multiplied
+    with."""
+    for factors in ("x[j]*A[j,k]*z[i]", "A[j,k]*x[j]*z[i]"):
+        program = parse(f"x[N]; A[N,M]; z[K]; Y[i] = sum(j, k) {factors}")
+        assert one_operation_each(program).statements[0].indices == ()
+
+
+def test_an_infinite_factor_is_no_number() -> None:
+    program = parse("dx[i] = dL[]*2*inf*x[i]; dy[i] = 3*dx[i]")
+    (s, _) = with_ones(program.statements, program.inputs[:1], program.outputs)
+    assert {n.special for n in nodes(s.body) if isinstance(n, Number)} >= {"inf"}

@@ -15,6 +15,8 @@ from pullback.calculus.linear import Linear
 from pullback.calculus.repeated import repeated
 from pullback.calculus.reverse import CHEAPER, SHORT, Naming, _Reverse, reverse
 from pullback.calculus.step import Backward
+from pullback.ir.interpret import run
+from pullback.ir.program import Program
 from pullback.ir.walk import tensors
 from pullback.notation.parse import parse
 from pullback.notation.plain import show
@@ -87,6 +89,45 @@ def test_an_array_that_stands_twice_has_a_name(name: str) -> None:
     found = forms(text)
     assert found["shared"] == value
     assert sum(form.count("shared[") for form in found.values()) > 1
+
+
+ARRAYS = {
+    "free in one place": (
+        "Y[i] = where(u[i] > 0, exp(u[i])/v[i]*w[i], 0) + exp(u[i])/v[i]; "
+        "Z[i] = where(v[i] > 0, exp(u[i])/v[i], w[i])",
+        True,
+    ),
+    "under conditions": (
+        "Y[i] = where(u[i] > 0, exp(u[i])/v[i]*w[i], 0); Z[i] = where(v[i] > 0, exp(u[i])/v[i], 1)",
+        False,
+    ),
+    "under one condition of an index": (
+        "Y[i] = [i > 0]*(exp(u[i-1])/v[i-1] + w[i]); Z[i] = [i > 0]*(exp(u[i-1])/v[i-1] - w[i])",
+        False,
+    ),
+    "with a number": (
+        "Y[i] = sum(j) a[]*exp(A[i,j])*B[i,j]; Z[j] = sum(i) a[]*exp(A[i,j])*B[i,j]",
+        True,
+    ),
+    "larger than what is read": (
+        "Y[i] = sum(j) exp(u[i]*v[j])*w[j]; Z[j] = sum(i) exp(u[i]*v[j])*w[i]",
+        False,
+    ),
+    "cheap": ("Y[i] = sum(j) A[i,j]*B[i,j]*u[j]; Z[j] = sum(i) A[i,j]*B[i,j]*v[i]", False),
+}
+
+
+@pytest.mark.parametrize("name", ARRAYS)
+def test_which_arrays_have_names(name: str) -> None:
+    text, named = ARRAYS[name]
+    program = parse(f"u[N]; v[N]; w[N]; a[]; A[N,N]; B[N,N]; {text}")
+    made = repeated(program.statements, Linear(program, None, {}))
+    assert (len(made) > len(program.statements)) is named
+    values = draw(program.inputs, {"N": 3}, 1)
+    found = Program(program.inputs, tuple(made), program.outputs, program.sizes)
+    before, after = (run(p, values, sizes={"N": 3}) for p in (program, found))
+    for t in program.outputs:
+        assert after[t.name].flat == pytest.approx(before[t.name].flat, nan_ok=True)
 
 
 ONCE = {

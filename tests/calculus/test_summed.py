@@ -35,6 +35,8 @@ LEFT = {
     " - sum(j) [j < i]*(A[i,j] + A[j,i])*X[j,k]",
     "larger than what is read": "Y[i,k] = X[i,k]*((sum(j:N) w[i]) + sum(j) v[j])"
     " - sum(j) (w[i] + v[j])*X[j,k]",
+    "an index beyond the end": "Y[i,k] = [i > 0]*(X[i,k]*((sum(j) A[i-1,j]) + sum(j) B[i,j])"
+    " + sum(j) (A[i-1,j] + B[i,j])*X[j,k])",
     "in a recurrence": "H[t,k] = where(t = 0, X[0,k], H[t-1,k] + X[t,k])",
 }
 

@@ -243,7 +243,7 @@ def _put_in(statement: Define, key: Tree, name: Tensor) -> Define:
         for part in _parts(node):
             if _is_array(part) and value_key(part) is key:
                 rest = list(node.factors) if isinstance(node, Mul) else []
-                for factor in part.factors if isinstance(part, Mul) and rest else ():
+                for factor in part.factors if isinstance(part, Mul) else ():
                     rest.remove(factor)
                 return mul(*rest, read(part))
         return node

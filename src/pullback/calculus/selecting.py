@@ -55,7 +55,7 @@ class Selections:
             return
         for tensor, body in self.bodies.items():
             if tensor not in self._selects:
-                self._selects[tensor] = tensor.kind == "bool" or self._chooses(body)
+                self._selects[tensor] = self._chooses(body)
                 self._divides[tensor] = self._is_open(body)
 
     def _chooses(self, body: Expr) -> bool:
@@ -119,6 +119,6 @@ def _holds_somewhere(cond: Cond, index: Index) -> bool:
             return True
     if tensors(cond):
         return False
-    others = [i for i in free_indices(cond) if i is not index and i.extent is index.extent]
+    others = [i for i in free_indices(cond) if i.extent is index.extent]
     tried = [constant(0), constant(index.extent - 1), *map(at, others)]
     return any(settle((substitute(cond, {index: place}),), ()) == () for place in tried)  # type: ignore[arg-type]

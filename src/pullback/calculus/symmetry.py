@@ -72,7 +72,7 @@ class Symmetries:
         had; None where the term is its own negative, and so 0."""
         if not self.swaps:
             return value
-        whole = {a for a, e in value.factors if isinstance(a, Access) and e.denominator == 1}
+        whole = {a for a, e in value.factors if e.denominator == 1}
         reads = dict.fromkeys(a for atom, _ in value.factors for a in accesses(atom))
         choices = [self._orientations(a, a in whole) for a in reads if a.tensor in self.swaps]
         choices = [options for options in choices if len(options) > 1]
@@ -107,8 +107,8 @@ class Symmetries:
 
 def _on_diagonal(value: Term, one: Index, two: Index) -> Term | None:
     """The term with the first index for the second, where a guard says that they are equal."""
-    equal = Zero(at(one) - at(two)), Zero(at(two) - at(one))
-    found = [c for c in value.guards if c in equal]
+    equal = Zero(at(one) - at(two))
+    found = [c for c in value.guards if c == equal]
     if not found:
         return value
     moved = {two: at(one)}
