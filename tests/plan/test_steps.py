@@ -10,48 +10,59 @@ import pytest
 from pullback.notation.parse import parse
 from tests.backends.agreement import check_backward, check_forward
 
-CONDITIONS = ("t >= 1", "t >= 1", "t >= 2", "t != 1", "t < T-1", "t >= 1 and t < T-1", "x[t,n] > 0")
-PLACES = ("t-1,n", "t-1,n", "t-1,n", "t-2,n", "t-1,N-1-n", "t-1,0", "t,n")
+BEFORE = ("t >= 1", "t >= 1", "t >= 1", "t >= 2", "t >= 1 and t < T-1")  # there is a step before
+CONDITIONS = (*BEFORE, "t != 1", "t < T-1", "x[t,n] > 0")
+PLACES = ("t-1,n", "t-1,n", "t-1,n", "t-1,N-1-n", "t-1,0", "t-2,n")
 STARTS = ("s[n]", "s[n]", "x[t,n]", "2", "s[N-1-n]", "x[T-1,n]", "pad(S,0)[t-1,n]")
-SCALES = (
-    "a[]",
-    "x[t,n]",
-    "1/maximum(w[n], 0)",
-    "log(maximum(w[n], 0))",
-    "pad(S,0)[t-1,n]",
-    "pad(x,0)[t+1,n]",
-    "1",
-)
+SCALES = ("a[]", "x[t,n]", "1/maximum(w[n], 0)", "log(maximum(w[n], 0))", "pad(S,0)[t-1,n]", "1")
 ENDS = (
     "S[t,n]*a[]",
-    "pad(S,0)[T-1,n] + 0*x[t,n]",
-    "where(T >= 1, pad(S,0)[T-1,n], s[n])*x[t,n]",
+    "S[T-1,n] + 0*x[t,n]",
+    "where(T >= 1, S[T-1,n], s[n])*x[t,n]",
+    "where(T >= 1, S[T-1,n], 2*s[n])*x[t,n]",
+    "where(T >= 1, S[T-1,n], 0)*x[t,n]",
     "pad(S,0)[T-1,n]*pad(P,0)[T-1,n]*x[t,n]",
-    "pad(S,0)[T-1,n]/w[n]*x[0,n]",
+    "S[T-1,n]/w[n]*x[0,n]",
+    "[T >= 1]*S[T-1,n]*x[t,n]",
+    "S[t,n] + S[0,n]*P[T-1,n]",
 )
 
 
-def selection(rng: Random, target: str) -> str:
+def read(tensor: str, place: str, condition: str) -> str:
+    """An element of a step before, which is 0 where there is none."""
+    there = condition in BEFORE and (place.startswith("t-1") or condition == "t >= 2")
+    return f"{tensor}[{place}]" if there else f"pad({tensor},0)[{place}]"
+
+
+def selection(rng: Random, target: str, made: str) -> str:
     """A value that may be no more than what the step before handed on."""
-    place = rng.choice(PLACES)
-    read = f"pad(S,0)[{place}]" if place != "t,n" or target == "E" else "x[t,n]"
-    return f"{target}[t,n] = where({rng.choice(CONDITIONS)}, {read}, {rng.choice(STARTS)})"
+    condition, place = rng.choice(CONDITIONS), rng.choice(PLACES)
+    found = read(rng.choice("SSSSx"), place, condition)
+    if made and rng.random() < 0.3:
+        found = f"{made}[t,n]"
+    return f"{target}[t,n] = where({condition}, {found}, {rng.choice(STARTS)})"
 
 
 def term(rng: Random) -> str:
     """A term that may be 0 at the first step whatever its condition says."""
-    read = f"pad({rng.choice('SSP')},0)[{rng.choice(PLACES[:5])}]"
-    product = f"{rng.choice(SCALES)}*{read}*{rng.choice(SCALES)}"
-    inner = f"sum(k) V[k,n]*pad(S,0)[{rng.choice(('t-1,k', 't-1,k', 't-2,k'))}]"
-    return f"[{rng.choice(CONDITIONS)}]*({rng.choice((product, product, inner))})"
+    guarded = rng.random() < 0.8
+    condition = rng.choice(CONDITIONS) if guarded else "x[t,n] > 0"
+    factors = [rng.choice(SCALES), read(rng.choice("SSP"), rng.choice(PLACES), condition)]
+    rng.shuffle(factors)
+    inner = read("S", rng.choice(("t-1,k", "t-1,k", "t-2,k")), condition)
+    domain = rng.choice(("k", "k", "k:N if k < n"))
+    inside = rng.choice(("", "", "[t >= 1]*", "[k > 0]*"))
+    scale = rng.choice(("V[k,n]", "V[k,n]", "1/maximum(V[k,n], 0)", "x[t,k]"))
+    made = rng.choice(("*".join(factors), f"sum({domain}) {inside}{scale}*{inner}"))
+    return f"[{condition}]*({made})" if guarded else made
 
 
 def random_recurrence(seed: int) -> str:
     rng = Random(seed)
     turned = rng.random() < 0.4
-    lines = [selection(rng, "P")]
+    lines = [selection(rng, "P", "")]
     if rng.random() < 0.5:
-        lines.append(selection(rng, "Q"))
+        lines.append(selection(rng, "Q", "P"))
     names = [line[0] for line in lines]
     parts = [f"{rng.choice(('a[]', 'x[t,n]', 'w[n]'))}*{name}[t,n]" for name in names]
     parts += [term(rng) for _ in range(rng.randint(0, 2))]
@@ -59,8 +70,14 @@ def random_recurrence(seed: int) -> str:
     lines.append(f"Y[t:T,n] = {rng.choice(ENDS)}")
     text = "\n".join(["x[T,N]; s[N]; w[N]; a[]; V[N,N]", *lines])
     if turned:
-        swaps = {"t-1": "t+1", "t-2": "t+2", "t+1": "t-1", "t >= 1": "t < T-1", "t < T-1": "t >= 1"}
-        swaps |= {"t >= 2": "t < T-2", "t != 1": "t != T-2", "T-1,n": "0,n", "0,n": "T-1,n"}
+        swaps = {"t-1": "t+1", "t-2": "t+2", "t >= 1 and t < T-1": "t < T-1 and t >= 1"}
+        swaps |= {
+            "t >= 1": "t < T-1",
+            "t < T-1": "t >= 1",
+            "t >= 2": "t < T-2",
+            "t != 1": "t != T-2",
+        }
+        swaps |= {"[T-1,n]": "[0,n]", "[0,n]": "[T-1,n]"}
         for k, old in enumerate(swaps):
             text = text.replace(old, f"<{k}>")
         for k, new in enumerate(swaps.values()):
@@ -68,7 +85,7 @@ def random_recurrence(seed: int) -> str:
     return text
 
 
-@pytest.mark.parametrize("seed", range(24))
+@pytest.mark.parametrize("seed", range(48))
 def test_random_recurrences_hand_on_what_their_statements_say(seed: int) -> None:
     text = random_recurrence(seed)
     program = parse(text)
@@ -77,3 +94,10 @@ def test_random_recurrences_hand_on_what_their_statements_say(seed: int) -> None
             check_forward(program, {"T": steps, "N": 2}, seed=seed)
     if "maximum" not in text:  # with infinite values, how a gradient is put together is seen
         check_backward(program, {"T": 3, "N": 2}, seed=seed)
+
+
+def test_whole_numbers_are_handed_on_as_such() -> None:
+    text = "x[T]; P[t] = where(t >= 1, c[t-1], 0.5); c: int[t] = where(x[t]*P[t] > 0, 1, 2)"
+    program = parse(f"{text}; Y[t] = P[t] + c[t]")
+    for steps in (1, 4):
+        check_forward(program, {"T": steps})

@@ -68,8 +68,7 @@ class Handed:
                 index, *rest = s.indices
                 read = {a.tensor for a in accesses(other)}
                 if (
-                    tensor in self.made
-                    and offset(s, then) == -self.loop.turn
+                    self._is_before(then, s)
                     and subs[1:] == tuple(map(at, rest))
                     and self.has_before(cond, index)
                     and index not in free_indices(other)
