@@ -13,7 +13,7 @@ from tests.backends.agreement import check_backward, check_forward
 BEFORE = ("t >= 1", "t >= 1", "t >= 1", "t >= 2", "t >= 1 and t < T-1")  # there is a step before
 CONDITIONS = (*BEFORE, "t != 1", "t < T-1", "x[t,n] > 0")
 PLACES = ("t-1,n", "t-1,n", "t-1,n", "t-1,N-1-n", "t-1,0", "t-2,n")
-STARTS = ("s[n]", "s[n]", "x[t,n]", "2", "s[N-1-n]", "x[T-1,n]", "pad(S,0)[t-1,n]")
+STARTS = ("x[t,n]", "x[t,n]", "2", "s[N-1-n]", "x[T-1,n]", "pad(S,0)[t-1,n]")
 SCALES = ("a[]", "x[t,n]", "1/maximum(w[n], 0)", "log(maximum(w[n], 0))", "pad(S,0)[t-1,n]", "1")
 ENDS = (
     "S[t,n]*a[]",
@@ -35,26 +35,34 @@ def read(tensor: str, place: str, condition: str) -> str:
 
 
 def selection(rng: Random, target: str, made: str) -> str:
-    """A value that may be no more than what the step before handed on."""
-    condition, place = rng.choice(CONDITIONS), rng.choice(PLACES)
-    found = read(rng.choice("SSSSx"), place, condition)
-    if made and rng.random() < 0.3:
+    """What the step before handed on, or, for one reason, no more than nearly that."""
+    fault = rng.choice(("", "", "condition", "place", "start", "tensor"))
+    condition = rng.choice(CONDITIONS) if fault == "condition" else "t >= 1"
+    place = rng.choice(PLACES) if fault == "place" else "t-1,n"
+    start = rng.choice(STARTS) if fault == "start" else rng.choice(("s[n]", "w[n]"))
+    found = read("x" if fault == "tensor" else "S", place, condition)
+    if fault == "tensor" and made:
         found = f"{made}[t,n]"
-    return f"{target}[t,n] = where({condition}, {found}, {rng.choice(STARTS)})"
+    return f"{target}[t,n] = where({condition}, {found}, {start})"
 
 
 def term(rng: Random) -> str:
-    """A term that may be 0 at the first step whatever its condition says."""
-    guarded = rng.random() < 0.8
-    condition = rng.choice(CONDITIONS) if guarded else "x[t,n] > 0"
-    factors = [rng.choice(SCALES), read(rng.choice("SSP"), rng.choice(PLACES), condition)]
+    """A term that is 0 at the first step whatever its condition says, or for one reason isn't."""
+    fault = rng.choice(("", "", "condition", "place", "scale", "tensor", "domain", "inside"))
+    condition = rng.choice(CONDITIONS) if fault == "condition" else "t >= 1"
+    place = rng.choice(PLACES) if fault == "place" else "t-1,n"
+    factors = ["a[]", read("P" if fault == "tensor" else "S", place, condition)]
+    if fault == "scale":
+        factors.append(rng.choice(SCALES))
     rng.shuffle(factors)
-    inner = read("S", rng.choice(("t-1,k", "t-1,k", "t-2,k")), condition)
-    domain = rng.choice(("k", "k", "k:N if k < n"))
-    inside = rng.choice(("", "", "[t >= 1]*", "[k > 0]*"))
-    scale = rng.choice(("V[k,n]", "V[k,n]", "1/maximum(V[k,n], 0)", "x[t,k]"))
-    made = rng.choice(("*".join(factors), f"sum({domain}) {inside}{scale}*{inner}"))
-    return f"[{condition}]*({made})" if guarded else made
+    product = "*".join(factors)
+    if rng.random() < 0.6:
+        domain = rng.choice(("k:N if k < n", "k:N if t >= 1")) if fault == "domain" else "k"
+        inside = rng.choice(("[t >= 1]*", "[k > 0]*")) if fault == "inside" else ""
+        scale = rng.choice(("1/maximum(V[k,n], 0)", "x[t,k]")) if fault == "scale" else "V[k,n]"
+        inner = read("S", "t-2,k" if fault == "place" else "t-1,k", condition)
+        product = f"sum({domain}) {inside}{scale}*{inner}"
+    return f"[{condition}]*({product})"
 
 
 def random_recurrence(seed: int) -> str:
@@ -65,7 +73,7 @@ def random_recurrence(seed: int) -> str:
         lines.append(selection(rng, "Q", "P"))
     names = [line[0] for line in lines]
     parts = [f"{rng.choice(('a[]', 'x[t,n]', 'w[n]'))}*{name}[t,n]" for name in names]
-    parts += [term(rng) for _ in range(rng.randint(0, 2))]
+    parts += [term(rng) for _ in range(rng.randint(0, 1))]
     lines.append(f"S[t,n] = x[t,n]/2 + ({' + '.join(parts)})/4")
     lines.append(f"Y[t:T,n] = {rng.choice(ENDS)}")
     text = "\n".join(["x[T,N]; s[N]; w[N]; a[]; V[N,N]", *lines])

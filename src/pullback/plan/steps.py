@@ -66,13 +66,11 @@ class Handed:
         match s.body:
             case Select(cond, Access(tensor, subs) as then, other):
                 index, *rest = s.indices
-                read = {a.tensor for a in accesses(other)}
                 if (
                     self._is_before(then, s)
                     and subs[1:] == tuple(map(at, rest))
                     and self.has_before(cond, index)
                     and index not in free_indices(other)
-                    and not read & self.made
                     and tensor not in self.starts
                     and tensor.dtype == s.target.dtype
                 ):
