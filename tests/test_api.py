@@ -847,3 +847,20 @@ def test_matrices_in_the_corner_of_another(stop: int) -> None:
 
 def _tuple(value: Any) -> tuple[Any, ...]:
     return value if isinstance(value, tuple) else (value,)
+
+
+def test_shapes_stand_in_the_order_of_the_arguments_or_have_their_names() -> None:
+    def product(X: Any, W: Any) -> Any:
+        return X @ W
+
+    wanted = pullback.derive(product, X="N D", W="D M").source()
+    assert pullback.derive(product, "N D", "D M").source() == wanted
+    assert pullback.derive(product, "N D", W="D M").source() == wanted
+    plain = pullback.derive(product, np.ones((2, 3)), np.ones((3, 4))).source()
+    assert plain == pullback.derive(product, (2, 3), (3, 4)).source()
+    with pytest.raises(pullback.ArgumentError, match="more shapes"):
+        pullback.derive(product, "N D", "D M", "M")
+    with pytest.raises(pullback.ArgumentError, match="by its place and by its name"):
+        pullback.derive(product, "N D", X="N D")
+    with pytest.raises(pullback.ArgumentError, match="index notation"):
+        pullback.derive("Y[i] = 2*X[i]", "N")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from .errors import ArgumentError
@@ -40,7 +40,7 @@ def define(text: str, /, **shapes: Any) -> Formula:
 def derive(
     fun_or_text: Callable[..., Any] | str,
     /,
-    *,
+    *arguments: Any,
     wrt: Argnums | None = None,
     argnums: Argnums | None = None,
     conventions: Mapping[str, str] | None = None,
@@ -51,9 +51,10 @@ def derive(
 ) -> Derivation:
     """The derivation of the backward pass: to read, to check, to compile.
 
-    Of a NumPy function, given the shapes of its arguments: ``X="N D"`` with named sizes, ``X=(64,
-    "D")``, an example array, dicts, lists and tuples of these, or annotations such as
-    ``Float[Array, "N D"]``; or of index notation, which tells most shapes itself. A dtype stands
+    Of a NumPy function, given the shapes of its arguments, by name or in their order: ``X="N D"``
+    with named sizes, ``X=(64, "D")``, an example array, dicts, lists and tuples of these, or
+    annotations such as ``Float[Array, "N D"]``; or of index notation, which tells most shapes
+    itself. A dtype stands
     behind a colon, ``y="N: int64"``. Arguments that are ints, bools, None or functions are taken
     as they are.
 
@@ -87,6 +88,8 @@ def derive(
             )
     asked = wrt if wrt is not None else argnums
     wanted = None if asked is None else check_argnums(asked)[0]
+    if arguments:
+        shapes = {**_by_name(fun_or_text, arguments, shapes), **shapes}
     if isinstance(fun_or_text, str):
         fun_or_text = text_formula(fun_or_text, shapes)
         shapes = {}
@@ -104,6 +107,29 @@ def derive(
 
     found = derive_function(fun_or_text, wanted, conventions or {}, sizes or {}, shapes)
     return found.saving("balanced" if memory is None else memory, () if keep is None else keep)
+
+
+def _by_name(
+    function: Callable[..., Any] | str, given: Sequence[Any], shapes: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The shapes that are given in the order of a function's arguments, by their names."""
+    if isinstance(function, str | Formula):
+        raise ArgumentError(
+            "shapes in an order are those of a NumPy function's arguments",
+            found=f"{len(given)} beside index notation",
+            hint='give them by name, as in derive(text, X="N D")',
+        )
+    names = parameters(function).names
+    if len(given) > len(names):
+        raise ArgumentError(
+            "more shapes are given than the function has arguments",
+            expected=f"at most {len(names)}: {', '.join(names) or 'none'}",
+            found=f"{len(given)}",
+        )
+    twice = [name for name in names[: len(given)] if name in shapes]
+    if twice:
+        raise ArgumentError(f"the shape of {twice[0]} is given by its place and by its name")
+    return dict(zip(names, given, strict=False))
 
 
 def arrangements(
