@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from pullback.calculus.cost import cost
 from pullback.calculus.effort import Effort
 from pullback.calculus.linear import Linear
 from pullback.calculus.reverse import (
+    CHEAPER,
+    IN_ALL,
     Naming,
+    _is_better,
     _Reverse,
     is_alias,
     is_contraction,
@@ -307,3 +313,20 @@ def test_the_steps_of_made_up_values_are_quiet() -> None:
     quiet = {s.target.name for s in backward.steps if s.quiet}
     assert quiet and all(name.startswith("dt") for name in quiet)
     assert {s.target.name for s in backward.steps if not s.quiet} >= {"dX"}
+
+
+def test_what_both_passes_make_says_nothing_of_which_is_cheaper() -> None:
+    backward = reverse(parse("Y[i] = sum(j) A[i,j]*b[j]"))
+    (product,) = (s for s in backward.statements if s.target.name == "db")
+
+    def made(body: str) -> Backward:
+        (define,) = parse(f"d[n] = {body}").statements
+        return replace(backward, statements=(product, define))
+
+    long, short = made("x[n] + y[n] + 2*x[n] + x[n]*y[n]"), made("x[n] + y[n]")
+    assert CHEAPER < cost(short.statements) / cost(long.statements) < IN_ALL
+    assert _is_better(short, long)
+    assert not _is_better(long, short)
+    assert not _is_better(long, long)
+    assert not _is_better(short, long, more=cost(long.statements))
+    assert not _is_better(made("x[n]"), made("2*x[n]"))  # next to nothing, in all

@@ -126,3 +126,26 @@ def test_exponentials_of_random_sums(seed: int) -> None:
     terms = [f"{rng.choice(factors)}*exp(1/9*({a}))**9" for a in arguments]
     terms += [f"{rng.choice(factors)}*exp({a})" for a in arguments]
     right(reverse(parse(f"Y[n] = {' - '.join(terms)}")), seed, positive=True)
+
+
+# Guards beside what is 0 where they fail.
+
+CHOSEN = """
+x[N]; P[N,N]
+d[i,j] = (x[i] - x[j])**2
+W[i,j] = 1/({} + d[i,j])
+V[i,j] = [{}]*W[i,j]
+L[] = sum(i,j) P[i,j]*log(W[i,j]/sum(k,l) V[k,l])
+"""
+
+
+@pytest.mark.parametrize(
+    ("constant", "cond", "left"),
+    [("1", "i != j", False), ("1", "y[i] = y[j]", True), ("y[i]**2", "i != j", True)],
+)
+def test_a_guard_on_indices_goes_beside_what_is_finite(
+    constant: str, cond: str, left: bool
+) -> None:
+    backward = forms(CHOSEN.format(constant, cond))
+    guards = [form for form in backward.values() if "!=" in form or "==" in form]
+    assert bool(guards) is left, backward

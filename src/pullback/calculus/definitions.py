@@ -115,6 +115,7 @@ class Definitions:
             "held": self._held_by,
             "finite": lambda tensor: tensor not in self._terms,
             "away from 0": lambda tensor: False,
+            "calm": lambda tensor: False,
             "selects": selections.selects,
             "divides by a selection": selections.divides,
         }

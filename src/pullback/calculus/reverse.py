@@ -82,6 +82,7 @@ from .step import Backward, Later, Step
 
 ONE = Fraction(1)
 CHEAPER = 0.98  # of the cost with fewer names, for more names to be worth reading
+IN_ALL = 0.99  # of it, with products of matrices that both make
 STEPS = 0.9  # of the cost of a program as it is written, for one with an operation a statement
 # whose backward pass is longer to read
 KEPT = 1.0  # operations that keeping an element from the forward pass costs
@@ -149,8 +150,13 @@ def _is_better(
     other: Backward, best: Backward, more: float = 0.0, cheaper_by: float = CHEAPER
 ) -> bool:
     """Whether a backward pass with more names is so much cheaper that they are worth reading, and
-    ``more`` that is kept for it worth its memory."""
-    cheaper = cost(other.statements) + more < cheaper_by * cost(best.statements)
+    ``more`` that is kept for it worth its memory. Products of matrices that both make would hide
+    it."""
+    known = {(s.target, s.body) for s in best.statements}
+    same = [s for s in other.statements if (s.target, s.body) in known]
+    there = cost([s for s in same if is_product_of_matrices(s)])  # says nothing of the rest
+    ours, theirs = cost(other.statements) + more, cost(best.statements)
+    cheaper = ours - there < cheaper_by * (theirs - there) and ours < IN_ALL * theirs
     return cheaper and other.unsearched <= best.unsearched
 
 
@@ -214,7 +220,11 @@ class _Reverse:
             if parts is not None and len(parts) > 1:
                 self.defs.note_sum(tensor, pattern.axes, parts)
         self.regions = self.defs.regions
-        self.regions.questions |= {"finite": self._finite, "away from 0": self.lin.is_away}
+        self.regions.questions |= {
+            "finite": self._finite,
+            "away from 0": self.lin.is_away,
+            "calm": self._is_calm,
+        }
         self.known = Known(self.regions.ask)
         self.reads: dict[Tensor, list[tuple[Tensor, Occurrence]]] = {}
         self.pending: dict[Tensor, list[Term | None]] = {}
@@ -537,6 +547,11 @@ class _Reverse:
             open_ended = [f for f in self.parts[tensor].factors if not is_bounded(*f)]
             return self.lin.kinks.calm(open_ended, FINITE)
         return tensor not in self.lin.definitions
+
+    def _is_calm(self, tensor: Tensor) -> bool:
+        """Whether a forward value is finite wherever the inputs are, short of an overflow."""
+        read = Access(tensor, tuple(map(at, self.lin.axes(tensor))))
+        return self.lin.complete and self.lin.kinks.calm([(read, ONE)], FINITE)
 
     # Borders.
 

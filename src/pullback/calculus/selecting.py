@@ -102,6 +102,8 @@ def is_zero_beside(
             return isinstance(atom, SizeOf)
         if ask("finite" if exponent > 0 else "away from 0", atom.tensor):
             return True
+        if exponent > 0 and not on_data and ask("calm", atom.tensor):
+            return True
         if not (lacking and on_data) or ask("divides by a selection", atom.tensor):
             return False
         return exponent > 0 or not ask("selects", atom.tensor)
