@@ -88,3 +88,10 @@ def masks_of_a_random_program(seed: int) -> list[tuple[Count, Any, Any]]:
             ]
     except (TypeError, NotImplementedError, AttributeError) as error:
         pytest.skip(f"not counted: {error}")
+
+
+def test_residuals_tell_what_is_saved() -> None:
+    small, large = (pullback.derive(LEAKY, memory=m) for m in ("balanced", "fastest"))
+    assert [(s.tensor.name, s.made) for s in small.residuals] == [("x", False)]
+    (mask,) = large.residuals
+    assert (mask.tensor.name, mask.made, str(mask.size)) == ("mask1", True, "N")

@@ -338,7 +338,14 @@ class Derivation:
 
     @cached_property
     def residuals(self) -> tuple[Stored, ...]:
-        """What the backward pass reads of the forward pass, inputs first."""
+        """What the backward pass reads of the forward pass, inputs first; a mask that no statement
+        names is called so."""
+        if self.backward.masks:
+            from ..plan.both import both
+            from ..plan.build import build
+
+            plan = build(self.backward)
+            return tuple(self._stored(t, t not in plan.forward.inputs) for t in both(plan).called())
         made = {s.target for s in self.passes.statements}
         live = dict.fromkeys(s for t in self.backward.wrt for s in self.needed(t.name))
         wanted = {t for s in live if s.target in made for t in reads(s)}

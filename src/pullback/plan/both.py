@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import count
 
 from ..ir.expr import Tensor
 from ..text import PRIVATE
@@ -26,6 +27,13 @@ class Both:
     backward: Lines
     saved: tuple[Tensor, ...]
     masks: frozenset[Tensor] = frozenset()
+
+    def called(self) -> list[Tensor]:
+        """What is saved, masks under names of their own."""
+        number = count(1)
+        return [
+            replace(t, name=f"mask{next(number)}") if t in self.masks else t for t in self.saved
+        ]
 
 
 def both(plan: Plan, *, in_place: bool = False) -> Both:
