@@ -306,7 +306,7 @@ FINITE = {
     ),
     "a divisor under a guard of its own": (
         [(1, SOME, T, (R, -1)), (1, V, (R, -1))],
-        product(over(R), plus(product(T, Guard(SOME)), V)),
+        plus(product(T, Guard(SOME), over(R)), product(V, over(R))),
     ),
     "a divisor under two guards": (
         [(1, SOME, T, (R, -1)), (1, OTHER, V, (R, -1))],
@@ -314,7 +314,7 @@ FINITE = {
     ),
     "divisors in a group": (
         [(1, SOME, T, (R, -1)), (1, V, (R, -1)), (1, S)],
-        plus(product(over(R), plus(product(T, Guard(SOME)), V)), S),
+        plus(product(T, Guard(SOME), over(R)), product(V, over(R)), S),
     ),
     "an index's value": (
         [(1, SOME, IndexOf(at(I)), R), (1, IndexOf(at(I)), T)],

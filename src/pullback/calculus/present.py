@@ -452,8 +452,10 @@ def _may_leave(
     what it is multiplied with."""
     if isinstance(part, SizeOf):
         return True
-    # where the others' guards fail, what is left is the term that has none of its own
-    whole = any(all(c in shared for c in t.guards) for t in terms)
+    # Where the others' guards fail, what is left is the term that has none of its own. A divisor
+    # is left where it is: of a small one, what it divides is a number yet, and its inverse is not.
+    free = [all(c in shared for c in t.guards) for t in terms]
+    whole = any(free) if exponent > 0 else all(free)
     if whole and not any(map(known.crowded, terms)):
         return True
     return isinstance(part, Access) and known.finite(part.tensor) and safe_alone(part, exponent)
