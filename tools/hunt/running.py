@@ -46,7 +46,8 @@ KINDS: dict[str, Callable[[Random], None]] = {
     "subscripts": subscripts,
     "nested": nested,
 }
-LIMIT = 60  # seconds of one case, after which the case counts as foreign: a hang
+LIMIT = 60  # seconds of work on one case, after which the case counts as foreign: a hang
+IDLE = 20  # times as long by the clock, of which other programs may have most
 BATCH = 5.0  # seconds of work between two reports of a process
 
 
@@ -82,10 +83,13 @@ def _stop(number: int, frame: FrameType | None) -> None:
 def one(kind: str, seed: int) -> Outcome:
     """What becomes of one case."""
     signal.signal(signal.SIGALRM, _stop)
-    signal.alarm(LIMIT)
+    signal.signal(signal.SIGPROF, _stop)
+    signal.setitimer(signal.ITIMER_PROF, LIMIT)
+    signal.alarm(IDLE * LIMIT)
     try:
         return judged(lambda: KINDS[kind](Random(f"{kind} {seed}")))
     finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
         signal.alarm(0)
 
 
