@@ -54,9 +54,8 @@ def derive(
     Of a NumPy function, given the shapes of its arguments, by name or in their order: ``X="N D"``
     with named sizes, ``X=(64, "D")``, an example array, dicts, lists and tuples of these, or
     annotations such as ``Float[Array, "N D"]``; or of index notation, which tells most shapes
-    itself. A dtype stands
-    behind a colon, ``y="N: int64"``. Arguments that are ints, bools, None or functions are taken
-    as they are.
+    itself. A dtype stands behind a colon, ``y="N: int64"``. Arguments that are ints, bools, None
+    or functions are taken as they are.
 
     ``wrt`` (or ``argnums``) says by which inputs, by name or position; all float ones if not
     given. ``conventions`` switches what holds at kinks and ties. ``sizes`` gives values of named

@@ -585,19 +585,16 @@ class _Reverse:
         return own
 
     def _is_over_square_of_norm(self, value: Term) -> bool:
-        """Whether a term is divided by the square of a norm, which what its readers multiply it
-        with is no larger than."""
+        """Whether a term is divided by the square of a norm. Of a small norm that is too large for
+        a float, though its product with what the norm is of, as readers make it, is not."""
         return any(
             e <= -1 and isinstance(a, Access) and self._is_squares(a) for a, e in value.factors
         )
 
     def _is_squares(self, value: Access) -> bool:
         """Whether a value is a sum of squares alone, whose root is a norm."""
-        terms = (
-            poly(self.lin.definitions[value.tensor].body)
-            if value.tensor in self.lin.definitions
-            else ()
-        )
+        define = self.lin.definitions.get(value.tensor)
+        terms = () if define is None else poly(define.body)
         return len(terms) == 1 and bool(terms[0].bound) and self.lin.is_square(value)
 
     def _needs_a_name(self, value: Poly, define: Define) -> bool:

@@ -263,7 +263,7 @@ class Sides:
                 if self.signs(x, zero, side) == {0}:
                     return ZERO
                 signs = self.signs(y, zero, side)
-                if 0 not in signs:  # then it is one
+                if len(signs) == 1 and 0 not in signs:
                     return mul(Number(Fraction(*signs), ""), self._abs(x, zero, side))
             case "sign", (x,):
                 signs = self.signs(x, zero, side)
@@ -332,7 +332,7 @@ class Sides:
             if exponent % 2 == 0:
                 signs = frozenset(map(abs, signs))
             elif exponent.denominator != 1:
-                signs &= NONNEGATIVE  # what is negative has no root
+                signs = signs & NONNEGATIVE or ANY  # of what is negative nothing is said
             if 0 in signs and exponent < 0:
                 signs = ANY
             out = _times(out, signs)

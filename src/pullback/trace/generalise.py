@@ -67,10 +67,10 @@ Notes = Callable[[Mapping[str, int]], Sequence[Choice]]
 LEAST, GREATEST = 5, 48  # of the sizes that are tried
 LONG, GREATEST_LONG = 40, 18  # statements of one line, from which on sizes are tried up to here
 MANY_STATEMENTS, MOST_STATEMENTS = 1000, 2500  # of a trace, from which on smaller sizes are tried
-LEAST_DEEP, MANY_NAMES = 3, 4  # the least size then, where there are many names
-LEAST_CLOSEST = 4  # the same where traces at those are too long, too
-WIDE, NARROW, CLOSE, CLOSEST = range(4)  # how far apart sizes are that are tried
-DEEP = 3  # names in whose loops narrow sizes are as long as wide ones
+WIDE, NARROW, CLOSE, CLOSEST = range(4)  # the windows that sizes are drawn from
+LEAST_DEEP, MANY_NAMES = 3, 4  # the least size of the close window, from so many names on
+LEAST_CLOSEST = 4  # the least size of the closest window, where it isn't smaller anyway
+DEEP = 3  # names, from which on a trace that is too long goes past the narrow window
 FIRST = 3  # traces to solve from
 # Kinds of sizes to verify with: those of branches on parity and the like, where primes are blind.
 CHECKS = ("divisible", "even")
