@@ -336,7 +336,8 @@ class Framework:
         if before is not None and before < 0:
             return str(before)
         text = str(self.size(value))
-        inside = all(map(self.facts.at_least_zero, self.ends(value)))
+        known = self.facts.at_least_zero
+        inside = known(value) or all(map(known, self.ends(value)))
         return text if inside else f"max({text}, 0)"
 
     def ends(self, value: Size) -> list[Size]:

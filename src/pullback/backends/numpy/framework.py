@@ -431,7 +431,8 @@ class NumPy(functional.Framework):
         dtype = self.dtype_of(array)
         name = self.start("filled", f"np.empty({self.extents(array)}, dtype={dtype})")
         with self.turns(array.told, body) as names:
-            self.emit(f"{name}[..., {', '.join(names)}] = {self.code(body)}")
+            places = names if len(names) == array.rank else ["...", *names]
+            self.emit(f"{name}[{', '.join(places)}] = {self.code(body)}")
         return Code(name)
 
     def spread(self, array: Array) -> Code:
