@@ -164,6 +164,49 @@ def sines_of_sums(A: Any, x: Any) -> Any:
     return out
 
 
+def there_and_back(image: Any) -> Any:
+    """Filters of second order along the columns, then along the rows, ahead and back: at small
+    sizes a loop has hardly a turn that is like another one."""
+    for _ in range(2):
+        ahead, back = np.empty_like(image), np.empty_like(image)
+        ahead[:, 0] = 0.3 * image[:, 0]
+        ahead[:, 1] = 0.3 * image[:, 1] + 0.4 * ahead[:, 0]
+        for j in range(2, image.shape[1]):
+            ahead[:, j] = 0.3 * image[:, j] + 0.4 * ahead[:, j - 1] - 0.2 * ahead[:, j - 2]
+        back[:, -1] = 0.0
+        back[:, -2] = 0.1 * image[:, -1]
+        for j in range(image.shape[1] - 3, -1, -1):
+            back[:, j] = 0.1 * image[:, j + 1] + 0.4 * back[:, j + 1] - 0.2 * back[:, j + 2]
+        image = (ahead + back).T
+    return image
+
+
+def energies_of_pairs(x: Any, charge: Any) -> Any:
+    """Each pair once, beside steps that move what the pairs are of."""
+    x = x.copy()
+    found = np.empty(3)
+    for step in range(3):
+        distance = np.sqrt((x[:, None] - x) ** 2 + 0.1)
+        energy = 0.0
+        for i in range(len(x)):
+            for j in range(i + 1, len(x)):
+                energy += charge[i] * charge[j] / distance[i, j]
+        found[step] = energy
+        x += 0.1 * charge * np.sin(x)
+    return found
+
+
+def windows_of_any_size(x: Any, w: Any) -> Any:
+    """It runs with the sizes in some orders only, and at some sizes there is no turn."""
+    rows, columns = x.shape[1] - w.shape[0] + 1, x.shape[2] - w.shape[1] + 1
+    out = np.empty((len(x), rows, columns, w.shape[2]))
+    for i in range(rows):
+        for j in range(columns):
+            part = x[:, i : i + w.shape[0], j : j + w.shape[1], None]
+            out[:, i, j] = (part * w).sum(axis=(1, 2))
+    return out
+
+
 NAMED: list[tuple[Callable[..., Any], dict[str, str], int]] = [
     (relax_square, {"u": "N N", "w": "N N"}, 3),
     (driven, {"field": "N", "force": "T"}, 2),
@@ -178,12 +221,15 @@ NAMED: list[tuple[Callable[..., Any], dict[str, str], int]] = [
     (trace_added, {"a": "N N"}, 1),
     (implicit_step, {"u": "N N"}, 5),
     (sines_of_sums, {"A": "N N", "x": "N"}, 3),
+    (there_and_back, {"image": "N M"}, 4),
+    (energies_of_pairs, {"x": "N", "charge": "N"}, 4),
+    (windows_of_any_size, {"x": "B N M", "w": "K K D"}, 4),
 ]
 
 
 def arguments(shapes: dict[str, str], length: int) -> list[Array]:
     random = np.random.default_rng(length)
-    sizes = {"N": length, "M": length + 2, "T": length + 1}
+    sizes = {"N": length, "M": length + 2, "T": length + 1, "B": 2, "K": 3, "D": 2}
     found = []
     for shape in shapes.values():
         extents = tuple(sizes.get(n) or int(n) for n in shape.split())

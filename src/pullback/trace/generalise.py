@@ -72,6 +72,7 @@ LEAST_DEEP, MANY_NAMES = 3, 4  # the least size of the close window, from so man
 LEAST_CLOSEST = 4  # the least size of the closest window, where it isn't smaller anyway
 DEEP = 3  # names, from which on a trace that is too long goes past the narrow window
 FIRST = 3  # traces to solve from
+FEWEST_ALIKE = 8  # of turns with a first, a second and a last one of their own
 # Kinds of sizes to verify with: those of branches on parity and the like, where primes are blind.
 CHECKS = ("divisible", "even")
 AGAIN = ("any",)  # without names: only whether the function does the same twice
@@ -82,6 +83,7 @@ MOST_SINGLE = 36  # traces at a threshold of one name alone
 EQUAL, EQUAL_CLOSE = 6, 4  # all names are tried at, where the code holds no ints to try them at
 MOST_ELEMENTS = 2 * 10**7  # of an array with an axis of every size
 MOST_POINTS = 30_000  # at which two programs are compared by their values
+LEAST_COMPARED = 2  # the size of a name then, where there are more
 ROUNDINGS = 8  # by which arguments are changed to see what their rounding does to results
 LEAST_DRAWS, ENOUGH_POINTS = 4, 8_000  # of arguments that they are compared for
 MOST_LITERALS, LARGEST_LITERAL = 4, 10**100  # around which arguments are drawn
@@ -485,7 +487,21 @@ class _Search:
             samples += wrong[:4]
 
     def holds(self, found: Found, sample: Sample) -> bool:
-        return self.verdict(found, sample) is True
+        verdict = self.verdict(found, sample)
+        if verdict is None and (smaller := self.smaller(sample)):
+            return self.verdict(found, smaller) is True
+        return verdict is True
+
+    def smaller(self, sample: Sample) -> Sample | None:
+        """A sample that looks like another one, at sizes with fewer points to compare; None where
+        that changes what is traced."""
+        found = None
+        sizes = dict(sample.sizes)
+        for name in self.names:
+            made = self.runnable({**sizes, name: LEAST_COMPARED})
+            if made and sizes[name] > LEAST_COMPARED and _same_skeleton(made[0], sample):
+                sizes, found = dict(made[0].sizes), made[0]
+        return found
 
     def verdict(self, found: Found, sample: Sample) -> bool | None:
         verdict = found.verdict(sample)
@@ -506,8 +522,10 @@ class _Search:
             alike = max(groups, key=len)
             if len(groups) == 1 or len(alike) >= FIRST:
                 return alike, [s for group in groups if group is not alike for s in group]
-            if len(groups) >= FIRST or len(samples) >= MOST_UNLIKE:
-                raise self.different(groups[0][0], groups[1][0])
+            telling = [group for group in groups if any(not _is_short(s) for s in group)]
+            if len(telling) >= FIRST or len(samples) >= MOST_UNLIKE:
+                one, other, *_ = telling if len(telling) > 1 else groups
+                raise self.different(one[0], other[0])
             samples.append(self.another())
 
     # ---------------------------------------------------------------------------------------------
@@ -532,13 +550,15 @@ class _Search:
                 break
         if not self.runs:
             raise self.first_failure
-        orders = list(self.runs)
-        sample = self.attempt(self.draw.sizes(orders[self.count % len(orders)], kind))
-        assert sample is not None
+        sample = None
+        while sample is None:
+            orders = list(self.runs)
+            sample = self.attempt(self.draw.sizes(orders[self.count % len(orders)], kind))
         return sample
 
     def attempt(self, sizes: Sizes) -> Sample | None:
-        """The trace at these sizes; None where it fails with the names in this order."""
+        """The trace at these sizes; None where it fails with the names in this order, here or
+        elsewhere (where an extent is 0 it may run)."""
         order = tuple(sorted(self.names, key=lambda name: (sizes[name], name)))
         self.count += 1
         try:
@@ -556,14 +576,17 @@ class _Search:
             raise
         except Exception as error:  # the user's function may raise anything
             text = f"at {show_sizes(sizes)}: {_said(error)}"
-            if order in self.runs:
-                raise self.unsteady(self.runs[order], text) from error
             if not self.fails:
                 self.first_failure = _failed(error, sizes)
             self.fails[order] = text
+            ran = self.runs.pop(order, None)
+            if ran and not self.runs:
+                raise self.unsteady(ran, text) from error
             return None
         if order in self.fails:
-            raise self.unsteady(sample, self.fails[order])
+            if not self.runs:
+                self.first_failure = self.unsteady(sample, self.fails[order])
+            return None
         self.runs.setdefault(order, sample)
         return sample
 
@@ -915,6 +938,11 @@ class _Draw:
             drawn[name] = self.random.choice(free)
             self.used[name].add(drawn[name])
         return {name: drawn[name] for name in self.names}
+
+
+def _is_short(sample: Sample) -> bool:
+    """Whether loops over the smallest size may have so few turns that these aren't found alike."""
+    return min(sample.sizes.values(), default=inf) < FEWEST_ALIKE
 
 
 def _windows(greatest: int, count: int) -> list[range]:
