@@ -526,6 +526,8 @@ class Framework:
         self.settle(line.array)
         if line.array in self.twins.made:  # together with another result
             self.tensors[line.tensor] = self.twins.made[line.array]
+            if place:
+                self.emit(f"{place} = {self.tensors[line.tensor]}")
             return previous
         text = remark(define) if self.comments else ""
         start = len(self.lines)
@@ -560,7 +562,7 @@ class Framework:
     def inside_loop(self, steps: Steps) -> None:
         """A loop. What is the same at all steps is computed before; what is shared inside has names
         that end with the loop."""
-        before, repeated = dict(self.shared), self.repeated
+        before, repeated, twins = dict(self.shared), self.repeated, self.twins
         hidden = {array for line in steps.lines for array in nodes_of(line.array, set())}
         moving = self.moving(steps, hidden)
         for line in steps.lines:
@@ -571,8 +573,9 @@ class Framework:
                         self.named(part)
         outside = dict(self.shared)
         self.name_shared([line.array for line in steps.lines])
+        self.twins = Twins(steps.lines)
         self.loop(steps)
-        self.shared, self.repeated = {**before, **outside}, repeated
+        self.shared, self.repeated, self.twins = {**before, **outside}, repeated, twins
 
     def moving(self, steps: Steps, arrays: Iterable[Array]) -> set[Array]:
         """What changes from step to step."""

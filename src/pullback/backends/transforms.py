@@ -64,7 +64,7 @@ def transform(framework: Framework, array: Array) -> Code:
         count = framework.size(array.shape[-1])
         return call(f"{framework.module}.fft.{name}", argument, count)
     whole = call(f"{framework.module}.fft.{name}", argument)
-    if key not in framework.twins.transforms.both or framework.indent:
+    if key not in framework.twins.transforms.both or framework.turning:
         return Code(f"{whole}.{part}", ATOM)
     made[key] = framework.names.fresh(NAMES[name])
     framework.emit(f"{made[key]} = {whole}")

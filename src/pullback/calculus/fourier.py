@@ -11,7 +11,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
-from ..errors import DerivationError
 from ..ir.expr import (
     Access,
     Add,
@@ -28,7 +27,6 @@ from ..ir.expr import (
     power,
 )
 from ..ir.program import Define
-from ..ir.recurrence import recurrent
 from ..ir.sizes import Size
 from ..ir.subscripts import Index, Subscript, at, indices_of
 from ..ir.walk import Tree, bottom_up, free_indices, fresh, tensors
@@ -103,18 +101,12 @@ class _Transforms:
     halves: dict[Tensor, Size] = field(default_factory=dict)  # weights, and what they belong to
 
     def run(self, statements: Sequence[Define]) -> list[Define]:
-        steps = recurrent(statements)
         for s in statements:
             if not self.reads(s.body):
                 if s.scatter is not None and self.reads(s.scatter):
                     s = replace(s, scatter=None)
                 self.out.append(self.plain(s))
                 continue
-            if s.target in steps:
-                raise DerivationError(
-                    "a Fourier transform in a recurrence can't be differentiated",
-                    hint="take the transform of all steps at once",
-                )
             self.write(s)
         return [self.spelled(s) for s in self.out]
 

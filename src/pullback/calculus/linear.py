@@ -96,16 +96,11 @@ class Linear:
         known = _operations(flat)
         for group in groups(flat):
             self.flat += [own[s.target] for s in group]
-            operations = [s for s in group if isinstance(s.body, Opaque)]
-            if operations and is_recurrent(group):
-                raise DerivationError(
-                    f"{operations[0].target.name} is in a recurrence, and is no formula",
-                    expected="such operations outside of recurrences, or steps written out",
-                )
-            if any(s.target in self.active for s in operations):
-                found += [(made,) for s in operations for made in self._tangents(s, known)]
-            else:
-                found.append(group)
+            made: list[Define] = []
+            for s in group:
+                active = isinstance(s.body, Opaque) and s.target in self.active
+                made += self._tangents(s, known) if active else [s]
+            found += [tuple(made)] if is_recurrent(group) else [(t,) for t in made]
         return found
 
     def _tangents(self, s: Define, known: dict[Opaque, Tensor]) -> list[Define]:

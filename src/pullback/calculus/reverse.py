@@ -336,7 +336,8 @@ class _Reverse:
             copy = copies.get(s.target)
             if copy is not None:
                 s = replace(s, target=copy.target, of=copy.of, user=copy.user)
-            out.append(replace(s, body=body))
+            scatter = None if s.scatter is None else rename_tensors(s.scatter, names)
+            out.append(replace(s, body=body, scatter=scatter))  # type: ignore[arg-type]
         return out
 
     # A recurrence.
@@ -369,7 +370,7 @@ class _Reverse:
         found = {s.target for s in group if s.target in self.reads or s.target in self.cotangents}
         left = list(group)
         while users := [s for s in left if s.target in found]:
-            found.update(a.tensor for s in users for a in accesses(s.body))
+            found.update(t for s in users for t in self.lin.origins_of(s))
             left = [s for s in left if s not in users]
         return found
 

@@ -236,6 +236,14 @@ _UNREADY = object()
 class _Growing(Array):
     """An array of which not all elements have values yet."""
 
+    def at_place(self, outer: Sequence[int]) -> list[Value]:
+        """The elements at a place of its first axes."""
+        count = prod(self.shape[len(outer) :])
+        k = 0
+        for n, place in zip(self.shape, outer, strict=False):
+            k = k * n + place
+        return self.flat[k * count : (k + 1) * count]
+
 
 def _shape(statement: Define, sizes: Mapping[str, int]) -> tuple[int, ...]:
     shape = tuple(value_of(n, sizes) for n in statement.target.shape)
@@ -426,8 +434,7 @@ class Scope:
     def opaque(self, node: Opaque) -> Reader:
         """An element of the result, which is computed once for every place of the batch."""
         arrays = [self.whole(tensor) for tensor in node.operands]
-        if any(isinstance(array, _Growing) for array in arrays):
-            raise CheckError("an opaque operation can't be part of a recurrence", where=node.key)
+        growing = [array for array in arrays if isinstance(array, _Growing)]
         operands = [(array.shape, array.flat) for array in arrays]
         batch = batch_axes(node.operation, len(node.operands[0].shape))
         subs = [self.sub(sub) for sub in node.subs]
@@ -439,6 +446,9 @@ class Scope:
             place = tuple(where(p) for where in subs)
             outer = place[:batch]
             if outer not in made:
+                for array in growing:
+                    if any(x is _UNREADY for x in array.at_place(outer)):
+                        raise Unready(f"{node.key} is computed before its operands have values")
                 made[outer] = opaque(self.context.arithmetic, node.operation, operands, outer, last)
             value = made[outer]
             for k in place[batch:]:

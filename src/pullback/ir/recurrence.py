@@ -13,7 +13,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from heapq import heapify, heappop, heappush
 
-from .expr import Access, Cond, Guard, Mul, Tensor, Zero
+from .expr import Access, Cond, Guard, Mul, Opaque, Tensor, Zero
+from .matrices import batch_axes
 from .program import Define, reads
 from .subscripts import Index, Subscript, at, indices_of
 from .walk import Tree, accesses, bottom_up, map_tensors
@@ -64,10 +65,20 @@ def offset(statement: Define, access: Access) -> int | None:
     return None if ahead.terms else ahead.const.literal
 
 
+def reads_at(statement: Define) -> tuple[Access, ...]:
+    """The reads of a statement, and of the operands of a matrix operation those of their matrices:
+    ``inverse(A)[t,i,j]`` reads ``A[t]``."""
+    if not isinstance(statement.body, Opaque):
+        return accesses(statement.body)
+    body = statement.body
+    batch = body.subs[: batch_axes(body.operation, len(body.operands[0].shape))]
+    return tuple(Access(tensor, batch) for tensor in body.operands)
+
+
 def offsets(group: Group) -> list[tuple[Define, Access, int | None]]:
     """The reads of a group's own targets, each with its statement and :func:`offset`."""
     made = {s.target for s in group}
-    return [(s, a, offset(s, a)) for s in group for a in accesses(s.body) if a.tensor in made]
+    return [(s, a, offset(s, a)) for s in group for a in reads_at(s) if a.tensor in made]
 
 
 def direction(group: Group) -> int:
@@ -150,7 +161,7 @@ def _at_one_place(group: list[Define]) -> list[Define]:
     """A group's statements so that each reads, at the same place, only earlier ones."""
     place = {s.target: k for k, s in enumerate(group)}
     needs = [
-        {place[a.tensor] for a in accesses(s.body) if a.tensor in place and offset(s, a) == 0}
+        {place[a.tensor] for a in reads_at(s) if a.tensor in place and offset(s, a) == 0}
         for s in group
     ]
     return [group[k] for k in _sorted(needs)]

@@ -112,6 +112,7 @@ class Names:
     bound: dict[int, Binder] = field(default_factory=dict)
     meaning: dict[int, str | Binder] = field(default_factory=dict)
     ahead: list[Use] = field(default_factory=list)
+    operands: list[Use] = field(default_factory=list)
     operations: list[tuple[Operation, int]] = field(default_factory=list)
     rows: dict[int, Row] = field(default_factory=dict)
 
@@ -434,11 +435,15 @@ def _register_operands(names: Names, node: Operation, line: int) -> None:
                 operand, f"{operand.name} has the wrong number of axes for {node.name}",
                 expected=str(rank) + _since(names, array), found=str(array.rank),
             )  # fmt: skip
+        use = Use(operand.name, operand, node.subs[:batch], "value", {}, False, NOTHING, line)
+        names.operands.append(use)
         if array.line is not None and array.line >= line:
-            names.fail(
-                operand, f"{operand.name} is read before it is defined",
-                hint=f"{node.name} takes a whole array: put its definition first",
-            )  # fmt: skip
+            if not batch:
+                names.fail(
+                    operand, f"{operand.name} is read before it is defined",
+                    hint=f"{node.name} takes a whole array: put its definition first",
+                )  # fmt: skip
+            names.ahead.append(use)
         array.roles["value"] = None
 
 

@@ -7,11 +7,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from ..errors import LimitError, NotationError, ShapeError
 from ..ir.expr import Access, Expr, Tensor
 from ..ir.program import Define, Program, Source
-from ..ir.recurrence import Group, groups, offsets
+from ..ir.recurrence import Group, groups, offsets, reads_at
 from ..ir.size_conditions import last_places
 from ..ir.sizes import Size, size
 from ..ir.subscripts import Index, Subscript, at, bounds
-from ..ir.walk import Tree, accesses, children, substitute
+from ..ir.walk import Tree, children, substitute
 from .affine import Affine
 from .bounds import Stray, is_natural_value, strays
 from .dtypes import natural_dtype
@@ -266,7 +266,7 @@ def _finished(group: Group) -> Iterator[Tensor]:
     """What statements read of other statements, or at the same step."""
     steps = {(s.target, access): n for s, access, n in offsets(group)}
     for s in group:
-        for access in accesses(s.body):
+        for access in reads_at(s):
             if not steps.get((s.target, access), 0):
                 yield access.tensor
 

@@ -56,7 +56,8 @@ class _Checks:
 
     def group(self, made: set[str]) -> None:
         """All reads among the targets of a recurrence: fixed steps, in one direction."""
-        own = [u for u in self.names.uses if u.name in made and self.reader(u).name in made]
+        every = [*self.names.uses, *self.names.operands]
+        own = [u for u in every if u.name in made and self.reader(u).name in made]
         first: Use | None = None
         for use in sorted(own, key=lambda use: use.node.start):
             found = self.offset(use)

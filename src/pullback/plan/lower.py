@@ -42,10 +42,7 @@ from ..ir.expr import (
 )
 from ..ir.magnitudes import is_arithmetic, is_beyond, is_remainder, is_whole
 from ..ir.sizes import ONE, Size
-from ..ir.subscripts import (
-    Index,
-    Subscript,
-)
+from ..ir.subscripts import Index, Subscript, at, constant
 from ..ir.walk import free_indices, tensors
 from . import arrays
 from .choices import chosen, either_or, halves
@@ -56,6 +53,7 @@ from .products import Products
 from .reads import is_negative
 from .rotations import rolled
 from .running import running, triangle
+from .steps import axes_of
 from .terms import split_sign
 from .windows import first, looped
 
@@ -178,10 +176,19 @@ class Lowering(Products):
             case Guard(cond):
                 return self.cond(cond)
             case Opaque(operation, operands, subs):
-                parts = [self.full(t) for t in operands]
+                if subs and self.step is not None and subs[0] is constant(self.step[0]):
+                    parts = [self.operand_at(t, subs[0]) for t in operands]
+                    subs = subs[1:]
+                else:
+                    parts = [self.full(t) for t in operands]
                 shape = tuple(ONE if sub.index is None else sub.index.extent for sub in subs)
                 axes = tuple(sub.index for sub in subs)
                 return Laid(arrays.operation(operation, parts, shape), axes)
+
+    def operand_at(self, tensor: Tensor, step: Subscript) -> arrays.Array:
+        """What a matrix operation is of at a step of a recurrence."""
+        axes = axes_of(tensor)
+        return self.over(self.value(Access(tensor, (step, *map(at, axes)))), axes)
 
     def sum(self, terms: Sequence[Expr]) -> Laid:
         """The sum of terms, one with a plus sign first."""

@@ -34,7 +34,6 @@ from ..ir.expr import (
     Arg,
     Compare,
     Number,
-    Opaque,
     Reduce,
     Select,
     SizeOf,
@@ -43,7 +42,7 @@ from ..ir.expr import (
 )
 from ..ir.interpret import Array, run
 from ..ir.program import Define, Program, Source, live, reads, solve_sizes
-from ..ir.recurrence import Group, groups, is_recurrent
+from ..ir.recurrence import groups, is_recurrent
 from ..ir.size_conditions import Choice, SizeCondition
 from ..ir.sizes import FloorQuotient, Size
 from ..ir.subscripts import Subscript, constant, indices_of, map_indices
@@ -786,18 +785,19 @@ class _Search:
         else:
             what, found = "what is computed", f"{pair[0].title} differs between {one} and {other}"
         source = next((part.source for part in pair if part.source.line), Source())
-        for reason, expected, why in _LOOPS_LEFT:
-            if (left := _left_in_loops(one, reason)) is not None:
-                error = Differing(
-                    f"{what} depends on {on}",
-                    where=show_source(left),
-                    expected=expected,
-                    found=why,
-                    hint=f"write it as array operations; or {GIVE_NUMBERS}, for one of the loops "
-                    "(docs/loops.md)",
-                )
-                error.nested = reason is is_recurrent
-                return error
+        if (left := _left_in_loops(one)) is not None:
+            error = Differing(
+                f"{what} depends on {on}",
+                where=show_source(left),
+                expected="loops within loops over named sizes, of which the turns of one don't "
+                "need each other",
+                found="the turns of this loop need each other, and so do those of the loop around "
+                "it",
+                hint=f"write it as array operations; or {GIVE_NUMBERS}, for one of the loops "
+                "(docs/loops.md)",
+            )
+            error.nested = True
+            return error
         return Differing(
             f"{what} depends on {on}",
             where=show_source(source),
@@ -840,32 +840,13 @@ class _Search:
         )
 
 
-def _left_in_loops(sample: Sample, reason: Callable[[Group], bool]) -> Source | None:
-    """The line of what is in the program again and again for a reason: of each turn of a loop."""
+def _left_in_loops(sample: Sample) -> Source | None:
+    """The line of a recurrence that is in the program again and again: in each turn of a loop."""
     every = groups(sample.traced.program.statements)
-    firsts = [group[0].source for group in every if reason(group)]
+    firsts = [group[0].source for group in every if is_recurrent(group)]
     lines = Counter((source.file, source.line) for source in firsts)
     often = [source for source in firsts if lines[source.file, source.line] >= FEWEST_NAMED]
     return often[0] if often else None
-
-
-def _of_whole_arrays(group: Group) -> bool:
-    """Whether a statement is a matrix operation or a transform."""
-    return any(isinstance(node, Opaque) for s in group for node in nodes(s.body))
-
-
-_LOOPS_LEFT: tuple[tuple[Callable[[Group], bool], str, str], ...] = (
-    (
-        is_recurrent,
-        "loops within loops over named sizes, of which the turns of one don't need each other",
-        "the turns of this loop need each other, and so do those of the loop around it",
-    ),
-    (
-        _of_whole_arrays,
-        "matrix operations and Fourier transforms of what no turn needs of the turn before",
-        "an operation on what the turn before made, in a loop over a named size",
-    ),
-)
 
 
 GIVE_NUMBERS = 'give the size as a number, as in "5 D"'

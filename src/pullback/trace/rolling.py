@@ -1131,9 +1131,7 @@ def _cost(covered: int, made: Turns) -> tuple[int, int]:
 
 def _runs(group: tuple[Define, ...]) -> bool:
     """Whether a group can be computed step by step."""
-    if not is_recurrent(group):
-        return True
-    return direction(group) != 0 and not any(isinstance(s.body, Opaque) for s in group)
+    return not is_recurrent(group) or direction(group) != 0
 
 
 def _without_views(
