@@ -219,23 +219,10 @@ def carried_on(X: Any, w: Any) -> Any:
     return s
 
 
-def solved_each_turn(X: Any, w: Any) -> Any:
-    h = w * X[:, 0]
-    for t in range(X.shape[1]):
-        h = np.linalg.solve(np.eye(3) + w * X[:, :3], h + X[:, t])
-    return h
-
-
 @pytest.mark.parametrize(
     ("function", "shape", "line", "reason"),
     [
         (carried_on, "B T", "h = np.tanh(h + X[b, t])", "so do those of the loop around it"),
-        (
-            solved_each_turn,
-            "3 T",
-            "h = np.linalg.solve",
-            "an operation on what the turn before made",
-        ),
     ],
 )
 def test_what_no_loop_is_found_for_is_refused_with_its_line_and_the_reason(

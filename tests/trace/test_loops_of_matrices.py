@@ -91,7 +91,19 @@ def of_each_batch(X: Any, A: Any) -> Any:
     return h
 
 
-LEAST = {of_each_batch: 1, kalman: 1, least_squares: 1}  # lengths of loops whose first turn differs
+def one_matrix_each_turn(X: Any, w: Any) -> Any:
+    h = w * X[:, 0]
+    for t in range(X.shape[1]):
+        h = np.linalg.solve(np.eye(3) + w * X[:, :3], h + X[:, t])
+    return h
+
+
+LEAST = {
+    of_each_batch: 1,
+    kalman: 1,
+    least_squares: 1,
+    one_matrix_each_turn: 3,
+}  # lengths of loops whose first turn differs
 LOOPS: list[tuple[Callable[..., Any], dict[str, str]]] = [
     (kalman, {"y": "T M", "A": "D D", "C": "M D", "Q": "D D", "R": "M M"}),
     (implicit_steps, {"A": "D D", "x": "D", "h": "T"}),
@@ -101,6 +113,7 @@ LOOPS: list[tuple[Callable[..., Any], dict[str, str]]] = [
     (split_steps, {"x": "T", "u": "D", "w": ""}),
     (orthogonal, {"A": "D D", "s": "T"}),
     (in_order, {"x": "T D", "h": "D"}),
+    (one_matrix_each_turn, {"X": "3 T", "w": ""}),
     (of_each_batch, {"X": "T M D", "A": "D D"}),
 ]
 
@@ -108,7 +121,7 @@ LOOPS: list[tuple[Callable[..., Any], dict[str, str]]] = [
 def given_to(shapes: dict[str, str], length: int) -> list[Array]:
     """Arguments; square matrices are far from singular."""
     random = np.random.default_rng(length)
-    sizes = {"T": length, "D": 3, "M": 2}
+    sizes = {"T": length, "D": 3, "M": 2, "3": 3}
     found = []
     for shape in shapes.values():
         array = random.uniform(0.2, 1.0, tuple(sizes[n] for n in shape.split()))

@@ -8,6 +8,7 @@ whoever calls it outside of the traced function: in another thread, or in a libr
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -21,6 +22,7 @@ import numpy as np
 from . import complex_table, selected  # noqa: F401  (while NumPy's names are its own)
 from .complexes import Complex
 from .made import Made, made
+from .of_numbers import of_numbers
 from .operations import Tracer, built, make_array
 from .places import calls, here, is_user
 from .record import Sheet, running
@@ -180,6 +182,7 @@ def _stand_ins() -> dict[int, tuple[Any, Any]]:
     pairs += [(getattr(np, name), _taking(getattr(np, name))) for name in _TAKES]
     pairs += [(function, _making(function)) for function in (np.fft.fftfreq, np.fft.rfftfreq)]
     pairs += [(getattr(np, name), _Trick(getattr(np, name), name == "c_")) for name in _TRICKS]
+    pairs += of_numbers()
     known = [original for original, _ in pairs]
     pairs += [
         (function, _listing(function))
@@ -197,10 +200,12 @@ _STAND_INS = _stand_ins()
 _ORIGINALS = {id(stand_in): original for original, stand_in in _STAND_INS.values()}
 _HOMES: tuple[tuple[dict[str, Any], tuple[str, ...]], ...] = tuple(
     (vars(home), tuple(name for name, held in vars(home).items() if id(held) in _STAND_INS))
-    for home in (np, np.linalg, np.fft)
+    for home in (np, np.linalg, np.fft, math)
 )
+_BUILT_IN = {"min": min, "max": max}  # names that a module has without holding them
 _LOCK = RLock()
 _USES: dict[tuple[int, str], int] = {}  # how many traces a name of a module stands in for
+_ADDED: set[tuple[int, str]] = set()  # names that a module holds only while functions are traced
 
 
 @contextmanager
@@ -210,6 +215,10 @@ def standing_in(sheet: Sheet, function: Callable[..., Any]) -> Iterator[None]:
     sheet.packages = tuple(map(_package, spaces))
     taken: list[tuple[dict[str, Any], str]] = []
     with _LOCK:
+        for space in spaces:
+            for name in _BUILT_IN.keys() - space.keys():
+                space[name] = _BUILT_IN[name]
+                _ADDED.add((id(space), name))
         for space, names in (*_HOMES, *((space, list(space)) for space in spaces)):
             for name in names:
                 held, key = space[name], (id(space), name)
@@ -235,7 +244,10 @@ def _give_back(space: dict[str, Any], name: str) -> None:
         return
     del _USES[key]
     held = space.get(name)
-    if id(held) in _ORIGINALS:
+    if key in _ADDED:
+        _ADDED.discard(key)
+        del space[name]
+    elif id(held) in _ORIGINALS:
         space[name] = _ORIGINALS[id(held)]
 
 
