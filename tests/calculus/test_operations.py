@@ -5,8 +5,10 @@ from __future__ import annotations
 from random import Random
 from typing import Any
 
+import numpy as np
 import pytest
 
+from pullback.backends.numpy import spell_pair
 from pullback.calculus.operations import one_operation_each
 from pullback.calculus.reverse import reverse
 from pullback.calculus.seeds import with_ones
@@ -15,6 +17,7 @@ from pullback.ir.interpret import run
 from pullback.ir.program import Program
 from pullback.ir.walk import free_indices, nodes, tensors
 from pullback.notation.parse import parse
+from pullback.runtime.load import load_module
 from tests.properties.random_programs import Maker
 
 from .oracle import draw, filled, flat
@@ -37,6 +40,36 @@ def test_random_programs_in_steps_have_the_same_values(seed: int) -> None:
             assert set(s.indices) == set(free_indices(s.body)), s
     values = draw(program.inputs, SIZES, seed)
     assert results(steps, values) == pytest.approx(results(program, values), nan_ok=True)
+
+
+FACTORS = (
+    "x[i]",
+    "x[j]",
+    "y[j]",
+    "A[i,j]",
+    "A[j,k]",
+    "B[i,k]",
+    "z[k]",
+    "2",
+    "[i > 0]",
+    "exp(x[i])",
+)
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_sums_of_products_have_all_their_factors_however_often_one_stands(seed: int) -> None:
+    """Once ``sum(i) x[i]*x[i]*y[i]`` was the square of ``sum(i) x[i]*y[i]``."""
+    random = Random(seed)
+    few = random.sample(FACTORS, 3)
+    body = "*".join([*random.choices(few, k=random.randint(3, 6)), "A[i,j]*z[k]"])
+    left, over = random.choice((("", "i, j, k"), ("i:N", "j, k"), ("k:N, j:N", "i")))
+    program = parse(f"x[N]; y[N]; z[N]; A[N,N]; B[N,N]; Y[{left}] = sum({over}) {body}")
+    values = draw(program.inputs, SIZES, seed)
+    steps = one_operation_each(program)
+    assert results(steps, values) == pytest.approx(results(program, values)), body
+    module = load_module(spell_pair(reverse(program)))
+    value, _ = module.forward(*(np.array(values[t.name]) for t in program.inputs))
+    assert np.ravel(value).tolist() == pytest.approx(results(program, values)), body
 
 
 STEPS = {

@@ -143,25 +143,27 @@ class _Steps:
         if any(map(free_indices, numbers)) or not all(map(in_bounds, values)):
             return Reduce("sum", tuple(indices), (), mul(*numbers, *values))
         while len(values) > 2:
-            one, two = min(combinations(values, 2), key=lambda pair: self.size(pair, values, left))
-            others = [v for v in values if v is not one and v is not two]
-            kept = {i for v in others for i in free_indices(v)}
+            pairs = combinations(range(len(values)), 2)  # by place: a value may be there twice
+            first, second = min(pairs, key=lambda pair: self.size(pair, values, left))
+            one, two = values[first], values[second]
+            kept = {i for v in _without(values, first, second) for i in free_indices(v)}
             own = dict.fromkeys((*free_indices(one), *free_indices(two)))
             gone = tuple(i for i in own if i in left and i not in kept)
             left -= set(gone)
             both = Mul((one, two))
             step = self.named(Reduce("sum", gone, (), both) if gone else both)
-            values = [step if v is one else v for v in values if v is not two]
+            values[first] = step
+            del values[second]
         body = mul(*numbers, *values)
         last = tuple(i for i in indices if i in left)
         return Reduce("sum", last, (), body) if last else body
 
     def size(
-        self, pair: tuple[Expr, Expr], values: Sequence[Expr], left: set[Index]
+        self, pair: tuple[int, int], values: Sequence[Expr], left: set[Index]
     ) -> tuple[float, float]:
-        """How many elements a pair's product has, and its sum."""
-        own = dict.fromkeys(i for v in pair for i in free_indices(v))
-        others = {i for v in values if v not in pair for i in free_indices(v)}
+        """How many elements the product of the values at two places has, and its sum."""
+        own = dict.fromkeys(i for k in pair for i in free_indices(values[k]))
+        others = {i for v in _without(values, *pair) for i in free_indices(v)}
         kept = [i for i in own if i not in left or i in others]
         return volume(own), volume(kept)
 
@@ -170,6 +172,11 @@ def _apart(factors: Sequence[Expr]) -> tuple[list[Expr], list[Expr]]:
     """Numbers and conditions, and the values among factors."""
     values: list[Expr] = [f for f in factors if accesses(f) and not isinstance(f, Guard)]
     return [f for f in factors if f not in values], values
+
+
+def _without(values: Sequence[Expr], *places: int) -> list[Expr]:
+    """The values at other places."""
+    return [v for k, v in enumerate(values) if k not in places]
 
 
 def _is_finite(expr: Expr) -> bool:
