@@ -36,7 +36,16 @@ from ..plan.arrays import nodes as nodes_of
 from ..plan.both import both
 from ..plan.build import build
 from ..plan.facts import Facts
-from ..plan.lines import VIEWS_IN_MEMORY, Assign, Lines, Steps, lines_of
+from ..plan.lines import (
+    VIEWS_IN_MEMORY,
+    Assign,
+    Line,
+    Lines,
+    Steps,
+    assigned,
+    lines_of,
+    looped,
+)
 from ..plan.matmul import matrix_product
 from ..plan.ops import Procedure
 from ..text import PRIVATE
@@ -152,8 +161,8 @@ class Framework:
         """An operation that libraries write differently."""
         raise NotImplementedError
 
-    def loop(self, steps: Steps) -> None:
-        """The lines of a recurrence."""
+    def loop(self, steps: Steps, places: Mapping[Tensor, str] = {}) -> None:
+        """The lines of a recurrence; ``places`` say where what it makes goes to, if anywhere."""
         raise NotImplementedError
 
     def as_array(self, array: Array) -> Code:
@@ -373,11 +382,15 @@ class Framework:
             return minus(self.code(array.parts[0]))
         if function == "not":
             code = self.code(array.parts[0])
+            if self.is_traced(array):
+                return call(f"{self.module}.logical_not", code)
             return Code(f"(not {code})") if array.scalar else Code(f"~{code.at(UNARY)}", UNARY)
         if function == "square":
             return binary("**", self.code(array.parts[0]), Code("2"))
         if function in OPERATORS:
             left, right = self.operands(array)
+            if self.is_traced(array) and function in ("and", "or"):
+                return call(f"{self.module}.logical_{function}", left, right)
             if array.scalar and function in ("and", "or"):
                 return Code(f"({left} {function} {right})")
             op = OPERATORS[function]
@@ -390,6 +403,8 @@ class Framework:
                     f"{left.at(BINDING[op] + 1)} {op} {right.at(BINDING[op] + 1)}", BINDING[op]
                 )
             return binary(op, left, right)
+        if self.is_traced(array):
+            return self.function(function, array.parts)
         if array.scalar and function == "clip":
             value, low, high = map(self.code, array.parts)
             return Code(f"min(max({value}, {low}), {high})")
@@ -398,6 +413,13 @@ class Framework:
         if array.scalar and function in SCALARS:
             return call(SCALARS[function], *map(self.code, array.parts))
         return self.function(function, array.parts)
+
+    def is_traced(self, array: Array) -> bool:
+        """Whether a scalar is none of Python's: made of a loop's step, where that is an array."""
+        if self.chooses or not array.scalar:
+            return False
+        told = {key for node in nodes_of(array, set()) for key in sizes_told(node)}
+        return not told.isdisjoint(self.sizes.locals)
 
     def operands(self, array: Array) -> list[Code]:
         """The sources of two operands: one that only fills an array may be its number, where the
@@ -549,49 +571,61 @@ class Framework:
         wanted = [line.array for line in lines.lines if isinstance(line, Assign)]
         self.name_shared([*wanted, *lines.results, *lines.saved])
         self.twins = Twins(line for line in lines.lines if isinstance(line, Assign))
-        previous = ""
-        for line in lines.lines:
-            if isinstance(line, Assign):
-                previous = self.assign(line, previous)
-            else:
-                self.inside_loop(line)
+        self.in_turn(lines.lines)
         for array in lines.results:
             self.settle(array)
         return [str(self.code(array)) for array in lines.results]
 
-    def inside_loop(self, steps: Steps) -> None:
+    def in_turn(self, lines: Iterable[Line], places: Mapping[Tensor, str] = {}) -> None:
+        """Lines one after the other; ``places`` say where what they make goes to, if anywhere."""
+        previous = ""
+        for line in lines:
+            if isinstance(line, Assign):
+                previous = self.assign(line, previous, places.get(line.tensor, ""))
+            else:
+                self.inside_loop(line, places)
+
+    def inside_loop(self, steps: Steps, places: Mapping[Tensor, str] = {}) -> None:
         """A loop. What is the same at all steps is computed before; what is shared inside has names
         that end with the loop."""
         before, repeated, twins = dict(self.shared), self.repeated, self.twins
-        hidden = {array for line in steps.lines for array in nodes_of(line.array, set())}
+        inside = [*assigned(steps.lines)]
+        hidden = {array for line in inside for array in nodes_of(line.array, set())}
         moving = self.moving(steps, hidden)
-        for line in steps.lines:
+        for line in inside:
             for node in nodes_of(line.array, set()):
                 for part in node.parts if node in moving else ():
                     fixed = part not in moving and part.op not in CHEAP and not part.scalar
                     if fixed and part not in self.shared and open_turns(part) <= self.turning:
                         self.named(part)
         outside = dict(self.shared)
-        self.name_shared([line.array for line in steps.lines])
-        self.twins = Twins(steps.lines)
-        self.loop(steps)
+        here = [line for line in steps.lines if isinstance(line, Assign)]
+        self.name_shared([line.array for line in here])
+        self.twins = Twins(here)
+        self.loop(steps, places)
         self.shared, self.repeated, self.twins = {**before, **outside}, repeated, twins
 
     def moving(self, steps: Steps, arrays: Iterable[Array]) -> set[Array]:
         """What changes from step to step."""
-        own = {t for prev, _, now in steps.carried for t in (prev, now)}
-        own |= {line.tensor for line in steps.lines}
-        (key,) = steps.step.names()
+        every = [steps, *looped(steps.lines)]
+        own = {t for one in every for prev, _, now in one.carried for t in (prev, now)}
+        own |= {whole for one in every[1:] for whole, _ in one.kept}
+        own |= {line.tensor for line in assigned(steps.lines)}
+        keys = {key for one in every for key in one.step.names()}
         known: dict[Array, bool] = {}
 
         def changes(array: Array) -> bool:
             if array not in known:
-                stepped = key in sizes_told(array)
+                stepped = not keys.isdisjoint(sizes_told(array))
                 told = array.op == "name" and array.told[0] in own
                 known[array] = told or stepped or any(map(changes, array.parts))
             return known[array]
 
         return set(filter(changes, arrays))
+
+    def handed_name(self, handed: Tensor) -> str:
+        """A name for what a step hands on; the program's own names are others."""
+        return self.names.fresh(handed.name.replace(PRIVATE, "_"))
 
     def hand_on(self, steps: Steps) -> None:
         """Gives the values of a step to the next one, those that are read in turn all at once."""
@@ -610,6 +644,11 @@ class Framework:
         self.sizes.names[key] = name
         self.sizes.locals.add(key)
         return name
+
+    def end_step(self, name: str) -> None:
+        """In a loop, the next one may count its steps by the same variable."""
+        if self.indent:
+            self.names.taken.discard(name)
 
 
 def _cuts(array: Array) -> Iterator[tuple[Cut, Size]]:

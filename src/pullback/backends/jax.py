@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 from ..calculus.step import Backward
+from ..ir.expr import Tensor
 from ..ir.sizes import ONE, Size
 from ..plan.arrays import Array, Cut, is_zeros
 from ..plan.lines import Steps
@@ -209,13 +211,13 @@ class Jax(functional.Framework):
         """The identity as a mask, where ``like`` is."""
         return f"jnp.eye({extent}, dtype=bool)"
 
-    def loop(self, steps: Steps) -> None:
+    def loop(self, steps: Steps, places: Mapping[Tensor, str] = {}) -> None:
         """``lax.scan``: a step hands on what the next one reads, and its results are stacked."""
         carried: list[str] = []
         firsts: list[str] = []
         for prev, first, _ in steps.carried:
             firsts.append(str(self.code(first)))
-            carried.append(self.names.fresh(prev.name))
+            carried.append(self.handed_name(prev))
             self.tensors[prev] = carried[-1]
         function = self.names.fresh("step")
         step = self.bound_step(steps)
@@ -225,13 +227,12 @@ class Jax(functional.Framework):
         self.indent += INDENT
         if carried:
             self.emit(f"{', '.join(carried)}{',' if len(carried) == 1 else ''} = {name}")
-        previous = ""
-        for line in steps.lines:
-            previous = self.assign(line, previous)
+        self.in_turn(steps.lines)
         handed = tuple_of([self.tensors[now] for _, _, now in steps.carried]) if carried else "()"
         stacked = tuple_of([self.tensors[now] for _, now in steps.kept]) if steps.kept else "()"
         self.emit(f"return {handed}, {stacked}")
         self.indent = self.indent[: -len(INDENT)]
+        self.end_step(step)
         self.tensors = {**before}
         names = [self.names.fresh(whole.name) for whole, _ in steps.kept]
         self.tensors.update(zip((whole for whole, _ in steps.kept), names, strict=True))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from ..calculus.step import Backward
 from ..errors import PullbackError
+from ..ir.expr import Tensor
 from ..ir.sizes import ONE, Size
 from ..plan.arrays import Array
 from ..plan.lines import VIEWS_IN_MEMORY, Steps
@@ -278,10 +279,10 @@ class Torch(functional.Framework):
         """The identity as a mask, where ``like`` is."""
         return f"torch.eye({extent}, dtype=torch.bool, device={like}.device)"
 
-    def loop(self, steps: Steps) -> None:
+    def loop(self, steps: Steps, places: Mapping[Tensor, str] = {}) -> None:
         """A ``for`` loop; the steps are collected in lists and stacked."""
         for prev, first, _ in steps.carried:
-            name = self.names.fresh(prev.name)
+            name = self.handed_name(prev)
             self.tensors[prev] = name
             self.emit(f"{name} = {self.code(first)}")
         lists = {}
@@ -292,13 +293,12 @@ class Torch(functional.Framework):
         every = f"range({self.size(steps.count)})"
         self.emit(f"for {step} in {every if steps.turn > 0 else f'reversed({every})'}:")
         self.indent += INDENT
-        previous = ""
-        for line in steps.lines:
-            previous = self.assign(line, previous)
+        self.in_turn(steps.lines)
         for _, now in steps.kept:
             self.emit(f"{lists[now]}.append({self.tensors[now]})")
         self.hand_on(steps)
         self.indent = self.indent[: -len(INDENT)]
+        self.end_step(step)
         for whole, now in steps.kept:
             name = self.names.fresh(whole.name)
             steps_of = lists[now] if steps.turn > 0 else f"{lists[now]}[::-1]"

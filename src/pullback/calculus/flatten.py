@@ -355,8 +355,8 @@ class _Flattener:
             widest = max(read, key=len, default=[])
             full = set(free) <= set(widest)
             order = [*widest, *order] if full else [*order, *widest]
-        if self.recurrent:  # all values of a recurrence have its steps on their first axis
-            order = [*self.indices[:1], *order]
+        if self.recurrent:  # all values of a recurrence have its steps on their first axes
+            order = [*self.indices[: max(self.recurrent.values())], *order]
         rank = {index: k for k, index in reversed(list(enumerate(order)))}
         return tuple(sorted(free, key=lambda i: rank.get(i, len(order))))
 

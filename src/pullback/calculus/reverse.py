@@ -36,7 +36,15 @@ from ..ir.expr import (
     number,
 )
 from ..ir.program import Define, Program, Source, computing
-from ..ir.recurrence import direction, groups, in_order, is_recurrent, offsets, recurrent, unpinned
+from ..ir.recurrence import (
+    direction,
+    elsewhere,
+    groups,
+    in_order,
+    is_recurrent,
+    recurrent,
+    unpinned,
+)
 from ..ir.subscripts import Index, Subscript, at, isolated
 from ..ir.walk import accesses, free_indices, nodes, rename_tensors, substitute, tensors
 from ..text import PRIVATE
@@ -139,7 +147,10 @@ def _cheapest(linear: Linear, effort: Effort) -> Backward:
     while left and effort.left > 2 * taken:
         naming = left.pop(0)
         search = _Reverse(linear.copy(), effort, naming, search.regions)
-        other = search.run()
+        try:
+            other = search.run()
+        except DerivationError:  # with these names, a recurrence can't be taken step by step
+            continue
         left = [n for n in left if n in search.others]
         if _is_better(other, best):
             best = other
@@ -349,9 +360,7 @@ class _Reverse:
         their names before they are written.
         """
         reached = self._reached(group)
-        handed = {
-            a.tensor for s, a, ahead in offsets(tuple(group)) if ahead and s.target in reached
-        }
+        handed = {a.tensor for s, a in elsewhere(tuple(group)) if s.target in reached}
         for define in reversed(group):
             if define.target not in handed:
                 self._visit(define.target, define)

@@ -86,8 +86,10 @@ def _occurrences(statements: Sequence[Define]) -> dict[Tree, list[_Place]]:
         for node in nodes(statement.body):
             if not _is_dear(node) or _inside_binder(node, statement.body):
                 continue
-            if statement.target in steps and statement.indices[0] in free_indices(node)[1:]:
-                continue  # its value would not have the steps on its first axis
+            along = statement.indices[: steps.get(statement.target, 0)]
+            free = free_indices(node)
+            if any(i in free and free.index(i) != axis for axis, i in enumerate(along)):
+                continue  # its value would not have the steps on its first axes
             if node is statement.body or in_bounds(node):
                 found.setdefault(value_key(node), []).append(_Place(node, statement))
     return found

@@ -43,7 +43,7 @@ from .expr import (
 )
 from .matrices import batch_axes, opaque
 from .program import Define, Program, show_shape, solve_sizes
-from .recurrence import Group, groups, is_recurrent
+from .recurrence import Group, direction, groups, is_recurrent
 from .sizes import Size
 from .subscripts import Index, Lookup, Quotient, Remainder, Subscript, at, indices_of
 from .walk import Tree, accesses, free_indices
@@ -185,10 +185,10 @@ def define_group(
     sizes: Mapping[str, int],
     arithmetic: Arithmetic = FLOAT,
 ) -> dict[str, Array]:
-    """The values of statements that need each other, step by step along their first index.
+    """The values of statements that need each other, one place of their first index after the
+    other; what an element reads that has no value yet gets one first.
 
-    The steps go upwards or, where an element is then read before it has a value, downwards; raises
-    CheckError where neither works.
+    Raises CheckError where an element needs itself.
     """
     if not is_recurrent(group):
         return {group[0].target.name: define(group[0], arrays, sizes, arithmetic)}
@@ -196,38 +196,62 @@ def define_group(
     if len(steps) > 1 or None in steps:
         names = ", ".join(s.target.name for s in group)
         raise CheckError(f"{names} need each other and don't share a first axis to step along")
-    every = range(*(n or 0 for n in steps))
-    try:
-        return _stepwise(group, every, arrays, sizes, arithmetic)
-    except Unready:
-        return _stepwise(group, reversed(every), arrays, sizes, arithmetic)
+    return _Stepwise(group, arrays, sizes, arithmetic).run()
 
 
 class Unready(CheckError):
-    """An element of a recurrence is read before it has a value."""
+    """An element of a recurrence is read before it has a value: of ``tensor``, at a ``place``
+    counted in row-major order."""
+
+    def __init__(self, tensor: Tensor, place: int) -> None:
+        super().__init__(f"{tensor.name} is read before it has a value there")
+        self.needed = tensor, place
 
 
-def _stepwise(
-    group: Group,
-    steps: Iterable[int],
-    arrays: Mapping[str, Array],
-    sizes: Mapping[str, int],
-    arithmetic: Arithmetic,
-) -> dict[str, Array]:
-    shapes = {s.target.name: _shape(s, sizes) for s in group}
-    made = {name: _Growing(shape, [_UNREADY] * prod(shape)) for name, shape in shapes.items()}
-    every = {**arrays, **made}
-    elements = {s.target.name: _element(s, every, sizes, arithmetic) for s in group}
-    rows = {name: list(product(*map(range, shape[1:]))) for name, shape in shapes.items()}
-    for step in steps:
-        for name, element in elements.items():
+class _Stepwise:
+    """The elements of statements that need each other, as they come to have values."""
+
+    def __init__(
+        self,
+        group: Group,
+        arrays: Mapping[str, Array],
+        sizes: Mapping[str, int],
+        arithmetic: Arithmetic,
+    ) -> None:
+        self.upwards = direction(group) >= 0
+        shapes = {s.target: _shape(s, sizes) for s in group}
+        self.made = {t: _Growing(n, [_UNREADY] * prod(n)) for t, n in shapes.items()}
+        self.places = {t: list(product(*map(range, n))) for t, n in shapes.items()}
+        every = {**arrays, **{t.name: array for t, array in self.made.items()}}
+        self.elements = {s.target: _element(s, every, sizes, arithmetic) for s in group}
+
+    def run(self) -> dict[str, Array]:
+        """The arrays, by name."""
+        steps = range(next(iter(self.made.values())).shape[0])
+        for step in steps if self.upwards else reversed(steps):
+            for target, array in self.made.items():
+                row = prod(array.shape[1:])
+                for place in range(step * row, (step + 1) * row):
+                    self.fill(target, place)
+        return {t.name: Array(array.shape, array.flat) for t, array in self.made.items()}
+
+    def fill(self, target: Tensor, place: int) -> None:
+        """Gives an element a value, after those that it needs."""
+        waiting = {(target, place): None}
+        while waiting:
+            one, at = next(reversed(waiting))
             try:
-                row = [element((step, *place)) for place in rows[name]]
+                if self.made[one].flat[at] is _UNREADY:
+                    self.made[one].flat[at] = self.elements[one](self.places[one][at])
+            except Unready as why:
+                if why.needed in waiting:
+                    raise
+                waiting[why.needed] = None
             except Abstain as why:
-                why.tensor = name
+                why.tensor = one.name
                 raise
-            made[name].flat[step * len(row) : (step + 1) * len(row)] = row
-    return {name: Array(array.shape, array.flat) for name, array in made.items()}
+            else:
+                waiting.popitem()
 
 
 _UNREADY = object()
@@ -236,13 +260,13 @@ _UNREADY = object()
 class _Growing(Array):
     """An array of which not all elements have values yet."""
 
-    def at_place(self, outer: Sequence[int]) -> list[Value]:
-        """The elements at a place of its first axes."""
+    def at_place(self, outer: Sequence[int]) -> range:
+        """Where the elements at a place of its first axes are, in row-major order."""
         count = prod(self.shape[len(outer) :])
         k = 0
         for n, place in zip(self.shape, outer, strict=False):
             k = k * n + place
-        return self.flat[k * count : (k + 1) * count]
+        return range(k * count, (k + 1) * count)
 
 
 def _shape(statement: Define, sizes: Mapping[str, int]) -> tuple[int, ...]:
@@ -434,7 +458,8 @@ class Scope:
     def opaque(self, node: Opaque) -> Reader:
         """An element of the result, which is computed once for every place of the batch."""
         arrays = [self.whole(tensor) for tensor in node.operands]
-        growing = [array for array in arrays if isinstance(array, _Growing)]
+        every = zip(node.operands, arrays, strict=True)
+        growing = [(tensor, array) for tensor, array in every if isinstance(array, _Growing)]
         operands = [(array.shape, array.flat) for array in arrays]
         batch = batch_axes(node.operation, len(node.operands[0].shape))
         subs = [self.sub(sub) for sub in node.subs]
@@ -446,9 +471,10 @@ class Scope:
             place = tuple(where(p) for where in subs)
             outer = place[:batch]
             if outer not in made:
-                for array in growing:
-                    if any(x is _UNREADY for x in array.at_place(outer)):
-                        raise Unready(f"{node.key} is computed before its operands have values")
+                for tensor, array in growing:
+                    for k in array.at_place(outer):
+                        if array.flat[k] is _UNREADY:
+                            raise Unready(tensor, k)
                 made[outer] = opaque(self.context.arithmetic, node.operation, operands, outer, last)
             value = made[outer]
             for k in place[batch:]:
@@ -588,7 +614,7 @@ class Scope:
                     raise _outside(node, [w(p) for w, _ in axes], shape)
                 k = k * n + at
             if growing and flat[k] is _UNREADY:
-                raise Unready(f"{node.tensor.name} is read before it has a value there")
+                raise Unready(node.tensor, k)
             return flat[k]
 
         return read

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from ..errors import LimitError, NotationError, ShapeError
 from ..ir.expr import Access, Expr, Tensor
 from ..ir.program import Define, Program, Source
-from ..ir.recurrence import Group, groups, offsets, reads_at
+from ..ir.recurrence import Group, elsewhere, groups, reads_at
 from ..ir.size_conditions import last_places
 from ..ir.sizes import Size, size
 from ..ir.subscripts import Index, Subscript, at, bounds
@@ -264,10 +264,10 @@ def default_outputs(statements: tuple[Define, ...]) -> tuple[Tensor, ...]:
 
 def _finished(group: Group) -> Iterator[Tensor]:
     """What statements read of other statements, or at the same step."""
-    steps = {(s.target, access): n for s, access, n in offsets(group)}
+    steps = {(s.target, access) for s, access in elsewhere(group)}
     for s in group:
         for access in reads_at(s):
-            if not steps.get((s.target, access), 0):
+            if (s.target, access) not in steps:
                 yield access.tensor
 
 

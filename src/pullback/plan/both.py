@@ -14,7 +14,7 @@ from ..ir.expr import Tensor
 from ..text import PRIVATE
 from . import arrays
 from .arrays import CHEAP, Array, open_turns
-from .lines import Assign, Line, Lines, lines_of
+from .lines import Assign, Line, Lines, arrays_of, lines_of
 from .ops import Plan
 
 
@@ -114,10 +114,3 @@ def _nodes(lines: Sequence[Line], others: Sequence[Array] = ()) -> Iterator[Arra
     seen: set[Array] = set()
     for array in (*(a for line in lines for a in arrays_of(line)), *others):
         yield from arrays.nodes(array, seen)
-
-
-def arrays_of(line: Line) -> list[Array]:
-    """The arrays that a line makes."""
-    if isinstance(line, Assign):
-        return [line.array]
-    return [*(first for _, first, _ in line.carried), *(one.array for one in line.lines)]

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
-from ..ir.expr import Expr, Tensor, add
+from ..ir.expr import Access, Expr, Opaque, Tensor, add
 from ..ir.program import Define, reads
+from ..ir.recurrence import direction, groups, is_recurrent, offset
 from ..ir.sizes import Size, size
-from ..ir.subscripts import Index, constant
-from ..ir.walk import substitute, tensors
+from ..ir.subscripts import Index, at, constant
+from ..ir.walk import map_tensors, substitute, tensors
 from ..text import PRIVATE
 from . import arrays
 from .accumulated import accumulated, accumulation
@@ -43,7 +44,8 @@ class Assign:
 class Steps:
     """A loop over the steps of a recurrence.
 
-    ``step`` is the size that stands for the step at hand, ``carried`` the tensors that a step hands
+    ``step`` is the size that stands for the step at hand, ``lines`` what is done at it, loops along
+    the next index among it, ``carried`` the tensors that a step hands
     on: what they are called in the next step, what they are before the first one, and what they are
     at the end of a step. ``kept`` are the tensors of which all steps are stacked: the whole, and a
     step's. ``last`` are those of the tensors handed on that are read after the last step, ``wide``
@@ -53,7 +55,7 @@ class Steps:
     step: Size
     count: Size
     turn: int
-    lines: tuple[Assign, ...]
+    lines: tuple[Line, ...]
     carried: tuple[tuple[Tensor, Array, Tensor], ...]
     kept: tuple[tuple[Tensor, Tensor], ...]
     last: tuple[Tensor, ...] = ()
@@ -61,6 +63,23 @@ class Steps:
 
 
 Line: TypeAlias = Assign | Steps
+
+
+def assigned(lines: Iterable[Line]) -> Iterator[Assign]:
+    """The statements of lines, those of loops and of loops in loops among them."""
+    for line in lines:
+        if isinstance(line, Steps):
+            yield from assigned(line.lines)
+        else:
+            yield line
+
+
+def looped(lines: Iterable[Line]) -> Iterator[Steps]:
+    """The loops of lines, those in loops among them."""
+    for line in lines:
+        if isinstance(line, Steps):
+            yield line
+            yield from looped(line.lines)
 
 
 @dataclass(frozen=True)
@@ -170,12 +189,16 @@ def _read(found: Sequence[Line], saved: Sequence[Tensor]) -> set[Tensor]:
     read = set(saved)
     seen: set[Array] = set()
     for line in found:
-        inside = line.lines if isinstance(line, Steps) else (line,)
-        firsts = [first for _, first, _ in line.carried] if isinstance(line, Steps) else []
-        for array in (*firsts, *(one.array for one in inside)):
+        for array in arrays_of(line):
             nodes = arrays.nodes(array, seen)
             read.update(node.told[0] for node in nodes if node.op == "name")
     return read
+
+
+def arrays_of(line: Line) -> list[Array]:
+    """The arrays that a line computes."""
+    firsts = [first for steps in looped([line]) for _, first, _ in steps.carried]
+    return [*firsts, *(one.array for one in assigned([line]))]
 
 
 def _after(handed: Handed, op: Op) -> Op:
@@ -355,18 +378,79 @@ def _built(lowering: Lowering, op: Build) -> Laid:
     return lowering.times(op.factors, laid) if op.factors else laid
 
 
+def _at_step(
+    lowering: Lowering, handed: Handed, group: Sequence[Define], now: Mapping[Tensor, Tensor]
+) -> tuple[Define, ...]:
+    """Statements at the step at hand, of which what is left is a recurrence along the next index:
+    of what this step and those before it made."""
+    assert lowering.step is not None
+    for (tensor, ahead), held in lowering.rows.items():
+        row = now[tensor] if not ahead else handed.before[tensor, -ahead * handed.loop.turn]
+        lowering.held[row] = held
+        lowering.facts.alias(row, tensor)
+    found: list[Define] = []
+    for s in group:
+        first, *rest = s.indices
+        lowering.facts.alias(now[s.target], s.target)
+
+        def row_of(access: Access, s: Define = s) -> Access:
+            ahead = offset(s, access) if access.tensor in now else None
+            if ahead is None:
+                return access
+            back = -ahead * handed.loop.turn
+            row = handed.before[access.tensor, back] if back else now[access.tensor]
+            return Access(row, access.subs[1:])
+
+        value = handed.body(s)
+        if isinstance(value, Opaque) and value.subs[0] is at(first):
+            operands = tuple(_operand_at(lowering, t, now) for t in value.operands)
+            value = Opaque(value.operation, operands, value.subs[1:])
+        step = constant(lowering.step[0])
+        body: Expr = substitute(map_tensors(value, row_of), {first: step})  # type: ignore[assignment]
+        found.append(Define(now[s.target], tuple(rest), body, s.source, s.user, of=s.of))
+    return tuple(found)
+
+
+def _operand_at(lowering: Lowering, tensor: Tensor, now: Mapping[Tensor, Tensor]) -> Tensor:
+    """What a matrix operation is of at the step at hand, as a tensor."""
+    assert lowering.step is not None
+    if tensor in now:
+        return now[tensor]
+    row = Tensor(tensor.name, tensor.shape[1:], tensor.dtype)
+    array = lowering.operand_at(tensor, constant(lowering.step[0]))
+    lowering.held[row] = Held(array, (True,) * len(row.shape))
+    lowering.facts.alias(row, tensor)
+    return row
+
+
+def _loop(
+    lowering: Lowering,
+    group: tuple[Define, ...],
+    wanted: Collection[Tensor],
+    waiting: Collection[Tensor],
+) -> Line:
+    """A recurrence at one step of another."""
+    loop = Loop(group, direction(group))
+    if (known := accumulation(loop, wanted)) is not None:
+        laid = accumulated(lowering, *known)
+        return _held(lowering, known[0].target, known[0].indices, laid, known[0])
+    return _steps(lowering, Handed(loop, lowering.facts), wanted, waiting)
+
+
 def _steps(
     lowering: Lowering, handed: Handed, wanted: Collection[Tensor], waiting: Collection[Tensor]
 ) -> Steps:
     """A recurrence as a loop."""
     group, turn = handed.loop.group, handed.loop.turn
     count = group[0].indices[0].extent
-    step = size(f"{group[0].indices[0].name}{PRIVATE}step")
+    around = lowering.around if lowering.step is None else (*lowering.around, lowering.step)
+    step = size(f"{group[0].indices[0].name}{PRIVATE}step{len(around) or ''}")
     now = {t: Tensor(t.name, t.shape[1:], t.dtype) for t in handed.made}
     inner = Lowering(
         lowering.facts,
         dict(lowering.held),
         step=(step, count),
+        around=around,
         in_place=lowering.in_place,
         quiet=lowering.quiet,
         width=lowering.width,
@@ -386,8 +470,17 @@ def _steps(
         first = _as_wide(first, own, lowering, only_wider=True)
         carried.append((own, first, newer))
     carried.reverse()  # the oldest first: each takes what the next one still holds
-    found: list[Assign] = []
-    for s in group:
+    found: list[Line] = []
+    for together in groups(group, 1):
+        if is_recurrent(together, 1):
+            others = {t for s in group if s not in together for t in reads(s)}
+            kept_on = {*wanted, *others, *(t for t, _ in handed.before)}
+            rows = _at_step(inner, handed, together, now)
+            needed = {now[s.target] for s in together if s.target in kept_on}
+            found.append(_loop(inner, rows, needed, {now[t] for t in waiting if t in now}))
+            inner.rows.update({(t, 0): inner.held[now[t]] for t in now if now[t] in needed})
+            continue
+        (s,) = together
         first_index, *rest = s.indices
         whole = (True,) * len(rest)
         inner.rows.setdefault((s.target, 0), Held(arrays.name(now[s.target]), whole))

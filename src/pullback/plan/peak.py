@@ -13,8 +13,8 @@ from math import prod
 
 from . import arrays
 from .arrays import Array
-from .both import arrays_of, both
-from .lines import VIEWS_IN_MEMORY, Lines, Steps
+from .both import both
+from .lines import VIEWS_IN_MEMORY, Lines, Steps, arrays_of
 from .ops import Plan
 
 IN_PLACE = (
@@ -80,7 +80,10 @@ class _Held:
         for _, first, _ in steps.carried:
             self.keep(first)
         for line in steps.lines if count else ():
-            self.keep(line.array)
+            if isinstance(line, Steps):
+                self.loop(line)
+            else:
+                self.keep(line.array)
 
     def keep(self, array: Array) -> None:
         """Makes an array that gets a name, after what several arrays need."""

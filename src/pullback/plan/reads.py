@@ -44,7 +44,8 @@ class Reading:
     """Reads of tensors in one procedure.
 
     ``held`` says what each tensor is, ``rows`` those of a loop at the step at hand and at steps
-    before it, by how many steps ahead; ``step`` is that step and the number of all. ``turns`` are
+    before it, by how many steps ahead; ``step`` is that step and the number of all, ``around`` the
+    same of the loops around this one. ``turns`` are
     the variables of loops inside a statement with their extents. ``hint`` is the order in which
     axes are wanted. Where ``in_place``, arrays are memory: parts of them are views, and are
     written to.
@@ -54,6 +55,7 @@ class Reading:
     held: dict[Tensor, Held] = field(default_factory=dict)
     rows: dict[tuple[Tensor, int], Held] = field(default_factory=dict)
     step: tuple[Size, Size] | None = None
+    around: tuple[tuple[Size, Size], ...] = ()
     turns: tuple[tuple[Size, Size], ...] = ()
     hint: tuple[Index, ...] = ()
     in_place: bool = False
@@ -271,7 +273,8 @@ class Reading:
 
     def general(self, sub: Subscript) -> Subscript:
         """A subscript with indices for the steps at hand: for proofs about bounds."""
-        for step, count in (*([] if self.step is None else [self.step]), *self.turns):
+        steps = self.around if self.step is None else (*self.around, self.step)
+        for step, count in (*steps, *self.turns):
             (key,) = step.names()
             times = sub.const.replace({key: 1}) - sub.const.replace({key: 0})
             if key in sub.const.names() and key not in times.names():

@@ -55,7 +55,7 @@ class Handed:
         word = "prev" if self.loop.turn > 0 else "next"
         self.before = {
             (tensor, k): Tensor(
-                f"{tensor.name}_{word}{k if k > 1 else ''}", tensor.shape[1:], tensor.dtype
+                f"{tensor.name}{PRIVATE}{word}{k if k > 1 else ''}", tensor.shape[1:], tensor.dtype
             )
             for tensor, depth in self.depth.items()
             for k in range(1, depth + 1)

@@ -35,7 +35,7 @@ from ..ir.magnitudes import (
     is_whole,
 )
 from ..ir.program import Define, Program, solve_sizes
-from ..ir.recurrence import groups, is_recurrent
+from ..ir.recurrence import depth, groups, is_recurrent
 from ..ir.walk import Tree, children, free_indices
 from ..later import np
 
@@ -212,7 +212,8 @@ def _limit(tensor: Tensor) -> int:
 def _follow(group: Sequence[Define], now: Magnitudes, elements: dict[Tensor, int]) -> None:
     """The elements of integer recurrences, step by step; what still grows faster and faster after
     many steps is taken to be beyond every bound."""
-    steps = max((now.size(s.indices[0].extent) for s in group if s.indices), default=0)
+    along = depth(tuple(group))
+    steps = max(prod(now.size(i.extent) for i in s.indices[:along]) for s in group)
     integers = [s for s in group if s.target.kind == "int"]
     elements.update((s.target, 1) for s in integers)
     grown: dict[Tensor, int] = {}

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from math import factorial
 from typing import ClassVar
 
 from ...functions import TABLE
 from ...ir.arithmetic import sinc_series
-from ...ir.expr import Number
+from ...ir.expr import Number, Tensor
 from ...ir.sizes import ONE
 from ...plan import arrays
 from ...plan.arrays import CHEAP, Array, Cut, Turns, nodes, open_turns
@@ -534,31 +534,38 @@ class NumPy(functional.Framework):
         """The identity as a mask."""
         return f"np.eye({extent}, dtype=bool)"
 
-    def loop(self, steps: Steps) -> None:
-        """A ``for`` loop; the steps are written into arrays made before."""
+    def loop(self, steps: Steps, places: Mapping[Tensor, str] = {}) -> None:
+        """A ``for`` loop; the steps are written into arrays made before, or into their places."""
         stacks = {}
         for whole, _ in steps.kept:
+            if whole in places:
+                stacks[whole] = places[whole]
+                continue
             name = stacks[whole] = self.names.fresh(whole.name)
             shape = self.extents(arrays.name(whole))
             dtype = self.dtype(whole.dtype if whole in steps.wide else whole.kind)
             self.emit(f"{name} = np.empty({shape}, dtype={dtype})")
         for prev, first, _ in steps.carried:
-            self.tensors[prev] = self.names.fresh(prev.name)
+            self.tensors[prev] = self.handed_name(prev)
             self.emit(f"{self.tensors[prev]} = {self.code(first)}")
         step, every = self.bound_step(steps), f"range({self.size(steps.count)})"
         self.emit(f"for {step} in {f'reversed({every})' if steps.turn < 0 else every}:")
         self.indent += INDENT
         alike = {prev for prev, *_ in steps.carried}
-        for whole, now in steps.kept:
+        own = {now: _element(stacks[whole], step) for whole, now in steps.kept}
+        for now, place in own.items():
             if now in alike:
-                self.emit(f"{stacks[whole]}[{step}] = {self.tensors[now]}")
-        places = {now: f"{stacks[whole]}[{step}]" for whole, now in steps.kept}
-        previous = ""
-        for line in steps.lines:
-            previous = self.assign(line, previous, places.get(line.tensor, ""))
+                self.emit(f"{place} = {self.tensors[now]}")
+        self.in_turn(steps.lines, own)
         self.hand_on(steps)
         self.indent = self.indent[: -len(INDENT)]
+        self.end_step(step)
         self.tensors.update(stacks)
+
+
+def _element(array: str, place: str) -> str:
+    """An element of an array, or of a part of one: ``u[i]`` at j is ``u[i, j]``."""
+    return f"{array[:-1]}, {place}]" if array.endswith("]") else f"{array}[{place}]"
 
 
 def _unrepeated(array: Array) -> Array:

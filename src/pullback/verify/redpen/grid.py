@@ -53,7 +53,7 @@ from ...ir.expr import (
 from ...ir.interpret import value_of
 from ...ir.matrices import batch_axes, opaque
 from ...ir.program import Define
-from ...ir.recurrence import direction, groups, is_recurrent
+from ...ir.recurrence import Group, direction, groups, is_recurrent
 from ...ir.subscripts import Index, Lookup, Quotient, Remainder, Subscript
 from ...ir.walk import Tree, tensors
 
@@ -128,21 +128,32 @@ class Grid:
         return np.broadcast_to(turned[keep], shape)
 
     def _step(self, group: Sequence[Define]) -> None:
-        """A recurrence, place by place of its first index."""
+        """A recurrence, place by place of the indices that it steps along."""
         extents = [tuple(self.extent(i) for i in s.indices) for s in group]
         made = {s.target: np.full(e, np.nan) for s, e in zip(group, extents, strict=True)}
-        places: Iterable[int] = range(extents[0][0])
-        if direction(tuple(group)) < 0:
-            places = reversed(range(extents[0][0]))
         for statement in group:
             self._put(statement, made[statement.target])
-        for place in places:
-            at = Step(self.sizes, self.arrays, place=place)
-            for statement in group:
+        self._steps(tuple(group), made, ())
+
+    def _steps(self, group: Group, made: Mapping[Tensor, Array], before: tuple[int, ...]) -> None:
+        """The same at one place of the indices before the one that is left to step along."""
+        axis = len(before)
+        steps: Iterable[int] = range(self.extent(group[0].indices[axis]))
+        if direction(group, axis) < 0:
+            steps = reversed(range(self.extent(group[0].indices[axis])))
+        inner = groups(group, axis + 1)
+        for step in steps:
+            place = (*before, step)
+            at = Step(self.sizes, self.arrays)
+            for own in inner:
+                if is_recurrent(own, axis + 1):
+                    self._steps(own, made, place)
+                    continue
+                (s,) = own
                 self.work += at.work
                 at.memo, at.work = {}, 0
-                at.first = statement.indices[0]
-                made[statement.target][place] = at.array(statement.body, statement.indices)[0]
+                at.places = dict(zip(s.indices, place, strict=False))
+                made[s.target][place] = at.array(s.body, s.indices)[(0,) * len(place)]
 
     def extent(self, index: Index) -> int:
         """How many places an index has."""
@@ -385,17 +396,16 @@ class Grid:
 
 @dataclass
 class Step(Grid):
-    """One place of a recurrence: its first index has only this place."""
+    """One place of a recurrence: the indices that it steps along have only this place."""
 
-    place: int = 0
-    first: Index | None = None
+    places: dict[Index, int] = field(default_factory=dict)
 
     def extent(self, index: Index) -> int:
-        return 1 if index is self.first else super().extent(index)
+        return 1 if index in self.places else super().extent(index)
 
     def atom(self, atom: Index | Quotient | Remainder | Lookup) -> Value:
-        if atom is self.first and isinstance(atom, Index):
-            return (atom,), np.array([self.place])
+        if isinstance(atom, Index) and atom in self.places:
+            return (atom,), np.array([self.places[atom]])
         return super().atom(atom)
 
 
