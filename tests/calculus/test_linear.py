@@ -267,12 +267,6 @@ def test_two_operations_share_what_both_need():
     assert [s.body.operation for s in found.later] == ["inverse"]
 
 
-def test_an_operation_in_a_recurrence_is_refused():
-    text = "A[N,N]\nM[t:5,i:N,j:N] = A[i,j] + where(t > 0, D[t-1,i,j], 0)\n"
-    with pytest.raises(DerivationError, match="D is in a recurrence"):
-        linear(text + "D[t,i,j] = inverse(M)[t,i,j]\n")
-
-
 def test_operations_beside_recurrences_are_not():
     found = linear(INVERSE + "h[n:N] = where(n > 0, h[n-1]*Y[n], 0)\n")
     assert {"Y", "h", "δB"} <= {s.target.name for s in (*found.chain, *found.differentials())}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from random import Random
 from typing import Any
@@ -212,7 +213,8 @@ def test_what_is_made_of_them_is_checked_step_by_step(seed: int) -> None:
 CASES = {
     "three indices": """
         X[N,M,K]
-        u[i:N,j:M,k:K] = tanh(pad(u,0)[i-1,j,k] + pad(u,0)[i,j-1,k]/2 + pad(u,0)[i,j,k-1] + X[i,j,k])
+        u[i:N,j:M,k:K] = tanh(X[i,j,k] + pad(u,0)[i-1,j,k] + pad(u,0)[i,j-1,k]/2 +
+            pad(u,0)[i,j,k-1])
         L = sum(i,j,k) u[i,j,k]**2
     """,
     "a gather of the row before": """
@@ -233,13 +235,15 @@ CASES = {
     """,
     "matrices": """
         A[N,M,2,2]; B[N,M,2,2]
-        u[i:N,j:M,a:2,b:2] = A[i,j,a,b] + where(j >= 1, v[i,j-1,b,0], 0)/9 + where(i >= 1, v[i-1,j,a,1], 0)/9 + 4*[a = b]
+        u[i:N,j:M,a:2,b:2] = A[i,j,a,b] + 4*[a = b] + where(j >= 1, v[i,j-1,b,0], 0)/9 +
+            where(i >= 1, v[i-1,j,a,1], 0)/9
         v[i:N,j:M,a:2,b:2] = solve(u, B)[i,j,a,b]
         L = sum(i,j,a,b) v[i,j,a,b]**2
     """,
     "names of what is handed on": """
         X[N,M]; u_prev[M]; u_prev_2[]
-        u[i:N,j:M] = tanh(X[i,j] + where(i >= 1, u[i-1,j], u_prev[j])/2 + where(j >= 1, u[i,j-1], u_prev_2[]))
+        u[i:N,j:M] = tanh(X[i,j] + where(i >= 1, u[i-1,j], u_prev[j])/2 +
+            where(j >= 1, u[i,j-1], u_prev_2[]))
         L = sum(i,j) u[i,j]**2*u_prev[j]*u_prev_2[]
     """,
     "a name of what one index hands on": """
@@ -252,7 +256,8 @@ CASES = {
 
 @pytest.mark.parametrize("name", CASES)
 def test_such_recurrences_are_verified(name: str) -> None:
-    text = "\n".join(line.strip() for line in CASES[name].splitlines()).replace(",\n", ", ")
+    text = re.sub(r"([,+])\n *", r"\1 ", CASES[name])  # long lines go on in the next one
+    text = "\n".join(line.strip() for line in text.splitlines())
     assert derive(f"{text}\nreturn L").verify().status == "passed"
 
 
