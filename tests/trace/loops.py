@@ -196,3 +196,51 @@ def random_nest(seed: int) -> tuple[str, Callable[..., Any]]:
     space: dict[str, Any] = {"np": np}
     exec(text, space)  # our own text
     return text, space["f"]
+
+
+TERMS = (
+    *("x[j]", "x[i]*x[j]", "A[i, j]", "1/(x[i] - x[j])", "np.log(np.abs(x[i] - x[j]))"),
+    *("A[j, i]*d", "d/(d*d + w)", "np.exp(-d**2)*x[i]", "np.sqrt(np.abs(d))"),
+)
+
+
+def random_pairs(seed: int) -> tuple[str, Callable[..., Any]]:
+    """A function ``f(A, x, w)`` of arrays of shapes (N, N), (N,) and () that goes through all pairs
+    of different places, and may do something else with equal ones."""
+    random = Random(seed)
+    every = ("range(n)", "range(n)", "reversed(range(n))")
+    stores = random.sample(
+        (
+            "y[i] += {}",
+            "y[j] -= {}",
+            "s = s + {}",
+            "K[i, j] = {}",
+            "p[i] *= 0.5 + {}",
+            "y[i] = np.tanh(y[i] + {})",
+        ),
+        random.choice((1, 2)),
+    )
+    body = [store.format(random.choice(TERMS)) for store in stores]
+    before = ["d = x[i] - x[j]"]
+    match random.randrange(3):
+        case 0:
+            inner = ["if i != j:", *(f"    {line}" for line in (*before, *body))]
+        case 1:
+            inner = [*before, "if i == j:", "    continue", *body]
+        case _:
+            other = random.choice(("K[i, i] = x[i]*w", "K[i, j] = A[i, i]"))
+            inner = ["if i == j:", f"    {other}", "else:"]
+            inner += [f"    {line}" for line in (*before, *body)]
+    lines = [
+        "def f(A, x, w):",
+        "    n, s = len(x), 0.0",
+        "    y, K, p = np.zeros(n), np.zeros((n, n)), np.ones(n)",
+        f"    for i in {random.choice(every)}:",
+        f"        for j in {random.choice(every)}:",
+        *(f"            {line}" for line in inner),
+        "    return y + 0*w, K + 0*w, p + 0*w, s + 0*w",
+    ]
+    text = "\n".join(lines)
+    space: dict[str, Any] = {"np": np}
+    exec(text, space)  # our own text
+    return text, space["f"]

@@ -17,7 +17,7 @@ from pullback.ir.interpret import run
 from pullback.trace.nests import Nests
 from pullback.trace.rolling import FEWEST_NAMED, rolled
 from pullback.trace.tracer import Spec, Traced, trace
-from tests.trace.loops import random_nest
+from tests.trace.loops import random_nest, random_pairs
 from tests.trace.test_kernels import check
 
 Array = np.ndarray[Any, Any]
@@ -163,6 +163,44 @@ def test_gradients_of_random_nests(seed: int) -> None:
     given = [*arguments(shapes, {"N": 4, "M": 6, "K": 5}).values()]
     out, cache = forward(*given)
     check(function, given, out, lambda c, cache=cache: backward(c, cache))
+
+
+PAIRS = {"A": "N N", "x": "N", "w": ""}
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_loops_over_pairs_of_different_places(seed: int) -> None:
+    text, function = random_pairs(seed)
+    for n in (4, 5, 6):
+        given = arguments(PAIRS, {"N": n})
+        wanted = function(**given)
+        traced = traced_at(function, PAIRS, {"N": n})
+        made = rolled(traced, FEWEST_NAMED, guarded=True)
+        found = run(made.program, {**given, **made.constants})
+        for tensor, value in zip(made.program.outputs, wanted, strict=True):
+            own = np.array(found[tensor.name].flat, dtype=float).reshape(np.shape(value))
+            np.testing.assert_allclose(own, value, rtol=1e-9, atol=1e-9, err_msg=text)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_gradients_of_loops_over_pairs(seed: int) -> None:
+    text, function = random_pairs(seed)
+    try:
+        derivation = pullback.derive(function, **PAIRS)
+    except PullbackError as error:
+        assert "depends on" in error.message, text
+        assert "y[j]" in text, text  # which needs the turns of both loops
+        return
+    assert len(derivation.source().splitlines()) < 150, text
+    forward, backward = derivation.compile()
+    for n in (1, 2, 4):
+        given = [*arguments(PAIRS, {"N": n}).values()]
+        try:
+            out, cache = forward(*given)
+        except PullbackError:
+            assert n < 4, text  # a first or a last turn that differs
+            continue
+        check(function, given, out, lambda c, cache=cache: backward(c, cache))
 
 
 def test_turns_of_loops_that_python_hides_are_not_told() -> None:

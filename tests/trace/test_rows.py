@@ -11,6 +11,7 @@ import scipy.special
 
 from pullback.errors import TraceError
 from pullback.functions import TABLE
+import pullback.verify.source  # noqa: F401  (tells the order of eigenvalues)
 from pullback.trace import table_elementwise as elementwise
 from pullback.trace.rows import ROWS, public_name
 

@@ -185,6 +185,12 @@ class Lowering(Products):
                 axes = tuple(sub.index for sub in subs)
                 return Laid(arrays.operation(operation, parts, shape), axes)
 
+    def denied(self, cond: Laid) -> Laid:
+        """Where a condition fails."""
+        if cond.array.op == "map" and cond.array.told == ("==",):
+            return Laid(arrays.apply("!=", *cond.array.parts), cond.axes)
+        return self.map("not", cond)
+
     def operand_at(self, tensor: Tensor, step: Subscript) -> arrays.Array:
         """What a matrix operation is of at a step of a recurrence."""
         axes = axes_of(tensor)
@@ -301,7 +307,7 @@ class Lowering(Products):
                         total = self.map(op, total, self.cond(one))
                 return total
             case Not(inner):
-                return self.map("not", self.cond(inner))
+                return self.denied(self.cond(inner))
             case Truth(value):
                 laid = self.value(value)
                 if laid.array.kind == "bool":

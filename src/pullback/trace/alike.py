@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from itertools import pairwise
 
+from ..functions import TABLE
 from ..ir.expr import (
     Access,
     Add,
@@ -50,7 +51,7 @@ from ..ir.subscripts import (
     at,
     constant,
 )
-from ..ir.walk import Tree, bound_indices, free_indices, renamed, substitute, tensors
+from ..ir.walk import Tree, bound_indices, free_indices, nodes, renamed, substitute, tensors
 from ..text import PRIVATE
 
 DEEPEST_CARRY = 4  # turns back that a value may be read
@@ -93,11 +94,14 @@ class Turns:
     widths: dict[Index, tuple[int, int]] = field(default_factory=dict)
     first: dict[tuple[int, int], Expr] = field(default_factory=dict)  # read for what is carried
     stepwise: bool = False  # whether the statement at hand is of a recurrence
+    idle: int | None = None  # a further turn, in which nothing is computed
     by_rows: bool = False  # whether turns may be those of a loop in a loop, one behind the other
     row: int = 0  # of how many turns each is then
 
     def __post_init__(self) -> None:
-        self.count = len(self.turns)
+        turns = range(len(self.turns))
+        self.steps_of = [k + (self.idle is not None and k >= self.idle) for k in turns]
+        self.count = len(self.turns) + (self.idle is not None)
         self.step = Index(f"#{PRIVATE}t", size(self.count))
         self.place = {
             s.target: (m, k) for k, turn in enumerate(self.turns) for m, s in enumerate(turn)
@@ -126,8 +130,45 @@ class Turns:
                 rolled.append(self.one(m, stores))  # type: ignore[arg-type]
         if self.row and not self.shifted:
             raise Unlike  # each of both loops is an axis of its own
+        if self.idle is not None:
+            rolled = self.with_idle(rolled, self.idle)
         self.rolled = (*self.spread.values(), *self.shifted.values(), *rolled, *self.copies_of())
         return self
+
+    def with_idle(self, rolled: Sequence[Define], idle: int) -> list[Define]:
+        """The statements with a turn that leaves as it was what turns hand on."""
+        if self.at_once or self.spread or self.widths or any(back > 1 for _, back in self.shifted):
+            raise Unlike
+        cond = Not(Zero(at(self.step) - idle))
+
+        def there(value: Expr) -> Expr:
+            return Mul((Guard(cond), *(value.factors if isinstance(value, Mul) else (value,))))
+
+        absent: set[Tensor] = set()  # what is 0 in that turn
+        out: list[Define] = []
+        for m, own in enumerate(rolled):
+            body, before = own.body, self.shifted.get((m, 1))
+            if before is not None:
+                if before.target.shape != own.target.shape or own.target.kind == "bool":
+                    raise Unlike
+                read = Access(before.target, tuple(map(at, own.indices)))
+                terms = body.terms if isinstance(body, Add) else ()
+                if sum(term is read for term in terms) == 1:
+                    own_terms = (t if t is read or _is_of(t, absent) else there(t) for t in terms)
+                    body = Add(tuple(own_terms))
+                else:
+                    body = Select(cond, body, read)
+            elif own.target.kind == "float" and not _is_finite(body):
+                absent.add(own.target)
+                body = there(body)
+            out.append(replace(own, body=body))
+        return out
+
+    def step_of(self, tensor: Tensor) -> Subscript:
+        """The step at which the value of a turn is: what the last one hands on stays as it is."""
+        place, turn = self.place[tensor]
+        last = turn == len(self.turns) - 1 == (self.idle or 0) - 1 and (place, 1) in self.shifted
+        return constant(self.count - 1 if last else self.steps_of[turn])
 
     def copies_of(self) -> Iterator[Define]:
         """What recurrences of all turns made, turn by turn."""
@@ -216,7 +257,7 @@ class Turns:
         extents = [index.extent.literal for index in indices]
         if None in extents:
             raise Unlike
-        line = _affine(extents, 0)  # type: ignore[arg-type]
+        line = self.line(extents, 0)  # type: ignore[arg-type]
         if line is None:
             raise Unlike
         index = Index(last.name, _greatest((indices[0].extent, last.extent)))
@@ -259,12 +300,13 @@ class Turns:
             if stepwise:
                 raise Unlike
             subs = self.subs([node.subs for node in every])  # type: ignore[union-attr]
-            return Access(self.targets[place], (constant(turn), *subs))
-        back = self.count - 1 - turn
-        if not 0 <= back <= DEEPEST_CARRY or back >= self.count - 1:
+            return Access(self.targets[place], (constant(self.steps_of[turn]), *subs))
+        last_turn = len(self.turns) - 1
+        back = last_turn - turn
+        if not 0 <= back <= DEEPEST_CARRY or back >= last_turn:
             raise Unlike
         later = []
-        for k in range(back, self.count):
+        for k in range(back, last_turn + 1):
             node = every[k]
             if not isinstance(node, Access) or self.place.get(node.tensor) != (place, k - back):
                 raise Unlike
@@ -284,7 +326,9 @@ class Turns:
         return Access(self.shifted[place, back].target, (at(self.step), *subs))
 
     def at_turn(self, subs: Sequence[Subscript], k: int) -> tuple[Subscript, ...]:
-        moved = substitute(Access(self.targets[0], tuple(subs)), {self.step: constant(k)})
+        moved = substitute(
+            Access(self.targets[0], tuple(subs)), {self.step: constant(self.steps_of[k])}
+        )
         return moved.subs  # type: ignore[union-attr]
 
     def axes(self, own: Define, subs: Sequence[Subscript]) -> dict[Index, Subscript]:
@@ -457,7 +501,7 @@ class Turns:
         sub = self.sub([node.sub for node in every])
         if all(extent is extents[-1] for extent in extents):
             return Inside(sub, extents[-1])
-        line = _affine([-1 if n.literal is None else n.literal for n in extents], 0)
+        line = self.line([-1 if n.literal is None else n.literal for n in extents], 0)
         if line is None or line[0] * (self.count - 1) + line[1] < 0 or line[1] < 0:
             raise Unlike
         most = _greatest((extents[0], extents[-1]))
@@ -473,7 +517,7 @@ class Turns:
         if any(node.special for node in every):
             raise Unlike
         line = (
-            _affine([int(v) for v in values], 0)
+            self.line([int(v) for v in values], 0)
             if all(v.denominator == 1 for v in values)
             else None
         )
@@ -483,6 +527,8 @@ class Turns:
             return IndexOf(self.in_rows([int(v) for v in values], 0))
         if "float" not in self.dtype:
             raise Unlike
+        if self.idle is not None:
+            values.insert(self.idle, Fraction(0))
         return Access(self.table(values, self.dtype), (at(self.step),))
 
     def opaque(self, every: Sequence[Opaque], last: Opaque) -> Expr:
@@ -550,15 +596,31 @@ class Turns:
         values = [sub.const.literal for sub in every]
         if any(value is None for value in values):
             raise Unlike
-        line = _affine(values, first)  # type: ignore[arg-type]
+        line = self.line(values, first)  # type: ignore[arg-type]
         if line is None:
             return self.in_rows(values, first)  # type: ignore[arg-type]
         return at(self.step) * line[0] + line[1]
 
+    def line(self, values: Sequence[int], first: int) -> tuple[int, int] | None:
+        """(a, b) so that the value of each step k, from that of turn ``first`` on, is a*k + b; None
+        if there's no such line."""
+        steps = self.steps_of[first : first + len(values)]
+        if len(values) < 2:
+            return None
+        slope, rest = divmod(values[1] - values[0], steps[1] - steps[0])
+        start = values[0] - slope * steps[0]
+        alike = all(slope * k + start == v for k, v in zip(steps, values, strict=True))
+        return (slope, start) if alike and not rest else None
+
     def in_rows(self, values: Sequence[int], first: int) -> Subscript:
         """Whole numbers that are affine in the turn of the outer and in that of the inner loop."""
         row = self.row or _row_length(values, first)
-        if not self.by_rows or first + 1 >= row or not 0 <= row - first < len(values):
+        if (
+            not self.by_rows
+            or self.idle is not None
+            or first + 1 >= row
+            or not 0 <= row - first < len(values)
+        ):
             raise Unlike
         slope = values[1] - values[0]
         start = values[0] - slope * first
@@ -605,6 +667,22 @@ def _least(sub: Subscript) -> int | None:
     return least
 
 
+def _is_finite(value: Expr) -> bool:
+    """Whether a value is finite where what it reads is, short of an overflow."""
+    return all(
+        not isinstance(node, Opaque | Arg)
+        and not (isinstance(node, Number) and node.special)
+        and not (isinstance(node, Power) and (node.exponent < 0 or node.exponent.denominator > 1))
+        and not (isinstance(node, Apply) and not TABLE[node.function].finite)
+        for node in nodes(value)
+    )
+
+
+def _is_of(value: Expr, made: Collection[Tensor]) -> bool:
+    """Whether a value is a read of one of these."""
+    return isinstance(value, Access) and value.tensor in made
+
+
 def _within(read: Access) -> Expr:
     """A read, absent where an index is beyond the array's extent."""
     found: Expr = read
@@ -618,16 +696,6 @@ def _within(read: Access) -> Expr:
 
 def _greatest(extents: Sequence[Size]) -> Size:
     return max(extents, key=lambda extent: extent.literal or 0)
-
-
-def _affine(values: Sequence[int], first: int) -> tuple[int, int] | None:
-    """(a, b) so that the value of each turn k, from ``first`` on, is a*k + b; None if there's no
-    such line."""
-    slope = values[1] - values[0] if len(values) > 1 else 0
-    start = values[0] - slope * first
-    if len(values) < 2 or any(slope * (first + k) + start != v for k, v in enumerate(values)):
-        return None
-    return slope, start
 
 
 def _row_length(values: Sequence[int], first: int) -> int:

@@ -7,14 +7,19 @@ another value in each turn. Which loops stand around an instruction is read from
 from __future__ import annotations
 
 import dis
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 from types import CodeType, FrameType
 from typing import Any
 
 Turn = tuple[int, int]  # one run of a loop, and which of its turns
 Nest = tuple[Turn, ...]  # of the loops around an operation, the outermost first
+
+
+Values = dict[tuple[int, int, int], dict[int, list[int | None]]]
+"""Of each loop in a turn of another one: what its variable was in each turn of each of its runs."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +61,7 @@ class Nests:
         self.known = True
         self._running: list[_Running] = []
         self._runs = 0
+        self.values: Values = {}
 
     def of(self, frames: Sequence[FrameType]) -> Nest:
         """The turns that are running in frames of the user's, the innermost of these first."""
@@ -79,15 +85,47 @@ class Nests:
                 if not all(map(_same, own.values, values)):
                     own.turn += 1
                     own.values = values
+                    self._note(depth)
                     del self._running[depth + 1 :]
                 return
             del self._running[depth:]
         self._runs += 1
         self._running.append(_Running(frame, loop, values, self._runs, 0))
+        self._note(depth)
+
+    def _note(self, depth: int) -> None:
+        """Takes note of the value that a turn of a loop in a loop has for its variable."""
+        if depth:
+            own, around = self._running[depth], self._running[depth - 1]
+            runs = self.values.setdefault((id(own.loop), around.run, depth), {})
+            value = own.values[0] if own.values else None
+            runs.setdefault(own.run, []).append(value if type(value) is int else None)
 
 
 def _same(one: Any, other: Any) -> bool:
     return one is other or (type(one) is int and type(other) is int and one == other)
+
+
+def idle_turns(values: Values, nests: Iterable[Nest]) -> dict[int, int]:
+    """Of runs of a loop in a loop, the turn in which nothing is computed, given the turns in which
+    something is: of ``for j in range(n): if j != i: ...`` the i-th. Only of loops all of whose runs
+    have such a turn."""
+    present: dict[int, dict[int, None]] = {}
+    for nest in nests:
+        for run, turn in nest[1:]:
+            present.setdefault(run, {})[turn] = None
+    found: dict[int, int] = {}
+    for runs in values.values():
+        rows = {run: [own[turn] for turn in present.get(run, ())] for run, own in runs.items()}
+        every = {value for row in rows.values() for value in row if value is not None}
+        if len(rows) < 3 or any(None in row for row in rows.values()):
+            continue
+        falls = any(a > b for row in rows.values() for a, b in pairwise(row))  # type: ignore[operator]
+        order = sorted(every, reverse=falls)
+        left = [[k for k, value in enumerate(order) if value not in row] for row in rows.values()]
+        if len({b - a for a, b in pairwise(order)}) == 1 and all(len(k) == 1 for k in left):
+            found.update(zip(rows, (k for (k,) in left), strict=True))
+    return found
 
 
 @lru_cache(maxsize=256)

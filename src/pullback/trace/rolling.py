@@ -29,6 +29,7 @@ from ..ir.expr import (
     Guard,
     Inside,
     Mul,
+    Not,
     Number,
     Opaque,
     Or,
@@ -59,7 +60,7 @@ from ..ir.walk import (
 from ..text import PRIVATE
 from .alike import Turns, Unlike, canonical
 from .naming import unique
-from .nests import Nest
+from .nests import Nest, idle_turns
 from .tracer import Traced
 
 FEWEST_TURNS = 8  # of a loop that is rolled where its length is plain
@@ -154,12 +155,14 @@ class Nesting:
         self.moved: dict[Tensor, tuple[Tensor, tuple[Subscript, ...]]] = {}
         self.within: dict[Tensor, Tensor] = {}  # the statement that another has become a part of
         self.members: dict[Tensor, list[Tensor]] = {}
+        self.idle: dict[int, int] = {}  # of runs of loops, the turn in which nothing is computed
         self.readers: dict[Tensor, set[Tensor]] = {}
 
     def run(self) -> list[Define] | None:
         """The statements, with loops; None where no loop was found."""
         rolling = self.rolling
         items = self.in_turns()
+        self.idle = idle_turns(rolling.traced.values, (nest for _, nest in items))
         for s, _ in items:
             for body in (s, rolling.stored.get(s.target)):
                 for tensor in reads(body) if body is not None else ():
@@ -210,20 +213,49 @@ class Nesting:
         groups = groupby(items, lambda one: one[1][depth][1])
         turns = [self.level([*group], depth + 1) for _, group in groups]
         alone = not depth and all(len(nest) == 1 for _, nest in items)
-        found = None if alone else self.most(turns, depth)
+        idle = self.idle.get(items[0][1][depth][0])
+        odd = self.odd(turns) if idle is None and not alone else None
+        found = None
+        if odd is not None:
+            found = self.most([turn for turn in turns if turn is not turns[odd]], odd)
+        if found is not None and odd is not None:
+            apart = turns.pop(odd)
+        else:
+            apart = []
+            found = None if alone else self.most(turns, idle)
         if found is None:
             return [s for turn in turns for s in turn]
         first, made = found
         rolled = self.entered(made, depth)
-        later = (s for turn in turns[first + made.count :] for s in turn)
+        later = (s for turn in turns[first + len(made.turns) :] for s in turn)
         return [
             *(s for turn in turns[:first] for s in turn),
+            *apart,
             *rolled,
             *(own for s in later for own in self.reading_all(s)),
         ]
 
-    def most(self, turns: Sequence[Sequence[Define]], depth: int) -> tuple[int, Turns] | None:
-        """The most turns that are alike, and which is the first of them."""
+    def odd(self, turns: Sequence[Sequence[Define]]) -> int | None:
+        """The turn that does something else than the others, if none of these needs it and it needs
+        none of them: that of ``if i == j``."""
+        kinds = [[_sketch(s, False) for s in turn] for turn in turns]
+        others = Counter(map(tuple, kinds))
+        usual, times = others.most_common(1)[0]
+        odd = [k for k, kind in enumerate(kinds) if tuple(kind) != usual]
+        if len(odd) != 1 or times < self.rolling.least:
+            return None
+        own = {s.target for s in turns[odd[0]]}
+        made = {s.target for turn in turns for s in turn} - own
+        apart = all(made.isdisjoint(reads(s)) for s in turns[odd[0]])
+        return (
+            odd[0]
+            if apart and all(self.readers.get(t, set()).isdisjoint(made) for t in own)
+            else None
+        )
+
+    def most(self, turns: Sequence[Sequence[Define]], idle: int | None) -> tuple[int, Turns] | None:
+        """The most turns that are alike, and which is the first of them; nothing is computed in an
+        ``idle`` one, which isn't among them."""
         least = self.rolling.least
         kinds = [[_sketch(s, s.target in self.rolling.steps) for s in turn] for turn in turns]
         middle = len(turns) // 2
@@ -238,7 +270,7 @@ class Nesting:
             some = turns[first + before : last - after]
             if len(some) < least:
                 continue
-            made = self.rolling.as_one(some)
+            made = self.rolling.as_one(some, None if idle is None else idle - first - before)
             if made is not None:
                 return first + before, made
         return None
@@ -267,10 +299,10 @@ class Nesting:
             total = totals.get(target)
             whole = target if total is None else total.target
             self.members[whole] = [t for one in column for t in self.members.get(one, [one])]
-            for k, one in enumerate(column):
+            for one in column:
                 self.within[one] = whole
                 if total is None:
-                    self.moved[one] = target, (constant(k),)
+                    self.moved[one] = target, (made.step_of(one),)
             if total is not None:
                 self.moved[column[-1]] = total.target, ()
         out = [canonical(totals.get(s.target, s)) for s in made.rolled if s.target not in gone]
@@ -324,7 +356,7 @@ class Nesting:
         return all(
             self.reading_statements(one[place].target) <= {other[m].target for m in places}
             for one, other in pairwise(made.turns)
-        ) and not any(self.is_output(turn[place].target) for turn in made.turns)
+        ) and not any(self.is_output(turn[place].target) for turn in made.turns[:-1])
 
     def reading_statements(self, target: Tensor) -> set[Tensor]:
         every = (r for t in self.members.get(target, [target]) for r in self.readers.get(t, ()))
@@ -735,8 +767,8 @@ class _Rolling:
         """What the turns are as one; None where they are unlike."""
         return self.as_one([[self.statements[n] for n in turn] for turn in turns])
 
-    def as_one(self, every: Sequence[Sequence[Define]]) -> Turns | None:
-        """The same, of the statements of all turns."""
+    def as_one(self, every: Sequence[Sequence[Define]], idle: int | None = None) -> Turns | None:
+        """The same, of the statements of all turns, but an ``idle`` one."""
         if len(every) < 3 or any(map(self.parts, every)):
             return None
         try:
@@ -746,6 +778,7 @@ class _Rolling:
                 self.table,
                 self.stored,
                 self.steps,
+                idle=idle if idle is not None and 0 <= idle <= len(every) else None,
                 by_rows=self.by_rows,
             ).run()
             ordered = in_order(made.rolled)
@@ -808,7 +841,7 @@ class _Rolling:
             self.name(f"{wish}_last" if origin.user else wish), tensor.shape, tensor.dtype
         )
         axes = tuple(Index(f"#{PRIVATE}{n}", extent) for n, extent in enumerate(tensor.shape))
-        body = Access(made.targets[place], (constant(turn), *map(at, axes)))
+        body = Access(made.targets[place], (made.step_of(tensor), *map(at, axes)))
         self.letters[target] = self.letters.get(tensor, ())
         return Define(target, axes, body, origin.source, origin.user)
 
@@ -826,8 +859,8 @@ class _Rolling:
             made = self.placed.get(access.tensor)
             if made is None:
                 return access
-            place, turn = made.place[access.tensor]
-            return Access(made.targets[place], (constant(turn), *access.subs))
+            place, _ = made.place[access.tensor]
+            return Access(made.targets[place], (made.step_of(access.tensor), *access.subs))
 
         return [*whole.values(), replace(statement, body=map_tensors(body, read))]  # type: ignore[arg-type]
 
@@ -883,9 +916,13 @@ class _Rolling:
         """As few terms as possible for some that differ in numbers only: those of a row are one
         first, and then those of all rows."""
         out: list[Expr] = []
+        lacking = _missing(terms)
         n = 0
         while len(terms) - n >= self.least and _is_placed(terms[n]):
-            found, count = self.longest(terms[n:])
+            place, count = lacking.get(n, (None, 0))
+            found = None if place is None else self.fold(terms[n : n + count], place)
+            if found is None:
+                found, count = self.longest(terms[n:])
             out.append(terms[n] if found is None else found)
             n += count
         return [*out, *terms[n:]]
@@ -901,10 +938,10 @@ class _Rolling:
             low, high = (low, middle) if self.fold(terms[:middle]) is None else (middle, high)
         return self.fold(terms[:low]), low
 
-    def fold(self, terms: Sequence[Expr]) -> Expr | None:
-        """``[i = 0]*a[0] + [i = 1]*a[1] + ...`` as ``a[i]``."""
+    def fold(self, terms: Sequence[Expr], missing: int | None = None) -> Expr | None:
+        """``[i = 0]*a[0] + [i = 1]*a[1] + ...`` as ``a[i]``, where one of them may be missing."""
         dummy = [[Define(Tensor(f"%{PRIVATE}{k}", ()), (), term)] for k, term in enumerate(terms)]
-        turns = Turns(dummy, self.name, self.table)
+        turns = Turns(dummy, self.name, self.table, idle=missing)
         turns.dtype = "float64"
         try:
             product = turns.expr(terms)
@@ -919,7 +956,9 @@ class _Rolling:
             ahead = -sub if slope > 0 else sub
             step = ahead if abs(slope) == 1 else ahead // abs(slope)
             rest = [substitute(f, {turns.step: step}) for f in (*factors[:k], *factors[k + 1 :])]
-            guards = _every(ahead, len(terms), abs(slope))
+            guards = _every(ahead, turns.count, abs(slope))
+            if missing is not None:
+                guards = [*guards, Guard(Not(Zero(ahead - missing * abs(slope))))]
             return mul(*guards, *rest) if guards or rest else Mul(())  # type: ignore[arg-type]
         return None
 
@@ -930,6 +969,7 @@ class _Rolling:
         program = self.traced.program
         made_by = {s.target: s for s in self.statements}
         self.statements = [self.stored_as(self.with_folded(s), made_by) for s in self.statements]
+        self.statements = [_from_nothing(s) for s in self.statements]
         current = {s.target: s for s in self.statements}
         statements = [self.at_end(s, current) for s in self.statements]
         statements = in_order(computing(statements, self.outputs))
@@ -1011,7 +1051,7 @@ class _Rolling:
         start: Expr = substitute(before.body.other, made.axes(before, read.subs[1:]))  # type: ignore[assignment]
         total = Tensor(self.name(target.name), target.shape[1:], target.dtype)
         self.letters[total] = self.letters[target][1:]
-        value = body if start is ZERO else Add((start, body))
+        value = Add((start, body))
         return Define(total, own.indices[1:], value, own.source, own.user)
 
     def at_end(self, statement: Define, current: Mapping[Tensor, Define]) -> Define:
@@ -1217,13 +1257,23 @@ def _is_product(statement: Define) -> bool:
     return bool(factors) and not statement.user and all(isinstance(f, Access) for f in factors)
 
 
+def _from_nothing(statement: Define) -> Define:
+    """A sum that begins at 0, without that."""
+    terms = statement.body.terms if isinstance(statement.body, Add) else ()
+    left = tuple(term for term in terms if term is not ZERO)
+    if len(left) == len(terms) or not any(isinstance(term, Reduce) for term in left):
+        return statement
+    return replace(statement, body=add(*left))
+
+
 def _is_view(statement: Define) -> bool:
     """Whether a statement only reads elements of a tensor, at places that no data tells, or is a
     number that has no rounding."""
     body = statement.body
     if isinstance(body, Number):
         whole = not body.special and body.value.denominator == 1 and abs(body.value) < 128
-        return whole and not statement.indices and statement.target.kind == "float"
+        alone = not statement.indices or not statement.user
+        return whole and alone and statement.target.kind == "float"
     return (
         isinstance(body, Access)
         and body.tensor.dtype == statement.target.dtype
@@ -1302,6 +1352,44 @@ def _slope(factor: Expr, step: Index) -> int:
     if not isinstance(factor, Guard) or not isinstance(factor.cond, Zero):
         return 0
     return next((n.literal or 0 for atom, n in factor.cond.sub.terms if atom is step), 0)
+
+
+def _literal_places(term: Expr) -> list[tuple[int, int]]:
+    """The places ``[i = 3]`` at which a term stands, each with the extent of its index."""
+    found = []
+    for factor in term.factors if isinstance(term, Mul) else ():
+        if isinstance(factor, Guard) and isinstance(factor.cond, Zero):
+            sub = factor.cond.sub
+            place, index = sub.const.literal, (sub - sub.const).index
+            extent = None if index is None else index.extent.literal
+            if place is not None and extent is not None:
+                found.append((-place, extent))
+    return found
+
+
+def _missing(terms: Sequence[Expr]) -> dict[int, tuple[int, int]]:
+    """Where rows of terms begin that lack one place each, not all of them the same: which place
+    that is, and how many terms the row has. Of all rows, or of none."""
+    every = [_literal_places(term) for term in terms]
+    if len({len(places) for places in every}) > 1:
+        return {}
+    found = (_missing_along(every, axis) for axis in range(len(every[0])))
+    return next(filter(None, found), {})
+
+
+def _missing_along(
+    every: Sequence[Sequence[tuple[int, int]]], axis: int
+) -> dict[int, tuple[int, int]]:
+    found: dict[int, tuple[int, int]] = {}
+    start = 0
+    for _, row in groupby(every, lambda one: [*one[:axis], *one[axis + 1 :]]):
+        places, extents = zip(*(one[axis] for one in row), strict=True)
+        left = set(range(extents[0])).difference(places)
+        if len(left) != 1 or len(places) != extents[0] - 1 or [*places] != sorted(places):
+            return {}
+        found[start] = left.pop(), len(places)
+        start += len(places)
+    return found if len({place for place, _ in found.values()}) == len(found) > 1 else {}
 
 
 def _every(ahead: Subscript, count: int, apart: int) -> list[Expr]:

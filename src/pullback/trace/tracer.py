@@ -20,7 +20,7 @@ from .calling import bound
 from .extents import Extents, plain
 from .memory import Memory
 from .naming import Letters, tensor_names, written
-from .nests import Nest
+from .nests import Nest, Values
 from .operations import Tracer
 from .places import NOWHERE, own_variables
 from .record import PLAIN_ARRAYS, Line, Sheet
@@ -52,7 +52,8 @@ class Traced:
     value only. ``stored``: other bodies of the statements that stores made, as a selection of what
     was stored. ``turns``: where there are loops within loops, the statements with the turns that
     they were computed in; those that several turns share, once for each of these. Empty where the
-    turns of loops can't be told.
+    turns of loops can't be told. ``values``: those of the
+    variables of loops in loops.
     """
 
     program: Program
@@ -61,6 +62,7 @@ class Traced:
     steered: bool = field(default=False, kw_only=True)
     stored: Mapping[Tensor, Expr] = field(default_factory=dict, kw_only=True, compare=False)
     turns: Sequence[tuple[Define, Nest]] = field(default=(), kw_only=True, compare=False)
+    values: Values = field(default_factory=dict, kw_only=True, compare=False)
 
     def result(self, outputs: Sequence[Any]) -> Any:
         """What the function returns, given the values of the program's outputs."""
@@ -243,7 +245,15 @@ def _finished(sheet: Sheet, inputs: list[Tensor], result: Any) -> Traced:
     nests = [line.nest for line in every] if sheet.nests.known else []
     deep = any(len(nest) > 1 for nest in nests)
     turns = [*zip(lines(every), nests, strict=True)] if deep else []
-    return Traced(program, constants, structure, steered=sheet.steered, stored=stored, turns=turns)
+    return Traced(
+        program,
+        constants,
+        structure,
+        steered=sheet.steered,
+        stored=stored,
+        turns=turns,
+        values=sheet.nests.values if deep else {},
+    )
 
 
 def _without_repeats(sheet: Sheet) -> tuple[list[Line], dict[Tensor, Tensor]]:
