@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import scipy.special
 
+import pullback.verify.source  # noqa: F401  (tells the order of eigenvalues)
 from pullback.errors import TraceError
 from pullback.functions import TABLE
-import pullback.verify.source  # noqa: F401  (tells the order of eigenvalues)
 from pullback.trace import table_elementwise as elementwise
 from pullback.trace.rows import ROWS, public_name
 
