@@ -102,11 +102,13 @@ class Loops(NamedTuple):
     least: int = FEWEST_TURNS
     inner: bool = True
     by_rows: bool = False
+    both: bool = False
 
 
 LONG_LOOPS, ALL_LOOPS = Loops(), Loops(FEWEST_NAMED)
 OUTER_LOOPS = Loops(FEWEST_NAMED, inner=False)
 ROWS_OF_LOOPS = Loops(FEWEST_NAMED, by_rows=True)
+BOTH_LOOPS = Loops(FEWEST_NAMED, both=True)
 
 
 @dataclass(frozen=True)
@@ -406,7 +408,7 @@ def generalise(
         try:
             return search(ALL_LOOPS)
         except Differing as error:
-            for loops in (OUTER_LOOPS, ROWS_OF_LOOPS) if error.nested else ():
+            for loops in (OUTER_LOOPS, ROWS_OF_LOOPS, BOTH_LOOPS) if error.nested else ():
                 with suppress(PullbackError):
                     return search(loops)
             raise error from None
@@ -942,8 +944,7 @@ _KINDS: dict[str, Callable[[int], bool]] = {
 
 
 def _sample(trace: Trace, sizes: Sizes, loops: Loops) -> Sample:
-    least, inner, by_rows = loops
-    found = rolled(trace(sizes), least, guarded=bool(sizes), inner=inner, by_rows=by_rows)
+    found = rolled(trace(sizes), guarded=bool(sizes), **loops._asdict())
     traced = _live(found)
     return Sample(sizes, traced, take_apart(traced.program))
 

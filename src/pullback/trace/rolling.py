@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from itertools import groupby, islice, pairwise
@@ -88,6 +88,7 @@ def rolled(
     guarded: bool = False,
     inner: bool = True,
     by_rows: bool = False,
+    both: bool = False,
 ) -> Traced:
     """The trace, its loops of at least ``least`` turns as recurrences; itself where it has none.
 
@@ -100,12 +101,13 @@ def rolled(
         return traced
     program = traced.program
     kept = tuple(computing(program.statements, program.outputs))
-    rolling = _Rolling(traced, kept, least, guarded, inner, by_rows)
+    rolling = _Rolling(traced, kept, least, guarded, inner, by_rows, both)
     found = rolling.run()
     if rolling.nested or len(kept) == len(program.statements):
         return found
     # The last turn may lack what nothing reads any more.
-    other = _Rolling(traced, program.statements, least, guarded, inner, by_rows).run()
+    every = program.statements
+    other = _Rolling(traced, every, least, guarded, inner, by_rows, both).run()
     return min(found, other, key=lambda one: len(live(one.program).statements))
 
 
@@ -428,6 +430,7 @@ class _Rolling:
     guarded: bool
     inner: bool
     by_rows: bool
+    both: bool
     loops: list[Turns] = field(default_factory=list)
     constants: dict[str, Any] = field(default_factory=dict)
     tables: dict[tuple[tuple[Fraction, ...], str], Tensor] = field(default_factory=dict)
@@ -771,13 +774,22 @@ class _Rolling:
         """The same, of the statements of all turns, but an ``idle`` one."""
         if len(every) < 3 or any(map(self.parts, every)):
             return None
+        found = self.tried(every, self.steps, idle)
+        if found is None and self.both and any(s.target in self.steps for s in every[-1]):
+            return self.tried(every, (), idle)
+        return found
+
+    def tried(
+        self, every: Sequence[Sequence[Define]], steps: Collection[Tensor], idle: int | None
+    ) -> Turns | None:
+        """The same, recurrences of all turns taking each step at once, if ``steps`` are theirs."""
         try:
             made = Turns(
                 every,
                 self.name,
                 self.table,
                 self.stored,
-                self.steps,
+                steps,
                 idle=idle if idle is not None and 0 <= idle <= len(every) else None,
                 by_rows=self.by_rows,
             ).run()

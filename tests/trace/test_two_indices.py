@@ -1,0 +1,146 @@
+"""Loops within loops of which the turns of both need each other: named examples and random ones,
+right at sizes that they weren't traced at, small ones among them, or refused there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from random import Random
+from typing import Any
+
+import numpy as np
+import pytest
+
+import pullback
+from pullback.errors import PullbackError
+from tests.trace.test_rolling import check
+
+Function = Callable[..., Any]
+SIZES = ((1, 1), (1, 3), (3, 1), (2, 2), (3, 5), (7, 4))
+
+
+def gauss_seidel(u: Any, f: Any) -> Any:
+    """One sweep over the inner points of a grid."""
+    u = u.copy()
+    for i in range(1, u.shape[0] - 1):
+        for j in range(1, u.shape[1] - 1):
+            u[i, j] = 0.25 * (u[i - 1, j] + u[i + 1, j] + u[i, j - 1] + u[i, j + 1] - f[i, j])
+    return u
+
+
+def filtered(x: Any, a: Any) -> Any:
+    """A recursive filter of an image, of second order along both axes."""
+    y = np.zeros_like(x)
+    for i in range(2, x.shape[0]):
+        for j in range(2, x.shape[1]):
+            y[i, j] = x[i, j] + a * y[i - 1, j] + 0.2 * y[i, j - 1] - 0.1 * y[i - 2, j]
+    return y
+
+
+def rows_of_lists(x: Any, a: Any) -> Any:
+    """States from row to row and within a row, in lists."""
+    out, before = [], np.zeros(x.shape[1])
+    for row in x:
+        now, left = [], a
+        for k in range(len(row)):
+            left = np.tanh(row[k] + a * before[k] + left)
+            now.append(left)
+        before = np.stack(now)
+        out.append(before)
+    return np.stack(out)
+
+
+def carried_on(x: Any, a: Any) -> Any:
+    """Each row's recurrence begins with what became of the one before."""
+    s = a
+    for i in range(x.shape[0]):
+        h = s
+        for j in range(x.shape[1]):
+            h = np.tanh(h + x[i, j])
+        s = s - 0.1 * h
+    return s
+
+
+EXAMPLES: tuple[tuple[Function, dict[str, str]], ...] = (
+    (gauss_seidel, {"u": "N M", "f": "N M"}),
+    (filtered, {"x": "N M", "a": ""}),
+    (rows_of_lists, {"x": "N M", "a": ""}),
+    (carried_on, {"x": "N M", "a": ""}),
+)
+
+
+def right_or_refused(function: Function, shapes: dict[str, str]) -> tuple[int, str]:
+    """At how many sizes a function is right, and its source; at others it has to be refused."""
+    derivation = pullback.derive(function, **shapes)
+    forward, backward = derivation.compile()
+    right = 0
+    for rows, columns in SIZES:
+        rng = np.random.default_rng(rows + columns)
+        of = {"N": rows, "M": columns}
+        given = [rng.uniform(0.2, 0.9, [of[n] for n in text.split()]) for text in shapes.values()]
+        try:
+            out, cache = forward(*given)
+        except PullbackError:
+            continue
+        check(function, given, out, lambda c, cache=cache: backward(c, cache))
+        right += 1
+    return right, derivation.source()
+
+
+@pytest.mark.parametrize(("function", "shapes"), EXAMPLES, ids=[f.__name__ for f, _ in EXAMPLES])
+def test_loops_of_which_both_need_their_turns(function: Function, shapes: dict[str, str]) -> None:
+    right, source = right_or_refused(function, shapes)
+    assert right >= 2
+    assert "    for " in source and "        for " in source
+    assert len(source.splitlines()) < 110
+
+
+STEPS = (
+    "np.tanh({x} + a*{u} + {l})",
+    "0.3*{u} + 0.5*{l}*{x}",
+    "np.sin({x}*{u} + a*{l})",
+    "np.maximum({u}, {l}) - a*{x}",
+    "np.exp(-({u} - {x})**2) + a*{l}",
+)
+
+
+def random_grid(seed: int) -> tuple[str, Function]:
+    """A function ``f(x, a)`` with a recurrence along both axes of x."""
+    random = Random(seed)
+    step, start = random.choice(STEPS), random.choice(("0.0", "a", "x[i, 0]", "2.0"))
+    match seed % 3:
+        case 0:
+            border = random.choice(("x.copy()", "2*x", "np.zeros_like(x) + a"))
+            ways = [random.choice((1, -1)) for _ in range(2)]
+            every = [f"range(1, {n})" if way > 0 else f"range({n} - 2, -1, -1)"
+                     for n, way in zip("NM", ways, strict=True)]  # fmt: skip
+            up, left = f"u[i - {ways[0]}, j]", f"u[i, j - {ways[1]}]"
+            lines = [f"u = {border}", f"for i in {every[0]}:", f"    for j in {every[1]}:"]
+            lines += [f"        u[i, j] = {step.format(x='x[i, j]', u=up, l=left)}"]
+        case 1:
+            up = random.choice(("0.0", "a", "x[0, j]"))
+            lines = ["u = np.zeros_like(x)", "for i in range(N):", "    for j in range(M):"]
+            lines += [f"        up = u[i - 1, j] if i > 0 else {up}"]
+            lines += [f"        left = u[i, j - 1] if j > 0 else {start}"]
+            lines += [f"        u[i, j] = {step.format(x='x[i, j]', u='up', l='left')}"]
+        case _:
+            new = random.choice(("u", "0.5*u + 0.1*g", "u*x[i]"))
+            lines = ["g, rows = np.zeros(M) + a, []", "for i in range(N):"]
+            lines += [f"    left, u = {start}, np.zeros(M)", "    for j in range(M):"]
+            lines += [f"        left = {step.format(x='x[i, j]', u='g[j]', l='left')}"]
+            lines += ["        u[j] = left", f"    g = {new}", "    rows.append(g)"]
+            lines += ["u = np.stack(rows)"]
+    returned = random.choice(("u", "u.sum()", "u[-1]"))
+    lines = ["N, M = x.shape", *lines, f"return {returned}"]
+    text = "\n    ".join(["def f(x, a):", *lines])
+    space: dict[str, Any] = {"np": np}
+    exec(text, space)  # our own text
+    return text, space["f"]
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_random_recurrences_of_grids(seed: int) -> None:
+    text, function = random_grid(seed)
+    try:
+        assert right_or_refused(function, {"x": "N M", "a": ""})[0] >= 3
+    except AssertionError as error:
+        raise AssertionError(text) from error
