@@ -6,6 +6,7 @@ where PyTorch and JAX aren't installed.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 from pullback.backends import functional
@@ -13,6 +14,7 @@ from pullback.backends.python.code import ATOM, Code, call, tuple_of
 from pullback.backends.python.layout import INDENT
 from pullback.calculus.step import Backward
 from pullback.functions import TABLE
+from pullback.ir.expr import Tensor
 from pullback.plan.arrays import Array
 from pullback.plan.lines import Steps
 
@@ -134,7 +136,7 @@ class ArrayApi(functional.Framework):
             return self.width(kind)
         return "int" if kind == "int" else f"{self.like}.dtype" if self.like else "float"
 
-    def loop(self, steps: Steps) -> None:
+    def loop(self, steps: Steps, places: Mapping[Tensor, str] = {}) -> None:
         for prev, first, _ in steps.carried:
             self.tensors[prev] = self.names.fresh(prev.name)
             self.emit(f"{self.tensors[prev]} = {self.code(first)}")
@@ -144,12 +146,12 @@ class ArrayApi(functional.Framework):
         step, every = self.bound_step(steps), f"range({self.size(steps.count)})"
         self.emit(f"for {step} in {every}{'[::-1]' if steps.turn < 0 else ''}:")
         self.indent += INDENT
-        for line in steps.lines:
-            self.assign(line, "")
+        self.in_turn(steps.lines)
         for now, made in lists.items():
             self.emit(f"{made}.append({self.tensors[now]})")
         self.hand_on(steps)
         self.indent = self.indent[: -len(INDENT)]
+        self.end_step(step)
         for whole, now in steps.kept:
             self.tensors[whole] = self.names.fresh(whole.name)
             turned = "" if steps.turn > 0 else "[::-1]"

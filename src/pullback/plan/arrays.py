@@ -290,6 +290,8 @@ def cast(array: Array, kind: str) -> Array:
     """The array as floats or integers; a scalar of Python takes the width of what it meets."""
     if array.kind == kind or (array.scalar and array.kind != "bool"):
         return array
+    if array.op == "full" and array.parts[0].op == "number" and not array.told:
+        return Array("full", array.parts, (), array.shape, kind, False)
     return Array("cast", (array,), (kind,), array.shape, kind, array.scalar)
 
 

@@ -749,16 +749,20 @@ class _Rolling:
         """The places of one more turn before the first one, beside statements that no turn
         repeats (what is the same in all turns is made once, in the first)."""
         found: list[int] = []
-        place = turns[0][0] - 1
-        skipped = 0
+        made = {s.target for s in self.statements}
+        most = len(turns[0]) + TRIED  # statements that may be passed over
+        place = turns[0][0]
         for model in (self.statements[n] for n in reversed(turns[0])):
-            while place >= 0 and not _alike(self.statements[place], model):
-                place -= 1
-                skipped += 1
-            if place < 0 or skipped > len(turns[0]) + TRIED:
+            near = range(place - 1, max(-1, place - 2 - most), -1)
+            alike = [n for n in near if _alike(self.statements[n], model)]
+            if not alike:
                 return None
-            found.append(place)
-            place -= 1
+            shape = self.shape(model, made)
+            same = (n for n in alike if self.shape(self.statements[n], made) == shape)
+            best = next(same, alike[0])
+            most -= place - 1 - best
+            found.append(best)
+            place = best
         found.reverse()
         own = {self.statements[n].target for n in found}
         between = [n for n in range(found[0], turns[0][0]) if n not in set(found)]
