@@ -533,13 +533,16 @@ def put(
     subs: Sequence[Cut | int],
     places: Sequence[Array],
     *,
+    sign: int = 1,
     once: bool = False,
     apart: bool = False,
 ) -> Array:
-    """``array`` with ``value`` added at ``subs``: cuts, or numbers of ``places``; ``once`` where no
-    subscript occurs twice, ``apart`` where the array is 0 at all of them."""
+    """``array`` with ``value`` added at ``subs``, or subtracted where ``sign`` is -1: cuts, or
+    numbers of ``places``; ``once`` where no subscript occurs twice, ``apart`` where the array is 0
+    at all of them."""
+    op = "put" if not once else "set" if apart or is_zeros(array) else "add"
     return Array(
-        "put" if not once else "set" if apart or is_zeros(array) else "add",
+        op if sign > 0 else {"put": "withdraw", "add": "deduct"}[op],
         (array, cast(value, array.kind), *places),
         tuple(subs),
         array.shape,

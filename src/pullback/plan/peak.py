@@ -27,7 +27,7 @@ IN_PLACE = (
     "square",
 )  # what NumPy writes into such a value
 LEAST = 256 * 1024  # bytes of an array for NumPy to do so
-SCATTERED = ("put", "add", "set", "spread")
+SCATTERED = ("put", "withdraw", "add", "deduct", "set", "spread")
 
 
 def peaks(

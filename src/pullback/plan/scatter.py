@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import zip_longest
 
-from ..ir.expr import ZERO, Access, Expr, Guard, Inside, Zero, mul, total
+from ..ir.expr import ZERO, Access, Expr, Guard, Inside, Mul, Zero, mul, total
 from ..ir.sizes import ONE, Size, size
 from ..ir.subscripts import Index, Subscript, constant, indices_of, reduced
 from ..ir.walk import free_indices, substitute
@@ -19,7 +19,7 @@ from .laid import Laid, aligned, permuted
 from .lower import Lowering
 from .pieces import Piece, is_range
 from .spread import Spread
-from .terms import flat_factors
+from .terms import flat_factors, split_sign
 from .weights import weight
 from .windows import turn
 
@@ -36,8 +36,10 @@ def placed(lowering: Lowering, piece: Piece, base: Array, *, apart: bool) -> Arr
         spread = Spread(bound, base.shape, piece.subs, conds, (rest,))
         return scattered(lowering, spread, base)
     cuts = [lowering.cut(sub, extent) for sub, extent in zip(piece.subs, base.shape, strict=True)]
-    value = lowering.over(lowering.value(piece.body), own)
-    return arrays.put(base, value, cuts, (), once=True, apart=apart)
+    added = lowering.in_place and not apart and not arrays.is_zeros(base)
+    sign, body = split_sign(piece.body) if added else (1, piece.body)
+    value = lowering.over(lowering.value(body), own)
+    return arrays.put(base, value, cuts, (), sign=sign, once=True, apart=apart)
 
 
 def filled(lowering: Lowering, piece: Piece) -> Array:
@@ -56,10 +58,6 @@ def scattered(lowering: Lowering, spread: Spread, base: Array) -> Array:
     conds = [c for c in spread.conds if lowering.decided(c) is not True]
     own = dict.fromkeys(i for sub in spread.subs for i in indices_of(sub))
     rest = [i for i in spread.bound if i not in own]
-    if rest or not conds:
-        value = inner_sum(lowering, rest, conds, spread.factors)
-    else:
-        value = lowering.product([*map(Guard, conds), *spread.factors])
     count = len(spread.subs)
     while count and _is_free(spread.subs[count - 1], spread, count - 1):
         count -= 1
@@ -69,6 +67,14 @@ def scattered(lowering: Lowering, spread: Spread, base: Array) -> Array:
         for sub, extent in zip(spread.subs, spread.shape, strict=True)
     ]
     once = is_injective(spread, lowering.facts, clipped)
+    sign, factors = 1, spread.factors
+    if lowering.in_place and not (once and arrays.is_zeros(base)):
+        sign, whole = split_sign(mul(*factors))
+        factors = factors if sign > 0 else whole.factors if isinstance(whole, Mul) else (whole,)
+    if rest or not conds:
+        value = inner_sum(lowering, rest, conds, factors)
+    else:
+        value = lowering.product([*map(Guard, conds), *factors])
     places = []
     for sub, extent, outside in zip(spread.subs[:count], spread.shape, clipped, strict=False):
         place = lowering.position(sub)
@@ -87,7 +93,7 @@ def scattered(lowering: Lowering, spread: Spread, base: Array) -> Array:
     axes = (*frame, *(i for i in trailing if i is not None))
     full = lowering.over(value, axes)
     parts = [aligned(place, frame).array for place in places]
-    return arrays.put(base, full, range(count), parts, once=once)
+    return arrays.put(base, full, range(count), parts, sign=sign, once=once)
 
 
 def _is_free(sub: Subscript, spread: Spread, axis: int) -> bool:

@@ -50,7 +50,7 @@ UPDATE = {
     "min": "np.minimum({name}, {value}, out={name})",
 }
 # What makes a new array by writing to it; arithmetic that may then be done in its memory.
-MADE = frozenset({"put", "add", "set", "spread", "each", "fill"})
+MADE = frozenset({"put", "withdraw", "add", "deduct", "set", "spread", "each", "fill"})
 IN_PLACE = {"add": "+=", "mul": "*=", "sub": "-=", "div": "/="}
 
 
@@ -196,7 +196,7 @@ class NumPy(functional.Framework):
                 texts = f"[{', '.join(str(self.code(part)) for part in parts)}]"
                 named = {"axis": array.told[0]} if array.told[0] else {}
                 return call("np.concatenate", texts, **named)
-            case "put" | "add" | "set":
+            case "put" | "withdraw" | "add" | "deduct" | "set":
                 return self.put(array)
             case "spread":
                 return self.spread(array)
@@ -469,22 +469,19 @@ class NumPy(functional.Framework):
         """Values written into, or added to, a new array."""
         base, value, *places = array.parts
         name = self.based(base)
-        value = self.unrepeated(value)
-        op = "=" if array.op == "set" else "+="
-        if op == "+=" and value.op == "map" and value.told == ("neg",) and value not in self.shared:
-            op, value = "-=", self.unrepeated(value.parts[0])
-        if op != "=" and array.op == "put" and places:
-            op, value = "", array.parts[1]
+        ufunc = {"put": "add", "withdraw": "subtract"}.get(array.op) if places else None
         places = gridded(self, places)
-        cuts, code = self.cuts(array, places), self.code(value)
-        if op:
+        cuts = self.cuts(array, places)
+        code = self.code(value if ufunc else self.unrepeated(value))
+        if not ufunc:
+            op = {"set": "=", "deduct": "-=", "withdraw": "-="}.get(array.op, "+=")
             self.emit(f"{name}[{cuts}] {op} {code}")
         elif all(not isinstance(told, Cut) for told in array.told):
             texts = [str(self.code(place)) for place in places]
             where = texts[0] if len(texts) == 1 else tuple_of(texts)
-            self.emit(f"np.add.at({name}, {where}, {code})")
+            self.emit(f"np.{ufunc}.at({name}, {where}, {code})")
         else:
-            self.emit(f"np.add.at({name}, np.index_exp[{cuts}], {code})")
+            self.emit(f"np.{ufunc}.at({name}, np.index_exp[{cuts}], {code})")
         return Code(name)
 
     def unrepeated(self, value: Array) -> Array:
