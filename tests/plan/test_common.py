@@ -63,6 +63,14 @@ def test_a_square_is_multiplied_one_factor_after_the_other() -> None:
     np.testing.assert_allclose(found[0], found[1], rtol=1e-14)
 
 
+def test_an_array_that_two_products_scale_alike_is_scaled_once() -> None:
+    program = parse("A[n,m] = 2*c[]*e[n,m]*p[n,m]; B[n,m] = 2*c[]*e[n,m]*w[n,m]")
+    made = common_products(program.statements, program.outputs)
+    assert [show(s.body) for s in made[1:]] == ["p[n,m]*shared1[n,m]", "w[n,m]*shared1[n,m]"]
+    few = parse("A[n,m] = 2*c[]*e[n,m]*r[n]; B[n,m] = 2*c[]*e[n,m]*s[n]")  # c scales r and s
+    assert common_products(few.statements, few.outputs) == few.statements
+
+
 @pytest.mark.parametrize("text", [MATRICES, CHOSEN, SINGLE])
 def test_products_of_matrices_and_what_conditions_choose_stay(text: str) -> None:
     plain = reverse(parse(text))

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import pullback
+from pullback.calculus.cost import volume
 from pullback.ir.expr import (
     Access,
     Compare,
@@ -262,7 +263,8 @@ def test_gradients_of_pieces_are_those_of_the_chain_rule(text: str) -> None:
         assert abs(slope - float(np.sum(gradient * direction))) < 1e-7
 
 
-X, Y, LOW = read("x", A), read("y", A), Inside(at(A) - 1, N)
+X, Y, Z, C = read("x", A), read("y", A), read("z", A), Access(Tensor("c", ()), ())
+LOW = Inside(at(A) - 1, N)
 E5, E3 = (number(5), X), (number(3), X)
 
 
@@ -292,16 +294,22 @@ def test_a_part_that_differs_by_a_number_is_added_to_the_whole(
     [
         (["0.2"], [(5, X), (-2, X), (1, Y), (1, Y)], True),
         (["0.2"], [(5, X), (3, X), (1, Y), (1, X)], False),
-        (["2"], [(1, X)], False),
         (["0.5"], [(2, X), (2, Y)], True),
+        (["0.5"], [(1, X), (-1, X), (1, Y)], False),
+        (["0.5"], [(2, X), (-2, X), (1, Y)], True),  # one product but for a sign
+        ([C], [(2, X), (3, Y)], True),  # numbers meet a number
+        ([C], [(1, X), (1, Y), (1, Z)], False),
+        ([C], [(1, X), (1, Y), (-1, X)], False),
+        ([Y], [(2, X), (2, Y), (3, Z)], False),
     ],
 )
-def test_numbers_in_front_are_multiplied_inside_where_that_spares_a_pass(
-    outer: list[str], values: list[tuple[int, Expr]], inside: bool
+def test_factors_in_front_are_multiplied_inside_where_that_spares_a_pass(
+    outer: list[str | Expr], values: list[tuple[int, Expr]], inside: bool
 ) -> None:
-    made = [v if c == 1 else mul(number(c), v) for c, v in values]
-    assert cheaper_inside([*map(number, outer)], made) is inside
-    assert not cheaper_inside([*map(number, outer), Y], made)
+    factors = [number(f) if isinstance(f, str) else f for f in outer]
+    own = [[v] if c == 1 else [number(c), v] for c, v in values]
+    made, within = [mul(*v) for v in own], [mul(*factors, *v) for v in own]
+    assert cheaper_inside(factors, made, within, volume([A])) is inside
 
 
 def test_nothing_is_chosen_for_an_array_of_which_a_part_is_scaled() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from random import Random
@@ -80,6 +81,7 @@ def test_gradients_of_random_programs_are_the_same(seed: int) -> None:
 
 
 CENTRED = "m[n] = mean(d) X[n,d]; c[n,d] = X[n,d] - m[n]; L[] = sum(n,d) c[n,d]**4"
+RATIO = "b[] = sum(n,d) X[n,d]**2*Z[n,d]; L[] = (sum(n,d) X[n,d]*r[n])/b[]"
 NORMED = "q[n] = mean(d) X[n,d]**2; Y[n,d] = g[n]*X[n,d]/sqrt(q[n] + 1/1000)"
 
 
@@ -102,6 +104,43 @@ def test_sums_are_divided_through_where_that_spares_a_pass(text: str, written: s
     assert written in source
 
 
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [
+        ("Y[n,d] = -(X[n,d] + r[n]*Z[n,d])", "(-r)[:, None] * Z - X"),
+        ("Y[n,d] = -(2*X[n,d] + Z[n,d])", "-2 * X - Z"),
+        ("Y[n,d] = a[]*(2*X[n,d] - r[n])", "2 * a * X - (a * r)[:, None]"),
+        ("Y[n,d] = a[]*(X[n,d]/2 - 3*Z[n,d])", "0.5 * a * X - 3 * a * Z"),
+        ("Y[n,d] = -(X[n,d] + Z[n,d])", "-(X + Z)"),  # as many passes
+        ("Y[n,d] = a[]*(2*X[n,d] - Z[n,d])", "a * (2 * X - Z)"),
+        ("Y[n,d] = a[]*(X[n,d] - r[n])", "a * (X - r[:, None])"),
+        ("Y[n,d] = (2*X[n,d] - 1)/D", "(2 * X - 1) / D"),  # 1/D may be 1/0
+        ("Y[n,d] = a[]*(2*X[n,d] - s[d])*Z[n,d]", "(2 * a * X - a * s) * Z"),
+        ("Y[n,d] = a[]*(2*X[n,d] - s[d])*r[n]", "(a * r)[:, None] * (2 * X - s)"),
+        ("Y[n,d] = X[n,d] + r[n] - s[n]", "X + (r - s)[:, None]"),
+        ("Y[n,d] = X[n,d] - r[n] - 2*s[n]", "X - (r + 2 * s)[:, None]"),
+        (
+            "Y[n,d] = r[n] + X[n,d] - s[d] - r[n]*a[] + s[d]**2",
+            "X + (r - a * r)[:, None] + (s ** 2 - s)",
+        ),
+        ("Y[n,d] = (2*X[n,d] - r[n])/a[]", "(2 * X - r[:, None]) / a"),  # a may be 0
+    ],
+)
+def test_sums_are_multiplied_through_where_that_spares_a_pass(text: str, written: str) -> None:
+    (define,) = parse(text).statements
+    source = spell("f", tuple(tensors(define.body)), [replace(define, of="Y")], [define.target])
+    assert f"Y = {written}\n" in source
+    shapes = {"a": (), "r": (3,), "s": (4,) if "s[d]" in text else (3,), "X": (3, 4), "Z": (3, 4)}
+    rng = np.random.default_rng(4)
+    arrays = {t.name: np.asarray(rng.normal(size=shapes[t.name])) for t in tensors(define.body)}
+    (found,) = run_all([define, define], arrays)
+    terms = {
+        k: np.broadcast_to(v[:, None] if v.shape == (3,) else v, (3, 4)) for k, v in arrays.items()
+    }
+    expected = eval(re.sub(r"\[[nd,]*\]", "", text.partition("=")[2]), {"D": 4, **terms})
+    np.testing.assert_allclose(found, expected, rtol=1e-13)
+
+
 @pytest.mark.parametrize("seed", range(12))
 def test_divided_sums_of_random_programs_are_the_same(seed: int) -> None:
     backward = reverse(Maker(Random(f"divided {seed}")).program())
@@ -111,7 +150,7 @@ def test_divided_sums_of_random_programs_are_the_same(seed: int) -> None:
     assert cost(made.statements) <= cost(backward.statements)
 
 
-@pytest.mark.parametrize("text", [CENTRED, NORMED])
+@pytest.mark.parametrize("text", [CENTRED, NORMED, RATIO])
 def test_divided_sums_give_the_same_gradients(text: str) -> None:
     backward = reverse(parse(text))
     made = replace(backward, statements=divided_through(backward.statements))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from ..calculus.cost import volume
 from ..calculus.step import Backward
 from ..errors import PullbackError
 from ..ir.expr import Add, Expr, Tensor
@@ -159,13 +160,15 @@ def pieced(define: Define, facts: Facts) -> Build | None:
     if not facts.strict:
         terms = whole_and_part(terms, facts)
     dense, parts = _located(define, terms, facts)
-    filling = [piece for piece in parts if not is_sparse(piece) and not is_diagonal(piece)]
-    few = len(dense) + len(filling) <= 1
-    inside = few or any(_may_be_infinite(factor, facts) for factor in outer)
-    if outer and (inside or cheaper_inside(outer, [*dense, *(piece.body for piece in parts)])):
+    if outer:
+        filling = [piece for piece in parts if not is_sparse(piece) and not is_diagonal(piece)]
         terms = [Term(term.conds, (*outer, *term.factors)) for term in terms]
-        dense, parts = _located(define, terms, facts)
-        outer = []
+        found = _located(define, terms, facts)
+        few = len(dense) + len(filling) <= 1
+        inside = few or any(_may_be_infinite(factor, facts) for factor in outer)
+        points = volume(define.indices)
+        if inside or cheaper_inside(outer, _values(dense, parts), _values(*found), points):
+            (dense, parts), outer = found, []
     shape = define.target.shape
     inside = all(
         facts.inside(sub, n) or isinstance(sub.atom, Lookup)
@@ -191,6 +194,11 @@ def _located(define: Define, terms: Sequence[Term], facts: Facts) -> tuple[list[
     pieces = [locate(term, define.indices, facts) for term in terms]
     dense = [piece.body for piece in pieces if piece.subs == everywhere]
     return dense, [piece for piece in pieces if piece.subs != everywhere]
+
+
+def _values(dense: Sequence[Expr], parts: Sequence[Piece]) -> list[Expr]:
+    """What is added up."""
+    return [*dense, *(piece.body for piece in parts)]
 
 
 def _may_be_infinite(factor: Expr, facts: Facts) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 
@@ -18,6 +19,7 @@ from ..ir.expr import (
     Mul,
     Not,
     Number,
+    Reduce,
     Select,
     SizeOf,
     mul,
@@ -25,7 +27,8 @@ from ..ir.expr import (
     number,
 )
 from ..ir.magnitudes import is_whole
-from ..ir.walk import free_indices
+from ..ir.subscripts import at
+from ..ir.walk import free_indices, substitute
 
 
 def either_or(terms: Sequence[Expr]) -> list[Expr]:
@@ -36,6 +39,64 @@ def either_or(terms: Sequence[Expr]) -> list[Expr]:
             if one in left and two in left and (joined := _joined(one, two)) is not None:
                 left[left.index(one)] = joined
                 left.remove(two)
+    return left
+
+
+def sums_joined(terms: Sequence[Expr]) -> list[Expr]:
+    """Terms that are sums over the same indices, of what is there where a condition holds and of
+    what is there where it doesn't, as one sum of what is chosen: ``sum(j) t*[c]*x`` and
+    ``sum(j) t*[not c]*y`` as ``sum(j) t*where(c, x, y)``."""
+    left = list(terms)
+    for n, one in enumerate(terms):
+        for two in terms[n + 1 :]:
+            if one in left and two in left and (made := _sums_joined(one, two)) is not None:
+                left[left.index(one)] = made
+                left.remove(two)
+    return left
+
+
+def _sums_joined(one: Expr, two: Expr) -> Expr | None:
+    (outer, first), (other, second) = _sum_of(one), _sum_of(two)
+    if first is None or second is None:
+        return None
+    rest = list((Counter(outer) & Counter(other)).elements())
+    apart = _left(outer, rest), _left(other, rest)
+    if not all(isinstance(f, Number) for own in apart for f in own):
+        return None
+    places = dict(zip(first.indices, second.indices, strict=False))
+    alike = [i.extent for i in first.indices] == [i.extent for i in second.indices]
+    if not alike or set(first.indices) & set(free_indices(second)):
+        return None
+    moved: Expr = substitute(second.body, {j: at(i) for i, j in places.items()})  # type: ignore[assignment]
+    x, y = (_factors(body) for body in (first.body, moved))
+    shared = list((Counter(x) & Counter(y)).elements())
+    shared = [f for f in shared if not isinstance(f, Guard)]
+    choice = _joined(*(mul(*own, *_left(f, shared)) for own, f in zip(apart, (x, y), strict=True)))
+    if not isinstance(choice, Select):
+        return None
+    if not set(free_indices(choice)) <= set(free_indices(choice.cond)):
+        return None  # what is chosen would be larger than the condition
+    return mul(*rest, Reduce("sum", first.indices, (), mul(*shared, choice)))
+
+
+def _sum_of(expr: Expr) -> tuple[list[Expr], Reduce | None]:
+    """A sum without a domain, and what it is multiplied with."""
+    factors = _factors(expr)
+    sums = [f for f in factors if isinstance(f, Reduce) and f.op == "sum" and not f.domain]
+    if len(sums) != 1:
+        return factors, None
+    return _left(factors, sums), sums[0]
+
+
+def _factors(expr: Expr) -> list[Expr]:
+    return list(expr.factors) if isinstance(expr, Mul) else [expr]
+
+
+def _left(factors: Sequence[Expr], gone: Sequence[Expr]) -> list[Expr]:
+    """What is left of factors without some of them."""
+    left = list(factors)
+    for factor in gone:
+        left.remove(factor)
     return left
 
 

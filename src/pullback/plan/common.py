@@ -160,7 +160,7 @@ def _multiplied(factors: Counter[Expr]) -> Counter[Expr]:
 
 def _saved(shared: Counter[Expr], one: _Held, two: _Held) -> float:
     """What a name for some factors of two products saves."""
-    if sum(n * bool(free_indices(f)) for f, n in shared.items()) < 2:
+    if shared.total() < 2 or not any(map(free_indices, shared)):
         return 0.0
     axes = [_mark(k, i) for k, i in enumerate(one.indices)]
     name = Tensor(f"{PRIVATE}shared", tuple(i.extent for i in axes))

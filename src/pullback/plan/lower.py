@@ -45,7 +45,7 @@ from ..ir.sizes import ONE, Size
 from ..ir.subscripts import Index, Subscript, at, constant
 from ..ir.walk import free_indices, tensors
 from . import arrays
-from .choices import chosen, either_or, halves
+from .choices import chosen, either_or, halves, sums_joined
 from .contract import contracted
 from .laid import Laid, permuted
 from .masks import guarded
@@ -53,8 +53,9 @@ from .products import Products
 from .reads import is_negative
 from .rotations import rolled
 from .running import running, triangle
+from .scaled import multiplied_through, sign_cost
 from .steps import axes_of
-from .terms import split_sign
+from .terms import small_first, split_sign
 from .windows import first, looped
 
 NEUTRAL = {"sum": "0", "prod": "1", "max": "-inf", "min": "inf"}
@@ -201,15 +202,20 @@ class Lowering(Products):
         exact = self.facts.strict or self.facts.asked or self.facts.selects
         if self.in_place and not exact:
             terms = halves(terms, self.is_finite)
+        if not self.facts.strict:
+            terms = sums_joined(terms)
         joined = either_or(terms)
+        if not self.facts.strict:
+            joined = small_first(joined)
         signed = [split_sign(term) for term in joined]
         if not signed:
             return self.value(ZERO)
-        first = next((n for n, (sign, _) in enumerate(signed) if sign > 0), 0)
+        # where all are subtracted, the sign of the first one meets its smallest factor
+        least = 0 if self.facts.strict else joined.index(min(joined, key=sign_cost))
+        first = next((n for n, (sign, _) in enumerate(signed) if sign > 0), least)
         signed.insert(0, signed.pop(first))
         (sign, term), *rest = signed
-        # where all are subtracted, the sign of the first one meets its smallest factor
-        total = self.value(term if sign > 0 or self.facts.strict else joined[0])
+        total = self.value(term if sign > 0 or self.facts.strict else joined[first])
         if sign < 0 and self.facts.strict:
             total = self.map("neg", total)
         for sign, term in rest:
@@ -229,8 +235,11 @@ class Lowering(Products):
         guards = [cond for cond, decision in decisions.items() if decision is None]
         others = [f for f in factors if not isinstance(f, Guard)]
         if not guards:
-            choice = chosen(others)
-            return self.times(others) if choice is None else self.value(choice)
+            if (choice := chosen(others)) is not None:
+                return self.value(choice)
+            if not self.facts.strict and (made := multiplied_through(others)) is not None:
+                return self.value(made)
+            return self.times(others)
         guards = self.needed(guards, others)
         if not guards:
             return self.times(others)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import permutations
 from math import prod
 
+from ..calculus.cost import expression_cost
 from ..calculus.share import value_key
 from ..ir.expr import (
     Access,
@@ -116,15 +117,24 @@ def whole_and_part(terms: Sequence[Term], facts: Facts) -> list[Term]:
     return out
 
 
-def cheaper_inside(outer: Sequence[Expr], values: Sequence[Expr]) -> bool:
-    """Whether numbers in front of a sum are better multiplied with each of its values: equal ones
-    are computed once, and what is 1 or -1 then needs no pass."""
-    scale, others = _coefficient(outer)
-    if others:
-        return False
-    distinct = {value_key(value): value for value in values}.values()
-    found = [_coefficient(v.factors if isinstance(v, Mul) else (v,))[0] for v in distinct]
-    return sum(abs(c * scale) != 1 for c in found) < 1 + sum(abs(c) != 1 for c in found)
+def cheaper_inside(
+    outer: Sequence[Expr], values: Sequence[Expr], inside: Sequence[Expr], points: float
+) -> bool:
+    """Whether factors in front of a sum are better multiplied with each of its ``values``, which
+    are ``inside`` then: in front they take a pass over all ``points`` of the target, with a value
+    numbers meet a number and a row meets a row. Equal values are computed once."""
+    apart = points + expression_cost(mul(*outer))
+    return _costs(inside) < apart + _costs(values)
+
+
+def _costs(values: Sequence[Expr]) -> float:
+    """What values cost, with one number each; those that are equal but for a sign cost once."""
+    found: dict[Hashable, Expr] = {}
+    for value in values:
+        scale, others = _coefficient(value.factors if isinstance(value, Mul) else (value,))
+        plain = mul(*others) if abs(scale) == 1 else mul(number(abs(scale)), *others)
+        found[value_key(plain)] = plain
+    return sum(map(expression_cost, found.values()))
 
 
 def _coefficient(factors: Sequence[Expr]) -> tuple[Fraction, list[Expr]]:

@@ -18,6 +18,7 @@ from ..ir.expr import (
     Access,
     Add,
     Expr,
+    Guard,
     Mul,
     Number,
     Opaque,
@@ -33,6 +34,7 @@ from ..ir.expr import (
 from ..ir.program import Define, reads
 from ..ir.recurrence import recurrent
 from ..ir.walk import Tree, bottom_up, free_indices, nodes, rename_tensors, tensors
+from .terms import split_sign
 
 FREE = 0.25  # operations an element, at most, for which an array takes a number
 GAIN = 0.5  # operations an element, at least, that this saves where the array is read
@@ -58,6 +60,43 @@ def divided_through(statements: Sequence[Define]) -> tuple[Define, ...]:
     """The statements with ``(N*a - b)/N`` as ``a - b/N``, where ``b`` is made of fewer elements, or
     has a factor of fewer: a pass over all elements for ``N`` is left out."""
     return tuple(_changed(s, _divided_through) for s in statements)
+
+
+def multiplied_through(factors: Sequence[Expr]) -> Expr | None:
+    """A product ``-1*(a + r*b)`` as ``-r*b - a``, and ``c*(2*a + r)`` as ``2*c*a + c*r``, where
+    numbers meet numbers or have fewer elements: a pass over all elements is left out."""
+    scalars, others = _apart(factors)
+    sums = [f for f in others if isinstance(f, Add)]
+    if not scalars or len(sums) != 1:
+        return None
+    (total,) = sums
+    if not all(map(tensors, total.terms)):
+        return None  # 1/N may be 1/0
+    if any(exponent < 0 and isinstance(base, Access) for base, exponent in scalars.items()):
+        return None  # infinite terms of different signs would be NaN
+    if scalars != {MINUS: 1} and any(isinstance(n, Guard) for n in nodes(total)):
+        return None  # parts of an array have costs of their own
+    through = _times(total, scalars)
+    made = mul(*(through if f is total else f for f in others))
+    cheaper = _cost_of(made) + _first_sign(through) < _cost_of(mul(*factors))
+    return made if cheaper else None
+
+
+def _first_sign(value: Expr) -> float:
+    """What the sign of a sum's first term costs, where all of them are subtracted."""
+    terms = value.terms if isinstance(value, Add) else ()
+    if any(split_sign(term)[0] > 0 for term in terms):
+        return 0.0
+    return min(map(sign_cost, terms), default=0.0)
+
+
+def sign_cost(term: Expr) -> float:
+    """The elements that the sign of the first term of a sum takes a pass over.
+
+    >>> sign_cost(number(-2))
+    0.0
+    """
+    return _sign(term) if isinstance(term, Mul) else 0.0
 
 
 def _changed(define: Define, change: Callable[[Tree], Tree]) -> Define:
@@ -347,10 +386,16 @@ def _times(node: Expr, scale: Scale) -> Expr:
 
 
 def _cost(define: Define) -> float:
-    """What a statement costs, signs that are no part of a sum included."""
-    inner = {t for node in nodes(define.body) if isinstance(node, Add) for t in node.terms}
-    signs = (n for n in nodes(define.body) if isinstance(n, Mul) and n not in inner)
-    return expression_cost(define.body) + sum(map(_sign, signs))
+    """What a statement costs."""
+    return _cost_of(define.body)
+
+
+def _cost_of(value: Expr) -> float:
+    """What a value costs, signs that are no part of a sum included."""
+    found = tuple(nodes(value))
+    inner = {t for node in found if isinstance(node, Add) for t in node.terms}
+    signs = (n for n in found if isinstance(n, Mul) and n not in inner)
+    return expression_cost(value) + sum(map(_sign, signs))
 
 
 def _sign(product: Mul) -> float:

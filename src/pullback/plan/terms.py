@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from ..ir.expr import Access, Expr, Guard, Mul, Number
-from ..ir.subscripts import inside
+from collections.abc import Iterable, Sequence
+
+from ..ir.expr import Access, Expr, Guard, Mul, Number, add, neg
+from ..ir.subscripts import Index, inside
+from ..ir.walk import free_indices
 
 
 def in_bounds(access: Access) -> bool:
@@ -22,6 +25,27 @@ def flat_factors(expr: Expr) -> list[Expr]:
         guarded = any(isinstance(f, Guard) for f in nested) and isinstance(factor, Mul)
         found.extend([factor] if guarded else nested)
     return found
+
+
+def small_first(terms: Sequence[Expr]) -> list[Expr]:
+    """The terms of a sum, those with fewer indices than all of them have as one term: ``x[i,j] +
+    r[i] - s[i]`` as ``x[i,j] + (r[i] - s[i])``, a pass over all elements less."""
+    left = list(terms)
+    every = _indices(left)
+    small = [t for t in left if _indices([t]) != every]
+    alike = ([t for t in small if _indices([t]) == _indices([one])] for one in small)
+    for group in (small, *alike):
+        if 1 < len(group) < len(left) and _indices(group) != every:
+            rest = [t for t in left if t not in group]
+            signs = [split_sign(t) for t in group]
+            subtracted = all(sign < 0 for sign, _ in signs)
+            made = neg(add(*(t for _, t in signs))) if subtracted else add(*group)
+            return small_first([*rest, made])
+    return left
+
+
+def _indices(terms: Iterable[Expr]) -> set[Index]:
+    return {i for term in terms for i in free_indices(term)}
 
 
 def split_sign(expr: Expr) -> tuple[int, Expr]:
