@@ -24,7 +24,7 @@ from pullback.notation.plain import show
 
 from .oracle import draw, gradients, worst_difference
 
-SIZES = {"N": 3, "M": 2, "D": 2, "K": 2}
+SIZES = {"N": 3, "M": 2, "D": 2, "K": 2, "C": 4}
 
 
 def right(backward: Backward, seed: int = 3) -> None:
@@ -93,6 +93,31 @@ def test_mirrored_sums_are_one() -> None:
     text = "X[N]; d[i,j] = X[i] - X[j]; L[] = sum(i,j) d[i,j]**4"
     _, formulas = derived(text)
     assert formulas.count("d[") == 1
+
+
+# Names left out.
+
+COMPLEMENTS = """
+t[] = sum(n,m) p[n,m]*g[n,m]
+a[] = sum(n,m) (1 - p[n,m])*g[n,m]
+b[] = sum(n,m) p[n,m]*(1 - g[n,m])
+L[] = (1 - (t[] + 1)/(t[] + 7/10*a[] + 3/10*b[] + 1))**2
+"""
+ENTROPY = """
+E[n,c] = exp(S[n,c])
+P[n,c] = E[n,c]/sum(k) E[n,k]
+l[n,c] = log(P[n,c])
+L[] = sum(n) A[n]*sum(c) P[n,c]*l[n,c]
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "gone"), [(COMPLEMENTS, ["dt[", "1 -"]), (ENTROPY, ["E[", "dt"])], ids=["1-g", "E/sum"]
+)
+def test_terms_meet_and_cancel_that_a_named_adjoint_kept_apart(text: str, gone: list[str]) -> None:
+    backward, formulas = derived(text)
+    assert not [part for part in gone if part in formulas], formulas
+    assert sum(s.user for s in backward.statements) == len(backward.gradients)
 
 
 # Quotients.

@@ -192,6 +192,7 @@ class Naming(Enum):
     PARTS = auto()  # those of several terms, and those with fewer axes than what reads them
     SMALL = auto()  # those with fewer axes than what reads them
     ALL = auto()  # all but copies, multiples and outer products
+    NONE = auto()  # no further ones: terms of different readers may meet and cancel
 
 
 @contextmanager
@@ -587,6 +588,7 @@ class _Reverse:
             Naming.PARTS: few or small or len(value) > 1,
             Naming.SMALL: small or len(value) * len(found) > GROWTH,
             Naming.ALL: True,
+            Naming.NONE: False,
         }
         if any(self._is_over_square_of_norm(part) for part in value):
             choice = dict.fromkeys(Naming, few)  # it may leave the range of floats
