@@ -543,6 +543,13 @@ def _outer(function: Callable[..., Any], a: Any, b: Any) -> Counted:
     return _pairs(a, b, np.outer(plain(a), plain(b)), 1)
 
 
+def _cross(function: Callable[..., Any], a: Any, b: Any) -> Counted:
+    """Two products and their difference, component by component, as NumPy takes it."""
+    found = np.cross(plain(a), plain(b))
+    reads = 2 * (elements(plain(a)) + elements(plain(b))) + 4 * found.size
+    return fresh(meter_of(a, b), found, 3.0 * found.size, reads, counted_in([a, b]))
+
+
 def _inner(function: Callable[..., Any], a: Any, b: Any) -> Counted:
     return _pairs(a, b, np.inner(plain(a), plain(b)), np.shape(plain(a))[-1])
 
@@ -697,6 +704,7 @@ HANDLERS: dict[Any, Callable[..., Any]] = {
     np.vdot: _vdot,
     np.inner: _inner,
     np.outer: _outer,
+    np.cross: _cross,
     np.tensordot: _tensordot,
     np.linalg.norm: _norm,
     np.diff: _diff,
