@@ -248,3 +248,25 @@ def test_factors_with_fewer_axes_keep_the_value(seed: int) -> None:
     common = random.choice(arrays[:3])
     parts = " + ".join(f"{product_of(2)}*X[n,d]" for _ in range(3))
     derived(f"Y[n,d] = -{common}/D*({parts})")
+
+
+# Sums spelled out where terms cancel.
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_a_sum_that_others_cancel_is_spelled_out(seed: int) -> None:
+    """``(1 + c*r + d*r**2)*exp(-r)``: what is left of the slope has fewer terms than the sum."""
+    rng = Random(f"cancelled {seed}")
+    c, d = rng.choice(["1", "1/2", "2"]), rng.choice(["1/3", "1", "1/4"])
+    inner = rng.choice(["x[n]/l[]", "x[n]*y[n]", "2*x[n]"])
+    text = (
+        f"r[n] = {inner}; t[n] = 1 + {c}*r[n] + {d}*r[n]**2; e[n] = exp(-{c}*r[n]); "
+        "K[n] = t[n]*e[n]; L[] = sum(n) K[n]*a[n]"
+    )
+    _, formulas = derived(text)
+    assert "t[" not in formulas
+
+
+def test_a_sum_that_nothing_cancels_keeps_its_name() -> None:
+    _, formulas = derived("t[n] = 1 + x[n] + x[n]**2; L[] = sum(n) a[n]*t[n]**3")
+    assert "t[n]" in formulas

@@ -46,6 +46,31 @@ def multiplied_out(value: Poly, definitions: Definitions) -> Poly | None:
     return None
 
 
+def cancelled(value: Poly, definitions: Definitions) -> Poly | None:
+    """The terms with sums in them spelled out where that leaves fewer: ``a*(1 + u) - a*t`` with
+    ``t = 1 + u + u**2`` is ``-a*u**2``, which a small u keeps its digits in. None where none are
+    fewer."""
+    for atom in dict.fromkeys(a for t in value for a, e in t.factors if e == 1):
+        definitions.regions.effort.spend(len(value))
+        holding = [t for t in value if dict(t.factors).get(atom) == 1]
+        others = [t for t in value if t not in holding]
+        if not any(_may_meet(t, atom, other) for t in holding for other in others):
+            continue
+        parts = terms_of(atom, definitions)
+        if len(parts) < 2 or any(t.bound or t.guards for t in parts):
+            continue
+        made = collect([*others, *(x for t in holding for x in _times(t, [(atom, -UNIT)], parts))])
+        if len(made) < len(value):
+            return cancelled(made, definitions) or made
+    return None
+
+
+def _may_meet(value: Term, atom: Expr, other: Term) -> bool:
+    """Whether another term has all factors of a term but one."""
+    have = dict(other.factors)
+    return all(a is atom or have.get(a) == e for a, e in value.factors)
+
+
 def over_both(value: Poly, definitions: Definitions) -> Poly:
     """``1/(a + b) - 1/a`` as ``-b/a/(a + b)``: a difference would lose a b that is small."""
     out = list(value)

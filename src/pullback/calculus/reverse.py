@@ -77,7 +77,7 @@ from .normal import (
 )
 from .operations import one_operation_each
 from .present import Known, Names, factored, fold_sums
-from .quotients import Divided, loses, multiplied_out, over_both
+from .quotients import Divided, cancelled, loses, multiplied_out, over_both
 from .refine import refined
 from .regions import Regions
 from .repeated import repeated, summed_together
@@ -824,11 +824,12 @@ class _Reverse:
 
     def _compacted(self, value: Poly) -> Poly:
         out = self._put_back(value)
-        divided = self._multiplied_out(value)
-        if divided is not None:
-            other = self._put_back(divided)
-            if not loses(other, self.defs):
-                out = min(out, other, key=self._weight)
+        fewer = self.effort.tried(lambda: cancelled(value, self.defs), None)
+        for spelled in (fewer, self._multiplied_out(value)):
+            if spelled is not None:
+                other = self._put_back(spelled)
+                if not loses(other, self.defs):
+                    out = min(out, other, key=self._weight)
         out = self._taken_apart(collect(map(self.defs.small_for, out)))
         return merge_sums(out, lambda terms: self._weight(terms)[0])
 
