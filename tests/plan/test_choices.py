@@ -4,11 +4,13 @@ NumPy."""
 from __future__ import annotations
 
 from dataclasses import replace
+from fractions import Fraction
 from random import Random
 
 import numpy as np
 import pytest
 
+import pullback
 from pullback.backends.numpy import spell
 from pullback.ir.walk import tensors
 from pullback.notation.parse import parse
@@ -75,3 +77,47 @@ def test_sums_under_a_condition_and_its_opposite_are_what_they_were(seed: int) -
 def test_one_sum_of_what_is_chosen_takes_the_place_of_two(text: str, sums: int) -> None:
     source, _ = source_of(text)
     assert source.count(".sum(") + source.count(" @ ") == sums, source
+
+
+HUBER = "A[n,j] = abs(u[n,j]); h[n,j] = where(A[n,j] {op} {c}, {then}, {other}); "
+LOSSES = {
+    "plain": "L[] = sum(n,j) h[n,j]",
+    "weights": "L[] = sum(n,j) w[n,j]*h[n,j]",
+    "rows": "s[n] = sum(j) h[n,j]; L[] = sum(n) s[n]**2",
+}
+
+
+@pytest.mark.parametrize("loss", LOSSES.values(), ids=list(LOSSES))
+@pytest.mark.parametrize("c", ["1/2", "1", "3"])
+@pytest.mark.parametrize("op", ["<", "<="])
+def test_a_choice_by_a_magnitude_is_a_clip(loss: str, c: str, op: str) -> None:
+    other = f"{c}*A[n,j] - ({c})**2/2"
+    text = HUBER.format(op=op, c=c, then="u[n,j]**2/2", other=other) + loss
+    derivation = pullback.derive(text, wrt=("u",))
+    back = derivation.source().partition("def backward")[2]
+    assert "np.clip(u, " in back and "where" not in back and "mask" not in back, back
+    top = float(Fraction(c))
+    w = np.random.default_rng(0).normal(size=(2, 7))
+    u = np.array([[-top, top, 0.0, -0.0, 4.0, -0.25, 0.1], [np.nan, np.inf, -np.inf, 1, 2, 3, -3]])
+    values = {"u": u, "w": w}
+    module = load_module(derivation.source(), "clip")
+    with np.errstate(all="ignore"):
+        inputs = [values[t.name] for t in derivation.backward.program.inputs]
+        _, cache = module.forward(*inputs)
+        found = module.backward(np.float64(1.5), cache)
+        slope = np.where(np.abs(u) <= top, u, top * np.sign(u))
+        if "w[" in loss:
+            slope = w * slope
+        if "s[" in loss:
+            value = np.where(np.abs(u) <= top, u * u / 2, top * np.abs(u) - top**2 / 2)
+            slope = 2 * value.sum(axis=1, keepdims=True) * slope
+    np.testing.assert_allclose(found, 1.5 * slope, rtol=1e-14)
+
+
+@pytest.mark.parametrize(
+    ("then", "other"),
+    [("u[n,j]**2/2", "2*A[n,j]"), ("u[n,j]**2", "A[n,j]"), ("u[n,j]**3", "A[n,j]")],
+)
+def test_a_choice_that_jumps_stays_a_choice(then: str, other: str) -> None:
+    text = HUBER.format(op="<=", c="1", then=then, other=other) + LOSSES["weights"]
+    assert "clip" not in pullback.derive(text, wrt=("u",)).source()

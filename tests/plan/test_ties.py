@@ -53,7 +53,7 @@ def test_slopes_that_aren_t_whole_keep_their_digits() -> None:
 
 
 def test_a_number_is_multiplied_once_with_what_is_chosen() -> None:
-    text = "L[] = sum(n) where(abs(r[n]) <= 1, r[n]**2/2, abs(r[n]) - 1/2)"
+    text = "L[] = sum(n) where(abs(r[n]) <= 1, r[n]**2/2, 3*abs(r[n]) - 5/2)"
     (line,) = (line for line in backward_of(text).splitlines() if "np.where" in line)
     assert line.count("dL *") == 1
     leaky = backward_of("Y[n] = where(x[n] > 0, x[n], 0.01*x[n])")

@@ -13,6 +13,7 @@ from ..ir.program import Define
 from ..ir.recurrence import direction, groups, is_recurrent, recurrent
 from ..ir.subscripts import Lookup, at, constant, indices_of
 from ..ir.walk import substitute, tensors
+from .choices import with_clips
 from .common import common_products
 from .facts import Facts
 from .masked import masks_read
@@ -45,6 +46,7 @@ def build(backward: Backward) -> Plan:
     statements = live_statements(backward.statements, backward.gradients)
     statements = scaled(divided_through(statements), backward.gradients)
     statements = common_products(statements, backward.gradients)
+    statements = with_clips(statements, backward.forward.statements)
     saved = tuple(residuals_of(statements, backward))
     outputs = backward.program.outputs
     kept = live_statements(masks_read(backward.forward.statements), [*outputs, *saved])

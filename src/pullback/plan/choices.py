@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from fractions import Fraction
 
 from ..calculus.guards import settle
@@ -22,13 +23,16 @@ from ..ir.expr import (
     Reduce,
     Select,
     SizeOf,
+    Tensor,
+    add,
     mul,
     neg,
     number,
 )
 from ..ir.magnitudes import is_whole
+from ..ir.program import Define
 from ..ir.subscripts import at
-from ..ir.walk import free_indices, substitute
+from ..ir.walk import Tree, bottom_up, free_indices, substitute
 
 
 def either_or(terms: Sequence[Expr]) -> list[Expr]:
@@ -98,6 +102,65 @@ def _left(factors: Sequence[Expr], gone: Sequence[Expr]) -> list[Expr]:
     for factor in gone:
         left.remove(factor)
     return left
+
+
+def with_clips(statements: Sequence[Define], forward: Sequence[Define]) -> tuple[Define, ...]:
+    """The statements of a backward pass with ``where(abs(u) <= c, r*u, r*c*sign(u))``, for a number
+    c above 0, as ``r*clip(u, -c, c)``: equal for infinite u and for NaN, too."""
+    magnitudes = {
+        s.target: s for s in forward if isinstance(s.body, Apply) and s.body.function == "abs"
+    }
+
+    def visit(node: Tree) -> Tree:
+        if isinstance(node, Select):
+            return _clipped(node, magnitudes) or node
+        if not isinstance(node, Add):
+            return node
+        joined = add(*either_or(sums_joined(node.terms)))
+        made = bottom_up(joined, lambda n: n if isinstance(n, Add) else visit(n))
+        return node if made is joined else made
+
+    out = []
+    for s in statements:
+        body: Expr = bottom_up(s.body, visit)  # type: ignore[assignment]
+        scatter = None if s.scatter is None else bottom_up(s.scatter, visit)
+        out.append(s if body is s.body else replace(s, body=body, scatter=scatter))  # type: ignore[arg-type]
+    return tuple(out)
+
+
+def _clipped(choice: Select, magnitudes: Mapping[Tensor, Define]) -> Expr | None:
+    match choice.cond:
+        case Compare("<" | "<=", left, Number(top, "")) if top > 0:
+            size: Expr = left
+        case _:
+            return None
+    define = magnitudes.get(size.tensor) if isinstance(size, Access) else None
+    if define is not None and isinstance(size, Access):
+        size = substitute(define.body, dict(zip(define.indices, size.subs, strict=True)))  # type: ignore[assignment]
+    if not isinstance(size, Apply) or size.function != "abs":
+        return None
+    (value,) = size.args
+    inside, outside = _factors(choice.then), _factors(choice.other)
+    sign = Apply("sign", (value,))
+    if value not in inside or sign not in outside:
+        return None
+    coef, rest = _number_apart(_left(inside, [value]))
+    scale, other = _number_apart(_left(outside, [sign]))
+    if Counter(rest) != Counter(other) or scale != coef * top:
+        return None
+    clip = Apply("clip", (value, number(-top), number(top)))
+    return mul(*([number(coef)] if coef != 1 else []), *rest, clip)
+
+
+def _number_apart(factors: Sequence[Expr]) -> tuple[Fraction, list[Expr]]:
+    """The numbers of a product, multiplied, and its other factors."""
+    coef, others = Fraction(1), []
+    for factor in factors:
+        if isinstance(factor, Number) and not factor.special:
+            coef *= factor.value
+        else:
+            others.append(factor)
+    return coef, others
 
 
 def chosen(factors: Sequence[Expr]) -> Select | None:

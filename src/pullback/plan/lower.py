@@ -199,9 +199,7 @@ class Lowering(Products):
 
     def sum(self, terms: Sequence[Expr]) -> Laid:
         """The sum of terms, one with a plus sign first."""
-        exact = self.facts.strict or self.facts.asked or self.facts.selects
-        if self.in_place and not exact:
-            terms = halves(terms, self.is_finite)
+        terms = self.stepped(terms)
         if not self.facts.strict:
             terms = sums_joined(terms)
         joined = either_or(terms)
@@ -222,6 +220,11 @@ class Lowering(Products):
             total = self.map("add" if sign > 0 else "sub", total, self.value(term))
         return total
 
+    def stepped(self, terms: Sequence[Expr]) -> Sequence[Expr]:
+        """Terms with one array of 0, 1/2 and 1 for the two masks of a comparison and its tie."""
+        exact = self.facts.strict or self.facts.asked or self.facts.selects
+        return halves(terms, self.is_finite) if self.in_place and not exact else terms
+
     def is_finite(self, value: Expr) -> bool:
         """Whether a value is an array of floats that are finite for finite inputs."""
         floats = any(t.kind == "float" for t in tensors(value))
@@ -237,9 +240,11 @@ class Lowering(Products):
         if not guards:
             if (choice := chosen(others)) is not None:
                 return self.value(choice)
-            if not self.facts.strict and (made := multiplied_through(others)) is not None:
-                return self.value(made)
-            return self.times(others)
+            if self.facts.strict:
+                return self.times(others)
+            others = [Add((*self.stepped(f.terms),)) if isinstance(f, Add) else f for f in others]
+            made = multiplied_through(others)
+            return self.times(others) if made is None else self.value(made)
         guards = self.needed(guards, others)
         if not guards:
             return self.times(others)

@@ -70,10 +70,11 @@ def multiplied_through(factors: Sequence[Expr]) -> Expr | None:
     if not scalars or len(sums) != 1:
         return None
     (total,) = sums
-    if not all(map(tensors, total.terms)):
-        return None  # 1/N may be 1/0
-    if any(exponent < 0 and isinstance(base, Access) for base, exponent in scalars.items()):
+    divisors = [base for base, exponent in scalars.items() if exponent < 0]
+    if any(isinstance(base, Access) for base in divisors):
         return None  # infinite terms of different signs would be NaN
+    if divisors and not all(map(tensors, total.terms)):
+        return None  # 1/N may be 1/0
     if scalars != {MINUS: 1} and any(isinstance(n, Guard) for n in nodes(total)):
         return None  # parts of an array have costs of their own
     through = _times(total, scalars)
@@ -403,4 +404,4 @@ def _sign(product: Mul) -> float:
     scalars, others = _apart(product.factors)
     if set(scalars) != {MINUS}:
         return 0.0
-    return min(volume(free_indices(f)) for f in others)
+    return min((volume(free_indices(f)) for f in others), default=0.0)
