@@ -270,3 +270,21 @@ def test_a_sum_that_others_cancel_is_spelled_out(seed: int) -> None:
 def test_a_sum_that_nothing_cancels_keeps_its_name() -> None:
     _, formulas = derived("t[n] = 1 + x[n] + x[n]**2; L[] = sum(n) a[n]*t[n]**3")
     assert "t[n]" in formulas
+
+
+@pytest.mark.parametrize(
+    ("rest", "joined"),
+    [
+        ("- c[n]*(k[] + z[n])", False),  # a*c is infinite with a anyway
+        ("+ c[n]*z[n]", False),
+        ("+ c[n]*x[n]", True),  # alone, a*exp(-a*t) would be inf*0
+        ("+ c[n]*[c[n] > 0]*z[n]", True),
+    ],
+)
+def test_exponentials_stay_apart_where_another_term_overflows_with_them(
+    rest: str, joined: bool
+) -> None:
+    _, formulas = derived(
+        f"a[] = exp(k[]); z[n] = a[]*x[n]; e[n] = exp(z[n]); L[] = sum(n) (e[n] {rest})"
+    )
+    assert ("exp(" in formulas.replace("dexp", "")) is joined, formulas

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fractions import Fraction
 
 from ..ir.expr import ONE, Access, Add, Apply, Expr
@@ -23,9 +24,11 @@ def complements(value: Poly, definitions: Definitions, names: Names) -> Poly:
     as the quotient is; ``1 - c/(c + u)`` would lose what u is beside c.
     """
     known = Known(definitions.regions.ask)
-    written = (_complement(t, definitions, names, known) for t in value)
+    made = [_complement(t, definitions, names, known) for t in value]
+    written = [t for t in made if t is not None]
+    balanced = [_balanced(t, definitions, known) for t in written]
     return collect(
-        t if t is None else _joined(_balanced(t, definitions, known), definitions) for t in written
+        _joined(t, [*balanced[:k], *balanced[k + 1 :]], definitions) for k, t in enumerate(balanced)
     )
 
 
@@ -202,16 +205,20 @@ def _never_both(base: Expr, rest: Term, definitions: Definitions) -> bool:
 # Exponentials of exponentials.
 
 
-def _joined(value: Term, definitions: Definitions) -> Term:
-    """The term with ``exp(-u)*u``, u an exponential itself, as one exponential: where u overflows
-    the product would be 0*inf. So for powers of both, ``u/exp(u)**2``. What u is divided by
-    (``exp(u/v)``, v a sum of such values) may keep it small."""
+def _joined(value: Term, others: Sequence[Term], definitions: Definitions) -> Term:
+    """The term, beside others, with ``exp(-u)*u``, u an exponential itself, as one exponential:
+    where u overflows the product would be 0*inf. So for powers of both, ``u/exp(u)**2``. What u is
+    divided by (``exp(u/v)``, v a sum of such values) may keep it small. Where another term is
+    infinite with u anyway, nothing is gained."""
+    beside = [t for t in others if set(t.guards) <= set(value.guards)]
     for outer, exponent in value.factors:
         terms = _argument(outer, definitions) if exponent.denominator == 1 else ()
         read = {a for t in terms if all(e > 0 for _, e in t.factors) for a, _ in t.factors}
         for inner, power in value.factors:
             added = _argument(inner, definitions) if inner in read else ()
             if not added or power.denominator != 1:
+                continue
+            if power > 0 and any(_grows_with(t, inner, definitions) for t in beside):
                 continue
             scaled = [
                 Term(t.coef * count, t.bound, t.guards, t.factors)
@@ -222,5 +229,11 @@ def _joined(value: Term, definitions: Definitions) -> Term:
             factors = [*value.factors, (outer, -exponent), (inner, -power), (one, UNIT)]
             made = term(value.coef, value.bound, value.guards, factors)
             assert made is not None  # the same value
-            return _joined(made, definitions)
+            return _joined(made, others, definitions)
     return value
+
+
+def _grows_with(value: Term, atom: Expr, definitions: Definitions) -> bool:
+    """Whether a term is a value to a power above 0, times what no exponential is taken for."""
+    exponentials = any(_argument(a, definitions) for a, _ in value.factors if a is not atom)
+    return not exponentials and dict(value.factors).get(atom, Fraction(0)) > 0
