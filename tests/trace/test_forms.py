@@ -2,12 +2,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
 
+import pullback
 from pullback.ir.expr import Apply, Expr, Mul, Power, SizeOf, number
 from pullback.ir.sizes import size
+from pullback.runtime.load import load_module
 from pullback.trace.forms import Forms
 from pullback.trace.points import Points
 
@@ -130,3 +133,29 @@ def test_wide_searches_are_told() -> None:
     assert not forms.rare
     forms.integer(tuple((sizes["N"] + 1) // 4 + sizes["D"] for sizes in AT))
     assert forms.rare
+
+
+@pytest.mark.parametrize("square", [2, 3, 5, 97])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_the_float_of_a_root_is_that_root(square: int, dtype: str) -> None:
+    root = np.sqrt(square)
+
+    def scaled(x: Any) -> Any:
+        return np.tanh(x / root) * float(root)
+
+    source = pullback.derive(scaled, x="N").source()
+    assert f"math.sqrt({square})" in source.partition("def backward")[0]
+    x = np.random.default_rng(square).normal(size=5).astype(dtype)
+    module = load_module(source, "root")
+    value, cache = module.forward(x)
+    assert value.dtype == x.dtype
+    np.testing.assert_array_equal(value, np.tanh(x / float(root)) * float(root))
+    slope = 1 - np.tanh(x.astype(float) / root) ** 2
+    np.testing.assert_allclose(module.backward(np.ones_like(x), cache), slope, rtol=1e-4)
+
+
+def test_other_numbers_stay_as_they_are() -> None:
+    def scaled(x: Any) -> Any:
+        return 1.41421356 * x + 2.0 * x**2 + 1.5 * x**3 + 10.04987562112089 * np.exp(x)
+
+    assert "math" not in pullback.derive(scaled, x="N").source()

@@ -21,6 +21,7 @@ Column = tuple[int, ...]  # the values of one thing, one per assignment
 
 LARGEST_DIVISOR = 9  # of the floor quotients by a literal that are looked for
 MOST_FACTORS = 5
+LARGEST_ROOT = 10  # a number that is looked at as the root of another
 MOST_DENOMINATOR = 10**6
 ULPS = 8.0
 DOUBLE, SINGLE = 2.0**-52, 2.0**-23
@@ -217,7 +218,7 @@ class Forms:
     def number(self, values: Sequence[Number]) -> Expr | None:
         """The simplest value with these numbers: a quotient of sizes, its root or logarithm."""
         if all(value is values[0] for value in values):
-            return values[0]
+            return _root(values[0])
         if any(value.special for value in values):
             return None
         column = tuple(value.value for value in values)
@@ -359,6 +360,15 @@ def is_single(value: Fraction) -> bool:
     """Whether a number was a float32 (or has few digits anyway)."""
     mantissa = math.frexp(float(value))[0] * 2**24
     return mantissa == int(mantissa)
+
+
+def _root(value: Number) -> Expr:
+    """A number, or the root of a small one of which it is the float: ``np.sqrt(2)`` squared is 2,
+    which 1.4142135623730951 squared is not."""
+    square = round(value.value**2) if 1 < value.value <= LARGEST_ROOT and not value.special else 0
+    if value.value.denominator > 1 and value.value == Fraction(repr(math.sqrt(square))):
+        return Power(number(square), Fraction(1, 2))
+    return value
 
 
 def _rationals(
