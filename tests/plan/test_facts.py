@@ -37,6 +37,8 @@ from pullback.ir.sizes import size
 from pullback.ir.subscripts import Index, Lookup, at, constant
 from pullback.notation.parse import parse
 from pullback.plan.facts import Facts, divisors, is_product_of
+from pullback.runtime.load import load_module
+from tests.differences import differences
 
 VALUES = [-2.0, -1.0, -0.5, 0.0, 0.5, 1.0, 2.0]
 N, M, K = size("N"), size("M"), size("K")
@@ -482,3 +484,38 @@ def test_a_sum_over_what_is_masked_is_positive_where_its_own_place_counts() -> N
         assert (z in facts.above) is positive
         facts.strict = True  # a NaN may be among what is compared
         assert not facts.positive(Access(z, (at(Index("i", size("N"))),)))
+
+
+MEANS = {
+    "of a row": "m[d] = mean(n) X[n,d]; L[] = sum(d) where(c[d] > 0, m[d]*w[d], 0)",
+    "and all of it": "m[d] = mean(n) X[n,d]; t[n,d] = X[n,d] - m[d]; "
+    "s[d] = sum(n) t[n,d]**3; L[] = sum(d) where(c[d] > 0, s[d]*w[d], 0)",
+    "a norm": "m[d] = mean(n) X[n,d]; t[n,d] = X[n,d] - m[d]; L[] = sqrt(sum(n,d) t[n,d]**2)",
+}
+
+
+@pytest.mark.parametrize("text", MEANS.values(), ids=list(MEANS))
+@pytest.mark.parametrize("count", [0, 1, 4])
+def test_what_a_mean_of_nothing_spoils_is_chosen(text: str, count: int) -> None:
+    derivation = derive(text)
+    rng = np.random.default_rng(count)
+    arrays = {"X": rng.normal(size=(count, 3)), "w": rng.normal(size=3)}
+    arrays["c"] = np.array([1.0, -1, -2])
+    names = [t.name for t in derivation.backward.program.inputs]
+    module = load_module(derivation.source(), "means")
+    with np.errstate(all="ignore"):
+        _, cache = module.forward(*(arrays[name] for name in names))
+        found = module.backward(np.float64(1), cache)
+    wrt = [t.name for t in derivation.backward.wrt]
+    gradients = dict(zip(wrt, found if len(wrt) > 1 else (found,), strict=True))
+    if "w[" in text:
+        assert not gradients["w"][1:].any()  # absent there, whatever the mean is
+        assert not gradients["X"][:, 1:].any()
+    if "sqrt" in text:
+        assert ("where(L != 0, dL / L, 0) * " in derivation.source()) or count == 0
+    if count == 4:
+        inputs = [arrays[name] for name in names]
+        expected = differences(
+            lambda *a: module.forward(*a)[0], inputs, np.ones(()), names.index("X")
+        )
+        np.testing.assert_allclose(gradients["X"], expected, rtol=1e-6, atol=1e-8)

@@ -67,6 +67,9 @@ class Facts:
     infinite: dict[Tensor, int] = field(
         default_factory=dict
     )  # see :meth:`how_infinite`; 0 for others
+    unless_empty: dict[Tensor, tuple[frozenset[Size], int]] = field(
+        default_factory=dict
+    )  # how infinite where some sizes aren't 0
     selects: bool = False  # whether the forward pass selects by bool arrays
     values: set[Tensor] = field(default_factory=set)  # floats of inputs, and what is made of such
     above: set[Tensor] = field(default_factory=set)  # greater than 0 everywhere
@@ -94,7 +97,7 @@ class Facts:
         """Takes in what some statements imply; whether that says anew how infinite they may be."""
         before = dict(self.infinite)
         for define in statements:
-            self.infinite[define.target] = self._how_infinite_with_a_name(define.body)
+            self._learn_infinite(define)
             self._learn_inputs(define)
             self.sums[define.target] = self.over(define.body)
             if self.is_small(define.body):
@@ -322,22 +325,33 @@ class Facts:
         """As :meth:`finite_anyway`, in a forward pass, too."""
         factors = list(factors)
         guarded = {t for cond in conds for t in tensors(cond) if t.kind == "float"}
-        names = positive_names(i for f in factors for i in free_indices(f))
+        free = dict.fromkeys(i for f in factors for i in free_indices(f))
+        names, there = positive_names(free), frozenset(i.extent for i in free)
         return all(
             _is_nonzero_size(f, names)
-            or (not self.how_infinite(f) and not guarded & set(tensors(f)))
+            or (not self.how_infinite(f, there) and not guarded & set(tensors(f)))
             for f in factors
         )
 
-    def _how_infinite_with_a_name(self, expr: Expr) -> int:
+    def _learn_infinite(self, define: Define) -> None:
+        """How infinite elements may be: where there are any, the extents of the axes are above 0;
+        and how infinite where a mean isn't one of nothing."""
+        there = frozenset(i.extent for i in define.indices)
+        own = self.infinite[define.target] = self._how_infinite_with_a_name(define.body, there)
+        sizes = there | self.over(define.body)
+        other = self._how_infinite_with_a_name(define.body, sizes) if sizes > there else own
+        if other < own:
+            self.unless_empty[define.target] = sizes - there, other
+
+    def _how_infinite_with_a_name(self, expr: Expr, there: frozenset[Size]) -> int:
         """Of a value with a name. In a sum, an overflow spoils what follows anyway."""
-        own = self.how_infinite(expr)
+        own = self.how_infinite(expr, there)
         is_sum = isinstance(expr, Reduce) and expr.op == "sum"
         return 0 if own == 1 and is_sum else own
 
-    def how_infinite(self, expr: Expr) -> int:
+    def how_infinite(self, expr: Expr, there: frozenset[Size] = frozenset()) -> int:
         """Whether an expression may be infinite for finite inputs: 0 no, 1 by overflow, 2 by a
-        division by 0.
+        division by 0. Sizes that are ``there`` are not 0.
 
         Only functions that overflow easily count, not sums and products.
         """
@@ -347,21 +361,27 @@ class Facts:
             case SizeOf() | IndexOf() | Guard() | Arg():
                 return 0
             case Access(tensor, _):
-                return self.infinite.get(tensor, 0)
+                sizes, other = self.unless_empty.get(tensor, (there, 2))
+                own = self.infinite.get(tensor, 0)
+                return min(own, other) if sizes <= there else own
             case Add(parts) | Mul(parts):
-                return max(map(self.how_infinite, parts), default=0)
+                return max((self.how_infinite(part, there) for part in parts), default=0)
+            case Power(SizeOf(count), _) if count in there:
+                return 0
             case Power(base, exponent):
                 whole = exponent.denominator == 1 and exponent >= 0
-                return self.how_infinite(base) if whole or self.positive(base) else 2
+                safe = whole or self.positive(base)
+                return self.how_infinite(base, there) if safe else 2
             case Apply(function, args):
                 own = 0 if function in FINITE else 1 if function in STEEP else 2
-                return max(own, *map(self.how_infinite, args))
-            case Reduce(op, _, _, body):
-                return max(self.how_infinite(body), op == "prod")
+                return max(own, *(self.how_infinite(arg, there) for arg in args))
+            case Reduce(op, indices, _, body):
+                inner = there.union(i.extent for i in indices)
+                return max(self.how_infinite(body, inner), op == "prod")
             case Opaque(operation):
                 return 0 if opaque.TABLE[operation].kind == "int" else 2
             case Select(_, then, other):
-                return max(self.how_infinite(then), self.how_infinite(other))
+                return max(self.how_infinite(then, there), self.how_infinite(other, there))
 
     def positive(self, expr: Expr) -> bool:
         """Whether an expression is seen to be greater than 0."""
