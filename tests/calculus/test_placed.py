@@ -161,7 +161,7 @@ def test_places_of_the_other_argument_are_added_up(function: Form) -> None:
         return function(X, Z)
 
     source = is_right(turned, {"Z": "M D", "X": "N D"}, values)
-    assert "np.add.at(dZ" in source
+    assert "np.subtract.at(dZ" in source
 
 
 def test_a_row_that_is_not_a_single_element_is_multiplied() -> None:
