@@ -320,7 +320,7 @@ def test_kernels_of_plain_sizes(function: Callable[..., Any], shape: tuple[int, 
 
 def test_inner_loops_whose_turns_need_each_other_are_refused_over_named_sizes() -> None:
     with pytest.raises(PullbackError, match="N") as caught:
-        pullback.derive(sweep, u="N N")
+        pullback.derive(cholesky, A="N N")
     assert "test_kernels.py" in caught.value.where
     assert "give the size as a number" in caught.value.hint
 

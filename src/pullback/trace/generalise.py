@@ -68,6 +68,7 @@ LONG, GREATEST_LONG = 40, 18  # statements of one line, from which on sizes are 
 MANY_STATEMENTS, MOST_STATEMENTS = 1000, 2500  # of a trace, from which on smaller sizes are tried
 WIDE, NARROW, CLOSE, CLOSEST = range(4)  # the windows that sizes are drawn from
 LEAST_DEEP, MANY_NAMES = 3, 4  # the least size of the close window, from so many names on
+ALONE = range(7, 12)  # the close window of a single name: most loops have turns enough there
 LEAST_CLOSEST = 4  # the least size of the closest window, where it isn't smaller anyway
 DEEP = 3  # names, from which on a trace that is too long goes past the narrow window
 FIRST = 3  # traces to solve from
@@ -878,6 +879,7 @@ class _Draw:
         least = LEAST if count < MANY_NAMES else LEAST_DEEP
         apart = 3 if count < MANY_NAMES - 1 else 2  # sizes that fail in an order fail by far
         close = [range(least + apart * k, least + apart * k + apart) for k in range(count)]
+        close = close if count > 1 else [ALONE]
         least = min(least, LEAST_CLOSEST)
         closest = [range(least + k, least + k + 2) for k in range(count)]
         wide, narrow = _windows(GREATEST, count), _windows(GREATEST_LONG, count)
