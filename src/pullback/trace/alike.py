@@ -38,6 +38,7 @@ from ..ir.expr import (
     Tensor,
     Truth,
     Zero,
+    number,
 )
 from ..ir.program import Define
 from ..ir.sizes import ONE, Size, size
@@ -97,6 +98,7 @@ class Turns:
     idle: int | None = None  # a further turn, in which nothing is computed
     by_rows: bool = False  # whether turns may be those of a loop in a loop, one behind the other
     row: int = 0  # of how many turns each is then
+    borders: bool = False  # whether the first turn may read another thing than the others
 
     def __post_init__(self) -> None:
         turns = range(len(self.turns))
@@ -279,10 +281,36 @@ class Turns:
             return last
         if isinstance(last, Access) and last.tensor in self.place:
             return self.own(every, last)
+        if self.borders and isinstance(last, Select):
+            every = [_chosen_at(node, last.cond) for node in every]
         kinds = {type(node) for node in every}
+        if self.borders and isinstance(last, Number | Access):
+            same = isinstance(last, Access) and all(
+                _is_read_of(node, last.tensor) for node in every
+            )
+            found = None if same else self.with_border(every)
+            if found is not None:
+                return found
         if kinds != {type(last)}:
             raise Unlike
         return self.parts(every, last)
+
+    def with_border(self, every: Sequence[Expr]) -> Expr | None:
+        """A choice between what the first turn reads and what all later ones do; None where they
+        aren't so."""
+        first, later, last = every[0], every[1:], every[-1]
+        if self.idle is not None or self.widths or "float" not in self.dtype:
+            return None
+        if not isinstance(first, Number | IndexOf | Access) or self.reads(first):
+            return None
+        if any(isinstance(n, Access) and n.tensor.dtype != self.dtype for n in (first, last)):
+            return None
+        then = last
+        if isinstance(last, Access) and all(_is_read_of(node, last.tensor) for node in later):
+            then = Access(last.tensor, self.subs([node.subs for node in later], 1))  # type: ignore[union-attr]
+        elif any(node is not last for node in later):
+            return None
+        return Select(Inside(at(self.step) - 1, size(self.count - 1)), then, first)
 
     def widens(self, node: Tree) -> bool:
         """Whether a range of another extent in each turn is inside."""
@@ -393,6 +421,8 @@ class Turns:
             and len(first.tensor.shape) == len(axes)
         ):
             return Access(first.tensor, tuple(map(at, axes)))
+        if self.borders and (moved := _moved(first, subs, axes)) is not None:
+            return moved
         plain = [sub.index for sub in subs]
         free = free_indices(first)
         if None in plain or len(set(plain)) < len(plain) or set(free) - set(plain):
@@ -651,6 +681,44 @@ class Turns:
                     raise Unlike
                 return Lookup(inner)
         raise Unlike
+
+
+def _is_read_of(node: Expr, tensor: Tensor) -> bool:
+    return isinstance(node, Access) and node.tensor is tensor
+
+
+def _chosen_at(node: Expr, cond: Cond) -> Expr:
+    """An expression as a choice whose condition fails at place 0 of an index only."""
+    if isinstance(node, Select) or not isinstance(cond, Inside):
+        return node
+    index = (cond.sub + 1).index
+    if index is None or cond.extent is not index.extent - 1:
+        return node
+    other: Expr = substitute(node, {index: constant(0)})  # type: ignore[assignment]
+    if isinstance(other, IndexOf) and (value := other.sub.const.literal) is not None:
+        other = number(value) if not other.sub.terms else other
+    return Select(cond, node, other)
+
+
+def _moved(first: Expr, subs: Sequence[Subscript], axes: Sequence[Index]) -> Expr | None:
+    """What is read at places some steps from those of the axes, over the axes; None where that may
+    be outside of an array."""
+    names: dict[Index, Subscript] = {}
+    for sub, axis in zip(subs, axes, strict=True):
+        index = next((atom for atom, n in sub.terms if isinstance(atom, Index)), None)
+        if index is None or index in names or (ahead := sub - at(index)).terms:
+            return None
+        names[index] = at(axis) - ahead
+    if not set(free_indices(first)) <= set(names):
+        return None
+    found: Expr = substitute(first, names)  # type: ignore[assignment]
+    if isinstance(found, Access):
+        for sub, extent in zip(found.subs, found.tensor.shape, strict=True):
+            ends = _least(sub), _least(constant(extent - 1) - sub)
+            if any(end is None or end < 0 for end in ends):
+                return None
+        return found
+    return found if isinstance(found, IndexOf | Number) else None
 
 
 def _least(sub: Subscript) -> int | None:

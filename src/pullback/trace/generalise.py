@@ -104,12 +104,15 @@ class Loops(NamedTuple):
     inner: bool = True
     by_rows: bool = False
     both: bool = False
+    borders: bool = False
 
 
 LONG_LOOPS, ALL_LOOPS = Loops(), Loops(FEWEST_NAMED)
 OUTER_LOOPS = Loops(FEWEST_NAMED, inner=False)
 ROWS_OF_LOOPS = Loops(FEWEST_NAMED, by_rows=True)
 BOTH_LOOPS = Loops(FEWEST_NAMED, both=True)
+WITH_BORDERS = Loops(FEWEST_NAMED, both=True, borders=True)
+NESTED_LOOPS = (OUTER_LOOPS, ROWS_OF_LOOPS, BOTH_LOOPS, WITH_BORDERS)
 
 
 @dataclass(frozen=True)
@@ -409,7 +412,7 @@ def generalise(
         try:
             return search(ALL_LOOPS)
         except Differing as error:
-            for loops in (OUTER_LOOPS, ROWS_OF_LOOPS, BOTH_LOOPS) if error.nested else ():
+            for loops in NESTED_LOOPS if error.nested else ():
                 with suppress(PullbackError):
                     return search(loops)
             raise error from None

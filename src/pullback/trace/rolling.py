@@ -89,6 +89,7 @@ def rolled(
     inner: bool = True,
     by_rows: bool = False,
     both: bool = False,
+    borders: bool = False,
 ) -> Traced:
     """The trace, its loops of at least ``least`` turns as recurrences; itself where it has none.
 
@@ -96,18 +97,19 @@ def rolled(
     ``inner``: loops within loops become recurrences, too, of which no turn of the outer loop needs
     another turn's; else their turns stay written out in the outer loop. ``by_rows``: a loop and the
     one around it become one, whose turns are those of the inner one, row by row.
+    ``borders``: the first turn of a loop may read another thing than the others.
     """
     if least >= FEWEST_TURNS and not may_loop(traced.program.statements, least):
         return traced
     program = traced.program
     kept = tuple(computing(program.statements, program.outputs))
-    rolling = _Rolling(traced, kept, least, guarded, inner, by_rows, both)
+    rolling = _Rolling(traced, kept, least, guarded, inner, by_rows, both, borders)
     found = rolling.run()
     if rolling.nested or len(kept) == len(program.statements):
         return found
     # The last turn may lack what nothing reads any more.
     every = program.statements
-    other = _Rolling(traced, every, least, guarded, inner, by_rows, both).run()
+    other = _Rolling(traced, every, least, guarded, inner, by_rows, both, borders).run()
     return min(found, other, key=lambda one: len(live(one.program).statements))
 
 
@@ -431,6 +433,7 @@ class _Rolling:
     inner: bool
     by_rows: bool
     both: bool
+    borders: bool
     loops: list[Turns] = field(default_factory=list)
     constants: dict[str, Any] = field(default_factory=dict)
     tables: dict[tuple[tuple[Fraction, ...], str], Tensor] = field(default_factory=dict)
@@ -796,6 +799,7 @@ class _Rolling:
                 steps,
                 idle=idle if idle is not None and 0 <= idle <= len(every) else None,
                 by_rows=self.by_rows,
+                borders=self.borders,
             ).run()
             ordered = in_order(made.rolled)
         except (Unlike, AssertionError):
