@@ -39,6 +39,9 @@ MORE_UNARY: list[tuple[str, Callable[..., Any]]] = [
     ("np.float64(0.5) * {0} + np.float32(2)", lambda x: np.float64(0.5) * x + np.float32(2)),
     ("np.cosh(np.tanh({0})) * 1e-200 * 1e200", lambda x: np.cosh(np.tanh(x)) * 1e-200 * 1e200),
     ("np.where({0} > 0, np.log(np.abs({0}) + 0.1), {0})", lambda x: _guarded(x)),
+    ("np.einsum('...i,...i,...i->...', {0}, {0}, np.cos({0}))", lambda x: _contracted(x, "i")),
+    ("np.einsum('...i,...j,...i->...j', {0}, {0}, np.cos({0}))", lambda x: _contracted(x, "j")),
+    ("({0} * {0} * (1 + {0}) * {0}).sum(0)", lambda x: (x * x * (1 + x) * x).sum(0)),
 ]
 
 KNOTS, HEIGHTS = np.array([-1.5, -0.4, 0.3, 1.1]), np.array([1.0, -0.5, 2.0, 0.25])
@@ -117,6 +120,14 @@ def _ranked(x: Any, axis: int) -> Any:
 
 def _counted(x: Any) -> Any:
     return np.histogram(x, KNOTS, weights=x**2)[0]
+
+
+def _contracted(x: Any, other: str) -> Any:
+    """A product in which a factor stands twice."""
+    if not x.ndim:
+        return x
+    kept = "" if other == "i" else other
+    return np.einsum(f"...i,...{other},...i->...{kept}", x, x, np.cos(x))
 
 
 def _guarded(x: Any) -> Any:
