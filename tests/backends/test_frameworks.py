@@ -207,6 +207,17 @@ def test_gradients_are_the_frameworks_own(framework: Framework) -> None:
         np.testing.assert_allclose(np.asarray(one), np.asarray(other), rtol=1e-10, atol=1e-12)
 
 
+def test_a_loop_may_have_no_steps_in_pytorch() -> None:
+    framework = Framework("torch")
+    text = "H[t,j] = tanh(X[t,j] + sum(k) W[j,k]*where(t >= 1, H[t-1,k], h[k]))"
+    made = load_module(framework.spell(pullback.derive(text).backward), "torch")
+    out, cache = made.forward(*(framework.array(np.ones(s)) for s in ((0, 3), (3, 3), (3,))))
+    assert tuple(out.shape) == (0, 3)
+    found = made.backward(out, cache)
+    assert [tuple(g.shape) for g in found] == [(0, 3), (3, 3), (3,)]
+    assert all(not g.any() for g in found)
+
+
 def test_jit_compiles_forward_and_backward() -> None:
     framework = Framework("jax")
     texts = (NORM, "H[t,j] = tanh(X[t,j] + sum(k) W[j,k]*where(t >= 1, H[t-1,k], h[k]))")

@@ -9,6 +9,7 @@ from ..calculus.step import Backward
 from ..errors import PullbackError
 from ..ir.expr import Tensor
 from ..ir.sizes import ONE, Size
+from ..plan import arrays
 from ..plan.arrays import Array
 from ..plan.lines import VIEWS_IN_MEMORY, Steps
 from . import functional
@@ -302,5 +303,9 @@ class Torch(functional.Framework):
         for whole, now in steps.kept:
             name = self.names.fresh(whole.name)
             steps_of = lists[now] if steps.turn > 0 else f"{lists[now]}[::-1]"
-            self.emit(f"{name} = torch.stack({steps_of})")
+            stacked = f"torch.stack({steps_of})"
+            if not steps.count.at_least(1):
+                none = self.code(arrays.zeros(whole.shape, whole.kind))
+                stacked = f"{stacked} if {lists[now]} else {none}"
+            self.emit(f"{name} = {stacked}")
             self.tensors[whole] = name
