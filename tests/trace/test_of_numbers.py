@@ -36,6 +36,7 @@ FUNCTIONS: list[Callable[..., Any]] = [
     lambda x: max(x, 0.5) + min(x, 0.5, 2 * x),
     lambda x: max([x, 0.1, x**2]) - min((x, 3)),
     lambda x: max(k * x for k in range(3)),
+    lambda x: max({"a": x, "b": 2 * x}.values()) + min({0: 1.0, 1: 2.0}),
     lambda x: max(3, 4) * x + max([1, 2], key=lambda n: -n),
 ]
 

@@ -7,9 +7,8 @@ array gives is Python's own.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import reduce, wraps
-from types import GeneratorType
 from typing import Any
 
 import numpy as np
@@ -40,7 +39,6 @@ OTHER_NAMES = {
 }
 SPECIAL = {"erf": "erf", "erfc": "erfc", "gamma": "gamma", "lgamma": "gammaln"}
 ROUNDINGS = ("floor", "ceil", "trunc")
-ITERABLES = (list, tuple, GeneratorType, map, zip, filter)
 
 
 def of_numbers() -> Iterator[tuple[Any, Callable[..., Any]]]:
@@ -100,7 +98,8 @@ def _extreme(function: Any, of_two: Any, of_all: Any) -> Callable[..., Any]:
 
     @wraps(function)
     def stand_in(*args: Any, **options: Any) -> Any:
-        if len(args) == 1 and isinstance(args[0], ITERABLES):
+        whole = isinstance(args[0], np.ndarray | Tracer | str | bytes) if args else True
+        if len(args) == 1 and not whole and isinstance(args[0], Iterable):
             args = (list(args[0]),)
         given = args[0] if len(args) == 1 and isinstance(args[0], list) else args
         if options or not any(isinstance(part, Tracer) for part in given):
