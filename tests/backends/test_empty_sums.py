@@ -79,3 +79,29 @@ def test_a_window_beyond_its_array_is_refused_by_the_source_too(text, fits, shor
         assert value.shape[-1] == fits[0][-1] - (fits[-1][-1] if len(fits) > 1 else 3) + 1
         with pytest.raises(ValueError, match=r"axis \d of Y would have a negative extent"):
             forward(*map(np.ones, short))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "X[N]; H[M]; Y[k:M+N] = where(k >= 1 and k < N+1, pad(X, 0)[k-1], 0) + pad(H, 0)[k]",
+        "X[N,2]; H[M]; Y[k:M+N] = [1 <= k]*[k < N+1]*sin(pad(X, 0)[k-1,0])*2 + pad(H, 0)[k]",
+    ],
+)
+def test_an_axis_that_is_empty_is_not_read(text: str) -> None:
+    """What a condition keeps inside of an array has no element there."""
+    derivation = pullback.derive(text)
+    forward, backward = derivation.compile()
+    shape = derivation.backward.program.inputs[0].shape
+    for n in (0, 1, 3):
+        X, H = np.linspace(0.1, 0.9, 2 * n)[: n * 2 // (3 - len(shape))], np.arange(2.0)
+        X = X.reshape((n, 2)[: len(shape)])
+        Y, cache = forward(X, H)
+        wanted = np.zeros(n + 2)
+        wanted[1 : n + 1] = X if X.ndim == 1 else 2 * np.sin(X[:, 0])
+        wanted[:2] += H
+        np.testing.assert_allclose(Y, wanted, rtol=1e-14)
+        dX, dH = backward(np.ones(n + 2), cache)
+        slopes = np.ones(n) if X.ndim == 1 else 2 * np.cos(X[:, 0])
+        np.testing.assert_allclose(dX if X.ndim == 1 else dX[:, 0], slopes, rtol=1e-14)
+        np.testing.assert_array_equal(dH, [1, 1])

@@ -109,6 +109,85 @@ def test_loops_of_which_both_need_their_turns(function: Function, shapes: dict[s
     assert len(source.splitlines()) < 260
 
 
+def convolved(x: Any, h: Any) -> Any:
+    """Each product is added at its place; the last of a row is the first one at its place."""
+    y = np.zeros(len(x) + len(h) - 1)
+    for i in range(len(x)):
+        for j in range(len(h)):
+            y[i + j] += x[i] * h[j]
+    return y
+
+
+def bent(x: Any, h: Any) -> Any:
+    y = np.ones(len(x) + len(h) - 1)
+    for i in range(len(x)):
+        for j in reversed(range(len(h))):
+            y[i - j + len(h) - 1] = np.tanh(y[i - j + len(h) - 1] + x[i] * h[j])
+    return y
+
+
+def from_the_right(x: Any, a: Any) -> Any:
+    u = np.zeros_like(x)
+    for i in range(x.shape[0]):
+        for j in range(x.shape[1]):
+            right = u[i - 1, j + 1] if i > 0 and j + 1 < x.shape[1] else 0.5
+            u[i, j] = np.sin(right * a + x[i, j])
+    return u
+
+
+def integral(x: Any) -> Any:
+    S = np.zeros_like(x)
+    for i in range(x.shape[0]):
+        for j in range(x.shape[1]):
+            S[i, j] = x[i, j]
+            if i > 0:
+                S[i, j] += S[i - 1, j]
+            if j > 0:
+                S[i, j] += S[i, j - 1]
+            if i > 0 and j > 0:
+                S[i, j] -= S[i - 1, j - 1]
+    return S
+
+
+def swept(X: Any, w: Any) -> Any:
+    """A sweep over a grid, of which each place reads places on all sides."""
+    u = X.copy()
+    for i in range(1, X.shape[0] - 1):
+        for j in range(1, X.shape[1] - 1):
+            u[i, j] = (u[i - 1, j - 1] + u[i - 1, j + 1] + w * u[i, j - 1] + u[i + 1, j + 1]) / 4
+    return u
+
+
+def swept_again(X: Any, w: Any) -> Any:
+    u = X.copy()
+    for _ in range(2):
+        for i in range(1, u.shape[0] - 1):
+            for j in range(1, u.shape[1] - 1):
+                u[i, j] = w * (u[i - 1, j] + u[i + 1, j] + u[i, j - 1] + u[i, j + 1])
+    return u
+
+
+BORDERS: tuple[tuple[Function, dict[str, str], int], ...] = (
+    (convolved, {"x": "N", "h": "M"}, 6),
+    (bent, {"x": "N", "h": "M"}, 6),
+    (from_the_right, {"x": "N M", "a": ""}, 6),
+    (integral, {"x": "N M"}, 2),
+    (swept, {"X": "N M", "w": ""}, 2),
+    (swept_again, {"X": "N M", "w": ""}, 2),
+)
+
+
+@pytest.mark.parametrize(
+    ("function", "shapes", "least"), BORDERS, ids=[f.__name__ for f, *_ in BORDERS]
+)
+def test_turns_at_a_border_read_another_thing(
+    function: Function, shapes: dict[str, str], least: int
+) -> None:
+    right, source = right_or_refused(function, shapes)
+    assert right >= least
+    assert len(source.splitlines()) < 160
+
+
 STEPS = (
     "np.tanh({x} + a*{u} + {l})",
     "0.3*{u} + 0.5*{l}*{x}",

@@ -368,15 +368,27 @@ class Reading:
             subs = {n: subs[k] for n, k in enumerate(order)}
             order = list(range(len(order)))
         places = []
+        empty: list[Size] = []  # extents that may be 0 where there is something to read
+        read = [i.extent for sub in subs.values() for i in indices_of(sub)]
         for k in order:
             place = self.position(subs[k])
             if not self.inside(subs[k], array.shape[k]):
+                if not self.has_some(array.shape[k], read):
+                    empty.append(array.shape[k])
                 top = Laid(arrays.count(array.shape[k] - 1))
                 place = self.map("clip", place, Laid(arrays.whole(0)), top)
             places.append(place)
         parts, inner = self.together(places)
         made = arrays.take(array, order, parts)
+        for extent in empty:
+            some = arrays.apply("<", arrays.whole(0), arrays.count(extent))
+            made = arrays.where(some, made, arrays.zeros(made.shape, made.kind))
         return Laid(made, (*axes[: order[0]], *inner, *axes[order[-1] + 1 :]))
+
+    def has_some(self, extent: Size, read: Sequence[Size]) -> bool:
+        """Whether an axis has a place wherever ranges of these extents have one each."""
+        fewer = any((extent - n).at_least(0) for n in read)
+        return fewer or self.facts.at_least_zero(extent - 1)
 
     def diagonals(self, array: Array, axes: list[Index | None]) -> Laid:
         """Axes that run over the same index as one."""

@@ -296,21 +296,25 @@ class Turns:
         return self.parts(every, last)
 
     def with_border(self, every: Sequence[Expr]) -> Expr | None:
-        """A choice between what the first turn reads and what all later ones do; None where they
-        aren't so."""
-        first, later, last = every[0], every[1:], every[-1]
+        """A choice between what the first or the last turn reads and what all others do; None where
+        they aren't so."""
         if self.idle is not None or self.widths or "float" not in self.dtype:
             return None
-        if not isinstance(first, Number | IndexOf | Access) or self.reads(first):
-            return None
-        if any(isinstance(n, Access) and n.tensor.dtype != self.dtype for n in (first, last)):
-            return None
-        then = last
-        if isinstance(last, Access) and all(_is_read_of(node, last.tensor) for node in later):
-            then = Access(last.tensor, self.subs([node.subs for node in later], 1))  # type: ignore[union-attr]
-        elif any(node is not last for node in later):
-            return None
-        return Select(Inside(at(self.step) - 1, size(self.count - 1)), then, first)
+        there = size(self.count - 1)
+        for odd, others, first in ((every[0], every[1:], 1), (every[-1], every[:-1], 0)):
+            then = others[-1]
+            if not isinstance(odd, Number | IndexOf | Access) or self.reads(odd):
+                continue
+            if any(isinstance(n, Access) and n.tensor.dtype != self.dtype for n in (odd, then)):
+                continue
+            if isinstance(then, Access) and all(_is_read_of(n, then.tensor) for n in others):
+                if not first and self.reads(then):
+                    continue  # the last turn is the one that tells what is carried
+                then = Access(then.tensor, self.subs([n.subs for n in others], first))  # type: ignore[union-attr]
+            elif any(node is not then for node in others):
+                continue
+            return Select(Inside(at(self.step) - first, there), then, odd)
+        return None
 
     def widens(self, node: Tree) -> bool:
         """Whether a range of another extent in each turn is inside."""

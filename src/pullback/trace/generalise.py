@@ -412,7 +412,7 @@ def generalise(
         try:
             return search(ALL_LOOPS)
         except Differing as error:
-            for loops in NESTED_LOOPS if error.nested else ():
+            for loops in NESTED_LOOPS if error.nested else (WITH_BORDERS,) if error.deep else ():
                 with suppress(PullbackError):
                     return search(loops)
             raise error from None
@@ -422,9 +422,10 @@ def generalise(
 
 
 class Differing(TraceError):
-    """Traces at several sizes are not of one form; ``nested``: recurrences stand in loops."""
+    """Traces at several sizes are not of one form; ``nested``: recurrences stand in loops,
+    ``deep``: loops do."""
 
-    nested = False
+    nested = deep = False
 
 
 class Unsteady(TraceError):
@@ -804,7 +805,7 @@ class _Search:
             )
             error.nested = True
             return error
-        return Differing(
+        error = Differing(
             f"{what} depends on {on}",
             where=show_source(source),
             expected="the same statements at every size",
@@ -813,6 +814,8 @@ class _Search:
             "as array operations, with pullback.scan, or as a recurrence in index notation "
             f"(docs/loops.md); or {GIVE_NUMBERS}",
         )
+        error.deep = bool(one.traced.turns)
+        return error
 
     def small(self, sample: Sample, name: str) -> int:
         """Another size for a name, a small one: loops make long traces at large ones."""
