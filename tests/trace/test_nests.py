@@ -134,21 +134,28 @@ def test_nests_over_named_sizes(function: Function, shapes: dict[str, str], leas
 SHAPES = {"A": "N M", "B": "M K", "Z": "N K", "x": "N", "y": "M", "w": ""}
 
 
+def are_as_before(
+    text: str, function: Function, shapes: dict[str, str], sizes: dict[str, int]
+) -> None:
+    """The program with loops rolled up gives what the function gives."""
+    given = arguments(shapes, sizes)
+    wanted = function(**given)
+    traced = traced_at(function, shapes, sizes)
+    for least in (FEWEST_NAMED, 8):
+        made = rolled(traced, least, guarded=least == FEWEST_NAMED)
+        found = run(made.program, {**given, **made.constants})
+        for tensor, value in zip(made.program.outputs, wanted, strict=True):
+            own = np.array(found[tensor.name].flat, dtype=float).reshape(np.shape(value))
+            np.testing.assert_allclose(own, value, rtol=1e-9, atol=1e-9, err_msg=text)
+
+
 @pytest.mark.parametrize("seed", range(24))
 def test_random_nests_are_what_they_were_before_they_were_rolled_up(seed: int) -> None:
     text, function = random_nest(seed)
     square = "M = N" in text
     for sizes in ({"N": 5, "M": 4, "K": 3}, {"N": 3, "M": 9, "K": 5}):
         sizes["M"] = sizes["N"] if square else sizes["M"]
-        given = arguments(SHAPES, sizes)
-        wanted = function(**given)
-        traced = traced_at(function, SHAPES, sizes)
-        for least in (FEWEST_NAMED, 8):
-            made = rolled(traced, least, guarded=least == FEWEST_NAMED)
-            found = run(made.program, {**given, **made.constants})
-            for tensor, value in zip(made.program.outputs, wanted, strict=True):
-                own = np.array(found[tensor.name].flat, dtype=float).reshape(np.shape(value))
-                np.testing.assert_allclose(own, value, rtol=1e-9, atol=1e-9, err_msg=text)
+        are_as_before(text, function, SHAPES, sizes)
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -172,14 +179,7 @@ PAIRS = {"A": "N N", "x": "N", "w": ""}
 def test_loops_over_pairs_of_different_places(seed: int) -> None:
     text, function = random_pairs(seed)
     for n in (4, 5, 6):
-        given = arguments(PAIRS, {"N": n})
-        wanted = function(**given)
-        traced = traced_at(function, PAIRS, {"N": n})
-        made = rolled(traced, FEWEST_NAMED, guarded=True)
-        found = run(made.program, {**given, **made.constants})
-        for tensor, value in zip(made.program.outputs, wanted, strict=True):
-            own = np.array(found[tensor.name].flat, dtype=float).reshape(np.shape(value))
-            np.testing.assert_allclose(own, value, rtol=1e-9, atol=1e-9, err_msg=text)
+        are_as_before(text, function, PAIRS, {"N": n})
 
 
 @pytest.mark.parametrize("seed", range(8))
