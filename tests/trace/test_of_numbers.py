@@ -50,6 +50,19 @@ def test_functions_of_a_number(number: int, at: float) -> None:
     assert slope == pytest.approx((function(at + step) - function(at - step)) / (2 * step), 1e-7)
 
 
+def test_integers_are_doubles_as_in_python() -> None:
+    functions = [lambda x, n: x * math.pow(3, n), lambda x, n: x * math.exp(n) * math.fmod(n, 7)]
+    for function in functions:
+        for n in (np.int64(45), np.int8(11)):
+            value, slope = pullback.value_and_grad(function)(np.array(-1.5), n)
+            assert value == pytest.approx(function(-1.5, int(n)), rel=1e-14)
+            assert slope == pytest.approx(function(1.0, int(n)), rel=1e-14)
+    value, slope = pullback.value_and_grad(lambda x: math.hypot(x))(np.array(-3.0))
+    assert (value, slope) == (3, -1)
+    with pytest.raises(TraceError):  # Python's result is a double, NumPy's would be narrower
+        pullback.grad(lambda x: math.exp(x))(np.float32(1.0))
+
+
 def test_of_an_array_they_are_numpys() -> None:
     def spread(x: Any) -> Any:
         return max(x) - min(x) + max(*x) + math.dist((0, 0), (3, 4))

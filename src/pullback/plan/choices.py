@@ -37,10 +37,15 @@ from ..ir.walk import Tree, bottom_up, free_indices, substitute
 
 def either_or(terms: Sequence[Expr]) -> list[Expr]:
     """Terms of which one is there where a condition holds, and one where it doesn't, joined."""
+    return _in_pairs(terms, _joined)
+
+
+def _in_pairs(terms: Sequence[Expr], join: Callable[[Expr, Expr], Expr | None]) -> list[Expr]:
+    """The terms, those pairs joined that can be."""
     left = list(terms)
     for n, one in enumerate(terms):
         for two in terms[n + 1 :]:
-            if one in left and two in left and (joined := _joined(one, two)) is not None:
+            if one in left and two in left and (joined := join(one, two)) is not None:
                 left[left.index(one)] = joined
                 left.remove(two)
     return left
@@ -50,13 +55,7 @@ def sums_joined(terms: Sequence[Expr]) -> list[Expr]:
     """Terms that are sums over the same indices, of what is there where a condition holds and of
     what is there where it doesn't, as one sum of what is chosen: ``sum(j) t*[c]*x`` and
     ``sum(j) t*[not c]*y`` as ``sum(j) t*where(c, x, y)``."""
-    left = list(terms)
-    for n, one in enumerate(terms):
-        for two in terms[n + 1 :]:
-            if one in left and two in left and (made := _sums_joined(one, two)) is not None:
-                left[left.index(one)] = made
-                left.remove(two)
-    return left
+    return _in_pairs(terms, _sums_joined)
 
 
 def _sums_joined(one: Expr, two: Expr) -> Expr | None:

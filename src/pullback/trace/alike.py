@@ -98,7 +98,7 @@ class Turns:
     idle: int | None = None  # a further turn, in which nothing is computed
     by_rows: bool = False  # whether turns may be those of a loop in a loop, one behind the other
     row: int = 0  # of how many turns each is then
-    borders: bool = False  # whether the first turn may read another thing than the others
+    borders: bool = False  # whether the first or the last turn may read another thing
 
     def __post_init__(self) -> None:
         turns = range(len(self.turns))
@@ -139,7 +139,7 @@ class Turns:
 
     def with_idle(self, rolled: Sequence[Define], idle: int) -> list[Define]:
         """The statements with a turn that leaves as it was what turns hand on."""
-        if self.at_once or self.spread or self.widths or any(back > 1 for _, back in self.shifted):
+        if self.at_once or self.spread or any(back > 1 for _, back in self.shifted):
             raise Unlike
         cond = Not(Zero(at(self.step) - idle))
 
@@ -192,6 +192,8 @@ class Turns:
         if any(s.indices != every[-1].indices for s in every):
             raise Unlike
         indices = every[-1].indices
+        if self.idle is not None and self.widths:
+            raise Unlike
         body = self.expr([s.body for s in every])
         for index in reversed([i for i in indices if i in self.widths]):
             if self.dtype == "bool":

@@ -18,19 +18,7 @@ from .rows import Row
 from .table_elementwise import NUMBERS, elementwise
 
 UFUNCS = (
-    *(
-        "exp",
-        "exp2",
-        "expm1",
-        "log10",
-        "log2",
-        "log1p",
-        "sqrt",
-        "cbrt",
-        "fabs",
-        "degrees",
-        "radians",
-    ),
+    *("exp", "exp2", "expm1", "log10", "log2", "log1p", "sqrt", "cbrt", "fabs"),
     *("sin", "cos", "tan", "sinh", "cosh", "tanh", "degrees", "radians", "fmod", "copysign"),
 )
 OTHER_NAMES = {
@@ -50,18 +38,24 @@ def of_numbers() -> Iterator[tuple[Any, Callable[..., Any]]]:
     for name, row in SPECIAL.items():
         yield _pair(name, _special(getattr(math, name), f"math.{name}", row))
     yield _pair("log", _log)
-    yield _pair("hypot", lambda *parts: reduce(np.hypot, parts))
+    yield _pair("hypot", lambda *parts: reduce(np.hypot, parts) if parts[1:] else abs(parts[0]))
     for function, of_two, of_all in ((max, np.maximum, np.max), (min, np.minimum, np.min)):
         yield function, _extreme(function, of_two, of_all)
 
 
 def _pair(name: str, traced: Callable[..., Any]) -> tuple[Any, Callable[..., Any]]:
+    """A function of ``math``, which computes with double precision whatever it is given: traced
+    integers are converted, and narrower floats, of which NumPy's function would be as narrow,
+    stay refused."""
     function = getattr(math, name)
 
     @wraps(function)
     def stand_in(*args: Any) -> Any:
-        among = any(map(_is_number, args)) and all(map(_is_scalar, args))
-        return traced(*args) if among else function(*args)
+        own = [arg for arg in args if _is_number(arg)]
+        narrow = any(arg.dtype.kind == "f" and arg.dtype != np.float64 for arg in own)
+        if not own or narrow or not all(map(_is_scalar, args)):
+            return function(*args)
+        return traced(*(1.0 * a if _is_number(a) and a.dtype.kind != "f" else a for a in args))
 
     return function, stand_in
 

@@ -97,7 +97,9 @@ def rolled(
     ``inner``: loops within loops become recurrences, too, of which no turn of the outer loop needs
     another turn's; else their turns stay written out in the outer loop. ``by_rows``: a loop and the
     one around it become one, whose turns are those of the inner one, row by row.
-    ``borders``: the first turn of a loop may read another thing than the others.
+    ``both``: turns whose recurrences need what other turns made become recurrences along two
+    indices. ``borders``: the first or the last turn of a loop may read another thing than the
+    others.
     """
     if least >= FEWEST_TURNS and not may_loop(traced.program.statements, least):
         return traced
@@ -250,12 +252,9 @@ class Nesting:
             return None
         own = {s.target for s in turns[odd[0]]}
         made = {s.target for turn in turns for s in turn} - own
-        apart = all(made.isdisjoint(reads(s)) for s in turns[odd[0]])
-        return (
-            odd[0]
-            if apart and all(self.readers.get(t, set()).isdisjoint(made) for t in own)
-            else None
-        )
+        needed = any(self.readers.get(t, set()) & made for t in own)
+        needs = any(made.intersection(reads(s)) for s in turns[odd[0]])
+        return None if needed or needs else odd[0]
 
     def most(self, turns: Sequence[Sequence[Define]], idle: int | None) -> tuple[int, Turns] | None:
         """The most turns that are alike, and which is the first of them; nothing is computed in an

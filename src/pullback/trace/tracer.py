@@ -52,8 +52,7 @@ class Traced:
     value only. ``stored``: other bodies of the statements that stores made, as a selection of what
     was stored. ``turns``: where there are loops within loops, the statements with the turns that
     they were computed in; those that several turns share, once for each of these. Empty where the
-    turns of loops can't be told. ``values``: those of the
-    variables of loops in loops.
+    turns of loops can't be told. ``values``: those of the variables of loops in loops.
     """
 
     program: Program
